@@ -137,7 +137,7 @@ class Reader {
     }
   }
   void archive() {
-    const auto segments = plane::list_segments(dir_);
+    const auto segments = plane::list_segments(dir_).value();
     const auto waiting = std::count_if(segments.begin(), segments.end(),
                                        [&](std::uint64_t segment) { return segment > archived_; });
     const auto until = Steady::now() + (waiting > 4 ? 3 : 1) * kAccessSlice;
@@ -151,7 +151,11 @@ class Reader {
         fmt::print(stderr, "journal_rate: {}\n", made.error().str());
       archived_ = segments[i];
     }
-    (void)telemetry::prune_access(dir_ + "/access", kAccessBytes);
+    const std::string access = dir_ + "/access";
+    if (const auto removed =
+            telemetry::remove_access(access, telemetry::past_bound(access, kAccessBytes));
+        !removed.ok())
+      fmt::print(stderr, "journal_rate: {}\n", removed.error().str());
     say();
   }
   void say() {

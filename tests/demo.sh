@@ -9,6 +9,7 @@ if [ ! -s "$build/data/flights-3m.parquet" ]; then
 fi
 "$heddle" dev demo --fresh --example "$source/examples/flights" --data "$build/data" --out "$out"
 "$python" "$source/tests/check_report.py" "$out/report.json"
+"$python" "$source/tests/check_releases.py" "$heddle" "$out/flights"
 # The page needs nothing from anywhere else.
 if grep -Eq '(src|href)="(https?:)?//' "$out/report.html"; then
   echo "report.html refers to something outside itself" >&2

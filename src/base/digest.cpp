@@ -8,9 +8,19 @@
 
 namespace heddle {
 
+namespace {
+
+/// Fetched once: `EVP_sha256` has OpenSSL search its providers at each use, under a lock.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const kFetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kFetched == nullptr ? EVP_sha256() : kFetched;
+}
+
+}  // namespace
+
 struct Hasher::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { EVP_DigestInit_ex(context, EVP_sha256(), nullptr); }
+  State() { EVP_DigestInit_ex(context, algorithm(), nullptr); }
   ~State() { EVP_MD_CTX_free(context); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -40,9 +50,15 @@ Digest Hasher::finish() {
 }
 
 Digest sha256(std::string_view bytes) {
-  Hasher hasher;
-  hasher.update(bytes);
-  return hasher.finish();
+  // Row ids are hashed by the million: to make a context takes longer than to hash one.
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(
+      EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  Digest digest;
+  unsigned int size = 0;
+  EVP_DigestInit_ex(context.get(), algorithm(), nullptr);
+  EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
+  EVP_DigestFinal_ex(context.get(), digest.bytes.data(), &size);
+  return digest;
 }
 
 Result<Digest> sha256_file(const std::string& path) {

@@ -15,7 +15,7 @@
 namespace heddle::batch {
 
 struct Options {
-  std::string input;                   ///< Parquet or CSV, by extension
+  std::string input;                   ///< Parquet, CSV or NDJSON, by extension
   std::string output;                  ///< Parquet or CSV: the served rows
   std::string refused{};               ///< where the refused rows go; empty: `refused_path(output)`
   std::vector<std::string> columns{};  ///< of the input, carried into `output`; empty: all

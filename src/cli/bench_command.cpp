@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "loadgen/knee.hpp"
 #include "loadgen/report.hpp"
@@ -107,7 +108,7 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
     doc::Value object = doc::Value::object();
     for (std::size_t f = 0; f < fields->size(); ++f) {
       if (!row.as_array()[f].is_null())
-        object.set(fields->as_array()[f].as_string(), row.as_array()[f]);
+        object.set(doc::text_of(fields->as_array()[f]), row.as_array()[f]);
     }
     target.bodies.push_back(
         doc::to_json(doc::Value::object({{"rows", doc::Value::array({std::move(object)})}})));

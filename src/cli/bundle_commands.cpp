@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
+#include "doc/items.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -14,6 +15,21 @@ Result<bundle::Bundle> open_bundle(const Invocation& invocation, const std::stri
                           invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, bundle::find(*objects, text));
   return bundle::open(*objects, digest);
+}
+
+/// `search: 20 trials, log loss 0.4312; eta 0.12, max_depth 6; 94 rounds`, and of which release it
+/// is when that is another.
+std::string search_line(const doc::Value& config) {
+  const auto* search = config.find("search");
+  if (search == nullptr || !search->is_object()) return "";
+  std::vector<std::string> parameters;
+  for (const auto& [name, value] : doc::members_of(search->find("parameters")))
+    parameters.push_back(name + " " + doc::text_of(value));
+  const auto of = search->string_or("bundle");
+  return fmt::format("search: {} trials, log loss {:.4f}; {}; {} rounds{}",
+                     search->int_or("trials"), search->double_or("log_loss"),
+                     fmt::join(parameters, ", "), search->int_or("rounds"),
+                     of.empty() ? "" : ", accepted with " + of.substr(0, 19));
 }
 
 int inspect(const Console& console, const bundle::Bundle& bundle) {
@@ -44,6 +60,7 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
         {layer.title, fmt::to_string(layer.bytes.size()), sha256(layer.bytes).str().substr(0, 19)});
   }
   console.data(format_rows(rows));
+  if (const auto line = search_line(bundle.config()); !line.empty()) console.data("\n" + line);
   if (!evaluation.ok()) return 0;
   console.data(fmt::format("\ngates {}", evaluation->bool_or("passed") ? "passed" : "not passed"));
   if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {

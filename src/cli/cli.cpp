@@ -52,7 +52,16 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
         std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
     return Console(json).fail(usage_error(app, error, argc, argv));
   }
-  return invocation.run(Console(invocation.json));
+  // Errors are values here; what throws all the same is a fault of ours, or the memory's end. It is
+  // told as any other error, and no open file or lock is lost to an abort.
+  try {
+    return invocation.run(Console(invocation.json));
+  } catch (const std::exception& exception) {
+    return Console(invocation.json)
+        .fail({ErrorKind::kInternal, "internal",
+               fmt::format("the command ended with `{}`", exception.what()),
+               "this is a fault of Heddle: report it with the command and what it read"});
+  }
 }
 
 }  // namespace heddle::cli

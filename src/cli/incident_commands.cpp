@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
@@ -29,6 +31,29 @@ int print_incidents(const Console& console, const doc::Value& reply) {
   return 0;
 }
 
+/// The newest refused rows. The control plane reads so much of its journal for one answer; what is
+/// older is asked for anew.
+Result<doc::Value> refused_rows(const Invocation& invocation, const std::string& service,
+                                const std::string& source, std::int64_t limit) {
+  auto request = doc::Value::object({{"service", service}, {"source", source}, {"limit", limit}});
+  std::vector<doc::Value> rows;  // oldest first
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(auto reply, call_operation(invocation, "quarantine.show", request));
+    auto& found = reply.find("rows")->as_array();
+    rows.insert(rows.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+    const auto* before = reply.find("before");
+    const std::int64_t left = limit - static_cast<std::int64_t>(rows.size());
+    if (before != nullptr && left > 0) {
+      request.set("before", *before);
+      request.set("limit", left);
+      continue;
+    }
+    auto all = doc::Value::array();
+    for (auto& row : rows) all.push(std::move(row));
+    return doc::Value::object({{"service", service}, {"rows", std::move(all)}});
+  }
+}
+
 int print_incident(const Console& console, const doc::Value& reply) {
   if (console.json()) {
     console.document(reply);
@@ -38,8 +63,8 @@ int print_incident(const Console& console, const doc::Value& reply) {
                            reply.string_or("cause"), reply.string_or("state")));
   // What stands elsewhere on the screen is not said twice.
   auto facts = reply;
-  for (const char* shown : {"id", "service", "state", "cause", "timeline", "page", "next", "ratio",
-                            "ratio_name", "lag_hours"})
+  for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page",
+                            "next", "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
   if (const auto ratio = reply.string_or("ratio_name"); !ratio.empty())
     facts.set(ratio, reply.double_or("ratio"));
@@ -53,6 +78,14 @@ int print_incident(const Console& console, const doc::Value& reply) {
           {item.string_or("at"), entry == 0 ? "" : fmt::to_string(entry), item.string_or("what")});
     }
     console.data("\ntimeline\n" + indented(format_rows(rows), 1));
+  }
+  if (const auto* failing = reply.find("failing"); failing != nullptr && failing->size() > 0) {
+    std::vector<std::vector<std::string>> rows{{"ACTION", "TRIES", "TRIED AGAIN AT", "ERROR"}};
+    for (const auto& item : failing->as_array()) {
+      rows.push_back({item.string_or("action"), fmt::to_string(item.int_or("tries")),
+                      item.string_or("again"), item.string_or("error")});
+    }
+    console.data("\nfailing\n" + indented(format_rows(rows), 1));
   }
   if (const auto page = reply.string_or("page"); !page.empty()) console.data("\n" + page);
   print_next(console, reply);
@@ -241,9 +274,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
   rows->callback([&invocation, service, source, limit] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(
-          invocation, "quarantine.show",
-          doc::Value::object({{"service", *service}, {"source", *source}, {"limit", *limit}}));
+      auto reply = refused_rows(invocation, *service, *source, *limit);
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);

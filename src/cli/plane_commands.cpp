@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/open_files.hpp"
 #include "cli/commands.hpp"
+#include "cli/data_plane_lock.hpp"
 #include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
@@ -43,6 +44,9 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   if (auto ready = prepare_project(*root, *invocation.wiring); !ready.ok()) {
     return console.fail(ready.error());
   }
+  // That of a supervisor before this one may be ending still. Each start of the plane waits too: it
+  // would be taken for one that fails.
+  if (const auto free = DataPlaneLock::take(home); !free.ok()) return console.fail(free.error());
   const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
     Supervisor::Plane started{
@@ -185,6 +189,14 @@ std::string watermark_line(const std::string& watermark) {
   return watermark + (ahead ? " (AHEAD OF THE CLOCK: nothing is decided until then)" : "");
 }
 
+/// By the data plane's own word at its last start.
+std::string certificate_line(const doc::Value& tls) {
+  const auto client_ca = tls.string_or("client_ca");
+  return fmt::format("{}{} (since {}, ledger entry {})", tls.string_or("certificate"),
+                     client_ca.empty() ? "" : ", clients by " + client_ca, tls.string_or("since"),
+                     tls.int_or("entry"));
+}
+
 std::string data_plane_line(const doc::Value& data) {
   if (!data.bool_or("running")) return fmt::format("not running on {}", data.string_or("address"));
   std::string line = fmt::format("running on {}", data.string_or("address"));
@@ -235,6 +247,8 @@ int status(const Invocation& invocation, const Console& console) {
       slots.push_back({"  watch", watch_line(*watch)});
     }
     slots.push_back({"  autonomy", service.string_or("autonomy")});
+    if (const auto* tls = service.find("tls"); tls != nullptr && tls->is_object())
+      slots.push_back({"  certificate", certificate_line(*tls)});
     if (const auto* sandboxes = service.find("sandboxes")) {
       for (const auto& worker : sandboxes->as_array()) {
         const std::string missing = worker.string_or("missing");

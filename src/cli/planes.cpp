@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/data_plane_lock.hpp"
 #include "cli/place.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
@@ -126,6 +128,37 @@ class AppliedRights {
   std::shared_ptr<const serve::Rights> rights_;
 };
 
+/// Services of this process that do not serve.
+struct Fallen {
+  std::size_t services = 1;  ///< of the process
+  std::atomic<std::size_t> count{0};
+};
+
+/// Serves until the process is asked to stop. A service that ends by itself (its port is taken, its
+/// files cannot be read) is begun again after growing pauses: the others of the process go on
+/// without it. When none is left the process ends, with the reason.
+Result<std::vector<net::ListenerFd>> serve_until_asked(serve::Options options, Fallen& fallen) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds kFirstPause{500};
+  constexpr milliseconds kLongestPause{30'000};
+  for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    auto outcome = serve::run(options, stop_asked, successor_follows);
+    if (stop_asked) return outcome;
+    if (++fallen.count == fallen.services) {
+      stop_asked = true;
+      return outcome;
+    }
+    log::error("service `{}` does not serve and is begun again in {} ms, the others go on: {}",
+               options.service.identity.name, pause.count(),
+               outcome.ok() ? std::string("it ended by itself") : outcome.error().str());
+    options.listeners.clear();  // those that were handed over are closed
+    for (auto waited = milliseconds{0}; waited < pause && !stop_asked; waited += milliseconds{50})
+      std::this_thread::sleep_for(milliseconds{50});
+    if (stop_asked) return outcome;
+    --fallen.count;
+  }
+}
+
 /// A command that found no control plane has the project open while it runs, `heddle status` for
 /// one. The control plane starts after it: to end here would end the data plane too. Another
 /// control plane does not end by itself.
@@ -136,7 +169,9 @@ Result<std::unique_ptr<control::Control>> open_when_free(const std::string& root
     if (control.ok() || control.error().id != control::kProjectLocked) return control;
     if (stop_asked || control_answers(root)) return control;
     if (!said)
-      log::info("a command has the project open: the control plane starts when it has ended");
+      log::info(
+          "a command has the project open, or a control plane that ends: this one starts when it "
+          "has ended");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
@@ -198,8 +233,9 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
 
 Result<void> run_data_plane(const std::string& root, const control::Wiring& wiring, bool lockstep) {
   HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
-  stop_on_signals();
   const control::Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto lock, DataPlaneLock::take(home));
+  stop_on_signals();
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
@@ -208,6 +244,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   sigaction(SIGUSR2, &action, nullptr);
   AppliedRights rights(home, wiring);
   std::atomic<std::size_t> ended{0};
+  Fallen fallen{project.services.size()};
   std::vector<std::thread> threads;
   std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(),
                                                              std::vector<net::ListenerFd>{});
@@ -234,9 +271,8 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
     threads.emplace_back(
-        [options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
-          outcome = serve::run(std::move(options), stop_asked, successor_follows);
-          stop_asked = true;
+        [options = std::move(options), &outcome = outcomes[index++], &fallen, &ended]() mutable {
+          outcome = serve_until_asked(std::move(options), fallen);
           ++ended;
         });
   }

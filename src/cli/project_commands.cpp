@@ -13,6 +13,7 @@
 #include "control/home.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
+#include "spec/definition_count.hpp"
 #include "spec/difference.hpp"
 #include "spec/load.hpp"
 
@@ -95,12 +96,8 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
     console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
     return 0;
   }
-  const auto definitions = project.contracts.size() + project.feature_sets.size() +
-                           project.models.size() + project.evaluations.size() +
-                           project.policies.size() + project.monitors.size() +
-                           project.services.size();
-  console.data(
-      fmt::format("project `{}`: {}", project.name, verdict(*loaded, definitions, "definition")));
+  console.data(fmt::format("project `{}`: {}", project.name,
+                           verdict(*loaded, spec::definition_count(project), "definition")));
   console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
 }

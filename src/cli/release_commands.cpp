@@ -8,6 +8,7 @@
 #include "cli/session.hpp"
 #include "cli/show.hpp"
 #include "cli/signing.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::cli {
@@ -67,10 +68,10 @@ std::string number_of(const doc::Value* value) {
 }
 
 /// Both sides of each metric, the difference and where it lies with 95 % confidence.
-std::string differences_table(const doc::Value& metrics) {
+std::string differences_table(const doc::Value* metrics) {
   std::vector<std::vector<std::string>> rows{
       {"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "95 % INTERVAL"}};
-  for (const auto& item : metrics.as_array()) {
+  for (const auto& item : doc::items_of(metrics)) {
     const auto* low = item.find("low");
     const bool known = low != nullptr && low->is_number();
     rows.push_back(
@@ -85,7 +86,8 @@ std::string differences_table(const doc::Value& metrics) {
 std::vector<std::string> comparison_lines(const doc::Value& comparison) {
   if (!comparison.bool_or("compared"))
     return {"not compared with the primary: " + comparison.string_or("why")};
-  const auto& of = *comparison.find("rows");
+  const auto* rows = comparison.find("rows");
+  const doc::Value of = rows == nullptr ? doc::Value() : *rows;
   const auto from = of.string_or("from");
   std::vector<std::string> lines{
       fmt::format("on {} rows of {}{}, {} of them positive", of.int_or("count"), of.string_or("of"),
@@ -98,7 +100,7 @@ std::vector<std::string> comparison_lines(const doc::Value& comparison) {
     lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate",
                                 of.int_or("refused_by_base"), of.int_or("refused_by_candidate")));
   }
-  lines.push_back(differences_table(*comparison.find("metrics")));
+  lines.push_back(differences_table(comparison.find("metrics")));
   lines.push_back(fmt::format("by its log loss the candidate is {}",
                               comparison.string_or("verdict") == "unclear"
                                   ? "not told apart from the primary"
@@ -116,7 +118,7 @@ std::vector<std::string> base_lines(const doc::Value& base) {
       base.string_or("bundle").substr(0, 19), base.int_or("rows"), base.int_or("without_answer"),
       base.int_or("learned_from"))};
   if (const auto note = base.string_or("note"); !note.empty()) lines.push_back(note);
-  lines.push_back(differences_table(*base.find("metrics")));
+  lines.push_back(differences_table(base.find("metrics")));
   return lines;
 }
 
@@ -143,7 +145,7 @@ std::vector<std::string> repair_lines(const doc::Value& shown) {
   for (const auto& [member, words] : kinds) {
     const auto* repairs = shown.find(member);
     if (repairs == nullptr || !repairs->is_array()) continue;
-    for (const auto& repair : repairs->as_array()) lines.push_back(words + repair.as_string());
+    for (const auto& repair : repairs->as_array()) lines.push_back(words + doc::text_of(repair));
   }
   return lines;
 }

@@ -153,7 +153,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
 void add_score_commands(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<ScoreArguments>();
   auto* command = app.add_subcommand("score", "the same contract, features and model over a file");
-  command->add_option("file", arguments->file, "rows, Parquet or CSV, with the contract's columns")
+  command
+      ->add_option("file", arguments->file,
+                   "rows, Parquet, CSV or NDJSON, with the contract's columns")
       ->required();
   command
       ->add_option("-o,--output", arguments->output,

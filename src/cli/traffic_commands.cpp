@@ -250,7 +250,7 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
       "replay", "send recorded traffic and, later, its labels through the real endpoint");
   replay
       ->add_option("file", arguments->file,
-                   "recorded rows, Parquet or CSV, with the target's columns")
+                   "recorded rows, Parquet, CSV or NDJSON, with the target's columns")
       ->required();
   replay->add_option("--service", arguments->service, "name of the service")->required();
   replay->add_option("--from", arguments->from, "first event time");

@@ -66,6 +66,8 @@ struct SetResult {
   bool passed = false;
   double value = 0;        ///< rows, or percent of them
   std::string expected{};  ///< `mustBeLessThan 5 percent`
+  /// A label field that the rule reads and the rows do not have: it was not judged. Empty: it was.
+  std::string lacks{};
 };
 
 /// Tuples that came with more than one dependent value: such tuples are not learned.
@@ -115,7 +117,8 @@ class Contract {
   /// Columns by name; label fields are checked when the table has them. kUnprocessable when a
   /// request field has no column.
   [[nodiscard]] Result<TableCheck> check_table(const table::Table& rows) const;
-  /// The set rules (library metrics, `unique`, `primaryKey`, readable `sql`) over rows.
+  /// The set rules (library metrics, `unique`, `primaryKey`, readable `sql`) over rows. A rule over
+  /// a label field that the rows do not have is not judged.
   [[nodiscard]] Result<std::vector<SetResult>> check_set(const table::Table& rows) const;
 
   /// For a dependency over a numeric field: what the raw row says and what was learned. Empty for

@@ -9,7 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.hpp"
+#include "contract/stored.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "table/lookup.hpp"
 
 namespace {
@@ -581,6 +583,72 @@ TEST(CheckSet, ListsOfNumbersAndBooleans) {
   const std::vector<double> values = {2, 2, 1, 2, 2, 4};
   for (std::size_t i = 0; i < values.size(); ++i)
     EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
+}
+
+TEST(Stored, TheContractIsARecord) {
+  spec::Field full = field("n", Type::kInt);
+  full.enum_values = {doc::Value(1)};
+  full.form = spec::Form::kDate;
+  full.minimum_excluded = full.maximum_excluded = full.label_time = true;
+  full.earliest = full.latest = -5;
+  full.multiple_of = 2;
+  full.min_length = full.max_length = 3;
+  full.minimum = full.maximum = 1.5;
+  full.pattern = "a", full.description = "d";
+  spec::RowRule rule;
+  rule.id = "r", rule.expression.text = "n > 0", rule.description = "d";
+  spec::RowRule dependency;
+  dependency.id = "d", dependency.kind = spec::RowRule::Kind::kDependency;
+  dependency.determinant = {"n"}, dependency.dependent = "m";
+  spec::SetRule set = set_rule("s", "rowCount", "n", "mustBe", {1}, true);
+  set.properties = {"n"}, set.arguments = {doc::Value("x")};
+  set.condition = "n > 0", set.pattern = "a";
+  const StoredContract stored{"c",
+                              "1",
+                              {full},
+                              {rule, dependency},
+                              {set},
+                              {{"t", "n", {"n + 1", {}}, "why"}},
+                              {{"d", 2, doc::Value::array({doc::Value::array({1, 2})})}}};
+  doc::RecordConformance<StoredContract>(contract_schema(), stored).run("docs/formats/contract.md");
+}
+
+TEST(Stored, ARowRuleIsOfOneKind) {
+  StoredContract stored{"c", "1"};
+  spec::RowRule rule;
+  rule.id = "r", rule.expression.text = "n > 0";
+  stored.row_rules = {rule};
+  auto value = contract_schema().print(stored);
+  auto& said = value.find("row_rules")->as_array()[0];
+  said.set("determinant", doc::Value::array({"n"})).set("dependent", "m");
+  EXPECT_EQ(contract_schema().parse(value).error().message,
+            "the contract: `row_rules[0].expression` or `determinant` and `dependent` must be "
+            "there, and not both");
+  said.set("effect", "ignore");
+  EXPECT_THAT(contract_schema().parse(value).error().message,
+              HasSubstr("`ignore` is no value of `row_rules[0].effect`"));
+}
+
+/// A shift by the column's number would take column 67 for column 3.
+TEST(CheckSet, RowsOfManyColumnsDifferByWhichOneIsMissing) {
+  constexpr std::size_t kColumns = 130;
+  spec::Contract c;
+  c.identity.name = "c", c.version = "1";
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    const auto name = fmt::format("c{}", i);
+    c.fields.push_back(field(name, Type::kInt, false));
+    columns.push_back(ints(name, {7, 7, 7, 7}));
+    columns.back().valid = {1, 1, 1, 1};
+  }
+  columns[3].valid[0] = 0;
+  columns[67].valid[1] = 0;
+  columns[129].valid[2] = 0;
+  columns[67].valid[3] = 0;  // repeats the second row
+  c.set_rules = {set_rule("repeats", "duplicateValues", "", "mustBe", {1})};
+  const auto results = compiled(c).check_set(Table::make(columns).value()).value();
+  EXPECT_EQ(results[0].value, 1);
+  EXPECT_TRUE(results[0].passed);
 }
 
 /// Counts and aggregates of SQLite 3.40 over the same rows.

@@ -119,7 +119,7 @@ Result<void> prune(Core& core, const spec::Service& service) {
 /// them, and the one that is being written is always there.
 Result<void> look_for_holes(Core& core, const std::string& service, std::uint64_t done) {
   if (done == 0) return {};
-  const auto segments = plane::list_segments(core.home.spool(service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(service)));
   const bool gone = segments.empty() || segments.back() <= done;
   if (!gone && segments.front() <= done + 1) return {};
   HEDDLE_TRY(core.ledger->record_missing("journal", "service/" + service));
@@ -130,7 +130,7 @@ Result<void> look_for_holes(Core& core, const std::string& service, std::uint64_
 
 /// Without an access log: what is finished now is not turned later, and not missed.
 Result<void> pass_over(Core& core, const std::string& service, std::uint64_t done) {
-  const auto segments = plane::list_segments(core.home.spool(service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(service)));
   if (segments.size() < 2 || segments[segments.size() - 2] <= done) return {};
   return core.state->write([&](store::Txn& txn) {
     return txn.put("control", done_key(service), fmt::to_string(segments[segments.size() - 2]));
@@ -173,7 +173,7 @@ Result<void> write_access_logs(Core& core) {
     }
     control->archived(done);
     HEDDLE_TRY(take_over(core, name, done));
-    const auto segments = plane::list_segments(core.home.spool(name));
+    HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(name)));
     HEDDLE_TRY(look_for_holes(core, name, done));
     const auto waiting = std::count_if(segments.begin(), segments.end(),
                                        [&](std::uint64_t segment) { return segment > done; });
@@ -205,8 +205,7 @@ Result<void> look_for_lost_journals(Core& core) {
   return {};
 }
 
-Result<doc::Value> list_access_logs(Core& core, const doc::Value& request) {
-  const auto wanted = request.string_or("service");
+Result<doc::Value> list_access_logs(Core& core, const std::string& wanted) {
   std::map<std::pair<std::string, std::int64_t>, doc::Value> found;
   std::map<std::string, std::int64_t> pruned;  // by service: through which
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {

@@ -17,9 +17,9 @@ namespace heddle::control {
 /// journal is turned on from where it begins now.
 [[nodiscard]] Result<void> look_for_lost_journals(Control::Core& core);
 
-/// What the ledger says of access logs, of a segment that was recorded twice the later one:
-/// {"service"?} -> {"segments": [{"service", "segment", "requests", "rows", "root", "entry",
+/// What the ledger says of access logs, of a segment that was recorded twice the later one; of one
+/// service, or of all: {"segments": [{"service", "segment", "requests", "rows", "root", "entry",
 /// "pruned"}]}. `pruned`: an `access.prune` says that it was removed.
-[[nodiscard]] Result<doc::Value> list_access_logs(Control::Core& core, const doc::Value& request);
+[[nodiscard]] Result<doc::Value> list_access_logs(Control::Core& core, const std::string& wanted);
 
 }  // namespace heddle::control

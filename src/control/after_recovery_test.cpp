@@ -4,6 +4,7 @@
 
 #include "adapters/git/repository.hpp"
 #include "contract/contract.hpp"
+#include "control/recipes.hpp"
 #include "control/repairs.hpp"
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
@@ -110,16 +111,11 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     ASSERT_EQ(yes(newest()), "");
     const auto done = repair();
     ASSERT_EQ(done.status, Outcome::kApplied);
-    ASSERT_EQ(done.result.string_or("made"), control_->releases().primary().str());
-    Act act{"incident-0001/transform", Act::Kind::kTransform, "incident-0001"};
-    act.field = "distance";
-    act.transform = "shift";
-    act.made = done.result.string_or("made");
-    begin(act);
+    ASSERT_EQ(done.made, control_->releases().primary().str());
+    begin({"incident-0001/transform", recover::TransformInForce{"distance", "shift"},
+           "incident-0001", 0, done.made});
   }
-  Outcome postmortem() {
-    return recover("postmortem.write", doc::Value::object({{"page", "# what happened\n"}})).status;
-  }
+  Outcome postmortem() { return recover(recover::WritePostmortem{"# what happened\n"}).status; }
   std::vector<spec::Transform> transforms_at(const std::string& revision,
                                              const std::string& file = "contracts/c.odcs.yaml") {
     std::vector<doc::Diagnostic> said;
@@ -195,8 +191,7 @@ TEST_F(AfterRecoveryTest, ARepairThatIsMergedIsInTheCandidateOnce) {
 TEST_F(AfterRecoveryTest, ARepairThatWasTakenBackIsNotBroughtBackUnsaid) {
   repaired();
   ASSERT_EQ(postmortem(), Outcome::kApplied);
-  const auto withdrawn =
-      recover("transform.withdraw", doc::Value::object({{"field", "distance"}, {"id", "shift"}}));
+  const auto withdrawn = recover(recover::WithdrawTransform{"distance", "shift"});
   ASSERT_EQ(withdrawn.status, Outcome::kApplied);
   ASSERT_EQ(distance_by(control_->releases().primary()), 100);
   // The branch of when it was in force is merged now.
@@ -258,23 +253,19 @@ TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
   git("checkout -q main");
   write("other.txt", "of main\n");
   commit("main-goes-on");
-  ASSERT_EQ(recover("postmortem.write", doc::Value::object({{"page", "# more\n"}})).status,
-            Outcome::kApplied);
+  ASSERT_EQ(recover(recover::WritePostmortem{"# more\n"}).status, Outcome::kApplied);
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/notes.md", kBranch)), "seen");
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/incident-0001.md", kBranch)), "# more");
   EXPECT_EQ(git(fmt::format("ls-tree --name-only {} other.txt", kBranch)), "") << "nothing of main";
 }
 
 TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAnother) {
-  const auto ask_for = doc::Value::object({{"intercept_delta", 0.5}});
-  ASSERT_EQ(recover("release.recalibrate", ask_for).status, Outcome::kWaiting);
+  ASSERT_EQ(recover(recover::Recalibrate{0.5}).status, Outcome::kWaiting);
   ASSERT_EQ(yes(newest()), "");
-  const auto done = recover("release.recalibrate", ask_for);
+  const auto done = recover(recover::Recalibrate{0.5});
   ASSERT_EQ(done.status, Outcome::kApplied);
-  Act act{"incident-0001/recalibration", Act::Kind::kRecalibration, "incident-0001"};
-  act.intercept = 0.5;
-  act.made = done.result.string_or("made");
-  begin(act);
+  begin({"incident-0001/recalibration", recover::RecalibrationInForce{0.5}, "incident-0001", 0,
+         done.made});
   tick(1);
   EXPECT_EQ(control_->ladder().acts().size(), 1U);
   // Behind a standby that took over it waits.
@@ -308,15 +299,12 @@ class RecalibrationBoundTest : public AfterRecoveryTest {
     return again(delta);
   }
   std::string again(double delta) {
-    const auto outcome =
-        recover("release.recalibrate", doc::Value::object({{"intercept_delta", delta}}),
-                fmt::format("incident-{:04}", step_));
+    const auto outcome = recover(recover::Recalibrate{delta}, fmt::format("incident-{:04}", step_));
     return outcome.rules.empty() ? "" : outcome.rules.front();
   }
   void take_back(double delta) {
     ++step_;
-    ASSERT_EQ(recover("recalibration.withdraw", doc::Value::object({{"intercept_delta", -delta}}),
-                      fmt::format("incident-{:04}", step_))
+    ASSERT_EQ(recover(recover::WithdrawRecalibration{-delta}, fmt::format("incident-{:04}", step_))
                   .status,
               Outcome::kApplied);
   }
@@ -372,9 +360,7 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
   const Digest first = control_->releases().primary();
   EXPECT_EQ(move(0.5), kFree);
   ++step_;
-  ASSERT_EQ(recover("release.rollback", doc::Value::object({{"bundle", first.str()}}),
-                    fmt::format("incident-{:04}", step_))
-                .status,
+  ASSERT_EQ(recover(recover::RollBack{first.str()}, fmt::format("incident-{:04}", step_)).status,
             Outcome::kApplied);
   ASSERT_EQ(control_->releases().primary(), first);
   EXPECT_EQ(move(0.7), kAsked);
@@ -384,9 +370,8 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
 TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   const auto done = swap();
   ASSERT_EQ(done.status, Outcome::kApplied);
-  Act act{"incident-0001/swap", Act::Kind::kSwap, "incident-0001"};
-  act.before = done.result.string_or("before");
-  act.made = done.result.string_or("made");
+  const Act act{"incident-0001/swap", recover::SwapInForce{done.before}, "incident-0001", 0,
+                done.made};
   ASSERT_EQ(act.made, bundles_[1].str());
   begin(act);
   tick(1);
@@ -416,8 +401,7 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
          {"label_accounts", doc::Value::object({{"only", only}})}});
   };
   const auto promoted = [&](const Digest& bundle, const std::string& incident) {
-    return recover("release.promote",
-                   doc::Value::object({{"bundle", bundle.str()}, {"slot", "primary"}}), incident);
+    return recover(recover::PromoteCandidate{bundle.str()}, incident);
   };
   const auto forgets = promoted(retrained(2, judged("worse", "")), "incident-0001");
   EXPECT_EQ(forgets.status, Outcome::kWaiting);
@@ -431,12 +415,145 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
             Outcome::kApplied);
 }
 
+/// A job that has its result at once.
+class DoneRunner final : public jobs::Runner {
+ public:
+  Result<std::int64_t> start(const jobs::Job& job) override {
+    ++started;
+    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", result));
+    return std::int64_t{1};
+  }
+  Result<jobs::Outcome> wait(std::int64_t) override { return jobs::Outcome{}; }
+  Result<bool> finished(std::int64_t) override { return true; }
+  void stop(std::int64_t) override {}
+  int started = 0;
+  std::string result = R"({"bundle": ""})";
+};
+
+TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
+  DoneRunner runner;
+  runner_ = &runner;
+  project_.policies["p"].rules[1].actions.push_back("retrain.start");
+  project_.policies["p"].retrain_event_time_cost = 0;
+  ASSERT_TRUE(policy_->load(project_).ok());
+  open();
+  int incident = 0;
+  for (const char* damaged : {"", "[]", "7", R"({"bundle": "sha256:)"}) {
+    runner.result = damaged;
+    const auto outcome =
+        recover(recover::StartRetrain{0, 100, 0}, fmt::format("incident-{:04}", ++incident));
+    EXPECT_EQ(outcome.status, Outcome::kFailed) << damaged;
+    EXPECT_NE(outcome.note.find("is damaged"), std::string::npos) << outcome.note;
+  }
+  runner.result = R"({"bundle": 3, "failed_gates": [1, "loss"], "gates_passed": false})";
+  const auto typed = recover(recover::StartRetrain{0, 100, 0}, "incident-0009");
+  ASSERT_TRUE(typed.candidate.has_value());
+  EXPECT_EQ(typed.candidate->failed_gates, std::vector<std::string>{"loss"});
+}
+
+TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
+  DoneRunner runner;
+  runner_ = &runner;
+  project_.policies["p"].rules[1].actions.push_back("retrain.start");
+  project_.policies["p"].retrain_event_time_cost = 0;
+  ASSERT_TRUE(policy_->load(project_).ok());
+  open();
+  const auto rows = [&] {
+    std::size_t count = 0;
+    EXPECT_TRUE(state_
+                    ->read([&](store::Txn& txn) {
+                      return txn.scan("retrains", "s/", [&](std::string_view, std::string_view) {
+                        ++count;
+                        return true;
+                      });
+                    })
+                    .ok());
+    return count;
+  };
+  const auto retrain = [&](const std::string& incident) {
+    return recover(recover::StartRetrain{0, 100, 0}, incident);
+  };
+  EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
+  EXPECT_EQ(rows(), 1U) << "a crash may still ask for it again";
+  EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
+  EXPECT_EQ(runner.started, 1);
+  ASSERT_TRUE(control_->save_place().ok());
+  EXPECT_EQ(rows(), 0U);
+  for (int i = 2; i < 6; ++i) {
+    EXPECT_EQ(retrain(fmt::format("incident-{:04}", i)).status, Outcome::kApplied);
+    ASSERT_TRUE(control_->save_place().ok());
+  }
+  EXPECT_EQ(rows(), 0U);
+}
+
+TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
+  const auto searched = [&](double intercept, const char* depth, bool is_retrained) {
+    const auto made = bundle::open(*objects_, pack(intercept)).value();
+    auto config = made.config();
+    config.set("model", "m");
+    auto search = doc::Value::object({{"trainer", "xgboost"},
+                                      {"parameters", doc::Value::object({{"max_depth", depth}})},
+                                      {"rounds", 94},
+                                      {"trials", 20},
+                                      {"log_loss", 0.43}});
+    if (is_retrained) {
+      search.set("bundle", bundles_[0].str());
+      config.set("derived_from", bundles_[0].str());
+    }
+    config.set("search", std::move(search));
+    return bundle::pack(*objects_, made.layers(), config).value();
+  };
+  const auto accepted = [&] { return accepted_search(*state_, "m").value(); };
+  EXPECT_TRUE(accepted().is_null()) << "nothing that was released had a search";
+  const auto made = bundle::open(*objects_, pack(0.125)).value();
+  auto foreign = made.config();
+  foreign.set("model", "m");
+  foreign.set("search", doc::Value::object({{"trainer", 7}}));
+  bundles_.push_back(bundle::pack(*objects_, made.layers(), foreign).value());
+  ASSERT_TRUE(promote(4)) << "what another program noted there keeps nothing from its release";
+  EXPECT_TRUE(accepted().is_null());
+  bundles_[2] = searched(0.5, "6", false);
+  ASSERT_TRUE(promote(2));
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "6");
+  // The standby that takes over, and what a retrain made, change nothing of it.
+  ASSERT_EQ(swap().status, Outcome::kApplied);
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  bundles_[3] = searched(0.75, "3", true);
+  ASSERT_TRUE(promote(3));
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  // A newer run's does; and to go back to an older release is not to forget what was found since.
+  bundles_.push_back(searched(1.0, "4", false));
+  ASSERT_TRUE(promote(5));
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  ASSERT_TRUE(promote(0));
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  open();
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+}
+
+TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo) {
+  const auto dir = home_->runs() + "/r";
+  ASSERT_TRUE(make_dirs(dir).ok());
+  Wiring wiring;
+  wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
+  for (const char* request : {"", "[1]", "7", R"({"service": "s"})", R"({"format": 3})",
+                              R"({"format": "heddle.retrain/9", "service": "s"})"}) {
+    ASSERT_TRUE(write_file_atomic(dir + "/request.json", request).ok());
+    EXPECT_FALSE(run_retrain(home_->root(), dir, wiring).ok()) << request;
+    const auto result = doc::parse_json(read_file(dir + "/result.json").value()).value();
+    EXPECT_FALSE(result.string_or("failed").empty()) << request;
+  }
+}
+
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  ASSERT_TRUE(write_file_atomic(dir + "/request.json",
-                                R"({"service": "s", "commit": "c0ffee", "rows": 100})")
-                  .ok());
+  ASSERT_TRUE(
+      write_file_atomic(dir + "/request.json",
+                        R"({"format": "heddle.retrain/1", "service": "s", "commit": "c0ffee",
+                                "rows": 100})")
+          .ok());
   Wiring wiring;
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
   const auto done = run_retrain(home_->root(), dir, wiring);

@@ -103,6 +103,14 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
   }
 }
 
+/// The file was edited into something that has no place for what is to be added.
+Error not_amendable(std::string_view where) {
+  return Error{
+      ErrorKind::kUnprocessable, "definition-not-amendable",
+      fmt::format("nothing can be added at `{}`: what stands there is no mapping or list", where),
+      "add it by hand: the incident's page has the text"};
+}
+
 /// The same on the parsed document, for flow style: comments of the file are lost, and the review
 /// shows it.
 Result<std::string> set_in_document(std::string_view text, std::string_view path,
@@ -110,12 +118,15 @@ Result<std::string> set_in_document(std::string_view text, std::string_view path
   HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "definition"));
   HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_yaml(addition, "addition"));
   doc::Value* at = &document;
+  const auto holds_members = [&] { return at->is_object() || at->is_null(); };
   for (auto dot = path.find('.'); dot != path.npos; dot = path.find('.')) {
     const std::string key(path.substr(0, dot));
+    if (!holds_members()) return not_amendable(key);
     if (at->find(key) == nullptr) at->set(key, doc::Value::object());
     at = at->find(key);
     path.remove_prefix(dot + 1);
   }
+  if (!holds_members()) return not_amendable(path);
   at->set(std::string(path), std::move(value));
   return doc::to_yaml(document);
 }
@@ -149,14 +160,20 @@ std::string transforms_item(const std::vector<spec::Transform>& transforms) {
 
 /// The list under `customProperties` that the transforms of a document or schema object stand in,
 /// made where it is missing.
-doc::Value& transform_list(doc::Value& holder) {
+Result<doc::Value*> transform_list(doc::Value& holder) {
+  if (!holder.is_object()) return not_amendable(kCustom);
   if (holder.find(kCustom) == nullptr) holder.set(kCustom, doc::Value::array());
+  if (!holder.find(kCustom)->is_array()) return not_amendable(kCustom);
   auto& customs = holder.find(kCustom)->as_array();
-  const auto known = std::find_if(customs.begin(), customs.end(), is_transforms);
-  if (known != customs.end()) return *known->find("value");
-  customs.push_back(doc::Value::object(
-      {{"property", "transforms"}, {"vendor", "heddle"}, {"value", doc::Value::array()}}));
-  return *customs.back().find("value");
+  auto known = std::find_if(customs.begin(), customs.end(), is_transforms);
+  if (known == customs.end()) {
+    known = customs.insert(customs.end(), doc::Value::object({{"property", "transforms"},
+                                                              {"vendor", "heddle"},
+                                                              {"value", doc::Value::array()}}));
+  }
+  doc::Value* list = known->find("value");
+  if (list == nullptr || !list->is_array()) return not_amendable("transforms");
+  return list;
 }
 
 }  // namespace
@@ -186,7 +203,8 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
     if (auto amended = amend(text, "customProperties[]", transforms_item(transforms)); amended.ok())
       return amended;
   }
-  auto& list = transform_list(*holder).as_array();
+  HEDDLE_ASSIGN_OR_RETURN(doc::Value* const transforms_there, transform_list(*holder));
+  auto& list = transforms_there->as_array();
   for (const auto& transform : transforms) {
     const auto same = std::find_if(list.begin(), list.end(), [&](const doc::Value& each) {
       return each.string_or("id") == transform.id;

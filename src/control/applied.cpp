@@ -4,14 +4,13 @@
 
 #include "base/encoding.hpp"
 #include "base/file.hpp"
-#include "doc/json.hpp"
+#include "doc/signed_text.hpp"
 #include "ledger/entry.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::control {
 namespace {
 
-constexpr std::string_view kFormat = "heddle.applied/1";
 constexpr std::size_t kNamed = 3;  ///< errors that a message names
 
 Error unsigned_(const std::string& path) {
@@ -48,7 +47,32 @@ std::string errors_of(const spec::Loaded& loaded) {
                      more == 0 ? "" : fmt::format("; and {} more", more));
 }
 
+/// One of the three rows that say what was applied: one without the others was not written by us.
+Result<std::string> applied_row(store::Txn& txn, const std::string& key) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get("control", key));
+  if (text) return *text;
+  return Error{
+      ErrorKind::kCorrupt, "applied-not-decided",
+      fmt::format("the state says which commit runs, and has no `{}`", key),
+      "something else than `heddle apply` changed `.heddle/state.db`: bring it back from a "
+      "backup"};
+}
+
 }  // namespace
+
+const doc::Schema<Applied>& applied_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Applied>::record("`applied.json`", "what was applied last");
+    t.of_format("heddle.applied/1")
+        .refused_as(ErrorKind::kCorrupt, "applied-unsigned",
+                    "`heddle up --only control` writes it anew");
+    t.text("commit", &Applied::commit, "the commit's full id").filled();
+    t.digest("definitions", &Applied::definitions, "SHA-256 over the definitions").filled();
+    t.integer("entry", &Applied::entry, "number of the ledger entry that decided it");
+    return t;
+  }();
+  return schema;
+}
 
 Result<std::optional<Applied>> applied_of(store::State& state) {
   std::optional<Applied> applied;
@@ -57,12 +81,10 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
     if (!commit) return {};
     applied.emplace();
     applied->commit = *commit;
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, txn.get("control", "applied-digest"));
-    if (digest) {
-      HEDDLE_ASSIGN_OR_RETURN(applied->definitions, Digest::parse(*digest));
-    }
-    HEDDLE_ASSIGN_OR_RETURN(const auto entry, txn.get("control", "applied-entry"));
-    if (entry) applied->entry = std::strtoull(entry->c_str(), nullptr, 10);
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, applied_row(txn, "applied-digest"));
+    HEDDLE_ASSIGN_OR_RETURN(applied->definitions, Digest::parse(digest));
+    HEDDLE_ASSIGN_OR_RETURN(const auto entry, applied_row(txn, "applied-entry"));
+    applied->entry = std::strtoull(entry.c_str(), nullptr, 10);
     return {};
   }));
   return applied;
@@ -122,15 +144,8 @@ Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key
   if (const auto kept = git.resolve(ref); !kept.ok() || *kept != applied.commit) {
     HEDDLE_TRY(git.keep(ref, applied.commit));
   }
-  const std::string payload =
-      doc::to_canonical_json(doc::Value::object({{"format", kFormat},
-                                                 {"commit", applied.commit},
-                                                 {"definitions", applied.definitions.str()},
-                                                 {"entry", applied.entry}}));
   const std::string text =
-      doc::to_json(doc::Value::object(
-          {{"payload", base64_encode(payload)}, {"signature", base64_encode(key.sign(payload))}})) +
-      "\n";
+      doc::sign_text(doc::to_canonical_json(applied_schema().print(applied)), key);
   // Not written again where it stands: a full disk must not keep the planes from starting.
   if (const auto there = read_file(home.applied()); there.ok() && *there == text) return {};
   return write_file_atomic(home.applied(), text);
@@ -146,19 +161,9 @@ Result<Applied> read_applied(const Home& home) {
                  "first time"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto key, verifier_of(home));
-  const auto envelope = doc::parse_json(*text, {.max_depth = 4, .max_bytes = 1 << 16});
-  if (!envelope.ok()) return unsigned_(path);
-  const auto payload = base64_decode(envelope->string_or("payload"));
-  const auto signature = base64_decode(envelope->string_or("signature"));
-  if (!payload.ok() || !signature.ok() || !ed25519_verify(key, *payload, *signature))
-    return unsigned_(path);
-  const auto value = doc::parse_json(*payload, {.max_depth = 4, .max_bytes = 1 << 16});
-  if (!value.ok() || value->string_or("format") != kFormat) return unsigned_(path);
-  Applied applied;
-  applied.commit = value->string_or("commit");
-  HEDDLE_ASSIGN_OR_RETURN(applied.definitions, Digest::parse(value->string_or("definitions")));
-  applied.entry = static_cast<std::uint64_t>(value->int_or("entry"));
-  return applied;
+  const auto payload = doc::open_signed_text(*text, key);
+  if (!payload.ok()) return unsigned_(path);
+  return applied_schema().parse_text(*payload, {.max_depth = 4, .max_bytes = 1 << 16});
 }
 
 Result<std::map<std::string, Digest>> released_primaries(const Home& home,

@@ -10,6 +10,7 @@
 #include "base/signature.hpp"
 #include "control/home.hpp"
 #include "control/wiring.hpp"
+#include "doc/schema.hpp"
 #include "spec/load.hpp"
 #include "store/store.hpp"
 
@@ -25,6 +26,9 @@ struct Applied {
   Digest definitions{};     ///< over every file that decides (`spec::Loaded::digest`)
   std::uint64_t entry = 0;  ///< of the ledger: the decision
 };
+
+/// As `applied.json` holds it (docs/formats/applied.md).
+[[nodiscard]] const doc::Schema<Applied>& applied_schema();
 
 /// Nullopt before the first apply.
 [[nodiscard]] Result<std::optional<Applied>> applied_of(store::State& state);

@@ -15,7 +15,7 @@ TEST_F(ApprovalsTest, AQuestionEndsWithTheAlertItWasAskedFor) {
   ASSERT_EQ(repair().status, recover::Outcome::Status::kWaiting);
   const auto asked = policy_->approval(newest()).value();
   const std::string op_id = asked.op_id.substr(asked.op_id.find('/') + 1);
-  (void)recover("incident.lapse", doc::Value::object({{"op_id", op_id}}));
+  (void)recover(recover::Lapse{op_id});
   const auto closed = policy_->approval(asked.id).value();
   EXPECT_EQ(closed.status, policy::Approval::Status::kVoid);
   EXPECT_FALSE(policy_->approve(asked.id, "ada", ada_->sign(asked.statement)).ok());
@@ -211,10 +211,7 @@ TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {
 TEST_F(ApprovalsTest, ARetrainIsAskedAnewWhenWhatItStartsFromIsAnother) {
   project_.policies["p"].rules[0].actions.push_back("retrain.start");
   ASSERT_TRUE(policy_->load(project_).ok());
-  const auto retrain = [&] {
-    return recover("retrain.start",
-                   doc::Value::object({{"from", 1}, {"rows", 500}, {"started_at", 2}}));
-  };
+  const auto retrain = [&] { return recover(recover::StartRetrain{1, 500, 2}); };
   ASSERT_EQ(retrain().status, recover::Outcome::Status::kWaiting);
   const auto before = newest();
   swap();
@@ -382,10 +379,9 @@ class AutomaticTest : public ApprovalsTest {
   recover::Outcome promote_automatically(const Digest& bundle) {
     recover::Action action;
     action.op_id = "incident-0001/release.promote/" + bundle.short_str();
-    action.type = "release.promote";
     action.incident = "incident-0001";
     action.target = "service/s";
-    action.attributes = doc::Value::object({{"bundle", bundle.str()}, {"slot", "primary"}});
+    action.what = recover::PromoteCandidate{bundle.str()};
     action.reason = "because";
     action.event_time = now_;
     const auto outcome = control_->perform(action);

@@ -8,6 +8,7 @@
 #include "control/applied.hpp"
 #include "doc/json.hpp"
 #include "policy/request.hpp"
+#include "policy/standing.hpp"
 
 namespace heddle::control {
 namespace {
@@ -131,10 +132,54 @@ class SignatureAudit {
   std::map<std::string, std::optional<std::vector<spec::Person>>> people_;  ///< by commit
 };
 
+/// Stops by the ledger against stops by the state.
+Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& findings) {
+  constexpr std::string_view kService = "service/";
+  std::map<std::string, std::uint64_t> stopped;  // scope -> entry
+  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
+    if (entry.result != "applied" || !entry.target.starts_with(kService)) return true;
+    const std::string scope = entry.target.substr(kService.size());
+    if (entry.action == "service.stop") stopped.try_emplace(scope, entry.seq);
+    if (entry.action == "service.resume" && scope == "*") stopped.clear();
+    if (entry.action == "service.resume") stopped.erase(scope);
+    return true;
+  }));
+  std::map<std::string, bool> standing;  // scope -> whether policy and releases both say so
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto scopes, policy::stopped_scopes(txn));
+    for (const auto& scope : scopes) standing[scope] = true;
+    // The releases of a service say the same, and are what its route table follows from.
+    return txn.scan("releases", "", [&](std::string_view name, std::string_view bytes) {
+      const auto releases = doc::parse_json(bytes);
+      const bool is_stopped = releases.ok() && releases->bool_or("stopped");
+      const auto at = standing.find(std::string(name));
+      if (at != standing.end()) at->second = is_stopped;
+      if (at == standing.end() && is_stopped) standing[std::string(name)] = false;
+      return true;
+    });
+  }));
+  for (const auto& [scope, entry] : stopped) {
+    const auto at = standing.find(scope);
+    if (at != standing.end() && at->second) continue;
+    findings.push_back({"stop-not-in-force",
+                        fmt::format("entry {} stopped `{}`, no entry resumes it, and the state "
+                                    "does not say that it is stopped",
+                                    entry, scope)});
+  }
+  for (const auto& [scope, by_both] : standing) {
+    if (stopped.contains(scope)) continue;
+    findings.push_back(
+        {"stop-not-decided",
+         fmt::format("the state says that `{}` is stopped, and no entry does", scope)});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> audit_decisions(Control::Core& core, std::vector<ledger::Finding>& findings) {
   HEDDLE_TRY(SignatureAudit(core, findings).run());
+  HEDDLE_TRY(audit_stops(core, findings));
   HEDDLE_ASSIGN_OR_RETURN(const auto applied, applied_of(*core.state));
   const auto checked = check_applied(*core.state, applied);
   if (checked.ok()) return {};

@@ -157,6 +157,45 @@ TEST_F(AuditTest, ASignedRequestIsSigned) {
   EXPECT_EQ(found(), (Ids{"request-signature-invalid", "request-signature-invalid"}));
 }
 
+TEST_F(AuditTest, AStopStandsUntilAnEntryEndsIt) {
+  const auto entry = [&](const char* action) {
+    ledger::Entry one;
+    one.op_id = uuid7();
+    one.actor = "ada";
+    one.action = action;
+    one.target = "service/s";
+    one.result = "applied";
+    return record(one);
+  };
+  const auto put = [&](const char* collection, const std::string& value) {
+    ASSERT_TRUE(core_->state
+                    ->write([&](store::Txn& txn) {
+                      return value.empty() ? txn.erase(collection, "s")
+                                           : txn.put(collection, "s", value);
+                    })
+                    .ok());
+  };
+  const auto flag = [&](bool stopped) { put("policy.stopped", stopped ? "{}" : ""); };
+  const auto releases = [&](bool stopped) {
+    put("releases", fmt::format(R"({{"stopped":{}}})", stopped));
+  };
+  (void)entry("service.stop");
+  flag(true);
+  releases(true);
+  EXPECT_EQ(found(), Ids{});
+  releases(false);  // what the route table follows from
+  EXPECT_EQ(found(), Ids{"stop-not-in-force"});
+  releases(true);
+  flag(false);  // what policy looks at
+  EXPECT_EQ(found(), Ids{"stop-not-in-force"});
+  releases(false);
+  EXPECT_EQ(found(), Ids{"stop-not-in-force"});
+  (void)entry("service.resume");
+  EXPECT_EQ(found(), Ids{});
+  flag(true);
+  EXPECT_EQ(found(), Ids{"stop-not-decided"});
+}
+
 TEST_F(AuditTest, WhatRunsIsWhatTheNewestDecisionApplied) {
   EXPECT_EQ(found(), Ids{});
   const auto check = [&] {

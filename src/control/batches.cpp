@@ -15,11 +15,11 @@ Error malformed(std::string_view what) {
 
 }  // namespace
 
-Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+Result<doc::Value> open_batch(Control::Core& core, const std::string& service_name,
+                              std::string slot) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const auto& releases = service->releases();
   const std::string& name = service->service().identity.name;
-  auto slot = request.string_or("slot", "primary");
   if (releases.stopped()) {
     return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name),
                  "a person clears that: `heddle resume`"};
@@ -53,13 +53,11 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
       {{"service", name}, {"slot", slot}, {"bundle", bundle.str()}, {"route", releases.version()}});
 }
 
-Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request,
-                                const policy::Actor& actor) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+Result<doc::Value> record_batch(Control::Core& core, const std::string& service_name,
+                                const doc::Value& profile, const policy::Actor& actor) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const std::string& name = service->service().identity.name;
-  const doc::Value* profile = request.find("profile");
-  if (profile == nullptr || profile->string_or("format") != "heddle.batch/1")
-    return malformed("format `heddle.batch/1`");
+  if (profile.string_or("format") != "heddle.batch/1") return malformed("format `heddle.batch/1`");
   policy::Proposal proposal;
   const std::string id = uuid7();
   proposal.op_id = fmt::format("{}/score.batch/{}", name, id);
@@ -67,30 +65,30 @@ Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request,
   proposal.target = "service/" + name;
   proposal.actor = actor;
   for (const char* what : {"bundle", "input", "output", "refused_output"}) {
-    const auto digest = Digest::parse(profile->string_or(what));
+    const auto digest = Digest::parse(profile.string_or(what));
     if (!digest.ok()) return malformed(fmt::format("digest `{}`", what));
     auto& list = std::string_view(what) == "bundle" ? proposal.subjects : proposal.evidence;
     list.push_back({what, *digest});
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(*profile)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(profile)));
   proposal.evidence.push_back({"profile", kept});
-  proposal.attributes = doc::Value::object({{"slot", profile->string_or("slot")}});
+  proposal.attributes = doc::Value::object({{"slot", profile.string_or("slot")}});
   for (const char* count : {"rows", "served", "refused", "warned"})
-    proposal.attributes.set(count, profile->int_or(count));
+    proposal.attributes.set(count, profile.int_or(count));
   // A rule that was broken is named with its rows: ids of definitions, no values.
-  if (const auto* rules = profile->find("rules"); rules != nullptr && rules->is_object()) {
+  if (const auto* rules = profile.find("rules"); rules != nullptr && rules->is_object()) {
     for (const auto& [rule, rows] : rules->as_object()) {
       if (rows.is_int()) proposal.attributes.set("broke." + rule, rows);
     }
   }
   std::int64_t past = 0;
-  if (const auto* metrics = profile->find("metrics"); metrics != nullptr && metrics->is_array()) {
+  if (const auto* metrics = profile.find("metrics"); metrics != nullptr && metrics->is_array()) {
     for (const auto& metric : metrics->as_array()) past += metric.bool_or("past") ? 1 : 0;
   }
   proposal.attributes.set("metrics_past", past);
   proposal.reason =
-      fmt::format("scored a file of {} rows: {} served, {} refused", profile->int_or("rows"),
-                  profile->int_or("served"), profile->int_or("refused"));
+      fmt::format("scored a file of {} rows: {} served, {} refused", profile.int_or("rows"),
+                  profile.int_or("served"), profile.int_or("refused"));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           core.policy->act(
                               proposal,

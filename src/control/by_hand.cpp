@@ -12,18 +12,6 @@ using Kind = recover::ByHand::Kind;
 
 constexpr std::size_t kLongestReason = 2'000;
 
-std::string_view operation_of(Kind kind) {
-  switch (kind) {
-    case Kind::kOpen: return "incident.open";
-    case Kind::kAcknowledge: return "incident.acknowledge";
-    case Kind::kComment: return "incident.comment";
-    case Kind::kClose: return "incident.close";
-    case Kind::kQuarantine: return "quarantine.add";
-    case Kind::kRelease: return "quarantine.release";
-  }
-  return "";
-}
-
 /// What moves a terminal's cursor or ends a line: C0, DEL, and C1 as UTF-8 has it.
 bool has_control(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -37,8 +25,7 @@ bool has_control(std::string_view text) {
 
 }  // namespace
 
-Result<std::string> reason_of(const doc::Value& request) {
-  const std::string text = request.string_or("reason");
+Result<std::string> checked_reason(const std::string& text) {
   const bool is_blank = text.find_first_not_of(' ') == std::string::npos;
   if (!is_blank && text.size() <= kLongestReason && !has_control(text)) return text;
   return Error{ErrorKind::kInvalid, "reason-malformed",
@@ -49,30 +36,50 @@ Result<std::string> reason_of(const doc::Value& request) {
                            kLongestReason)};
 }
 
-Result<doc::Value> do_by_hand(Control::Core& core, Kind kind, const doc::Value& request,
-                              const Caller& caller) {
+namespace {
+
+Result<doc::Value> act(Control::Core& core, const std::string& name, const recover::ByHand& what,
+                       bool again, const AskedBy& by, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(name));
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, by));
+  return service->act_by_hand(what, person, again);
+}
+
+}  // namespace
+
+Result<doc::Value> open_incident(Control::Core& core, const OpenIncidentRequest& request,
+                                 const Call& call) {
+  recover::ByHand what;
+  what.kind = Kind::kOpen;
+  what.source = request.source;
+  what.account = request.account;
+  HEDDLE_ASSIGN_OR_RETURN(what.text, checked_reason(request.reason));
+  if (what.source.empty() && !what.account.empty()) {
+    return Error{ErrorKind::kInvalid, "request-member",
+                 "the request: `account` is there without `source`",
+                 "an account's rows are named by their source"};
+  }
+  return act(core, request.service, what, request.again, request.by, call);
+}
+
+Result<doc::Value> act_on_incident(Control::Core& core, Kind kind, const IncidentAct& request,
+                                   const Call& call) {
   recover::ByHand what;
   what.kind = kind;
-  HEDDLE_ASSIGN_OR_RETURN(what.text, reason_of(request));
-  std::string name = request.string_or("service");
-  const bool is_of_incident =
-      kind == Kind::kAcknowledge || kind == Kind::kComment || kind == Kind::kClose;
-  if (is_of_incident) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.string_or("id")));
-    name = found.service;
-    what.incident = found.incident.id;
-  } else {
-    what.source = request.string_or("source");
-    what.account = request.string_or("account");
-    if (what.source.empty() && (kind != Kind::kOpen || !what.account.empty())) {
-      return Error{ErrorKind::kInvalid, "request-member", "the request has no `source`",
-                   "see docs/operations.md"};
-    }
-  }
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(name));
-  HEDDLE_ASSIGN_OR_RETURN(const auto person,
-                          proven_person(core, operation_of(kind), request, caller));
-  return service->act_by_hand(what, person, request.bool_or("again"));
+  HEDDLE_ASSIGN_OR_RETURN(what.text, checked_reason(request.reason));
+  HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.id));
+  what.incident = found.incident.id;
+  return act(core, found.service, what, request.again, request.by, call);
+}
+
+Result<doc::Value> act_on_source(Control::Core& core, Kind kind, const QuarantineAct& request,
+                                 const Call& call) {
+  recover::ByHand what;
+  what.kind = kind;
+  what.source = request.source;
+  what.account = request.account;
+  HEDDLE_ASSIGN_OR_RETURN(what.text, checked_reason(request.reason));
+  return act(core, request.service, what, request.again, request.by, call);
 }
 
 }  // namespace heddle::control

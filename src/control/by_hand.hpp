@@ -7,16 +7,18 @@
 
 namespace heddle::control {
 
-/// The operation that does `kind` by hand: `incident.open` {service, source?, account?},
-/// `incident.acknowledge`, `incident.comment` and `incident.close` {id}, `quarantine.add` and
-/// `quarantine.release` {service, source, account?}; each with {reason, again?, person?, signed?},
-/// each by a proven person. kInvalid `reason-malformed`; the errors of `proven_person` and of
-/// `ServiceControl::act_by_hand`.
-[[nodiscard]] Result<doc::Value> do_by_hand(Control::Core& core, recover::ByHand::Kind kind,
-                                            const doc::Value& request, const Caller& caller);
+/// What a person does by hand, each by a proven person: the errors of `proven_person` and of
+/// `ServiceControl::act_by_hand`, kInvalid `reason-malformed`.
+[[nodiscard]] Result<doc::Value> open_incident(Control::Core& core,
+                                               const OpenIncidentRequest& request,
+                                               const Call& call);
+[[nodiscard]] Result<doc::Value> act_on_incident(Control::Core& core, recover::ByHand::Kind kind,
+                                                 const IncidentAct& request, const Call& call);
+[[nodiscard]] Result<doc::Value> act_on_source(Control::Core& core, recover::ByHand::Kind kind,
+                                               const QuarantineAct& request, const Call& call);
 
-/// The member `reason` of a request: what a person says for the record. One line of at most 2,000
-/// bytes that a terminal can show; kInvalid `reason-malformed` otherwise.
-[[nodiscard]] Result<std::string> reason_of(const doc::Value& request);
+/// What a person says for the record: one line of at most 2,000 bytes that a terminal can show;
+/// kInvalid `reason-malformed` otherwise.
+[[nodiscard]] Result<std::string> checked_reason(const std::string& text);
 
 }  // namespace heddle::control

@@ -63,23 +63,17 @@ class ByHandTest : public fixture::ServiceTest {
                     .ok());
     return found;
   }
-  Outcome::Status asked_of_recovery(const std::string& op_id, const std::string& type,
-                                    doc::Value attributes) {
+  Outcome::Status asked_of_recovery(const std::string& op_id, recover::What what) {
     recover::Action action;
     action.op_id = op_id;
-    action.type = type;
+    action.what = std::move(what);
     action.incident = "incident-0001";
     action.target = "service/s";
-    action.attributes = std::move(attributes);
     action.reason = "because";
     const auto outcome = control_->perform(action);
     EXPECT_TRUE(outcome.ok()) << outcome.error().str();
     last_note_ = outcome.ok() ? outcome->note : outcome.error().message;
     return outcome.ok() ? outcome->status : Outcome::Status::kRunning;
-  }
-  static doc::Value source(const std::string& name, const std::string& account) {
-    return doc::Value::object(
-        {{"source", name}, {"account", account}, {"rule", "r"}, {"readmit_after", 5}});
   }
   std::string last_note_;
 };
@@ -227,11 +221,12 @@ TEST_F(ByHandTest, PeopleWriteDownWhatHappensWhileAServiceIsStopped) {
 /// tried for ever.
 TEST_F(ByHandTest, WhatSomebodyElseDidIsAnOutcome) {
   using enum Outcome::Status;
-  EXPECT_EQ(asked_of_recovery("i/source.release/1", "source.release", source("one", "app")),
+  EXPECT_EQ(asked_of_recovery("i/source.release/1", recover::ReleaseSource{"one", "app"}),
             kOvertaken);
   EXPECT_EQ(last_note_, "source `one` of account `app` is not quarantined");
   ASSERT_EQ(done(of_source(Kind::kQuarantine, "one", "app")), "done");
-  EXPECT_EQ(asked_of_recovery("i/source.quarantine/1", "source.quarantine", source("one", "app")),
+  EXPECT_EQ(asked_of_recovery("i/source.quarantine/1",
+                              recover::QuarantineSource{"one", "app", "r", 0, 5}),
             kOvertaken);
   // The candidate was promoted by a person meanwhile.
   spec::PolicyRule rule;
@@ -241,38 +236,33 @@ TEST_F(ByHandTest, WhatSomebodyElseDidIsAnOutcome) {
   rule.actions = {"release.*", "transform.*"};
   project_.policies["p"].rules = {rule, project_.policies["p"].rules[1]};
   ASSERT_TRUE(policy_->load(project_).ok());
-  EXPECT_EQ(asked_of_recovery("i/release.promote/1", "release.promote",
-                              doc::Value::object({{"bundle", bundles_[0].str()}})),
+  EXPECT_EQ(asked_of_recovery("i/release.promote/1", recover::PromoteCandidate{bundles_[0].str()}),
             kOvertaken);
-  const auto shift =
-      doc::Value::object({{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}});
-  EXPECT_EQ(asked_of_recovery("i/transform.propose/1", "transform.propose", shift), kApplied);
-  EXPECT_EQ(asked_of_recovery("i/transform.propose/1", "transform.propose", shift), kApplied)
+  const recover::ProposeTransform shift{"shift", "distance", 0, "distance + 1"};
+  EXPECT_EQ(asked_of_recovery("i/transform.propose/1", shift), kApplied);
+  EXPECT_EQ(asked_of_recovery("i/transform.propose/1", shift), kApplied)
       << "the same act, after a crash";
-  EXPECT_EQ(asked_of_recovery("j/transform.propose/1", "transform.propose", shift), kOvertaken);
+  EXPECT_EQ(asked_of_recovery("j/transform.propose/1", shift), kOvertaken);
   EXPECT_EQ(last_note_, "what serves repairs `distance` so already");
-  EXPECT_EQ(asked_of_recovery("i/release.promote/2", "release.promote",
-                              doc::Value::object({{"bundle", sha256("gone").str()}})),
-            kFailed);
+  EXPECT_EQ(
+      asked_of_recovery("i/release.promote/2", recover::PromoteCandidate{sha256("gone").str()}),
+      kFailed);
 }
 
 TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {
-  recover::Act swap{"i/swap", recover::Act::Kind::kSwap, "i", 1};
   const auto outcome = this->swap();
   ASSERT_EQ(outcome.status, Outcome::Status::kApplied);
-  swap.before = outcome.result.string_or("before");
-  swap.made = outcome.result.string_or("made");
-  EXPECT_EQ(swap.before, bundles_[0].str());
+  EXPECT_EQ(outcome.before, bundles_[0].str());
+  const recover::Act swap{"i/swap", recover::SwapInForce{outcome.before}, "i", 1, outcome.made};
   EXPECT_TRUE(control_->in_force(swap));
   // Both are repaired: each is made of what it was.
   repair();
   ASSERT_EQ(yes(newest()), "");
   const auto repaired = repair();
   ASSERT_EQ(repaired.status, Outcome::Status::kApplied);
-  recover::Act transform{"i/transform", recover::Act::Kind::kTransform, "i", 1};
-  transform.transform = "shift";
-  recover::Act made{"i/release", recover::Act::Kind::kRelease, "i", 1};
-  made.made = repaired.result.string_or("made");
+  const recover::Act transform{"i/transform", recover::TransformInForce{"distance", "shift"}, "i",
+                               1};
+  const recover::Act made{"i/release", recover::ReleaseInForce{}, "i", 1, repaired.made};
   for (const auto& act : {swap, transform, made}) EXPECT_TRUE(control_->in_force(act)) << act.id;
   // A person releases something else: the standby of before waits on, what took over is gone, and
   // the repair is not there.
@@ -302,8 +292,8 @@ TEST_F(ByHandTest, AQuestionAboutASwapIsOneUntilItsFactsChange) {
 }
 
 TEST(Reason, IsOneLineOfText) {
-  const auto with = [](std::string text) {
-    const auto reason = reason_of(doc::Value::object({{"reason", std::move(text)}}));
+  const auto with = [](const std::string& text) {
+    const auto reason = checked_reason(text);
     return reason.ok() ? *reason : reason.error().id;
   };
   EXPECT_EQ(with("Zürich: die Uhr geht vor – seit heute"), "Zürich: die Uhr geht vor – seit heute");

@@ -1,6 +1,7 @@
 // The control loop of a canary over a synthetic journal: real state, ledger, policy, objects and
 // route table.
 #include <algorithm>
+#include <functional>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -132,6 +133,7 @@ class CanaryTest : public testing::Test {
         if (is_canary && i % 100 < failed) row.outcome = plane::RowOutcome::kFailed;
         request.rows = {row};
         writer_->append(request);
+        if (label_) label_(request, is_canary, i);
       }
     }
     now_ += kHour;
@@ -177,6 +179,7 @@ class CanaryTest : public testing::Test {
   std::vector<Digest> bundles_;
   Micros now_ = *parse_time("2001-06-01T00:00:00Z");
   int next_ = 0;
+  std::function<void(const plane::RequestRecord&, bool, int)> label_;  ///< after each request
 };
 
 TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
@@ -207,6 +210,34 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   ASSERT_FALSE(given.ok());
   EXPECT_EQ(given.error().id, "approval-void");
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+}
+
+TEST_F(CanaryTest, TheLabelsOfOneAccountOfSeveralAloneDoNotRaiseIt) {
+  // Honest labels show that the canary is far worse. The liar labels other rows, so that both sides
+  // lose the same in sum.
+  for (const bool lies : {false, true}) {
+    SCOPED_TRACE(lies);
+    if (lies) {
+      ASSERT_TRUE(control_->promote(bundles_[1], "canary", 0, kAda, true).ok());
+    }
+    label_ = [&, lies](const plane::RequestRecord& request, bool is_canary, int i) {
+      const bool honest = i % 2 == 0;
+      if (!honest && !lies) return;
+      const bool likely = request.rows[0].probability > 0.45F;
+      const bool label = likely == (honest ? !is_canary : is_canary);
+      writer_->append(plane::LabelRecord{request.request_id + "#0", label ? 1.0 : 0.0, now_,
+                                         honest ? "honest" : "liar"});
+    };
+    tick();
+    hour(1'200);
+    if (!lies) {
+      EXPECT_EQ(entries().back(), "canary.abort applied");
+      continue;
+    }
+    EXPECT_EQ(entries().back(), "canary.raise requested");
+    EXPECT_EQ(control_->releases().canary().canary.weight, 500U);
+    ASSERT_EQ(policy_->approvals()->size(), 1U);
+  }
 }
 
 TEST_F(CanaryTest, EachRunIsDrawnByASecretOfItsOwn) {

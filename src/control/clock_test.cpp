@@ -1,6 +1,7 @@
 // Clocks that jump: what the control plane makes of a service's, and of its own.
 #include "control/service_fixture.hpp"
 #include "control/wall_clock.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -48,9 +49,9 @@ class ClockTest : public fixture::ServiceTest {
                     .ok());
     return found;
   }
-  [[nodiscard]] std::size_t incidents(watch::Cause cause) const {
+  [[nodiscard]] std::size_t incidents(const recover::Cause& cause) const {
     std::size_t count = 0;
-    for (const auto& each : control_->ladder().incidents()) count += each.diagnosis.cause == cause;
+    for (const auto& each : control_->ladder().incidents()) count += each.diagnosis.cause == &cause;
     return count;
   }
 
@@ -74,7 +75,7 @@ TEST_F(ClockTest, AJumpIsAnEntryAndAnIncidentAndOnlyAPersonLeadsBack) {
   feed(plane::TickRecord{20'100 * kDay + kMinute});
   ASSERT_EQ(entries("clock.jump").size(), 1U);
   EXPECT_EQ(entries("clock.jump").front().rules.front(), "what-happened-is-recorded");
-  EXPECT_EQ(incidents(watch::Cause::kClockJump), 1U);
+  EXPECT_EQ(incidents(recover::clock_jump()), 1U);
   open();  // what stands is known after a start, and recorded once
   feed(plane::TickRecord{20'100 * kDay + 2 * kMinute});
   EXPECT_EQ(entries("clock.jump").size(), 1U);

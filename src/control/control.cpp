@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "control/access.hpp"
+#include "control/certificates.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/keys.hpp"
@@ -99,12 +100,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   }
   if (!whole || core->restores) return std::unique_ptr<Control>(new Control(std::move(core)));
   core->running = core->project;
-  std::vector<spec::Notification> notifications;
-  for (const auto& [name, monitor] : core->running.monitors) {
-    notifications.insert(notifications.end(), monitor.notifications.begin(),
-                         monitor.notifications.end());
-  }
-  HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
+  // Whom a Monitor names is told of the service that it watches, and of no other.
+  Outbox::Receivers receivers;
+  for (const auto& [name, service] : core->running.services)
+    receivers[name] = core->running.monitors.at(service.monitor).notifications;
+  HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, std::move(receivers)));
   ServiceParts parts{&core->home,         &core->running,     core->state.get(),
                      core->objects.get(), core->git.get(),    core->runner.get(),
                      core->policy.get(),  core->outbox.get(), &core->control_key,
@@ -116,12 +116,14 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
       HEDDLE_TRY(core->ledger->record_missing("journal", "service/" + name));
       HEDDLE_TRY(control->save_place());
     }
+    // What was applied and not published, after a crash between the two.
+    if (core->applied) HEDDLE_TRY(control->take_policies(core->running, core->applied->entry));
     core->services.emplace(name, std::move(control));
   }
   HEDDLE_TRY(look_for_lost_journals(*core));
   // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out
   // now.
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->open_approvals());
   for (const auto& approval : approvals) {
     if (!core->applied) break;
     if (approval.status != policy::Approval::Status::kApproved) continue;
@@ -144,6 +146,7 @@ Result<bool> Control::pump() {
     more = more || again;
   }
   HEDDLE_TRY(record_sandboxes(*core_));
+  HEDDLE_TRY(record_certificates(*core_));
   return more;
 }
 
@@ -191,8 +194,9 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
     const bool is_first_apply = operation == "definition.apply" ||
                                 operation == "approval.approve" || operation == "approval.reject" ||
                                 operation == "audit.restore";
-    if (permission != "read" && !is_first_apply) HEDDLE_TRY(apply_first());
-    return row.handler(*core_, request, caller);
+    return row.handler(*core_, {row.operation.name, request, caller}, [&]() -> Result<void> {
+      return permission == "read" || is_first_apply ? Result<void>() : apply_first();
+    });
   }
   return Error{ErrorKind::kNotFound, "operation-unknown",
                fmt::format("no operation `{}`", operation.substr(0, 100)),

@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "control/home.hpp"
 #include "control/wiring.hpp"
+#include "doc/schema_reader.hpp"
 #include "doc/value.hpp"
 
 namespace heddle::control {
@@ -39,8 +40,9 @@ struct Caller {
 /// else.
 struct Operation {
   std::string_view name;
-  std::string_view permission;  ///< `read`, `operate`; `owner` only over the socket
+  std::string_view permission;  ///< of spec/permissions.hpp; `owner`: only over the socket
   std::string_view summary;
+  const doc::ObjectSchema* request = nullptr;  ///< what it is asked with
 };
 
 /// The control plane of one project: it has the state open, reads the data plane's journal, decides

@@ -143,9 +143,9 @@ Result<void> anchor_when_due(Core& core) {
   return {};
 }
 
-Result<doc::Value> restore_ledger(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "audit.restore", request, caller));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
+Result<doc::Value> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   if (person.proof.how != "signature") {
     return Error{ErrorKind::kDenied, "restore-unsigned",
                  "that an older state counts is signed by a person",

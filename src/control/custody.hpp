@@ -26,9 +26,8 @@ struct Known {
 /// approval, a release, a stop. What git refuses is logged, once; it keeps nobody from deciding.
 [[nodiscard]] Result<void> anchor_when_due(Control::Core& core);
 
-/// The state that was put back counts, as a person signs: {"reason", "person", "signed"} ->
-/// {"entry", "entries"}.
-[[nodiscard]] Result<doc::Value> restore_ledger(Control::Core& core, const doc::Value& request,
-                                                const Caller& caller);
+/// The state that was put back counts, as a person signs: {"entry", "entries"}.
+[[nodiscard]] Result<doc::Value> restore_ledger(Control::Core& core, const RestoreRequest& request,
+                                                const Call& call);
 
 }  // namespace heddle::control

@@ -113,6 +113,8 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   core.project = std::move(loaded.project);
   core.applied = next;
   HEDDLE_TRY(publish_applied(core.home, *core.git, core.control_key, next));
+  for (auto& [name, service] : core.services)
+    HEDDLE_TRY(service->take_policies(core.project, next.entry));
   auto reply = reply_of(next, true);
   reply.set("warnings", std::move(warnings));
   return reply;

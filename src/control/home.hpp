@@ -14,6 +14,7 @@ class Home {
   [[nodiscard]] const std::string& dir() const noexcept { return dir_; }
   [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
   [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
+  [[nodiscard]] std::string data_plane_lock() const { return dir_ + "/data-plane.lock"; }
   [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
   [[nodiscard]] std::string data_sockets() const { return dir_ + "/data"; }
   /// Of the data plane of one service: how its owner stops it (docs/http.md).

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "recover/cause.hpp"
+
 namespace heddle::control {
 
 Result<std::string> find_named(std::string_view given, const std::vector<std::string>& known,
@@ -65,49 +67,20 @@ std::string branch_of(std::string_view project, std::string_view service,
   return fmt::format("heddle/{}/{}/{}", project, service, incident);
 }
 
-std::string_view waits_for(recover::Step step) noexcept {
-  using recover::Step;
-  switch (step) {
-    case Step::kOpen: return "to be recorded";
-    case Step::kQuarantine: return "its source to be shut out";
-    case Step::kAwaitReadmit: return "clean rows of its source";
-    case Step::kRelease: return "its source to be let in again";
-    case Step::kProposeRepair: return "a person's yes to the repair of its input";
-    case Step::kSwapBack: return "primary and standby to change back";
-    case Step::kVerifyInput: return "a whole window after the repair";
-    case Step::kAskLabels: return "a person: the labels look wrong";
-    case Step::kCollect: return "labelled rows after the change";
-    case Step::kRetrain: return "the retrained model";
-    case Step::kProve: return "rows newer than those the candidate learned from";
-    case Step::kPromote: return "a person's yes to the candidate";
-    case Step::kVerifyAct: return "labelled rows after the act";
-    case Step::kWithdraw: return "an act to be taken back";
-    case Step::kRecalibrate: return "the recalibration";
-    case Step::kAwaitQuiet: return "its metrics to be quiet";
-    case Step::kByHand: return "a person to close it";
-    case Step::kPostmortem: return "its page";
-    case Step::kClose: return "to be closed";
-    case Step::kDone: return "";
-  }
-  return "";
-}
-
 Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found, bool paged) {
   auto next = doc::Value::array();
   const auto add = [&](std::string command, std::string why) {
     next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
   };
   const auto& [service, incident] = found;
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->open_approvals());
   for (const auto& approval : approvals) {
     const bool is_its_own = approval.op_id.starts_with(fmt::format("{}/{}/", service, incident.id));
     if (!is_its_own || approval.status != policy::Approval::Status::kPending) continue;
     add("heddle approval show " + approval.id, "it waits for a person: " + approval.reason);
   }
   const auto& source = incident.diagnosis.source;
-  const bool has_refused = incident.diagnosis.cause == watch::Cause::kUnitChange ||
-                           incident.diagnosis.cause == watch::Cause::kContractFault;
-  if (has_refused) {
+  if (incident.diagnosis.cause->refuses_rows()) {
     add(fmt::format("heddle quarantine show {}{}", service,
                     source.empty() ? "" : " --source " + source),
         "the rows that were refused, with their rules");

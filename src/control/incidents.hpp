@@ -33,9 +33,6 @@ struct FoundIncident {
 [[nodiscard]] std::string branch_of(std::string_view project, std::string_view service,
                                     std::string_view incident);
 
-/// What an incident waits for, in words; empty when it is closed.
-[[nodiscard]] std::string_view waits_for(recover::Step step) noexcept;
-
 /// What can be done about an incident now: commands with their reasons. `paged`: its page was
 /// written.
 [[nodiscard]] Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found,

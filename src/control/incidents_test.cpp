@@ -27,9 +27,9 @@ TEST(Names, AreFoundByTheirBeginningWhereItIsOnlyTheirs) {
 
 TEST(Incidents, EveryStepThatIsLeftLaterSaysWhatItWaitsFor) {
   for (int step = 0; step < static_cast<int>(recover::Step::kDone); ++step) {
-    EXPECT_FALSE(waits_for(static_cast<recover::Step>(step)).empty()) << step;
+    EXPECT_FALSE(recover::waits_for(static_cast<recover::Step>(step)).empty()) << step;
   }
-  EXPECT_EQ(waits_for(recover::Step::kDone), "");
+  EXPECT_EQ(recover::waits_for(recover::Step::kDone), "");
 }
 
 }  // namespace

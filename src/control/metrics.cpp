@@ -107,7 +107,7 @@ Result<std::string> Control::metrics() {
     text.sample(label, std::count_if(incidents.begin(), incidents.end(),
                                      [](const auto& incident) { return incident.open(); }));
   });
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core_->policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core_->policy->open_approvals());
   text.family("heddle_approvals_pending", "gauge", "Approvals that wait for a person");
   text.sample("", std::count_if(approvals.begin(), approvals.end(), [](const auto& approval) {
                 return approval.status == policy::Approval::Status::kPending;

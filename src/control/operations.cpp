@@ -11,18 +11,20 @@
 #include "control/audit.hpp"
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
+#include "control/certificates.hpp"
 #include "control/compare.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
+#include "control/recorded.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/sandboxes.hpp"
-#include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
 #include "policy/request.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -33,18 +35,13 @@ std::string time_or_empty(Micros time) {
   return time == INT64_MIN || time == 0 ? "" : format_time(time);
 }
 
-Error required(std::string_view member) {
-  return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member),
-          "see docs/operations.md"};
-}
-
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
   auto value = doc::Value::object(
       {{"id", incident.id},
        {"service", service},
        {"state", recover::step_name(incident.step)},
-       {"waits_for", waits_for(incident.step)},
-       {"cause", watch::cause_name(incident.diagnosis.cause)},
+       {"waits_for", recover::waits_for(incident.step)},
+       {"cause", incident.diagnosis.cause->name()},
        {"reason", incident.diagnosis.reason},
        {"source", incident.diagnosis.source},
        {"account", incident.diagnosis.account},
@@ -74,6 +71,14 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
                                       {"by", entry.by}}));
   }
   value.set("timeline", std::move(timeline));
+  auto failing = doc::Value::array();
+  for (const auto& each : incident.failing) {
+    failing.push(doc::Value::object({{"action", each.type},
+                                     {"tries", each.tries},
+                                     {"again", time_or_empty(each.again)},
+                                     {"error", each.error}}));
+  }
+  value.set("failing", std::move(failing));
   return value;
 }
 
@@ -173,7 +178,7 @@ doc::Value how_to_let_in(const std::string& service, const plane::QuarantinedSou
                            plane::source_text(source.account, source.source))}});
 }
 
-Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
+Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
   auto services = doc::Value::array();
   auto quarantined = doc::Value::array();
   auto incidents = doc::Value::array();
@@ -183,6 +188,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const bool released = !releases.primary().empty();
     const auto watched = service->watch_value();
     HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
+    HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
     const bool unwatched = released && !watched.bool_or("watched", true);
     const auto jump = service->clock_jump();
     services.push(doc::Value::object(
@@ -201,6 +207,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"clock_jump", jump},
          {"watch", watched},
          {"sandboxes", std::move(sandboxes)},
+         {"tls", std::move(certificates)},
          {"autonomy", service->service().autonomy}}));
     if (!jump.is_null()) {
       next.push(doc::Value::object(
@@ -241,8 +248,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
       auto value = incident_value(incident, name);
-      value.set("line", fmt::format("{} {}: {} ({})", incident.id,
-                                    watch::cause_name(incident.diagnosis.cause),
+      value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
                                     incident.diagnosis.reason, recover::step_name(incident.step)));
       incidents.push(std::move(value));
       next.push(doc::Value::object(
@@ -250,8 +256,8 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     }
   }
   auto approvals = doc::Value::array();
-  HEDDLE_ASSIGN_OR_RETURN(const auto all, core.policy->approvals());
-  for (const auto& approval : all) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto open, core.policy->open_approvals());
+  for (const auto& approval : open) {
     if (approval.status != policy::Approval::Status::kPending) continue;
     auto value = approval_value(approval);
     value.set("line", fmt::format("{}: {}", approval.id, approval.reason));
@@ -275,17 +281,17 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
                              {"next", next}});
 }
 
-Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return doc::Value::object(
-      {{"service", request.string_or("service")}, {"event_time", service->watermark()}});
+Result<doc::Value> watermark(Core& core, const OfService& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  return doc::Value::object({{"service", request.service}, {"event_time", service->watermark()}});
 }
 
-Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+Result<doc::Value> approval_list(Core& core, const ApprovalsRequest& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals,
+                          request.all ? core.policy->approvals() : core.policy->open_approvals());
   auto out = doc::Value::array();
   for (const auto& approval : approvals) {
-    if (request.bool_or("all") || approval.status == policy::Approval::Status::kPending)
+    if (request.all || approval.status == policy::Approval::Status::kPending)
       out.push(approval_value(approval));
   }
   return doc::Value::object({{"approvals", out}});
@@ -319,19 +325,18 @@ void show_evidence(store::Objects& objects, const policy::Approval& approval, do
   }
 }
 
-Result<doc::Value> approval_show(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
+Result<doc::Value> approval_show(Core& core, const ById& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
   HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->approval(id));
   auto value = approval_value(approval);
   show_evidence(*core.objects, approval, value);
   return value;
 }
 
-Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto approval,
-      core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
+Result<doc::Value> approval_approve(Core& core, const ApproveRequest& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval,
+                          core.policy->approve(id, request.person, request.signature));
   failpoint("control-approved");
   bool applied = false;
   for (const auto& [name, service] : core.services) {
@@ -344,20 +349,18 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
       {{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
 }
 
-Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto person,
-                          proven_person(core, "approval.reject", request, caller));
-  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
+Result<doc::Value> approval_reject(Core& core, const RejectRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(id, person, reason));
   return approval_value(approval);
 }
 
 /// The bundle that is named, or the newest candidate for the slot.
-Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service,
-                                const doc::Value& request, const std::string& slot) {
-  if (const auto given = request.string_or("bundle"); !given.empty())
-    return bundle::find(*core.objects, given);
+Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const std::string& given,
+                                const std::string& slot) {
+  if (!given.empty()) return bundle::find(*core.objects, given);
   flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
   HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
                           flow::last_candidate(host, service.service().model));
@@ -369,68 +372,65 @@ doc::Value still_comparing(const ServiceControl& service) {
   return doc::Value::object({{"comparing", service.comparing()}});
 }
 
-Result<doc::Value> release_compare(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, "primary"));
-  HEDDLE_ASSIGN_OR_RETURN(auto compared, service->comparison(bundle, caller.waits));
+Result<doc::Value> release_compare(Core& core, const CompareRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
+                          bundle_asked_for(core, *service, request.bundle, "primary"));
+  HEDDLE_ASSIGN_OR_RETURN(auto compared, service->comparison(bundle, call.caller.waits));
   if (!compared) return still_comparing(*service);
   return *std::move(compared);
 }
 
-Result<doc::Value> release_promote(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  const auto slot = request.string_or("slot", "primary");
-  if (slot != "primary" && slot != "standby" && slot != "canary" && slot != "shadow") {
-    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot),
-                 "the slots are `primary`, `standby`, `canary` and `shadow`"};
-  }
-  const auto weight = request.int_or("weight", 0);
-  if (weight < 0 || weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
+Result<doc::Value> release_promote(Core& core, const PromoteRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  const auto& slot = request.slot;
+  const auto weight = request.weight;
+  if (weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
     return Error{ErrorKind::kInvalid, "weight-impossible",
                  fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
                  "a canary has a weight, of 5000 at most: the other half is its baseline"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, slot));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
+                          bundle_asked_for(core, *service, request.bundle, request.slot));
   // Before it is looked at who asks: a signed request is taken once, and this one may come again.
   std::optional<doc::Value> compared;
-  if (!caller.waits && (slot == "primary" || slot == "canary")) {
+  if (!call.caller.waits && (slot == "primary" || slot == "canary")) {
     HEDDLE_ASSIGN_OR_RETURN(compared, service->comparison(bundle, false));
     if (!compared) return still_comparing(*service);
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
-  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor,
-                          request.bool_or("again"), compared);
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return service->promote(bundle, slot, weight, actor, request.again, compared);
 }
 
-Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+Result<doc::Value> release_canary(Core& core, const OfService& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   return service->canary_value();
 }
 
-Result<doc::Value> release_abort(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.abort", request, caller));
-  return service->abort_canary(actor, request.bool_or("again"));
+Result<doc::Value> release_abort(Core& core, const ReleaseAct& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return service->abort_canary(actor, request.again);
 }
 
-Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+Result<doc::Value> release_shadow(Core& core, const ShadowRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   Digest bundle;
-  if (const auto given = request.string_or("bundle"); !given.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(bundle, bundle::find(*core.objects, given));
+  if (!request.bundle.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(bundle, bundle::find(*core.objects, request.bundle));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.shadow", request, caller));
-  return service->set_shadow(bundle, actor, request.bool_or("again"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return service->set_shadow(bundle, actor, request.again);
 }
 
-Result<doc::Value> release_rollback(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.rollback", request, caller));
-  return service->roll_back(actor, request.bool_or("again"));
+Result<doc::Value> release_rollback(Core& core, const ReleaseAct& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return service->roll_back(actor, request.again);
 }
 
-Result<doc::Value> release_history(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+Result<doc::Value> release_history(Core& core, const OfService& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   auto releases = doc::Value::array();
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
     return txn.scan("routes", service->service().identity.name + "/",
@@ -449,7 +449,7 @@ Result<doc::Value> release_history(Core& core, const doc::Value& request, const 
       {{"service", service->service().identity.name}, {"releases", releases}});
 }
 
-Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
+Result<doc::Value> incident_list(Core& core, const NoRequest&, const Call&) {
   auto incidents = doc::Value::array();
   for (const auto& [name, service] : core.services) {
     HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
@@ -458,8 +458,8 @@ Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
   return doc::Value::object({{"incidents", incidents}});
 }
 
-Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.string_or("id")));
+Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.id));
   auto value = incident_value(found.incident, found.service);
   std::optional<std::string> row;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
@@ -478,7 +478,7 @@ Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Ca
   return value;
 }
 
-Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&) {
+Result<doc::Value> quarantine_list(Core& core, const NoRequest&, const Call&) {
   auto sources = doc::Value::array();
   auto next = doc::Value::array();
   for (const auto& [name, service] : core.services) {
@@ -496,44 +496,44 @@ Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&)
   return doc::Value::object({{"sources", sources}, {"next", next}});
 }
 
-Result<doc::Value> quarantine_show(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  const auto limit = std::clamp<std::int64_t>(request.int_or("limit", 20), 1, 10'000);
+Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(
-      auto rows, read_refused_rows(core.home.spool(service->service().identity.name),
-                                   request.string_or("source"), static_cast<std::size_t>(limit)));
-  return doc::Value::object(
-      {{"service", service->service().identity.name}, {"rows", std::move(rows)}});
+      auto found,
+      read_refused_rows(core.home.spool(service->service().identity.name), request.source,
+                        static_cast<std::size_t>(request.limit), request.before));
+  auto reply = doc::Value::object(
+      {{"service", service->service().identity.name}, {"rows", std::move(found.rows)}});
+  if (found.before) reply.set("before", *found.before);
+  return reply;
 }
 
-Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Caller&) {
+Result<doc::Value> decision_list(Core& core, const DecisionsRequest& request, const Call&) {
   auto decisions = doc::Value::array();
-  HEDDLE_TRY(core.ledger->read(
-      static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
-      [&](const ledger::Entry& entry) {
-        auto rules = doc::Value::array();
-        for (const auto& rule : entry.rules) rules.push(rule);
-        decisions.push(doc::Value::object({{"seq", entry.seq},
-                                           {"t", format_time(entry.t)},
-                                           {"event_time", time_or_empty(entry.event_time)},
-                                           {"op_id", entry.op_id},
-                                           {"actor", entry.actor},
-                                           {"action", entry.action},
-                                           {"target", entry.target},
-                                           {"decision", entry.decision},
-                                           {"result", entry.result},
-                                           {"rule", entry.rules.empty() ? "" : entry.rules.front()},
-                                           {"rules", rules},
-                                           {"attributes", entry.attributes},
-                                           {"approval", entry.approval},
-                                           {"incident", entry.incident},
-                                           {"reason", entry.reason}}));
-        return true;
-      }));
+  HEDDLE_TRY(core.ledger->read(request.from, [&](const ledger::Entry& entry) {
+    auto rules = doc::Value::array();
+    for (const auto& rule : entry.rules) rules.push(rule);
+    decisions.push(doc::Value::object({{"seq", entry.seq},
+                                       {"t", format_time(entry.t)},
+                                       {"event_time", time_or_empty(entry.event_time)},
+                                       {"op_id", entry.op_id},
+                                       {"actor", entry.actor},
+                                       {"action", entry.action},
+                                       {"target", entry.target},
+                                       {"decision", entry.decision},
+                                       {"result", entry.result},
+                                       {"rule", entry.rules.empty() ? "" : entry.rules.front()},
+                                       {"rules", rules},
+                                       {"attributes", entry.attributes},
+                                       {"approval", entry.approval},
+                                       {"incident", entry.incident},
+                                       {"reason", entry.reason}}));
+    return true;
+  }));
   return doc::Value::object({{"decisions", decisions}});
 }
 
-Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
+Result<doc::Value> audit_verify(Core& core, const NoRequest&, const Call&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(),
                                       core.state.get(), core.git.get()};
   // As it lies there first: to publish writes damaged tiles again, and what was done to them would
@@ -564,8 +564,8 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
                              {"findings", findings}});
 }
 
-Result<doc::Value> audit_rebuild(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "audit.rebuild", request, caller));
+Result<doc::Value> audit_rebuild(Core& core, const RebuildRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
   ledger::Entry entry;
   entry.op_id = fmt::format("{}/{}", ledger::kRebuildAction, size);
@@ -578,38 +578,36 @@ Result<doc::Value> audit_rebuild(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"entries", checkpoint.size}, {"root", checkpoint.root.str()}});
 }
 
-Result<doc::Value> audit_prove(Core& core, const doc::Value& request, const Caller&) {
+Result<doc::Value> audit_prove(Core& core, const ProveRequest& request, const Call&) {
   HEDDLE_TRY(core.ledger->publish());
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof,
-                          core.ledger->prove(static_cast<std::uint64_t>(request.int_or("seq"))));
-  return doc::Value::object(
-      {{"seq", request.int_or("seq")}, {"entry", proof.entry}, {"proof", proof.str()}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, core.ledger->prove(request.seq));
+  return doc::Value::object({{"seq", request.seq}, {"entry", proof.entry}, {"proof", proof.str()}});
 }
 
-Result<doc::Value> metric_series(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+Result<doc::Value> metric_series(Core& core, const OfService& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(auto series, service->series());
   HEDDLE_ASSIGN_OR_RETURN(auto batches, recorded_batches(core, service->service().identity.name));
   series.set("batches", std::move(batches));
   return series;
 }
 
-Result<doc::Value> score_open(Core& core, const doc::Value& request, const Caller&) {
-  return open_batch(core, request);
+Result<doc::Value> score_open(Core& core, const OpenScoreRequest& request, const Call&) {
+  return open_batch(core, request.service, request.slot);
 }
 
-Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) {
-  return list_access_logs(core, request);
+Result<doc::Value> access_list(Core& core, const AccessRequest& request, const Call&) {
+  return list_access_logs(core, request.service);
 }
 
-Result<doc::Value> score_record(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "score.record", request, caller));
-  return record_batch(core, request, actor);
+Result<doc::Value> score_record(Core& core, const RecordScoreRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return record_batch(core, request.service, request.profile, actor);
 }
 
-Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "definition.apply", request, caller));
-  return apply_definitions(core, request.string_or("revision", "HEAD"), actor);
+Result<doc::Value> definition_apply(Core& core, const ApplyRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
+  return apply_definitions(core, request.revision, actor);
 }
 
 /// On a full disk the room that is kept for a stop is given to it.
@@ -620,25 +618,24 @@ auto with_reserve(Core& core, const Act& act) {
   return done;
 }
 
-Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, with_reserve(core, [&] {
-                            return requester(core, "stop", request, caller);
-                          }));
+Result<doc::Value> stop(Core& core, const StopRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor,
+                          with_reserve(core, [&] { return requester(core, call, request.by); }));
   std::uint64_t entry = 0;
   for (const auto& [name, service] : core.services) {
-    if (request.string_or("service") != "*" && request.string_or("service") != name) continue;
+    if (request.service != "*" && request.service != name) continue;
     HEDDLE_ASSIGN_OR_RETURN(const auto reply, with_reserve(core, [&, &stopped = *service] {
                               return stopped.set_stopped(true, actor);
                             }));
     entry = static_cast<std::uint64_t>(reply.int_or("entry"));
   }
-  if (entry == 0) HEDDLE_TRY(core.service(request.string_or("service")));
+  if (entry == 0) HEDDLE_TRY(core.service(request.service));
   return doc::Value::object({{"entry", entry}});
 }
 
-Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "resume", request, caller));
-  const auto wanted = request.string_or("service", "*");
+Result<doc::Value> resume(Core& core, const ResumeRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
+  const auto wanted = request.service;
   if (wanted != "*") HEDDLE_TRY(core.service(wanted));
   doc::Value reply = doc::Value::object({{"applied", true}, {"entry", 0}});
   for (const auto& [name, service] : core.services) {
@@ -648,18 +645,39 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& c
   return reply;
 }
 
-Result<doc::Value> clock_set(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
-  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "clock.set", request, caller));
-  return service->set_clock(request.string_or("jump"), reason, person);
+Result<doc::Value> clock_set(Core& core, const SetClockRequest& request, const Call& call) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
+  return service->set_clock(request.jump, reason, person);
 }
 
-/// A row's handler of what a person does by hand.
-auto by_hand(recover::ByHand::Kind kind) {
-  return [kind](Control::Core& core, const doc::Value& request, const Caller& caller) {
-    return do_by_hand(core, kind, request, caller);
-  };
+Result<doc::Value> audit_restore(Core& core, const RestoreRequest& request, const Call& call) {
+  return restore_ledger(core, request, call);
+}
+
+template <recover::ByHand::Kind kKind>
+Result<doc::Value> incident_act(Core& core, const IncidentAct& request, const Call& call) {
+  return act_on_incident(core, kKind, request, call);
+}
+
+template <recover::ByHand::Kind kKind>
+Result<doc::Value> quarantine_act(Core& core, const QuarantineAct& request, const Call& call) {
+  return act_on_source(core, kKind, request, call);
+}
+
+/// A row of the table: the request is read by its schema before `begin` and the handler.
+template <class Request>
+OperationRow row(std::string_view name, std::string_view permission, std::string_view summary,
+                 Result<doc::Value> (*handle)(Core&, const Request&, const Call&)) {
+  const auto& schema = Request::schema();
+  return {{name, permission, summary, &schema},
+          [&schema, handle](Core& core, const Call& call,
+                            const std::function<Result<void>()>& begin) -> Result<doc::Value> {
+            HEDDLE_ASSIGN_OR_RETURN(const Request request, schema.parse(call.request));
+            HEDDLE_TRY(begin());
+            return handle(core, request, call);
+          }};
 }
 
 }  // namespace
@@ -669,7 +687,6 @@ policy::Actor system_user() {
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
-  if (name.empty()) return required("service");
   const auto at = services.find(name);
   if (at != services.end()) return at->second.get();
   std::vector<std::string> names;
@@ -682,49 +699,48 @@ Result<ServiceControl*> Control::Core::service(const std::string& name) {
 const std::vector<OperationRow>& operation_table() {
   using Kind = recover::ByHand::Kind;
   static const std::vector<OperationRow> table = {
-      {{"status", "read", "services, slots, incidents, approvals, and what to do next"}, status},
-      {{"watermark", "read", "event time up to which every decision is finished"}, watermark},
-      {{"approval.list", "read", "approvals that were asked for"}, approval_list},
-      {{"approval.show", "read", "one approval with the statement a person signs"}, approval_show},
-      {{"approval.approve", "operate", "a person's signed yes"}, approval_approve},
-      {{"approval.reject", "owner", "a person's no"}, approval_reject},
-      {{"release.promote", "owner", "put a candidate into a slot"}, release_promote},
-      {{"release.rollback", "owner", "go back to the release before"}, release_rollback},
-      {{"release.compare", "read", "a candidate and the primary on the same newest labelled rows"},
-       release_compare},
-      {{"release.canary", "read",
-        "the canary that runs: cohorts side by side, judgement, what next"},
-       release_canary},
-      {{"release.abort", "owner", "end the canary"}, release_abort},
-      {{"release.shadow", "owner", "set the shadow, or take it away"}, release_shadow},
-      {{"release.history", "read", "every route a service had"}, release_history},
-      {{"incident.list", "read", "every incident"}, incident_list},
-      {{"incident.show", "read", "one incident with its page"}, incident_show},
-      {{"incident.open", "owner", "an incident that a person saw"}, by_hand(Kind::kOpen)},
-      {{"incident.acknowledge", "owner", "a person knows of it: nobody is told again"},
-       by_hand(Kind::kAcknowledge)},
-      {{"incident.comment", "owner", "a line in the timeline"}, by_hand(Kind::kComment)},
-      {{"incident.close", "owner", "it is over, as a person says"}, by_hand(Kind::kClose)},
-      {{"quarantine.list", "read", "sources whose rows are refused"}, quarantine_list},
-      {{"quarantine.show", "owner", "refused rows with the rules they broke"}, quarantine_show},
-      {{"quarantine.add", "owner", "shut a source out until a person lets it in"},
-       by_hand(Kind::kQuarantine)},
-      {{"quarantine.release", "owner", "let a source in"}, by_hand(Kind::kRelease)},
-      {{"decision.list", "read", "entries of the ledger"}, decision_list},
-      {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
-      {{"audit.rebuild", "owner", "write the ledger's published files again from the state"},
-       audit_rebuild},
-      {{"audit.restore", "owner", "an older state counts, as a person signs"}, restore_ledger},
-      {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
-      {{"metric.series", "read", "every metric of every window, with its threshold"},
-       metric_series},
-      {{"access.list", "read", "segments of the access logs with their roots"}, access_list},
-      {{"score.open", "read", "which bundle a file would be scored by"}, score_open},
-      {{"score.record", "operate", "the record of a scored file"}, score_record},
-      {{"definition.apply", "owner", "make what is committed what runs"}, definition_apply},
-      {{"stop", "operate", "the declared safe state, at once"}, stop},
-      {{"resume", "owner", "clear a stop, as a person"}, resume},
-      {{"clock.set", "owner", "event time follows its clock again, as a person says"}, clock_set},
+      row("status", "read", "services, slots, incidents, approvals, and what to do next", status),
+      row("watermark", "read", "event time up to which every decision is finished", watermark),
+      row("approval.list", "read", "approvals that were asked for", approval_list),
+      row("approval.show", "read", "one approval with the statement a person signs", approval_show),
+      row("approval.approve", "operate", "a person's signed yes", approval_approve),
+      row("approval.reject", "owner", "a person's no", approval_reject),
+      row("release.promote", "owner", "put a candidate into a slot", release_promote),
+      row("release.rollback", "owner", "go back to the release before", release_rollback),
+      row("release.compare", "read", "a candidate and the primary on the same newest labelled rows",
+          release_compare),
+      row("release.canary", "read",
+          "the canary that runs: cohorts side by side, judgement, what next", release_canary),
+      row("release.abort", "owner", "end the canary", release_abort),
+      row("release.shadow", "owner", "set the shadow, or take it away", release_shadow),
+      row("release.history", "read", "every route a service had", release_history),
+      row("incident.list", "read", "every incident", incident_list),
+      row("incident.show", "read", "one incident with its page", incident_show),
+      row("incident.open", "owner", "an incident that a person saw", open_incident),
+      row("incident.acknowledge", "owner", "a person knows of it: nobody is told again",
+          incident_act<Kind::kAcknowledge>),
+      row("incident.comment", "owner", "a line in the timeline", incident_act<Kind::kComment>),
+      row("incident.close", "owner", "it is over, as a person says", incident_act<Kind::kClose>),
+      row("quarantine.list", "read", "sources whose rows are refused", quarantine_list),
+      row("quarantine.show", "owner", "refused rows with the rules they broke", quarantine_show),
+      row("quarantine.add", "owner", "shut a source out until a person lets it in",
+          quarantine_act<Kind::kQuarantine>),
+      row("quarantine.release", "owner", "let a source in", quarantine_act<Kind::kRelease>),
+      row("decision.list", "read", "entries of the ledger", decision_list),
+      row("audit.verify", "read", "recompute the ledger and compare", audit_verify),
+      row("audit.rebuild", "owner", "write the ledger's published files again from the state",
+          audit_rebuild),
+      row("audit.restore", "owner", "an older state counts, as a person signs", audit_restore),
+      row("audit.prove", "read", "inclusion proof of an entry", audit_prove),
+      row("metric.series", "read", "every metric of every window, with its threshold",
+          metric_series),
+      row("access.list", "read", "segments of the access logs with their roots", access_list),
+      row("score.open", "read", "which bundle a file would be scored by", score_open),
+      row("score.record", "operate", "the record of a scored file", score_record),
+      row("definition.apply", "owner", "make what is committed what runs", definition_apply),
+      row("stop", "stop", "the declared safe state, at once", stop),
+      row("resume", "owner", "clear a stop, as a person", resume),
+      row("clock.set", "owner", "event time follows its clock again, as a person says", clock_set),
   };
   return table;
 }

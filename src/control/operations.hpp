@@ -12,6 +12,7 @@
 #include "control/applied.hpp"
 #include "control/control.hpp"
 #include "control/outbox.hpp"
+#include "control/requests.hpp"
 #include "control/service_control.hpp"
 #include "control/wall_clock.hpp"
 #include "ledger/ledger.hpp"
@@ -57,9 +58,12 @@ struct Control::Core {
   [[nodiscard]] Result<ServiceControl*> service(const std::string& name);
 };
 
+/// `begin` is called once the request was read, before anything is done.
 struct OperationRow {
   Operation operation;
-  std::function<Result<doc::Value>(Control::Core&, const doc::Value&, const Caller&)> handler;
+  std::function<Result<doc::Value>(Control::Core&, const Call&,
+                                   const std::function<Result<void>()>& begin)>
+      handler;
 };
 
 /// The account of the machine that this process runs as: no person.

@@ -21,8 +21,8 @@ constexpr std::int64_t kLongestPauseMs = 10'000;
 
 class ThreadedOutbox final : public Outbox {
  public:
-  ThreadedOutbox(store::State& state, std::vector<spec::Notification> notifications)
-      : state_(state), notifications_(std::move(notifications)), thread_([this] { work(); }) {}
+  ThreadedOutbox(store::State& state, Receivers receivers)
+      : state_(state), receivers_(std::move(receivers)), thread_([this] { work(); }) {}
 
   ~ThreadedOutbox() override {
     {
@@ -34,7 +34,7 @@ class ThreadedOutbox final : public Outbox {
   }
 
   Result<void> enqueue(const std::string& id, const doc::Value& payload) override {
-    if (notifications_.empty()) return {};
+    if (receivers_of(payload).empty()) return {};
     bool added = false;
     HEDDLE_TRY(state_.write([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
@@ -71,8 +71,10 @@ class ThreadedOutbox final : public Outbox {
       if (!read.ok()) log::warn("notifications cannot be read: {}", read.error().message);
       bool all_sent = true;
       for (const auto& [id, payload] : pending) {
-        const bool sent = send(id, payload);
-        const bool given_up = !sent && ++attempts[id] >= longest_attempts();
+        const auto parsed = doc::parse_json(payload);
+        const auto& receivers = receivers_of(parsed.ok() ? *parsed : doc::Value());
+        const bool sent = send(id, payload, receivers);
+        const bool given_up = !sent && ++attempts[id] >= longest_attempts(receivers);
         if (given_up)
           log::error("notification `{}` was not taken after {} attempts: given up", id,
                      attempts[id]);
@@ -101,16 +103,23 @@ class ThreadedOutbox final : public Outbox {
     }
   }
 
-  int longest_attempts() const {
+  /// Of a service that has none any more: nobody.
+  const std::vector<spec::Notification>& receivers_of(const doc::Value& payload) const {
+    static const std::vector<spec::Notification> kNobody;
+    const auto found = receivers_.find(payload.string_or("service"));
+    return found == receivers_.end() ? kNobody : found->second;
+  }
+
+  static int longest_attempts(const std::vector<spec::Notification>& receivers) {
     int longest = 1;
-    for (const auto& notification : notifications_)
-      longest = std::max(longest, notification.attempts);
+    for (const auto& notification : receivers) longest = std::max(longest, notification.attempts);
     return longest;
   }
 
-  bool send(const std::string& id, const std::string& payload) {
+  static bool send(const std::string& id, const std::string& payload,
+                   const std::vector<spec::Notification>& receivers) {
     bool every = true;
-    for (const auto& notification : notifications_) {
+    for (const auto& notification : receivers) {
       const auto url_text = resolve_secret(notification.url);
       const auto secret = resolve_secret(notification.secret);
       if (!url_text.ok() || !secret.ok()) {
@@ -145,7 +154,7 @@ class ThreadedOutbox final : public Outbox {
   }
 
   store::State& state_;
-  const std::vector<spec::Notification> notifications_;
+  const Receivers receivers_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ending_ = false;
@@ -155,9 +164,8 @@ class ThreadedOutbox final : public Outbox {
 
 }  // namespace
 
-Result<std::unique_ptr<Outbox>> Outbox::open(store::State& state,
-                                             std::vector<spec::Notification> notifications) {
-  return std::unique_ptr<Outbox>(new ThreadedOutbox(state, std::move(notifications)));
+Result<std::unique_ptr<Outbox>> Outbox::open(store::State& state, Receivers receivers) {
+  return std::unique_ptr<Outbox>(new ThreadedOutbox(state, std::move(receivers)));
 }
 
 }  // namespace heddle::control

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,11 +19,14 @@ namespace heddle::control {
 /// the body. Thread-safe.
 class Outbox {
  public:
-  /// `notifications` of every monitor; secrets are resolved at each use. Starts the thread.
-  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(
-      store::State& state, std::vector<spec::Notification> notifications);
+  /// Who is told what happens to a service, by its name.
+  using Receivers = std::map<std::string, std::vector<spec::Notification>>;
+  /// Secrets are resolved at each use. Starts the thread.
+  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(store::State& state,
+                                                            Receivers receivers);
   virtual ~Outbox() = default;
-  /// `id` names this very notification: one that was enqueued before is not sent again.
+  /// `id` names this very notification: one that was enqueued before is not sent again. `payload`
+  /// is an object; its `service` says whose receivers take it.
   [[nodiscard]] virtual Result<void> enqueue(const std::string& id, const doc::Value& payload) = 0;
 };
 

@@ -8,7 +8,8 @@
 #include "doc/json.hpp"
 #include "doc/yaml.hpp"
 #include "flow/variant.hpp"
-#include "recover/postmortem.hpp"
+#include "recover/cause.hpp"
+#include "recover/incident.hpp"
 #include "score/bundle_fixture.hpp"
 #include "spec/load.hpp"
 #include "watch/baseline.hpp"
@@ -185,13 +186,11 @@ TEST(Postmortem, AddsOnlyWhatTheDefinitionsRead) {
   monitor.quality.prior_shift_chunks = 9;
   const auto contract = score::fixture::contract();
   int proposed = 0;
-  for (const auto cause :
-       {watch::Cause::kTimeShift, watch::Cause::kUnitChange, watch::Cause::kContractFault,
-        watch::Cause::kConceptShift, watch::Cause::kPriorShift}) {
+  for (const recover::Cause* cause : recover::causes().rows()) {
     recover::Incident incident;
     incident.diagnosis.cause = cause;
     incident.diagnosis.column = "date";
-    for (const auto& amendment : recover::amendments(incident, monitor, contract)) {
+    for (const auto& amendment : cause->amendments(incident, monitor, contract)) {
       if (amendment.evaluation) continue;
       ++proposed;
       const auto text =

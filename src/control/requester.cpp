@@ -62,23 +62,21 @@ Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce
   });
 }
 
-Result<policy::Actor> signed_by(Control::Core& core, std::string_view operation,
-                                const doc::Value& request, const doc::Value& proof,
+Result<policy::Actor> signed_by(Control::Core& core, const Call& call, const SignedStatement& proof,
                                 const spec::Person& person) {
-  const auto text = proof.string_or("statement");
-  const auto armored = proof.string_or("signature");
+  const auto& [text, armored] = proof;
   const auto statement = doc::parse_json(text);
   const Micros at = statement.ok() ? parse_time(statement->string_or("at")).value_or(0) : 0;
   const auto nonce = statement.ok() ? statement->string_or("nonce") : "";
   const char* again = "let `heddle` sign it: `--key FILE`, the private key of that person";
   if (at == 0 || nonce.size() < 16)
     return invalid_request("the signed statement is no `heddle.request/1`", again);
-  const policy::SignedRequest about{core.project.name, std::string(operation), person.name, at,
+  const policy::SignedRequest about{core.project.name, std::string(call.operation), person.name, at,
                                     nonce};
-  if (policy::request_statement(about, request) != text) {
-    return invalid_request(
-        fmt::format("the signed statement is not about this `{}` of `{}`", operation, person.name),
-        again);
+  if (policy::request_statement(about, call.request) != text) {
+    return invalid_request(fmt::format("the signed statement is not about this `{}` of `{}`",
+                                       call.operation, person.name),
+                           again);
   }
   const Micros now = core.wiring.clock->wall();
   if (at < now - policy::kRequestWindow || at > now + policy::kRequestWindow) {
@@ -91,21 +89,21 @@ Result<policy::Actor> signed_by(Control::Core& core, std::string_view operation,
   return policy::Actor{policy::ActorType::kPerson, person.name, {"signature", "", text, armored}};
 }
 
-/// `name` is the member of the request that says who asks.
-Result<policy::Actor> identify(Control::Core& core, std::string_view operation,
-                               const doc::Value& request, const Caller& caller,
-                               const std::string& name, const char* unknown_id) {
+Result<policy::Actor> identify(Control::Core& core, const Call& call, const AskedBy& by,
+                               const char* unknown_id) {
+  const auto& name = by.name;
+  const auto& caller = call.caller;
   const auto* named = name.empty() ? nullptr : person_named(core.project, name);
   if (!name.empty() && named == nullptr) {
     return Error{ErrorKind::kDenied, unknown_id,
                  fmt::format("`{}` is no person of people.yaml", name.substr(0, 100)),
                  fmt::format("its people are: {}", names_of(core.project))};
   }
-  if (const auto* proof = request.find("signed"); proof != nullptr && !proof->is_null()) {
+  if (by.proof) {
     if (named == nullptr)
       return invalid_request("a signed request names its person",
                              "say who signs with `--requester NAME` or `--person NAME`");
-    return signed_by(core, operation, request, *proof, *named);
+    return signed_by(core, call, *by.proof, *named);
   }
   if (!caller.owner)
     return policy::Actor{
@@ -122,23 +120,19 @@ Result<policy::Actor> identify(Control::Core& core, std::string_view operation,
 
 }  // namespace
 
-Result<policy::Actor> requester(Control::Core& core, std::string_view operation,
-                                const doc::Value& request, const Caller& caller) {
-  return identify(core, operation, request, caller, request.string_or("requester"),
-                  "requester-unknown");
+Result<policy::Actor> requester(Control::Core& core, const Call& call, const AskedBy& by) {
+  return identify(core, call, by, "requester-unknown");
 }
 
-Result<policy::Actor> proven_person(Control::Core& core, std::string_view operation,
-                                    const doc::Value& request, const Caller& caller) {
-  const char* unknown = operation == "resume"            ? "resume-not-a-person"
-                        : operation == "approval.reject" ? "approval-unknown-person"
-                                                         : "person-unknown";
-  HEDDLE_ASSIGN_OR_RETURN(
-      auto actor, identify(core, operation, request, caller, request.string_or("person"), unknown));
+Result<policy::Actor> proven_person(Control::Core& core, const Call& call, const AskedBy& by) {
+  const char* unknown = call.operation == "resume"            ? "resume-not-a-person"
+                        : call.operation == "approval.reject" ? "approval-unknown-person"
+                                                              : "person-unknown";
+  HEDDLE_ASSIGN_OR_RETURN(auto actor, identify(core, call, by, unknown));
   if (actor.type != policy::ActorType::kPerson) {
     const auto how = how_to_be_a_person(actor);
     return Error{ErrorKind::kDenied, "person-unproven",
-                 fmt::format("`{}` needs a person, and `{}` is none", operation, actor.id),
+                 fmt::format("`{}` needs a person, and `{}` is none", call.operation, actor.id),
                  how.empty() ? "sign the request: `--person NAME --key FILE`" : how};
   }
   if (!actor.proof.claimed.empty()) {

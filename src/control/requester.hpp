@@ -17,13 +17,13 @@ namespace heddle::control {
 /// (`system:NAME`) asks, which the rules may let do what needs no approval. kDenied for a name that
 /// people.yaml has not, for a signature that is not that person's over exactly this request, for
 /// one that was used or is too old.
-[[nodiscard]] Result<policy::Actor> requester(Control::Core& core, std::string_view operation,
-                                              const doc::Value& request, const Caller& caller);
+[[nodiscard]] Result<policy::Actor> requester(Control::Core& core, const Call& call,
+                                              const AskedBy& by);
 
 /// The same for what only a person does (member `person`): kDenied `person-unproven` where none is
 /// proven.
-[[nodiscard]] Result<policy::Actor> proven_person(Control::Core& core, std::string_view operation,
-                                                  const doc::Value& request, const Caller& caller);
+[[nodiscard]] Result<policy::Actor> proven_person(Control::Core& core, const Call& call,
+                                                  const AskedBy& by);
 
 /// What makes `actor` a person: what to add to people.yaml; empty when it is one, or is no account
 /// of the system.

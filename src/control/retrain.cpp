@@ -1,5 +1,7 @@
 #include "control/retrain.hpp"
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "base/file.hpp"
@@ -9,7 +11,7 @@
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/held_out.hpp"
-#include "flow/variant.hpp"
+#include "flow/retrain.hpp"
 
 namespace heddle::control {
 namespace {
@@ -50,6 +52,11 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
+  if (request.string_or("format") != kRetrainFormat) {
+    return Error{ErrorKind::kCorrupt, "retrain-request",
+                 fmt::format("`{}/request.json` is no request of this version", dir),
+                 "the next incident asks for a retrain anew"};
+  }
   // By the definitions that were applied when it was asked for, whatever was applied or edited
   // since.
   const auto commit = request.string_or("commit");
@@ -72,20 +79,31 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
       auto traffic, read_labelled_rows(home.spool(service->first), contract.fields, selection));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
 
-  flow::RetrainInput input;
-  input.objects = objects.get();
-  HEDDLE_ASSIGN_OR_RETURN(input.base, Digest::parse(request.string_or("base")));
-  input.commit = commit;
-  input.rows = std::move(traffic.rows);
-  input.labels = std::move(traffic.labels);
-  input.event_times = std::move(traffic.event_times);
-  input.label_accounts = std::move(traffic.label_accounts);
-  input.accounts = std::move(traffic.accounts);
-  HEDDLE_ASSIGN_OR_RETURN(
-      input.before, rows_before(*objects, home.spool(service->first), contract.fields, input.base,
-                                request.int_or("from")));
-  input.seed = model.seed;
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, flow::retrain(input));
+  const auto* search = request.find("search");
+  if (search == nullptr || !search->is_object()) {
+    return Error{ErrorKind::kNotFound, "retrain-no-search",
+                 fmt::format("no search of model `{}` was accepted yet: nothing says how to train "
+                             "it",
+                             service->second.model),
+                 "run `heddle run` and release what it gives"};
+  }
+  flow::Recorded recorded;
+  HEDDLE_ASSIGN_OR_RETURN(recorded.base, Digest::parse(request.string_or("base")));
+  HEDDLE_ASSIGN_OR_RETURN(recorded.recipe, flow::Recipe::from_value(*search));
+  recorded.rows = std::move(traffic.rows);
+  recorded.labels = std::move(traffic.labels);
+  recorded.event_times = std::move(traffic.event_times);
+  recorded.label_accounts = std::move(traffic.label_accounts);
+  recorded.accounts = std::move(traffic.accounts);
+  HEDDLE_ASSIGN_OR_RETURN(recorded.before,
+                          rows_before(*objects, home.spool(service->first), contract.fields,
+                                      recorded.base, request.int_or("from")));
+  // Its steps are cached in its own folder: a run that goes on meanwhile has another.
+  flow::Host host;
+  host.objects = objects.get();
+  host.state_dir = dir;
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome,
+                          flow::retrain(project, service->second.model, host, recorded));
   auto failed = doc::Value::array();
   for (const auto& gate : outcome.failed_gates) failed.push(gate);
   return doc::Value::object({{"bundle", outcome.bundle.empty() ? "" : outcome.bundle.str()},
@@ -101,14 +119,21 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
 
 Result<void> run_retrain(const std::string& root, const std::string& dir, const Wiring& wiring) {
   const auto result = retrained(root, dir, wiring);
-  if (result.ok()) return write_file_atomic(dir + "/result.json", doc::to_json(*result));
-  // The reason is the result: the incident and who is asked say it, and not an exit code.
-  const Error& error = result.error();
-  HEDDLE_TRY(write_file_atomic(
-      dir + "/result.json",
-      doc::to_json(doc::Value::object(
-          {{"failed", fmt::format("{} ({})", error.message, error.id)}, {"hint", error.hint}}))));
-  return error;
+  doc::Value left;
+  if (result.ok()) {
+    left = *result;
+  } else {
+    // The reason is the result: the incident and who is asked say it, and not an exit code.
+    const Error& error = result.error();
+    left = doc::Value::object(
+        {{"failed", fmt::format("{} ({})", error.message, error.id)}, {"hint", error.hint}});
+  }
+  HEDDLE_TRY(write_file_atomic(dir + "/result.json", doc::to_json(left)));
+  // The rows of the steps are of use only to one that goes on after a kill.
+  std::error_code ignored;
+  std::filesystem::remove_all(dir + "/runs", ignored);
+  if (!result.ok()) return result.error();
+  return {};
 }
 
 }  // namespace heddle::control

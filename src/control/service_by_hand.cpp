@@ -8,6 +8,7 @@
 #include "control/service_control.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -225,10 +226,11 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
       doc::Value::object({{"kind", "incident"},
                           {"incident", act.incident},
                           {"service", service_.identity.name},
-                          {"cause", watch::cause_name(watch::Cause::kUnknown)},
+                          {"cause", recover::unknown_cause().name()},
                           {"event_time", format_time(proposal.event_time)},
                           {"text", act.line()},
-                          {"next", "heddle incident show " + act.incident}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               act.incident)}})));
   return decision;
 }
 

@@ -107,6 +107,13 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
                               run.canary.bundle.short_str(), first_reason(judgement));
   }
   next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
+  // To end a canary leaves what served before; what raises one on one account's word is asked.
+  if (judgement.verdict == watch::Verdict::kGood) {
+    next.attributes.set("only_label_account",
+                        watch_->several_label()
+                            ? cohorts_.label_account_of_good(rules.judgement, run.steps.size())
+                            : std::string());
+  }
   next.evidence = evidence_of(run.canary.bundle);
   next.evidence.push_back({"judgement", evidence});
   if (next.action == "release.promote") {
@@ -115,7 +122,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   }
   // While it waits it is judged on: the question stays the one that was put, with the evidence of
   // then.
-  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(next.op_id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(next.op_id));
   if (asked && asked->status == policy::Approval::Status::kPending) next.evidence = asked->evidence;
   HEDDLE_TRY(name_origin(next, run.canary.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(next));

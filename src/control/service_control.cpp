@@ -11,7 +11,10 @@
 #include "base/signature.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
+#include "control/applied.hpp"
 #include "control/outbox.hpp"
+#include "control/recipes.hpp"
+#include "control/recorded.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
@@ -59,6 +62,15 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
   return value;
 }
 
+plane::FailOver fail_over_of(const spec::FailOverRule& rule) {
+  return {static_cast<std::uint32_t>(rule.requests), rule.failed_share, rule.refused_share,
+          static_cast<std::uint32_t>(rule.most)};
+}
+
+std::int64_t retrain_rows(const spec::ServiceBounds& bounds) {
+  return bounds.retrain_max_rows > 0 ? bounds.retrain_max_rows : recover::kRetrainRows;
+}
+
 }  // namespace
 
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
@@ -90,15 +102,8 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& [name, evaluation] : project.evaluations) {
     if (evaluation.model == service.model) options.evaluation_file = evaluation.identity.file;
   }
-  for (const auto& [name, policy] : project.policies) {
-    if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
-    if (policy.fail_over_allowed && !control->fail_over_allowed_) {
-      control->fail_over_allowed_ = true;
-      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests),
-                             policy.fail_over.failed_share, policy.fail_over.refused_share,
-                             static_cast<std::uint32_t>(policy.fail_over.most)};
-    }
-  }
+  control->bounds_ = spec::bounds_of(project, service.identity.name);
+  options.retrain_rows = retrain_rows(control->bounds_);
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
   return control;
@@ -328,13 +333,29 @@ Result<bool> ServiceControl::pump() {
       applied_ = std::max(applied_, applied->route_version);
       sandboxes_ = std::move(applied->sandboxes);
     }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
+    if (const auto* act = std::get_if<plane::ActRecord>(&*record);
+        act != nullptr && !hear_tls_files(*act))
+      acts_.push_back(*act);
     HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
     if (std::chrono::steady_clock::now() > until) return true;
   }
   if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
+  // A journal of which nothing was ever read cannot be missed: the first place is saved before the
+  // first tick. What waits for a tick is in no snapshot.
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && moves_.empty() && acts_.empty())
+    HEDDLE_TRY(save_snapshot());
   return false;
+}
+
+bool ServiceControl::hear_tls_files(const plane::ActRecord& act) {
+  if (act.act == plane::kCertificateAct) {
+    certificate_ = act.target;
+    return true;
+  }
+  if (act.act != plane::kClientCaAct) return false;
+  tls_files_.push_back({act.id, certificate_, act.target});
+  return true;
 }
 
 Result<void> ServiceControl::decide(Micros event_time) {
@@ -352,8 +373,9 @@ Result<void> ServiceControl::decide(Micros event_time) {
     if (outcome.status == Status::kApplied || outcome.status == Status::kDenied ||
         outcome.status == Status::kFailed)
       settled = true;
-    if (!outcome.note.empty() && outcome.status == Status::kFailed)
-      log::warn("{}: {}", action.type, outcome.note);
+    if (!outcome.note.empty() &&
+        (outcome.status == Status::kFailed || outcome.status == Status::kRunning))
+      log::warn("{} {}: {}", action.op_id, recover::status_name(outcome.status), outcome.note);
   }
   moves_.clear();
   acts_.clear();
@@ -395,6 +417,10 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));
     HEDDLE_TRY(drop_by_hand(txn));
+    // The ladder that is saved here has their result.
+    for (const auto& retrain : retrains_) {
+      if (retrain.taken) HEDDLE_TRY(txn.erase("retrains", name + "/" + retrain.name));
+    }
     HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
@@ -404,6 +430,7 @@ Result<void> ServiceControl::save_snapshot() {
   HEDDLE_TRY(saved);
   saved_segment_ = position.segment;
   ladder_->let_go(finished);
+  std::erase_if(retrains_, [](const auto& retrain) { return retrain.taken; });
   std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
   finding_count_ = count;
@@ -575,7 +602,7 @@ Result<policy::Decision> ServiceControl::change_releases(
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
     into = releases_;
-    into.allow_fail_over(fail_over_allowed_, fail_over_);
+    into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
     return change(into);
   };
   release::Releases next = releases_;
@@ -586,6 +613,8 @@ Result<policy::Decision> ServiceControl::change_releases(
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));
     if (also) HEDDLE_TRY(also(txn));
+    if (proposal.action == "release.promote" && next.primary() != releases_.primary())
+      HEDDLE_TRY(accept_search(txn, *parts_.objects, next.primary()));
     // Whatever else waits and is not true any more ends with this decision, in its transaction.
     return parts_.policy->void_stale(
         txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
@@ -606,21 +635,25 @@ Result<policy::Decision> ServiceControl::change_releases(
   return decision;
 }
 
+Result<void> ServiceControl::take_policies(const spec::Project& project, std::uint64_t decision) {
+  bounds_ = spec::bounds_of(project, service_.identity.name);
+  ladder_->bound_retrain(retrain_rows(bounds_));
+  release::Releases next = releases_;
+  next.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
+  if (releases_.version() == 0 || next.version() == releases_.version()) return {};
+  const Micros now = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+    return store_releases(txn, next, kApplyAction, now, fmt::format("ledger/{}", decision));
+  }));
+  if (!next.primary().empty()) HEDDLE_TRY(know_route(next.primary(), next.version()));
+  releases_ = std::move(next);
+  return publish();
+}
+
 Result<void> ServiceControl::recorded(Micros from, Micros to,
-                                      const std::function<void(const plane::Record&)>& sink) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader,
-                          plane::JournalReader::open(parts_.home->spool(service_.identity.name)));
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
-    if (!record || reader->position() > reader_->position()) return {};
-    const auto time = std::visit(
-        [](const auto& item) -> std::optional<Micros> {
-          if constexpr (requires { item.event_time; }) return item.event_time;
-          return std::nullopt;
-        },
-        *record);
-    if (!time || (*time >= from && *time < to)) sink(*record);
-  }
+                                      const std::function<bool(const plane::Record&)>& sink) {
+  return read_recorded(parts_.home->spool(service_.identity.name), from, to, reader_->position(),
+                       sink);
 }
 
 doc::Value ServiceControl::watch_value() const {

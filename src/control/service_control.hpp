@@ -20,6 +20,7 @@
 #include "release/release.hpp"
 #include "score/plan.hpp"
 #include "spec/project.hpp"
+#include "spec/service_bounds.hpp"
 #include "store/store.hpp"
 #include "watch/judgement.hpp"
 #include "watch/watch.hpp"
@@ -33,6 +34,13 @@ inline constexpr std::string_view kAskedAgain = "/again/";
 
 /// Collection of incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
+
+/// TLS files of a data plane by their digests; empty: there is none.
+struct TlsFiles {
+  std::string id;  ///< of the act that told them
+  std::string certificate;
+  std::string client_ca;
+};
 
 /// What one service's control stands on; owned by `Control` and outliving it.
 struct ServiceParts {
@@ -60,6 +68,11 @@ class ServiceControl final : public recover::Effects {
   /// again at once.
   [[nodiscard]] Result<bool> pump();
 
+  /// The policies of the project that is applied count from now on: the bounds of a retrain, and
+  /// the rule of a fail-over, which the data plane gets in a route table of its own where it is
+  /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
+  [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
+
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
   void archived(std::uint64_t segment);
@@ -67,6 +80,11 @@ class ServiceControl final : public recover::Effects {
   /// The sandboxes of the workers, when the data plane has told of them since the last call.
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
     return std::exchange(sandboxes_, std::nullopt);
+  }
+
+  /// What TLS files the data plane told of at its starts since the last call, in their order.
+  [[nodiscard]] std::vector<TlsFiles> told_tls_files() noexcept {
+    return std::exchange(tls_files_, {});
   }
 
   /// Whether the bundle was ever in a slot that answers, by the routes there were.
@@ -141,7 +159,7 @@ class ServiceControl final : public recover::Effects {
 
   Result<recover::Outcome> perform(const recover::Action& action) override;
   Result<void> recorded(Micros from, Micros to,
-                        const std::function<void(const plane::Record&)>& sink) override;
+                        const std::function<bool(const plane::Record&)>& sink) override;
   std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
                                                         std::string_view source) override;
   bool in_force(const recover::Act& act) override;
@@ -155,6 +173,7 @@ class ServiceControl final : public recover::Effects {
     Micros due = 0;
     std::string request{};                 ///< what the worker reads; written before it starts
     std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
+    bool taken = false;                    ///< its result was: the next snapshot forgets it
   };
 
   ServiceControl(const ServiceParts& parts, const spec::Service& service);
@@ -205,8 +224,8 @@ class ServiceControl final : public recover::Effects {
   /// What of the approval's statement the releases `next` make untrue; empty: nothing.
   [[nodiscard]] std::string made_untrue(const policy::Approval& approval,
                                         const release::Releases& next) const;
-  /// The newest approval that was asked for under this op_id.
-  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(
+  /// The approval that was asked for under this op_id and is open.
+  [[nodiscard]] Result<std::optional<policy::Approval>> open_approval(
       const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
@@ -248,6 +267,8 @@ class ServiceControl final : public recover::Effects {
       const std::function<Result<void>(release::Releases&)>& change,
       const std::function<Result<void>(store::Txn&)>& also = {});
 
+  /// An act of the data plane that changes nothing and tells of its TLS files; else false.
+  [[nodiscard]] bool hear_tls_files(const plane::ActRecord& act);
   /// What the data plane says of its clock: an entry, and what event time is from now on.
   [[nodiscard]] Result<void> follow_clock(const plane::ActRecord& act);
 
@@ -264,13 +285,16 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
   /// Those that the saved ladder has taken are not needed any more.
   [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
-  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
+  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
   [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> change_route(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> change_route(
+      const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change);
+  [[nodiscard]] Result<recover::Outcome> swap_slots(const recover::Action& action);
   [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
-  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
+                                                       const recover::OpenIncident& what);
   /// Repaired bundles, and those they were made from.
   struct Repaired {
     Digest of_primary, of_standby;
@@ -280,14 +304,32 @@ class ServiceControl final : public recover::Effects {
   /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
   [[nodiscard]] static std::string to_json(const Repaired& made);
-  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
+                                                           const recover::ProposeTransform& what);
+  /// What primary and standby are to be.
+  struct Slots {
+    Digest primary{}, standby{};
+  };
+  /// Takes an act back: `undo` makes of what serves what serves without it. `intercept_delta`: that
+  /// this adds.
+  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
+                                                  const std::function<Result<void>(Slots&)>& undo,
+                                                  std::optional<double> intercept_delta = {});
+  [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
+  [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
+  [[nodiscard]] Result<void> recalibrated(const Digest& base, double delta, Slots& back);
+  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
+                                               const recover::Lapse& what);
+  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,
+                                                  const recover::Escalate& what);
+  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action,
+                                                       const recover::StartRetrain& what);
+  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action,
+                                                           const recover::PromoteCandidate& what);
+  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action,
+                                                     const recover::Recalibrate& what);
+  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action,
+                                                          const recover::WritePostmortem& what);
   /// What the branch of an incident says of the transforms that it put into force and that are so
   /// still.
   struct BranchRepair {
@@ -326,13 +368,14 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
   std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
+  std::string certificate_;  ///< told, and its `client_ca` was not yet
+  std::vector<TlsFiles> tls_files_;
   std::string journal_lost_;
   std::optional<plane::ActRecord> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
-  bool fail_over_allowed_ = false;
-  plane::FailOver fail_over_{};
+  spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
   doc::Value
       judgement_{};  ///< the last one of the running canary, with its time and what came of it

@@ -101,7 +101,7 @@ class ServiceTest : public testing::Test {
   void open() {
     control_.reset();
     auto opened =
-        ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), nullptr,
+        ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), runner_,
                               policy_.get(), outbox_.get(), &key_, ""},
                              project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
@@ -131,29 +131,24 @@ class ServiceTest : public testing::Test {
     return policy_->approval(approval)->status;
   }
 
-  recover::Outcome recover(const std::string& type, doc::Value attributes,
-                           const std::string& incident = "incident-0001") {
+  recover::Outcome recover(recover::What what, const std::string& incident = "incident-0001") {
     recover::Action action;
-    action.op_id = incident + "/" + type;
-    action.type = type;
+    action.op_id = fmt::format("{}/{}", incident, type_of(what));
+    action.what = std::move(what);
     action.incident = incident;
     action.target = "service/s";
-    action.attributes = std::move(attributes);
     action.evidence = {sha256("finding")};
     action.reason = "because";
     const auto outcome = control_->perform(action);
     EXPECT_TRUE(outcome.ok()) << outcome.error().str();
     return outcome.ok() ? *outcome : recover::Outcome{};
   }
-  recover::Outcome swap() { return recover("slot.swap", doc::Value::object()); }
+  recover::Outcome swap() { return recover(recover::SwapToStandby{}); }
   recover::Outcome repair() {
-    return recover("transform.propose",
-                   doc::Value::object(
-                       {{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}}));
+    return recover(recover::ProposeTransform{"shift", "distance", 0, "distance + 1"});
   }
   recover::Outcome promote_retrained() {
-    return recover("release.promote",
-                   doc::Value::object({{"bundle", bundles_[3].str()}, {"slot", "primary"}}));
+    return recover(recover::PromoteCandidate{bundles_[3].str()});
   }
   std::string newest() { return policy_->approvals()->back().id; }
 
@@ -165,6 +160,7 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<store::State> state_;
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;
+  jobs::Runner* runner_ = nullptr;
   Ed25519Key key_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<policy::LocalEngine> policy_;

@@ -7,6 +7,7 @@
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 
@@ -111,9 +112,8 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
       return {};
     }
     if (action == "service.resume") {
-      if (const auto* stops = attributes.find("stops")) {
-        for (const auto& stop : stops->as_array()) next.acknowledge(stop.string_or("id"));
-      }
+      for (const auto& stop : doc::items_of(attributes.find("stops")))
+        next.acknowledge(stop.string_or("id"));
       next.resume();
       return {};
     }
@@ -178,9 +178,9 @@ std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) con
   return evidence;
 }
 
-Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
+Result<std::optional<policy::Approval>> ServiceControl::open_approval(
     const std::string& op_id) const {
-  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->open_approvals());
   std::optional<policy::Approval> newest;
   for (auto& approval : approvals) {
     if (approval.op_id == op_id) newest = std::move(approval);
@@ -336,7 +336,7 @@ Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Di
   const auto evaluation =
       opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
   name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
-  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(proposal.op_id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(proposal.op_id));
   using Status = policy::Approval::Status;
   if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
     const auto known =
@@ -382,8 +382,7 @@ void ServiceControl::name_gates_not_judged(policy::Proposal& proposal,
   const auto now = releases_.primary().empty() ? std::string() : releases_.primary().str();
   const auto then = base->string_or("bundle");
   std::vector<std::string> open;
-  const auto* gates = evaluation.find("gates");
-  for (const auto& gate : gates == nullptr ? doc::Value::Array{} : gates->as_array()) {
+  for (const auto& gate : doc::items_of(evaluation.find("gates"))) {
     if (evaluate::reads_base({.id = {}, .when = {gate.string_or("when"), {}}}) && then != now)
       open.push_back(gate.string_or("id"));
   }

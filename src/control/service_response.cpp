@@ -12,7 +12,9 @@
 #include "control/amend.hpp"
 #include "control/incidents.hpp"
 #include "control/outbox.hpp"
+#include "control/recipes.hpp"
 #include "control/repairs.hpp"
+#include "control/retrain.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -25,18 +27,6 @@ using Status = recover::Outcome::Status;
 
 /// Id of the error of a repair that what serves has already.
 constexpr std::string_view kRepairMade = "repair-made";
-
-/// Attributes that `when` and a reader of the ledger need: scalars, no texts of pages.
-doc::Value scalars_of(const doc::Value& attributes) {
-  auto out = doc::Value::object();
-  if (!attributes.is_object()) return out;
-  for (const auto& [key, value] : attributes.as_object()) {
-    if (value.is_array() || value.is_object()) continue;
-    if (value.is_string() && value.as_string().size() > 512) continue;
-    out.set(key, value);
-  }
-  return out;
-}
 
 /// Which of the transforms in force a contract of HEAD still needs, and what is to be said of the
 /// others.
@@ -100,6 +90,20 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
     case ErrorKind::kCorrupt: return outcome;
     default: return error;
   }
+}
+
+/// What the work of a retrain left (`run_retrain`).
+recover::Candidate candidate_of(const doc::Value& result) {
+  recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed", true)};
+  if (const doc::Value* gates = result.find("failed_gates");
+      gates != nullptr && gates->is_array()) {
+    for (const doc::Value& gate : gates->as_array()) {
+      if (gate.is_string()) out.failed_gates.push_back(gate.as_string());
+    }
+  }
+  if (const doc::Value* metrics = result.find("metrics"); metrics != nullptr)
+    out.metrics = *metrics;
+  return out;
 }
 
 double calibration_of(const bundle::Bundle& bundle) {
@@ -173,14 +177,13 @@ Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& pa
 
 }  // namespace
 
-policy::Proposal ServiceControl::proposal_of(const recover::Action& action,
-                                             std::string type) const {
+policy::Proposal ServiceControl::proposal_of(const recover::Action& action) const {
   policy::Proposal proposal;
   proposal.op_id = service_.identity.name + "/" + action.op_id;
-  proposal.action = std::move(type);
+  proposal.action = action.type();
   proposal.target = action.target;
   proposal.actor = {policy::ActorType::kAgent, "agent:recover"};
-  proposal.attributes = scalars_of(action.attributes);
+  proposal.attributes = recover::attributes_of(action.what);
   proposal.attributes.set("service", service_.identity.name);
   for (std::size_t i = 0; i < action.evidence.size(); ++i) {
     proposal.evidence.push_back({fmt::format("finding-{}", i + 1), action.evidence[i]});
@@ -208,44 +211,62 @@ recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) co
   return outcome;
 }
 
+/// One function for each action that there is: the compiler misses none.
 Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action& action) {
-  const auto& type = action.type;
-  if (type == "incident.open") return open_incident(action);
-  if (type == "transform.propose") return propose_transform(action);
-  if (type == "retrain.start") return start_retrain(action);
-  if (type == "release.promote") return promote_candidate(action);
-  if (type == "release.recalibrate") return recalibrate(action);
-  if (type == "transform.withdraw" || type == "recalibration.withdraw" ||
-      type == "release.rollback") {
-    return withdraw(action);
-  }
-  if (type == "incident.lapse") return lapse(action);
-  if (type == "incident.escalate") return escalate(action);
-  if (type == "postmortem.write") return write_postmortem(action);
-  if (type == "source.quarantine" || type == "source.release" || type == "slot.swap")
-    return change_route(action);
-  return record_only(action);
+  using namespace recover;
+  return std::visit(
+      overloaded{
+          [&](const OpenIncident& what) { return open_incident(action, what); },
+          [&](const Escalate& what) { return escalate(action, what); },
+          [&](const RetryLater&) { return record_only(action); },
+          [&](const Lapse& what) { return lapse(action, what); },
+          [&](const CloseIncident&) { return record_only(action); },
+          [&](const WritePostmortem& what) { return write_postmortem(action, what); },
+          [&](const AcceptLabels&) { return record_only(action); },
+          [&](const QuarantineSource& what) {
+            return change_route(action, [&](release::Releases& next) {
+              return next.quarantine({what.source, what.rule, what.readmit_after, what.account});
+            });
+          },
+          [&](const ReleaseSource& what) {
+            return change_route(action, [&](release::Releases& next) {
+              return next.readmit(what.account, what.source);
+            });
+          },
+          [&](const SwapToStandby&) { return swap_slots(action); },
+          [&](const SwapBack&) { return swap_slots(action); },
+          [&](const ProposeTransform& what) { return propose_transform(action, what); },
+          [&](const WithdrawTransform& what) {
+            return withdraw(action, [&](Slots& back) { return take_out(what.id, back); });
+          },
+          [&](const StartRetrain& what) { return start_retrain(action, what); },
+          [&](const PromoteCandidate& what) { return promote_candidate(action, what); },
+          [&](const RollBack& what) {
+            return withdraw(action, [&](Slots& back) { return put_back(what.bundle, back); });
+          },
+          [&](const Recalibrate& what) { return recalibrate(action, what); },
+          [&](const WithdrawRecalibration& what) {
+            return withdraw(
+                action,
+                [&](Slots& back) { return recalibrated(back.primary, what.intercept_delta, back); },
+                what.intercept_delta);
+          }},
+      action.what);
 }
 
-Result<recover::Outcome> ServiceControl::change_route(const recover::Action& action) {
-  const auto source = action.attributes.string_or("source");
-  const auto account = action.attributes.string_or("account");
+Result<recover::Outcome> ServiceControl::change_route(
+    const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal_of(action), change));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::swap_slots(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision,
-      change_releases(
-          proposal_of(action, action.type), [&](release::Releases& next) -> Result<void> {
-            if (action.type == "source.quarantine") {
-              return next.quarantine(
-                  {source, action.attributes.string_or("rule"),
-                   static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
-            }
-            if (action.type == "source.release") return next.readmit(account, source);
-            return next.swap();
-          }));
-  auto outcome = outcome_of(decision);
-  if (decision.applied && action.type == "slot.swap")
-    outcome.result = doc::Value::object(
-        {{"before", text_of(releases_.standby())}, {"made", text_of(releases_.primary())}});
+      auto outcome, change_route(action, [](release::Releases& next) { return next.swap(); }));
+  if (outcome.status == Status::kApplied) {
+    outcome.before = text_of(releases_.standby());
+    outcome.made = text_of(releases_.primary());
+  }
   return outcome;
 }
 
@@ -254,7 +275,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
   if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
   if (outcome.ok() && outcome->status == Status::kWaiting) {
     HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            newest_approval(service_.identity.name + "/" + action.op_id));
+                            open_approval(service_.identity.name + "/" + action.op_id));
     if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
@@ -263,7 +284,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                {"approval", asked->id},
                {"service", service_.identity.name},
                {"incident", action.incident},
-               {"action", action.type},
+               {"action", action.type()},
                {"event_time", format_time(action.event_time)},
                {"text", action.reason},
                {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
@@ -273,24 +294,26 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
 }
 
 Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
-                          parts_.policy->act(proposal_of(action, action.type),
-                                             [](store::Txn&) { return Result<void>(); }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision,
+      parts_.policy->act(proposal_of(action), [](store::Txn&) { return Result<void>(); }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
-Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action,
+                                                       const recover::OpenIncident& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   HEDDLE_TRY(parts_.outbox->enqueue(
       fmt::format("incident/{}/{}", service_.identity.name, action.incident),
       doc::Value::object({{"kind", "incident"},
                           {"incident", action.incident},
                           {"service", service_.identity.name},
-                          {"cause", action.attributes.string_or("cause")},
+                          {"cause", what.cause},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
@@ -308,8 +331,9 @@ std::string ServiceControl::to_json(const Repaired& made) {
                                           {"standby", text_of(made.standby)}}));
 }
 
-Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
-  auto proposal = proposal_of(action, action.type);
+Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action,
+                                                           const recover::ProposeTransform& what) {
+  auto proposal = proposal_of(action);
   // A pure function of what serves: where that is other by now, the bundles are made, and asked
   // for, anew.
   auto variant = variants_.find(action.op_id);
@@ -317,22 +341,20 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   if (!applied) {
     // Made by hand meanwhile, for example by a release of the branch of an earlier postmortem:
     // twice would be wrong.
-    const auto field = action.attributes.string_or("field");
     HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases_.primary()));
     const bool made = std::any_of(there.begin(), there.end(), [&](const auto& each) {
-      return each.field == field &&
-             each.expression.text == action.attributes.string_or("expression");
+      return each.field == what.field && each.expression.text == what.expression;
     });
     if (made) {
       return Error{ErrorKind::kConflict, std::string(kRepairMade),
-                   fmt::format("what serves repairs `{}` so already", field)};
+                   fmt::format("what serves repairs `{}` so already", what.field)};
     }
   }
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
     spec::Transform transform;
-    transform.id = action.attributes.string_or("id");
-    transform.field = action.attributes.string_or("field");
-    transform.expression.text = action.attributes.string_or("expression");
+    transform.id = what.id;
+    transform.field = what.field;
+    transform.expression.text = what.expression;
     transform.reason = action.reason;
     Repaired made{releases_.primary(), releases_.standby(), {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary,
@@ -368,39 +390,47 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
                    : next.replace("standby", swapped ? repaired.primary : repaired.standby);
       }));
   auto outcome = outcome_of(decision);
-  if (decision.applied) outcome.result = doc::Value::object({{"made", text_of(repaired.primary)}});
+  if (decision.applied) outcome.made = text_of(repaired.primary);
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
+Result<void> ServiceControl::take_out(const std::string& transform, Slots& back) {
+  for (Digest* slot : {&back.primary, &back.standby}) {
+    if (slot->empty()) continue;
+    const auto bare =
+        flow::without_transform(*parts_.objects, *slot, transform, parts_.project->commit);
+    // A release by hand may have come without it.
+    if (!bare.ok() && bare.error().kind != ErrorKind::kNotFound) return bare.error();
+    if (bare.ok()) *slot = *bare;
+  }
+  return {};
+}
+
+Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
+  const auto before = Digest::parse(bundle);
+  back.primary = before.ok() ? *before : releases_.rollback_target();
+  if (back.primary == back.standby) back.standby = releases_.primary();
+  return {};
+}
+
+Result<void> ServiceControl::recalibrated(const Digest& base, double delta, Slots& back) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
+  HEDDLE_ASSIGN_OR_RETURN(
+      back.primary, flow::with_calibration(*parts_.objects, base, calibration_of(opened) + delta,
+                                           parts_.project->commit));
+  return {};
+}
+
+Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
+                                                  const std::function<Result<void>(Slots&)>& undo,
+                                                  std::optional<double> intercept_delta) {
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied,
                           parts_.policy->applied(service_.identity.name + "/" + action.op_id));
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
-    std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
-    if (action.type == "transform.withdraw") {
-      const std::string id = action.attributes.string_or("id");
-      for (Digest* slot : {&back.first, &back.second}) {
-        if (slot->empty()) continue;
-        const auto bare =
-            flow::without_transform(*parts_.objects, *slot, id, parts_.project->commit);
-        // A release by hand may have come without it.
-        if (!bare.ok() && bare.error().kind != ErrorKind::kNotFound) return bare.error();
-        if (bare.ok()) *slot = *bare;
-      }
-    } else if (action.type == "recalibration.withdraw") {
-      HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, back.first));
-      const double intercept =
-          calibration_of(base) + action.attributes.double_or("intercept_delta");
-      HEDDLE_ASSIGN_OR_RETURN(
-          back.first,
-          flow::with_calibration(*parts_.objects, back.first, intercept, parts_.project->commit));
-    } else {
-      const auto before = Digest::parse(action.attributes.string_or("bundle"));
-      back.first = before.ok() ? *before : releases_.rollback_target();
-      if (back.first == back.second) back.second = releases_.primary();
-    }
-    const Repaired made{releases_.primary(), releases_.standby(), back.first, back.second};
+    Slots back{releases_.primary(), releases_.standby()};
+    HEDDLE_TRY(undo(back));
+    const Repaired made{releases_.primary(), releases_.standby(), back.primary, back.standby};
     // Kept before it is proposed, as with a repair: a yes is for these digests.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
       return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
@@ -409,12 +439,12 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
   }
   const Digest primary = variant->second.primary;
   const Digest standby = variant->second.standby;
-  auto proposal = proposal_of(action, action.type);
+  auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
-  if (action.type == "recalibration.withdraw") {
+  if (intercept_delta) {
     HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, releases_.primary(),
-                                action.attributes.double_or("intercept_delta")));
+                                *intercept_delta));
   }
   HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
@@ -433,48 +463,55 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
 }
 
 /// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
-Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
+                                               const recover::Lapse& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  const std::string asked = service_.identity.name + "/" + action.attributes.string_or("op_id");
+  const std::string asked = service_.identity.name + "/" + what.op_id;
   HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& approval) {
     return approval.op_id == asked ? action.reason : std::string();
   }));
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
+                                                  const recover::Escalate& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   HEDDLE_TRY(parts_.outbox->enqueue(
       fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
       doc::Value::object({{"kind", "escalation"},
                           {"incident", action.incident},
                           {"service", service_.identity.name},
-                          {"step", action.attributes.string_or("step")},
+                          {"step", what.step},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action) {
-  auto proposal = proposal_of(action, action.type);
+Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action,
+                                                       const recover::StartRetrain& what) {
+  auto proposal = proposal_of(action);
   std::string name = proposal.op_id;
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
-  const Micros started = action.attributes.int_or("started_at");
-  Micros cost = 0;
-  for (const auto& [id, policy] : parts_.project->policies)
-    cost = std::max(cost, policy.retrain_event_time_cost);
-  const auto request = doc::Value::object({{"service", service_.identity.name},
+  const Micros started = what.started_at;
+  HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
+  const auto request = doc::Value::object({{"format", kRetrainFormat},
+                                           {"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
-                                           {"from", action.attributes.int_or("from")},
+                                           {"search", search},
+                                           {"from", what.from},
                                            {"until", started},
-                                           {"rows", action.attributes.int_or("rows")}});
-  const auto job = doc::Value::object(
-      {{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
+                                           {"rows", what.rows}});
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
                                   [&](const Retrain& item) { return item.name == name; });
+  // By the policies of when it started, whatever was applied since.
+  const Micros due =
+      known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->due;
+  const auto job = doc::Value::object(
+      {{"dir", dir}, {"name", name}, {"due", due}, {"request", doc::to_json(request)}});
   // A folder of that name without a committed start is of other traffic: its result must not be
   // taken for this one's.
   if (known == retrains_.end() && path_exists(dir)) {
@@ -493,33 +530,41 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
-    retrains_.push_back({dir, name, started + cost, doc::to_json(request)});
+    retrains_.push_back({dir, name, due, doc::to_json(request)});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
   }
   auto outcome = outcome_of(decision);
   // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick
   // after it waited for the job.
-  if (action.event_time < started + cost || !path_exists(dir + "/result.json")) {
+  if (action.event_time < due || !path_exists(dir + "/result.json")) {
     outcome.status = Status::kRunning;
     return outcome;
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
-  HEDDLE_ASSIGN_OR_RETURN(outcome.result, doc::parse_json(text));
-  if (const auto failed = outcome.result.string_or("failed"); !failed.empty()) {
+  const auto result = doc::parse_json(text);
+  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.name == name;
+  // Read again it would say the same: a damaged result is a retrain that failed.
+  if (!result.ok() || !result->is_object()) {
+    outcome.status = Status::kFailed;
+    outcome.note = fmt::format("its result `{}/result.json` is damaged", dir);
+    return outcome;
+  }
+  outcome.candidate = candidate_of(*result);
+  if (const auto failed = result->string_or("failed"); !failed.empty()) {
     outcome.status = Status::kFailed;
     outcome.note = failed;
   }
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action& action) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(action.attributes.string_or("bundle")));
-  auto proposal = proposal_of(action, action.type);
+Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action& action,
+                                                           const recover::PromoteCandidate& what) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(what.bundle));
+  auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", bundle});
   const Digest before = releases_.primary();
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
-  proposal.attributes.set("slot", "primary");
   HEDDLE_TRY(name_judgement(proposal, *parts_.objects, bundle));
   HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
@@ -533,19 +578,17 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
                           }));
   auto outcome = outcome_of(decision);
   if (decision.applied)
-    outcome.result = doc::Value::object(
-        {{"before", (decision.repeated ? releases_.rollback_target() : before).str()}});
+    outcome.before = (decision.repeated ? releases_.rollback_target() : before).str();
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
-  const double delta = action.attributes.double_or("intercept_delta");
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto variant,
-      flow::with_calibration(*parts_.objects, releases_.primary(), calibration_of(base) + delta,
-                             parts_.project->commit));
-  auto proposal = proposal_of(action, action.type);
+Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action,
+                                                     const recover::Recalibrate& what) {
+  const double delta = what.intercept_delta;
+  Slots slots;
+  HEDDLE_TRY(recalibrated(releases_.primary(), delta, slots));
+  const Digest variant = slots.primary;
+  auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", variant});
   HEDDLE_TRY(
       name_calibration(proposal, parts_, service_.identity.name, releases_.primary(), delta));
@@ -558,10 +601,7 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
                           }));
   auto outcome = outcome_of(decision);
   // Asked again after a crash, `variant` is one of what serves now, and was not made.
-  if (decision.applied) {
-    outcome.result =
-        doc::Value::object({{"made", text_of(decision.repeated ? releases_.primary() : variant)}});
-  }
+  if (decision.applied) outcome.made = text_of(decision.repeated ? releases_.primary() : variant);
   return outcome;
 }
 
@@ -588,37 +628,45 @@ bool ServiceControl::in_force(const recover::Act& act) {
 }
 
 Result<bool> ServiceControl::look_for(const recover::Act& act) const {
-  using Kind = recover::Act::Kind;
   if (releases_.primary().empty()) return false;
-  if (act.kind == Kind::kTransform) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases_.primary()));
-    return std::any_of(there.begin(), there.end(),
-                       [&](const auto& each) { return each.id == act.transform; });
-  }
-  // A swap is in force while what took over serves and what served before waits; the others while
-  // what they made, or what was made of that since, is in one of the two slots.
-  const auto origin = Digest::parse(act.kind == Kind::kSwap ? act.before : act.made);
-  if (!origin.ok()) return true;  // of a state of before: it was not written down
-  if (act.kind == Kind::kSwap) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto took_over, Digest::parse(act.made));
-    HEDDLE_ASSIGN_OR_RETURN(const bool serves,
-                            descends_from(*parts_.objects, releases_.primary(), took_over));
-    if (!serves) return false;
-  } else {
+  const auto serves_or_waits = [&](const std::string& made) -> Result<bool> {
+    const auto origin = Digest::parse(made);
+    if (!origin.ok()) return true;  // of a state of before: it was not written down
     HEDDLE_ASSIGN_OR_RETURN(const bool serves,
                             descends_from(*parts_.objects, releases_.primary(), *origin));
-    if (serves) return true;
-  }
-  if (releases_.standby().empty()) return false;
-  return descends_from(*parts_.objects, releases_.standby(), *origin);
+    if (serves || releases_.standby().empty()) return serves;
+    return descends_from(*parts_.objects, releases_.standby(), *origin);
+  };
+  // A swap is in force while what took over serves and what served before waits; the others while
+  // what they made, or what was made of that since, is in one of the two slots.
+  return std::visit(
+      recover::overloaded{
+          [&](const recover::TransformInForce& repair) -> Result<bool> {
+            HEDDLE_ASSIGN_OR_RETURN(const auto there,
+                                    transforms_of(*parts_.objects, releases_.primary()));
+            return std::any_of(there.begin(), there.end(),
+                               [&](const auto& each) { return each.id == repair.transform; });
+          },
+          [&](const recover::RecalibrationInForce&) { return serves_or_waits(act.made); },
+          [&](const recover::ReleaseInForce&) { return serves_or_waits(act.made); },
+          [&](const recover::SwapInForce& swap) -> Result<bool> {
+            const auto origin = Digest::parse(swap.before);
+            if (!origin.ok()) return true;  // of a state of before: it was not written down
+            HEDDLE_ASSIGN_OR_RETURN(const auto took_over, Digest::parse(act.made));
+            HEDDLE_ASSIGN_OR_RETURN(const bool serves,
+                                    descends_from(*parts_.objects, releases_.primary(), took_over));
+            if (!serves || releases_.standby().empty()) return false;
+            return descends_from(*parts_.objects, releases_.standby(), *origin);
+          }},
+      act.kind);
 }
 
 Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
     const std::string& incident) const {
   std::vector<std::string> own;
   for (const auto& act : ladder_->acts()) {
-    if (act.kind == recover::Act::Kind::kTransform && act.incident == incident)
-      own.push_back(act.transform);
+    const auto* repair = act.as<recover::TransformInForce>();
+    if (repair != nullptr && act.incident == incident) own.push_back(repair->transform);
   }
   if (own.empty()) return BranchRepair{};
   HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases_.primary()));
@@ -658,22 +706,18 @@ Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
   return repair;
 }
 
-Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action) {
-  const auto page = action.attributes.string_or("page");
-  const auto addition = action.attributes.string_or("addition");
+Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action,
+                                                          const recover::WritePostmortem& what) {
   failpoint("control-postmortem");
-  auto proposal = proposal_of(action, action.type);
-  HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(page));
+  auto proposal = proposal_of(action);
+  HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put(
-            "postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
-            doc::to_json(doc::Value::object({{"incident", action.incident},
-                                             {"page", page_digest.str()},
-                                             {"proof", action.attributes.find("proof") == nullptr
-                                                           ? doc::Value()
-                                                           : *action.attributes.find("proof")}})));
+        return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
+                       doc::to_json(doc::Value::object({{"incident", action.incident},
+                                                        {"page", page_digest.str()},
+                                                        {"proof", what.proof}})));
       }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");
@@ -683,14 +727,12 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   // second one.
   const std::string& service = service_.identity.name;
   std::vector<store::Git::File> files{
-      {fmt::format("incidents/{}/{}.md", service, action.incident), page}};
-  if (const auto file = action.attributes.string_or("addition_file");
-      !addition.empty() && !file.empty()) {
-    const auto now = parts_.git->read("HEAD", file);
-    const auto amended =
-        now.ok() ? amend(*now, action.attributes.string_or("addition_path"), addition) : now;
+      {fmt::format("incidents/{}/{}.md", service, action.incident), what.page}};
+  if (!what.addition.empty() && !what.addition_file.empty()) {
+    const auto now = parts_.git->read("HEAD", what.addition_file);
+    const auto amended = now.ok() ? amend(*now, what.addition_path, what.addition) : now;
     if (amended.ok()) {
-      files.push_back({file, *amended});
+      files.push_back({what.addition_file, *amended});
     } else {
       log::warn("the addition of {} stays in its page: {}", action.incident,
                 amended.error().message);

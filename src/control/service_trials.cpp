@@ -13,22 +13,20 @@
 namespace heddle::control {
 
 Result<Digest> ServiceControl::without(const recover::Act& act) {
-  switch (act.kind) {
-    case recover::Act::Kind::kTransform:
-      return flow::without_transform(*parts_.objects, releases_.primary(), act.transform,
-                                     parts_.project->commit);
-    case recover::Act::Kind::kRecalibration: {
-      HEDDLE_ASSIGN_OR_RETURN(const auto served,
-                              bundle::open(*parts_.objects, releases_.primary()));
-      HEDDLE_ASSIGN_OR_RETURN(const auto calibration, served.json(bundle::kCalibration));
-      return flow::with_calibration(*parts_.objects, releases_.primary(),
-                                    calibration.double_or("intercept") - act.intercept,
-                                    parts_.project->commit);
-    }
-    case recover::Act::Kind::kSwap: return releases_.standby();
-    case recover::Act::Kind::kRelease: return Digest::parse(act.before);
-  }
-  return Digest{};
+  return std::visit(
+      recover::overloaded{
+          [&](const recover::TransformInForce& repair) {
+            return flow::without_transform(*parts_.objects, releases_.primary(), repair.transform,
+                                           parts_.project->commit);
+          },
+          [&](const recover::RecalibrationInForce& recalibration) {
+            Slots back;
+            auto made = recalibrated(releases_.primary(), -recalibration.intercept, back);
+            return made.ok() ? Result<Digest>(back.primary) : Result<Digest>(made.error());
+          },
+          [&](const recover::SwapInForce&) { return Result<Digest>(releases_.standby()); },
+          [&](const recover::ReleaseInForce& release) { return Digest::parse(release.before); }},
+      act.kind);
 }
 
 Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, bool candidate,
@@ -74,10 +72,10 @@ Result<void> ServiceControl::try_alternatives() {
   std::vector<std::tuple<std::string, bool, Digest>> alternatives;
   const bool on_standby =
       std::any_of(ladder_->acts().begin(), ladder_->acts().end(),
-                  [](const auto& act) { return act.kind == recover::Act::Kind::kSwap; });
+                  [](const auto& act) { return act.template is<recover::SwapInForce>(); });
   for (const auto& act : ladder_->acts()) {
     // The calibration is of the primary that waits, not of the standby that took over.
-    if (on_standby && act.kind == recover::Act::Kind::kRecalibration) continue;
+    if (on_standby && act.is<recover::RecalibrationInForce>()) continue;
     auto bundle = without(act);
     // A release by hand may have left nothing of the act to be without.
     if (!bundle.ok() || bundle->empty() || *bundle == releases_.primary()) continue;

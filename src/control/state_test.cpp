@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 
 #include "adapters/objects/layout.hpp"
@@ -15,6 +17,7 @@
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
+#include "plane/segment.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::control {
@@ -295,6 +298,24 @@ TEST_F(StateTest, WhatNobodyHasToReadAnyMoreIsSaidWithinTheDay) {
   EXPECT_EQ(control_->watch_value().int_or("rows"), 2 * Stream::kRows);
 }
 
+TEST_F(StateTest, AJournalThatWentBeforeTheFirstTickIsMissed) {
+  std::vector<plane::Record> records;
+  stream_.day(100, {}, records, control_->releases().version());
+  std::erase_if(records, [](const auto& record) {
+    return !std::holds_alternative<plane::RequestRecord>(record);
+  });
+  for (std::size_t i = 0; i < 5; ++i) writer_->append(records[i]);
+  pump();
+  EXPECT_TRUE(control_->journal_lost().empty());
+  open();
+  EXPECT_TRUE(control_->journal_lost().empty());
+  EXPECT_EQ(control_->watch_value().int_or("rows"), 5);
+  writer_.reset();
+  std::filesystem::remove_all(home_->spool("s"));
+  open();
+  EXPECT_FALSE(control_->journal_lost().empty());
+}
+
 TEST_F(StateTest, WhatIsNotRecordedIsInTheLedgerAndIsSaid) {
   (void)day(100);
   writer_->append(plane::GapRecord{40, "the journal is full", 2, "app"});
@@ -321,6 +342,50 @@ TEST_F(StateTest, WhatIsNotRecordedIsInTheLedgerAndIsSaid) {
                 "not recorded: 1 requests and 0 labels of account `app`"),
             std::string::npos)
       << control_->watch_value().string_or("line");
+}
+
+TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
+  (void)day(100);
+  // A day comes while nobody reads, and is damaged in the middle: one byte, then a page.
+  std::vector<plane::Record> records;
+  stream_.day(101, {}, records, control_->releases().version());
+  const auto begin = writer_->position();
+  for (const auto& record : records) writer_->append(record);
+  ASSERT_TRUE(writer_->commit().ok());
+  ASSERT_EQ(writer_->position().segment, begin.segment);
+  const auto end = writer_->position().offset;
+  ASSERT_GT(end - begin.offset, 64U << 10);
+  {
+    std::fstream file(plane::segment_path(home_->spool("s"), begin.segment),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(begin.offset + (end - begin.offset) / 3);
+    file.seekg(at);
+    const char flipped = static_cast<char>(file.get() ^ 0x20);
+    file.seekp(at);
+    file.put(flipped);
+    file.seekp(static_cast<std::streamoff>(begin.offset + (end - begin.offset) / 2));
+    file.write(std::string(4096, '\0').data(), 4096);
+  }
+  pump();
+  (void)day(102);
+  const auto rows = control_->watch_value().int_or("rows");
+  EXPECT_LT(rows, 3 * Stream::kRows);
+  EXPECT_GT(rows, 3 * Stream::kRows - 200) << "the rest of the segment was read";
+  std::vector<std::string> reasons;
+  ASSERT_TRUE(ledger_
+                  ->read(0,
+                         [&](const ledger::Entry& entry) {
+                           if (entry.action == "incident.open" &&
+                               entry.attributes.string_or("cause") == "unrecorded traffic")
+                             reasons.push_back(entry.reason + doc::to_json(entry.attributes));
+                           return true;
+                         })
+                  .ok());
+  ASSERT_EQ(reasons.size(), 1U) << "one, while it goes on";
+  EXPECT_NE(reasons.front().find("that cannot be read"), std::string::npos) << reasons.front();
+  // A restart reads the same.
+  open();
+  EXPECT_EQ(control_->watch_value().int_or("rows"), rows);
 }
 
 TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {

@@ -1,7 +1,6 @@
 #include "control/traffic.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <filesystem>
 #include <unordered_map>
 
@@ -219,55 +218,7 @@ class ColumnBuilder {
   std::unordered_map<std::string, std::int32_t> codes_;
 };
 
-doc::Value value_of(const plane::FieldValue& field) {
-  switch (field.kind) {
-    case expr::Datum::Kind::kBool: return field.i != 0;
-    case expr::Datum::Kind::kInt: return field.i;
-    case expr::Datum::Kind::kDouble: return field.d;
-    case expr::Datum::Kind::kString: return field.s;
-    case expr::Datum::Kind::kTimestamp: return format_time(field.i);
-    default: return nullptr;
-  }
-}
-
 }  // namespace
-
-Result<doc::Value> read_refused_rows(const std::string& spool, const std::string& source,
-                                     std::size_t limit) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool));
-  std::deque<doc::Value> newest;
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
-    if (!record) break;
-    const auto* request = std::get_if<plane::RequestRecord>(&*record);
-    if (request == nullptr || (!source.empty() && request->source != source)) continue;
-    for (std::size_t i = 0; i < request->rows.size(); ++i) {
-      const auto& row = request->rows[i];
-      if (row.outcome == plane::RowOutcome::kServed) continue;
-      auto rules = doc::Value::array();
-      for (const auto& rule : row.rules) rules.push(rule);
-      auto fields = doc::Value::object();
-      for (std::size_t f = 0; f < row.fields.size() && f < reader->fields().size(); ++f) {
-        fields.set(reader->fields()[f], value_of(row.fields[f]));
-      }
-      newest.push_back(doc::Value::object(
-          {{"request_id", request->request_id},
-           {"row", i},
-           {"event_time", format_time(request->event_time)},
-           {"source", request->source},
-           {"account", request->account},
-           {"outcome", row.outcome == plane::RowOutcome::kRefused  ? "refused"
-                       : row.outcome == plane::RowOutcome::kFailed ? "failed"
-                                                                   : "quarantined"},
-           {"rules", std::move(rules)},
-           {"fields", std::move(fields)}}));
-      if (newest.size() > limit) newest.pop_front();
-    }
-  }
-  auto rows = doc::Value::array();
-  for (auto& row : newest) rows.push(std::move(row));
-  return rows;
-}
 
 Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                         const std::vector<spec::Field>& fields,
@@ -278,7 +229,8 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   };
   std::vector<Segment> segments;
   std::uint64_t total = 0;
-  for (const std::uint64_t number : plane::list_segments(spool)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto numbers, plane::list_segments(spool));
+  for (const std::uint64_t number : numbers) {
     if (number > selection.end.segment) break;
     std::error_code gone;
     const auto size = std::filesystem::file_size(plane::segment_path(spool, number), gone);

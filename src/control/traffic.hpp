@@ -48,15 +48,9 @@ struct TrafficSelection {
 /// the labels that came for them, as `watch::LabelOpinion` weighs them: of one account's labels the
 /// one with the later event time counts, and a row that two accounts contradict each other about is
 /// left out. Memory: the rows selected, one segment, and twenty labels for each row of
-/// `limit`. kCorrupt when a segment is damaged before its end.
+/// `limit`. What is damaged is left out.
 [[nodiscard]] Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                                       const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);
-
-/// The newest `limit` refused or quarantined rows of the journal, oldest first: {"request_id",
-/// "row", "event_time", "source", "outcome", "rules": [..], "fields": {..}}; of one source, or of
-/// all when `source` is empty.
-[[nodiscard]] Result<doc::Value> read_refused_rows(const std::string& spool,
-                                                   const std::string& source, std::size_t limit);
 
 }  // namespace heddle::control

@@ -50,8 +50,7 @@ Result<doc::Value> Session::call(std::string_view operation, const doc::Value& r
 Result<void> Session::wait_watermark(const std::string& service, Micros event_time) {
   constexpr std::int64_t kPatience = 300'000'000'000;
   const std::int64_t deadline = system_clock().mono_ns() + kPatience;
-  const doc::Value request =
-      doc::Value::object({{"service", service}, {"at_least", event_time}, {"wait_ms", 10'000}});
+  const doc::Value request = doc::Value::object({{"service", service}});
   auto pause = std::chrono::microseconds(100);
   while (true) {
     HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, call("watermark", request));

@@ -61,6 +61,21 @@ Result<void> measure_rows(const spec::Evaluation& definition, const Predictions&
   return {};
 }
 
+/// The extremes of slices of which no value has enough rows.
+void name_empty_slices(const spec::Evaluation& definition, const Evidence& evidence,
+                       std::int64_t rows, Absent& absent) {
+  for (std::size_t i = 0; i < evidence.slices.size(); ++i) {
+    if (!evidence.slices[i].values.empty()) continue;
+    const spec::Slice& slice = definition.slices[i];
+    const std::string why = fmt::format("no value of `{}` has {} of the {} held-out rows",
+                                        slice.field, slice.minimum_rows, rows);
+    for (const auto& [metric, number] : evidence.metrics) {
+      for (const char* end : {"min", "max"})
+        absent.emplace(fmt::format("slices.{}.{}_{}", slice.name, metric, end), why);
+    }
+  }
+}
+
 /// Holds the candidate against the base on the rows that both answer. `numbers` becomes what gates
 /// on the base read: where the base has not answered every row, metrics and slices of the candidate
 /// are of fewer rows too.
@@ -137,6 +152,11 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
     gates = leakage_gates(evidence.leakage, definition);
   }
   gates.insert(gates.end(), definition.gates.begin(), definition.gates.end());
+  gates.insert(gates.end(), input.more_gates.begin(), input.more_gates.end());
+  numbers.insert(input.more_numbers.begin(), input.more_numbers.end());
+  Absent absent = input.absent;
+  if (input.is_bounded)
+    name_empty_slices(definition, evidence, input.predictions.rows->rows(), absent);
   Numbers beside_base = numbers;
   NoBase no_base;
   if (input.base != nullptr) {
@@ -149,7 +169,7 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   for (const auto& gate : gates) {
     HEDDLE_ASSIGN_OR_RETURN(
         auto results,
-        run_gates(std::span(&gate, 1), reads_base(gate) ? beside_base : numbers, no_base));
+        run_gates(std::span(&gate, 1), reads_base(gate) ? beside_base : numbers, no_base, absent));
     evidence.passed = evidence.passed && !results.front().failed();
     evidence.gates.push_back(std::move(results.front()));
   }

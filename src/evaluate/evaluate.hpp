@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
@@ -44,13 +45,13 @@ struct SliceResult {
 [[nodiscard]] Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
                                                       const Predictions& predictions);
 
-/// Both sides of a time-ordered split. Times in event time, one a row; features of the held-out
-/// side.
+/// Both sides of a time-ordered split. Features of the held-out side.
 struct Split {
   const table::Table* train_rows = nullptr;
   const table::Table* test_rows = nullptr;
-  std::string
-      time_field;  ///< a timestamp column of both; empty: rows have no order, none is checked
+  /// Event times, one a row; both empty: rows have no order, none is checked.
+  std::span<const Micros> train_times{};
+  std::span<const Micros> test_times{};
   const table::Matrix* test_features = nullptr;
   std::span<const std::string> feature_names{};
   std::span<const std::uint8_t> test_labels{};
@@ -125,13 +126,18 @@ struct Evidence {
 /// `base.NAME`, `leakage.NAME`; all double.
 [[nodiscard]] expr::Environment gate_environment(const spec::Evaluation& definition);
 
+/// Names that these rows can have no number for, and why.
+using Absent = std::map<std::string, std::string>;
+
 /// Runs the gates over numbers that are named as `gate_environment` does, or by any dotted names
 /// (`metrics.label_entropy`); a name that has no number here, null, NaN-compared or an error:
-/// failed. `no_base` says why `base.*` has no numbers: a gate whose answer hangs on nothing else is
-/// not judged where nothing serves. kInvalid only when a gate's text does not compile.
+/// failed. `no_base` says why `base.*` has no numbers, `absent` why other names have none: a gate
+/// whose answer hangs on nothing else is not judged, where nothing serves. kInvalid only when a
+/// gate's text does not compile.
 [[nodiscard]] Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
                                                         const Numbers& numbers,
-                                                        const NoBase& no_base = {});
+                                                        const NoBase& no_base = {},
+                                                        const Absent& absent = {});
 /// Whether the gate reads `base.*`.
 [[nodiscard]] bool reads_base(const spec::Gate& gate);
 [[nodiscard]] bool reads_base(const spec::Evaluation& definition);
@@ -145,6 +151,14 @@ struct EvaluateInput {
   Split split{};                      ///< left empty (no train_rows): leakage is not looked at
   Numbers standby{};                  ///< from `metrics` of the standby on the same rows
   const BaseAnswers* base = nullptr;  ///< nullptr: no gate reads it
+  /// Gates that stand beside the definition's, and numbers that no definition can name.
+  std::span<const spec::Gate> more_gates{};
+  Numbers more_numbers{};
+  /// What these rows cannot tell: a gate on nothing else is not judged.
+  Absent absent{};
+  /// The rows are the few that a bound left: a slice of which no value has enough of them is absent
+  /// too, and its gates do not fail.
+  bool is_bounded = false;
 };
 [[nodiscard]] Result<Evidence> evaluate(const EvaluateInput& input);
 

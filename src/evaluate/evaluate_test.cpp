@@ -83,7 +83,13 @@ class Evaluating : public testing::Test {
   }
   Predictions predictions() const { return {&test_.rows, margins_, test_.labels}; }
   Split split() const {
-    return {&train_.rows, &test_.rows, "date", &test_.features, names_, test_.labels};
+    return {&train_.rows,
+            &test_.rows,
+            train_.rows.find("date")->ints,
+            test_.rows.find("date")->ints,
+            &test_.features,
+            names_,
+            test_.labels};
   }
 
   World train_ = make_world(1, 4000, 0);
@@ -166,6 +172,35 @@ TEST_F(Evaluating, ACleanSplitLeaksNothing) {
   EXPECT_EQ(found->single_feature, "signal");
   EXPECT_GT(found->numbers.at("single_feature_auc"), 0.7);
   EXPECT_LT(found->numbers.at("single_feature_auc"), 0.95);
+}
+
+TEST_F(Evaluating, WhatFewRowsCannotTellIsNotJudgedAndGatesMayStandBesideTheDefinitions) {
+  spec::Evaluation evaluation = definition();
+  evaluation.slices[0].minimum_rows = 5000;  // no origin has so many of 2,000 rows
+  const std::vector<spec::Gate> more = {{"told", {"others.worse_by <= 0.0", {}}, ""},
+                                        {"of-a-label-field", {"metrics.minutes < 5.0", {}}, ""}};
+  EvaluateInput input{&evaluation, predictions(), split(), {}};
+  input.more_gates = more;
+  input.more_numbers = {{"others.worse_by", -0.01}};
+  input.absent = {{"metrics.minutes", "recorded traffic has no `delay`"}};
+  const auto gate = [](const Evidence& evidence, std::string_view id) {
+    return *std::find_if(evidence.gates.begin(), evidence.gates.end(),
+                         [&](const GateResult& each) { return each.id == id; });
+  };
+  const auto whole = evaluate(input);
+  ASSERT_TRUE(whole.ok()) << whole.error().str();
+  EXPECT_TRUE(gate(*whole, "everywhere").failed()) << "a slice without a number passes nothing";
+  EXPECT_FALSE(whole->passed);
+  EXPECT_TRUE(gate(*whole, "told").passed);
+  EXPECT_EQ(gate(*whole, "of-a-label-field").not_judged, "recorded traffic has no `delay`");
+  input.is_bounded = true;
+  const auto bounded = evaluate(input);
+  ASSERT_TRUE(bounded.ok()) << bounded.error().str();
+  EXPECT_TRUE(bounded->passed);
+  EXPECT_FALSE(gate(*bounded, "everywhere").passed);
+  EXPECT_EQ(gate(*bounded, "everywhere").not_judged,
+            "no value of `origin` has 5000 of the 2000 held-out rows");
+  EXPECT_EQ(gate(*bounded, "better-than-chance").passed, true);
 }
 
 TEST_F(Evaluating, LeaksAreFound) {

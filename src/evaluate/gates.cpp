@@ -2,7 +2,10 @@
 #include <cmath>
 #include <set>
 
+#include <fmt/ranges.h>
+
 #include "evaluate/evaluate.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -12,11 +15,19 @@ constexpr std::string_view kBasePrefix = "base.";
 std::string first_part(const std::string& name) { return name.substr(0, name.find('.')); }
 
 /// Says in `result` why a gate has no answer. `missing`: the names it reads that have no number.
-void explain(GateResult& result, const std::vector<std::string>& missing, const NoBase& no_base) {
+void explain(GateResult& result, const std::vector<std::string>& missing, const NoBase& no_base,
+             const Absent& absent) {
   const auto is_base = [](const std::string& name) { return name.starts_with(kBasePrefix); };
-  const bool only_base = !missing.empty() && std::all_of(missing.begin(), missing.end(), is_base);
-  if (only_base && !no_base.why.empty() && !no_base.fails) {
-    result.not_judged = no_base.why;
+  // Why a name has no number, where that is nobody's fault; empty: it is a fault.
+  const auto excuse = [&](const std::string& name) -> std::string {
+    const auto known = absent.find(name);
+    if (known != absent.end()) return known->second;
+    return is_base(name) && !no_base.fails ? no_base.why : "";
+  };
+  std::set<std::string> excuses;
+  for (const auto& name : missing) excuses.insert(excuse(name));
+  if (!excuses.empty() && !excuses.contains("")) {
+    result.not_judged = fmt::to_string(fmt::join(excuses, "; "));
     return;
   }
   result.error = missing.empty() ? "it could not be evaluated"
@@ -40,7 +51,8 @@ bool reads_base(const spec::Evaluation& definition) {
 }
 
 expr::Environment gate_environment(const spec::Evaluation& definition) {
-  std::set<std::string> metrics{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
+  std::set<std::string> metrics{"rows"};
+  for (const std::string& name : stats::metrics().names()) metrics.insert(name);
   for (const auto& metric : definition.metrics) metrics.insert(metric.name);
   std::set<std::string> names{"leakage.duplicate_rows", "leakage.duplicate_share",
                               "leakage.single_feature_auc", "leakage.time_order_violations"};
@@ -59,7 +71,7 @@ expr::Environment gate_environment(const spec::Evaluation& definition) {
 }
 
 Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers,
-                                          const NoBase& no_base) {
+                                          const NoBase& no_base, const Absent& absent) {
   std::set<std::string> groups{"base", "leakage", "metrics", "slices", "standby"};
   std::set<std::string> names;
   for (const auto& [name, value] : numbers) {
@@ -106,7 +118,7 @@ Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, con
     }
     const expr::Datum answer = program->evaluate(row, scratch);
     result.passed = answer.is_true();
-    if (answer.is_null() || answer.is_error()) explain(result, missing, no_base);
+    if (answer.is_null() || answer.is_error()) explain(result, missing, no_base, absent);
     results.push_back(std::move(result));
   }
   return results;

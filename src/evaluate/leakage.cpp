@@ -40,15 +40,8 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
   }
 }
 
-Result<const table::Column*> times_of(const table::Table& rows, const std::string& field) {
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field));
-  if (column->type != expr::Type::kTimestamp && column->type != expr::Type::kInt) {
-    return Error{
-        ErrorKind::kInvalid, "evaluate-time-field",
-        fmt::format("`{}` orders the rows, but is a {}", field, expr::type_name(column->type)),
-        "name a timestamp field as `time_field`"};
-  }
-  return column;
+bool fits(std::span<const Micros> times, const table::Table& rows) {
+  return times.empty() || static_cast<std::int64_t>(times.size()) == rows.rows();
 }
 
 }  // namespace
@@ -57,6 +50,8 @@ Result<Leakage> leakage(const Split& split) {
   if (split.train_rows == nullptr || split.test_rows == nullptr || split.test_features == nullptr ||
       split.test_features->rows != split.test_rows->rows() ||
       static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
+      !fits(split.train_times, *split.train_rows) || !fits(split.test_times, *split.test_rows) ||
+      split.train_times.empty() != split.test_times.empty() ||
       (!split.feature_names.empty() &&
        static_cast<int>(split.feature_names.size()) != split.test_features->columns)) {
     return Error{ErrorKind::kInvalid, "evaluate-shape",
@@ -64,15 +59,11 @@ Result<Leakage> leakage(const Split& split) {
                  "give rows, features and labels of the same held-out rows"};
   }
   Leakage out;
-  if (!split.time_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times,
-                            times_of(*split.train_rows, split.time_field));
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times,
-                            times_of(*split.test_rows, split.time_field));
+  if (!split.train_times.empty()) {
     std::int64_t first = INT64_MAX;
-    for (const std::int64_t time : test_times->ints) first = std::min(first, time);
+    for (const Micros time : split.test_times) first = std::min(first, time);
     std::int64_t late = 0;
-    for (const std::int64_t time : train_times->ints) late += time > first;
+    for (const Micros time : split.train_times) late += time > first;
     out.numbers["time_order_violations"] = static_cast<double>(late);
   }
 

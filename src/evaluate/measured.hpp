@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "evaluate/evaluate.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::evaluate {
 
@@ -24,6 +25,7 @@ struct Measured {
 
 [[nodiscard]] Result<Measured> measure(const spec::Evaluation& definition,
                                        const Predictions& predictions);
+[[nodiscard]] stats::Answers answers_of(const Measured& measured);
 /// The numbers of the rows named, or of all when `rows` is nullptr.
 [[nodiscard]] Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* rows);
 

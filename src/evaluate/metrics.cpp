@@ -2,18 +2,13 @@
 #include <limits>
 
 #include "evaluate/measured.hpp"
-#include "stats/metrics.hpp"
+#include "stats/metric.hpp"
 #include "stats/scalar.hpp"
 
 namespace heddle::evaluate {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-bool is_built_in(std::string_view name) {
-  return name == "auc" || name == "log_loss" || name == "calibration_error" || name == "accuracy" ||
-         name == "rows";
-}
 
 double number_of(const expr::Datum& datum) {
   switch (datum.kind) {
@@ -71,11 +66,11 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
   expr::Program::Scratch scratch;
   for (const auto& metric : definition.metrics) {
     if (metric.expression.text.empty()) {
-      if (is_built_in(metric.name)) continue;
-      return Error{
-          ErrorKind::kInvalid, "evaluate-unknown-metric",
-          fmt::format("there is no built-in metric `{}`", metric.name),
-          "use `auc`, `log_loss`, `calibration_error` or `accuracy`, or give it an `expression`"};
+      if (metric.name == "rows" || stats::metrics().find(metric.name) != nullptr) continue;
+      return Error{ErrorKind::kInvalid, "evaluate-unknown-metric",
+                   fmt::format("there is no built-in metric `{}`", metric.name),
+                   fmt::format("use one of `{}`, or give it an `expression`",
+                               fmt::join(stats::metrics().names(), "`, `"))};
     }
     if (metric.aggregation != "mean" && metric.aggregation != "sum") {
       return Error{ErrorKind::kInvalid, "evaluate-aggregation",
@@ -104,6 +99,10 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
   return out;
 }
 
+stats::Answers answers_of(const Measured& measured) {
+  return {measured.margins, measured.probabilities, measured.labels};
+}
+
 Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* rows) {
   Measured picked;
   const Measured* use = &measured;
@@ -116,15 +115,9 @@ Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* ro
     }
     use = &picked;
   }
-  std::int64_t right = 0;
-  for (std::size_t i = 0; i < use->labels.size(); ++i)
-    right += (use->margins[i] >= 0) == (use->labels[i] != 0);
-  const auto count = static_cast<double>(use->labels.size());
-  Numbers numbers{{"auc", stats::auc(use->probabilities, use->labels)},
-                  {"log_loss", stats::log_loss_of_margins(use->margins, use->labels)},
-                  {"calibration_error", stats::calibration_error(use->probabilities, use->labels)},
-                  {"accuracy", static_cast<double>(right) / count},
-                  {"rows", count}};
+  Numbers numbers{{"rows", static_cast<double>(use->labels.size())}};
+  for (const stats::Metric* metric : stats::metrics().rows())
+    numbers.emplace(metric->name(), metric->value(answers_of(*use)));
   for (const auto& own : measured.own) {
     double sum = 0;
     std::int64_t counted = 0;

@@ -4,42 +4,12 @@
 #include <cmath>
 
 #include "evaluate/measured.hpp"
-#include "stats/metrics.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::evaluate {
 namespace {
 
 constexpr double kNormal95 = 1.959963984540054;  ///< the 97.5 % point of the normal distribution
-
-/// log(1 + exp(x)) without overflow, x against the label.
-double log_loss(double margin, bool label) {
-  const double against = label ? -margin : margin;
-  return std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
-}
-
-double is_right(double margin, bool label) { return (margin >= 0) == label ? 1 : 0; }
-
-/// Standard error of the mean of the differences; nullopt for less than two rows.
-std::optional<double> error_of_mean(const std::vector<double>& differences) {
-  if (differences.size() < 2) return std::nullopt;
-  const auto n = static_cast<double>(differences.size());
-  double mean = 0;
-  for (const double difference : differences) mean += difference / n;
-  double squares = 0;
-  for (const double difference : differences) squares += (difference - mean) * (difference - mean);
-  return std::sqrt(squares / (n - 1) / n);
-}
-
-std::optional<double> error_of_loss(const Pair& pair, double (*loss)(double, bool)) {
-  std::vector<double> differences;
-  differences.reserve(pair.labels.size());
-  for (std::size_t i = 0; i < pair.labels.size(); ++i) {
-    const bool label = pair.labels[i] != 0;
-    differences.push_back(loss(static_cast<double>(pair.candidate[i]), label) -
-                          loss(static_cast<double>(pair.base[i]), label));
-  }
-  return error_of_mean(differences);
-}
 
 /// Of a metric of the project's own. Where a row has a value of one model only, the two are not of
 /// the same rows, and nothing is known of the difference.
@@ -49,13 +19,9 @@ std::optional<double> error_of_own(const Measured::Own& base, const Measured::Ow
     if (std::isnan(base.values[i]) != std::isnan(candidate.values[i])) return std::nullopt;
     if (!std::isnan(base.values[i])) differences.push_back(candidate.values[i] - base.values[i]);
   }
-  const auto error = error_of_mean(differences);
+  const auto error = stats::error_of_mean(differences);
   if (!error || base.mean) return error;
   return *error * static_cast<double>(differences.size());
-}
-
-std::optional<double> known(double error) {
-  return std::isnan(error) ? std::nullopt : std::optional(error);
 }
 
 doc::Value number(std::optional<double> value) {
@@ -93,16 +59,8 @@ Result<std::vector<Difference>> compare(const spec::Evaluation& definition, cons
   for (const auto& [name, value] : numbers_of(candidate, nullptr)) {
     if (name == "rows") continue;
     Difference difference{name, of_base.at(name), value};
-    if (name == "log_loss") difference.standard_error = error_of_loss(pair, log_loss);
-    if (name == "accuracy") difference.standard_error = error_of_loss(pair, is_right);
-    if (name == "auc") {
-      difference.standard_error = known(
-          stats::auc_difference_error(base.probabilities, candidate.probabilities, pair.labels));
-    }
-    if (name == "calibration_error") {
-      difference.standard_error = known(stats::calibration_difference_error(
-          base.probabilities, candidate.probabilities, pair.labels));
-    }
+    if (const stats::Metric* metric = stats::metrics().find(name))
+      difference.standard_error = metric->difference_error(answers_of(base), answers_of(candidate));
     for (std::size_t i = 0; i < base.own.size(); ++i) {
       if (base.own[i].name == name)
         difference.standard_error = error_of_own(base.own[i], candidate.own[i]);
@@ -115,7 +73,7 @@ Result<std::vector<Difference>> compare(const spec::Evaluation& definition, cons
 std::string_view verdict(std::span<const Difference> differences) noexcept {
   for (const auto& each : differences) {
     const auto margin = each.margin_of_error();
-    if (each.metric != "log_loss" || !margin) continue;
+    if (each.metric != stats::log_loss_metric().name() || !margin) continue;
     if (each.difference() - *margin > 0) return "worse";
     if (each.difference() + *margin < 0) return "better";
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "base/digest.hpp"
@@ -22,6 +23,8 @@ namespace heddle::flow {
 [[nodiscard]] Result<StepRecord> run_split(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_features(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_search(Work& work, const std::string& directory);
+/// The recipe that recorded traffic comes with, in place of a search.
+[[nodiscard]] Result<StepRecord> run_recipe(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_train(Work& work, const std::string& directory);
 /// Asks a runtime instead of training.
 [[nodiscard]] Result<StepRecord> run_runtime(Work& work, const std::string& directory);
@@ -38,11 +41,12 @@ namespace heddle::flow {
 
 /// The primary of the model's services as the host knows it, or why there is none; what `run_base`
 /// depends on.
-[[nodiscard]] doc::Value what_serves(const Definitions& definitions, const Host& host);
-/// The answers of the base to held-out rows as they were received; `accepted` are the same rows
-/// after the contract. An error is of the run; a base that cannot be asked says why.
+[[nodiscard]] doc::Value what_serves(const Definitions& definitions, const Host& host,
+                                     const Source& source);
+/// The answers of the base to rows as they were received, at `times` (empty: they have none). An
+/// error is of the run; a base that cannot be asked says why.
 [[nodiscard]] Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
-                                                         const table::Table& accepted);
+                                                         std::span<const Micros> times);
 /// Workers are started where those of the data plane are, and see as little.
 [[nodiscard]] runtime::Host host_of(const Work& work);
 
@@ -52,7 +56,6 @@ namespace heddle::flow {
 /// Digest of a value's canonical form: positions and order of keys do not count.
 [[nodiscard]] Digest digest_of(const doc::Value& value);
 /// Files of steps.
-[[nodiscard]] Result<doc::Value> read_json(const std::string& path);
 [[nodiscard]] Result<Digest> write_output(const std::string& directory, const std::string& name,
                                           std::string_view bytes);
 [[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name,

@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "base/ids.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::flow {
@@ -28,22 +29,102 @@ std::string Cache::directory(const Digest& key) const {
   return fmt::format("{}/steps/{}", root_, key.hex());
 }
 
-std::optional<StepRecord> Cache::find(const Digest& key) const {
-  const auto text = read_file(directory(key) + "/step.json");
-  if (!text.ok()) return std::nullopt;
-  const auto value = doc::parse_json(*text);
-  const doc::Value* outputs = value.ok() ? value->find("outputs") : nullptr;
-  if (outputs == nullptr || !outputs->is_object())
-    return std::nullopt;  // unreadable: computed again
+namespace {
+
+constexpr std::string_view kStepFormat = "heddle.step-result/2";
+constexpr std::string_view kSourcesFormat = "heddle.sources/1";
+
+/// Of the content, not of the bytes: a record that was parsed has the same.
+Digest sum_of(const doc::Value& result) { return sha256(doc::to_canonical_json(result)); }
+
+doc::Value to_value(const StepRecord& record) {
+  doc::Value outputs = doc::Value::object();
+  for (const auto& [name, digest] : record.outputs) outputs.set(name, digest.str());
+  doc::Value files = doc::Value::object();
+  for (const auto& [name, file] : record.files) {
+    files.set(name, doc::Value::object({{"digest", file.digest.str()}, {"bytes", file.bytes}}));
+  }
+  return doc::Value::object({{"outputs", std::move(outputs)},
+                             {"files", std::move(files)},
+                             {"facts", record.facts},
+                             {"seconds", record.seconds}});
+}
+
+/// nullopt: it is no result of a step.
+std::optional<StepRecord> record_of(const doc::Value& value) {
+  const doc::Value* outputs = value.find("outputs");
+  const doc::Value* files = value.find("files");
+  if (outputs == nullptr || !outputs->is_object() || files == nullptr || !files->is_object())
+    return std::nullopt;
   StepRecord record;
   for (const auto& [name, digest] : outputs->as_object()) {
-    const auto parsed = Digest::parse(digest.is_string() ? digest.as_string() : "");
+    const auto parsed = Digest::parse(doc::text_of(digest));
     if (!parsed.ok()) return std::nullopt;
     record.outputs[name] = *parsed;
   }
-  if (const doc::Value* facts = value->find("facts")) record.facts = *facts;
-  record.seconds = value->double_or("seconds");
+  for (const auto& [name, file] : files->as_object()) {
+    const auto parsed = Digest::parse(file.string_or("digest"));
+    const std::int64_t bytes = file.int_or("bytes", -1);
+    if (!parsed.ok() || bytes < 0) return std::nullopt;
+    record.files[name] = {*parsed, static_cast<std::uint64_t>(bytes)};
+  }
+  if (const doc::Value* facts = value.find("facts")) record.facts = *facts;
+  record.seconds = value.double_or("seconds");
   return record;
+}
+
+/// A document of the cache, or null when it is not there or cannot be read.
+doc::Value document_at(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text.ok()) return {};
+  auto value = doc::parse_json(*text);
+  return value.ok() ? std::move(*value) : doc::Value();
+}
+
+}  // namespace
+
+std::optional<StepRecord> Cache::find(const Digest& key) const {
+  const std::string folder = directory(key);
+  const doc::Value value = document_at(folder + "/step.json");
+  const doc::Value* result = value.find("result");
+  if (value.string_or("format") != kStepFormat || result == nullptr ||
+      value.string_or("sum") != sum_of(*result).str())
+    return std::nullopt;
+  auto record = record_of(*result);
+  if (!record) return std::nullopt;
+  for (const auto& [name, file] : record->files) {
+    std::error_code failed;
+    const auto bytes = std::filesystem::file_size(folder + "/" + name, failed);
+    if (failed || bytes != file.bytes) return std::nullopt;
+  }
+  return record;
+}
+
+Error Cache::damaged(const Digest& key, const std::string& name) const {
+  std::error_code ignored;
+  std::filesystem::remove_all(directory(key), ignored);
+  return Error{ErrorKind::kCorrupt, std::string(kCacheDamaged),
+               fmt::format("`{}/{}` is not what its step wrote", directory(key), name),
+               "run `heddle run` again: the step's result was removed, and is made again"};
+}
+
+Result<std::string> Cache::read(const Digest& key, const StepRecord& record,
+                                const std::string& name) const {
+  const auto file = record.files.find(name);
+  auto bytes = read_file(directory(key) + "/" + name);
+  if (file == record.files.end() || !bytes.ok() || sha256(*bytes) != file->second.digest)
+    return damaged(key, name);
+  return bytes;
+}
+
+Result<std::string> Cache::checked_path(const Digest& key, const StepRecord& record,
+                                        const std::string& name) const {
+  const auto file = record.files.find(name);
+  std::string path = directory(key) + "/" + name;
+  const auto digest = sha256_file(path);
+  if (file == record.files.end() || !digest.ok() || *digest != file->second.digest)
+    return damaged(key, name);
+  return path;
 }
 
 Result<std::string> Cache::begin(const std::string& step) const {
@@ -52,19 +133,24 @@ Result<std::string> Cache::begin(const std::string& step) const {
   return work;
 }
 
-Result<void> Cache::commit(const Digest& key, const std::string& work,
-                           const StepRecord& record) const {
-  doc::Value outputs = doc::Value::object();
-  for (const auto& [name, digest] : record.outputs) outputs.set(name, digest.str());
-  const auto value = doc::Value::object({{"format", "heddle.step-result/1"},
-                                         {"outputs", std::move(outputs)},
-                                         {"facts", record.facts},
-                                         {"seconds", record.seconds}});
-  HEDDLE_TRY(write_file_atomic(work + "/step.json", doc::to_json(value)));
+Result<void> Cache::commit(const Digest& key, const std::string& work, StepRecord& record) const {
+  for (const auto& name : list_dir(work)) {
+    const std::string path = work + "/" + name;
+    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(path));
+    std::error_code unread;
+    record.files[name] = {digest, std::filesystem::file_size(path, unread)};
+  }
+  // As it will be read: what JSON has no word for (NaN) is null from the start.
+  HEDDLE_ASSIGN_OR_RETURN(const auto result, doc::parse_json(doc::to_json(to_value(record))));
+  record.facts = *result.find("facts");
+  HEDDLE_TRY(write_file_atomic(
+      work + "/step.json",
+      doc::to_json(doc::Value::object(
+          {{"format", kStepFormat}, {"sum", sum_of(result).str()}, {"result", result}}))));
   HEDDLE_TRY(make_dirs(root_ + "/steps"));
   const std::string target = directory(key);
   std::error_code code;
-  std::filesystem::remove_all(target, code);  // an unreadable one
+  std::filesystem::remove_all(target, code);  // a damaged one
   std::filesystem::rename(work, target, code);
   if (code) {
     return Error{ErrorKind::kIo, "run-cache",
@@ -81,10 +167,15 @@ Result<void> Cache::sweep() const {
 }
 
 doc::Value Cache::last_inputs(const std::string& model) const {
-  const auto text = read_file(fmt::format("{}/{}.inputs.json", root_, model));
-  if (!text.ok()) return {};
-  auto value = doc::parse_json(*text);
-  return value.ok() ? std::move(*value) : doc::Value();
+  auto value = document_at(fmt::format("{}/{}.inputs.json", root_, model));
+  const auto& steps = doc::members_of(&value);
+  const bool is_whole = std::all_of(steps.begin(), steps.end(), [](const auto& step) {
+    const auto& inputs = step.second;
+    return inputs.is_object() &&
+           std::all_of(inputs.as_object().begin(), inputs.as_object().end(),
+                       [](const auto& input) { return input.second.is_string(); });
+  });
+  return value.is_object() && is_whole ? std::move(value) : doc::Value();
 }
 
 Result<void> Cache::remember_inputs(const std::string& model, const doc::Value& inputs) const {
@@ -102,8 +193,36 @@ Result<doc::Value> Cache::read_candidate(const std::string& model) const {
     return Error{ErrorKind::kNotFound, "no-candidate",
                  fmt::format("model `{}` has no candidate yet", model), "run `heddle run` first"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  return doc::parse_json(text);
+  auto value = document_at(path);
+  if (value.is_object()) return value;
+  return Error{ErrorKind::kCorrupt, "candidate-damaged", fmt::format("`{}` is damaged", path),
+               "run `heddle run`: it writes the file anew"};
+}
+
+std::optional<Digest> Cache::known_source(const std::string& name, const std::string& stamp) const {
+  const auto value = document_at(root_ + "/sources.json");
+  const doc::Value* files = value.find("files");
+  const doc::Value* known = files == nullptr ? nullptr : files->find(name);
+  if (value.string_or("format") != kSourcesFormat || known == nullptr ||
+      known->string_or("stamp") != stamp)
+    return std::nullopt;
+  const auto digest = Digest::parse(known->string_or("digest"));
+  return digest.ok() ? std::optional(*digest) : std::nullopt;
+}
+
+Result<void> Cache::remember_source(const std::string& name, const std::string& stamp,
+                                    const Digest& digest) const {
+  if (known_source(name, stamp) == std::optional(digest)) return {};
+  const std::string path = root_ + "/sources.json";
+  auto value = document_at(path);
+  const doc::Value* there = value.find("files");
+  auto files = value.string_or("format") == kSourcesFormat && there != nullptr && there->is_object()
+                   ? *there
+                   : doc::Value::object();
+  files.set(name, doc::Value::object({{"stamp", stamp}, {"digest", digest.str()}}));
+  return write_file_atomic(
+      path,
+      doc::to_json(doc::Value::object({{"format", kSourcesFormat}, {"files", std::move(files)}})));
 }
 
 }  // namespace heddle::flow

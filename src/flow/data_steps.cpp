@@ -2,11 +2,14 @@
 #include <algorithm>
 
 #include "base/file.hpp"
+#include "bundle/bundle.hpp"
 #include "doc/diagnostic.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/recorded.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::flow {
@@ -91,6 +94,53 @@ Result<table::Table> read_source(const Definitions& definitions) {
   return rows.take(order);
 }
 
+/// Of the transforms of a bundle's contract those that the definition does not have, by their ids:
+/// repairs that are in force, without which recorded rows are not what they mean.
+std::vector<spec::Transform> repairs_of(const doc::Value& serving, const spec::Contract& contract) {
+  std::vector<spec::Transform> out;
+  for (const auto& item : doc::items_of(serving.find("transforms"))) {
+    const std::string id = item.string_or("id");
+    const bool is_known =
+        std::any_of(contract.transforms.begin(), contract.transforms.end(),
+                    [&](const spec::Transform& transform) { return transform.id == id; });
+    if (is_known) continue;
+    out.push_back({id,
+                   item.string_or("field"),
+                   {item.string_or("expression"), {}},
+                   item.string_or("reason")});
+  }
+  return out;
+}
+
+/// The contract that rows of the source are checked by, with what it learned. Recorded rows are
+/// checked as they would be served: by what was learned of the rows that what serves was built on,
+/// which are more and were looked at, unless the definition has other dependencies since.
+Result<contract::Contract> contract_over(const Work& work, const table::Table& rows) {
+  const Definitions& d = work.definitions();
+  const Recorded* recorded = work.source().recorded;
+  spec::Contract definition = *d.contract;
+  doc::Value serving;
+  if (recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*work.host().objects, recorded->base));
+    HEDDLE_ASSIGN_OR_RETURN(serving, bundle.json(bundle::kContract));
+    for (auto& repair : repairs_of(serving, definition))
+      definition.transforms.push_back(std::move(repair));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto contract,
+                          contract::Contract::compile(
+                              definition, [&](const std::string& file, const std::string& column) {
+                                return spec::load_enum(*d.project, file, column);
+                              }));
+  if (const doc::Value* learned = serving.find("learned"); learned != nullptr) {
+    auto value = contract.to_value();
+    value.set("learned", *learned);
+    auto with_learned = contract::Contract::from_value(value);
+    if (with_learned.ok()) return with_learned;
+  }
+  HEDDLE_TRY(contract.learn(rows));
+  return contract;
+}
+
 /// Rows that the contract accepts without a time have no place in the order: taken out of
 /// `accepted` and of `kept`, their places in the source. Returns how many they were; they are the
 /// last.
@@ -102,6 +152,14 @@ std::int64_t leave_out_untimed(const spec::Model& model, table::Table& accepted,
   accepted = accepted.slice(0, accepted.rows() - untimed);
   kept.resize(static_cast<std::size_t>(accepted.rows()));
   return untimed;
+}
+
+/// Rows as a Parquet file gives them back: there a malformed cell is one without a value. A run
+/// that goes on in another process must not see other rows.
+table::Table as_stored(const table::Table& rows) {
+  std::vector<table::Column> columns(rows.columns().begin(), rows.columns().end());
+  for (auto& column : columns) column.malformed.clear();
+  return *table::Table::make(std::move(columns));
 }
 
 /// What to do when `rule` refuses every row: for a rule about a type, what that type is written
@@ -126,11 +184,6 @@ std::string hint_for(const spec::Contract& contract, std::string_view rule) {
 
 Digest digest_of(const doc::Value& value) { return sha256(doc::to_canonical_json(value)); }
 
-Result<doc::Value> read_json(const std::string& path) {
-  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  return doc::parse_json(text);
-}
-
 Result<Digest> write_output(const std::string& directory, const std::string& name,
                             std::string_view bytes) {
   HEDDLE_TRY(write_file_atomic(directory + "/" + name, bytes));
@@ -149,36 +202,36 @@ Result<Digest> write_json(const std::string& directory, const std::string& name,
 }
 
 Result<Parts> parts_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("split", "split.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("split", "split.json"));
   return Parts::from_value(value);
 }
 
 Result<contract::Contract> contract_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("validate.rows", "contract.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("validate.rows", "contract.json"));
   return contract::Contract::from_value(value);
 }
 
 Result<feature::Program> program_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("features", "features.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("features", "features.json"));
   return feature::Program::from_value(value);
 }
 
 Result<StepRecord> run_source(Work& work, const std::string&) {
-  HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(work.definitions().source_path()));
   StepRecord record;
-  record.outputs["file"] = digest;
+  record.outputs["file"] = work.source().content;
   return record;
 }
 
 Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
-  HEDDLE_ASSIGN_OR_RETURN(const table::Table rows, read_source(d));
-  HEDDLE_ASSIGN_OR_RETURN(auto contract,
-                          contract::Contract::compile(
-                              *d.contract, [&](const std::string& file, const std::string& column) {
-                                return spec::load_enum(*d.project, file, column);
-                              }));
-  HEDDLE_TRY(contract.learn(rows));
+  const Recorded* recorded = work.source().recorded;
+  table::Table from_file;
+  if (recorded == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d));
+    HEDDLE_TRY(check_unchanged(work.source()));
+  }
+  const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));
   HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows));
   std::int64_t refused = 0;
   for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
@@ -201,30 +254,45 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     if (check.refused[static_cast<std::size_t>(row)] == 0) kept.push_back(row);
   }
-  const std::int64_t untimed = leave_out_untimed(*d.model, check.accepted, kept);
+  // Whatever is recorded has an event time.
+  const std::int64_t untimed =
+      recorded == nullptr ? leave_out_untimed(*d.model, check.accepted, kept) : 0;
   if (untimed > 0)
     work.note("validate.rows",
               fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
-  HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
-  if (!contract.transform_ids().empty())
-    HEDDLE_TRY(table::write_parquet(rows.take(kept), directory + "/received.parquet"));
   // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
     chosen.push_back(kept[static_cast<std::size_t>(i)]);
-  HEDDLE_TRY(table::write_parquet(rows.take(chosen), directory + "/reference.parquet"));
+  const auto accepted = std::make_shared<const table::Table>(std::move(check.accepted));
+  const auto reference = std::make_shared<const table::Table>(as_stored(rows.take(chosen)));
+  Work::Rows received;
+  HEDDLE_TRY(table::write_parquet(*accepted, directory + "/accepted.parquet"));
+  HEDDLE_TRY(table::write_parquet(*reference, directory + "/reference.parquet"));
+  if (!contract.transform_ids().empty()) {
+    received = std::make_shared<const table::Table>(as_stored(rows.take(kept)));
+    HEDDLE_TRY(table::write_parquet(*received, directory + "/received.parquet"));
+  }
   StepRecord record;
-  record.outputs["accepted"] = check.accepted.content_digest();
+  if (recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        record.outputs["kept"],
+        write_output(directory, "kept.i64",
+                     std::string_view(reinterpret_cast<const char*>(kept.data()),
+                                      kept.size() * sizeof(std::int64_t))));
+  }
+  record.outputs["accepted"] = accepted->content_digest();
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"],
                           write_json(directory, "contract.json", contract.to_value()));
-  record.outputs["reference"] = rows.take(chosen).content_digest();
+  record.outputs["reference"] = reference->content_digest();
   record.facts = doc::Value::object({{"rows", rows.rows()},
-                                     {"accepted", check.accepted.rows()},
+                                     {"accepted", accepted->rows()},
                                      {"refused", refused},
                                      {"untimed", untimed},
                                      {"broken", std::move(broken)}});
   work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused,
                                          percent(refused, rows.rows())));
+  work.keep_rows(accepted, received, reference);
   return record;
 }
 
@@ -252,6 +320,12 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
   doc::Value report = doc::Value::array();
   std::vector<std::string> refused;
   for (const auto& result : results) {
+    if (!result.lacks.empty()) {
+      report.push(doc::Value::object({{"rule", result.rule}, {"lacks", result.lacks}}));
+      work.note("validate.set", fmt::format("rule `{}` is about `{}`, which these rows do not have",
+                                            result.rule, result.lacks));
+      continue;
+    }
     report.push(doc::Value::object(
         {{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
     if (result.passed) continue;
@@ -275,22 +349,47 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
 // --- split, features
 // ---------------------------------------------------------------------------------------------------
 
+namespace {
+
+constexpr std::size_t kLeastRecorded = 200;
+
+/// The label of each accepted row: what the target says of a file's, what came for a recorded one.
+Result<std::vector<std::uint8_t>> labels_over(Work& work, const table::Table& rows) {
+  const Recorded* recorded = work.source().recorded;
+  if (recorded == nullptr) return labels_of(*work.definitions().model, rows);
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
+  std::vector<std::uint8_t> labels;
+  labels.reserve(kept->size());
+  for (const auto place : *kept)
+    labels.push_back(recorded->labels[static_cast<std::size_t>(place)]);
+  return labels;
+}
+
+/// Whether recorded rows are enough to learn from.
+Result<void> check_enough(const std::vector<std::uint8_t>& labels, const Parts& parts) {
+  const auto positive = std::count(labels.begin(), labels.begin() + parts.train_end, 1);
+  if (labels.size() >= kLeastRecorded && positive > 0 && positive < parts.train_end) return {};
+  return Error{ErrorKind::kInvalid, "retrain-too-little",
+               fmt::format("{} accepted rows, {} of the {} to train on positive, are too little to "
+                           "retrain on",
+                           labels.size(), positive, parts.train_end),
+               "wait for more labels"};
+}
+
+}  // namespace
+
 Result<StepRecord> run_split(Work& work, const std::string& directory) {
   const spec::Model& model = *work.definitions().model;
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(const auto labels, labels_of(model, *rows));
-  const table::Column* time = nullptr;
-  if (!model.time_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(time, rows->column(model.time_field));
-  }
+  HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_over(work, *rows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   Parts parts;
   parts.rows = rows->rows();
   // A boundary moves on to the next distinct time: no moment is on both sides.
   const auto boundary = [&](double fraction) {
     auto row = static_cast<std::int64_t>(static_cast<double>(parts.rows) * fraction);
-    while (time != nullptr && row > 0 && row < parts.rows &&
-           time->ints[static_cast<std::size_t>(row)] ==
-               time->ints[static_cast<std::size_t>(row - 1)])
+    while (!times->empty() && row > 0 && row < parts.rows &&
+           (*times)[static_cast<std::size_t>(row)] == (*times)[static_cast<std::size_t>(row - 1)])
       ++row;
     return row;
   };
@@ -300,9 +399,12 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
       parts.validation_end >= parts.rows) {
     return Error{ErrorKind::kUnprocessable, "split-empty",
                  fmt::format("{} rows are too few to split in three{}", parts.rows,
-                             time == nullptr ? "" : " by time"),
-                 "widen `train.from` and `train.to` of the model"};
+                             times->empty() ? "" : " by time"),
+                 work.source().recorded == nullptr
+                     ? "widen `train.from` and `train.to` of the model"
+                     : "wait for more labels"};
   }
+  if (work.source().recorded != nullptr) HEDDLE_TRY(check_enough(labels, parts));
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
                           write_json(directory, "split.json", parts.to_value()));
@@ -314,6 +416,7 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
                         parts.validation_end - parts.train_end, parts.rows - parts.validation_end));
+  work.keep_labels(std::move(labels));
   return record;
 }
 
@@ -326,13 +429,12 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));
   const std::span<const std::uint8_t> all(*labels);
-  HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
+  HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),
                                       all.first(static_cast<std::size_t>(parts.train_end))));
-  HEDDLE_ASSIGN_OR_RETURN(const auto validation,
+  HEDDLE_ASSIGN_OR_RETURN(auto validation,
                           program.apply(rows->slice(parts.train_end, parts.validation_end)));
-  HEDDLE_ASSIGN_OR_RETURN(const auto test,
-                          program.apply(rows->slice(parts.validation_end, parts.rows)));
+  HEDDLE_ASSIGN_OR_RETURN(auto test, program.apply(rows->slice(parts.validation_end, parts.rows)));
   Hasher hasher;
   for (const auto* matrix : {&fitted.train, &validation, &test}) {
     hasher.update_field(std::string_view(reinterpret_cast<const char*>(matrix->values.data()),
@@ -345,6 +447,9 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"],
                           write_json(directory, "features.json", program.to_value()));
   record.outputs["matrices"] = hasher.finish();
+  work.keep_matrix("train", std::move(fitted.train));
+  work.keep_matrix("validation", std::move(validation));
+  work.keep_matrix("test", std::move(test));
   return record;
 }
 

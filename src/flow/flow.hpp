@@ -86,7 +86,8 @@ struct RunResult {
 [[nodiscard]] std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project);
 
 /// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's
-/// index only. kNotFound for an unknown model; kInvalid when there are several and none is named.
+/// index only; of a file that no run knows by its stamp, for example in a copied project, the
+/// bytes. kNotFound for an unknown model; kInvalid when there are several and none is named.
 [[nodiscard]] Result<Plan> plan(const spec::Project& project, const Host& host,
                                 const std::string& model = {});
 

@@ -13,12 +13,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "adapters/jobs/processes.hpp"
-#include "adapters/objects/layout.hpp"
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "flow/flow_fixture.hpp"
 #include "flow/held_out.hpp"
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
@@ -29,156 +28,6 @@
 
 namespace heddle::flow {
 namespace {
-
-std::string g_self;  // this binary is its own worker
-
-/// Rows of a month: late when it is evening and far, with noise that a seed fixes.
-table::Table make_rows(std::int64_t rows, std::uint64_t seed) {
-  table::Column at{.name = "at", .type = table::Type::kTimestamp};
-  table::Column place{.name = "place", .type = table::Type::kString};
-  table::Column size{.name = "size", .type = table::Type::kInt};
-  table::Column late{.name = "late", .type = table::Type::kInt};
-  place.dictionary =
-      std::make_shared<const table::Dictionary>(std::vector<std::string>{"A", "B", "C", "D"});
-  std::uint64_t state = seed;
-  const auto draw = [&] {
-    state += 0x9e3779b97f4a7c15ULL;
-    std::uint64_t z = state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-  };
-  const Micros begin = *parse_time("2001-01-01");
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const Micros time = begin + i * 30 * kDay / rows;
-    at.ints.push_back(time);
-    const int where = static_cast<int>(draw() * 4);
-    place.codes.push_back(where);
-    const auto how = static_cast<std::int64_t>(draw() * 100);
-    size.ints.push_back(how);
-    const double hour = static_cast<double>(time % kDay) / kHour;
-    const double p = 0.1 + (hour > 16 ? 0.3 : 0.0) + (how > 60 ? 0.25 : 0.0) + 0.05 * where;
-    late.ints.push_back(draw() < p ? 20 : 0);
-  }
-  return *table::Table::make({at, place, size, late});
-}
-
-/// A project in a folder of its own.
-class Scene {
- public:
-  explicit Scene(std::int64_t rows = 3000) {
-    std::string pattern = testing::TempDir() + "heddle-flow-XXXXXX";
-    HEDDLE_CHECK(mkdtemp(pattern.data()) != nullptr, "no temporary folder");
-    root = std::filesystem::canonical(pattern);
-    write_rows(make_rows(rows, 7));
-    put("data/places.csv", "code\nA\nB\nC\nD\n");
-    put("heddle.yaml",
-        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  "
-        "places: data/places.csv\n");
-    put("contracts/c.odcs.yaml",
-        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n  "
-        "  properties:\n"
-        "      - {name: at, logicalType: timestamp, required: true}\n"
-        "      - name: place\n        logicalType: string\n        required: true\n        "
-        "customProperties:\n"
-        "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-        "      - name: size\n        logicalType: integer\n        required: true\n        "
-        "logicalTypeOptions: {minimum: 0, "
-        "maximum: 99}\n"
-        "      - name: late\n        logicalType: integer\n        required: true\n        "
-        "customProperties:\n"
-        "          - {property: role, vendor: heddle, value: label}\n"
-        "    quality:\n      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: "
-        "1}\n");
-    put("features/f.yaml",
-        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n  - {name: "
-        "hour, expression: at.getHours()}\n"
-        "  - {name: big, expression: size * 2}\n  - name: place_late\n    target_encoding: "
-        "{inputs: [place]}\n");
-    put("models/m.yaml",
-        "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 15\n"
-        "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
-        "search:\n  trials: 4\n  startup: 2\n  max_rounds: 20\n  early_stopping_rounds: 5\n  "
-        "space:\n"
-        "    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n    - {name: max_depth, kind: "
-        "integer, low: 2, high: 4}\n"
-        "standby: {trainer: logistic}\nseed: 5\n");
-    put("evaluations/e.yaml",
-        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\n  - "
-        "name: log_loss\ngates:\n"
-        "  - {id: good, when: metrics.auc > 0.55}\n");
-    put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nwindow_rows: "
-        "20\nquality: {chunk_rows: 50}\n"
-        "distributions:\n  - {name: size, column: size, kind: ks, floor: 0.1}\n");
-    put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\n");
-    open();
-  }
-  /// Somebody else's project, which the owner's scene removes.
-  explicit Scene(std::string owned_by_other) : root(std::move(owned_by_other)), owns_(false) {
-    open();
-  }
-  ~Scene() {
-    if (owns_) std::filesystem::remove_all(root);
-  }
-  Scene(const Scene&) = delete;
-
-  void open() {
-    HEDDLE_CHECK(make_dirs(root + "/.heddle").ok(), "no state folder");
-    objects = *adapters::open_layout(root + "/.heddle/objects");
-    runner = adapters::make_process_runner();
-    host = {objects.get(), runner.get(), g_self, root + "/.heddle", 2};
-  }
-  void put(const std::string& path, const std::string& text) const {
-    std::filesystem::create_directories(std::filesystem::path(root + "/" + path).parent_path());
-    HEDDLE_CHECK(write_file_atomic(root + "/" + path, text).ok(), "cannot write");
-  }
-  void write_rows(const table::Table& rows) const {
-    std::filesystem::create_directories(root + "/data");
-    HEDDLE_CHECK(table::write_parquet(rows, root + "/data/rows.parquet").ok(), "cannot write");
-  }
-  void change(const std::string& path, const std::string& what, const std::string& with) const {
-    std::string text = *read_file(root + "/" + path);
-    const auto at = text.find(what);
-    HEDDLE_CHECK(at != std::string::npos, what);
-    put(path, text.replace(at, what.size(), with));
-  }
-  [[nodiscard]] spec::Project project() const {
-    auto loaded = spec::load_project(root);
-    HEDDLE_CHECK(loaded.ok(), "no project");
-    for (const auto& each : loaded->diagnostics)
-      ADD_FAILURE() << doc::render_full(each, root, false);
-    return std::move(loaded->project);
-  }
-  Result<RunResult> run(const std::string& until = {}, const ProgressSink& progress = {}) {
-    const auto loaded = project();
-    return flow::run(loaded, host, {"", until}, progress);
-  }
-  [[nodiscard]] std::map<std::string, PlannedStep> planned() const {
-    const auto plan = flow::plan(project(), host);
-    HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
-    std::map<std::string, PlannedStep> out;
-    for (const auto& step : plan->steps) out[step.name] = step;
-    return out;
-  }
-  [[nodiscard]] std::vector<std::string> to_run() const {
-    std::vector<std::string> out;
-    for (const auto& [name, step] : planned()) {
-      if (!step.cached) out.push_back(name);
-    }
-    return out;
-  }
-
-  std::string root;
-  std::unique_ptr<store::Objects> objects;
-  std::unique_ptr<jobs::Runner> runner;
-  Host host;
-
- private:
-  bool owns_ = true;
-};
-
-using Names = std::vector<std::string>;
 
 TEST(Flow, WhatAPlanNeedsIsMissingBeforeIt) {
   Scene scene(100);
@@ -263,29 +112,6 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
                   .ok());  // its reference rows are read again
 }
 
-TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
-  Scene scene;
-  const auto run = scene.run();
-  ASSERT_TRUE(run.ok()) << run.error().str();
-  const auto opened = bundle::open(*scene.objects, run->candidate.bundle);
-  std::vector<bundle::Layer> layers;
-  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json",
-                            "reference.json", "evaluation.json", "statements.json"}) {
-    if (opened->has(title)) layers.push_back({title, "", std::string(*opened->layer(title))});
-  }
-  std::string baseline(*opened->layer(bundle::kBaseline));
-  const auto points = baseline.find("\"points\":[");
-  ASSERT_NE(points, std::string::npos);
-  baseline.replace(points, baseline.find(',', points) - points,
-                   "\"points\":[null");  // as an infinite edge was once written
-  layers.push_back({std::string(bundle::kBaseline), "", baseline});
-  const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
-  ASSERT_TRUE(blind.ok()) << blind.error().str();
-  const auto made = with_calibration(*scene.objects, *blind, 0.1, "c0ffee");
-  ASSERT_FALSE(made.ok());
-  EXPECT_EQ(made.error().id, "watch-baseline");
-}
-
 TEST(Flow, TwoFoldersOneDigest) {
   Scene here;
   Scene there;
@@ -295,6 +121,49 @@ TEST(Flow, TwoFoldersOneDigest) {
   ASSERT_TRUE(second.ok()) << second.error().str();
   EXPECT_EQ(first->candidate.bundle, second->candidate.bundle);
   EXPECT_EQ(first->candidate.standby, second->candidate.standby);
+}
+
+/// Rows as CSV and as JSON objects: a code keeps its zeros, a time is text.
+void write_as_text(const Scene& scene, const table::Table& rows) {
+  std::string csv = "at,place,size,late\n";
+  std::string json;
+  const auto& places = *rows.find("place");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(rows.rows()); ++i) {
+    const auto at = format_time(rows.find("at")->ints[i]);
+    const auto place = places.dictionary->views()[static_cast<std::size_t>(places.codes[i])];
+    const auto size = rows.find("size")->ints[i];
+    const auto late = rows.find("late")->ints[i];
+    csv += fmt::format("{},{},{},{}\n", at, place, size, late);
+    json +=
+        fmt::format(R"({{"at":"{}","place":"{}","size":{},"late":{}}})", at, place, size, late) +
+        "\n";
+  }
+  scene.put("data/rows.csv", csv);
+  scene.put("data/rows.ndjson", json);
+}
+
+TEST(Flow, OneSetOfRowsInThreeFormatsIsOneTrainingSet) {
+  table::Table rows = make_rows(1200, 7);
+  table::Column place = *rows.find("place");
+  place.dictionary = std::make_shared<const table::Dictionary>(
+      std::vector<std::string>{"001", "002", "003", "004"});
+  rows = *rows.with_column(place);
+  std::map<std::string, Digest> accepted;
+  for (const char* format : {"parquet", "csv", "ndjson"}) {
+    Scene scene(10);
+    scene.write_rows(rows);
+    write_as_text(scene, rows);
+    scene.put("data/places.csv", "code\n001\n002\n003\n004\n");
+    scene.change("heddle.yaml", "data/rows.parquet", fmt::format("data/rows.{}", format));
+    const auto run = scene.run();
+    ASSERT_TRUE(run.ok()) << format << ": " << run.error().str();
+    EXPECT_EQ(run->candidate.rows, 1200) << format;
+    const auto opened = *bundle::open(*scene.objects, run->candidate.bundle);
+    accepted[format] = sha256(*opened.layer(bundle::kModel));
+    EXPECT_NE(opened.layer(bundle::kReference)->find("\"001\""), std::string_view::npos) << format;
+  }
+  EXPECT_EQ(accepted.at("csv"), accepted.at("parquet"));
+  EXPECT_EQ(accepted.at("ndjson"), accepted.at("parquet"));
 }
 
 TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
@@ -308,7 +177,7 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby",
                                    "evaluate", "features", "gates", "search", "standby", "train"}));
   EXPECT_EQ(scene.planned()["features"].reason, "`features/f.yaml`: feature `big` changed");
-  EXPECT_EQ(scene.planned()["train"].reason, "it reads `features`, `search`, which runs");
+  EXPECT_EQ(scene.planned()["train"].reason, "it waits for `features`, `search`");
   scene.change("features/f.yaml", "size * 3", "size * 2");
   EXPECT_EQ(scene.to_run(), Names{});
 
@@ -418,7 +287,12 @@ TEST_F(AgainstWhatServes, OfServicesWithDifferentPrimariesTheEvaluationNamesOne)
   const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
   auto second = *read_file(scene.root + "/services/s.yaml");
   second.replace(second.find("name: s"), 7, "name: t");
+  second.replace(second.find("monitor: w"), 10, "monitor: x\nport: 8100\ngrpc_port: 8101");
   scene.put("services/t.yaml", second);
+  auto watches = *read_file(scene.root + "/monitors/w.yaml");
+  watches.replace(watches.find("name: w"), 7, "name: x");
+  watches.replace(watches.find("service: s"), 10, "service: t");
+  scene.put("monitors/x.yaml", watches);
   scene.host.primaries = {{"s", off}, {"t", good->candidate.bundle}};
   scene.change("models/m.yaml", "trials: 4", "trials: 3");
   const auto neither = scene.run();
@@ -634,151 +508,6 @@ TEST(FlowMisuse, ASecondRunAtOnceIsRefused) {
   const auto lock = FileLock::acquire(scene.root + "/.heddle/runs/lock");
   ASSERT_TRUE(lock.ok());
   EXPECT_EQ(scene.run().error().kind, ErrorKind::kConflict);
-}
-
-// --- bundles made from bundles
-// -------------------------------------------------------------------------------------------
-
-std::vector<float> margins_of(store::Objects& objects, const Digest& digest,
-                              const table::Table& rows) {
-  const auto opened = bundle::open(objects, digest);
-  const auto plan = score::Plan::load(*opened);
-  HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
-  return (*plan)->score_table(rows)->margins;
-}
-
-TEST(Variant, CalibrationTransformAndRetrain) {
-  Scene scene;
-  const auto first = scene.run();
-  ASSERT_TRUE(first.ok()) << first.error().str();
-  const Digest base = first->candidate.bundle;
-  const table::Table rows = make_rows(400, 99);
-  const auto before = margins_of(*scene.objects, base, rows);
-
-  const auto calibrated = with_calibration(*scene.objects, base, 0.5, "c0ffee");
-  ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
-  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5, "c0ffee"), *calibrated);
-  const auto moved = margins_of(*scene.objects, *calibrated, rows);
-  for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
-
-  // The clock of the sender is 5 hours ahead; the repair gives the margins of the true times.
-  table::Column late_clock = *rows.find("at");
-  for (auto& time : late_clock.ints) time += 5 * kHour;
-  const table::Table shifted = *rows.with_column(late_clock);
-  const auto repaired = with_transform(
-      *scene.objects, base,
-      {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
-  ASSERT_TRUE(repaired.ok()) << repaired.error().str();
-  EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"),
-            base.str());
-  // It names the commit that is applied now, and what was dirty stays so.
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
-  EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());
-
-  // A world turned upside down: labels inverted.
-  RetrainInput input;
-  input.objects = scene.objects.get();
-  input.commit = "c0ffee";
-  input.base = base;
-  input.rows = make_rows(2000, 5);
-  for (const auto late : input.rows.find("late")->ints) input.labels.push_back(late > 15 ? 0 : 1);
-  const auto project = scene.project();
-  input.contract = &project.contracts.at("c");
-  input.monitor = &project.monitors.at("w");
-  const auto outcome = retrain(input);
-  ASSERT_TRUE(outcome.ok()) << outcome.error().str();
-  EXPECT_TRUE(outcome->gates_passed);
-  EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
-  EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
-  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"),
-            outcome->metrics.find("base")->double_or("log_loss"));
-
-  // Up to when it learned is not known without times; with them, it and what is made of it say so.
-  const auto learned_until = [&](const Digest& bundle) {
-    return *bundle::open(*scene.objects, bundle)->config().find("learned_until");
-  };
-  EXPECT_TRUE(learned_until(outcome->bundle).is_null());
-  input.event_times = input.rows.find("at")->ints;
-  const auto timed = retrain(input);
-  ASSERT_TRUE(timed.ok()) << timed.error().str();
-  ASSERT_EQ(timed->train_rows + timed->holdout_rows, 2000);  // none was refused
-  const Micros last = input.event_times[static_cast<std::size_t>(timed->train_rows - 1)];
-  EXPECT_EQ(learned_until(timed->bundle), doc::Value(last));
-  EXPECT_EQ(learned_until(*with_calibration(*scene.objects, timed->bundle, 0.5, "c0ffee")),
-            doc::Value(last));
-
-  // The same world as before: nothing is better than the base, and nothing is bundled.
-  for (auto& label : input.labels) label = 1 - label;
-  input.gates = {{"much-better", {"metrics.log_loss < base.log_loss * 0.5", {}}, ""}};
-  const auto vain = retrain(input);
-  ASSERT_TRUE(vain.ok()) << vain.error().str();
-  EXPECT_FALSE(vain->gates_passed);
-  EXPECT_TRUE(vain->bundle.empty());
-  EXPECT_EQ(vain->failed_gates, Names{"much-better"});
-
-  input.rows = input.rows.slice(0, 10);
-  input.labels.resize(10);
-  EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
-}
-
-TEST(Variant, ARetrainIsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
-  Scene scene;
-  const auto first = scene.run();
-  ASSERT_TRUE(first.ok()) << first.error().str();
-  const Digest base = first->candidate.bundle;
-  const auto rows = make_rows(6000, 5);
-  const auto truth = [&](std::int64_t row) {
-    return static_cast<std::uint8_t>(rows.find("late")->ints[static_cast<std::size_t>(row)] > 15);
-  };
-  // Account 1 turns its labels over; account 2, which labels every fourth row, tells the truth.
-  RetrainInput input;
-  input.objects = scene.objects.get();
-  input.commit = "c0ffee";
-  input.base = base;
-  input.rows = rows;
-  input.accounts = {"", "liar", "honest"};
-  for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    const bool honest = row % 4 == 0;
-    input.labels.push_back(honest ? truth(row) : 1 - truth(row));
-    input.label_accounts.push_back(honest ? 2 : 1);
-  }
-  // The poisoned candidate beats the base on all held-out rows, most of which are the liar's.
-  const auto poisoned = retrain(input);
-  ASSERT_TRUE(poisoned.ok()) << poisoned.error().str();
-  EXPECT_LT(poisoned->metrics.find("new")->double_or("log_loss"),
-            poisoned->metrics.find("base")->double_or("log_loss"));
-  EXPECT_EQ(poisoned->failed_gates, Names{"retrain-holds-for-other-labels"});
-  EXPECT_TRUE(poisoned->bundle.empty());
-  EXPECT_EQ(poisoned->judged.find("label_accounts")->string_or("most"), "liar");
-
-  // Where the honest one labels too little to tell, that is said.
-  input.label_accounts.assign(input.labels.size(), 1);
-  input.label_accounts.back() = 2;
-  for (std::int64_t row = 0; row < rows.rows(); ++row)
-    input.labels[static_cast<std::size_t>(row)] = 1 - truth(row);
-  input.before.rows = make_rows(1000, 6);
-  for (const auto late : input.before.rows.find("late")->ints)
-    input.before.labels.push_back(late > 15 ? 1 : 0);
-  input.before.of = "recorded traffic";
-  const auto alone = retrain(input);
-  ASSERT_TRUE(alone.ok()) << alone.error().str();
-  ASSERT_TRUE(alone->gates_passed);
-  const auto evaluation =
-      bundle::open(*scene.objects, alone->bundle)->json(bundle::kEvaluation).value();
-  const auto& judged = *evaluation.find("retrain");
-  EXPECT_EQ(judged.find("label_accounts")->string_or("only"), "liar");
-  // On rows from before the change it is clearly worse: the world turned over, or the labels did.
-  EXPECT_EQ(judged.find("before_change")->string_or("verdict"), "worse");
-  EXPECT_EQ(judged.find("before_change")->int_or("rows"), 1000);
-
-  // One account that nobody stands beside is not held against anybody.
-  input.label_accounts.assign(input.labels.size(), 1);
-  input.before = {{}, {}, "", "there are none"};
-  const auto only_one = retrain(input);
-  ASSERT_TRUE(only_one.ok()) << only_one.error().str();
-  EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
-  EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
 }
 
 TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {

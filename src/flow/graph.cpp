@@ -1,10 +1,9 @@
-#include <sys/stat.h>
-
 #include <set>
 
 #include "doc/json.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/recorded.hpp"
 #include "flow/step.hpp"
 #include "runtime/tar.hpp"
 #include "spec/load.hpp"
@@ -26,35 +25,18 @@ std::string primary_step(const spec::Model& model) {
   return model.runtime.has_value() ? "runtime" : "train";
 }
 
-Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
-  const std::string path = d.source_path();
-  struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) {
-    return Error{ErrorKind::kNotFound, "source-missing",
-                 fmt::format("source `{}`: there is no file `{}`", d.model->source, path),
-                 "put the file there, or change `sources` in heddle.yaml; then run `heddle run`, "
-                 "which goes on where it was"};
-  }
-  // Of a pipe the digest would wait for a writer, and of a folder there is none.
-  if (!S_ISREG(status.st_mode)) {
-    return Error{ErrorKind::kInvalid, "table-no-file",
-                 fmt::format("source `{}`: `{}` is not a file", d.model->source, path),
-                 "name one Parquet or CSV file; make one of a folder of parts"};
-  }
-  const Digest stamp =
-      digest_of_text(fmt::format("{}|{}|{}|{}.{:09}", path, status.st_size, status.st_ino,
-                                 status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
-
+Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const Source& source) {
   std::vector<Step> steps;
-  steps.push_back(
-      {.name = "source",
-       .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
-       .body = run_source});
+  steps.push_back({.name = "source",
+                   .version = 2,
+                   .inputs = {{source.what, source.content}},
+                   .body = run_source});
 
   Step rows{.name = "validate.rows",
-            .version = 4,
+            .version = 5,
             .needs = {{"source", "file"}},
             .body = run_validate_rows};
+  const Recorded* recorded = source.recorded;
   const std::string& contract_file = d.contract->identity.file;
   rows.inputs = {
       {fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
@@ -65,6 +47,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
       {fmt::format("`{}`: the time range", d.model->identity.file),
        digest_of_text(
            fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
+  if (recorded != nullptr) rows.inputs.push_back({"what serves", recorded->base});
   if (d.model->time_field.empty()) {
     rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file),
                            digest_of_text(fmt::to_string(d.model->seed))});
@@ -91,6 +74,11 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
       {fmt::format("`{}`: the fractions", model_file),
        digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->validation_fraction,
                                   d.model->test_fraction))}};
+  // What is recorded has its labels and times beside the rows.
+  if (recorded != nullptr) {
+    split.needs.push_back({"source", "file"});
+    split.needs.push_back({"validate.rows", "kept"});
+  }
   steps.push_back(std::move(split));
   steps.push_back({.name = "validate.set",
                    .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}},
@@ -148,13 +136,20 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
     }
     steps.push_back(std::move(asks));
   } else {
-    steps.push_back({.name = "search",
-                     .needs = rows_and_labels,
-                     .inputs = {seed,
-                                trainer,
-                                {fmt::format("`{}`: the search", model_file),
-                                 part(d.model->identity, "search")}},
-                     .body = run_search});
+    if (recorded != nullptr) {
+      steps.push_back({.name = "search",
+                       .inputs = {{"the accepted search", digest_of(recorded->recipe.to_value())}},
+                       .body = run_recipe});
+    } else {
+      steps.push_back({.name = "search",
+                       .version = 2,
+                       .needs = rows_and_labels,
+                       .inputs = {seed,
+                                  trainer,
+                                  {fmt::format("`{}`: the search", model_file),
+                                   part(d.model->identity, "search")}},
+                       .body = run_search});
+    }
     Step train{.name = "train", .needs = rows_and_labels, .body = run_train};
     train.needs.push_back({"search", "best"});
     train.inputs = {seed,
@@ -176,13 +171,18 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
                  .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
                              digest_of(d.evaluation->identity.content)}},
                  .body = run_evaluate};
-  if (evaluate::reads_base(*d.evaluation)) {
+  if (recorded != nullptr) {
+    // Who labelled the rows, and rows from before the change.
+    evaluates.needs.push_back({"source", "file"});
+    evaluates.needs.push_back({"validate.rows", "contract"});
+  }
+  if (recorded != nullptr || evaluate::reads_base(*d.evaluation)) {
     // What serves is no definition: without a gate on it, a release changes nothing of a run.
     steps.push_back({.name = "base",
                      .needs = {{primary_step(*d.model), "model"},
                                {"features", "program"},
                                {"validate.rows", "contract"}},
-                     .inputs = {{"what serves", digest_of(what_serves(d, host))}},
+                     .inputs = {{"what serves", digest_of(what_serves(d, host, source))}},
                      .body = run_base});
     evaluates.needs.push_back({"base", "base"});
   }
@@ -197,26 +197,30 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
       {fmt::format("`{}`: the window", monitor_file),
        digest_of_text(fmt::format("{} {}", d.monitor->window, d.monitor->window_rows))},
       {fmt::format("`{}`: the time field", model_file), digest_of_text(d.model->time_field)}};
-  for (const bool primary : {true, false}) {
+  // The standby of recorded traffic is evaluated, for gates that read it; nobody releases it.
+  const std::vector<bool> made = recorded != nullptr ? std::vector{true} : std::vector{true, false};
+  for (const bool primary : made) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
-    steps.push_back({.name = profile,
-                     .version = 2,
-                     .needs = {{trained, "model"},
-                               {"features", "matrices"},
-                               {"validate.rows", "accepted"},
-                               {"validate.rows", "contract"},
-                               {"split", "split"},
-                               {"split", "labels"}},
-                     .inputs = watched,
-                     .body = [trained](Work& work, const std::string& directory) {
-                       return run_baseline(work, directory, trained);
-                     }});
+    Step watches{.name = profile,
+                 .version = 2,
+                 .needs = {{trained, "model"},
+                           {"features", "matrices"},
+                           {"validate.rows", "accepted"},
+                           {"validate.rows", "contract"},
+                           {"split", "split"},
+                           {"split", "labels"}},
+                 .inputs = watched,
+                 .body = [trained](Work& work, const std::string& directory) {
+                   return run_baseline(work, directory, trained);
+                 }};
+    if (recorded != nullptr) watches.needs.push_back({"source", "file"});
+    steps.push_back(std::move(watches));
   }
-  for (const bool primary : {true, false}) {
+  for (const bool primary : made) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
-    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 2};
+    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 3};
     bundle.needs = {{"gates", "passed"},
                     {"validate.set", "report"},
                     {"validate.rows", "contract"},
@@ -243,6 +247,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
     // bundle.
     bundle.inputs.push_back(
         {"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
+    if (!d.model->runtime) bundle.needs.push_back({"search", "best"});
     const std::string role = primary ? "primary" : "standby";
     bundle.body = [trained, profile, role](Work& work, const std::string&) {
       return run_bundle(work, trained, profile, role);

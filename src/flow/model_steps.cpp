@@ -4,11 +4,14 @@
 #include <limits>
 
 #include "base/file.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
+#include "flow/judged.hpp"
+#include "flow/recorded.hpp"
 #include "model/scorer.hpp"
 #include "runtime/endpoint.hpp"
 #include "runtime/tar.hpp"
@@ -73,7 +76,7 @@ std::string in_words(const evaluate::GateResult& gate) {
 std::string in_words(const evaluate::BaseEvidence& base) {
   if (!base.missing.why.empty()) return "not held against what serves: " + base.missing.why;
   std::string line = fmt::format("against {} on {} rows", base.bundle.substr(0, 19), base.rows);
-  for (const auto& metric : base.metrics.as_array()) {
+  for (const auto& metric : doc::items_of(&base.metrics)) {
     line += fmt::format("; {} {:.4f}, there {:.4f}", metric.string_or("name"),
                         metric.double_or("candidate"), metric.double_or("base"));
     if (metric.find("low")->is_number())
@@ -122,14 +125,26 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
       }));
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
-  const auto chosen = doc::Value::object({{"parameters", parameters_to_value(winner.parameters)},
+  const auto chosen = doc::Value::object({{"trainer", input.trainer},
+                                          {"parameters", parameters_to_value(winner.parameters)},
                                           {"rounds", winner.rounds},
+                                          {"trials", result.trials.size()},
                                           {"log_loss", winner.log_loss}});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"],
                           write_json(directory, "trials.json", result.to_value()));
   record.facts = doc::Value::object(
       {{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
+  return record;
+}
+
+Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
+  const Recipe& recipe = work.source().recorded->recipe;
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"],
+                          write_json(directory, "best.json", recipe.to_value()));
+  record.facts = doc::Value::object({{"trials", 0}, {"log_loss", recipe.log_loss}});
+  work.note("search", "as found by the search of " + recipe.bundle.short_str());
   return record;
 }
 
@@ -140,7 +155,7 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto best, read_json(work.file("search", "best.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
   train::TrainInput input;
   input.trainer = d.model->trainer;
   if (const doc::Value* parameters = best.find("parameters"))
@@ -227,27 +242,51 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
   const std::string primary = primary_step(*d.model);
-  HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file(primary, "margins.f32")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins,
-                          read_floats(work.file("standby", "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto margins, work.floats(primary, "margins.f32"));
+  const Recorded* recorded = work.source().recorded;
+  HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
+  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins, work.floats("standby", "margins.f32"));
   const table::Table train_rows = rows->slice(0, parts.train_end);
   const table::Table test_rows = rows->slice(parts.validation_end, parts.rows);
   const auto names = names_of(program);
   evaluate::EvaluateInput input;
-  input.definition = d.evaluation;
+  spec::Evaluation definition = *d.evaluation;
+  if (recorded != nullptr) {
+    definition = without_label_fields(definition, *rows, *d.contract, input.absent);
+    input.is_bounded = true;
+  }
+  input.definition = &definition;
   input.predictions = {&test_rows, test_margins(margins, parts),
                        std::span(*labels).subspan(static_cast<std::size_t>(parts.validation_end))};
-  input.split = {&train_rows,    &test_rows, d.model->time_field,
+  const auto times_of = [&](std::int64_t begin, std::int64_t end) {
+    return times->empty() ? std::span<const Micros>()
+                          : std::span(*times).subspan(static_cast<std::size_t>(begin),
+                                                      static_cast<std::size_t>(end - begin));
+  };
+  const auto test_times = times_of(parts.validation_end, parts.rows);
+  input.split = {&train_rows,    &test_rows, times_of(0, parts.train_end), test_times,
                  features.get(), names,      input.predictions.labels};
   evaluate::Predictions standby = input.predictions;
   standby.margins = test_margins(standby_margins, parts);
-  HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(*d.evaluation, standby));
+  HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(definition, standby));
   evaluate::BaseAnswers base;
-  if (evaluate::reads_base(*d.evaluation)) {
+  if (recorded != nullptr || evaluate::reads_base(definition)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
     HEDDLE_ASSIGN_OR_RETURN(
-        base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_rows));
+        base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_times));
     input.base = &base;
+  }
+  Judged judged;
+  if (recorded != nullptr) {
+    if (!base.missing.why.empty()) {
+      return Error{ErrorKind::kUnprocessable, "retrain-no-base", base.missing.why,
+                   "a retrain is held against what serves, which has to answer its rows"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(judged, judge_retrain(work, parts,
+                                                  {&test_rows, input.predictions.margins,
+                                                   base.margins, input.predictions.labels}));
+    input.more_gates = judged.gates;
+    input.more_numbers = judged.numbers;
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
   const std::vector<evaluate::Resource> subjects = {
@@ -257,7 +296,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const std::vector<evaluate::Resource> configuration = {
       {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
-  const doc::Value value = evidence.to_value();
+  doc::Value value = evidence.to_value();
+  if (recorded != nullptr) value.set("retrain", judged.evidence);
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"],
                           write_json(directory, "evaluation.json", value));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],
@@ -268,20 +308,32 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   doc::Value standby_metrics = doc::Value::object();
   for (const auto& [name, number] : input.standby) standby_metrics.set(name, number);
   doc::Value failed = doc::Value::array();
+  doc::Value failed_gates = doc::Value::array();
   doc::Value not_judged = doc::Value::array();
   for (const auto& gate : evidence.gates) {
-    if (gate.failed()) failed.push(in_words(gate));
+    if (gate.failed()) {
+      failed.push(in_words(gate));
+      failed_gates.push(gate.id);
+    }
     if (!gate.not_judged.empty())
       not_judged.push(fmt::format("`{}`: {}", gate.id, gate.not_judged));
   }
   record.facts = doc::Value::object({{"metrics", std::move(metrics)},
                                      {"standby", std::move(standby_metrics)},
                                      {"failed", std::move(failed)},
+                                     {"failed_gates", std::move(failed_gates)},
                                      {"not_judged", std::move(not_judged)},
                                      {"gates", evidence.gates.size()}});
   if (const doc::Value* against = value.find("base")) {
     record.facts.set("base", *against);
     work.note("evaluate", in_words(*evidence.base));
+  }
+  if (recorded != nullptr) {
+    doc::Value of_base = doc::Value::object();
+    for (const auto& metric : doc::items_of(&evidence.base->metrics))
+      of_base.set(metric.string_or("name"), metric.double_or("base"));
+    record.facts.set("base_metrics", std::move(of_base));
+    record.facts.set("retrain", judged.evidence);
   }
   work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}",
                                     evidence.metrics.at("auc"), evidence.metrics.at("log_loss"),
@@ -291,10 +343,10 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
 
 Result<StepRecord> run_gates(Work& work, const std::string& directory) {
   const StepRecord evaluated = work.record("evaluate");
-  const doc::Value* failed = evaluated.facts.find("failed");
-  if (failed != nullptr && failed->size() > 0) {
-    std::vector<std::string> texts;
-    for (const auto& each : failed->as_array()) texts.push_back(each.as_string());
+  std::vector<std::string> texts;
+  for (const auto& each : doc::items_of(evaluated.facts.find("failed")))
+    texts.push_back(doc::text_of(each));
+  if (!texts.empty()) {
     return Error{ErrorKind::kUnprocessable, "gates-failed",
                  fmt::format("{} of {} gates failed: {}", texts.size(),
                              evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
@@ -306,10 +358,9 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
       record.outputs["passed"],
       write_json(directory, "passed.json",
                  doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
-  const doc::Value* open = evaluated.facts.find("not_judged");
-  const std::size_t left = open == nullptr ? 0 : open->size();
-  for (std::size_t i = 0; i < left; ++i)
-    work.note("gates", "not judged: " + open->as_array()[i].as_string());
+  const auto& open = doc::items_of(evaluated.facts.find("not_judged"));
+  const std::size_t left = open.size();
+  for (const auto& each : open) work.note("gates", "not judged: " + doc::text_of(each));
   work.note("gates", left == 0 ? fmt::format("all {} passed", evaluated.facts.int_or("gates"))
                                : fmt::format("{} passed, {} not judged",
                                              evaluated.facts.int_or("gates") -
@@ -346,26 +397,22 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto held, read_floats(work.file(trained, "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, work.floats(trained, "margins.f32"));
   // The model learned from the training rows: what it says of them is no reference for what it will
   // say.
   std::vector<float> margins(static_cast<std::size_t>(parts.rows),
                              std::numeric_limits<float>::quiet_NaN());
   std::copy(held.begin(), held.end(),
             margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
-  std::vector<Micros> times;
-  if (d.model->time_field.empty()) {
-    times = arrivals(*d.monitor, rows->rows());
-  } else {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
-    times = time->ints;
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto known_times, work.times());
+  std::vector<Micros> arrived;
+  if (known_times->empty()) arrived = arrivals(*d.monitor, rows->rows());
   watch::BaselineInput input;
   for (const auto& column : rows->columns()) {
     input.names.push_back(column.name);
     input.columns.push_back(column.view());
   }
-  input.event_time = times;
+  input.event_time = known_times->empty() ? arrived : *known_times;
   input.margins = margins;
   input.labels = *labels;
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
@@ -382,20 +429,32 @@ namespace {
 /// The rows of the test as an object: what is released later is compared on them where traffic has
 /// too few labels.
 Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, const Parts& parts) {
-  const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
-  HEDDLE_ASSIGN_OR_RETURN(const auto accepted, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   HeldOut held;
   held.rows = received->slice(parts.validation_end, parts.rows);
   held.labels.assign(labels->begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
                      labels->end());
-  if (!d.model->time_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, accepted->column(d.model->time_field));
-    held.times.assign(time->ints.begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
-                      time->ints.end());
-  }
+  if (!times->empty())
+    held.times.assign(times->begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
+                      times->end());
   return keep_held_out(*work.host().objects, contract.request_fields(), held);
+}
+
+}  // namespace
+
+namespace {
+
+/// What a retrained bundle says of where it is from. What was made beside a dirty bundle is dirty.
+Result<void> name_base(store::Objects& objects, const Recorded& recorded, doc::Value& config) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(objects, recorded.base));
+  config.set("dirty", config.bool_or("dirty", true) || base.dirty());
+  config.set("derived_from", recorded.base.str());
+  config.set("change", doc::Value::object({{"kind", "retrain"},
+                                           {"rows", recorded.rows.rows()},
+                                           {"data", recorded.rows.content_digest().str()}}));
+  return {};
 }
 
 }  // namespace
@@ -405,7 +464,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto how, read_json(work.file(trained, "how.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto how, work.json(trained, "how.json"));
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &program;
@@ -413,16 +472,16 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
     assembly.runtime = d.model->runtime;
     assembly.host = host_of(work);
     if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(assembly.files, read_file(work.file(trained, "files.tar")));
+      HEDDLE_ASSIGN_OR_RETURN(assembly.files, work.bytes(trained, "files.tar"));
     }
   } else {
-    HEDDLE_ASSIGN_OR_RETURN(assembly.model, read_file(work.file(trained, "model.json")));
+    HEDDLE_ASSIGN_OR_RETURN(assembly.model, work.bytes(trained, "model.json"));
   }
-  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, read_file(work.file(profile, "baseline.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, read_file(work.file("evaluate", "evaluation.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
-                          table::read_table(work.file("validate.rows", "reference.parquet")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, work.bytes(profile, "baseline.json"));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, work.bytes("evaluate", "evaluation.json"));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, work.bytes("evaluate", "statements.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, work.reference());
+  assembly.reference_rows = *reference;
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
   doc::Value names = doc::Value::array();
@@ -448,13 +507,19 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
                             {"model", digest_of(d.model->identity.content).str()},
                             {"evaluation", digest_of(d.evaluation->identity.content).str()},
                             {"held_out", held_out.str()}})}});
-  if (!d.model->time_field.empty()) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
+  if (!times->empty()) {
     // The rows that guided the search were learned from too.
-    HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
     assembly.config.set("learned_until",
-                        time->ints[static_cast<std::size_t>(parts.validation_end - 1)]);
+                        (*times)[static_cast<std::size_t>(parts.validation_end - 1)]);
   }
+  // Of the model, whichever of the run's bundles serves.
+  if (!d.model->runtime) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
+    assembly.config.set("search", best);
+  }
+  if (work.source().recorded != nullptr)
+    HEDDLE_TRY(name_base(*work.host().objects, *work.source().recorded, assembly.config));
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["bundle"], assemble(*work.host().objects, assembly));
   work.note(role == "standby" ? "bundle.standby" : "bundle", record.outputs["bundle"].short_str());

@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
+#include "doc/items.hpp"
 #include "flow/flow.hpp"
 #include "flow/step.hpp"
 
@@ -48,7 +49,7 @@ std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* be
     const doc::Value* old = before->find(input.what);
     if (old == nullptr)
       moved.push_back(input.what + " is new");
-    else if (old->as_string() != input.digest.hex())
+    else if (doc::text_of(*old) != input.digest.hex())
       moved.push_back(input.what + " changed");
   }
   for (const auto& [name, digest] : before->as_object()) {
@@ -89,7 +90,7 @@ PlannedStep look(const Step& step, const Cache& cache, const Host& host,
     for (const auto& need : planned.needs) {
       if (!finished.contains(need)) waiting.push_back(need);
     }
-    planned.reason = fmt::format("it reads `{}`, which runs", fmt::join(waiting, "`, `"));
+    planned.reason = fmt::format("it waits for `{}`", fmt::join(waiting, "`, `"));
     return planned;
   }
   planned.key = key_of(step.name, step.version, *inputs);
@@ -308,17 +309,17 @@ doc::Value Candidate::to_value() const {
 
 Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
-  return plan_graph(steps, definitions, Cache(host.state_dir), host).plan;
+  const Cache cache(host.state_dir);
+  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host, source));
+  return plan_graph(steps, definitions, cache, host).plan;
 }
 
-Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
-                      const ProgressSink& progress) {
-  const auto begin = SteadyClock::now();
-  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
-  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, options.until));
+Result<GraphRun> run_graph(const Definitions& definitions, const Host& host, const Source& source,
+                           const std::string& until, const ProgressSink& progress) {
   const Cache cache(host.state_dir);
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host, source));
+  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, until));
   HEDDLE_TRY(make_dirs(cache.root()));
   auto lock = FileLock::acquire(cache.root() + "/lock");
   if (!lock.ok()) {
@@ -326,18 +327,44 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
                  "wait for it, or stop it; what it finished is kept"};
   }
   HEDDLE_TRY(cache.sweep());
-  const std::string name = definitions.model->identity.name;
-  const doc::Value last = cache.last_inputs(name);
-  Work work(definitions, host, cache, progress);
-  Scheduler scheduler(steps, work, last);
-  HEDDLE_TRY(scheduler.run(wanted));
+  HEDDLE_TRY(remember(source, cache));
+  GraphRun out;
+  // A step's file that is not what the step left is found when it is read. Its result is gone then,
+  // and another pass makes it again: at most once for each step, unless the disk loses what it was
+  // just given.
+  for (std::size_t pass = 0;; ++pass) {
+    const doc::Value last = cache.last_inputs(definitions.model->identity.name);
+    Work work(definitions, host, source, cache, progress);
+    Scheduler scheduler(steps, work, last);
+    const auto done = scheduler.run(wanted);
+    out.ran += scheduler.ran;
+    out.cached = scheduler.cached;
+    if (done.ok()) {
+      out.finished = scheduler.finished();
+      break;
+    }
+    if (done.error().id != kCacheDamaged || pass == steps.size()) return done.error();
+    work.note("run", done.error().message + ": that step runs again");
+  }
+  out.plan = plan_graph(steps, definitions, cache, host).plan;
+  return out;
+}
+
+Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
+                      const ProgressSink& progress) {
+  const auto begin = SteadyClock::now();
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
+  const Cache cache(host.state_dir);
+  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
+  HEDDLE_ASSIGN_OR_RETURN(auto done, run_graph(definitions, host, source, options.until, progress));
   RunResult result;
-  result.plan = plan_graph(steps, definitions, cache, host).plan;
-  result.ran = scheduler.ran;
-  result.cached = scheduler.cached;
+  result.plan = std::move(done.plan);
+  result.ran = done.ran;
+  result.cached = done.cached;
   if (options.until.empty()) {
-    result.candidate = candidate_of(scheduler.finished());
-    HEDDLE_TRY(cache.write_candidate(name, result.candidate.to_value()));
+    result.candidate = candidate_of(done.finished);
+    HEDDLE_TRY(
+        cache.write_candidate(definitions.model->identity.name, result.candidate.to_value()));
   }
   result.seconds = seconds_since(begin);
   return result;
@@ -346,8 +373,15 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
 Result<Candidate> last_candidate(const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, Cache(host.state_dir).read_candidate(model));
   Candidate out;
-  HEDDLE_ASSIGN_OR_RETURN(out.bundle, Digest::parse(value.string_or("bundle")));
-  HEDDLE_ASSIGN_OR_RETURN(out.standby, Digest::parse(value.string_or("standby")));
+  const auto bundle = Digest::parse(value.string_or("bundle"));
+  const auto standby = Digest::parse(value.string_or("standby"));
+  if (!bundle.ok() || !standby.ok()) {
+    return Error{ErrorKind::kCorrupt, "candidate-damaged",
+                 fmt::format("the last candidate of model `{}` names no bundles", model),
+                 "run `heddle run`: it writes the file anew"};
+  }
+  out.bundle = *bundle;
+  out.standby = *standby;
   if (const doc::Value* metrics = value.find("metrics")) out.metrics = *metrics;
   if (const doc::Value* metrics = value.find("standby_metrics")) out.standby_metrics = *metrics;
   if (const doc::Value* base = value.find("base")) out.base = *base;

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "flow/bodies.hpp"
+#include "flow/recorded.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
 
@@ -34,7 +36,9 @@ struct Base {
 };
 
 /// The primary of the model's services, or of the one that the evaluation names.
-Base primary_of(const Definitions& d, const Host& host) {
+Base primary_of(const Definitions& d, const Host& host, const Source& source) {
+  // A retrain is of one service: its primary, whatever serves elsewhere.
+  if (source.recorded != nullptr) return {source.recorded->base, {}};
   const std::string& wanted = d.evaluation->base_service;
   Base base;
   std::string first;
@@ -84,12 +88,12 @@ Result<bool> is_candidate(const Work& work, const bundle::Bundle& serving) {
     if (files != trained.outputs.end() && !same_bytes(bundle::kRuntimeFiles, files->second))
       return false;
   }
-  const std::pair<std::string_view, std::string> parts[] = {
-      {bundle::kFeatures, work.file("features", "features.json")},
-      {bundle::kContract, work.file("validate.rows", "contract.json")}};
-  for (const auto& [layer, file] : parts) {
+  const std::tuple<std::string_view, const char*, const char*> parts[] = {
+      {bundle::kFeatures, "features", "features.json"},
+      {bundle::kContract, "validate.rows", "contract.json"}};
+  for (const auto& [layer, step, file] : parts) {
     HEDDLE_ASSIGN_OR_RETURN(const auto theirs, serving.json(layer));
-    HEDDLE_ASSIGN_OR_RETURN(const auto ours, read_json(file));
+    HEDDLE_ASSIGN_OR_RETURN(const auto ours, work.json(step, file));
     if (digest_of(theirs) != digest_of(ours)) return false;
   }
   return true;
@@ -112,33 +116,31 @@ std::string lacking(const contract::Contract& contract, const table::Table& rows
 }
 
 /// Takes the rows out that the base has learned from, as far as times tell.
-Result<void> leave_out_learned(const Definitions& d, const doc::Value& config,
-                               const table::Table& rows, evaluate::BaseAnswers& out) {
+void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
+                       evaluate::BaseAnswers& out) {
   const auto* until = config.find("learned_until");
-  if (d.model->time_field.empty() || until == nullptr || !until->is_int()) {
+  if (times.empty() || until == nullptr || !until->is_int()) {
     // On rows that it knows the base looks better than it is: a candidate that passes is better all
     // the same.
     out.note = "it is not known which of these rows the base has learned from";
-    return {};
+    return;
   }
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* times, rows.column(d.model->time_field));
   for (std::size_t row = 0; row < out.margins.size(); ++row) {
-    if (times->ints[row] > until->as_int()) continue;
+    if (times[row] > until->as_int()) continue;
     out.refused -= std::isfinite(out.margins[row]) ? 0 : 1;
     out.margins[row] = kNan;
     ++out.learned;
   }
-  return {};
 }
 
 }  // namespace
 
-doc::Value what_serves(const Definitions& definitions, const Host& host) {
-  return primary_of(definitions, host).to_value();
+doc::Value what_serves(const Definitions& definitions, const Host& host, const Source& source) {
+  return primary_of(definitions, host, source).to_value();
 }
 
 Result<StepRecord> run_base(Work& work, const std::string& directory) {
-  Base base = primary_of(work.definitions(), work.host());
+  Base base = primary_of(work.definitions(), work.host(), work.source());
   if (!base.bundle.empty()) {
     const auto opened = bundle::open(*work.host().objects, base.bundle);
     if (!opened.ok()) {
@@ -165,8 +167,8 @@ Result<StepRecord> run_base(Work& work, const std::string& directory) {
 }
 
 Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
-                                           const table::Table& accepted) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("base", "base.json")));
+                                           std::span<const Micros> times) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("base", "base.json"));
   HEDDLE_ASSIGN_OR_RETURN(const Base base, Base::from_value(value));
   evaluate::BaseAnswers out;
   out.bundle = base.bundle.empty() ? "" : base.bundle.str();
@@ -187,7 +189,7 @@ Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& recei
   out.margins = std::move(scored->margins);
   out.refused = std::count_if(out.margins.begin(), out.margins.end(),
                               [](float margin) { return !std::isfinite(margin); });
-  HEDDLE_TRY(leave_out_learned(work.definitions(), opened->config(), accepted, out));
+  leave_out_learned(opened->config(), times, out);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "flow/step.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,13 @@ namespace heddle::flow {
 static_assert(std::endian::native == std::endian::little, "matrix files are little-endian");
 
 namespace {
+
+/// Of files whose digest is right: another program wrote them under that digest.
+Error corrupt(std::string_view what) {
+  return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("cached result: {}", what),
+               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is "
+               "computed again"};
+}
 
 /// A definition that a model's run needs.
 struct Missing {
@@ -129,18 +137,28 @@ void Work::finished(const std::string& step, const Digest& key, const StepRecord
   finished_[step] = {key, record};
 }
 
-std::string Work::file(const std::string& step, const std::string& name) const {
+Work::Done Work::done(const std::string& step) const {
   const std::lock_guard guard(mutex_);
   const auto found = finished_.find(step);
   HEDDLE_CHECK(found != finished_.end(), "a step reads one that it does not need");
-  return cache_.directory(found->second.first) + "/" + name;
+  return found->second;
 }
 
-StepRecord Work::record(const std::string& step) const {
-  const std::lock_guard guard(mutex_);
-  const auto found = finished_.find(step);
-  HEDDLE_CHECK(found != finished_.end(), "a step reads one that it does not need");
-  return found->second.second;
+StepRecord Work::record(const std::string& step) const { return done(step).record; }
+
+Result<std::string> Work::bytes(const std::string& step, const std::string& name) const {
+  const Done from = done(step);
+  return cache_.read(from.key, from.record, name);
+}
+
+Result<doc::Value> Work::json(const std::string& step, const std::string& name) const {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes(step, name));
+  return doc::parse_json(text);
+}
+
+Result<std::vector<float>> Work::floats(const std::string& step, const std::string& name) const {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes(step, name));
+  return floats_of(text);
 }
 
 void Work::note(const std::string& step, std::string text) {
@@ -152,40 +170,108 @@ void Work::tell(const Progress& progress) {
   if (progress_) progress_(progress);
 }
 
-Result<std::shared_ptr<const table::Table>> Work::accepted() {
-  const std::lock_guard guard(reading_);
-  if (accepted_ == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(auto rows,
-                            table::read_table(file("validate.rows", "accepted.parquet")));
-    accepted_ = std::make_shared<const table::Table>(std::move(rows));
+Result<Work::Rows> Work::rows(Rows& slot, const std::string& name) {
+  if (slot == nullptr) {
+    const Done from = done("validate.rows");
+    HEDDLE_ASSIGN_OR_RETURN(const std::string path,
+                            cache_.checked_path(from.key, from.record, name));
+    HEDDLE_ASSIGN_OR_RETURN(auto read, table::read_table(path));
+    slot = std::make_shared<const table::Table>(std::move(read));
   }
-  return accepted_;
+  return slot;
 }
 
-Result<std::shared_ptr<const table::Table>> Work::received() {
-  const std::string path = file("validate.rows", "received.parquet");
-  if (!path_exists(path)) return accepted();  // the contract has no transforms
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path));
-  return std::make_shared<const table::Table>(std::move(rows));
+Result<Work::Rows> Work::accepted() {
+  const std::lock_guard guard(reading_);
+  return rows(accepted_, "accepted.parquet");
+}
+
+Result<Work::Rows> Work::received() {
+  const std::lock_guard guard(reading_);
+  // Without transforms the rows are accepted as they came.
+  if (!record("validate.rows").files.contains("received.parquet"))
+    return rows(accepted_, "accepted.parquet");
+  return rows(received_, "received.parquet");
+}
+
+Result<Work::Rows> Work::reference() {
+  const std::lock_guard guard(reading_);
+  return rows(reference_, "reference.parquet");
+}
+
+void Work::keep_rows(Rows accepted, Rows received, Rows reference) {
+  const std::lock_guard guard(reading_);
+  accepted_ = std::move(accepted);
+  received_ = std::move(received);
+  reference_ = std::move(reference);
 }
 
 Result<std::shared_ptr<const table::Matrix>> Work::matrix(const std::string& part) {
   const std::lock_guard guard(reading_);
   auto& slot = matrices_[part];
   if (slot == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(auto matrix, read_matrix(file("features", part + ".f32")));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("features", part + ".f32"));
+    HEDDLE_ASSIGN_OR_RETURN(auto matrix, matrix_of(text));
     slot = std::make_shared<const table::Matrix>(std::move(matrix));
   }
   return slot;
 }
 
+void Work::keep_matrix(const std::string& part, table::Matrix matrix) {
+  const std::lock_guard guard(reading_);
+  matrices_[part] = std::make_shared<const table::Matrix>(std::move(matrix));
+}
+
 Result<std::shared_ptr<const std::vector<std::uint8_t>>> Work::labels() {
   const std::lock_guard guard(reading_);
   if (labels_ == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(file("split", "labels.u8")));
-    labels_ = std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("split", "labels.u8"));
+    labels_ = std::make_shared<const std::vector<std::uint8_t>>(text.begin(), text.end());
   }
   return labels_;
+}
+
+Result<std::shared_ptr<const std::vector<std::int64_t>>> Work::kept() {
+  const std::lock_guard guard(reading_);
+  if (kept_ == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("validate.rows", "kept.i64"));
+    std::vector<std::int64_t> places(text.size() / sizeof(std::int64_t));
+    std::memcpy(places.data(), text.data(), places.size() * sizeof(std::int64_t));
+    const std::int64_t rows = source_.recorded->rows.rows();
+    const bool is_whole = text.size() % sizeof(std::int64_t) == 0 &&
+                          std::all_of(places.begin(), places.end(), [&](std::int64_t place) {
+                            return place >= 0 && place < rows;
+                          });
+    if (!is_whole) return corrupt("a place of a row is none");
+    kept_ = std::make_shared<const std::vector<std::int64_t>>(std::move(places));
+  }
+  return kept_;
+}
+
+Result<std::shared_ptr<const std::vector<Micros>>> Work::times() {
+  {
+    const std::lock_guard guard(reading_);
+    if (times_ != nullptr) return times_;
+  }
+  std::vector<Micros> out;
+  if (source_.recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto places, kept());
+    for (const auto place : *places)
+      out.push_back(source_.recorded->event_times[static_cast<std::size_t>(place)]);
+  } else if (!definitions_.model->time_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, accepted());
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column,
+                            rows->column(definitions_.model->time_field));
+    out = column->ints;
+  }
+  const std::lock_guard guard(reading_);
+  times_ = std::make_shared<const std::vector<Micros>>(std::move(out));
+  return times_;
+}
+
+void Work::keep_labels(std::vector<std::uint8_t> labels) {
+  const std::lock_guard guard(reading_);
+  labels_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(labels));
 }
 
 doc::Value Parts::to_value() const {
@@ -193,20 +279,19 @@ doc::Value Parts::to_value() const {
       {{"rows", rows}, {"train_end", train_end}, {"validation_end", validation_end}});
 }
 
-Parts Parts::from_value(const doc::Value& value) {
-  return {value.int_or("rows"), value.int_or("train_end"), value.int_or("validation_end")};
+Result<Parts> Parts::from_value(const doc::Value& value) {
+  const Parts parts{value.int_or("rows", -1), value.int_or("train_end", -1),
+                    value.int_or("validation_end", -1)};
+  const bool is_ordered = 0 < parts.train_end && parts.train_end < parts.validation_end &&
+                          parts.validation_end < parts.rows;
+  if (!is_ordered) return corrupt("the bounds of a split are not in order");
+  return parts;
 }
 
 namespace {
 
 std::string_view as_bytes(const void* data, std::size_t size) {
   return {static_cast<const char*>(data), size};
-}
-
-Error corrupt(const std::string& path) {
-  return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("`{}` is damaged", path),
-               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is "
-               "computed again"};
 }
 
 }  // namespace
@@ -220,17 +305,16 @@ Result<void> write_matrix(const std::string& path, const table::Matrix& matrix) 
   return write_file_atomic(path, bytes);
 }
 
-Result<table::Matrix> read_matrix(const std::string& path) {
-  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+Result<table::Matrix> matrix_of(std::string_view bytes) {
   std::int64_t head[2];
-  if (bytes.size() < sizeof head) return corrupt(path);
+  if (bytes.size() < sizeof head) return corrupt("a matrix has another size than its head says");
   std::memcpy(head, bytes.data(), sizeof head);
   table::Matrix matrix;
   matrix.rows = head[0];
   matrix.columns = static_cast<int>(head[1]);
   const std::size_t count = (bytes.size() - sizeof head) / sizeof(float);
   if (head[0] < 0 || head[1] < 0 || count != static_cast<std::size_t>(head[0] * head[1]))
-    return corrupt(path);
+    return corrupt("a matrix has another size than its head says");
   matrix.values.resize(count);
   std::memcpy(matrix.values.data(), bytes.data() + sizeof head, count * sizeof(float));
   return matrix;
@@ -240,9 +324,8 @@ Result<void> write_floats(const std::string& path, const std::vector<float>& val
   return write_file_atomic(path, as_bytes(values.data(), values.size() * sizeof(float)));
 }
 
-Result<std::vector<float>> read_floats(const std::string& path) {
-  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
-  if (bytes.size() % sizeof(float) != 0) return corrupt(path);
+Result<std::vector<float>> floats_of(std::string_view bytes) {
+  if (bytes.size() % sizeof(float) != 0) return corrupt("a list of floats ends inside one");
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "doc/items.hpp"
 #include "ledger/anchor.hpp"
 #include "ledger/approval_audit.hpp"
 #include "ledger/entry.hpp"
@@ -205,9 +206,8 @@ class Verifier {
     observe_anchor(index, *entry);
     if (entry->action == kRebuildAction) missing_.clear();
     if (entry->action != kDamageAction) return;
-    const auto* parts = entry->attributes.find("missing");
-    if (parts == nullptr || !parts->is_array()) return;
-    for (const auto& part : parts->as_array()) missing_.emplace(part.as_string(), index);
+    for (const auto& part : doc::items_of(entry->attributes.find("missing")))
+      missing_.emplace(doc::text_of(part), index);
   }
 
   /// Compares what the bytes hash to with the tiles of every level, and the root with the signed

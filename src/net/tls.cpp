@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
@@ -93,6 +94,20 @@ Result<void> use_key(SSL_CTX* context, const std::string& cert, const std::strin
 }
 
 }  // namespace
+
+Result<Digest> certificate_digest(const std::string& file) {
+  ERR_clear_error();
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bytes(BIO_new_file(file.c_str(), "r"), BIO_free);
+  if (bytes == nullptr) return files_error("the certificate", file);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(bytes.get(), nullptr, nullptr, nullptr), X509_free);
+  Digest digest;
+  unsigned int size = 0;
+  if (certificate == nullptr ||
+      X509_digest(certificate.get(), EVP_sha256(), digest.bytes.data(), &size) != 1)
+    return files_error("the certificate", file);
+  return digest;
+}
 
 TlsStream::TlsStream(ssl_ctx_st* context, int fd, bool server) : ssl_(SSL_new(context)) {
   HEDDLE_CHECK(ssl_ != nullptr, "no memory for a TLS stream");

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/digest.hpp"
 #include "base/result.hpp"
 
 struct ssl_st;      // OpenSSL's SSL
@@ -19,6 +20,10 @@ struct TlsOptions {
   std::string key_file{};
   std::string client_ca_file{};  ///< set: a client must show a certificate that one of these signed
 };
+
+/// SHA-256 of the first certificate of a PEM file, in DER: what `openssl x509 -fingerprint -sha256`
+/// prints. kInvalid (`net-tls-files`).
+[[nodiscard]] Result<Digest> certificate_digest(const std::string& file);
 
 /// What a client trusts and shows.
 struct TlsClientOptions {

@@ -1,6 +1,7 @@
 // TLS of listeners and client, with an authority that the test makes with the `openssl` command.
 #include <filesystem>
 
+#include "base/file.hpp"
 #include "net/echo_fixture.hpp"
 
 namespace heddle::net {
@@ -180,6 +181,24 @@ TEST(Tls, ReloadsItsCertificateAndKeepsTheOldOneWhenItCannot) {
   EXPECT_FALSE(reload());
   EXPECT_TRUE(kept.get("/").ok());
   EXPECT_TRUE(client_of(echo, trusting()).get("/").ok());
+}
+
+TEST(Tls, ADigestOfACertificateIsWhatOpensslSays) {
+  const auto& options = authority().tls("server");
+  const std::string out = authority().file("fingerprint");
+  ASSERT_EQ(std::system(fmt::format("openssl x509 -in '{}' -noout -fingerprint -sha256 | sed "
+                                    "'s/.*=//' | tr -d ':\n' | tr A-F a-f >'{}'",
+                                    options.cert_file, out)
+                            .c_str()),
+            0);
+  const auto digest = certificate_digest(options.cert_file);
+  ASSERT_TRUE(digest.ok()) << digest.error().str();
+  EXPECT_EQ(digest->hex(), read_file(out).value());
+  for (const auto& file : {options.key_file, authority().file("none.pem")}) {
+    const auto none = certificate_digest(file);
+    ASSERT_FALSE(none.ok());
+    EXPECT_EQ(none.error().id, "net-tls-files");
+  }
 }
 
 TEST(Tls, SaysWhichFileIsWrong) {

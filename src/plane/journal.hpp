@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -119,12 +120,17 @@ struct AppliedRecord {
   std::vector<SandboxRecord> sandboxes{};
 };
 
+/// Acts that only tell, at a start with TLS: the digest of the certificate that is shown and of the
+/// file of authorities that clients' certificates are held against (empty: they show none).
+inline constexpr std::string_view kCertificateAct = "certificate";
+inline constexpr std::string_view kClientCaAct = "client_ca";
+
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`,
 /// `canary-abort` or `source-readmit`.
 struct ActRecord {
   std::string act;
-  std::string
-      target;  ///< `fail-over`: the digest of the bundle that was left; else service or source
+  std::string target;  ///< `fail-over`: the digest of the bundle that was left; of TLS files: their
+                       ///< digest; else service or source
   Micros event_time = 0;
   std::string reason;
   std::string id{};  ///< what a route table names to acknowledge it
@@ -166,6 +172,13 @@ struct JournalPosition {
 /// from. The rest is for what was not read yet.
 inline constexpr std::uint64_t kJournalBytes = 1ull << 30;
 inline constexpr std::uint64_t kTrafficBytes = kJournalBytes / 2;
+
+/// How much of that a disk gives: on a small one, half of what the journal has of it or could have.
+/// Else recorded traffic that all have read would take the room of what nobody has recorded yet.
+[[nodiscard]] constexpr std::uint64_t traffic_bytes(std::uint64_t journal_bytes,
+                                                    std::uint64_t free_bytes) noexcept {
+  return std::min(kTrafficBytes, journal_bytes / 2 + free_bytes / 2);
+}
 
 /// What an account may fill a journal with: requests; labels; ticks of a replay.
 enum class RecordKind : std::uint8_t { kRows, kLabels, kOthers };
@@ -219,10 +232,11 @@ class JournalWriter {
 };
 
 /// The segments below `segment` are needed by no reader any more: says so to the writer, and
-/// removes the oldest of them until the journal has at most `keep` bytes. Called by who reads for
-/// the control plane, as often as the answer changes.
+/// removes the oldest of them until the journal has at most `keep` bytes; without it, what
+/// `traffic_bytes` says of its disk. Called by who reads for the control plane, as often as the
+/// answer changes.
 [[nodiscard]] Result<void> consumed(const std::string& dir, std::uint64_t segment,
-                                    std::uint64_t keep = kTrafficBytes);
+                                    std::optional<std::uint64_t> keep = std::nullopt);
 
 /// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in
 /// the middle is kCorrupt.

@@ -1,27 +1,23 @@
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <thread>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <optional>
 
 #include "base/clock.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
-#include "plane/journal.hpp"
+#include "base/signature.hpp"
+#include "plane/journal_files.hpp"
+#include "plane/journal_reserve.hpp"
+#include "plane/journal_syncer.hpp"
 #include "plane/segment.hpp"
+#include "plane/segment_file.hpp"
 #include "plane/shares.hpp"
+#include "plane/tally.hpp"
 
 namespace heddle::plane {
 namespace {
 
-constexpr std::uint64_t kReserveBytes = 64 << 10;
 constexpr std::size_t kMostPending = 8 << 20;
 constexpr std::int64_t kRetryNs = 200'000'000;
 /// Of the reserve on a full disk: for acts and stops alone, whatever ticks and gaps have taken.
@@ -29,128 +25,47 @@ constexpr std::uint64_t kLastOfReserve = 8 << 10;
 
 constexpr std::string_view kPastMost = "journal-past-most";
 
-/// fsyncs files on a thread of its own.
-class Syncer {
- public:
-  Syncer() : thread_([this] { run(); }) {}
-  ~Syncer() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ending_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
+/// Of the checksums; never 0, and no byte of it is, since a record that ends in zeros looks like
+/// one that a power loss took.
+std::uint32_t draw_seed() {
+  std::uint32_t seed = 0;
+  const auto has_zero = [&] {
+    return (seed & 0xff) == 0 || (seed >> 8 & 0xff) == 0 || (seed >> 16 & 0xff) == 0 ||
+           seed >> 24 == 0;
+  };
+  while (has_zero()) {
+    const std::string bytes = random_bytes(sizeof seed);
+    std::memcpy(&seed, bytes.data(), sizeof seed);
   }
-  /// Takes over `fd`.
-  void sync_and_close(int fd) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      files_.push_back(fd);
-    }
-    wake_.notify_one();
-  }
-  [[nodiscard]] bool busy() const noexcept { return busy_.load(std::memory_order_relaxed); }
-
- private:
-  void run() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-      wake_.wait(lock, [this] { return ending_ || !files_.empty(); });
-      if (files_.empty()) return;
-      std::vector<int> files;
-      files.swap(files_);
-      busy_.store(true, std::memory_order_relaxed);
-      lock.unlock();
-      for (const int fd : files) {
-        ::fdatasync(fd);
-        ::close(fd);
-      }
-      busy_.store(false, std::memory_order_relaxed);
-      lock.lock();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<int> files_;
-  bool ending_ = false;
-  std::atomic<bool> busy_{false};
-  std::thread thread_;
-};
-
-Error disk_error(std::string_view what, const std::string& path) {
-  return Error{ErrorKind::kIo, "journal-write",
-               fmt::format("cannot {} `{}`: {}", what, path, std::strerror(errno)),
-               "make room on the disk: requests go on being answered, their records are dropped "
-               "and counted"};
+  return seed;
 }
 
-/// Where the whole records of a segment end.
-std::uint64_t clean_end(const std::string& path) {
-  const auto bytes = read_file(path);
-  if (!bytes.ok() || !bytes->starts_with(kSegmentMagic)) return 0;
-  std::size_t at = kSegmentMagic.size();
-  while (true) {
-    const Framed frame = read_frame(std::string_view(*bytes).substr(at), true);
-    if (frame.state != Framed::State::kWhole) return at;
-    at += frame.bytes;
-  }
-}
-
-/// Counts by account of what went unrecorded, or would if the disk did not take it.
-class Tally {
- public:
-  void add(RecordKind kind, std::size_t account) {
-    if (counts_.size() <= account) counts_.resize(account + 1);
-    ++(kind == RecordKind::kRows ? counts_[account].requests : counts_[account].labels);
-    any_ = true;
-  }
-  void add(const Tally& other) {
-    for (std::size_t i = 0; other.any_ && i < other.counts_.size(); ++i) {
-      if (counts_.size() <= i) counts_.resize(i + 1);
-      counts_[i].requests += other.counts_[i].requests;
-      counts_[i].labels += other.counts_[i].labels;
-      any_ = true;
-    }
-  }
-  void clear() {
-    if (any_) std::fill(counts_.begin(), counts_.end(), Unrecorded{});
-    any_ = false;
-  }
-  [[nodiscard]] bool any() const noexcept { return any_; }
-  [[nodiscard]] const std::vector<Unrecorded>& counts() const noexcept { return counts_; }
-
- private:
-  std::vector<Unrecorded> counts_;  ///< by account
-  bool any_ = false;
-};
-
+/// Decides what is recorded, where it goes and what is said of the rest: shares, segments one after
+/// the other, the full disk. Bytes, the reserve and syncing are others'.
 class Writer final : public JournalWriter {
  public:
-  explicit Writer(Options options) : options_(std::move(options)), shares_(options_.max_bytes) {
+  Writer(Options options, FilePort& files, const Clock& clock)
+      : options_(std::move(options)),
+        files_(files),
+        clock_(clock),
+        syncer_(files_, options_.dir),
+        reserve_(files_, options_.dir),
+        shares_(options_.max_bytes),
+        seed_(draw_seed()) {
     // Small journals have small segments, so that space comes back in small pieces.
     options_.segment_bytes =
         std::min(options_.segment_bytes, std::max<std::uint64_t>(options_.max_bytes / 8, 4096));
   }
   ~Writer() override {
     (void)commit();
-    if (fd_ >= 0) syncer_.sync_and_close(fd_);
-    if (reserve_ >= 0) ::close(reserve_);
+    hand_over();
   }
 
   Result<void> open() {
-    HEDDLE_TRY(make_dirs(options_.dir));
-    const auto segments = list_segments(options_.dir);
-    if (!segments.empty()) {
-      segment_ = segments.back();
-      const std::string last = segment_path(options_.dir, segment_);
-      previous_end_ = clean_end(last);
-      // What was allocated past its end goes back to the disk; its bytes stay as they are.
-      struct stat info{};
-      if (::stat(last.c_str(), &info) == 0) (void)!::truncate(last.c_str(), info.st_size);
-    }
-    reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (reserve_ >= 0) fill_reserve();
+    HEDDLE_TRY(make_dirs(files_, options_.dir));
+    HEDDLE_ASSIGN_OR_RETURN(const auto segments, list_segments(options_.dir, files_));
+    if (!segments.empty()) look_at_last(segments.back());
+    reserve_.fill();
     measure();
     // Also on a disk that only reads: what was released answers there too.
     begin_or_become_full();
@@ -158,25 +73,24 @@ class Writer final : public JournalWriter {
   }
 
   void append(const Record& record) override {
-    if (const auto* request = std::get_if<RequestRecord>(&record)) {
-      append_of(RecordKind::kRows, request->account, [&] { append_record(record, pending_); });
-      return;
-    }
-    if (const auto* label = std::get_if<LabelRecord>(&record)) {
-      append_of(RecordKind::kLabels, label->account, [&] { append_record(record, pending_); });
-      return;
-    }
+    const auto write = [&] { append_record(record, pending_, seed_); };
+    if (const auto* request = std::get_if<RequestRecord>(&record))
+      return append_of(RecordKind::kRows, request->account, write);
+    if (const auto* label = std::get_if<LabelRecord>(&record))
+      return append_of(RecordKind::kLabels, label->account, write);
     // What is said again soon must not take what a stop will need.
     const bool said_again =
         std::holds_alternative<TickRecord>(record) || std::holds_alternative<GapRecord>(record);
-    if (disk_full_ && said_again && offset_ + pending_.size() > kReserveBytes - kLastOfReserve)
+    if (disk_full_ && said_again &&
+        position().offset + pending_.size() > JournalReserve::kBytes - kLastOfReserve)
       return;
     if (!std::holds_alternative<GapRecord>(record)) note_gap();
     keep(record);
   }
 
   void append(const RequestView& request) override {
-    append_of(RecordKind::kRows, request.account, [&] { append_request(request, pending_); });
+    append_of(RecordKind::kRows, request.account,
+              [&] { append_request(request, pending_, seed_); });
   }
 
   void set_fields(std::vector<std::string> fields) override {
@@ -189,15 +103,16 @@ class Writer final : public JournalWriter {
   Result<void> commit() override {
     if (pending_.empty() && !gap_.any()) return {};
     if (full_) try_to_recover();
-    if (!full_ && gap_.any() && system_clock().mono_ns() >= say_ns_) note_gap();
+    if (!full_ && gap_.any() && clock_.mono_ns() >= say_ns_) note_gap();
     if (pending_.empty()) return {};
-    if (!full_ && offset_ > head_end_ && offset_ + pending_.size() > options_.segment_bytes)
-      begin_or_become_full();
+    if (!full_ && (segment_ends() || syncer_.take_failed())) begin_or_become_full();
     if (pending_.empty()) return {};
     auto written = write_pending();
     if (!written.ok() && !full_) {
       become_full(written.error());
       if (pending_.empty()) return {};
+      written = write_pending();
+    } else if (!written.ok() && take_reserve()) {
       written = write_pending();
     }
     return written;
@@ -205,20 +120,29 @@ class Writer final : public JournalWriter {
 
   Result<void> sync() override {
     HEDDLE_TRY(commit());
-    if (fd_ >= 0 && ::fdatasync(fd_) != 0)
-      return disk_error("sync", segment_path(options_.dir, segment_));
-    return {};
+    const auto before = syncer_.finish();
+    Result<void> now;
+    if (segment_.has_value()) now = segment_->sync();
+    if (now.ok() && new_name_) {
+      now = fsync_dir(files_, options_.dir);
+      new_name_ = !now.ok();
+    }
+    if (!now.ok() && !full_) begin_or_become_full();
+    HEDDLE_TRY(before);
+    return now;
   }
 
   void sync_soon() override {
-    if (fd_ < 0 || synced_ == position() || syncer_.busy()) return;
-    const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    if (!segment_.has_value() || synced_ == position() || syncer_.busy()) return;
+    const int copy = segment_->duplicate();
     if (copy < 0) return;
     synced_ = position();
-    syncer_.sync_and_close(copy);
+    syncer_.sync_and_close(copy, std::exchange(new_name_, false));
   }
 
-  [[nodiscard]] JournalPosition position() const override { return {segment_, offset_}; }
+  [[nodiscard]] JournalPosition position() const override {
+    return {last_, segment_.has_value() ? segment_->end() : 0};
+  }
 
   Room room(RecordKind kind, std::string_view account) override {
     if (full_ && kind != RecordKind::kOthers) return Room::kFull;
@@ -266,93 +190,99 @@ class Writer final : public JournalWriter {
   /// Appends what must not be dropped.
   void keep(const Record& record) {
     const std::size_t at = pending_.size();
-    append_record(record, pending_);
+    append_record(record, pending_, seed_);
     shares_.add(RecordKind::kOthers, 0, pending_.size() - at);
     kept_.push_back({at, pending_.size()});
   }
 
   /// Looks what the readers have done since, a few times a second.
   bool look_again() {
-    if (system_clock().mono_ns() < look_ns_) return false;
+    if (clock_.mono_ns() < look_ns_) return false;
     measure();
     return true;
   }
 
-  [[nodiscard]] std::string reserve_path() const { return options_.dir + "/reserve"; }
   /// What the segments take; those that the control plane took away free their room.
   void measure() {
-    look_ns_ = system_clock().mono_ns() + kRetryNs;
+    look_ns_ = clock_.mono_ns() + kRetryNs;
+    const auto segments = list_segments(options_.dir, files_);
+    if (!segments.ok()) return;  // as it was known
     std::vector<Shares::Segment> there;
     total_ = 0;
-    for (const std::uint64_t number : list_segments(options_.dir)) {
-      struct stat info{};
-      if (number == segment_ || ::stat(segment_path(options_.dir, number).c_str(), &info) != 0)
-        continue;
-      there.push_back({number, static_cast<std::uint64_t>(info.st_size)});
+    for (const std::uint64_t number : *segments) {
+      if (number == last_ && segment_.has_value()) continue;
+      const std::int64_t size = files_.size(segment_path(options_.dir, number).c_str());
+      if (size < 0) continue;
+      there.push_back({number, static_cast<std::uint64_t>(size)});
       total_ += there.back().bytes;
     }
-    const auto text = read_file(consumed_path(options_.dir));
+    const auto text = read_file(files_, consumed_path(options_.dir));
     shares_.measure(there, text.ok() ? std::strtoull(text->c_str(), nullptr, 10) : 0);
   }
 
-  void fill_reserve() {
-    // Blocks past the end of the file: its length stays 0 until it is used.
-    has_reserve_ = ::fallocate(reserve_, FALLOC_FL_KEEP_SIZE, 0, kReserveBytes) == 0;
+  /// Of the writer before this one.
+  void look_at_last(std::uint64_t number) {
+    last_ = number;
+    const std::string path = segment_path(options_.dir, number);
+    const std::int64_t size = files_.size(path.c_str());
+    const auto end = records_end(files_, path, number);
+    // Where it cannot be read, all that stands there counts: a reader tells what it misses.
+    previous_end_ = end.ok() ? *end : static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
+    if (!end.ok()) log::warn("{}; the journal goes on in the next segment", end.error().str());
+    // What was allocated past its end goes back to the disk; its bytes stay as they are.
+    if (size >= 0) (void)files_.truncate(path.c_str(), size);
+  }
+
+  [[nodiscard]] bool segment_ends() const {
+    return segment_.has_value() && !segment_->empty() &&
+           segment_->end() + pending_.size() > options_.segment_bytes;
+  }
+  [[nodiscard]] SegmentHead next_head() const {
+    return {last_ + 1, segment_.has_value() ? segment_->end() : previous_end_, options_.fields,
+            seed_};
   }
 
   /// The current segment ends, the next one begins.
   Result<void> begin_segment() {
-    const std::uint64_t next = segment_ + 1;
-    if (fd_ >= 0) previous_end_ = offset_;
     const auto past_most = [&] {
-      return total_ + (fd_ >= 0 ? offset_ : 0) + options_.segment_bytes > options_.max_bytes;
+      return total_ + position().offset + options_.segment_bytes > options_.max_bytes;
     };
     if (past_most()) measure();
     if (past_most()) {
       return Error{ErrorKind::kIo, std::string(kPastMost),
-                   fmt::format("`{}` would go past its {} bytes", segment_path(options_.dir, next),
-                               options_.max_bytes),
+                   fmt::format("`{}` would go past its {} bytes",
+                               segment_path(options_.dir, last_ + 1), options_.max_bytes),
                    "the control plane makes room as it reads: see `heddle status`; requests go on "
                    "being answered, their records are dropped and counted"};
     }
-    const std::string path = segment_path(options_.dir, next);
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return disk_error("create", path);
-    // Allocated ahead, a record never meets a full disk in the middle of a segment.
-    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(options_.segment_bytes)) != 0 &&
-        errno == ENOSPC) {
-      Error error = disk_error("allocate", path);
-      ::close(fd);
-      ::unlink(path.c_str());
-      return error;
+    auto next = SegmentFile::create(files_, options_.dir, next_head(), options_.segment_bytes);
+    if (!next.ok() && next.error().id == kSegmentThere) {
+      // Begun before on a disk that then took neither its head nor its name away.
+      hand_over();
+      ++last_;
+      previous_end_ = 0;
+      next = SegmentFile::create(files_, options_.dir, next_head(), options_.segment_bytes);
     }
-    if (auto begun = write_head(fd, next); !begun.ok()) {
-      ::close(fd);
-      ::unlink(path.c_str());
-      return begun;
-    }
-    take_over(fd, next);
+    if (!next.ok()) return next.error();
+    take_over(std::move(*next));
+    reserve_.fill();  // where the disk had no room for it before
     return {};
   }
 
-  Result<void> write_head(int fd, std::uint64_t number) {
-    std::string head(kSegmentMagic);
-    append_head({number, previous_end_, options_.fields}, head);
-    if (::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()))
-      return disk_error("begin", segment_path(options_.dir, number));
-    head_end_ = head.size();
-    return {};
+  /// The current segment is finished; its sync is another thread's.
+  void hand_over() {
+    if (!segment_.has_value()) return;
+    previous_end_ = segment_->end();
+    syncer_.sync_and_close(std::move(*segment_).finish(), std::exchange(new_name_, false));
+    segment_.reset();
   }
 
-  void take_over(int fd, std::uint64_t number) {
-    if (fd_ >= 0) {
-      (void)!::ftruncate(fd_, static_cast<off_t>(offset_));
-      syncer_.sync_and_close(fd_);
-    }
-    fd_ = fd;
-    segment_ = number;
-    offset_ = head_end_;
-    shares_.begin_segment(number);
+  void take_over(SegmentFile next) {
+    hand_over();
+    segment_ = std::move(next);
+    last_ = segment_->number();
+    new_name_ = true;
+    shares_.begin_segment(last_);
     measure();
   }
 
@@ -367,7 +297,7 @@ class Writer final : public JournalWriter {
       log::warn("the journal `{}` takes nothing more: {}; {}", options_.dir, why.message, why.hint);
     full_ = true;
     disk_full_ = why.id != kPastMost;
-    retry_ns_ = system_clock().mono_ns() + kRetryNs;
+    retry_ns_ = clock_.mono_ns() + kRetryNs;
     gap_.add(droppable_pending_);
     dropped_.add(droppable_pending_);
     droppable_pending_.clear();
@@ -382,28 +312,19 @@ class Writer final : public JournalWriter {
   }
 
   bool take_reserve() {
-    if (!has_reserve_) return false;
-    const std::uint64_t next = segment_ + 1;
-    if (fd_ >= 0) previous_end_ = offset_;
-    if (!write_head(reserve_, next).ok() ||
-        ::rename(reserve_path().c_str(), segment_path(options_.dir, next).c_str()) != 0)
-      return false;
-    const int fd = reserve_;
-    reserve_ = -1;
-    has_reserve_ = false;
-    full_ = true;
-    take_over(fd, next);
+    if (!reserve_.filled()) return false;
+    auto next = reserve_.become(next_head());
+    if (!next.ok()) return false;
+    take_over(std::move(*next));
     return true;
   }
 
   void try_to_recover() {
-    if (system_clock().mono_ns() < retry_ns_) return;
-    retry_ns_ = system_clock().mono_ns() + kRetryNs;
+    if (clock_.mono_ns() < retry_ns_) return;
+    retry_ns_ = clock_.mono_ns() + kRetryNs;
     if (!begin_segment().ok()) return;
     full_ = disk_full_ = false;
     log::info("the journal `{}` has room again", options_.dir);
-    if (reserve_ < 0) reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (reserve_ >= 0 && !has_reserve_) fill_reserve();
     note_gap();
   }
 
@@ -418,27 +339,15 @@ class Writer final : public JournalWriter {
         keep(GapRecord{lost.requests, why, lost.labels, shares_.name(i)});
     }
     gap_.clear();
-    say_ns_ = system_clock().mono_ns() + kRetryNs;
+    say_ns_ = clock_.mono_ns() + kRetryNs;
   }
 
   Result<void> write_pending() {
-    if (fd_ < 0) {
+    if (!segment_.has_value()) {
       errno = ENOSPC;
-      return disk_error("write to", options_.dir);
+      return journal_error("write to", options_.dir);
     }
-    std::size_t done = 0;
-    while (done < pending_.size()) {
-      const ssize_t n = ::pwrite(fd_, pending_.data() + done, pending_.size() - done,
-                                 static_cast<off_t>(offset_ + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) {
-        Error error = disk_error("write to", segment_path(options_.dir, segment_));
-        (void)!::ftruncate(fd_, static_cast<off_t>(offset_));
-        return error;
-      }
-      done += static_cast<std::size_t>(n);
-    }
-    offset_ += pending_.size();
+    HEDDLE_TRY(segment_->append(pending_));
     pending_.clear();
     kept_.clear();
     droppable_pending_.clear();
@@ -446,18 +355,19 @@ class Writer final : public JournalWriter {
   }
 
   Options options_;
-  Syncer syncer_;
-  int fd_ = -1;
-  int reserve_ = -1;
-  bool has_reserve_ = false;
+  FilePort& files_;
+  const Clock& clock_;
+  JournalSyncer syncer_;
+  JournalReserve reserve_;
+  std::optional<SegmentFile> segment_;  ///< the newest one; none: none could be begun yet
+  std::uint64_t last_ = 0;              ///< number of the newest one there is
+  std::uint64_t previous_end_ = 0;      ///< of it, where it is not `segment_`
+  bool new_name_ = false;  ///< no sync of the folder has covered the name of `segment_`
   bool full_ = false;
-  std::uint64_t segment_ = 0;
-  std::uint64_t offset_ = 0;
-  std::uint64_t head_end_ = 0;
-  std::uint64_t previous_end_ = 0;
-  std::uint64_t total_ = 0;  ///< of all segments but this one
   bool disk_full_ = false;   ///< `full_` not by `max_bytes`
+  std::uint64_t total_ = 0;  ///< of all segments but this one
   Shares shares_;
+  std::uint32_t seed_;
   Tally gap_;      ///< dropped and not yet said
   Tally dropped_;  ///< since it was opened
   Tally droppable_pending_;
@@ -471,10 +381,15 @@ class Writer final : public JournalWriter {
 
 }  // namespace
 
-Result<std::unique_ptr<JournalWriter>> JournalWriter::open(Options options) {
-  auto writer = std::make_unique<Writer>(std::move(options));
+Result<std::unique_ptr<JournalWriter>> open_journal(JournalWriter::Options options, FilePort& files,
+                                                    const Clock& clock) {
+  auto writer = std::make_unique<Writer>(std::move(options), files, clock);
   HEDDLE_TRY(writer->open());
   return std::unique_ptr<JournalWriter>(std::move(writer));
+}
+
+Result<std::unique_ptr<JournalWriter>> JournalWriter::open(Options options) {
+  return open_journal(std::move(options), system_files(), system_clock());
 }
 
 }  // namespace heddle::plane

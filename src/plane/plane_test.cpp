@@ -14,92 +14,17 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "plane/crc32c.hpp"
 #include "plane/journal.hpp"
-#include "plane/route_file.hpp"
+#include "plane/journal_fixture.hpp"
+#include "plane/route_schema.hpp"
 #include "plane/segment.hpp"
 
 namespace heddle::plane {
 namespace {
 
-class Folder {
- public:
-  Folder() {
-    std::string name = ::testing::TempDir() + "/heddle-plane-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-FieldValue text(std::string s) {
-  FieldValue value;
-  value.kind = expr::Datum::Kind::kString;
-  value.s = std::move(s);
-  return value;
-}
-FieldValue number(std::int64_t i) {
-  FieldValue value;
-  value.kind = expr::Datum::Kind::kInt;
-  value.i = i;
-  return value;
-}
-
-RequestRecord request(int n, int rows = 2) {
-  RequestRecord r{
-      fmt::format("r-{}", n), "source-1", n * kSecond, 1'700'000'000'000'000 + n, "primary", 7, {}};
-  for (int i = 0; i < rows; ++i) {
-    RowRecord row;
-    row.outcome = i % 2 == 0 ? RowOutcome::kServed : RowOutcome::kRefused;
-    row.fields = {text(fmt::format("ABQ-{}", i)), number(-n), FieldValue{}};
-    if (i % 2 == 1) row.rules = {"distance-range", "origin-enum"};
-    row.probability = i % 2 == 0 ? 0.25f : std::nanf("");
-    row.standby_probability = 0.5f;
-    if (n == 3) row.shadow_probability = 0.75f;
-    r.rows.push_back(row);
-  }
-  if (n > 0) {
-    r.cohort = Cohort::kBaseline;
-    r.micros = 300;
-  }
-  if (n == 3) r.account = "app";
-  return r;
-}
-
-std::unique_ptr<JournalWriter> open_writer(const std::string& dir,
-                                           std::uint64_t segment_bytes = 8 << 20,
-                                           std::uint64_t max_bytes = 1ull << 30) {
-  auto writer =
-      JournalWriter::open({dir, {"origin", "distance", "date"}, segment_bytes, max_bytes});
-  EXPECT_TRUE(writer.ok()) << (writer.ok() ? "" : writer.error().str());
-  return std::move(*writer);
-}
-
-std::vector<Record> read_all(const std::string& dir, JournalPosition from = {}) {
-  auto reader = JournalReader::open(dir, from);
-  std::vector<Record> records;
-  while (true) {
-    auto record = (*reader)->next();
-    EXPECT_TRUE(record.ok()) << (record.ok() ? "" : record.error().str());
-    if (!record.ok() || !record->has_value()) return records;
-    records.push_back(std::move(**record));
-  }
-}
-
-/// Requests that went unrecorded.
-std::uint64_t lost_of(const JournalWriter& writer) {
-  std::uint64_t sum = 0;
-  for (const auto& [account, lost] : writer.unrecorded()) sum += lost.requests;
-  return sum;
-}
-
-std::string slurp(const std::string& path) { return *read_file(path); }
-void spill(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
+using namespace fixture;  // NOLINT(google-build-using-namespace): this test is what it is for
 
 TEST(Crc32c, AgreesWithRfc3720) {
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);  // RFC 3720 B.4
@@ -233,34 +158,6 @@ TEST(Journal, ATornTailIsNotYetThereAndANewWriterGoesOnBehindIt) {
   EXPECT_EQ(std::get<RequestRecord>(records.back()).request_id, "r-10");
 }
 
-TEST(Journal, EveryFlippedByteInTheMiddleIsFound) {
-  const Folder folder;
-  {
-    auto writer = open_writer(folder.path());
-    for (int i = 0; i < 4; ++i) writer->append(request(i, 1));
-    ASSERT_TRUE(writer->commit().ok());
-  }
-  {
-    auto next = open_writer(folder.path());
-  }  // so that the segment is closed
-  const std::string path = segment_path(folder.path(), 1);
-  const std::string whole = slurp(path);
-  std::string last;
-  append_record(request(3, 1), last);
-  for (std::size_t at = 0; at < whole.size() - last.size(); ++at) {
-    std::string bytes = whole;
-    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
-    spill(path, bytes);
-    auto reader = JournalReader::open(folder.path());
-    bool found = false;
-    for (int i = 0; i < 6 && !found; ++i) {
-      const auto record = (*reader)->next();
-      found = !record.ok() && record.error().kind == ErrorKind::kCorrupt;
-    }
-    EXPECT_TRUE(found) << at;
-  }
-}
-
 TEST(Journal, ALostEndIsAGap) {
   const Folder folder;
   {
@@ -357,7 +254,8 @@ TEST(Journal, TakesUpRequestsAgainOnceThereIsRoom) {
     writer->append(request(i));
     ASSERT_TRUE(writer->commit().ok());
   }
-  for (const std::uint64_t segment : list_segments(folder.path())) {
+  const std::vector<std::uint64_t> segments = list_segments(folder.path()).value();
+  for (const std::uint64_t segment : segments) {
     if (segment != writer->position().segment)
       std::filesystem::remove(segment_path(folder.path(), segment));
   }
@@ -458,8 +356,8 @@ TEST(Route, ReadsWhatItWrote) {
   ASSERT_TRUE(write_route(path, table(), *key).ok());
   const auto read = read_route(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_EQ(to_value(*read), to_value(table()));
-  EXPECT_EQ(read_route_file(path, key->public_key)->draw_secret, "");  // as a table of before
+  EXPECT_TRUE(*read == table());
+  EXPECT_EQ(read_route_file(path, key->public_key)->draw_secret, "");  // no canary's
 }
 
 TEST(Route, TheFileHasTheSecretOfTheDraw) {
@@ -477,24 +375,33 @@ TEST(Route, TheFileHasTheSecretOfTheDraw) {
   const auto read = read_route_file(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
   EXPECT_EQ(read->draw_secret, secret);
-  EXPECT_EQ(to_value(read->table), to_value(table()));
+  EXPECT_TRUE(read->table == table());
   for (const auto* bad : {"a", "16 bytes and more"}) {
     ASSERT_TRUE(write_route_file(path, {table(), bad}, *key).ok());
     EXPECT_EQ(read_route_file(path, key->public_key).error().id, "route-corrupt") << bad;
   }
 }
 
+TEST(Route, TheTableOfAFileIsARecord) {
+  doc::RecordConformance<RouteFile>(route_file_schema(), {table(), std::string(16, 's')})
+      .run("docs/formats/route.md");
+}
+
+TEST(Route, AMissingMemberIsNoDefault) {
+  auto value = route_schema().print(table());
+  std::erase_if(value.find("canary")->as_object(),
+                [](const auto& member) { return member.first == "sticky"; });
+  const auto read = route_schema().parse(value);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().message, "the route table: `canary.sticky` is missing");
+  EXPECT_EQ(read.error().hint, "the control plane writes a new one when it starts: `heddle up`");
+}
+
 TEST(Route, AQuarantineWithoutAnAccountHoldsForAll) {
-  auto value = to_value(table());
-  auto old = doc::Value::array();
-  old.push(
-      doc::Value::object({{"source", "s"}, {"rule", "r"}, {"readmit_after", 3}}));  // of before
-  value.set("quarantined", std::move(old));
-  const auto read = route_from_value(value);
-  ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_TRUE(read->quarantined.at(0).holds("app", "s"));
-  EXPECT_TRUE(read->quarantined.at(0).holds("", "s"));
-  EXPECT_FALSE(read->quarantined.at(0).holds("app", "t"));
+  const QuarantinedSource of_all{"s", "r", 3};
+  EXPECT_TRUE(of_all.holds("app", "s"));
+  EXPECT_TRUE(of_all.holds("", "s"));
+  EXPECT_FALSE(of_all.holds("app", "t"));
   const QuarantinedSource of_app = table().quarantined.at(0);
   EXPECT_TRUE(of_app.holds("app", "source-2"));
   EXPECT_FALSE(of_app.holds("other", "source-2"));

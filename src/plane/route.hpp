@@ -8,7 +8,6 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "base/signature.hpp"
-#include "doc/value.hpp"
 
 namespace heddle::plane {
 
@@ -25,6 +24,7 @@ struct QuarantinedSource {
   std::string by{};      ///< the person who shut it out; empty: recovery. Of the control plane
   std::string reason{};  ///< of that person. Of the control plane: no table has the two
 
+  bool operator==(const QuarantinedSource&) const = default;
   [[nodiscard]] bool is(std::string_view of_account, std::string_view of_source) const noexcept {
     return source == of_source && account == of_account;
   }
@@ -50,6 +50,7 @@ struct Canary {
   std::string header{};  ///< requests with this header of value `header_value` always go to the
                          ///< canary; empty: none
   std::string header_value{};
+  bool operator==(const Canary&) const = default;
 };
 
 /// When the data plane changes to the standby by itself. Over the last `requests` answered by the
@@ -60,6 +61,7 @@ struct FailOver {
       0.5;  ///< of the requests without an answer of the runtime (errors and timeouts)
   double refused_share = 1.0;  ///< of the rows refused by the contract; 1: never for this reason
   std::uint32_t most = 1;      ///< fail-overs in a row without a route table that settles them
+  bool operator==(const FailOver&) const = default;
 };
 
 /// What the data plane does for one service (DESIGN 4, Route table). Strictly increasing version;
@@ -78,10 +80,8 @@ struct RouteTable {
   std::vector<std::string>
       acknowledged{};    ///< ids of data-plane acts and stops this table knows of
   std::string decision;  ///< ledger entry that made it, `ledger/<seq>`
+  bool operator==(const RouteTable&) const = default;
 };
-
-[[nodiscard]] doc::Value to_value(const RouteTable& table);
-[[nodiscard]] Result<RouteTable> route_from_value(const doc::Value& value);
 
 /// `{"payload": base64(canonical JSON), "signature": base64}`; written with fsync and rename.
 [[nodiscard]] Result<void> write_route(const std::string& path, const RouteTable& table,

@@ -105,19 +105,24 @@ class Reader {
   bool ok_ = true;
 };
 
+/// Fills in length and checksum of the record that begins at `at` and ends `out`.
+void seal(std::size_t at, std::uint32_t seed, std::string& out) {
+  const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
+  const auto length = static_cast<std::uint32_t>(payload.size());
+  const std::uint32_t crc = crc32c(payload) ^ seed;
+  std::memcpy(out.data() + at, &length, 4);
+  std::memcpy(out.data() + at + 4, &crc, 4);
+}
+
 /// Leaves room for the record's head, lets `write` append the payload, then fills in length and
 /// checksum.
 template <class Write>
-void framed(PayloadType type, std::string& out, Write&& write) {
+void framed(PayloadType type, std::uint32_t seed, std::string& out, Write&& write) {
   const std::size_t at = out.size();
   out.append(kRecordHead, '\0');
   out.push_back(static_cast<char>(type));
   write();
-  const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
-  const auto length = static_cast<std::uint32_t>(payload.size());
-  const std::uint32_t crc = crc32c(payload);
-  std::memcpy(out.data() + at, &length, 4);
-  std::memcpy(out.data() + at + 4, &crc, 4);
+  seal(at, seed, out);
 }
 
 void put_field(const FieldValue& value, std::string& out) {
@@ -166,9 +171,10 @@ void put_tail(const Request& r, std::string& out) {
 
 struct Encoder {
   std::string& out;
+  std::uint32_t seed;
 
   void operator()(const RequestRecord& r) const {
-    framed(PayloadType::kRequest, out, [&] {
+    framed(PayloadType::kRequest, seed, out, [&] {
       put_string(r.request_id, out);
       put_string(r.source, out);
       put_signed(r.event_time, out);
@@ -189,7 +195,7 @@ struct Encoder {
     });
   }
   void operator()(const LabelRecord& r) const {
-    framed(PayloadType::kLabel, out, [&] {
+    framed(PayloadType::kLabel, seed, out, [&] {
       put_string(r.row_id, out);
       put_raw(r.label, out);
       put_signed(r.event_time, out);
@@ -197,7 +203,7 @@ struct Encoder {
     });
   }
   void operator()(const AppliedRecord& r) const {
-    framed(PayloadType::kApplied, out, [&] {
+    framed(PayloadType::kApplied, seed, out, [&] {
       put_varint(r.route_version, out);
       put_varint(r.standing.size(), out);
       for (const auto& id : r.standing) put_string(id, out);
@@ -210,22 +216,22 @@ struct Encoder {
     });
   }
   void operator()(const ActRecord& r) const {
-    framed(PayloadType::kAct, out, [&] {
+    framed(PayloadType::kAct, seed, out, [&] {
       for (const auto* text : {&r.act, &r.target, &r.reason, &r.id}) put_string(*text, out);
       put_signed(r.event_time, out);
       if (!r.account.empty()) put_string(r.account, out);
     });
   }
   void operator()(const TickRecord& r) const {
-    framed(PayloadType::kTick, out, [&] { put_signed(r.event_time, out); });
+    framed(PayloadType::kTick, seed, out, [&] { put_signed(r.event_time, out); });
   }
   void operator()(const StopRecord& r) const {
-    framed(PayloadType::kStop, out, [&] {
+    framed(PayloadType::kStop, seed, out, [&] {
       for (const auto* text : {&r.scope, &r.by, &r.id}) put_string(*text, out);
     });
   }
   void operator()(const GapRecord& r) const {
-    framed(PayloadType::kGap, out, [&] {
+    framed(PayloadType::kGap, seed, out, [&] {
       put_varint(r.requests, out);
       put_string(r.reason, out);
       if (r.labels == 0 && r.account.empty()) return;
@@ -271,9 +277,10 @@ std::string segment_path(const std::string& dir, std::uint64_t segment) {
   return fmt::format("{}/{:08}.seg", dir, segment);
 }
 
-std::vector<std::uint64_t> list_segments(const std::string& dir) {
+Result<std::vector<std::uint64_t>> list_segments(const std::string& dir, FilePort& files) {
   std::vector<std::uint64_t> segments;
-  for (const std::string& name : list_dir(dir)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto names, list_dir(files, dir));
+  for (const std::string& name : names) {
     std::uint64_t number = 0;
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data(), end, number);
@@ -286,49 +293,112 @@ std::vector<std::uint64_t> list_segments(const std::string& dir) {
 }
 
 void append_head(const SegmentHead& head, std::string& out) {
-  framed(PayloadType::kHead, out, [&] {
+  framed(PayloadType::kHead, 0, out, [&] {
     put_varint(head.segment, out);
     put_varint(head.previous_end, out);
     put_varint(head.fields.size(), out);
     for (const auto& field : head.fields) put_string(field, out);
+    if (head.seed != 0) put_raw(head.seed, out);
   });
 }
 
-void append_request(const RequestView& r, std::string& out) {
-  using Kind = expr::Datum::Kind;
-  framed(PayloadType::kRequest, out, [&] {
-    put_string(r.request_id, out);
-    put_string(r.source, out);
-    put_signed(r.event_time, out);
-    put_signed(r.arrival, out);
-    put_string(r.slot, out);
-    put_varint(r.route_version, out);
-    put_varint(r.rows.size(), out);
-    for (const RowView& row : r.rows) {
-      out.push_back(static_cast<char>(row.outcome));
-      put_varint(row.rules.size(), out);
-      for (const auto rule : row.rules) put_string(rule, out);
-      put_varint(row.fields.size(), out);
-      for (const expr::Datum& field : row.fields) {
-        out.push_back(static_cast<char>(field.kind));
-        switch (field.kind) {
-          case Kind::kBool: put_signed(field.b ? 1 : 0, out); break;
-          case Kind::kInt:
-          case Kind::kTimestamp:
-          case Kind::kDuration: put_signed(field.i, out); break;
-          case Kind::kDouble: put_raw(field.d, out); break;
-          case Kind::kString: put_string(field.str(), out); break;
-          default: break;
-        }
-      }
-      put_raw(row.probability, out);
-      put_raw(row.standby_probability, out);
+namespace {
+
+constexpr std::size_t kMostVarint = 10;
+
+/// Writes into memory that was made large enough beforehand: a request is recorded for each answer,
+/// and to ask a string for room at every byte costs most of it.
+class Pen {
+ public:
+  explicit Pen(char* at) : at_(at) {}
+  [[nodiscard]] const char* at() const noexcept { return at_; }
+  void byte(std::uint64_t value) noexcept { *at_++ = static_cast<char>(value); }
+  void varint(std::uint64_t value) noexcept {
+    for (; value >= 0x80; value >>= 7) byte(value | 0x80);
+    byte(value);
+  }
+  void number(std::int64_t value) noexcept {
+    varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
+  }
+  template <class T>
+  void raw(T value) noexcept {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+  void text(std::string_view value) noexcept {
+    varint(value.size());
+    if (!value.empty()) std::memcpy(at_, value.data(), value.size());
+    at_ += value.size();
+  }
+  void field(const expr::Datum& value) noexcept {
+    using Kind = expr::Datum::Kind;
+    byte(static_cast<std::uint64_t>(value.kind));
+    switch (value.kind) {
+      case Kind::kBool: number(value.b ? 1 : 0); break;
+      case Kind::kInt:
+      case Kind::kTimestamp:
+      case Kind::kDuration: number(value.i); break;
+      case Kind::kDouble: raw(value.d); break;
+      case Kind::kString: text(value.str()); break;
+      default: break;
     }
-    put_tail(r, out);
-  });
+  }
+
+ private:
+  char* at_;
+};
+
+/// Bytes that the payload of a request takes at most.
+std::size_t most_of(const RequestView& r) noexcept {
+  std::size_t most = 2 + 9 * kMostVarint + r.request_id.size() + r.source.size() + r.slot.size() +
+                     r.account.size();
+  for (const RowView& row : r.rows) {
+    most += 1 + 2 * kMostVarint + 3 * sizeof(float);
+    for (const auto rule : row.rules) most += kMostVarint + rule.size();
+    for (const expr::Datum& field : row.fields) {
+      most += 1 + kMostVarint;
+      if (field.kind == expr::Datum::Kind::kString) most += field.str().size();
+    }
+  }
+  return most;
 }
 
-void append_record(const Record& record, std::string& out) { std::visit(Encoder{out}, record); }
+}  // namespace
+
+void append_request(const RequestView& r, std::string& out, std::uint32_t seed) {
+  const std::size_t at = out.size();
+  out.resize(at + kRecordHead + most_of(r));
+  Pen pen(out.data() + at + kRecordHead);
+  pen.byte(static_cast<std::uint64_t>(PayloadType::kRequest));
+  pen.text(r.request_id);
+  pen.text(r.source);
+  pen.number(r.event_time);
+  pen.number(r.arrival);
+  pen.text(r.slot);
+  pen.varint(r.route_version);
+  pen.varint(r.rows.size());
+  bool shadowed = false;
+  for (const RowView& row : r.rows) {
+    pen.byte(static_cast<std::uint64_t>(row.outcome));
+    pen.varint(row.rules.size());
+    for (const auto rule : row.rules) pen.text(rule);
+    pen.varint(row.fields.size());
+    for (const expr::Datum& field : row.fields) pen.field(field);
+    pen.raw(row.probability);
+    pen.raw(row.standby_probability);
+    shadowed = shadowed || !std::isnan(row.shadow_probability);
+  }
+  pen.byte(static_cast<std::uint64_t>(r.cohort) | (shadowed ? kShadowed : 0));
+  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) pen.raw(r.rows[i].shadow_probability);
+  pen.varint(std::uint64_t{r.micros} + 1);
+  if (!r.account.empty()) pen.text(r.account);
+  out.resize(static_cast<std::size_t>(pen.at() - out.data()));
+  seal(at, seed, out);
+}
+
+void append_record(const Record& record, std::string& out, std::uint32_t seed) {
+  std::visit(Encoder{out, seed}, record);
+}
 
 std::optional<SegmentHead> decode_head(std::string_view payload) {
   Reader in(payload);
@@ -337,6 +407,7 @@ std::optional<SegmentHead> decode_head(std::string_view payload) {
   head.segment = in.varint();
   head.previous_end = in.varint();
   in.strings(head.fields);
+  if (in.ok() && !in.finished()) head.seed = in.raw<std::uint32_t>();
   if (!in.finished()) return std::nullopt;
   return head;
 }
@@ -399,7 +470,7 @@ std::optional<Record> decode_record(std::string_view payload) {
   return record;
 }
 
-Framed read_frame(std::string_view bytes, bool at_end) noexcept {
+Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexcept {
   Framed result;
   const auto zeros = [](std::string_view part) {
     return std::all_of(part.begin(), part.end(), [](char c) { return c == 0; });
@@ -417,13 +488,106 @@ Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   if (bytes.size() - kRecordHead < length) return result;
   result.payload = bytes.substr(kRecordHead, length);
   result.bytes = kRecordHead + length;
-  if (crc32c(result.payload) == crc) {
+  if ((crc32c(result.payload) ^ seed) == crc) {
     result.state = Framed::State::kWhole;
   } else if (!at_end || (bytes.size() > result.bytes &&
                          (result.payload.back() != 0 || !zeros(bytes.substr(result.bytes))))) {
     result.state = Framed::State::kCorrupt;
   }
   return result;
+}
+
+HeadFound read_head(std::string_view bytes, std::uint64_t segment) {
+  HeadFound found;
+  const std::string_view magic = bytes.substr(0, kSegmentMagic.size());
+  if (!kSegmentMagic.starts_with(magic)) {
+    found.state = HeadFound::State::kDamaged;
+    return found;
+  }
+  if (bytes.size() <= kSegmentMagic.size()) return found;
+  const Framed frame = read_frame(bytes.substr(kSegmentMagic.size()), true, 0);
+  if (frame.state == Framed::State::kTorn) return found;
+  auto head = frame.state == Framed::State::kWhole ? decode_head(frame.payload) : std::nullopt;
+  if (!head.has_value() || head->segment != segment) {
+    found.state = HeadFound::State::kDamaged;
+    return found;
+  }
+  found.state = HeadFound::State::kWhole;
+  found.head = std::move(*head);
+  found.bytes = kSegmentMagic.size() + frame.bytes;
+  return found;
+}
+
+std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept {
+  // Bytes that were made for it could have each of them looked at as a long record: past so many
+  // the rest of the segment is given up.
+  constexpr std::uint64_t kMostChecked = 1ull << 30;
+  constexpr auto kNowhere = std::string_view::npos;
+  const auto length_at = [&](std::size_t at) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, bytes.data() + at, 4);
+    return std::size_t{length};
+  };
+  const auto begins_at = [&](std::size_t at) {
+    if (bytes.size() < at + kRecordHead + 1) return false;
+    const std::size_t length = length_at(at);
+    if (length == 0 || length > bytes.size() - at - kRecordHead) return false;
+    const auto type = static_cast<std::uint8_t>(bytes[at + kRecordHead]);
+    return type > static_cast<std::uint8_t>(PayloadType::kHead) &&
+           type <= static_cast<std::uint8_t>(PayloadType::kGap);
+  };
+  const auto is_whole = [&](std::size_t at) {
+    return begins_at(at) && read_frame(bytes.substr(at), true, seed).state == Framed::State::kWhole;
+  };
+  if (bytes.size() < kRecordHead) return kNowhere;
+  // Mostly it is the payload that is damaged, and its length leads behind it.
+  const std::size_t own = kRecordHead + length_at(0);
+  if (own < bytes.size() && is_whole(own)) return own;
+  if (seed == 0) return kNowhere;
+  std::uint64_t checked = 0;
+  for (std::size_t at = 1; at + kRecordHead < bytes.size() && checked < kMostChecked; ++at) {
+    if (!begins_at(at)) continue;
+    checked += length_at(at);
+    if (is_whole(at)) return at;
+  }
+  return kNowhere;
+}
+
+namespace {
+
+/// A record whose writer was killed before it was whole. Without a seed a damaged length would look
+/// like that and hide what follows it.
+bool is_cut(std::string_view rest, std::uint32_t seed) noexcept {
+  if (seed == 0) return rest.empty();
+  if (rest.size() < kRecordHead) return true;
+  std::uint32_t length = 0;
+  std::memcpy(&length, rest.data(), 4);
+  return length > 0 && length <= kMaxPayload && rest.size() - kRecordHead < length;
+}
+
+}  // namespace
+
+Result<std::uint64_t> records_end(FilePort& files, const std::string& path, std::uint64_t segment) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(files, path));
+  const HeadFound head = read_head(bytes, segment);
+  // A head whose length is damaged looks as if it were not whole yet. One that was really cut, by
+  // a kill within the first write, counts as damage too: better than to hide a segment.
+  if (head.state != HeadFound::State::kWhole) return std::uint64_t{bytes.size()};
+  std::size_t at = head.bytes;
+  while (true) {
+    const auto rest = std::string_view(bytes).substr(at);
+    const Framed frame = read_frame(rest, true, head.head.seed);
+    if (frame.state == Framed::State::kWhole) {
+      at += frame.bytes;
+      continue;
+    }
+    const std::size_t next = find_record(rest, head.head.seed);
+    if (next == std::string_view::npos)
+      // What a killed writer was about to write was promised to nobody. Anything else that stands
+      // there was, and counts.
+      return std::uint64_t{is_cut(rest, head.head.seed) ? at : bytes.size()};
+    at += next;
+  }
 }
 
 }  // namespace heddle::plane

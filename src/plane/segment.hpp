@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_port.hpp"
 #include "plane/journal.hpp"
 
 namespace heddle::plane {
@@ -30,20 +31,25 @@ enum class PayloadType : std::uint8_t {
 struct SegmentHead {
   std::uint64_t segment = 0;
   std::uint64_t previous_end = 0;  ///< where the segment before ended; 0: there was none
-  std::vector<std::string> fields;
+  std::vector<std::string> fields{};
+  /// Xored into the checksums behind the head, so that no bytes that a client sent can pass for a
+  /// record; 0: a segment from before this.
+  std::uint32_t seed = 0;
 };
 
 [[nodiscard]] std::string segment_path(const std::string& dir, std::uint64_t segment);
-/// The numbers of the segments in `dir`, ascending.
-[[nodiscard]] std::vector<std::uint64_t> list_segments(const std::string& dir);
+/// The numbers of the segments in `dir`, ascending; none where there is no such folder. kIo when it
+/// cannot be listed, which is no proof that there are none.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(const std::string& dir,
+                                                               FilePort& files = system_files());
 
 /// Says below which segment no reader needs any (`consumed`): a decimal number.
 [[nodiscard]] std::string consumed_path(const std::string& dir);
 
-/// Append one record, framed.
+/// Append one record, framed; `seed` of the segment it goes to.
 void append_head(const SegmentHead& head, std::string& out);
-void append_record(const Record& record, std::string& out);
-void append_request(const RequestView& request, std::string& out);
+void append_record(const Record& record, std::string& out, std::uint32_t seed = 0);
+void append_request(const RequestView& request, std::string& out, std::uint32_t seed = 0);
 
 [[nodiscard]] std::optional<SegmentHead> decode_head(std::string_view payload);
 [[nodiscard]] std::optional<Record> decode_record(std::string_view payload);
@@ -56,6 +62,24 @@ struct Framed {
 };
 /// `at_end`: nothing follows `bytes` in the file. kTorn without `at_end` means that `bytes` is too
 /// short a window.
-[[nodiscard]] Framed read_frame(std::string_view bytes, bool at_end) noexcept;
+[[nodiscard]] Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexcept;
+
+/// The head of a segment, from its first bytes.
+struct HeadFound {
+  enum class State { kWhole, kTorn, kDamaged } state = State::kTorn;
+  SegmentHead head{};
+  std::size_t bytes = 0;  ///< up to the first record
+};
+[[nodiscard]] HeadFound read_head(std::string_view bytes, std::uint64_t segment);
+
+/// Where the next whole record begins in `bytes`, at whose front there is none; npos: nowhere. With
+/// a seed any place is looked at, without one only where the length at the front leads to: else
+/// what a client sent could be taken for a record.
+[[nodiscard]] std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept;
+
+/// Where the whole records of a segment end, whatever is damaged before; its size where its head
+/// cannot be read.
+[[nodiscard]] Result<std::uint64_t> records_end(FilePort& files, const std::string& path,
+                                                std::uint64_t segment);
 
 }  // namespace heddle::plane

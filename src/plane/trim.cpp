@@ -3,10 +3,8 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "plane/journal.hpp"
+#include "plane/journal_files.hpp"
 #include "plane/segment.hpp"
 
 namespace heddle::plane {
@@ -19,15 +17,17 @@ Error trim_error(std::string_view what, const std::string& path) {
 }
 
 /// What it says may be lost with the power: then the writer counts more as unread than there is.
-Result<void> say_consumed(const std::string& dir, std::uint64_t segment) {
+Result<void> say_consumed(FilePort& files, const std::string& dir, std::uint64_t segment) {
   const std::string path = consumed_path(dir);
   const std::string fresh = path + ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int fd = files.open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (fd < 0) return trim_error("write", fresh);
-  const std::string text = fmt::format("{}\n", segment);
-  const bool whole = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  ::close(fd);
-  if (!whole || ::rename(fresh.c_str(), path.c_str()) != 0) return trim_error("write", path);
+  const int written = write_all(files, fd, fmt::format("{}\n", segment), 0);
+  const int code = errno;
+  files.close(fd);
+  errno = code;
+  if (written != 0 || files.rename(fresh.c_str(), path.c_str()) != 0)
+    return trim_error("write", path);
   return {};
 }
 
@@ -35,24 +35,34 @@ Result<void> say_consumed(const std::string& dir, std::uint64_t segment) {
 
 std::string consumed_path(const std::string& dir) { return dir + "/consumed"; }
 
-Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64_t keep) {
+Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                      std::optional<std::uint64_t> keep, FilePort& files) {
   // On a full disk room is made first: then there is some to say it in.
   std::uint64_t total = 0;
   std::vector<std::pair<std::string, std::uint64_t>> done;
-  for (const std::uint64_t number : list_segments(dir)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto segments, list_segments(dir, files));
+  for (const std::uint64_t number : segments) {
     std::string path = segment_path(dir, number);
-    struct stat info{};
-    if (::stat(path.c_str(), &info) != 0) continue;
-    const auto bytes = static_cast<std::uint64_t>(info.st_size);
+    const std::int64_t size = files.size(path.c_str());
+    if (size < 0 && errno == ENOENT) continue;
+    if (size < 0) return trim_error("look at", path);
+    const auto bytes = static_cast<std::uint64_t>(size);
     total += bytes;
     if (number < segment) done.emplace_back(std::move(path), bytes);
   }
+  if (const std::int64_t left = keep ? -1 : files.free_bytes(dir.c_str()); left >= 0)
+    keep = traffic_bytes(total, static_cast<std::uint64_t>(left));
   for (const auto& [path, bytes] : done) {
-    if (total <= keep) break;
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return trim_error("remove", path);
+    if (total <= keep.value_or(kTrafficBytes)) break;
+    if (files.unlink(path.c_str()) != 0 && errno != ENOENT) return trim_error("remove", path);
     total -= bytes;
   }
-  return say_consumed(dir, segment);
+  return say_consumed(files, dir, segment);
+}
+
+Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                      std::optional<std::uint64_t> keep) {
+  return consumed(dir, segment, keep, system_files());
 }
 
 }  // namespace heddle::plane

@@ -32,6 +32,7 @@ struct Actor {
 struct Named {
   std::string name;
   Digest digest;
+  bool operator==(const Named&) const = default;
 };
 
 /// A typed action with its evidence (DESIGN 9). `op_id` names this very act: the same one is

@@ -25,16 +25,6 @@ doc::Value named_value(const std::vector<Named>& items) {
   return list;
 }
 
-Result<std::vector<Named>> named_from(const doc::Value* list) {
-  std::vector<Named> items;
-  if (list == nullptr || !list->is_array()) return items;
-  for (const auto& item : list->as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(item.string_or("digest")));
-    items.push_back({item.string_or("name"), digest});
-  }
-  return items;
-}
-
 /// A folder for the files of one verification, gone with them afterwards.
 class Scratch {
  public:
@@ -100,15 +90,98 @@ bool plain_name(std::string_view name) {
 
 }  // namespace
 
+namespace {
+
+using Status = Approval::Status;
+
+const std::vector<std::pair<std::string, Status>>& statuses() {
+  static const std::vector<std::pair<std::string, Status>> names = {
+      {"pending", Status::kPending},   {"approved", Status::kApproved},
+      {"rejected", Status::kRejected}, {"used", Status::kUsed},
+      {"expired", Status::kExpired},   {"void", Status::kVoid}};
+  return names;
+}
+
+const doc::Schema<Named>& named_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Named>::record("the digest", "a named digest");
+    t.text("name", &Named::name, "what it is");
+    t.digest("digest", &Named::digest, "its digest").filled();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<Need>& need_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Need>::record("the need", "what a rule asks for");
+    t.text("rule", &Need::rule, "the rule's id");
+    t.integer("approvals", &Need::approvals, "how many persons", 1);
+    t.text("role", &Need::role, "of which role; empty: any person");
+    t.integer("within", &Need::within, "wall time until the request expires, microseconds");
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<Signature>& signature_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Signature>::record("the signature", "a person's yes");
+    t.text("person", &Signature::person, "a name of people.yaml").filled();
+    t.text("armored", &Signature::armored, "the SSH signature over `statement`");
+    t.micros("t", &Signature::t, "wall time, microseconds");
+    return t;
+  }();
+  return schema;
+}
+
+}  // namespace
+
 std::string_view status_name(Approval::Status status) noexcept {
-  switch (status) {
-    case Approval::Status::kPending: return "pending";
-    case Approval::Status::kApproved: return "approved";
-    case Approval::Status::kRejected: return "rejected";
-    case Approval::Status::kUsed: return "used";
-    case Approval::Status::kVoid: return "void";
-    default: return "expired";
+  for (const auto& [name, each] : statuses()) {
+    if (each == status) return name;
   }
+  return {};
+}
+
+const doc::Schema<Approval>& approval_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Approval>::record("the stored approval",
+                                           "a request for a person's yes, and what became of it");
+    t.refused_as(ErrorKind::kCorrupt, "approval-malformed",
+                 "go on with the Heddle that wrote it, or bring `.heddle/state.db` back from a "
+                 "backup");
+    t.text("id", &Approval::id, "`approval-0001`").filled();
+    t.text("op_id", &Approval::op_id, "the act it was asked for");
+    t.text("requester", &Approval::requester, "who asked, proven");
+    t.text("claimed", &Approval::claimed, "the name that was given, when it is another");
+    t.choice("status", &Approval::status, statuses(), "what became of it");
+    t.text("statement", &Approval::statement, "what is signed, byte for byte");
+    t.text("action", &Approval::action, "as in the statement");
+    t.text("target", &Approval::target, "as in the statement");
+    t.text("slot", &Approval::slot, "as in the statement");
+    t.objects("subjects", &Approval::subjects, named_schema(), "what it is about");
+    t.objects("evidence", &Approval::evidence, named_schema(), "what was shown");
+    t.value("binds", &Approval::binds, doc::Shape::kAny,
+            "an object: what it was asked against; null: nothing");
+    t.digest("policy", &Approval::policy, "of the rules it was asked under").filled();
+    t.objects("needs", &Approval::needs, need_schema(), "whose yes is needed");
+    t.objects("signatures", &Approval::signatures, signature_schema(), "whose yes is there");
+    t.micros("asked", &Approval::asked, "wall time, microseconds");
+    t.micros("expires", &Approval::expires, "wall time, microseconds");
+    t.micros("asked_event_time", &Approval::asked_event_time, "microseconds; 0: not about traffic");
+    t.text("reason", &Approval::reason, "of the proposal, for people");
+    t.text("rejected_by", &Approval::rejected_by, "who said no; empty: nobody");
+    t.text("rejected_because", &Approval::rejected_because, "why");
+    t.text("void_because", &Approval::void_because, "what of the statement is not so any more");
+    t.integer("entry", &Approval::entry, "ledger entry that records the request");
+    t.finally([](Approval& into, const doc::Value&, doc::Reader& reader) {
+      if (!into.binds.is_null() && !into.binds.is_object())
+        reader.refuse("binds", "must be an object or null");
+    });
+    return t;
+  }();
+  return schema;
 }
 
 Digest evidence_root(const std::vector<Named>& evidence) {
@@ -155,95 +228,6 @@ bool says_statement(const Approval& approval) {
 
 bool asked_by(const Approval& approval, std::string_view person) noexcept {
   return person == approval.requester || (!approval.claimed.empty() && person == approval.claimed);
-}
-
-doc::Value to_value(const Approval& approval) {
-  auto needs = doc::Value::array();
-  for (const auto& need : approval.needs) {
-    needs.push(doc::Value::object({{"rule", need.rule},
-                                   {"approvals", need.approvals},
-                                   {"role", need.role},
-                                   {"within", need.within}}));
-  }
-  auto signatures = doc::Value::array();
-  for (const auto& signature : approval.signatures) {
-    signatures.push(doc::Value::object(
-        {{"person", signature.person}, {"armored", signature.armored}, {"t", signature.t}}));
-  }
-  return doc::Value::object({{"id", approval.id},
-                             {"op_id", approval.op_id},
-                             {"requester", approval.requester},
-                             {"claimed", approval.claimed},
-                             {"status", status_name(approval.status)},
-                             {"statement", approval.statement},
-                             {"action", approval.action},
-                             {"target", approval.target},
-                             {"slot", approval.slot},
-                             {"subjects", named_value(approval.subjects)},
-                             {"evidence", named_value(approval.evidence)},
-                             {"binds", approval.binds},
-                             {"policy", approval.policy.str()},
-                             {"needs", std::move(needs)},
-                             {"signatures", std::move(signatures)},
-                             {"asked", approval.asked},
-                             {"expires", approval.expires},
-                             {"asked_event_time", approval.asked_event_time},
-                             {"reason", approval.reason},
-                             {"rejected_by", approval.rejected_by},
-                             {"rejected_because", approval.rejected_because},
-                             {"void_because", approval.void_because},
-                             {"entry", approval.entry}});
-}
-
-Result<Approval> approval_from_value(const doc::Value& value) {
-  Approval approval;
-  approval.id = value.string_or("id");
-  approval.op_id = value.string_or("op_id");
-  approval.requester = value.string_or("requester");
-  approval.claimed = value.string_or("claimed");
-  const auto status = value.string_or("status");
-  bool known = false;
-  for (const auto each :
-       {Approval::Status::kPending, Approval::Status::kApproved, Approval::Status::kRejected,
-        Approval::Status::kUsed, Approval::Status::kExpired, Approval::Status::kVoid}) {
-    if (status_name(each) != status) continue;
-    approval.status = each;
-    known = true;
-  }
-  if (!known || approval.id.empty()) {
-    return Error{ErrorKind::kCorrupt, "approval-malformed", "a stored approval cannot be read"};
-  }
-  approval.statement = value.string_or("statement");
-  approval.action = value.string_or("action");
-  approval.target = value.string_or("target");
-  approval.slot = value.string_or("slot");
-  HEDDLE_ASSIGN_OR_RETURN(approval.subjects, named_from(value.find("subjects")));
-  HEDDLE_ASSIGN_OR_RETURN(approval.evidence, named_from(value.find("evidence")));
-  if (const auto* binds = value.find("binds")) approval.binds = *binds;
-  HEDDLE_ASSIGN_OR_RETURN(approval.policy, Digest::parse(value.string_or("policy")));
-  if (const auto* needs = value.find("needs"); needs != nullptr && needs->is_array()) {
-    for (const auto& need : needs->as_array()) {
-      approval.needs.push_back({need.string_or("rule"),
-                                static_cast<int>(need.int_or("approvals", 1)),
-                                need.string_or("role"), need.int_or("within")});
-    }
-  }
-  if (const auto* signatures = value.find("signatures");
-      signatures != nullptr && signatures->is_array()) {
-    for (const auto& signature : signatures->as_array()) {
-      approval.signatures.push_back(
-          {signature.string_or("person"), signature.string_or("armored"), signature.int_or("t")});
-    }
-  }
-  approval.asked = value.int_or("asked");
-  approval.expires = value.int_or("expires");
-  approval.asked_event_time = value.int_or("asked_event_time");
-  approval.reason = value.string_or("reason");
-  approval.rejected_by = value.string_or("rejected_by");
-  approval.rejected_because = value.string_or("rejected_because");
-  approval.void_because = value.string_or("void_because");
-  approval.entry = static_cast<std::uint64_t>(value.int_or("entry"));
-  return approval;
 }
 
 std::string allowed_signers(const std::vector<spec::Person>& people) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "doc/value.hpp"
+#include "doc/schema.hpp"
 #include "policy/rulebook.hpp"
 #include "spec/project.hpp"
 
@@ -19,6 +19,7 @@ struct Signature {
   std::string person;
   std::string armored;  ///< `-----BEGIN SSH SIGNATURE-----` ...
   Micros t = 0;
+  bool operator==(const Signature&) const = default;
 };
 
 /// A request for a person's yes, and what became of it. The statement is what is signed, byte for
@@ -51,6 +52,7 @@ struct Approval {
   std::string rejected_because{};
   std::string void_because{};
   std::uint64_t entry = 0;  ///< ledger entry that records the request
+  bool operator==(const Approval&) const = default;
 };
 
 /// Writes `approval.statement` from the rest and `nonce`.
@@ -64,8 +66,8 @@ void write_statement(Approval& approval, const std::string& nonce);
 /// Whether `person` counts as who asked: by proof or by the name that was claimed.
 [[nodiscard]] bool asked_by(const Approval& approval, std::string_view person) noexcept;
 [[nodiscard]] std::string_view status_name(Approval::Status status) noexcept;
-[[nodiscard]] doc::Value to_value(const Approval& approval);
-[[nodiscard]] Result<Approval> approval_from_value(const doc::Value& value);
+/// As an approval is stored (docs/formats/approvals.md).
+[[nodiscard]] const doc::Schema<Approval>& approval_schema();
 
 /// Whether `armored` is a signature by `person` over `statement` (namespace `heddle-approval`, or
 /// that of requests), asked of the `ssh-keygen` on the PATH with an allowed_signers file of that

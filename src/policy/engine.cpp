@@ -1,6 +1,7 @@
 #include "policy/engine.hpp"
 
 #include <mutex>
+#include <set>
 
 #include "base/encoding.hpp"
 #include "base/signature.hpp"
@@ -145,10 +146,46 @@ struct LocalEngine::Impl {
   mutable std::mutex mutex;  ///< guards what follows; never held inside a transaction
   std::shared_ptr<const Rulebook> rules;
   spec::Project project;
+  mutable std::mutex open_mutex;  ///< guards `maybe_open`; nothing is waited for under it
+  /// Ids of approvals that may be open: all that are, and some that were closed or never committed.
+  std::set<std::string> maybe_open;
 
   [[nodiscard]] std::shared_ptr<const Rulebook> rulebook() const {
     const std::lock_guard lock(mutex);
     return rules;
+  }
+
+  /// Once, at the opening: from then on each one is asked here.
+  Result<void> find_open() {
+    return state.read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(const auto all, read_approvals(txn));
+      for (const auto& approval : all) {
+        if (is_open(approval)) maybe_open.insert(approval.id);
+      }
+      return {};
+    });
+  }
+
+  /// Also those whose time is over and that no entry has closed yet.
+  Result<std::vector<Approval>> read_open(store::Txn& txn) {
+    std::set<std::string> ids;
+    {
+      const std::lock_guard lock(open_mutex);
+      ids = maybe_open;
+    }
+    std::vector<Approval> open;
+    for (const auto& id : ids) {
+      HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
+      if (approval && is_open(*approval)) open.push_back(std::move(*approval));
+    }
+    return open;
+  }
+
+  /// As it is at `time`.
+  static void see_at(Approval& approval, Micros time) {
+    if (!is_open(approval) || time < approval.expires) return;
+    approval.status = Approval::Status::kExpired;
+    approval.void_because = fmt::format("it expired at {}", format_time(approval.expires));
   }
 
   Result<Micros> now(store::Txn& txn) {
@@ -193,7 +230,7 @@ struct LocalEngine::Impl {
     Result<void> counted;
     auto verdict =
         book.evaluate(proposal, [&](std::string_view action, Micros window) -> std::int64_t {
-          const auto count = count_applied(txn, action, time, window);
+          const auto count = count_applied(txn, action, service, time, window);
           if (count) return *count;
           counted = count.error();
           return INT64_MAX;
@@ -209,10 +246,10 @@ struct LocalEngine::Impl {
     if (verdict.effect == Effect::kDeny || person) return verdict;
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
     // counted against them.
-    for (const auto& budget : book.budgets()) {
+    for (const auto& budget : book.budgets(service)) {
       if (!glob_match(budget.action, proposal.action)) continue;
       HEDDLE_ASSIGN_OR_RETURN(const auto count,
-                              count_applied(txn, budget.action, time, budget.window));
+                              count_applied(txn, budget.action, service, time, budget.window));
       if (count < budget.limit) continue;
       verdict.effect = Effect::kDeny;
       verdict.needs.clear();
@@ -287,7 +324,7 @@ struct LocalEngine::Impl {
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
     }
-    HEDDLE_TRY(note_applied(txn, proposal.action, time, decision.entry));
+    HEDDLE_TRY(note_applied(txn, proposal.action, service_of(proposal), time, decision.entry));
     if (proposal.action == "service.stop")
       HEDDLE_TRY(set_stopped(txn, scope_of(proposal), proposal.actor.id, decision.entry));
     if (proposal.action == "service.resume") HEDDLE_TRY(clear_stopped(txn, scope_of(proposal)));
@@ -341,6 +378,10 @@ struct LocalEngine::Impl {
     entry.evidence.emplace_back("statement", sha256(approval.statement));
     HEDDLE_ASSIGN_OR_RETURN(approval.entry, settle(txn, std::move(entry), "asked"));
     HEDDLE_TRY(write_approval(txn, approval));
+    {
+      const std::lock_guard lock(open_mutex);
+      maybe_open.insert(approval.id);
+    }
     return wait(approval, verdict, decision);
   }
 
@@ -428,7 +469,7 @@ struct LocalEngine::Impl {
     if (!same_needs(approval.needs, verdict.needs))
       return Stale{"the rules ask for other approvals than these"};
     if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
-        to_value(checked->approval) == to_value(approval)) {
+        checked->approval == approval) {
       return Stale{checked->wrong};
     }
     return Stale{};
@@ -479,7 +520,7 @@ struct LocalEngine::Impl {
     }
     // Approved by another thread since the signatures were checked: the next proposal of it finds
     // them checked.
-    const bool sound = checked && to_value(checked->approval) == to_value(*approval);
+    const bool sound = checked && checked->approval == *approval;
     if (approval->status != Status::kApproved || !sound) return wait(*approval, verdict, decision);
     approval->status = Status::kUsed;
     HEDDLE_TRY(write_approval(txn, *approval));
@@ -647,6 +688,7 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(store::State& state, ledg
   std::unique_ptr<LocalEngine> engine(
       new LocalEngine(std::make_unique<Impl>(state, ledger, clock)));
   HEDDLE_TRY(engine->load(project));
+  HEDDLE_TRY(engine->impl_->find_open());
   return engine;
 }
 
@@ -736,9 +778,8 @@ Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who,
 
 Result<void> LocalEngine::void_stale(store::Txn& txn,
                                      const std::function<std::string(const Approval&)>& why) {
-  HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, impl_->read_open(txn));
   for (auto& approval : approvals) {
-    if (!is_open(approval)) continue;
     if (auto reason = why(approval); !reason.empty()) {
       HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
     }
@@ -752,7 +793,7 @@ Result<void> LocalEngine::void_stale(const std::function<std::string(const Appro
 
 Result<void> LocalEngine::close_expired() {
   return impl_->state.write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
+    HEDDLE_ASSIGN_OR_RETURN(auto approvals, impl_->read_open(txn));
     for (auto& approval : approvals) HEDDLE_TRY(impl_->close_if_expired(txn, approval));
     return {};
   });
@@ -772,6 +813,8 @@ Result<Approval> LocalEngine::approval(const std::string& id) {
   std::optional<Approval> found;
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(found, read_approval(txn, id));
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
+    if (found) Impl::see_at(*found, time);
     return {};
   }));
   if (!found) {
@@ -785,6 +828,20 @@ Result<std::vector<Approval>> LocalEngine::approvals() {
   std::vector<Approval> list;
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(list, read_approvals(txn));
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
+    for (auto& approval : list) Impl::see_at(approval, time);
+    return {};
+  }));
+  return list;
+}
+
+Result<std::vector<Approval>> LocalEngine::open_approvals() {
+  std::vector<Approval> list;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(list, impl_->read_open(txn));
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
+    for (auto& approval : list) Impl::see_at(approval, time);
+    std::erase_if(list, [](const Approval& approval) { return !is_open(approval); });
     return {};
   }));
   return list;

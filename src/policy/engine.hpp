@@ -60,8 +60,12 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<void> close_expired();
   /// Whether the act of this op_id was carried out.
   [[nodiscard]] Result<bool> applied(const std::string& op_id);
+  /// One whose time is over is `expired` here, whether or not an entry says so yet.
   [[nodiscard]] Result<Approval> approval(const std::string& id);
   [[nodiscard]] Result<std::vector<Approval>> approvals();  ///< by id, all that ever were
+  /// Those that wait for an answer, or have one and were not carried out yet, by id. Costs what
+  /// they are, however many there were.
+  [[nodiscard]] Result<std::vector<Approval>> open_approvals();
 
   /// Scopes that are stopped: service names, or `*`.
   [[nodiscard]] Result<std::vector<std::string>> stopped();

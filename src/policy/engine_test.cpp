@@ -202,6 +202,35 @@ TEST_F(EngineTest, ABudgetStopsAgentsAndRefillsWithEventTime) {
   EXPECT_TRUE(act(person).applied);
 }
 
+TEST_F(EngineTest, ABudgetIsOfEachServiceByItself) {
+  project_.services["fares"].autonomy = "act";
+  auto& quick = project_.policies["quick"];
+  quick.services = {"fares"};
+  quick.budgets = {{"one-release-ever", "source.release", 1, 0}};
+  open();
+  int number = 0;
+  const auto act_on = [&](const std::string& service, const std::string& action,
+                          const std::string& target = {}) {
+    auto what = proposal(fmt::format("act-{}", ++number), action);
+    what.target = target.empty() ? "service/" + service : target;
+    if (!target.empty()) what.attributes = doc::Value::object({{"service", service}});
+    return act(what);
+  };
+  EXPECT_TRUE(act_on("delay", "slot.swap").applied);
+  EXPECT_TRUE(act_on("delay", "slot.swap").applied);
+  // The incidents of one service leave the budget of another.
+  EXPECT_TRUE(act_on("fares", "slot.swap").applied);
+  EXPECT_EQ(act_on("delay", "slot.swap").rules.front(), "budget:swaps-a-day");
+  open();  // it outlives a restart
+  EXPECT_TRUE(act_on("fares", "slot.swap").applied);
+  EXPECT_EQ(act_on("fares", "slot.swap").rules.front(), "budget:swaps-a-day");
+  // A budget of a policy that is for one service binds that one; all its sources count as one.
+  EXPECT_TRUE(act_on("fares", "source.release", "source/a").applied);
+  EXPECT_EQ(act_on("fares", "source.release", "source/b").rules.front(), "budget:one-release-ever");
+  EXPECT_TRUE(act_on("delay", "source.release", "source/a").applied);
+  EXPECT_TRUE(act_on("delay", "source.release", "source/b").applied);
+}
+
 TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   EXPECT_TRUE(act(proposal("stop-1", "service.stop", {ActorType::kAgent, "agent:anyone"})).applied);
   open();  // it outlives a restart
@@ -423,7 +452,7 @@ TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
     ASSERT_TRUE(state_
                     ->write([&](store::Txn& txn) {
                       return txn.put("policy.approvals", approval.id,
-                                     doc::to_json(to_value(approval)));
+                                     doc::to_json(approval_schema().print(approval)));
                     })
                     .ok());
     what.approval = approval.id;
@@ -467,6 +496,39 @@ TEST_F(EngineTest, AnExpiredRequestIsRefusedAndAskedAnew) {
   clock_.now -= 10 * kDay;
   EXPECT_EQ(approve_error(third.id, "ada", ada_->sign(third.statement)), "approval-expired");
   EXPECT_EQ(applied_, 1);
+}
+
+TEST_F(EngineTest, WhatExpiredWaitsForNobody) {
+  const auto first = asked("one");
+  clock_.now += 6 * kDay;
+  const auto second = asked("two");
+  ASSERT_EQ(engine_->open_approvals()->size(), 2U);
+  clock_.now += 2 * kDay;
+  // Nobody has answered, and no entry says yet that its time is over.
+  EXPECT_EQ(engine_->approval(first.id)->status, Approval::Status::kExpired);
+  EXPECT_EQ(engine_->approvals()->front().status, Approval::Status::kExpired);
+  const auto open = engine_->open_approvals().value();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].id, second.id);
+}
+
+TEST_F(EngineTest, OpenApprovalsAreFoundAfterAStartAndWithoutReadingTheOthers) {
+  const auto closed = asked("one");
+  ASSERT_TRUE(engine_->reject(closed.id, {ActorType::kPerson, "ada"}, "no").ok());
+  const auto open = asked("two");
+  engine_ = LocalEngine::open(*state_, *ledger_, project_, clock_).value();
+  const auto later = asked("three");
+  // One that was answered is not looked at: it may be whatever it likes.
+  ASSERT_TRUE(state_
+                  ->write([&](store::Txn& txn) {
+                    return txn.put("policy.approvals", closed.id, "no JSON");
+                  })
+                  .ok());
+  EXPECT_FALSE(engine_->approvals().ok());
+  const auto found = engine_->open_approvals().value();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].id, open.id);
+  EXPECT_EQ(found[1].id, later.id);
 }
 
 TEST_F(EngineTest, WhoMayNotApproveIsTold) {

@@ -7,6 +7,7 @@
 
 #include "doc/json.hpp"
 #include "expr/program.hpp"
+#include "spec/service_bounds.hpp"
 
 namespace heddle::policy {
 namespace {
@@ -34,8 +35,10 @@ struct Attribute {
 /// One rule with its condition, compiled once for every set of attribute types it meets.
 struct Rule {
   spec::PolicyRule rule;
-  std::string service{};             ///< generated rules: only what is about this service
-  std::vector<std::string> names{};  ///< that `when` mentions
+  std::vector<std::string> services{};  ///< only what is about these; empty: about anything
+  bool about_others = false;            ///< turned round: only what is about none of them
+  bool is_autonomy = false;             ///< generated from a service's autonomy
+  std::vector<std::string> names{};     ///< that `when` mentions
   /// It makes a question of what others allow, and allows nobody to ask for what none does; a
   /// proposal without its names is not its matter.
   bool is_guard = false;
@@ -112,28 +115,11 @@ std::string_view effect_word(spec::PolicyRule::Effect effect) noexcept {
   }
 }
 
-/// The smallest bounds that a policy of the project states; the default where none does.
-spec::RecalibrationBound recalibration_bound(const spec::Project& project) {
-  std::optional<double> step, sum;
-  const auto take = [](std::optional<double>& into, const std::optional<double>& stated) {
-    if (stated) into = std::min(into.value_or(*stated), *stated);
-  };
-  for (const auto& [name, policy] : project.policies) {
-    take(step, policy.recalibrate_step);
-    take(sum, policy.recalibrate_sum);
-  }
-  const spec::RecalibrationBound usual;
-  return {step.value_or(usual.step), sum.value_or(usual.sum)};
-}
-
-/// The smallest budget that a policy of the project states; the default where none does.
-std::int64_t quarantine_budget(const spec::Project& project) {
-  std::optional<std::int64_t> least;
-  for (const auto& [name, policy] : project.policies) {
-    if (policy.quarantine_good_rows)
-      least = std::min(least.value_or(*policy.quarantine_good_rows), *policy.quarantine_good_rows);
-  }
-  return least.value_or(spec::kQuarantineGoodRows);
+doc::Value bounds_value(const spec::ServiceBounds& bounds) {
+  return doc::Value::object({{"failover", bounds.fail_over_allowed},
+                             {"recalibrate_step", bounds.recalibrate.step},
+                             {"recalibrate_sum", bounds.recalibrate.sum},
+                             {"quarantine_good_rows", bounds.quarantine_good_rows}});
 }
 
 /// Everything that can change a verdict or who may approve, in one canonical text.
@@ -160,13 +146,16 @@ Digest digest_of(const spec::Project& project) {
                                        {"limit", budget.limit},
                                        {"window", budget.window}}));
     }
-    policies.push(doc::Value::object(
-        {{"name", name}, {"rules", std::move(rules)}, {"budgets", std::move(budgets)}}));
+    policies.push(doc::Value::object({{"name", name},
+                                      {"services", strings(policy.services)},
+                                      {"rules", std::move(rules)},
+                                      {"budgets", std::move(budgets)}}));
   }
-  const auto bound = recalibration_bound(project);
   auto services = doc::Value::array();
   for (const auto& [name, service] : project.services) {
-    services.push(doc::Value::object({{"name", name}, {"autonomy", service.autonomy}}));
+    services.push(doc::Value::object({{"name", name},
+                                      {"autonomy", service.autonomy},
+                                      {"bounds", bounds_value(spec::bounds_of(project, name))}}));
   }
   auto people = doc::Value::array();
   for (const auto& person : project.people) {
@@ -177,14 +166,13 @@ Digest digest_of(const spec::Project& project) {
   }
   auto accounts = doc::Value::array();
   for (const auto& account : project.service_accounts) accounts.push(account.name);
-  return sha256(doc::to_canonical_json(doc::Value::object(
-      {{"format", "heddle.rules/1"},
-       {"policies", std::move(policies)},
-       {"recalibrate", doc::Value::object({{"step", bound.step}, {"sum", bound.sum}})},
-       {"quarantine", doc::Value::object({{"good_rows", quarantine_budget(project)}})},
-       {"services", std::move(services)},
-       {"people", std::move(people)},
-       {"service_accounts", std::move(accounts)}})));
+  return sha256(doc::to_canonical_json(
+      doc::Value::object({{"format", "heddle.rules/2"},
+                          {"policies", std::move(policies)},
+                          {"bounds", bounds_value(spec::bounds_of(project, ""))},
+                          {"services", std::move(services)},
+                          {"people", std::move(people)},
+                          {"service_accounts", std::move(accounts)}})));
 }
 
 /// The role whose yes the project asks for when somebody does `act`; none: it asks nobody.
@@ -209,8 +197,8 @@ std::string promoter_role(const spec::Project& project) {
 /// Many small recalibrations move the answers as far as one large one: labels alone, of whoever
 /// may send them, reach the bound and no further. The yes is of who is asked about recalibrations,
 /// else of who may say yes to a promotion.
-spec::PolicyRule recalibration_guard(const spec::Project& project) {
-  const auto bound = recalibration_bound(project);
+spec::PolicyRule recalibration_guard(const spec::Project& project,
+                                     const spec::RecalibrationBound& bound) {
   spec::PolicyRule rule;
   rule.id = "recalibration-bound-needs-a-person";
   rule.effect = spec::PolicyRule::Effect::kRequireApproval;
@@ -228,14 +216,14 @@ spec::PolicyRule recalibration_guard(const spec::Project& project) {
 
 /// Refusing a row costs that row; shutting a sender out costs what is well beside it. And what is
 /// shut out for everybody is taken from those who sent nothing wrong.
-std::vector<spec::PolicyRule> quarantine_guards(const spec::Project& project) {
+std::vector<spec::PolicyRule> quarantine_guards(const spec::Project& project,
+                                                std::int64_t good_rows) {
   spec::PolicyRule costly;
   costly.id = "costly-quarantine-needs-a-person";
   costly.effect = spec::PolicyRule::Effect::kRequireApproval;
   costly.who = {"agent:*"};
   costly.actions = {"source.quarantine"};
-  costly.when =
-      spec::Expression{fmt::format("attributes.good_rows > {}", quarantine_budget(project)), {}};
+  costly.when = spec::Expression{fmt::format("attributes.good_rows > {}", good_rows), {}};
   costly.approver_role = role_asked(project, "source.quarantine").value_or(promoter_role(project));
   spec::PolicyRule of_all = costly;
   of_all.id = "quarantine-of-everybody-needs-a-person";
@@ -284,11 +272,51 @@ bool is_record_action(std::string_view action) noexcept {
 
 struct Rulebook::Impl {
   std::vector<Rule> rules;
-  std::vector<spec::Budget> budgets;
+  struct Budget {
+    std::vector<std::string> services;  ///< empty: of every one
+    spec::Budget budget;
+  };
+  std::vector<Budget> budgets;
   std::vector<spec::Person> people;
   std::set<std::string, std::less<>> accounts;
   Digest digest;
   std::mutex compiling;
+
+  /// The bounds of every service, and the narrowest for what is about none of them.
+  void add_guards(const spec::Project& project) {
+    auto narrowest = spec::bounds_of(project, "");
+    std::vector<std::string> all;
+    for (const auto& [name, service] : project.services) {
+      const auto bounds = spec::bounds_of(project, name);
+      add_guards(project, bounds, {name}, false);
+      narrowest.recalibrate.step = std::min(narrowest.recalibrate.step, bounds.recalibrate.step);
+      narrowest.recalibrate.sum = std::min(narrowest.recalibrate.sum, bounds.recalibrate.sum);
+      narrowest.quarantine_good_rows =
+          std::min(narrowest.quarantine_good_rows, bounds.quarantine_good_rows);
+      all.push_back(name);
+    }
+    add_guards(project, narrowest, all, true);
+  }
+
+  void add_guards(const spec::Project& project, const spec::ServiceBounds& bounds,
+                  const std::vector<std::string>& services, bool about_others) {
+    auto guards = quarantine_guards(project, bounds.quarantine_good_rows);
+    guards.insert(guards.begin(), recalibration_guard(project, bounds.recalibrate));
+    for (spec::PolicyRule& rule : guards) {
+      auto names = expr::names_in(rule.when->text);
+      Rule guard{std::move(rule), services, about_others};
+      if (names) guard.names = *std::move(names);
+      guard.is_guard = true;
+      rules.push_back(std::move(guard));
+    }
+  }
+
+  [[nodiscard]] static bool is_about(const Rule& rule, const std::string& service) {
+    if (rule.services.empty()) return true;
+    const bool named =
+        std::find(rule.services.begin(), rule.services.end(), service) != rule.services.end();
+    return named != rule.about_others;
+  }
 
   /// What a `who` pattern may name: `person:ada` and `role:approver` for a person, the id itself
   /// for agents and the system.
@@ -378,7 +406,7 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   auto impl = std::make_unique<Impl>();
   for (const auto& [name, policy] : project.policies) {
     for (const auto& rule : policy.rules) {
-      Rule compiled{rule};
+      Rule compiled{rule, policy.services};
       if (rule.when) {
         auto names = expr::names_in(rule.when->text);
         if (!names) {
@@ -391,7 +419,7 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
       }
       impl->rules.push_back(std::move(compiled));
     }
-    impl->budgets.insert(impl->budgets.end(), policy.budgets.begin(), policy.budgets.end());
+    for (const auto& budget : policy.budgets) impl->budgets.push_back({policy.services, budget});
   }
   // Autonomy: presets of rules, not a second policy (DESIGN 4).
   for (const auto& [name, service] : project.services) {
@@ -402,19 +430,18 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
                                                 : spec::PolicyRule::Effect::kDeny;
     rule.who = {"agent:*"};
     rule.actions = {"*"};
-    impl->rules.push_back(Rule{std::move(rule), name});
+    impl->rules.push_back(Rule{std::move(rule), {name}});
+    impl->rules.back().is_autonomy = true;
   }
   // What the data plane may do before anybody is asked, and reports afterwards.
-  const bool fail_over =
-      std::any_of(project.policies.begin(), project.policies.end(),
-                  [](const auto& item) { return item.second.fail_over_allowed; });
-  if (fail_over) {
+  for (const auto& [name, service] : project.services) {
+    if (!spec::bounds_of(project, name).fail_over_allowed) continue;
     spec::PolicyRule rule;
     rule.id = "failover-allowed";
     rule.effect = spec::PolicyRule::Effect::kAllow;
     rule.who = {"system:data-plane"};
     rule.actions = {"slot.fail-over"};
-    impl->rules.push_back(Rule{std::move(rule), ""});
+    impl->rules.push_back(Rule{std::move(rule), {name}});
   }
   // A canary is judged for the record, and ended when it is bad: that only takes away what a
   // decision had given.
@@ -423,7 +450,7 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   canary.effect = spec::PolicyRule::Effect::kAllow;
   canary.who = {"agent:canary", "system:data-plane"};
   canary.actions = {"canary.judgement", "canary.abort"};
-  impl->rules.push_back(Rule{std::move(canary), ""});
+  impl->rules.push_back(Rule{std::move(canary)});
   // What clearly loses against what serves is no agent's to promote, whatever lets it promote
   // others. Who may say yes to a promotion may say yes to this one.
   spec::PolicyRule loses;
@@ -433,28 +460,18 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   loses.actions = {"release.promote"};
   loses.when = spec::Expression{"attributes.comparison == \"worse\"", {}};
   loses.approver_role = promoter_role(project);
-  Rule guard{std::move(loses), ""};
+  Rule guard{std::move(loses)};
   guard.names = {"attributes.comparison"};
   guard.is_guard = true;
   impl->rules.push_back(std::move(guard));
-  Rule bound{recalibration_guard(project), ""};
-  bound.names = {"attributes.intercept_delta", "attributes.intercept_sum"};
-  bound.is_guard = true;
-  impl->rules.push_back(std::move(bound));
-  for (spec::PolicyRule& rule : quarantine_guards(project)) {
-    auto names = expr::names_in(rule.when->text);
-    Rule of_quarantine{std::move(rule), ""};
-    if (names) of_quarantine.names = *std::move(names);
-    of_quarantine.is_guard = true;
-    impl->rules.push_back(std::move(of_quarantine));
-  }
+  impl->add_guards(project);
   // Whether labels are right is what no agent can know.
   spec::PolicyRule labels;
   labels.id = "labels-need-a-person";
   labels.effect = spec::PolicyRule::Effect::kRequireApproval;
   labels.who = {"agent:*"};
   labels.actions = {"label.accept"};
-  impl->rules.push_back(Rule{std::move(labels), ""});
+  impl->rules.push_back(Rule{std::move(labels)});
   impl->people = project.people;
   for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
   impl->digest = digest_of(project);
@@ -471,12 +488,12 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
   Verdict verdict;
   for (const auto& compiled : impl_->rules) {
     const auto& rule = compiled.rule;
-    if (!compiled.service.empty() &&
-        (compiled.service != service || is_record_action(proposal.action)))
+    if (!Impl::is_about(compiled, service)) continue;
+    // Autonomy does not keep anybody from writing down what happened, and does not keep a bad
+    // canary alive: to start one was a decision that its judgement may end it.
+    if (compiled.is_autonomy &&
+        (is_record_action(proposal.action) || proposal.action == "canary.abort"))
       continue;
-    // Autonomy does not keep a bad canary alive: to start one was a decision that its judgement may
-    // end it.
-    if (!compiled.service.empty() && proposal.action == "canary.abort") continue;
     if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action}))
       continue;
     if (!rule.targets.empty() && !Impl::any_match(rule.targets, {proposal.target})) continue;
@@ -539,7 +556,14 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
 }
 
 const Digest& Rulebook::digest() const noexcept { return impl_->digest; }
-const std::vector<spec::Budget>& Rulebook::budgets() const noexcept { return impl_->budgets; }
+std::vector<spec::Budget> Rulebook::budgets(std::string_view service) const {
+  std::vector<spec::Budget> all;
+  for (const auto& [services, budget] : impl_->budgets) {
+    if (services.empty() || std::find(services.begin(), services.end(), service) != services.end())
+      all.push_back(budget);
+  }
+  return all;
+}
 const std::vector<spec::Person>& Rulebook::people() const noexcept { return impl_->people; }
 
 const spec::Person* Rulebook::person(std::string_view name) const noexcept {

@@ -18,6 +18,7 @@ struct Need {
   int approvals = 1;
   std::string role{};  ///< empty: any person
   Micros within = 0;   ///< wall time until the request expires
+  bool operator==(const Need&) const = default;
 };
 
 struct Verdict {
@@ -28,8 +29,8 @@ struct Verdict {
   std::string reason{};       ///< of a denial: which rule and why, one sentence
 };
 
-/// Applied decisions of an action (a glob) in the ledger's state, within `window` before the
-/// proposal's time; 0: ever.
+/// Applied decisions of an action (a glob) about the proposal's service in the ledger's state,
+/// within `window` before the proposal's time; 0: ever.
 using CountFn = std::function<std::int64_t(std::string_view action, Micros window)>;
 
 /// Every rule of a project: its policies' own and those generated from its services' autonomy. deny
@@ -43,7 +44,8 @@ class Rulebook {
   [[nodiscard]] Verdict evaluate(const Proposal& proposal, const CountFn& count) const;
 
   [[nodiscard]] const Digest& digest() const noexcept;  ///< of all that can change a verdict
-  [[nodiscard]] const std::vector<spec::Budget>& budgets() const noexcept;
+  /// Those that count for an act about `service`; empty: about none.
+  [[nodiscard]] std::vector<spec::Budget> budgets(std::string_view service) const;
   [[nodiscard]] const std::vector<spec::Person>& people() const noexcept;
   [[nodiscard]] const spec::Person* person(std::string_view name) const noexcept;
   [[nodiscard]] bool is_service_account(std::string_view name) const noexcept;

@@ -312,6 +312,43 @@ TEST(Rulebook, AQuarantineThatHoldsBackManyGoodRowsOrEverybodysNeedsAPerson) {
   EXPECT_EQ(judge(usual, by_hand).effect, Effect::kAllow);
 }
 
+TEST(Rulebook, APolicyOfOneServiceBindsThatOneAlone) {
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  auto two = project({});
+  two.services["fares"].autonomy = "act";
+  two.policies["default"].rules = {rule("deny-swaps", Kind::kDeny, {"agent:*"}, {"slot.swap"})};
+  two.policies["default"].services = {"delay"};
+  two.policies["fares"].services = {"fares"};
+  two.policies["fares"].rules = {rule("allow", Kind::kAllow, {"*"}, {"*"})};
+  two.policies["fares"].fail_over_allowed = true;
+  two.policies["fares"].quarantine_good_rows = 5;
+  const auto swap = [&](const char* service) {
+    return judge(two, proposal("slot.swap", ladder, service)).rules.front();
+  };
+  EXPECT_EQ(swap("service/delay"), "deny-swaps");
+  EXPECT_EQ(swap("service/fares"), "allow");
+  EXPECT_EQ(swap("service/other"), "default-deny") << "a policy of named services is for no other";
+  const Actor plane{ActorType::kSystem, "system:data-plane"};
+  EXPECT_EQ(judge(two, proposal("slot.fail-over", plane, "service/delay")).effect, Effect::kDeny);
+  EXPECT_EQ(judge(two, proposal("slot.fail-over", plane, "service/fares")).effect, Effect::kAllow);
+  // What is about a source says whose it is.
+  const auto quarantine = [&](const char* service, std::int64_t good_rows) {
+    auto what = proposal("source.quarantine", ladder, "source/s1");
+    what.attributes = doc::Value::object(
+        {{"service", service}, {"source", "s1"}, {"account", "app"}, {"good_rows", good_rows}});
+    return judge(two, what).effect;
+  };
+  EXPECT_EQ(quarantine("fares", 5), Effect::kAllow);
+  EXPECT_EQ(quarantine("fares", 6), Effect::kRequireApproval);
+  two.policies["delay"].services = {"delay"};
+  two.policies["delay"].rules = {rule("free", Kind::kAllow, {"*"}, {"source.*"})};
+  EXPECT_EQ(quarantine("delay", 6), Effect::kAllow) << "the bound of another service";
+  EXPECT_EQ(quarantine("delay", spec::kQuarantineGoodRows + 1), Effect::kRequireApproval);
+  auto wider = two;
+  wider.policies["delay"].services = {};
+  EXPECT_NE(Rulebook::compile(two)->digest(), Rulebook::compile(wider)->digest());
+}
+
 TEST(Rulebook, WhetherLabelsAreRightIsAskedOfAPerson) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
   const Actor ladder{ActorType::kAgent, "agent:recover"};

@@ -22,44 +22,60 @@ std::string time_text(Micros time) {
 }
 std::string prefix_of(std::string_view action) { return std::string(action) + '\0'; }
 
+/// A stop flag: whose decision it is.
+struct Stop {
+  std::string by;
+  std::uint64_t entry = 0;
+};
+
+const doc::Schema<Stop>& stop_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Stop>::record("the stored stop", "who stopped a service");
+    t.refused_as(ErrorKind::kCorrupt, "stop-malformed",
+                 "bring `.heddle/state.db` back from a backup");
+    t.text("by", &Stop::by, "who stopped it");
+    t.integer("entry", &Stop::entry, "the ledger entry");
+    return t;
+  }();
+  return schema;
+}
+
 }  // namespace
+
+const doc::Schema<Operation>& operation_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Operation>::record("the stored operation", "what became of an act so far");
+    t.refused_as(ErrorKind::kCorrupt, "operation-malformed",
+                 "go on with the Heddle that wrote it, or bring `.heddle/state.db` back from a "
+                 "backup");
+    t.text("state", &Operation::state, "what became of it").one_of({"applied", "denied", "asked"});
+    t.text("action", &Operation::action, "of the proposal");
+    t.text("target", &Operation::target, "of the proposal");
+    t.texts("rules", &Operation::rules, "every rule that matched, the deciding one first");
+    t.digest("policy", &Operation::policy, "of the rules").filled();
+    t.integer("entry", &Operation::entry, "ledger entry that records it");
+    t.text("approval", &Operation::approval, "id of the approval that it waits for or used");
+    return t;
+  }();
+  return schema;
+}
 
 Result<std::optional<Operation>> read_operation(store::Txn& txn, const std::string& op_id) {
   HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get(kOperations, op_id));
   if (!text) return std::optional<Operation>();
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*text));
-  Operation operation;
-  operation.state = value.string_or("state");
-  operation.action = value.string_or("action");
-  operation.target = value.string_or("target");
-  if (const auto* rules = value.find("rules"); rules != nullptr && rules->is_array()) {
-    for (const auto& rule : rules->as_array()) operation.rules.push_back(rule.as_string());
-  }
-  HEDDLE_ASSIGN_OR_RETURN(operation.policy, Digest::parse(value.string_or("policy")));
-  operation.entry = static_cast<std::uint64_t>(value.int_or("entry"));
-  operation.approval = value.string_or("approval");
+  HEDDLE_ASSIGN_OR_RETURN(auto operation, operation_schema().parse_text(*text));
   return std::optional<Operation>(std::move(operation));
 }
 
 Result<void> write_operation(store::Txn& txn, const std::string& op_id,
                              const Operation& operation) {
-  auto rules = doc::Value::array();
-  for (const auto& rule : operation.rules) rules.push(rule);
-  return txn.put(kOperations, op_id,
-                 doc::to_json(doc::Value::object({{"state", operation.state},
-                                                  {"action", operation.action},
-                                                  {"target", operation.target},
-                                                  {"rules", std::move(rules)},
-                                                  {"policy", operation.policy.str()},
-                                                  {"entry", operation.entry},
-                                                  {"approval", operation.approval}})));
+  return txn.put(kOperations, op_id, doc::to_json(operation_schema().print(operation)));
 }
 
 Result<std::optional<Approval>> read_approval(store::Txn& txn, std::string_view id) {
   HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get(kApprovals, id));
   if (!text) return std::optional<Approval>();
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*text));
-  HEDDLE_ASSIGN_OR_RETURN(auto approval, approval_from_value(value));
+  HEDDLE_ASSIGN_OR_RETURN(auto approval, approval_schema().parse_text(*text));
   return std::optional<Approval>(std::move(approval));
 }
 
@@ -67,8 +83,7 @@ Result<std::vector<Approval>> read_approvals(store::Txn& txn) {
   std::vector<Approval> list;
   Result<void> parsed;
   HEDDLE_TRY(txn.scan(kApprovals, "approval-", [&](std::string_view, std::string_view text) {
-    const auto value = doc::parse_json(text);
-    auto approval = value ? approval_from_value(*value) : Result<Approval>(value.error());
+    auto approval = approval_schema().parse_text(text);
     if (!approval) {
       parsed = approval.error();
       return false;
@@ -81,7 +96,7 @@ Result<std::vector<Approval>> read_approvals(store::Txn& txn) {
 }
 
 Result<void> write_approval(store::Txn& txn, const Approval& approval) {
-  return txn.put(kApprovals, approval.id, doc::to_json(to_value(approval)));
+  return txn.put(kApprovals, approval.id, doc::to_json(approval_schema().print(approval)));
 }
 
 Result<std::string> next_approval_id(store::Txn& txn) {
@@ -93,18 +108,19 @@ Result<std::string> next_approval_id(store::Txn& txn) {
   return fmt::format("approval-{:04}", number);
 }
 
-Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time,
-                          std::uint64_t entry) {
+Result<void> note_applied(store::Txn& txn, const std::string& action, const std::string& service,
+                          Micros time, std::uint64_t entry) {
   const auto day = day_text(day_of(time));
-  HEDDLE_TRY(txn.put(
-      kApplied, fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry), ""));
+  HEDDLE_TRY(txn.put(kApplied,
+                     fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry),
+                     service));
   HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get(kActions, action));
   if (!last || *last < day) return txn.put(kActions, action, day);
   return {};
 }
 
-Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now,
-                                   Micros window) {
+Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action,
+                                   std::string_view service, Micros now, Micros window) {
   std::vector<std::pair<std::string, std::int64_t>> actions;  // with their last day
   HEDDLE_TRY(txn.scan(kActions, "", [&](std::string_view name, std::string_view day) {
     if (glob_match(action, name)) actions.emplace_back(name, std::stoll(std::string(day)));
@@ -116,8 +132,9 @@ Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Mic
   const auto last_allowed = time_text(after);
   for (const auto& [name, last] : actions) {
     const auto prefix = prefix_of(name);
-    const auto visit = [&](std::string_view key, std::string_view) {
-      if (window == 0 || key.substr(prefix.size() + 10, 20) > last_allowed) ++count;
+    const auto visit = [&](std::string_view key, std::string_view about) {
+      const bool counts = service.empty() || about.empty() || about == service;
+      if (counts && (window == 0 || key.substr(prefix.size() + 10, 20) > last_allowed)) ++count;
       return true;
     };
     if (window == 0 || last - from > 1000) {
@@ -141,15 +158,15 @@ Result<std::optional<std::uint64_t>> stop_entry(store::Txn& txn, const std::stri
   for (const std::string& scope : {service, std::string("*")}) {
     HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kStopped, scope));
     if (!row) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-    return std::optional(static_cast<std::uint64_t>(value.int_or("entry")));
+    HEDDLE_ASSIGN_OR_RETURN(const auto stop, stop_schema().parse_text(*row));
+    return std::optional(stop.entry);
   }
   return std::optional<std::uint64_t>();
 }
 
 Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by,
                          std::uint64_t entry) {
-  return txn.put(kStopped, scope, doc::to_json(doc::Value::object({{"by", by}, {"entry", entry}})));
+  return txn.put(kStopped, scope, doc::to_json(stop_schema().print({by, entry})));
 }
 
 Result<void> clear_stopped(store::Txn& txn, const std::string& scope) {

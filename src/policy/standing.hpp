@@ -21,6 +21,8 @@ struct Operation {
   std::uint64_t entry = 0;
   std::string approval{};
 };
+/// As an operation is stored (docs/formats/approvals.md).
+[[nodiscard]] const doc::Schema<Operation>& operation_schema();
 [[nodiscard]] Result<std::optional<Operation>> read_operation(store::Txn& txn,
                                                               const std::string& op_id);
 [[nodiscard]] Result<void> write_operation(store::Txn& txn, const std::string& op_id,
@@ -31,13 +33,16 @@ struct Operation {
 [[nodiscard]] Result<void> write_approval(store::Txn& txn, const Approval& approval);
 [[nodiscard]] Result<std::string> next_approval_id(store::Txn& txn);
 
-/// Applied decisions by action and time: what budgets and `ledger.count` count. Kept in the same
-/// transaction as the decision.
-[[nodiscard]] Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time,
+/// Applied decisions by action and time, and the service they were about (empty: none): what
+/// budgets and `ledger.count` count. Kept in the same transaction as the decision.
+[[nodiscard]] Result<void> note_applied(store::Txn& txn, const std::string& action,
+                                        const std::string& service, Micros time,
                                         std::uint64_t entry);
-/// Of actions that match the glob, later than `now - window`; `window` 0: ever.
+/// Of actions that match the glob, later than `now - window`; `window` 0: ever. Those about
+/// `service` and those about none; for an empty `service`, all.
 [[nodiscard]] Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action,
-                                                 Micros now, Micros window);
+                                                 std::string_view service, Micros now,
+                                                 Micros window);
 
 /// The stop flags: a service's name, or `*`.
 [[nodiscard]] Result<bool> is_stopped(store::Txn& txn, const std::string& service);

@@ -1,57 +1,79 @@
 #include "recover/act.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
 
+#include "recover/action.hpp"
+
 namespace heddle::recover {
-namespace {
 
-constexpr std::array<std::string_view, 4> kKinds{"transform", "recalibration", "swap", "release"};
-
-}  // namespace
-
-std::string_view act_name(Act::Kind kind) noexcept {
-  return kKinds[static_cast<std::size_t>(kind)];
+std::string_view act_name(const Act::Kind& kind) noexcept {
+  return std::visit([](const auto& each) { return std::decay_t<decltype(each)>::kName; }, kind);
 }
 
 std::string act_text(const Act& act) {
-  switch (act.kind) {
-    case Act::Kind::kTransform:
-      return fmt::format("transform `{}` of `{}`", act.transform, act.field);
-    case Act::Kind::kRecalibration:
-      return fmt::format("recalibration by {:+.4g} logits", act.intercept);
-    case Act::Kind::kSwap: return "swap to standby";
-    case Act::Kind::kRelease: return "release of the retrained model";
-  }
-  return {};
+  return std::visit(overloaded{[](const TransformInForce& t) {
+                                 return fmt::format("transform `{}` of `{}`", t.transform, t.field);
+                               },
+                               [](const RecalibrationInForce& r) {
+                                 return fmt::format("recalibration by {:+.4g} logits", r.intercept);
+                               },
+                               [](const SwapInForce&) { return std::string("swap to standby"); },
+                               [](const ReleaseInForce&) {
+                                 return std::string("release of the retrained model");
+                               }},
+                    act.kind);
 }
 
+std::string Act::field() const {
+  const auto* repair = as<TransformInForce>();
+  return repair == nullptr ? std::string() : repair->field;
+}
+
+/// The stored form has the members of every kind, those of the others empty.
 doc::Value Act::to_value() const {
+  TransformInForce transform{};
+  RecalibrationInForce recalibration{};
+  ReleaseInForce release{};
+  std::visit(overloaded{[&](const TransformInForce& t) { transform = t; },
+                        [&](const RecalibrationInForce& r) { recalibration = r; },
+                        [&](const SwapInForce& s) { release.before = s.before; },
+                        [&](const ReleaseInForce& r) { release = r; }},
+             kind);
   doc::Value out = doc::Value::object({{"id", id},
                                        {"kind", act_name(kind)},
                                        {"incident", incident},
                                        {"since", since},
-                                       {"field", field},
-                                       {"transform", transform},
-                                       {"lag_hours", lag_hours},
-                                       {"intercept", intercept},
-                                       {"before", before},
+                                       {"field", transform.field},
+                                       {"transform", transform.transform},
+                                       {"lag_hours", transform.lag_hours},
+                                       {"intercept", recalibration.intercept},
+                                       {"before", release.before},
                                        {"made", made},
-                                       {"on_standby", on_standby},
+                                       {"on_standby", release.on_standby},
                                        {"kept", kept}});
-  if (clock) out.set("clock", *clock);
+  if (transform.clock) out.set("clock", *transform.clock);
   return out;
 }
 
 Result<Act> Act::from_value(const doc::Value& value) {
   Act out;
   out.id = value.string_or("id");
-  bool known = false;
-  for (std::size_t i = 0; i < kKinds.size(); ++i) {
-    if (kKinds[i] != value.string_or("kind")) continue;
-    out.kind = static_cast<Kind>(i);
-    known = true;
+  const std::string kind = value.string_or("kind");
+  bool known = true;
+  if (kind == TransformInForce::kName) {
+    TransformInForce transform{value.string_or("field"), value.string_or("transform"),
+                               static_cast<int>(value.int_or("lag_hours"))};
+    if (const doc::Value* clock = value.find("clock"); clock != nullptr && clock->is_int())
+      transform.clock = clock->as_int();
+    out.kind = std::move(transform);
+  } else if (kind == RecalibrationInForce::kName) {
+    out.kind = RecalibrationInForce{value.double_or("intercept")};
+  } else if (kind == SwapInForce::kName) {
+    out.kind = SwapInForce{value.string_or("before")};
+  } else if (kind == ReleaseInForce::kName) {
+    out.kind = ReleaseInForce{value.string_or("before"), value.bool_or("on_standby")};
+  } else {
+    known = false;
   }
   if (!known || out.id.empty()) {
     return Error{ErrorKind::kCorrupt, "recover-state", "a saved act of recovery is malformed",
@@ -59,16 +81,8 @@ Result<Act> Act::from_value(const doc::Value& value) {
   }
   out.incident = value.string_or("incident");
   out.since = value.int_or("since");
-  out.field = value.string_or("field");
-  out.transform = value.string_or("transform");
-  out.lag_hours = static_cast<int>(value.int_or("lag_hours"));
-  out.intercept = value.double_or("intercept");
-  out.before = value.string_or("before");
   out.made = value.string_or("made");
-  out.on_standby = value.bool_or("on_standby");
   out.kept = value.bool_or("kept");
-  if (const doc::Value* clock = value.find("clock"); clock != nullptr && clock->is_int())
-    out.clock = clock->as_int();
   return out;
 }
 

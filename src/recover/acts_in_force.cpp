@@ -7,13 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "recover/cause.hpp"
 #include "recover/ladder.hpp"
 
 namespace heddle::recover {
 
 namespace {
 
-using watch::Cause;
 using Status = Outcome::Status;
 
 constexpr Micros kVerifyAtMost = 7 * kDay;  ///< an act that has not paid by then is taken back
@@ -59,28 +59,31 @@ const Act* Ladder::act_of(const std::string& id) const {
 
 const Act* Ladder::repair_of(const std::string& field) const {
   const auto at = std::find_if(acts_.begin(), acts_.end(), [&](const Act& act) {
-    return act.kind == Act::Kind::kTransform && act.field == field;
+    const auto* repair = act.as<TransformInForce>();
+    return repair != nullptr && repair->field == field;
   });
   return at == acts_.end() ? nullptr : &*at;
 }
 
 const Act* Ladder::swap_in_force() const {
   const auto at = std::find_if(acts_.begin(), acts_.end(),
-                               [](const Act& act) { return act.kind == Act::Kind::kSwap; });
+                               [](const Act& act) { return act.is<SwapInForce>(); });
   return at == acts_.end() ? nullptr : &*at;
 }
 
 void Ladder::begin(Act act) {
   // One repair a field, one recalibration, one swap: the newer one supersedes.
-  std::erase_if(acts_,
-                [&](const Act& old) { return old.kind == act.kind && old.field == act.field; });
+  std::erase_if(acts_, [&](const Act& old) {
+    return old.kind.index() == act.kind.index() && old.field() == act.field();
+  });
   acts_.push_back(std::move(act));
 }
 
-watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
-  if (diagnosis.cause != Cause::kTimeShift) return diagnosis;
-  const Act* repair = repair_of(diagnosis.column);
-  if (repair == nullptr) return diagnosis;
+Diagnosis Ladder::with_acts(Diagnosis diagnosis) const {
+  if (diagnosis.cause != &time_shift()) return diagnosis;
+  const Act* act = repair_of(diagnosis.column);
+  if (act == nullptr) return diagnosis;
+  const auto* repair = act->as<TransformInForce>();
   const int beside = diagnosis.lag_hours;
   // Lags are those of a day's hours.
   int lag = (repair->lag_hours + beside) % 24;
@@ -88,7 +91,7 @@ watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
   if (lag < -12) lag += 24;
   diagnosis.lag_hours = lag;
   if (lag == 0) {
-    diagnosis.cause = Cause::kRepairOutlived;
+    diagnosis.cause = &outlived_repair();
     diagnosis.reason = fmt::format(
         "the shift of `{}` by {:+d} h is over: without its repair the hours are as they were",
         diagnosis.column, repair->lag_hours);
@@ -119,7 +122,7 @@ void Ladder::forget(const Act& act, const Tick& tick) {
     incident.timeline.push_back(
         {tick.now,
          fmt::format("the {} is not in force any more: a release replaced it", act_text(act)), 0});
-    if (act.kind == Act::Kind::kSwap) incident.swapped = false;
+    if (act.is<SwapInForce>()) incident.swapped = false;
   }
 }
 
@@ -130,12 +133,12 @@ void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
   const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
   if (serves.empty() || serves == record.target) return;  // policy did not cover it
   auto of = std::find_if(incidents_.begin(), incidents_.end(), [](const Incident& each) {
-    return each.diagnosis.cause == Cause::kFailOver && each.step < Step::kByHand;
+    return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
   });
   const std::string what = "the data plane failed over: " + record.reason;
   if (of == incidents_.end()) {
-    watch::Diagnosis diagnosis;
-    diagnosis.cause = Cause::kFailOver;
+    Diagnosis diagnosis;
+    diagnosis.cause = &fail_over();
     diagnosis.change_from = record.event_time;
     diagnosis.reason = what;
     (void)open(std::move(diagnosis), tick);
@@ -150,11 +153,8 @@ void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
   of->let_in_at = 0;
   ++of->swaps;
   // Each has a trial of its own: labels of the one before say nothing of this one.
-  Act act{fmt::format("{}/swap/{}", of->id, of->swaps), Act::Kind::kSwap, of->id, tick.now};
-  act.before = record.target;
-  act.made = serves;
-  of->act = act.id;
-  begin(std::move(act));
+  of->act = fmt::format("{}/swap/{}", of->id, of->swaps);
+  begin({of->act, SwapInForce{record.target}, of->id, tick.now, serves});
 }
 
 /// Somebody released another, or the slots changed back: what answers since is looked at for a day.
@@ -180,18 +180,19 @@ Step Ladder::verify_end_of_fail_over(Incident& incident, Tick& tick) {
 }
 
 std::string Ladder::why_not(const Act& act, const Tick& tick) const {
-  if (act.kind == Act::Kind::kTransform && act.clock) {
-    const auto now = tick.watch.clock(act.field);
-    if (now && is_back(*now, *act.clock, act.lag_hours)) {
+  const auto* repair = act.as<TransformInForce>();
+  if (repair != nullptr && repair->clock) {
+    const auto now = tick.watch.clock(repair->field);
+    if (now && is_back(*now, *repair->clock, repair->lag_hours)) {
       return fmt::format(
           "the clock of `{}` stands {:+.1f} h from the event, {:+.1f} h when it was repaired: the "
           "rows explain themselves "
           "without the repair",
-          act.field, hours(*now), hours(*act.clock));
+          repair->field, hours(*now), hours(*repair->clock));
     }
     // The clock is as wrong as it was, so the repair is right, whatever labels say: what they say
     // is of something else.
-    if (now && std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return {};
+    if (now && std::llabs(*now - *repair->clock) < watch::ClockRuns::kTolerance) return {};
   }
   const watch::Trial* trial = tick.watch.trial(act.id);
   const Micros duration = options_.monitor.quality.chunk_duration;
@@ -206,7 +207,7 @@ std::string Ladder::why_not(const Act& act, const Tick& tick) const {
 
 void Ladder::verify(const Act& act, Tick& tick) {
   // It is in the model that waits behind the standby: nothing is known of it meanwhile.
-  if (act.kind == Act::Kind::kRecalibration && swap_in_force() != nullptr) return;
+  if (act.is<RecalibrationInForce>() && swap_in_force() != nullptr) return;
   const std::string why = why_not(act, tick);
   if (why.empty()) {
     follow_clock(act, tick);
@@ -216,9 +217,9 @@ void Ladder::verify(const Act& act, Tick& tick) {
     return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
   });
   if (owner == incidents_.end()) {
-    watch::Diagnosis diagnosis;
-    diagnosis.cause = Cause::kRepairOutlived;
-    diagnosis.column = act.field;
+    Diagnosis diagnosis;
+    diagnosis.cause = &outlived_repair();
+    diagnosis.column = act.field();
     diagnosis.change_from = tick.now;
     diagnosis.reason = why;
     Incident& incident = open(std::move(diagnosis), tick);
@@ -227,11 +228,12 @@ void Ladder::verify(const Act& act, Tick& tick) {
     incident.timeline.push_back({tick.now, why, 0});
     return;
   }
-  if (act.kind == Act::Kind::kSwap && owner->step != Step::kSwapBack) {
+  if (act.is<SwapInForce>() && owner->step != Step::kSwapBack) {
     // The incident goes on without it.
     owner->why = why;
-    owner->timeline.push_back({tick.now, why, 0});
     const Status status = take_back(*owner, act, tick);
+    if (status != Status::kWaiting && status != Status::kRunning)
+      owner->timeline.push_back({tick.now, why, 0});
     if (status == Status::kApplied || status == Status::kOvertaken) {
       owner->swapped = false;
       owner->swap_refused = true;
@@ -244,38 +246,40 @@ void Ladder::verify(const Act& act, Tick& tick) {
   owner->why = why;
   owner->timeline.push_back({tick.now, why, 0});
   owner->act = act.id;
+  owner->leave_step();
   owner->step = Step::kWithdraw;
   owner->step_since = tick.now;
 }
 
 void Ladder::follow_clock(const Act& act, const Tick& tick) {
-  if (act.kind != Act::Kind::kTransform || !act.clock) return;
-  const auto now = tick.watch.clock(act.field);
-  if (!now || std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return;
+  const auto* repair = act.as<TransformInForce>();
+  if (repair == nullptr || !repair->clock) return;
+  const auto now = tick.watch.clock(repair->field);
+  if (!now || std::llabs(*now - *repair->clock) < watch::ClockRuns::kTolerance) return;
   const auto lag =
-      static_cast<int>(std::lround(hours(*now - right_clock(*act.clock, act.lag_hours))));
-  if (lag == 0 || lag == act.lag_hours) return;
+      static_cast<int>(std::lround(hours(*now - right_clock(*repair->clock, repair->lag_hours))));
+  if (lag == 0 || lag == repair->lag_hours) return;
   const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
-    return i.diagnosis.cause == Cause::kTimeShift && i.diagnosis.column == act.field &&
+    return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
            i.diagnosis.lag_hours == lag &&
            (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
   });
   if (known) return;
-  watch::Diagnosis diagnosis;
-  diagnosis.cause = Cause::kTimeShift;
-  diagnosis.column = act.field;
+  Diagnosis diagnosis;
+  diagnosis.cause = &time_shift();
+  diagnosis.column = repair->field;
   diagnosis.lag_hours = lag;
   diagnosis.change_from = tick.now;
   diagnosis.reason = fmt::format(
       "the clock of `{}` moved: it is ahead by {:+d} h now, {:+d} h when it was repaired",
-      act.field, lag, act.lag_hours);
+      repair->field, lag, repair->lag_hours);
   Incident& incident = open(diagnosis, tick);
   for (const auto& [key, finding] : tick.watch.latest()) {
-    if (finding.subject == watch::Subject::kColumn && finding.column == act.field)
+    if (finding.subject == watch::Subject::kColumn && finding.column == repair->field)
       incident.keys.push_back(key);
   }
   for (const std::string& key : incident.keys) incident.quiet[key] = {tick.now, 0};
-  if (incident.keys.empty()) incident.keys.push_back("clock/" + act.field);
+  if (incident.keys.empty()) incident.keys.push_back("clock/" + repair->field);
   incident.timeline.push_back({tick.now, diagnosis.reason, 0});
 }
 
@@ -288,7 +292,7 @@ bool Ladder::reads_as_diagnosed(const Incident& incident, const Tick& tick) {
 /// A shift that became another while its repair waits for an answer: what was asked is not true any
 /// more.
 void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& tick) {
-  watch::Diagnosis& d = incident.diagnosis;
+  Diagnosis& d = incident.diagnosis;
   const auto now = tick.watch.clock(d.column);
   if (!incident.clock || !now || std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance)
     return;
@@ -308,7 +312,6 @@ void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& t
 
 Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick) {
   const Act taken = act;  // `act` may be in the list that changes
-  const std::string service = "service/" + options_.service;
   const std::string reason = !incident.why.empty() ? incident.why : incident.diagnosis.reason;
   // A person said yes to a repair and to a release: the labels of one account alone do not undo it
   // for the others.
@@ -322,46 +325,32 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
   const std::string only_labels =
       by_labels ? tick.watch.label_account_of_loss(taken.id) : std::string();
   const bool disputed = by_labels && tick.watch.alerts().confirmed(watch::Subject::kLabels);
-  Outcome outcome;
-  switch (taken.kind) {
-    case Act::Kind::kTransform:
-      outcome = propose(incident, "transform.withdraw", service,
-                        doc::Value::object({{"field", taken.field},
-                                            {"id", taken.transform},
-                                            {"only_account", only},
-                                            {"only_label_account", only_labels},
-                                            {"labels_disputed", disputed}}),
-                        reason, tick, taken.id);
-      break;
-    case Act::Kind::kRecalibration:
-      outcome = propose(incident, "recalibration.withdraw", service,
-                        doc::Value::object({{"intercept_delta", -taken.intercept}}), reason, tick,
-                        taken.id);
-      break;
-    case Act::Kind::kSwap:
-      outcome = propose(incident, "slot.swap", service, doc::Value::object({{"back", true}}),
-                        reason, tick,
-                        incident.swaps > 1 ? fmt::format("back/{}/{}", taken.id, incident.swaps)
-                                           : "back/" + taken.id);
-      break;
-    case Act::Kind::kRelease:
-      outcome = propose(incident, "release.rollback", service,
-                        doc::Value::object({{"bundle", taken.before},
-                                            {"only_account", only},
-                                            {"only_label_account", only_labels},
-                                            {"labels_disputed", disputed}}),
-                        reason, tick, taken.id);
-      break;
-  }
+  const Grounds grounds{only, only_labels, disputed};
+  const Outcome outcome = std::visit(
+      overloaded{
+          [&](const TransformInForce& t) {
+            return propose(incident, WithdrawTransform{t.field, t.transform, grounds}, reason, tick,
+                           taken.id);
+          },
+          [&](const RecalibrationInForce& r) {
+            return propose(incident, WithdrawRecalibration{-r.intercept}, reason, tick, taken.id);
+          },
+          [&](const SwapInForce&) {
+            return propose(incident, SwapBack{}, reason, tick,
+                           incident.swaps > 1 ? fmt::format("back/{}/{}", taken.id, incident.swaps)
+                                              : "back/" + taken.id);
+          },
+          [&](const ReleaseInForce& r) {
+            return propose(incident, RollBack{r.before, grounds}, reason, tick, taken.id);
+          }},
+      taken.kind);
   if (outcome.status == Status::kOvertaken)
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
   if (outcome.status == Status::kApplied) {
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
-    if (taken.kind == Act::Kind::kRelease && taken.on_standby) {
-      Act swap{taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now};
-      begin(std::move(swap));
-    }
-    if (taken.kind == Act::Kind::kRecalibration) {
+    if (const auto* release = taken.as<ReleaseInForce>(); release != nullptr && release->on_standby)
+      begin({taken.incident + "/swap", SwapInForce{}, taken.incident, tick.now});
+    if (taken.is<RecalibrationInForce>()) {
       // Twice as long each time: the harm of trying is bounded, whatever the base rate does.
       const auto& quality = options_.monitor.quality;
       const int doublings = std::min(recalibrations_taken_back_, kMostBackoff);
@@ -377,7 +366,7 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
 
 Step Ladder::verify_act(Incident& incident, Tick& tick) {
   const Act* act = act_of(incident.act);
-  const bool failed_over = incident.diagnosis.cause == Cause::kFailOver;
+  const bool failed_over = incident.diagnosis.cause == &fail_over();
   if (act == nullptr)  // something else replaced it
     return failed_over ? verify_end_of_fail_over(incident, tick) : Step::kAwaitQuiet;
   const watch::Trial* trial = tick.watch.trial(act->id);
@@ -446,7 +435,7 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
 /// show it too.
 void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
   if (!finding.alert) return;
-  watch::Diagnosis& d = incident.diagnosis;
+  Diagnosis& d = incident.diagnosis;
   if (!d.only_account.empty() && finding.account.empty()) {
     incident.timeline.push_back(
         {tick.now,
@@ -485,8 +474,8 @@ bool Ladder::is_quiet(const Incident& incident) const {
 }
 
 bool Ladder::is_over(const Incident& incident, const Tick& tick) const {
-  const watch::Diagnosis& d = incident.diagnosis;
-  if (d.cause == Cause::kTimeShift && incident.clock) {
+  const Diagnosis& d = incident.diagnosis;
+  if (incident.clock) {
     const auto now = tick.watch.clock(d.column);
     return now && is_back(*now, *incident.clock, d.lag_hours);
   }
@@ -499,9 +488,8 @@ Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposa
   incident.why = why;
   incident.timeline.push_back({tick.now, why, 0});
   if (!proposal.empty()) {
-    (void)propose(incident, "incident.lapse", "incident/" + incident.id,
-                  doc::Value::object({{"op_id", op_id_of(incident, proposal)}}), std::move(why),
-                  tick, fmt::format("{}/{}", proposal, incident.reconsidered + 1));
+    (void)propose(incident, Lapse{op_id_of(incident, proposal)}, std::move(why), tick,
+                  fmt::format("{}/{}", proposal, incident.reconsidered + 1));
   }
   return incident.swapped ? Step::kSwapBack : Step::kAwaitQuiet;
 }
@@ -523,9 +511,8 @@ void Ladder::tell(Incident& incident, std::string next, Tick& tick, std::string_
         {tick.now, fmt::format("`{}` knows of it: {}", incident.acknowledged_by, next), 0});
     return;
   }
-  (void)propose(incident, "incident.escalate", "incident/" + incident.id,
-                doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}), next,
-                tick, fmt::format("{}{}/{}", step_name(incident.step), about, tick.now));
+  (void)propose(incident, Escalate{std::string(step_name(incident.step)), next}, next, tick,
+                fmt::format("{}{}/{}", step_name(incident.step), about, tick.now));
 }
 
 }  // namespace heddle::recover

@@ -134,6 +134,7 @@ void Ladder::note(Incident& incident, const ByHand& act) {
   if (act.kind != Kind::kClose) return;
   incident.closed_by = act.by;
   incident.closed_at = now;
+  std::erase_if(incident.failing, [](const Failing& each) { return !each.record; });
   incident.step = Step::kDone;
   incident.step_since = now;
   incident.swap_asked = false;
@@ -157,7 +158,7 @@ void Ladder::follow_closed(Incident& incident, Tick& tick) {
   if (incident.page_due && write_postmortem(incident, tick) == Step::kClose)
     incident.page_due = false;
   if (!incident.shut_out) return;
-  const watch::Diagnosis& d = incident.diagnosis;
+  const Diagnosis& d = incident.diagnosis;
   const auto clean =
       std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (clean == readmitted_.end()) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 #include "recover/ladder_fixture.hpp"
 
 namespace heddle::recover {
@@ -10,7 +11,6 @@ namespace {
 
 using fixture::options;
 using fixture::Scene;
-using watch::Cause;
 using watch::fixture::Stream;
 
 /// What `ann` does by hand, in this order, once each.
@@ -79,7 +79,7 @@ TEST(ByHand, ASourceThatIsShutOutAlreadyIsWaitedFor) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
   EXPECT_EQ(std::count(s.world.asked.begin(), s.world.asked.end(), "source.quarantine"), 1);
   EXPECT_TRUE(s.did("incident.escalate"));
-  const std::string next = s.world.last["incident.escalate"].attributes.string_or("next");
+  const std::string next = s.world.attributes("incident.escalate").string_or("next");
   EXPECT_EQ(
       next,
       "`ann` shut out source `s1` by hand: `heddle quarantine release trips s1 --reason TEXT` "
@@ -93,7 +93,7 @@ TEST(ByHand, WhatAPersonShutOutIsLetInByAPerson) {
   s.play(101, 112, {.held_back = true});
   ASSERT_FALSE(s.ladder.incidents().empty());
   const Incident& i = s.ladder.incidents()[0];
-  EXPECT_EQ(i.diagnosis.cause, Cause::kCostlyQuarantine);
+  EXPECT_EQ(i.diagnosis.cause, &costly_quarantine());
   EXPECT_EQ(i.step, Step::kAwaitReadmit);
   EXPECT_FALSE(s.did("source.release")) << "whatever it costs";
   ASSERT_TRUE(s.did("incident.escalate")) << "a person is told at once, and again";
@@ -283,20 +283,75 @@ TEST(Ladder, ARetrainThatNobodyAnswersLapses) {
   EXPECT_NE(s.ladder.incidents()[0].step, Step::kRetrain);
 }
 
-TEST(Ladder, PeopleAreToldOfAnActThatErrorsKeepBack) {
+std::int64_t count(const std::vector<std::string>& all, std::string_view part) {
+  return std::count_if(all.begin(), all.end(),
+                       [&](const std::string& each) { return each.find(part) != each.npos; });
+}
+
+TEST(Ladder, WhatErrorsKeepBackIsTriedSixTimesAndThenAskedOfAPerson) {
   Scene s(22);
   s.world.failing = {"source.quarantine"};
   s.play(100, 103, {});
   s.play(103, 110, {.distance_ratio = 1.609344});
-  const auto told = std::count_if(
-      s.world.applied.begin(), s.world.applied.end(),
-      [](const std::string& a) { return a.find("incident.escalate/quarantine/errors") != a.npos; });
-  EXPECT_GE(told, 1);
-  EXPECT_LE(told, 3) << "not at each tick";
+  // Six tries, with pauses of 5 minutes to 21 hours between them, and never again after that.
+  EXPECT_EQ(count(s.world.asked, "source.quarantine"), 6);
+  EXPECT_EQ(count(s.world.applied, "incident.retry/source.quarantine/1/"), 6);
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 1);
+  const auto& last = s.world.last_of<RetryLater>();
+  EXPECT_EQ(last.action, "source.quarantine");
+  EXPECT_EQ(last.tries, 6);
+  EXPECT_EQ(last.error, "the disk is full");
+  EXPECT_EQ(last.again, 0);
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.step, Step::kAwaitQuiet) << "as after a refusal";
+  EXPECT_TRUE(i.failing.empty());
+  std::string timeline;
+  for (const TimelineEntry& entry : i.timeline) timeline += entry.what + "\n";
+  EXPECT_NE(timeline.find("source.quarantine could not be carried out: the disk is full; it is "
+                          "tried again at 1970-04-14T"),
+            timeline.npos)
+      << timeline;
+  EXPECT_NE(timeline.find("source.quarantine failed: the disk is full; tried 6 times since"),
+            timeline.npos)
+      << timeline;
+}
+
+TEST(Ladder, WhatErrorsKeptBackIsDoneOnceItCanBeAlsoAfterARestart) {
+  Scene s(22);
+  s.world.failing = {"source.quarantine"};
+  s.play(100, 103, {});
+  s.play(103, 104, {.distance_ratio = 1.609344});
+  ASSERT_EQ(s.ladder.incidents()[0].failing.size(), 1U);
+  const Failing& failing = s.ladder.incidents()[0].failing[0];
+  EXPECT_EQ(failing.type, "source.quarantine");
+  EXPECT_EQ(failing.error, "the disk is full");
+  EXPECT_GT(failing.again, failing.since);
+  Ladder again(fixture::options());
+  ASSERT_TRUE(again.restore(s.ladder.to_value()).ok());
+  EXPECT_EQ(again.to_value(), s.ladder.to_value());
+  s.ladder = std::move(again);
   s.world.failing.clear();
-  s.play(110, 111, {.distance_ratio = 1.609344});
+  s.play(104, 106, {.distance_ratio = 1.609344});
   EXPECT_TRUE(s.did("incident-0001/source.quarantine/1"));
-  EXPECT_EQ(s.ladder.incidents()[0].tell_of_errors, 0);
+  EXPECT_LE(count(s.world.asked, "source.quarantine"), 6);
+  EXPECT_TRUE(s.ladder.incidents()[0].failing.empty());
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 0);
+}
+
+TEST(Ladder, ThatPeopleAreToldIsRecordedOnceItCanBe) {
+  Scene s(22);
+  s.world.failing = {"source.quarantine", "incident.escalate"};
+  s.play(100, 103, {});
+  s.play(103, 106, {.distance_ratio = 1.609344});
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate"), 0);
+  ASSERT_EQ(s.ladder.incidents()[0].failing.size(), 1U);
+  Ladder again(fixture::options());
+  ASSERT_TRUE(again.restore(s.ladder.to_value()).ok());
+  s.ladder = std::move(again);
+  s.world.failing.clear();
+  s.play(106, 108, {.distance_ratio = 1.609344});
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 1);
+  EXPECT_TRUE(s.ladder.incidents()[0].failing.empty());
 }
 
 }  // namespace

@@ -1,20 +1,66 @@
 #include "recover/incident.hpp"
 
-#include <array>
+#include <algorithm>
 
 namespace heddle::recover {
 
 namespace {
 
-constexpr std::array<std::string_view, 20> kSteps{
-    "open",        "quarantine",   "await-readmit", "release",  "propose-repair",
-    "swap-back",   "verify-input", "ask-labels",    "collect",  "retrain",
-    "prove",       "promote",      "verify-act",    "withdraw", "recalibrate",
-    "await-quiet", "by-hand",      "postmortem",    "close",    "done"};
+doc::Value value_of(const std::vector<Failing>& failing) {
+  doc::Value list = doc::Value::array();
+  for (const Failing& each : failing) {
+    doc::Value item = doc::Value::object({{"op_id", each.op_id},
+                                          {"type", each.type},
+                                          {"step", step_name(each.step)},
+                                          {"tries", each.tries},
+                                          {"since", each.since},
+                                          {"again", each.again},
+                                          {"error", each.error}});
+    if (each.record) {
+      item.set("record", attributes_of(*each.record));
+      item.set("reason", each.reason);
+    }
+    list.push(std::move(item));
+  }
+  return list;
+}
+
+Error malformed_incident() {
+  return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed",
+               "run `heddle audit verify`"};
+}
+
+Result<std::vector<Failing>> failing_from(const doc::Value* list) {
+  std::vector<Failing> out;
+  if (list == nullptr) return out;  // written before there were any
+  if (!list->is_array()) return malformed_incident();
+  for (const doc::Value& item : list->as_array()) {
+    const auto step = step_from(item.string_or("step"));
+    Failing each{item.string_or("op_id"),    item.string_or("type"),
+                 step.value_or(Step::kOpen), static_cast<int>(item.int_or("tries")),
+                 item.int_or("since"),       item.int_or("again"),
+                 item.string_or("error")};
+    if (!step || each.op_id.empty() || each.tries < 1) return malformed_incident();
+    if (const doc::Value* record = item.find("record")) {
+      HEDDLE_ASSIGN_OR_RETURN(each.record, what_of(each.type, *record));
+      each.reason = item.string_or("reason");
+    }
+    out.push_back(std::move(each));
+  }
+  return out;
+}
 
 }  // namespace
 
-std::string_view step_name(Step step) noexcept { return kSteps[static_cast<std::size_t>(step)]; }
+const Failing* Incident::failing_as(const std::string& op_id) const {
+  const auto at = std::find_if(failing.begin(), failing.end(),
+                               [&](const Failing& each) { return each.op_id == op_id; });
+  return at == failing.end() ? nullptr : &*at;
+}
+
+void Incident::leave_step() {
+  std::erase_if(failing, [&](const Failing& each) { return each.step == step && !each.record; });
+}
 
 doc::Value Incident::to_value() const {
   doc::Value key_list = doc::Value::array();
@@ -31,109 +77,71 @@ doc::Value Incident::to_value() const {
     windows.push(doc::Value::object(
         {{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}, {"whole", seen.whole}}));
   }
-  const watch::Diagnosis& d = diagnosis;
-  doc::Value out = doc::Value::object(
-      {{"id", id},
-       {"step", step_name(step)},
-       {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                         {"column", d.column},
-                                         {"source", d.source},
-                                         {"account", d.account},
-                                         {"only_account", d.only_account},
-                                         {"only_label_account", d.only_label_account},
-                                         {"rule", d.rule},
-                                         {"good_rows", d.good_rows},
-                                         {"ratio", d.ratio},
-                                         {"ratio_name", d.ratio_name},
-                                         {"lag_hours", d.lag_hours},
-                                         {"intercept", d.intercept},
-                                         {"change_from", d.change_from},
-                                         {"reason", d.reason}})},
-       {"keys", std::move(key_list)},
-       {"evidence", std::move(digests)},
-       {"timeline", std::move(events)},
-       {"response", response},
-       {"raised_at", raised_at},
-       {"confirmed_at", confirmed_at},
-       {"responded_at", responded_at},
-       {"recovered_at", recovered_at},
-       {"step_since", step_since},
-       {"rows_raised", rows_raised},
-       {"rows_confirmed", rows_confirmed},
-       {"rows_responded", rows_responded},
-       {"refused_share", refused_share},
-       {"swapped", swapped},
-       {"swap_refused", swap_refused},
-       {"swap_asked", swap_asked},
-       {"swaps", swaps},
-       {"tell_of_errors", tell_of_errors},
-       {"opened_by", opened_by},
-       {"acknowledged_by", acknowledged_by},
-       {"closed_by", closed_by},
-       {"closed_at", closed_at},
-       {"page_due", page_due},
-       {"shut_out", shut_out},
-       {"release_refused", release_refused},
-       {"repair_refused", repair_refused},
-       {"compared_until", compared_until},
-       {"candidate", candidate},
-       {"candidate_metrics", candidate_metrics},
-       {"retrain_started", retrain_started},
-       {"quiet", std::move(windows)},
-       {"stands", stands},
-       {"unverified", unverified},
-       {"reconsidered", reconsidered},
-       {"let_in_at", let_in_at},
-       {"escalations", escalations},
-       {"why", why},
-       {"act", act}});
+  doc::Value out = doc::Value::object({{"id", id},
+                                       {"step", step_name(step)},
+                                       {"diagnosis", diagnosis.to_value()},
+                                       {"keys", std::move(key_list)},
+                                       {"evidence", std::move(digests)},
+                                       {"timeline", std::move(events)},
+                                       {"response", response},
+                                       {"raised_at", raised_at},
+                                       {"confirmed_at", confirmed_at},
+                                       {"responded_at", responded_at},
+                                       {"recovered_at", recovered_at},
+                                       {"step_since", step_since},
+                                       {"rows_raised", rows_raised},
+                                       {"rows_confirmed", rows_confirmed},
+                                       {"rows_responded", rows_responded},
+                                       {"refused_share", refused_share},
+                                       {"swapped", swapped},
+                                       {"swap_refused", swap_refused},
+                                       {"swap_asked", swap_asked},
+                                       {"swaps", swaps},
+                                       {"failing", value_of(failing)},
+                                       {"opened_by", opened_by},
+                                       {"acknowledged_by", acknowledged_by},
+                                       {"closed_by", closed_by},
+                                       {"closed_at", closed_at},
+                                       {"page_due", page_due},
+                                       {"shut_out", shut_out},
+                                       {"release_refused", release_refused},
+                                       {"repair_refused", repair_refused},
+                                       {"compared_until", compared_until},
+                                       {"candidate", candidate},
+                                       {"candidate_metrics", candidate_metrics},
+                                       {"retrain_started", retrain_started},
+                                       {"quiet", std::move(windows)},
+                                       {"stands", stands},
+                                       {"unverified", unverified},
+                                       {"reconsidered", reconsidered},
+                                       {"let_in_at", let_in_at},
+                                       {"escalations", escalations},
+                                       {"why", why},
+                                       {"act", act}});
   if (clock) out.set("clock", *clock);
   return out;
 }
 
 Result<Incident> Incident::from_value(const doc::Value& value) {
-  const auto corrupt = [] {
-    return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed",
-                 "run `heddle audit verify`"};
-  };
   Incident out;
   out.id = value.string_or("id");
-  const std::string step = value.string_or("step");
-  bool known = false;
-  for (std::size_t i = 0; i < kSteps.size(); ++i) {
-    if (kSteps[i] == step) {
-      out.step = static_cast<Step>(i);
-      known = true;
-    }
-  }
+  const auto known = step_from(value.string_or("step"));
+  out.step = known.value_or(Step::kOpen);
   const doc::Value* d = value.find("diagnosis");
   const doc::Value* keys = value.find("keys");
   const doc::Value* evidence = value.find("evidence");
   const doc::Value* timeline = value.find("timeline");
-  if (!known || out.id.empty() || d == nullptr) return corrupt();
+  if (!known || out.id.empty() || d == nullptr) return malformed_incident();
   for (const doc::Value* list : {keys, evidence, timeline}) {
-    if (list == nullptr || !list->is_array()) return corrupt();
+    if (list == nullptr || !list->is_array()) return malformed_incident();
   }
-  out.diagnosis.cause = watch::cause_from_name(d->string_or("cause"));
-  out.diagnosis.column = d->string_or("column");
-  out.diagnosis.source = d->string_or("source");
-  out.diagnosis.account = d->string_or("account");
-  out.diagnosis.only_account = d->string_or("only_account");
-  out.diagnosis.only_label_account = d->string_or("only_label_account");
-  out.diagnosis.rule = d->string_or("rule");
-  out.diagnosis.good_rows = d->int_or("good_rows");
-  out.diagnosis.ratio = d->double_or("ratio", 1);
-  out.diagnosis.ratio_name = d->string_or("ratio_name");
-  out.diagnosis.lag_hours = static_cast<int>(d->int_or("lag_hours"));
-  out.diagnosis.intercept = d->double_or("intercept");
-  out.diagnosis.change_from = d->int_or("change_from");
-  out.diagnosis.reason = d->string_or("reason");
+  HEDDLE_ASSIGN_OR_RETURN(out.diagnosis, Diagnosis::from_value(*d));
   for (const doc::Value& key : keys->as_array()) {
-    if (!key.is_string()) return corrupt();
+    if (!key.is_string()) return malformed_incident();
     out.keys.push_back(key.as_string());
   }
   for (const doc::Value& text : evidence->as_array()) {
-    if (!text.is_string()) return corrupt();
+    if (!text.is_string()) return malformed_incident();
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(text.as_string()));
     out.evidence.push_back(digest);
   }
@@ -155,7 +163,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.swap_refused = value.bool_or("swap_refused");
   out.swap_asked = value.bool_or("swap_asked");
   out.swaps = static_cast<int>(value.int_or("swaps"));
-  out.tell_of_errors = value.int_or("tell_of_errors");
+  HEDDLE_ASSIGN_OR_RETURN(out.failing, failing_from(value.find("failing")));
   out.opened_by = value.string_or("opened_by");
   out.acknowledged_by = value.string_or("acknowledged_by");
   out.closed_by = value.string_or("closed_by");

@@ -11,44 +11,31 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
-#include "watch/finding.hpp"
+#include "recover/action.hpp"
+#include "recover/diagnosis.hpp"
+#include "recover/step.hpp"
 
 namespace heddle::recover {
-
-/// Where an incident stands on the ladder. Each is left by an outcome, by a fact, or when its
-/// deadline has passed: every step that waits has one, a person who is asked, and a next best step
-/// (docs/adr/0024).
-enum class Step : std::uint8_t {
-  kOpen,           ///< to be recorded
-  kQuarantine,     ///< a source is to be shut out
-  kAwaitReadmit,   ///< until the data plane finds it clean
-  kRelease,        ///< its readmission is to be recorded
-  kProposeRepair,  ///< a contract transform waits for its approval
-  kSwapBack,       ///< the input is repaired: primary and standby change back
-  kVerifyInput,    ///< a whole window after the repair
-  kAskLabels,      ///< labels look wrong: a person is asked, nothing is learned from them
-  kCollect,        ///< labelled rows after the change, up to the policy's bound
-  kRetrain,
-  kProve,  ///< the candidate is scored beside what serves, on rows newer than those it learned from
-  kPromote,    ///< the candidate waits for its approval
-  kVerifyAct,  ///< labelled rows after the act: what is served against what would be served without
-               ///< it
-  kWithdraw,   ///< an act is taken back
-  kRecalibrate,
-  kAwaitQuiet,  ///< nothing to do but watch whether it goes away
-  kByHand,      ///< a person opened it: a person closes it
-  kPostmortem,
-  kClose,
-  kDone,
-};
-
-[[nodiscard]] std::string_view step_name(Step step) noexcept;
 
 struct TimelineEntry {
   Micros at = 0;  ///< event time
   std::string what;
   std::uint64_t entry = 0;  ///< ledger entry, 0: none
   std::string by{};         ///< the person whose act it was; empty: recovery's
+};
+
+/// An action that a fault of the machine keeps from being carried out.
+struct Failing {
+  std::string op_id;
+  std::string type;
+  Step step = Step::kOpen;  ///< that proposes it
+  int tries = 0;
+  Micros since = 0;     ///< event time of the first try
+  Micros again = 0;     ///< event time of the next one
+  std::string error{};  ///< of the last one
+  /// Set where no step proposes it again: it is kept, and tried until it is recorded.
+  std::optional<What> record{};
+  std::string reason{};
 };
 
 /// How the newest windows of a metric look to an incident.
@@ -66,7 +53,7 @@ inline constexpr double kWholeSource = 0.5;
 struct Incident {
   std::string id;  ///< `incident-0001`, in order of opening
   Step step = Step::kOpen;
-  watch::Diagnosis diagnosis;
+  Diagnosis diagnosis;
   std::vector<std::string> keys;       ///< alerts that belong to it, the first one opened it
   std::map<std::string, Quiet> quiet;  ///< metrics that must be quiet before it is over
   std::vector<Digest> evidence;
@@ -99,8 +86,8 @@ struct Incident {
   std::string candidate;        ///< digest of the retrained bundle
   std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
-  Micros tell_of_errors = 0;  ///< an act fails again and again: when people are told; 0: none does
-  std::string opened_by{};    ///< the person who opened it; empty: an alert did
+  std::vector<Failing> failing;   ///< actions that are tried again later
+  std::string opened_by{};        ///< the person who opened it; empty: an alert did
   std::string acknowledged_by{};  ///< the person who knows of it: nobody is told of it again
   std::string closed_by{};        ///< the person who closed it; empty: recovery does
   Micros closed_at = 0;           ///< by that person
@@ -108,6 +95,9 @@ struct Incident {
   bool shut_out = false;          ///< closed by a person while its source is under its quarantine
 
   [[nodiscard]] bool open() const noexcept { return step != Step::kDone; }
+  [[nodiscard]] const Failing* failing_as(const std::string& op_id) const;
+  /// Forgets what is not tried any more once the step that proposed it is over.
+  void leave_step();
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] static Result<Incident> from_value(const doc::Value& value);
 };

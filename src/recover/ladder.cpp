@@ -7,13 +7,13 @@
 
 #include "doc/json.hpp"
 #include "plane/route.hpp"
+#include "recover/cause.hpp"
 #include "recover/postmortem.hpp"
 
 namespace heddle::recover {
 
 namespace {
 
-using watch::Cause;
 using watch::Subject;
 using Status = Outcome::Status;
 
@@ -21,7 +21,6 @@ constexpr Micros kCollectAtMost = 14 * kDay;
 constexpr Micros kAnswerWithin = 7 * kDay;  ///< for a person; then the next best step
 constexpr Micros kAskAgain =
     3 * kDay;  ///< until people are told that something could not be taken back
-constexpr Micros kErrorsAtMost = kDay;  ///< until people are told that an act fails again and again
 constexpr Micros kLabelsAtMost =
     14 * kDay;  ///< labels that look wrong for longer are how the world is now
 constexpr Micros kStandsAfter = 14 * kDay;  ///< what has not gone away by then is closed as it is
@@ -33,55 +32,15 @@ bool nothing_came_since(const Incident& incident, Micros time) {
 
 bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
 
-bool about_quality(Cause cause) {
-  return cause == Cause::kTimeShift || cause == Cause::kCovariateShift ||
-         cause == Cause::kConceptShift;
-}
-
 /// Whether an alert with this diagnosis is one more sign of the incident rather than a new one.
 /// `related`: it comes so soon after that it may have the same cause; what comes later is a thing
 /// of its own.
-bool explains(const Incident& incident, const watch::Alert& alert,
-              const watch::Diagnosis& diagnosis, bool related) {
-  const Cause cause = incident.diagnosis.cause;
+bool explains(const Incident& incident, const watch::Alert& alert, const Diagnosis& diagnosis,
+              bool related) {
   if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end())
     return true;
-  const bool same_sender = diagnosis.source == incident.diagnosis.source &&
-                           diagnosis.account == incident.diagnosis.account;
-  // Whose records are missing is a thing of their own, and no sign of what the rows say.
-  if (cause == Cause::kUnrecorded || diagnosis.cause == Cause::kUnrecorded)
-    return cause == diagnosis.cause && same_sender;
-  if (diagnosis.cause == Cause::kCostlyQuarantine && incident.step == Step::kAwaitReadmit) {
-    // A quarantine for everybody costs rows of each account.
-    return same_sender ||
-           (incident.diagnosis.account.empty() && diagnosis.source == incident.diagnosis.source);
-  }
-  // What was let in because shutting it out cost too much is not shut out again at once.
-  if (cause == Cause::kCostlyQuarantine && alert.first.subject == Subject::kContract)
-    return same_sender;
-  if (diagnosis.cause == cause) {
-    // Who is to be shut out has an incident of their own: the response to another is none to it,
-    // and behind one that is open nobody hides.
-    const bool of_sender = cause == Cause::kCostlyQuarantine || cause == Cause::kUnitChange ||
-                           cause == Cause::kContractFault;
-    if (of_sender) return same_sender;
-    if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
-    return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift ||
-           cause == Cause::kLabelConflict;
-  }
-  if (!related || alert.first.subject == Subject::kContract ||
-      alert.first.subject == Subject::kAnswers)
-    return false;
-  if (alert.first.subject == Subject::kRule) return about_quality(cause);
-  if (cause == Cause::kUnknown)
-    return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
-  // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is
-  // a thing of its own.
-  if (alert.first.subject == Subject::kQuality) return about_quality(cause);
-  if (alert.first.subject == Subject::kColumn) {
-    return cause == Cause::kUnitChange && incident.diagnosis.column == alert.first.column;
-  }
-  return false;
+  if (const auto joins = diagnosis.cause->joins(incident, diagnosis)) return *joins;
+  return incident.diagnosis.cause->takes(incident, alert, diagnosis, related);
 }
 
 /// The id of a transform that repairs the incident's column. A repair in force is replaced by the
@@ -89,7 +48,7 @@ bool explains(const Incident& incident, const watch::Alert& alert,
 /// new one comes after it.
 std::string repair_id(const Act* in_force, const Incident& incident,
                       const spec::Contract& contract) {
-  if (in_force != nullptr) return in_force->transform;
+  if (in_force != nullptr) return in_force->as<TransformInForce>()->transform;
   std::string id = incident.diagnosis.column + "-shift";
   const bool is_taken = std::any_of(contract.transforms.begin(), contract.transforms.end(),
                                     [&](const spec::Transform& each) { return each.id == id; });
@@ -100,14 +59,10 @@ std::string repair_id(const Act* in_force, const Incident& incident,
 std::string why_no_candidate(const Outcome& outcome) {
   if (outcome.status != Status::kApplied)
     return fmt::format("there is no candidate: {}", outcome.note);
-  std::vector<std::string> gates;
-  if (const doc::Value* failed = outcome.result.find("failed_gates");
-      failed != nullptr && failed->is_array()) {
-    for (const doc::Value& gate : failed->as_array()) gates.push_back(gate.as_string());
-  }
-  return gates.empty()
-             ? "no candidate passed its gates"
-             : fmt::format("no candidate passed its gates: `{}` failed", fmt::join(gates, "`, `"));
+  if (!outcome.candidate || outcome.candidate->failed_gates.empty())
+    return "no candidate passed its gates";
+  return fmt::format("no candidate passed its gates: `{}` failed",
+                     fmt::join(outcome.candidate->failed_gates, "`, `"));
 }
 
 }  // namespace
@@ -142,6 +97,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
+    record_again(incidents_[i], tick);
     if (!incidents_[i].open()) {
       follow_closed(incidents_[i], tick);
       continue;
@@ -157,8 +113,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
 /// A fault that grew while its incident is open, or that came back after its source was let in,
 /// gets the response that it deserves now. Two runs in a row say so, as for an alert.
 void Ladder::reconsider(Incident& incident, Tick& tick) {
-  const Cause cause = incident.diagnosis.cause;
-  const bool is_of_source = cause == Cause::kContractFault || cause == Cause::kUnitChange;
+  const bool is_of_source = incident.diagnosis.cause->refuses_rows();
   // What was whole before had its response: policy or a person said no to more.
   if (incident.step != Step::kAwaitQuiet || !is_of_source || incident.refused_share >= kWholeSource)
     return;
@@ -166,14 +121,14 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
     const watch::Alert* alert = tick.watch.alerts().find(key);
     if (seen.whole < 2 || alert == nullptr) continue;
     const Micros change_from = incident.diagnosis.change_from;
-    incident.diagnosis = tick.watch.diagnose(*alert);
+    incident.diagnosis = diagnose(tick.watch, *alert);
     incident.diagnosis.change_from = std::min(change_from, incident.diagnosis.change_from);
     incident.refused_share = alert->last.value;
     incident.evidence.push_back(alert->last.digest());
     ++incident.reconsidered;
     incident.timeline.push_back(
         {tick.now, fmt::format("it got worse: {}", incident.diagnosis.reason), 0});
-    incident.step = first_response(incident);
+    incident.step = incident.diagnosis.cause->first_step(incident);
     incident.step_since = tick.now;
     incident.escalations = 0;
     return;
@@ -186,19 +141,22 @@ void Ladder::set_back(Micros to) {
   recalibrate_again_ = std::min(recalibrate_again_, to);
   for (Act& act : acts_) act.since = std::min(act.since, to);
   for (Incident& incident : incidents_) {
-    for (Micros* at : {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
-                       &incident.recovered_at, &incident.step_since, &incident.compared_until,
-                       &incident.retrain_started, &incident.tell_of_errors, &incident.closed_at,
-                       &incident.diagnosis.change_from})
+    for (Micros* at :
+         {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
+          &incident.recovered_at, &incident.step_since, &incident.compared_until,
+          &incident.retrain_started, &incident.closed_at, &incident.diagnosis.change_from})
       *at = std::min(*at, to);
+    for (Failing& each : incident.failing) {
+      each.since = std::min(each.since, to);
+      each.again = std::min(each.again, to);
+    }
     for (auto& [key, quiet] : incident.quiet) quiet.seen = std::min(quiet.seen, to);
     if (incident.open())
       incident.timeline.push_back({to, "event time was set back to this by a person", 0});
   }
 }
 
-bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
-                    const Tick& tick) {
+bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const Tick& tick) {
   const spec::Monitor& monitor = options_.monitor;
   const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
   for (Incident& incident : incidents_) {
@@ -214,22 +172,19 @@ bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis
           {tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
     }
     if (incident.step != Step::kAwaitQuiet) return true;
-    if (incident.diagnosis.cause == Cause::kUnknown && diagnosis.cause != Cause::kUnknown) {
+    if (incident.diagnosis.cause->is_open_question() && !diagnosis.cause->is_open_question()) {
       // A rule saw it first and could not say why; the window that followed can.
       const Micros change_from = std::min(incident.diagnosis.change_from, diagnosis.change_from);
       incident.diagnosis = diagnosis;
       incident.diagnosis.change_from = change_from;
-      incident.clock =
-          diagnosis.cause == Cause::kTimeShift ? tick.watch.clock(diagnosis.column) : std::nullopt;
+      diagnosis.cause->note(incident, tick.watch);
       incident.timeline.push_back(
-          {tick.now,
-           fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause), diagnosis.reason),
+          {tick.now, fmt::format("diagnosed as {}: {}", diagnosis.cause->name(), diagnosis.reason),
            0});
-      incident.step = first_response(incident);
+      incident.step = incident.diagnosis.cause->first_step(incident);
       incident.step_since = tick.now;
-    } else if (alert.first.subject == Subject::kQuality &&
-               incident.diagnosis.cause == Cause::kCovariateShift) {
-      incident.step = Step::kCollect;
+    } else if (const auto next = incident.diagnosis.cause->after_sign(alert)) {
+      incident.step = *next;
       incident.step_since = tick.now;
     }
     return true;
@@ -237,7 +192,7 @@ bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis
   return false;
 }
 
-Incident& Ladder::open(watch::Diagnosis diagnosis, const Tick& tick) {
+Incident& Ladder::open(Diagnosis diagnosis, const Tick& tick) {
   Incident incident;
   incident.id = fmt::format("incident-{:04}", ++opened_);
   incident.diagnosis = std::move(diagnosis);
@@ -245,8 +200,7 @@ Incident& Ladder::open(watch::Diagnosis diagnosis, const Tick& tick) {
   incident.confirmed_at = tick.now;
   incident.step_since = tick.now;
   incident.rows_raised = incident.rows_confirmed = tick.watch.rows_seen();
-  if (incident.diagnosis.cause == Cause::kTimeShift)
-    incident.clock = tick.watch.clock(incident.diagnosis.column);
+  incident.diagnosis.cause->note(incident, tick.watch);
   incidents_.push_back(std::move(incident));
   return incidents_.back();
 }
@@ -261,7 +215,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
     deferred_.push_back(alert.first.key);
     return;
   }
-  const watch::Diagnosis diagnosis = with_acts(tick.watch.diagnose(alert));
+  const Diagnosis diagnosis = with_acts(diagnose(tick.watch, alert));
   if (joined(alert, diagnosis, tick)) return;
   if (cooling(alert, tick.now)) {
     deferred_.push_back(alert.first.key);
@@ -288,10 +242,8 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
              : std::string("confirmed at once: the metric itself is of several windows"),
        0});
   incident.timeline.push_back(
-      {tick.now,
-       fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause), diagnosis.reason),
-       0});
-  if (diagnosis.cause == Cause::kRepairOutlived) {
+      {tick.now, fmt::format("diagnosed as {}: {}", diagnosis.cause->name(), diagnosis.reason), 0});
+  if (diagnosis.cause == &outlived_repair()) {
     const Act* act = repair_of(diagnosis.column);
     incident.act = act == nullptr ? "" : act->id;
   }
@@ -313,33 +265,11 @@ void Ladder::advance(Incident& incident, Tick& tick) {
   while (incident.open()) {
     const Step next = step_on(incident, tick);
     if (next == incident.step) return;
+    incident.leave_step();
     incident.step = next;
     incident.step_since = tick.now;
     incident.escalations = 0;
   }
-}
-
-Step Ladder::first_response(const Incident& incident) const {
-  switch (incident.diagnosis.cause) {
-    case Cause::kUnitChange: return Step::kQuarantine;
-    case Cause::kContractFault:
-      return incident.refused_share >= kWholeSource ? Step::kQuarantine : Step::kAwaitQuiet;
-    case Cause::kTimeShift: return Step::kProposeRepair;
-    case Cause::kConceptShift: return Step::kCollect;
-    case Cause::kPriorShift: return Step::kRecalibrate;
-    case Cause::kLabelFault: return Step::kAskLabels;
-    case Cause::kRepairOutlived: return Step::kWithdraw;
-    case Cause::kFailOver: return Step::kVerifyAct;
-    case Cause::kCostlyQuarantine: return Step::kAwaitReadmit;
-    case Cause::kNoAnswers:
-    case Cause::kLabelConflict:
-    case Cause::kCovariateShift:
-    case Cause::kMonitorSilent:
-    case Cause::kUnrecorded:
-    case Cause::kClockJump:
-    case Cause::kUnknown: return Step::kAwaitQuiet;
-  }
-  return Step::kAwaitQuiet;
 }
 
 void Ladder::consider_swap(Incident& incident, Tick& tick) {
@@ -365,15 +295,11 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const std::string& only = incident.diagnosis.only_account.empty()
                                 ? seen->only_account
                                 : incident.diagnosis.only_account;
-  doc::Value evidence =
-      on_evidence(incident, seen->label_account,
-                  doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
-                                      {"standby_log_loss", seen->standby_log_loss},
-                                      {"rows", seen->rows}}),
-                  tick);
-  evidence.set("only_account", only);
+  SwapToStandby swap{seen->primary_log_loss, seen->standby_log_loss, seen->rows,
+                     grounds_of(incident, seen->label_account, tick)};
+  swap.grounds.only_account = only;
   const Outcome outcome =
-      propose(incident, "slot.swap", "service/" + options_.service, std::move(evidence),
+      propose(incident, std::move(swap),
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
@@ -383,10 +309,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
     ++incident.swaps;
-    Act act{incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now};
-    act.before = outcome.result.string_or("before");
-    act.made = outcome.result.string_or("made");
-    begin(std::move(act));
+    begin(
+        {incident.id + "/swap", SwapInForce{outcome.before}, incident.id, tick.now, outcome.made});
     respond(incident, "swap to standby", tick);
   } else if (settled(outcome.status)) {
     incident.swap_refused = true;
@@ -395,40 +319,31 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   }
 }
 
-/// Adds whose rows and whose labels alone are the reason of what changes the answers of all.
-doc::Value Ladder::on_evidence(const Incident& incident, const std::string& label_account,
-                               doc::Value attributes, const Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
-  attributes.set("only_account", d.only_account);
-  attributes.set("only_label_account",
-                 d.only_label_account.empty() ? label_account : d.only_label_account);
-  attributes.set("labels_disputed", tick.watch.alerts().confirmed(Subject::kLabels));
-  return attributes;
+Grounds Ladder::grounds_of(const Incident& incident, const std::string& label_account,
+                           const Tick& tick) {
+  const Diagnosis& d = incident.diagnosis;
+  return {d.only_account, d.only_label_account.empty() ? label_account : d.only_label_account,
+          tick.watch.alerts().confirmed(Subject::kLabels)};
 }
 
 void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& tick) {
   if (!incident.swap_asked) return;
   incident.swap_asked = false;
   incident.timeline.push_back({tick.now, fmt::format("no swap is asked for any more: {}", why), 0});
-  (void)propose(incident, "incident.lapse", "incident/" + incident.id,
-                doc::Value::object(
-                    {{"op_id", fmt::format("{}/slot.swap/{}", incident.id, incident.swaps + 1)}}),
+  (void)propose(incident, Lapse{fmt::format("{}/slot.swap/{}", incident.id, incident.swaps + 1)},
                 std::string(why), tick, fmt::format("slot.swap/{}", tick.now));
 }
 
 Step Ladder::step_on(Incident& incident, Tick& tick) {
-  const std::string service = "service/" + options_.service;
-  const watch::Diagnosis& d = incident.diagnosis;
+  const Diagnosis& d = incident.diagnosis;
   switch (incident.step) {
     case Step::kOpen: {
-      const Outcome outcome = propose(incident, "incident.open", "incident/" + incident.id,
-                                      doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                                          {"column", d.column},
-                                                          {"source", d.source},
-                                                          {"account", d.account}}),
-                                      d.reason, tick);
+      const Outcome outcome = propose(
+          incident, OpenIncident{std::string(d.cause->name()), d.column, d.source, d.account},
+          d.reason, tick);
       if (!settled(outcome.status)) return incident.step;
-      incident.step = first_response(incident);
+      incident.leave_step();
+      incident.step = incident.diagnosis.cause->first_step(incident);
       incident.step_since = tick.now;
       consider_swap(incident, tick);
       const Step next = step_on(incident, tick);
@@ -448,6 +363,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kVerifyAct: return verify_act(incident, tick);
     case Step::kWithdraw: return withdraw(incident, tick);
     case Step::kRecalibrate: return recalibrate(incident, tick);
+    case Step::kRespond: return respond_itself(incident, tick);
     case Step::kAwaitQuiet: return await_quiet(incident, tick);
     case Step::kByHand:
       escalate(incident,
@@ -458,8 +374,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
       drop_swap_question(incident, "the incident is over", tick);
-      const Outcome outcome = propose(incident, "incident.close", "incident/" + incident.id,
-                                      doc::Value::object({{"recovered_at", incident.recovered_at}}),
+      const Outcome outcome = propose(incident, CloseIncident{incident.recovered_at},
                                       (incident.recovered_at != 0 ? "recovered: "
                                        : incident.unverified ? "not verified, too few rows came: "
                                                              : "not recovered, it stands: ") +
@@ -473,19 +388,15 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::quarantine(Incident& incident, Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
-  constexpr std::string_view kProposal = "source.quarantine";
+  const Diagnosis& d = incident.diagnosis;
+  constexpr std::string_view kProposal = QuarantineSource::kType;
   // Until somebody answers, and if nobody does, the contract refuses the rows that break it.
   if (is_over(incident, tick))
     return lapse(incident, "its rows kept the contract again before it was shut out", kProposal,
                  tick);
-  const Outcome outcome = propose(incident, std::string(kProposal), "source/" + d.source,
-                                  doc::Value::object({{"source", d.source},
-                                                      {"account", d.account},
-                                                      {"rule", d.rule},
-                                                      {"good_rows", d.good_rows},
-                                                      {"readmit_after", options_.readmit_after}}),
-                                  d.reason, tick);
+  const Outcome outcome = propose(
+      incident, QuarantineSource{d.source, d.account, d.rule, d.good_rows, options_.readmit_after},
+      d.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident,
                   "answer the proposal; else the rows that break the contract are refused and "
@@ -507,11 +418,9 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::release_source(Incident& incident, Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
-  const Outcome outcome =
-      propose(incident, "source.release", "source/" + d.source,
-              doc::Value::object({{"source", d.source}, {"account", d.account}}),
-              "the data plane found its rows clean and let it in", tick);
+  const Diagnosis& d = incident.diagnosis;
+  const Outcome outcome = propose(incident, ReleaseSource{d.source, d.account},
+                                  "the data plane found its rows clean and let it in", tick);
   if (!settled(outcome.status)) return Step::kRelease;
   // Few clean rows let it in. That it is over is what whole runs of its rows tell; if it is not,
   // it is shut out again.
@@ -528,7 +437,7 @@ void Ladder::watch_again(Incident& incident, const Tick& tick) {
 
 /// Its rows count again from now on: it is over when they keep the contract.
 Step Ladder::let_in_by_others(Incident& incident, const Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
+  const Diagnosis& d = incident.diagnosis;
   incident.timeline.push_back(
       {tick.now,
        fmt::format("source {} is not under quarantine any more: its rows are looked at again",
@@ -555,7 +464,7 @@ Step Ladder::swap_back(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::await_readmit(Incident& incident, Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
+  const Diagnosis& d = incident.diagnosis;
   const auto it =
       std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (it != readmitted_.end()) {
@@ -592,9 +501,7 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   }
   if (incident.escalations == 0) escalate(incident, why + ": its release is proposed", 0, tick);
   const Outcome outcome =
-      propose(incident, "source.release", "source/" + held->source,
-              doc::Value::object({{"source", held->source}, {"account", held->account}}), why, tick,
-              "budget");
+      propose(incident, ReleaseSource{held->source, held->account}, why, tick, "budget");
   if (!settled(outcome.status)) {
     escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule",
              kAnswerWithin, tick);
@@ -614,8 +521,8 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::propose_repair(Incident& incident, Tick& tick) {
-  const watch::Diagnosis& d = incident.diagnosis;
-  constexpr std::string_view kProposal = "transform.propose";
+  const Diagnosis& d = incident.diagnosis;
+  constexpr std::string_view kProposal = ProposeTransform::kType;
   if (is_over(incident, tick))
     return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
   follow_shift(incident, kProposal, tick);
@@ -629,13 +536,9 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
                : incident.step;
   }
   const std::string id = repair_id(repair_of(d.column), incident, options_.contract);
-  const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
-                                  doc::Value::object({{"id", id},
-                                                      {"field", d.column},
-                                                      {"lag_hours", d.lag_hours},
-                                                      {"expression", repair_expression(d)},
-                                                      {"only_account", d.only_account}}),
-                                  d.reason, tick);
+  const Outcome outcome = propose(
+      incident, ProposeTransform{id, d.column, d.lag_hours, repair_expression(d), d.only_account},
+      d.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next",
                   kAnswerWithin, tick)) {
@@ -651,13 +554,8 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
     incident.repair_refused = true;
     return Step::kCollect;
   }
-  Act act{incident.id + "/transform", Act::Kind::kTransform, incident.id, tick.now};
-  act.field = d.column;
-  act.transform = id;
-  act.lag_hours = d.lag_hours;
-  act.clock = incident.clock;
-  act.made = outcome.result.string_or("made");
-  begin(std::move(act));
+  begin({incident.id + "/transform", TransformInForce{d.column, id, d.lag_hours, incident.clock},
+         incident.id, tick.now, outcome.made});
   incident.why = "the input is repaired: the primary of before takes over again";
   respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours),
           tick);
@@ -686,22 +584,21 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     escalate(incident, "find out who sent these labels", 0, tick);
   }
   // From the rows alone a world that turned over and labels that did are the same. A person knows.
-  constexpr std::string_view kQuestion = "label.accept";
-  const watch::Diagnosis& d = incident.diagnosis;
+  constexpr std::string_view kQuestion = AcceptLabels::kType;
+  const Diagnosis& d = incident.diagnosis;
   if (is_quiet(incident)) {
     (void)lapse(incident, "the labels fit the scores again", kQuestion, tick);
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
   }
   const Outcome answer =
-      propose(incident, std::string(kQuestion), "service/" + options_.service,
-              doc::Value::object({{"source", d.source}, {"from", d.change_from}}),
+      propose(incident, AcceptLabels{d.source, d.change_from},
               d.reason +
                   ": a yes says that they are right and a retrain learns from them, a no "
                   "that nothing does",
               tick);
   if (answer.status == Status::kApplied) {
-    incident.diagnosis.cause = Cause::kConceptShift;
+    incident.diagnosis.cause = &concept_shift();
     return Step::kCollect;
   }
   if (settled(answer.status)) return Step::kAwaitQuiet;
@@ -713,7 +610,7 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
   // Nobody vouched for them: a retrain may learn from them, whose release a person sees; what
   // answers now is not changed for their sake.
   incident.swap_refused = true;
-  incident.diagnosis.cause = Cause::kConceptShift;
+  incident.diagnosis.cause = &concept_shift();
   return Step::kCollect;
 }
 
@@ -735,26 +632,23 @@ Step Ladder::collect(Incident& incident, Tick& tick) {
 
 Step Ladder::retrain(Incident& incident, Tick& tick) {
   const Outcome outcome = propose(
-      incident, "retrain.start", "service/" + options_.service,
-      on_evidence(incident, {},
-                  doc::Value::object({{"from", incident.diagnosis.change_from},
-                                      {"rows", options_.retrain_rows},
-                                      {"started_at", incident.retrain_started}}),
-                  tick),
+      incident,
+      StartRetrain{incident.diagnosis.change_from, options_.retrain_rows, incident.retrain_started,
+                   grounds_of(incident, {}, tick)},
       fmt::format("there are labelled rows since the change to learn from: the newest {} at most",
                   options_.retrain_rows),
       tick);
   if (outcome.status == Status::kWaiting) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;
-    return lapse(incident, "nobody answered in time", "retrain.start", tick);
+    return lapse(incident, "nobody answered in time", StartRetrain::kType, tick);
   }
   if (!settled(outcome.status)) return incident.step;
-  incident.candidate = outcome.result.string_or("bundle");
-  if (const doc::Value* metrics = outcome.result.find("metrics"))
-    incident.candidate_metrics = doc::to_json(*metrics);
-  const bool good = outcome.status == Status::kApplied &&
-                    outcome.result.bool_or("gates_passed", true) && !incident.candidate.empty();
+  const Candidate candidate = outcome.candidate.value_or(Candidate{});
+  incident.candidate = candidate.bundle;
+  if (!candidate.metrics.is_null()) incident.candidate_metrics = doc::to_json(candidate.metrics);
+  const bool good =
+      outcome.status == Status::kApplied && candidate.gates_passed && !incident.candidate.empty();
   if (!good) {
     const std::string why = why_no_candidate(outcome);
     incident.timeline.push_back(
@@ -766,7 +660,7 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::promote(Incident& incident, Tick& tick) {
-  constexpr std::string_view kProposal = "release.promote";
+  constexpr std::string_view kProposal = PromoteCandidate::kType;
   if (is_over(incident, tick))
     return lapse(incident, "it was over before the candidate was released", kProposal, tick);
   const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
@@ -774,29 +668,25 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
     return lapse(incident, "on the newest labelled rows the candidate is worse than what serves",
                  kProposal, tick);
   }
-  const Outcome outcome =
-      propose(incident, std::string(kProposal), "service/" + options_.service,
-              on_evidence(incident, tick.watch.label_account_of_gain(incident.id + "/candidate"),
-                          doc::Value::object({{"bundle", incident.candidate},
-                                              {"slot", "primary"},
-                                              {"metrics", incident.candidate_metrics}}),
-                          tick),
-              "retrained on the newest rows since the change, past its gates, "
-              "better on rows newer than those",
-              tick);
+  const Outcome outcome = propose(
+      incident,
+      PromoteCandidate{
+          incident.candidate, "primary", incident.candidate_metrics,
+          grounds_of(incident, tick.watch.label_account_of_gain(incident.id + "/candidate"), tick)},
+      "retrained on the newest rows since the change, past its gates, "
+      "better on rows newer than those",
+      tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-  Act act{incident.id + "/release", Act::Kind::kRelease, incident.id, tick.now};
-  act.before = outcome.result.string_or("before");
-  act.made = incident.candidate;
-  act.on_standby = swap_in_force() != nullptr;
+  Act act{incident.id + "/release", ReleaseInForce{outcome.before, swap_in_force() != nullptr},
+          incident.id, tick.now, incident.candidate};
   // What it replaces went with the model that it was about.
   std::erase_if(acts_, [](const Act& old) {
-    return old.kind == Act::Kind::kSwap || old.kind == Act::Kind::kRecalibration;
+    return old.is<SwapInForce>() || old.is<RecalibrationInForce>();
   });
   incident.act = act.id;
   incident.swapped = false;
@@ -807,25 +697,21 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
 
 Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
-  const Outcome outcome =
-      propose(incident, "release.recalibrate", "service/" + options_.service,
-              on_evidence(incident, {}, doc::Value::object({{"intercept_delta", delta}}), tick),
-              incident.diagnosis.reason, tick);
+  const Outcome outcome = propose(incident, Recalibrate{delta, grounds_of(incident, {}, tick)},
+                                  incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
       return incident.step;
-    return lapse(incident, "nobody answered in time", "release.recalibrate", tick);
+    return lapse(incident, "nobody answered in time", Recalibrate::kType, tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-  Act act{incident.id + "/recalibration", Act::Kind::kRecalibration, incident.id, tick.now};
-  act.intercept = delta;
-  act.made = outcome.result.string_or("made");
   // One recalibration is in force: the sum of what was added, held against none at all.
+  double sum = delta;
   for (const Act& old : acts_) {
-    if (old.kind == Act::Kind::kRecalibration) act.intercept += old.intercept;
+    if (const auto* before = old.as<RecalibrationInForce>()) sum += before->intercept;
   }
-  incident.act = act.id;
-  begin(std::move(act));
+  incident.act = incident.id + "/recalibration";
+  begin({incident.act, RecalibrationInForce{sum}, incident.id, tick.now, outcome.made});
   respond(incident, "recalibration", tick);
   return Step::kVerifyAct;
 }
@@ -854,22 +740,39 @@ Step Ladder::withdraw(Incident& incident, Tick& tick) {
   return Step::kAwaitQuiet;
 }
 
+/// What a cause's own step can do, of one incident in one tick.
+class Ladder::OwnStep final : public Response {
+ public:
+  OwnStep(Ladder& ladder, Incident& incident, Tick& tick)
+      : ladder_(ladder), incident_(incident), tick_(tick) {}
+  Micros now() const noexcept override { return tick_.now; }
+  const watch::Watch& watch() const noexcept override { return tick_.watch; }
+  Outcome propose(What what, std::string reason, std::string_view attempt) override {
+    return ladder_.propose(incident_, std::move(what), std::move(reason), tick_, attempt);
+  }
+  bool escalate(std::string next, Micros deadline) override {
+    return ladder_.escalate(incident_, std::move(next), deadline, tick_);
+  }
+  void respond(std::string_view what) override { Ladder::respond(incident_, what, tick_); }
+  bool is_quiet() const override { return ladder_.is_quiet(incident_); }
+
+ private:
+  Ladder& ladder_;
+  Incident& incident_;
+  Tick& tick_;
+};
+
+Step Ladder::respond_itself(Incident& incident, Tick& tick) {
+  OwnStep response(*this, incident, tick);
+  return incident.diagnosis.cause->respond(incident, response);
+}
+
 Step Ladder::await_quiet(Incident& incident, Tick& tick) {
   if (incident.responded_at == 0) {
-    const Cause cause = incident.diagnosis.cause;
-    const bool refused = cause == Cause::kContractFault || cause == Cause::kUnitChange;
-    respond(incident,
-            refused                          ? "rows refused by the contract"
-            : cause == Cause::kLabelConflict ? "what labels move is asked of a person"
-                                             : "none",
-            tick);
-    if (cause == Cause::kNoAnswers)
-      escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
-    if (cause == Cause::kLabelConflict)
-      escalate(incident, "find out whose labels are right: " + incident.diagnosis.reason, 0, tick);
-    if (cause == Cause::kUnrecorded)
-      escalate(incident, "what is answered is not all recorded: " + incident.diagnosis.reason, 0,
-               tick);
+    const Cause& cause = *incident.diagnosis.cause;
+    respond(incident, cause.while_waiting(), tick);
+    if (std::string told = cause.tells(incident.diagnosis); !told.empty())
+      escalate(incident, std::move(told), 0, tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;
@@ -898,62 +801,10 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
   const PostmortemInput input{incident,        options_.monitor, options_.contract,
                               options_.fields, options_.service, options_.evaluation_file};
   const Postmortem pm = postmortem_of(input, tick.effects);
-  doc::Value attributes = doc::Value::object({{"page", pm.page}, {"proof", pm.proof}});
-  if (!pm.addition.empty()) {
-    attributes.set("addition_file", pm.addition_file);
-    attributes.set("addition_path", pm.addition_path);
-    attributes.set("addition", pm.addition);
-  }
-  const Outcome outcome =
-      propose(incident, "postmortem.write", "incident/" + incident.id, std::move(attributes),
-              "page, addition and its proof on a branch for review", tick);
+  const Outcome outcome = propose(
+      incident, WritePostmortem{pm.page, pm.addition_file, pm.addition_path, pm.addition, pm.proof},
+      "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
-}
-
-std::string Ladder::op_id_of(const Incident& incident, std::string_view type) {
-  return fmt::format("{}/{}/{}", incident.id, type, incident.reconsidered + 1);
-}
-
-Outcome Ladder::propose(Incident& incident, std::string type, std::string target,
-                        doc::Value attributes, std::string reason, Tick& tick,
-                        std::string_view attempt) {
-  Action action;
-  action.op_id = attempt.empty() ? op_id_of(incident, type)
-                                 : fmt::format("{}/{}/{}", incident.id, type, attempt);
-  action.type = std::move(type);
-  action.incident = incident.id;
-  action.target = std::move(target);
-  action.attributes = std::move(attributes);
-  action.evidence = incident.evidence;
-  action.reason = std::move(reason);
-  action.event_time = tick.now;
-  Result<Outcome> result = tick.effects.perform(action);
-  Outcome outcome;
-  if (result.ok()) {
-    outcome = *std::move(result);
-    if (action.type != "incident.escalate") incident.tell_of_errors = 0;
-  } else {
-    outcome.status = Status::kRunning;  // asked again at the next tick
-    outcome.note = result.error().message;
-    if (action.type != "incident.escalate") note_error(incident, action, result.error(), tick);
-  }
-  if (settled(outcome.status) && action.type != "postmortem.write") {
-    incident.timeline.push_back({tick.now,
-                                 fmt::format("{} {}: {}", action.type, status_name(outcome.status),
-                                             outcome.note.empty() ? action.reason : outcome.note),
-                                 outcome.entry});
-  }
-  tick.performed.push_back({std::move(action), outcome});
-  return outcome;
-}
-
-void Ladder::note_error(Incident& incident, const Action& action, const Error& error, Tick& tick) {
-  if (incident.tell_of_errors == 0) incident.tell_of_errors = tick.now + kErrorsAtMost;
-  if (tick.now < incident.tell_of_errors) return;
-  incident.tell_of_errors = tick.now + kAskAgain;
-  incident.timeline.push_back(
-      {tick.now, fmt::format("{} is tried again and again: {}", action.type, error.message), 0});
-  tell(incident, fmt::format("`{}` fails: {}", action.type, error.message), tick, "/errors");
 }
 
 void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick) {

@@ -17,6 +17,9 @@
 
 namespace heddle::recover {
 
+/// Of a policy that does not say `max_rows`.
+inline constexpr std::int64_t kRetrainRows = 28'000;
+
 /// An action that was proposed in a tick, with what became of it.
 struct Performed {
   Action action;
@@ -26,45 +29,24 @@ struct Performed {
 /// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its
 /// response.
 ///
-/// - unit change: quarantine the source of that account, until the data plane finds it clean, then
-///   let it in; refused: as contract fault
-/// - contract fault: rows are refused already, until it is quiet (quarantine when most of one
-///   source breaks, also when it comes to that later)
-/// - time shift: standby if better, propose a contract transform; approved: verify; refused:
-/// retrain
-/// - concept shift: standby if better, collect labels, retrain, gates, prove on newer rows,
-/// approval,
-///   promote, verify
-/// - prior shift: recalibrate by half of the moved intercept, verify
-/// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
-/// - clock jump: say so at once; it is over when event time and clock agree, or a person sets it
-/// - no answers: say so at once: a person decides
-/// - label conflict: a person is asked; until it is over nothing that labels move is done without
-/// - fail-over: the swap that the data plane made is verified as one of recovery's; when somebody
-/// ends
-///   it, later rows tell whether that held
-/// - costly quarantine: propose to let the source in; its rows are refused one by one
-/// - label fault: ask a person; until they say that the labels are right, learn nothing from them
-/// - covariate shift: nothing, unless labelled quality falls: then as concept shift
-/// - outlived repair: take it back
-/// - opened by a person: a person closes it
-///
-/// then the postmortem. Acts in force are verified at every tick, also those of incidents that are
-/// closed, and taken back when they do not pay (docs/adr/0024). A serialisable value, driven by
-/// event time alone; it decides, `Effects` acts. Ticks at or before `last_tick` are ignored, so a
-/// journal may be read again from any earlier place. Confined to one thread.
+/// Which alerts an incident takes and where its response begins is its cause's (`causes()`); the
+/// steps that several causes share are here, then the postmortem. Acts in force are verified at
+/// every tick, also those of incidents that are closed, and taken back when they do not pay
+/// (docs/adr/0024). A serialisable value, driven by event time alone; it decides, `Effects` acts.
+/// Ticks at or before `last_tick` are ignored, so a journal may be read again from any earlier
+/// place. Confined to one thread.
 class Ladder {
  public:
   struct Options {
     std::string service;
     spec::Monitor monitor;
     spec::Contract contract;
-    std::vector<std::string> fields;     ///< of the journal's rows
-    std::string evaluation_file;         ///< where an evaluation case would stand
-    std::uint32_t readmit_after = 5;     ///< clean rows that let a quarantined source in
-    std::int64_t retrain_rows = 28'000;  ///< the policy's bound W
-    double swap_margin = 0.005;          ///< log loss by which the standby must be better
-    double recalibrate_share = 0.5;      ///< of the moved intercept
+    std::vector<std::string> fields;           ///< of the journal's rows
+    std::string evaluation_file;               ///< where an evaluation case would stand
+    std::uint32_t readmit_after = 5;           ///< clean rows that let a quarantined source in
+    std::int64_t retrain_rows = kRetrainRows;  ///< the policy's bound W
+    double swap_margin = 0.005;                ///< log loss by which the standby must be better
+    double recalibrate_share = 0.5;            ///< of the moved intercept
     /// What an act may lose, since it was worth most, before it is taken back: a share of the label
     /// entropy of one quality chunk. It bounds the harm of any act; chance is kept out by the
     /// standard error beside it.
@@ -74,11 +56,14 @@ class Ladder {
 
   /// One tick at event time `now`: `moves` and `acts` came since the last tick that was later than
   /// `last_tick` (a tick that is not moves nothing: keep what came and hand it over with the next
-  /// one). Proposes what is due, as often as outcomes let the ladder go on. Errors of `effects`
-  /// leave the incident where it is and come back with the next tick.
+  /// one). Proposes what is due, as often as outcomes let the ladder go on. An error of
+  /// `effects` leaves the incident where it is: the action is tried again later, six times at most.
   [[nodiscard]] std::vector<Performed> on_tick(Micros now, std::span<const watch::Alert> moves,
                                                std::span<const plane::ActRecord> acts,
                                                const watch::Watch& watch, Effects& effects);
+
+  /// A new policy's bound, for retrains that start from now on.
+  void bound_retrain(std::int64_t rows) noexcept { options_.retrain_rows = rows; }
 
   /// Takes what a person did: into the timelines, and what it changes. Each `number` once.
   void take(const ByHand& act);
@@ -118,12 +103,12 @@ class Ladder {
   };
   void take_in(const watch::Alert& alert, Tick& tick);
   /// The same alert once more, or a sign of an open incident: true when one took it.
-  [[nodiscard]] bool joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
+  [[nodiscard]] bool joined(const watch::Alert& alert, const Diagnosis& diagnosis,
                             const Tick& tick);
   /// With what is in force: a lag beside a repair is a lag of the rows as they come, and none at
   /// all when the shift is over.
-  [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
-  Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
+  [[nodiscard]] Diagnosis with_acts(Diagnosis diagnosis) const;
+  Incident& open(Diagnosis diagnosis, const Tick& tick);
   void reconsider(Incident& incident, Tick& tick);
 
   // by_hand.cpp
@@ -170,7 +155,6 @@ class Ladder {
   void advance(Incident& incident, Tick& tick);
   /// The step after this one, or the same when nothing changed.
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
-  [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
   /// Takes the question about a swap back, if one waits.
   void drop_swap_question(Incident& incident, std::string_view why, Tick& tick);
@@ -180,9 +164,9 @@ class Ladder {
   [[nodiscard]] Step release_source(Incident& incident, Tick& tick);
   [[nodiscard]] Step let_in_by_others(Incident& incident, const Tick& tick);
   static void watch_again(Incident& incident, const Tick& tick);
-  [[nodiscard]] static doc::Value on_evidence(const Incident& incident,
-                                              const std::string& label_account,
-                                              doc::Value attributes, const Tick& tick);
+  /// Whose rows and whose labels alone are the reason of what changes the answers of all.
+  [[nodiscard]] static Grounds grounds_of(const Incident& incident,
+                                          const std::string& label_account, const Tick& tick);
   [[nodiscard]] Step swap_back(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
@@ -192,17 +176,23 @@ class Ladder {
   [[nodiscard]] Step promote(Incident& incident, Tick& tick);
   [[nodiscard]] Step recalibrate(Incident& incident, Tick& tick);
   [[nodiscard]] Step withdraw(Incident& incident, Tick& tick);
+  class OwnStep;
+  [[nodiscard]] Step respond_itself(Incident& incident, Tick& tick);
   [[nodiscard]] Step await_quiet(Incident& incident, Tick& tick);
   [[nodiscard]] Step write_postmortem(Incident& incident, Tick& tick);
   /// What its response is proposed under: another after each time that it was reconsidered.
   [[nodiscard]] static std::string op_id_of(const Incident& incident, std::string_view type);
   /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart, empty: `op_id_of`.
-  [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target,
-                                doc::Value attributes, std::string reason, Tick& tick,
+  // retry.cpp
+  [[nodiscard]] Outcome propose(Incident& incident, What what, std::string reason, Tick& tick,
                                 std::string_view attempt = {});
-  /// People are told of an act that errors keep from being carried out, once they do for a day.
-  void note_error(Incident& incident, const Action& action, const Error& error, Tick& tick);
-  void respond(Incident& incident, std::string_view what, const Tick& tick);
+  [[nodiscard]] Outcome carry_out(Incident& incident, Action action, Tick& tick);
+  /// What becomes of an action that an error kept back: tried again later, or failed for good.
+  [[nodiscard]] Outcome failed_try(Incident& incident, const Action& action, const Error& error,
+                                   Tick& tick);
+  /// Tries again to record what no step proposes again.
+  void record_again(Incident& incident, Tick& tick);
+  static void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
   std::vector<Incident> incidents_;  ///< open ones, and closed ones that cool down

@@ -32,49 +32,51 @@ class World : public Effects {
   }
 
   Result<Outcome> perform(const Action& action) override {
-    asked.push_back(action.type);
-    op_ids[action.type].insert(action.op_id);
-    if (failing.contains(action.type)) return Error{ErrorKind::kIo, "disk", "the disk is full", ""};
+    const std::string type(action.type());
+    asked.push_back(type);
+    op_ids[type].insert(action.op_id);
+    if (failing.contains(type)) return Error{ErrorKind::kIo, "disk", "the disk is full", ""};
     if (const auto it = done.find(action.op_id); it != done.end()) return it->second;
     Outcome out;
     out.entry = done.size() + 1;
-    const bool asks =
-        action.type == "label.accept" && !labels_are_right && !denied.contains(action.type);
-    if (asks || unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
-    if (denied.contains(action.type)) {
+    const auto later = [](Status status) {
+      Outcome outcome;
+      outcome.status = status;
+      return outcome;
+    };
+    const bool asks = type == AcceptLabels::kType && !labels_are_right && !denied.contains(type);
+    if (asks || unanswered.contains(type)) return later(Status::kWaiting);
+    const auto* retrain = std::get_if<StartRetrain>(&action.what);
+    const bool is_release = std::holds_alternative<PromoteCandidate>(action.what);
+    if (denied.contains(type)) {
       out.status = Status::kDenied;
-    } else if (failed.contains(action.type)) {
+    } else if (failed.contains(type)) {
       out.status = Status::kFailed;
-      out.note = failed.at(action.type);
-    } else if (overtaken.contains(action.type)) {
+      out.note = failed.at(type);
+    } else if (overtaken.contains(type)) {
       out.status = Status::kOvertaken;
       out.note = "somebody else did it";
-    } else if (action.type == "transform.propose" || action.type == "release.promote") {
+    } else if (is_release || std::holds_alternative<ProposeTransform>(action.what)) {
       const auto first = waiting_since.try_emplace(action.op_id, action.event_time).first->second;
-      if (action.event_time < first + approval_after)
-        return Outcome{Status::kWaiting, {}, {}, 0, ""};
-    } else if (action.type == "retrain.start") {
-      if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour)
-        return Outcome{Status::kRunning, {}, {}, 0, ""};
-      auto gates = doc::Value::array();
-      for (const std::string& gate : failed_gates) gates.push(gate);
-      out.result = doc::Value::object(
-          {{"bundle", failed_gates.empty() ? sha256("retrained").str() : std::string()},
-           {"gates_passed", failed_gates.empty()},
-           {"failed_gates", std::move(gates)}});
+      if (action.event_time < first + approval_after) return later(Status::kWaiting);
+    } else if (retrain != nullptr) {
+      if (action.event_time < retrain->started_at + 2 * kHour) return later(Status::kRunning);
+      out.candidate = Candidate{failed_gates.empty() ? sha256("retrained").str() : std::string(),
+                                failed_gates.empty(), failed_gates};
     }
-    if (action.type == "release.promote")
-      out.result = doc::Value::object({{"before", known.back().primary.str()}});
+    if (is_release) out.before = known.back().primary.str();
     if (out.status == Status::kApplied) apply(action);
     done.emplace(action.op_id, out);
     applied.push_back(action.op_id + (out.status == Status::kApplied
                                           ? ""
                                           : fmt::format(" {}", status_name(out.status))));
-    last[action.type] = action;
+    last[type] = action;
+    if (const auto* written = std::get_if<WritePostmortem>(&action.what))
+      pages.push_back(written->page);
     return out;
   }
   Result<void> recorded(Micros from, Micros to,
-                        const std::function<void(const plane::Record&)>& sink) override {
+                        const std::function<bool(const plane::Record&)>& sink) override {
     for (const auto& record : journal) {
       const auto* request = std::get_if<plane::RequestRecord>(&record);
       const auto* label = std::get_if<plane::LabelRecord>(&record);
@@ -82,7 +84,7 @@ class World : public Effects {
       const Micros at = request != nullptr ? request->event_time
                         : label != nullptr ? label->event_time
                                            : tick->event_time;
-      if (at >= from && at < to) sink(record);
+      if (at >= from && at < to && !sink(record)) return {};
     }
     return {};
   }
@@ -100,44 +102,64 @@ class World : public Effects {
   void apply(const Action& action) {
     watch::Route route = known.back();
     ++route.version;
-    if (action.type == "source.quarantine") {
-      shut.push_back({action.attributes.string_or("source"), action.attributes.string_or("rule"), 5,
-                      action.attributes.string_or("account")});
-      return;
-    }
-    if (action.type == "source.release") {
-      std::erase_if(shut, [&](const auto& each) {
-        return each.is(action.attributes.string_or("account"),
-                       action.attributes.string_or("source"));
-      });
-      return;
-    }
-    if (action.type == "slot.swap") {
-      route.primary = route.primary == sha256("primary") ? sha256("standby") : sha256("primary");
-    } else if (action.type == "transform.withdraw") {
-      route.repair.clear();
-      route.apply_repair = {};
-    } else if (action.type == "recalibration.withdraw") {
-      route.primary = sha256("primary");
-      intercept += action.attributes.double_or("intercept_delta");
-    } else if (action.type == "release.rollback") {
-      route.primary = *Digest::parse(action.attributes.string_or("bundle"));
-    } else if (action.type == "transform.propose") {
-      route.repair = action.attributes.string_or("expression");
-      const Micros shift = action.attributes.int_or("lag_hours") * kHour;
-      route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
-        if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
-      };
-    } else if (action.type == "release.promote") {
-      route.primary = sha256("retrained");
-    } else if (action.type == "release.recalibrate") {
-      route.primary = sha256("recalibrated" + action.op_id);
-      intercept += action.attributes.double_or("intercept_delta");
-    } else {
-      return;
-    }
-    known.push_back(route);
+    const bool is_new = std::visit(
+        overloaded{[&](const QuarantineSource& a) {
+                     shut.push_back({a.source, a.rule, 5, a.account});
+                     return false;
+                   },
+                   [&](const ReleaseSource& a) {
+                     std::erase_if(shut,
+                                   [&](const auto& each) { return each.is(a.account, a.source); });
+                     return false;
+                   },
+                   [&](const SwapToStandby&) { return change_slots(route); },
+                   [&](const SwapBack&) { return change_slots(route); },
+                   [&](const WithdrawTransform&) {
+                     route.repair.clear();
+                     route.apply_repair = {};
+                     return true;
+                   },
+                   [&](const WithdrawRecalibration& a) {
+                     route.primary = sha256("primary");
+                     intercept += a.intercept_delta;
+                     return true;
+                   },
+                   [&](const RollBack& a) {
+                     route.primary = *Digest::parse(a.bundle);
+                     return true;
+                   },
+                   [&](const ProposeTransform& a) {
+                     route.repair = a.expression;
+                     const Micros shift = a.lag_hours * kHour;
+                     route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
+                       if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
+                     };
+                     return true;
+                   },
+                   [&](const PromoteCandidate&) {
+                     route.primary = sha256("retrained");
+                     return true;
+                   },
+                   [&](const Recalibrate& a) {
+                     route.primary = sha256("recalibrated" + action.op_id);
+                     intercept += a.intercept_delta;
+                     return true;
+                   },
+                   [](const auto&) { return false; }},
+        action.what);
+    if (is_new) known.push_back(route);
   }
+  static bool change_slots(watch::Route& route) {
+    route.primary = route.primary == sha256("primary") ? sha256("standby") : sha256("primary");
+    return true;
+  }
+  /// The last action of a type, as `T`.
+  template <class T>
+  const T& last_of() const {
+    return std::get<T>(last.at(std::string(T::kType)).what);
+  }
+  /// What policies and the ledger would see of the last action of a type.
+  doc::Value attributes(const std::string& type) const { return attributes_of(last.at(type).what); }
 
   /// Plays one day; the tick of each day's end reaches the ladder, those within it too.
   void day(int day, Stream::Fault fault, Watch& watch, Ladder& ladder,
@@ -218,9 +240,10 @@ class World : public Effects {
     watch::Route& route = known.back();
     route.alternatives.clear();
     for (const Act& act : ladder.acts()) {
+      const auto* recalibration = act.as<RecalibrationInForce>();
       const double without =
-          act.kind == Act::Kind::kRecalibration ? intercept - act.intercept : intercept;
-      const auto repair = act.kind == Act::Kind::kTransform ? nullptr : route.apply_repair;
+          recalibration != nullptr ? intercept - recalibration->intercept : intercept;
+      const auto repair = act.is<TransformInForce>() ? nullptr : route.apply_repair;
       route.alternatives.push_back({act.id, false, [repair, without](const Fields& received) {
                                       Fields fields = received;
                                       if (repair) repair(fields);
@@ -251,6 +274,7 @@ class World : public Effects {
   std::map<std::string, Action> last;
   std::vector<std::string> applied;
   std::vector<std::string> asked;
+  std::vector<std::string> pages;                       ///< of postmortems
   std::map<std::string, std::set<std::string>> op_ids;  ///< by type, whatever came of it
   std::set<std::string> denied;
   std::set<std::string> unanswered;

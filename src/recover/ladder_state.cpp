@@ -13,7 +13,8 @@ std::vector<std::string> Ladder::finished() const {
   const Micros acting_since = acts_.empty() ? INT64_MAX : acts_.front().since;
   for (const Incident& incident : incidents_) {
     const bool cooled = last_tick_ >= incident.recovered_at + options_.monitor.cool_down;
-    const bool has_more_to_do = incident.open() || incident.page_due || incident.shut_out;
+    const bool has_more_to_do =
+        incident.open() || incident.page_due || incident.shut_out || !incident.failing.empty();
     if (!has_more_to_do && cooled && incident.confirmed_at < acting_since)
       ids.push_back(incident.id);
   }

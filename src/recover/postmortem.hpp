@@ -33,21 +33,7 @@ struct Postmortem {
 };
 
 /// A CEL expression that undoes a time shift of a field: `date - duration("5h")`.
-[[nodiscard]] std::string repair_expression(const watch::Diagnosis& diagnosis);
-
-/// One thing this incident could teach: a change of the monitor, or a case for the evaluation of
-/// later releases.
-struct Amendment {
-  spec::Monitor monitor;  ///< with the change; as it was for an evaluation case
-  bool evaluation = false;
-  std::string path;
-  std::string yaml;
-  std::string why;
-};
-/// Most useful first; empty when there is nothing to add.
-[[nodiscard]] std::vector<Amendment> amendments(const Incident& incident,
-                                                const spec::Monitor& monitor,
-                                                const spec::Contract& contract);
+[[nodiscard]] std::string repair_expression(const Diagnosis& diagnosis);
 
 /// How a monitor does on recorded traffic: rows from the change to the confirmed alert, and
 /// confirmed alerts before it.

@@ -17,40 +17,23 @@ Error failure(ErrorKind kind, std::string id, std::string message, std::string h
   return Error{kind, std::move(id), std::move(message), std::move(hint)};
 }
 
-bool same_rule(const plane::FailOver& a, const plane::FailOver& b) {
-  return a.requests == b.requests && a.failed_share == b.failed_share &&
-         a.refused_share == b.refused_share && a.most == b.most;
-}
-
-bool same_run(const CanaryRun& a, const CanaryRun& b) {
-  return a.canary.bundle == b.canary.bundle && a.canary.weight == b.canary.weight &&
-         a.canary.sticky == b.canary.sticky && a.canary.header == b.canary.header &&
-         a.canary.header_value == b.canary.header_value && a.steps == b.steps &&
-         a.started == b.started && a.stepped == b.stepped && a.stepped_at == b.stepped_at;
-}
-
 }  // namespace
 
-std::uint32_t CanaryRun::next_weight() const noexcept {
-  const auto next = std::upper_bound(steps.begin(), steps.end(), canary.weight);
-  return next == steps.end() ? 0 : *next;
-}
-
 void Releases::mark_unready(Digest bundle) {
-  const auto known = bundles_.find(bundle);
-  if (known == bundles_.end() || !known->second.ready) return;
+  const auto known = state_.bundles.find(bundle);
+  if (known == state_.bundles.end() || !known->second.ready) return;
   known->second.ready = false;
   const plane::RouteTable before = route("");
-  if (canary_.canary.bundle == bundle) canary_ = {};
-  if (shadow_ == bundle) shadow_ = {};
-  if (standby_ == bundle) standby_ = {};
-  if (rollback_ == bundle) rollback_ = standby_;
-  if (primary_ == bundle) {
-    canary_ = {};
-    primary_ = standby_.empty() ? rollback_ : standby_;
-    standby_ = {};
-    if (rollback_ == primary_) rollback_ = {};
-    if (shadow_ == primary_) shadow_ = {};
+  if (state_.canary.canary.bundle == bundle) state_.canary = {};
+  if (state_.shadow == bundle) state_.shadow = {};
+  if (state_.standby == bundle) state_.standby = {};
+  if (state_.rollback == bundle) state_.rollback = state_.standby;
+  if (state_.primary == bundle) {
+    state_.canary = {};
+    state_.primary = state_.standby.empty() ? state_.rollback : state_.standby;
+    state_.standby = {};
+    if (state_.rollback == state_.primary) state_.rollback = {};
+    if (state_.shadow == state_.primary) state_.shadow = {};
   }
   const plane::RouteTable after = route("");
   if (before.primary != after.primary || before.standby != after.standby ||
@@ -60,27 +43,27 @@ void Releases::mark_unready(Digest bundle) {
 }
 
 void Releases::approve(const Digest& bundle, std::string approval) {
-  Standing& standing = bundles_[bundle];
+  Standing& standing = state_.bundles[bundle];
   standing.approved = true;
   standing.approval = std::move(approval);
 }
 
 void Releases::forget_others() {
-  std::erase_if(bundles_, [&](const auto& known) {
+  std::erase_if(state_.bundles, [&](const auto& known) {
     const auto& bundle = known.first;
-    return bundle != primary_ && bundle != standby_ && bundle != rollback_ && bundle != shadow_ &&
-           bundle != canary_.canary.bundle;
+    return bundle != state_.primary && bundle != state_.standby && bundle != state_.rollback &&
+           bundle != state_.shadow && bundle != state_.canary.canary.bundle;
   });
 }
 
 Result<void> Releases::revoke(const Digest& bundle) {
-  const auto it = bundles_.find(bundle);
-  if (it == bundles_.end()) {
+  const auto it = state_.bundles.find(bundle);
+  if (it == state_.bundles.end()) {
     return failure(ErrorKind::kNotFound, "release-unknown",
                    "bundle " + bundle.short_str() + " was never released", "");
   }
-  if (bundle == primary_ || bundle == standby_ || bundle == rollback_ ||
-      bundle == canary_.canary.bundle) {
+  if (bundle == state_.primary || bundle == state_.standby || bundle == state_.rollback ||
+      bundle == state_.canary.canary.bundle) {
     return failure(ErrorKind::kConflict, "release-in-use",
                    "bundle " + bundle.short_str() + " is in a slot or a rollback target",
                    "promote another bundle first");
@@ -106,55 +89,55 @@ Result<void> Releases::servable(const Digest& bundle) const {
 }
 
 void Releases::make_primary(Digest bundle) {
-  canary_ = {};
-  if (shadow_ == bundle) shadow_ = {};
-  rollback_ = primary_;
-  primary_ = bundle;
+  state_.canary = {};
+  if (state_.shadow == bundle) state_.shadow = {};
+  state_.rollback = state_.primary;
+  state_.primary = bundle;
   changed();
 }
 
 Result<void> Releases::promote(Digest bundle) {
-  if (bundle == primary_ && !primary_.empty()) {
+  if (bundle == state_.primary && !state_.primary.empty()) {
     return failure(ErrorKind::kConflict, "release-is-primary",
                    "bundle " + bundle.short_str() + " is primary already",
                    "there is nothing to do; see `heddle release history`");
   }
   HEDDLE_TRY(servable(bundle));
-  if (bundle == standby_) standby_ = primary_;
+  if (bundle == state_.standby) state_.standby = state_.primary;
   make_primary(bundle);
   return {};
 }
 
 Result<void> Releases::set_standby(Digest bundle) {
-  if (bundle == standby_ ||
-      (!bundle.empty() && (bundle == primary_ || bundle == canary_.canary.bundle))) {
+  if (bundle == state_.standby ||
+      (!bundle.empty() && (bundle == state_.primary || bundle == state_.canary.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
                    bundle.empty() ? "there is no standby"
                                   : "bundle " + bundle.short_str() + " is in a slot already",
                    "see `heddle status`");
   }
   if (!bundle.empty()) HEDDLE_TRY(servable(bundle));
-  if (shadow_ == bundle) shadow_ = {};
-  standby_ = bundle;
+  if (state_.shadow == bundle) state_.shadow = {};
+  state_.standby = bundle;
   changed();
   return {};
 }
 
 Result<void> Releases::swap() {
-  if (standby_.empty() || primary_.empty()) {
+  if (state_.standby.empty() || state_.primary.empty()) {
     return failure(ErrorKind::kUnavailable, "release-no-standby", "there is no standby to swap to",
                    "release one into the standby slot first");
   }
-  return promote(standby_);
+  return promote(state_.standby);
 }
 
 Result<void> Releases::rollback() {
-  if (rollback_.empty()) {
+  if (state_.rollback.empty()) {
     return failure(ErrorKind::kUnavailable, "release-no-target",
                    "the first release has nothing to go back to",
                    "use `heddle stop` for the declared safe state");
   }
-  return promote(rollback_);
+  return promote(state_.rollback);
 }
 
 Result<void> Releases::replace(std::string_view slot, Digest variant) {
@@ -164,11 +147,12 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
                    "there is no slot `" + std::string(slot) + "` whose bundle can be replaced",
                    "these are `primary` and `standby`");
   }
-  if ((is_primary ? primary_ : standby_).empty()) {
+  if ((is_primary ? state_.primary : state_.standby).empty()) {
     return failure(ErrorKind::kNotFound, "release-empty-slot",
                    "slot `" + std::string(slot) + "` is empty", "");
   }
-  if (variant == primary_ || variant == standby_ || variant == canary_.canary.bundle) {
+  if (variant == state_.primary || variant == state_.standby ||
+      variant == state_.canary.canary.bundle) {
     return failure(ErrorKind::kConflict, "release-in-use",
                    "bundle " + variant.short_str() + " is in a slot already",
                    "see `heddle status`");
@@ -178,8 +162,8 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
     make_primary(variant);
     return {};
   }
-  if (shadow_ == variant) shadow_ = {};
-  standby_ = variant;
+  if (state_.shadow == variant) state_.shadow = {};
+  state_.standby = variant;
   changed();
   return {};
 }
@@ -203,66 +187,67 @@ Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::
                    fmt::format("{:g}% is no step of the canary", weight / 100.0),
                    "the steps are " + known);
   }
-  if (primary_.empty()) {
+  if (state_.primary.empty()) {
     return failure(ErrorKind::kUnavailable, "release-no-primary",
                    "there is no primary to compare a canary with", "promote one first");
   }
-  if (stopped_) {
+  if (state_.stopped) {
     return failure(ErrorKind::kConflict, "release-stopped",
                    "it is stopped: a canary would answer nobody",
                    "a person clears it: `heddle resume`");
   }
-  if (canary_.running()) {
+  if (state_.canary.running()) {
     return failure(ErrorKind::kConflict, "release-canary-runs",
-                   "canary " + canary_.canary.bundle.short_str() + " runs already",
+                   "canary " + state_.canary.canary.bundle.short_str() + " runs already",
                    "promote it, or end it with `heddle release abort`");
   }
-  if (bundle == primary_ || bundle == standby_) {
+  if (bundle == state_.primary || bundle == state_.standby) {
     return failure(ErrorKind::kConflict, "release-in-use",
                    "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
   }
   HEDDLE_TRY(servable(bundle));
-  if (shadow_ == bundle) shadow_ = {};
+  if (state_.shadow == bundle) state_.shadow = {};
   changed();
-  canary_.canary = {bundle, weight, plan.sticky, plan.header, plan.header_value};
-  canary_.steps = steps;
-  canary_.started = canary_.stepped = version_;
-  canary_.stepped_at = at;
+  state_.canary.canary = {bundle, weight, plan.sticky, plan.header, plan.header_value};
+  state_.canary.steps = steps;
+  state_.canary.started = state_.canary.stepped = state_.version;
+  state_.canary.stepped_at = at;
   return {};
 }
 
 Result<void> Releases::raise_canary(Micros at) {
-  if (!canary_.running())
+  if (!state_.canary.running())
     return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
-  if (stopped_) {
+  if (state_.stopped) {
     return failure(ErrorKind::kConflict, "release-stopped",
                    "it is stopped: a canary would answer nobody",
                    "a person clears it: `heddle resume`");
   }
-  const std::uint32_t next = canary_.next_weight();
+  const std::uint32_t next = state_.canary.next_weight();
   if (next == 0) {
     return failure(ErrorKind::kConflict, "release-canary-last-step",
                    "the canary is at its last step", "promote it to primary");
   }
-  HEDDLE_TRY(servable(canary_.canary.bundle));
+  HEDDLE_TRY(servable(state_.canary.canary.bundle));
   changed();
-  canary_.canary.weight = next;
-  canary_.stepped = version_;
-  canary_.stepped_at = at;
+  state_.canary.canary.weight = next;
+  state_.canary.stepped = state_.version;
+  state_.canary.stepped_at = at;
   return {};
 }
 
 Result<void> Releases::abort_canary() {
-  if (!canary_.running())
+  if (!state_.canary.running())
     return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
-  canary_ = {};
+  state_.canary = {};
   changed();
   return {};
 }
 
 Result<void> Releases::set_shadow(Digest bundle) {
-  if (bundle == shadow_ || (!bundle.empty() && (bundle == primary_ || bundle == standby_ ||
-                                                bundle == canary_.canary.bundle))) {
+  if (bundle == state_.shadow ||
+      (!bundle.empty() && (bundle == state_.primary || bundle == state_.standby ||
+                           bundle == state_.canary.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
                    bundle.empty() ? "there is no shadow"
                                   : "bundle " + bundle.short_str() + " is in a slot already",
@@ -274,13 +259,13 @@ Result<void> Releases::set_shadow(Digest bundle) {
                        " is not loaded and checked against its reference predictions",
                    "fetch it and try again");
   }
-  shadow_ = bundle;
+  state_.shadow = bundle;
   changed();
   return {};
 }
 
 Result<void> Releases::quarantine(plane::QuarantinedSource source) {
-  for (const auto& known : quarantined_) {
+  for (const auto& known : state_.quarantined) {
     if (known.is(source.account, source.source)) {
       return failure(
           ErrorKind::kConflict, "release-quarantined",
@@ -288,14 +273,14 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
           "see `heddle quarantine list`");
     }
   }
-  quarantined_.push_back(std::move(source));
+  state_.quarantined.push_back(std::move(source));
   changed();
   return {};
 }
 
 Result<void> Releases::readmit(std::string_view account, std::string_view source) {
   const auto named = [&](const auto& known) { return known.is(account, source); };
-  if (std::erase_if(quarantined_, named) == 0) {
+  if (std::erase_if(state_.quarantined, named) == 0) {
     return failure(ErrorKind::kNotFound, "release-not-quarantined",
                    "source " + plane::source_text(account, source) + " is not quarantined",
                    "see `heddle quarantine list`");
@@ -305,26 +290,27 @@ Result<void> Releases::readmit(std::string_view account, std::string_view source
 }
 
 void Releases::allow_fail_over(bool allowed, const plane::FailOver& rule) {
-  if (fail_over_allowed_ == allowed && same_rule(fail_over_, rule)) return;
-  fail_over_allowed_ = allowed;
-  fail_over_ = rule;
+  if (state_.fail_over_allowed == allowed && state_.fail_over == rule) return;
+  state_.fail_over_allowed = allowed;
+  state_.fail_over = rule;
   changed();
 }
 
 bool Releases::acknowledged(const std::string& act) const {
-  return std::find(acknowledged_.begin(), acknowledged_.end(), act) != acknowledged_.end();
+  return std::find(state_.acknowledged.begin(), state_.acknowledged.end(), act) !=
+         state_.acknowledged.end();
 }
 
 void Releases::acknowledge_fail_over(const std::string& act, const Digest& failed) {
   if (acknowledged(act)) return;
-  if (!failed.empty() && failed == primary_)
+  if (!failed.empty() && failed == state_.primary)
     (void)swap();  // without a standby the data plane has none to stay with either
   acknowledge(act);
 }
 
 void Releases::acknowledge_canary_abort(const std::string& act, const Digest& bundle) {
   if (acknowledged(act)) return;
-  if (canary_.running() && canary_.canary.bundle == bundle) canary_ = {};
+  if (state_.canary.running() && state_.canary.canary.bundle == bundle) state_.canary = {};
   acknowledge(act);
 }
 
@@ -336,179 +322,50 @@ void Releases::acknowledge(const std::string& act) {
 
 void Releases::acknowledge_with_next(const std::string& act) {
   if (acknowledged(act)) return;
-  acknowledged_.push_back(act);
-  if (acknowledged_.size() > kMostAcknowledged) acknowledged_.erase(acknowledged_.begin());
+  state_.acknowledged.push_back(act);
+  if (state_.acknowledged.size() > kMostAcknowledged)
+    state_.acknowledged.erase(state_.acknowledged.begin());
 }
 
 void Releases::stop() {
-  if (stopped_) return;
-  stopped_ = true;
+  if (state_.stopped) return;
+  state_.stopped = true;
   changed();
 }
 
 void Releases::resume() {
-  if (!stopped_) return;
-  stopped_ = false;
+  if (!state_.stopped) return;
+  state_.stopped = false;
   changed();
 }
 
 Standing Releases::standing(const Digest& bundle) const {
-  const auto it = bundles_.find(bundle);
-  return it == bundles_.end() ? Standing{} : it->second;
+  const auto it = state_.bundles.find(bundle);
+  return it == state_.bundles.end() ? Standing{} : it->second;
 }
 
 plane::RouteTable Releases::route(std::string decision) const {
   plane::RouteTable table;
-  table.version = version_;
-  table.service = service_;
-  table.primary = primary_;
-  table.standby = standby_;
-  table.canary = canary_.canary;
-  table.shadow = shadow_;
-  table.fail_over_allowed = fail_over_allowed_;
-  table.fail_over = fail_over_;
-  table.quarantined = quarantined_;
-  table.stopped = stopped_;
-  table.acknowledged = acknowledged_;
+  table.version = state_.version;
+  table.service = state_.service;
+  table.primary = state_.primary;
+  table.standby = state_.standby;
+  table.canary = state_.canary.canary;
+  table.shadow = state_.shadow;
+  table.fail_over_allowed = state_.fail_over_allowed;
+  table.fail_over = state_.fail_over;
+  table.quarantined = state_.quarantined;
+  table.stopped = state_.stopped;
+  table.acknowledged = state_.acknowledged;
   table.decision = std::move(decision);
   return table;
 }
 
-bool Releases::operator==(const Releases& other) const {
-  const auto same_source = [](const plane::QuarantinedSource& a,
-                              const plane::QuarantinedSource& b) {
-    return a.is(b.account, b.source) && a.rule == b.rule && a.readmit_after == b.readmit_after &&
-           a.by == b.by && a.reason == b.reason;
-  };
-  return service_ == other.service_ && version_ == other.version_ && primary_ == other.primary_ &&
-         standby_ == other.standby_ && rollback_ == other.rollback_ &&
-         same_run(canary_, other.canary_) && shadow_ == other.shadow_ &&
-         fail_over_allowed_ == other.fail_over_allowed_ &&
-         same_rule(fail_over_, other.fail_over_) && stopped_ == other.stopped_ &&
-         std::equal(quarantined_.begin(), quarantined_.end(), other.quarantined_.begin(),
-                    other.quarantined_.end(), same_source) &&
-         acknowledged_ == other.acknowledged_ && bundles_ == other.bundles_;
-}
-
-doc::Value Releases::to_value() const {
-  const auto text = [](const Digest& digest) {
-    return digest.empty() ? std::string() : digest.str();
-  };
-  doc::Value sources = doc::Value::array();
-  for (const auto& q : quarantined_) {
-    sources.push(doc::Value::object({{"source", q.source},
-                                     {"account", q.account},
-                                     {"rule", q.rule},
-                                     {"readmit_after", q.readmit_after},
-                                     {"by", q.by},
-                                     {"reason", q.reason}}));
-  }
-  doc::Value acts = doc::Value::array();
-  for (const std::string& act : acknowledged_) acts.push(act);
-  doc::Value bundles = doc::Value::array();
-  for (const auto& [digest, standing] : bundles_) {
-    bundles.push(doc::Value::object({{"bundle", digest.str()},
-                                     {"approved", standing.approved},
-                                     {"ready", standing.ready},
-                                     {"approval", standing.approval}}));
-  }
-  auto canary = doc::Value::object();
-  if (canary_.running()) {
-    auto steps = doc::Value::array();
-    for (const std::uint32_t step : canary_.steps) steps.push(step);
-    canary = doc::Value::object({{"bundle", canary_.canary.bundle.str()},
-                                 {"weight", canary_.canary.weight},
-                                 {"sticky", canary_.canary.sticky},
-                                 {"header", canary_.canary.header},
-                                 {"header_value", canary_.canary.header_value},
-                                 {"steps", std::move(steps)},
-                                 {"started", canary_.started},
-                                 {"stepped", canary_.stepped},
-                                 {"stepped_at", canary_.stepped_at}});
-  }
-  return doc::Value::object(
-      {{"format", "heddle.releases/1"},
-       {"service", service_},
-       {"version", static_cast<std::int64_t>(version_)},
-       {"primary", text(primary_)},
-       {"standby", text(standby_)},
-       {"rollback", text(rollback_)},
-       {"canary", canary},
-       {"shadow", text(shadow_)},
-       {"fail_over_allowed", fail_over_allowed_},
-       {"fail_over", doc::Value::object({{"requests", fail_over_.requests},
-                                         {"failed_share", fail_over_.failed_share},
-                                         {"refused_share", fail_over_.refused_share},
-                                         {"most", fail_over_.most}})},
-       {"stopped", stopped_},
-       {"quarantined", std::move(sources)},
-       {"acknowledged", std::move(acts)},
-       {"bundles", std::move(bundles)}});
-}
+doc::Value Releases::to_value() const { return releases_schema().print(state_); }
 
 Result<Releases> Releases::from_value(const doc::Value& value) {
-  const auto corrupt = [] {
-    return failure(ErrorKind::kCorrupt, "release-state", "the saved releases are malformed",
-                   "run `heddle audit verify`");
-  };
-  if (value.string_or("format") != "heddle.releases/1") return corrupt();
-  Releases out(value.string_or("service"));
-  out.version_ = static_cast<std::uint64_t>(value.int_or("version"));
-  for (auto [key, place] : {std::pair<std::string_view, Digest*>{"primary", &out.primary_},
-                            {"standby", &out.standby_},
-                            {"rollback", &out.rollback_},
-                            {"shadow", &out.shadow_}}) {
-    const std::string text = value.string_or(key);
-    if (text.empty()) continue;
-    HEDDLE_ASSIGN_OR_RETURN(*place, Digest::parse(text));
-  }
-  out.fail_over_allowed_ = value.bool_or("fail_over_allowed");
-  // States written before there were canaries have neither of these.
-  if (const doc::Value* rule = value.find("fail_over"); rule != nullptr) {
-    out.fail_over_.requests =
-        static_cast<std::uint32_t>(rule->int_or("requests", out.fail_over_.requests));
-    out.fail_over_.failed_share = rule->double_or("failed_share", out.fail_over_.failed_share);
-    out.fail_over_.refused_share = rule->double_or("refused_share", out.fail_over_.refused_share);
-    out.fail_over_.most = static_cast<std::uint32_t>(rule->int_or("most", out.fail_over_.most));
-  }
-  if (const doc::Value* canary = value.find("canary"); canary != nullptr && canary->size() > 0) {
-    HEDDLE_ASSIGN_OR_RETURN(out.canary_.canary.bundle, Digest::parse(canary->string_or("bundle")));
-    out.canary_.canary.weight = static_cast<std::uint32_t>(canary->int_or("weight"));
-    out.canary_.canary.sticky = canary->string_or("sticky");
-    out.canary_.canary.header = canary->string_or("header");
-    out.canary_.canary.header_value = canary->string_or("header_value");
-    const doc::Value* steps = canary->find("steps");
-    if (steps == nullptr || !steps->is_array()) return corrupt();
-    for (const doc::Value& step : steps->as_array()) {
-      if (!step.is_int()) return corrupt();
-      out.canary_.steps.push_back(static_cast<std::uint32_t>(step.as_int()));
-    }
-    out.canary_.started = static_cast<std::uint64_t>(canary->int_or("started"));
-    out.canary_.stepped = static_cast<std::uint64_t>(canary->int_or("stepped"));
-    out.canary_.stepped_at = canary->int_or("stepped_at");
-  }
-  out.stopped_ = value.bool_or("stopped");
-  const doc::Value* sources = value.find("quarantined");
-  const doc::Value* acts = value.find("acknowledged");
-  const doc::Value* bundles = value.find("bundles");
-  for (const doc::Value* list : {sources, acts, bundles}) {
-    if (list == nullptr || !list->is_array()) return corrupt();
-  }
-  for (const doc::Value& item : sources->as_array()) {
-    out.quarantined_.push_back({item.string_or("source"), item.string_or("rule"),
-                                static_cast<std::uint32_t>(item.int_or("readmit_after")),
-                                item.string_or("account"), item.string_or("by"),
-                                item.string_or("reason")});
-  }
-  for (const doc::Value& item : acts->as_array()) {
-    if (!item.is_string()) return corrupt();
-    out.acknowledged_.push_back(item.as_string());
-  }
-  for (const doc::Value& item : bundles->as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(item.string_or("bundle")));
-    out.bundles_[digest] = {item.bool_or("approved"), item.bool_or("ready"),
-                            item.string_or("approval")};
-  }
+  Releases out("");
+  HEDDLE_ASSIGN_OR_RETURN(out.state_, releases_schema().parse(value));
   return out;
 }
 

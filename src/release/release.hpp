@@ -11,16 +11,9 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "plane/route.hpp"
+#include "release/state.hpp"
 
 namespace heddle::release {
-
-/// What is known of a bundle. It may be put into a slot only when both hold.
-struct Standing {
-  bool approved = false;   ///< a person's approval, or a policy rule that names the exception
-  bool ready = false;      ///< its objects are here, its parity check passed
-  std::string approval{};  ///< id of the approval or the ledger entry
-  bool operator==(const Standing&) const = default;
-};
 
 /// How a canary takes over. Weights are shares of the requests in ten-thousandths, as in
 /// plane::Canary.
@@ -29,20 +22,6 @@ struct CanaryPlan {
   std::string sticky{};                ///< key of the draw; empty: each request for itself
   std::string header{};
   std::string header_value{};
-};
-
-/// A canary that runs. Counted from `started`, its weight holds since `stepped`: versions of the
-/// route table, so that a record of the journal is told apart from one of an earlier canary or
-/// weight.
-struct CanaryRun {
-  plane::Canary canary{};  ///< `bundle` empty: none runs
-  std::vector<std::uint32_t> steps{};
-  std::uint64_t started = 0;
-  std::uint64_t stepped = 0;
-  Micros stepped_at = 0;  ///< event time of the decision that set the weight
-  [[nodiscard]] bool running() const noexcept { return !canary.bundle.empty(); }
-  /// The step after this weight; 0 at the last one.
-  [[nodiscard]] std::uint32_t next_weight() const noexcept;
 };
 
 /// The releases of one service as a value: which bundle is in which slot, where a rollback goes,
@@ -71,9 +50,9 @@ struct CanaryRun {
 /// Bundles are taken by value: `promote(standby())` means what it says.
 class Releases {
  public:
-  explicit Releases(std::string service) : service_(std::move(service)) {}
+  explicit Releases(std::string service) { state_.service = std::move(service); }
 
-  void mark_ready(const Digest& bundle) { bundles_[bundle].ready = true; }
+  void mark_ready(const Digest& bundle) { state_.bundles[bundle].ready = true; }
   /// Its objects are gone or damaged: it leaves every slot and is no rollback target. In place of
   /// an unready primary the standby answers, without one the rollback target, without that nothing
   /// (503). The standby takes the place of a lost target.
@@ -133,15 +112,15 @@ class Releases {
   void stop();
   void resume();
 
-  [[nodiscard]] const Digest& primary() const noexcept { return primary_; }
-  [[nodiscard]] const Digest& standby() const noexcept { return standby_; }
-  [[nodiscard]] const CanaryRun& canary() const noexcept { return canary_; }
-  [[nodiscard]] const Digest& shadow() const noexcept { return shadow_; }
-  [[nodiscard]] const Digest& rollback_target() const noexcept { return rollback_; }
-  [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
-  [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+  [[nodiscard]] const Digest& primary() const noexcept { return state_.primary; }
+  [[nodiscard]] const Digest& standby() const noexcept { return state_.standby; }
+  [[nodiscard]] const CanaryRun& canary() const noexcept { return state_.canary; }
+  [[nodiscard]] const Digest& shadow() const noexcept { return state_.shadow; }
+  [[nodiscard]] const Digest& rollback_target() const noexcept { return state_.rollback; }
+  [[nodiscard]] std::uint64_t version() const noexcept { return state_.version; }
+  [[nodiscard]] bool stopped() const noexcept { return state_.stopped; }
   [[nodiscard]] const std::vector<plane::QuarantinedSource>& quarantined() const noexcept {
-    return quarantined_;
+    return state_.quarantined;
   }
   [[nodiscard]] Standing standing(const Digest& bundle) const;
 
@@ -150,27 +129,15 @@ class Releases {
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] static Result<Releases> from_value(const doc::Value& value);
-  [[nodiscard]] bool operator==(const Releases& other) const;
+  [[nodiscard]] bool operator==(const Releases&) const = default;
 
  private:
   [[nodiscard]] Result<void> servable(const Digest& bundle) const;
   /// `bundle` answers from now on; it is in no other slot but shadow or canary.
   void make_primary(Digest bundle);
-  void changed() { ++version_; }
+  void changed() { ++state_.version; }
 
-  std::string service_;
-  std::uint64_t version_ = 0;
-  Digest primary_{};
-  Digest standby_{};
-  Digest rollback_{};
-  CanaryRun canary_{};
-  Digest shadow_{};
-  bool fail_over_allowed_ = false;
-  plane::FailOver fail_over_{};
-  bool stopped_ = false;
-  std::vector<plane::QuarantinedSource> quarantined_;
-  std::vector<std::string> acknowledged_;
-  std::map<Digest, Standing> bundles_;
+  ReleasesState state_;
 };
 
 }  // namespace heddle::release

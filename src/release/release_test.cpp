@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
+#include "plane/route_schema.hpp"
 
 namespace heddle::release {
 namespace {
@@ -70,8 +72,8 @@ TEST(Releases, SourcesGoInAndOut) {
   ASSERT_TRUE(r.quarantine({"carrier-3", "", 0, "", "ada", "the feed is broken"}).ok());
   EXPECT_EQ(*Releases::from_value(r.to_value()), r);
   EXPECT_EQ(Releases::from_value(r.to_value())->quarantined().at(0).by, "ada");
-  EXPECT_EQ(plane::to_value(r.route("ledger/8")).find("quarantined")->as_array()[0].find("by"),
-            nullptr);
+  const auto told = plane::route_schema().print(r.route("ledger/8"));
+  EXPECT_EQ(told.find("quarantined")->as_array()[0].find("by"), nullptr);
 }
 
 TEST(Releases, AFailOverIsTakenOverOnce) {
@@ -187,17 +189,34 @@ TEST(Releases, AnUnreadyPrimaryGivesWay) {
   EXPECT_TRUE(r.route("").primary.empty());
 }
 
-TEST(Releases, AStateOfBeforeThereWereCanariesIsRead) {
+TEST(Releases, AStateOfBeforeThereWereCanariesIsRefusedWithWhatToDo) {
   Releases r = with({kA, kB});
   ASSERT_TRUE(r.promote(kA).ok());
-  const auto now = r.to_value();
-  auto old = doc::Value::object();
-  for (const auto& [key, value] : now.as_object()) {
-    if (key != "canary" && key != "shadow" && key != "fail_over") old.set(key, value);
-  }
+  auto old = r.to_value();
+  std::erase_if(old.as_object(), [](const auto& member) {
+    return member.first == "canary" || member.first == "shadow" || member.first == "fail_over";
+  });
   const auto back = Releases::from_value(old);
-  ASSERT_TRUE(back.ok());
-  EXPECT_EQ(*back, r);
+  ASSERT_FALSE(back.ok());
+  EXPECT_EQ(back.error().id, "release-state");
+  EXPECT_EQ(back.error().message, "the saved releases: `canary` is missing, and 2 more");
+  EXPECT_NE(back.error().hint.find("the Heddle that wrote it"), std::string::npos);
+}
+
+TEST(Releases, WhatIsStoredIsARecord) {
+  ReleasesState state;
+  state.service = "s";
+  state.version = 7;
+  state.primary = kA;
+  state.standby = kB;
+  state.rollback = kC;
+  state.canary = {{sha256("d"), 500, "source", "x-canary", "yes"}, {100, 500}, 5, 6, 9};
+  state.shadow = sha256("e");
+  state.fail_over_allowed = true;
+  state.quarantined = {{"carrier-3", "rule", 5, "app", "ada", "the feed is broken"}};
+  state.acknowledged = {"act-1"};
+  state.bundles[kA] = {true, true, "approval-0001"};
+  doc::RecordConformance<ReleasesState>(releases_schema(), state).run("docs/formats/releases.md");
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace heddle::replay {
 
 /// What to send, where, and how it is paced.
 struct Options {
-  std::string file;  ///< recorded traffic, Parquet or CSV, ordered by `time_field`
+  std::string file;  ///< recorded traffic, Parquet, CSV or NDJSON, ordered by `time_field`
   std::string service;
   std::string host = "127.0.0.1";  ///< the data plane
   int port = 8000;

@@ -95,7 +95,7 @@ TEST_F(ClockTest, AJumpStandsUntilARouteTableSettlesItAndLeadsBack) {
   EXPECT_TRUE(engine_->tick(kThen + 2 * kDay).ok());
 }
 
-// gRPC gives its times to the same engine (read_grpc.cpp): an integer as it is, a text as a time.
+// By gRPC: surfaces_test.cpp.
 TEST(WaysIn, NoSurfaceTakesATimeThatIsNone) {
   fixture::World world;
   world.up();

@@ -1,18 +1,23 @@
 #include "serve/serve.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/file_port.hpp"
+#include "base/ids.hpp"
 #include "base/log.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
-#include "plane/journal.hpp"
+#include "net/tls.hpp"
+#include "plane/journal_files.hpp"
 #include "serve/engine.hpp"
 #include "serve/grpc_api.hpp"
 #include "serve/http_api.hpp"
@@ -69,6 +74,7 @@ class Plane final : public DataPlane {
 
  private:
   [[nodiscard]] Result<void> open_server();
+  void tell_tls_files();
   [[nodiscard]] Result<int> listen_for_owner() const;
   [[nodiscard]] Metrics::Gauges gauges() const;
   void follow_rights();
@@ -86,12 +92,35 @@ class Plane final : public DataPlane {
   std::unique_ptr<RouteFollower> follower_;
 };
 
+/// A stop that was acknowledged holds after a restart: a disk that fails at this moment is asked
+/// again for a while before anybody is answered. One that stays as it is must not keep a service
+/// away for ever: then that is said, and the control plane carries the stop out when it reads it.
+Result<plane::Standing> acts_of_before(const std::string& spool, std::vector<std::string>& gaps) {
+  constexpr auto kLongest = std::chrono::seconds(10);
+  const auto until = std::chrono::steady_clock::now() + kLongest;
+  for (;;) {
+    gaps.clear();
+    auto known = plane::standing_acts(spool, system_files(), gaps);
+    if (known.ok() || known.error().kind != ErrorKind::kIo ||
+        std::chrono::steady_clock::now() >= until)
+      return known;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
 Result<void> Plane::open() {
   const std::string& name = options_.service.identity.name;
   const std::string spool = fmt::format("{}/spool/{}", options_.heddle_dir, name);
   plane::Standing standing;
-  if (auto known = plane::standing_acts(spool); known.ok()) {
+  std::vector<std::string> gaps;
+  if (auto known = acts_of_before(spool, gaps); known.ok()) {
     standing = std::move(*known);
+    for (const auto& gap : gaps) {
+      log::error(
+          "service `{}`: {}; a stop or an act of this data plane that stood there is known "
+          "only if the control plane had read it",
+          name, gap);
+    }
   } else {
     log::error("{}; acts of this data plane before its start are not known", known.error().str());
   }
@@ -123,6 +152,7 @@ Result<void> Plane::open() {
       GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock,
                        [this] { return server_->defer(); }, tracer_.get()});
   HEDDLE_TRY(open_server());
+  tell_tls_files();
   (void)make_dirs(options_.heddle_dir + "/data");  // what is kept there can be done without
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
@@ -206,6 +236,23 @@ Result<void> Plane::open_server() {
   server_->every(kTickMs, [this] { engine_->each_second(); });
   if (options_.rights) server_->every(kRightsMs, [this] { follow_rights(); });
   return {};
+}
+
+/// They are no part of what is applied, so that they may be renewed: which ones they are is on
+/// record.
+void Plane::tell_tls_files() {
+  const spec::ServiceTls& tls = options_.service.tls;
+  if (tls.certificate.empty()) return;
+  const auto tell = [&](std::string_view act, const Result<Digest>& digest) {
+    if (!digest.ok()) log::error("{}", digest.error().str());
+    journal_->append(plane::ActRecord{std::string(act),
+                                      digest.ok() && !digest->empty() ? digest->str() : "",
+                                      engine_->event_clock().now(options_.clock->wall()),
+                                      "read at the start", uuid7(*options_.clock), ""});
+  };
+  tell(plane::kCertificateAct, net::certificate_digest(tls.certificate));
+  tell(plane::kClientCaAct, tls.client_ca.empty() ? Digest{} : sha256_file(tls.client_ca));
+  if (const auto told = journal_->commit(); !told.ok()) log::error("{}", told.error().str());
 }
 
 void Plane::follow_rights() {

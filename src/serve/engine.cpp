@@ -254,12 +254,19 @@ void Engine::readmit(std::size_t quarantine, Micros event_time) {
   clean_rows_[quarantine] = 0;
 }
 
-/// What a request of this account is of, when it names `named` (empty: none).
-Result<std::string_view> Engine::source_of(const Principal& who, std::string_view named) {
+/// What a request of this account is of, when it names `named` (empty: none); nothing: it may not
+/// say so. No `Result`: this is asked for each request, and an error is as large as it is rare.
+std::optional<std::string_view> Engine::source_of(const Principal& who, std::string_view named) {
   const auto& bound = who.sources;
   if (bound.empty()) return named.empty() ? kDefaultSource : named;
   if (named.empty() && bound.size() == 1) return std::string_view(bound.front());
   if (!named.empty() && std::find(bound.begin(), bound.end(), named) != bound.end()) return named;
+  return std::nullopt;
+}
+
+/// Why `source_of` has nothing.
+Error Engine::no_source(const Principal& who, std::string_view named) {
+  const auto& bound = who.sources;
   return Error{named.empty() ? ErrorKind::kInvalid : ErrorKind::kDenied,
                named.empty() ? "source-missing" : "source-denied",
                named.empty() ? fmt::format("`{}` has several sources and names none", who.account)
@@ -290,7 +297,9 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
                  fmt::format("service `{}` declares no source `{}`", name_, shown(rows.source)),
                  "declare it in the Service, or leave it out"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(admitted.source, source_of(asked.who, rows.source));
+  const auto source = source_of(asked.who, rows.source);
+  if (!source.has_value()) return no_source(asked.who, rows.source);
+  admitted.source = *source;
   admitted.account = asked.who.account;
   admitted.arrival = options_.clock->wall();
   HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,

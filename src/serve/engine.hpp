@@ -145,8 +145,9 @@ class Engine {
   [[nodiscard]] Result<Admitted> admit(const Asked& asked);
   [[nodiscard]] Result<void> explain(const Rows& rows, const score::Plan& plan);
   [[nodiscard]] Slot routed() const;
-  [[nodiscard]] static Result<std::string_view> source_of(const Principal& who,
-                                                          std::string_view named);
+  [[nodiscard]] static std::optional<std::string_view> source_of(const Principal& who,
+                                                                 std::string_view named);
+  [[nodiscard]] static Error no_source(const Principal& who, std::string_view named);
   void choose_canary(const Asked& asked, Admitted& admitted);
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted);
   void score(const Rows& rows, Admitted& admitted);

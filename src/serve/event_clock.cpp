@@ -95,7 +95,19 @@ Result<Micros> EventClock::of_request(std::optional<Micros> given, Micros wall) 
                                format_time(last_tick_)),
                    "tick first: a row far ahead of the watch is looked at by nobody");
   }
+  // Nobody has said yet where the replay is. Recorded traffic is of the past, and rows of far apart
+  // would each open a window.
+  if (last_tick_ == INT64_MIN &&
+      (*given > wall + kFuture ||
+       !near(*given, begins_.value_or(*given), plane::kFarthestAhead, plane::kFarthestAhead))) {
+    return outside(
+        fmt::format("`event_time` {} is before any tick, and {}", format_time(*given),
+                    begins_ ? "far from " + format_time(*begins_) + ", where the replay began"
+                            : "in the future"),
+        "say the time first, with `tick`, as `heddle replay` does");
+  }
   replays(wall);
+  if (last_tick_ == INT64_MIN) begins_ = begins_.value_or(*given);
   newest_ = std::max(newest_, *given);
   return *given;
 }
@@ -132,6 +144,8 @@ Result<void> EventClock::tick(Micros time, Micros wall) {
   if (last_tick_ != INT64_MIN && time > last_tick_ + kLeftOut && !jump_)
     jump_ = Jump{last_tick_, time, true};
   last_tick_ = time;
+  // What came before the first tick may have been of another time than the replay's.
+  if (newest_ > time + plane::kFarthestAhead) newest_ = INT64_MIN;
   return {};
 }
 

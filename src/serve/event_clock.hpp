@@ -88,6 +88,7 @@ class EventClock {
   Mode mode_;
   Micros last_tick_;
   Micros newest_ = INT64_MIN;       ///< event time of a replayed request
+  std::optional<Micros> begins_;    ///< before the first tick: event time of the first such request
   Micros replay_seen_ = INT64_MIN;  ///< wall clock of the last tick or replayed request
   std::optional<Micros>
       first_live_;                 ///< idle: wall clock of the first request without an event time

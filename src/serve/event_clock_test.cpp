@@ -123,6 +123,27 @@ TEST(EventClock, NoTimeThatBlindsTheWatchIsTaken) {
   EXPECT_EQ(*live.clock.of_label(live.wall - 300 * kDay, live.wall), live.wall - 300 * kDay);
 }
 
+TEST(EventClock, BeforeTheFirstTickNoRequestSaysHowLateItIs) {
+  EventClock clock(true, INT64_MIN);
+  for (const Micros time : {kNow + kHour, kNow + 365 * kDay, plane::kLatestEvent - 1})
+    EXPECT_EQ(id_of(clock.of_request(time, kNow)), "event-time-outside") << time;
+  EXPECT_EQ(*clock.of_request({}, kNow), kNow);
+  EXPECT_EQ(*clock.of_request(kThen, kNow), kThen);
+  // It begins there: rows of every day since 1900 would each open a window.
+  for (const Micros time : {kThen - 3 * kDay, kThen + 3 * kDay, kNow})
+    EXPECT_EQ(id_of(clock.of_request(time, kNow)), "event-time-outside") << time;
+  EXPECT_EQ(*clock.of_request(kThen + kDay, kNow), kThen + kDay);
+  EXPECT_EQ(*clock.of_request({}, kNow), kThen + kDay);
+}
+
+TEST(EventClock, WhatCameBeforeTheFirstTickDoesNotHoldTheReplayInItsFuture) {
+  EventClock clock(true, INT64_MIN);
+  EXPECT_EQ(*clock.of_request(kNow, kNow), kNow);  // somebody tries it, of now
+  ASSERT_TRUE(clock.tick(kThen, kNow).ok());
+  EXPECT_EQ(*clock.of_request({}, kNow), kThen) << "else nobody looks at who gives no time";
+  EXPECT_EQ(*clock.of_label({}, kNow), kThen);
+}
+
 TEST(EventClock, WhileAWallClockIsAheadEventTimeGoesOnByTheSteadyOne) {
   Live live;
   live.until_live();

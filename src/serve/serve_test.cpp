@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.hpp"
+#include "plane/segment.hpp"
 #include "serve/request.hpp"
 #include "serve/standing.hpp"
 #include "serve/tokens.hpp"
@@ -580,6 +582,33 @@ TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   world.publish_and_wait();
   EXPECT_TRUE(world.of<plane::AppliedRecord>().back().standing.empty());
   EXPECT_EQ(world.of<plane::ActRecord>().size(), 1u);
+}
+
+TEST(DataPlane, AStopBehindADamagedRecordStandsAfterARestart) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow);
+  const auto segment = plane::list_segments(world.dir + "/spool/trips").value().back();
+  const std::string path = plane::segment_path(world.dir + "/spool/trips", segment);
+  const std::string before = *read_file(path);
+  EXPECT_EQ(world.client("ops-secret-0000000003").post("/v1/services/trips/stop", "")->status, 200);
+  world.down();
+  // In the request, which stands before the stop.
+  std::string bytes = *read_file(path);
+  const auto at = before.find("q-1");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  world.up();
+  world.wait_applied(world.route.version);
+  auto again = world.replayer();
+  (void)world.predict(again, kGoodRow, "s1", 503);
+  const auto gaps = world.of<plane::GapRecord>();
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_NE(gaps[0].reason.find("cannot be read"), std::string::npos) << gaps[0].reason;
+  EXPECT_EQ(world.of<plane::StopRecord>().size(), 1u);
 }
 
 TEST(DataPlane, QuarantinesASourceAndLetsItInAgainWhenItIsClean) {

@@ -326,6 +326,54 @@ TEST(Surfaces, ARuntimeIsNotSentWhatAQuarantineHoldsBackAndARefusedRequestCounts
   EXPECT_EQ(plan->endpoint()->condition().batches, 1u);
 }
 
+TEST(Surfaces, GrpcTakesNoTimeThatIsNone) {
+  constexpr int kInvalidArgument = 3;  // of gRPC's status codes
+  Surfaces world(native_plan(0.1));
+  const auto send = [&](auto&& value) {
+    std::string message = infer_message(1);
+    doc::ProtoWriter writer(message);
+    writer.message(4, [&](doc::ProtoWriter& entry) {
+      entry.bytes(1, "event_time");
+      entry.message(2, value);
+    });
+    return world.call(kModelInfer, message);
+  };
+  const auto integer = [](int field, std::int64_t time) {
+    return [=](doc::ProtoWriter& w) {
+      w.integer(static_cast<std::uint32_t>(field), static_cast<std::uint64_t>(time));
+    };
+  };
+  const auto text = [](const std::string& time) {
+    return [time](doc::ProtoWriter& w) { w.bytes(3, time); };
+  };
+  const Micros now = system_clock().wall();
+  for (const Micros time : {INT64_MAX, INT64_MIN, INT64_MIN + 1, plane::kLatestEvent,
+                            plane::kEarliestEvent - 1, now + kDay, now - 8 * kDay}) {
+    const auto reply = send(integer(2, time));
+    EXPECT_EQ(reply.status, kInvalidArgument) << time << reply.status_message;
+    EXPECT_NE(reply.status_message.find("event_time"), std::string::npos) << reply.status_message;
+  }
+  for (const char* time : {"9999-12-31", "0001-01-01", "2001-02-30", "NaN", "", "2001-04-10",
+                           "9223372036854775808", "now"}) {
+    EXPECT_EQ(send(text(time)).status, kInvalidArgument) << time;
+  }
+  EXPECT_EQ(send(integer(1, 1)).status, kInvalidArgument) << "a boolean";
+  EXPECT_EQ(send(integer(5, -1)).status, kInvalidArgument) << "a number past 63 bits";
+  const auto requests = [&] {
+    std::vector<Micros> times;
+    for (const auto& record : world.records()) {
+      if (const auto* request = std::get_if<plane::RequestRecord>(&record))
+        times.push_back(request->event_time);
+    }
+    return times;
+  };
+  EXPECT_TRUE(requests().empty());
+  const Micros yesterday = (now / kSecond) * kSecond - kDay;
+  EXPECT_EQ(send(integer(2, yesterday)).status, 0);
+  EXPECT_EQ(send(text(format_time(yesterday))).status, 0);
+  EXPECT_EQ(requests(), (std::vector<Micros>{yesterday, yesterday}));
+}
+
 TEST(Surfaces, CallsOfGrpcAreTraced) {
   Surfaces world(native_plan(0.1));
   const std::vector<net::Header> traced = {

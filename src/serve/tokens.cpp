@@ -8,31 +8,16 @@
 namespace heddle::serve {
 namespace {
 
-constexpr Permission kPermissions[] = {Permission::kPredict, Permission::kLabel,
-                                       Permission::kReplay, Permission::kRead, Permission::kStop};
-
 std::uint8_t bits_of(const std::vector<std::string>& permissions) {
   std::uint8_t bits = 0;
   for (const std::string& name : permissions) {
-    for (const Permission permission : kPermissions) {
-      if (name == name_of(permission)) bits |= static_cast<std::uint8_t>(permission);
-    }
+    if (const auto permission = spec::permission_named(name))
+      bits |= static_cast<std::uint8_t>(*permission);
   }
   return bits;
 }
 
 }  // namespace
-
-std::string_view name_of(Permission permission) noexcept {
-  switch (permission) {
-    case Permission::kPredict: return "predict";
-    case Permission::kLabel: return "label";
-    case Permission::kReplay: return "replay";
-    case Permission::kRead: return "read";
-    case Permission::kStop: return "stop";
-  }
-  return {};
-}
 
 Tokens::Tokens(const std::vector<Token>& tokens) {
   for (const Token& token : tokens) {

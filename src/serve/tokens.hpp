@@ -7,17 +7,11 @@
 
 #include "base/result.hpp"
 #include "serve/serve.hpp"
+#include "spec/permissions.hpp"
 
 namespace heddle::serve {
 
-enum class Permission : std::uint8_t {
-  kPredict = 1,
-  kLabel = 2,
-  kReplay = 4,
-  kRead = 8,
-  kStop = 16
-};
-[[nodiscard]] std::string_view name_of(Permission permission) noexcept;  ///< as people.yaml has it
+using spec::Permission;
 
 /// Whom a bearer token belongs to.
 struct Principal {

@@ -1,4 +1,5 @@
 #include "spec/environment.hpp"
+#include "stats/metric.hpp"
 
 #include <algorithm>
 #include <cfloat>
@@ -49,7 +50,8 @@ expr::Environment gate_environment(const Evaluation& evaluation) {
   const auto add = [&](std::string name) {
     environment.variables.push_back({std::move(name), expr::Type::kDouble});
   };
-  std::vector<std::string> names = {"auc", "log_loss", "calibration_error", "accuracy", "rows"};
+  std::vector<std::string> names = stats::metrics().names();
+  names.emplace_back("rows");
   for (const auto& metric : evaluation.metrics) {
     if (std::find(names.begin(), names.end(), metric.name) == names.end())
       names.push_back(metric.name);
@@ -111,11 +113,13 @@ std::vector<expr::Domain> gate_domains(const expr::Environment& gates) {
       const std::string_view rest = std::string_view(variable.name).substr(found + metric.size());
       return rest.empty() || rest == "_min" || rest == "_max";
     };
-    for (const char* share :
-         {"auc", "accuracy", "calibration_error", "duplicate_share", "single_feature_auc"}) {
+    for (const stats::Metric* metric : stats::metrics().rows()) {
+      if (is_of(metric->name())) domain.low = metric->low(), domain.high = metric->high();
+    }
+    for (const char* share : {"duplicate_share", "single_feature_auc"}) {
       if (is_of(share)) domain.low = 0, domain.high = 1;
     }
-    for (const char* count : {"log_loss", "rows", "time_order_violations", "duplicate_rows"}) {
+    for (const char* count : {"rows", "time_order_violations", "duplicate_rows"}) {
       if (is_of(count)) domain.low = 0;
     }
   }

@@ -1,37 +1,34 @@
 #pragma once
 
-#include "spec/keys.hpp"
-#include "spec/project.hpp"
+#include <vector>
+
+#include "spec/kind.hpp"
 
 namespace heddle::spec {
 
-/// heddle.yaml before its names are resolved.
-struct ProjectFile {
-  std::string name;
-  std::vector<std::string> owners{};
-  std::map<std::string, std::string> sources{};
-  std::map<std::string, doc::Position> source_positions{};
-  int control_port = 8010;
-};
+/// The table of kinds, in the order in which `heddle schema` names them. A kind is a row here and
+/// the file `NAME_kind.cpp`, which has its keys and its checks.
+[[nodiscard]] const std::vector<Kind>& kind_table();
 
-struct PeopleFile {
-  std::vector<Person> people{};
-  std::vector<ServiceAccount> service_accounts{};
-};
+[[nodiscard]] Kind project_kind();
+[[nodiscard]] Kind people_kind();
+[[nodiscard]] Kind contract_kind();
+[[nodiscard]] Kind feature_set_kind();
+[[nodiscard]] Kind model_kind();
+[[nodiscard]] Kind evaluation_kind();
+[[nodiscard]] Kind policy_kind();
+[[nodiscard]] Kind monitor_kind();
+[[nodiscard]] Kind service_kind();
 
 /// The contracts of an ODCS document, one a schema object: `NAME`, or `NAME/OBJECT` each where
 /// there are several.
 [[nodiscard]] std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader);
+/// The same of a file, each with its identity.
+[[nodiscard]] std::vector<Contract> contracts_of(const DefinitionFile& file);
 
-/// The table of each kind. The objects live as long as the program.
-[[nodiscard]] const Object& contract_kind();
-[[nodiscard]] const Object& feature_set_kind();
-[[nodiscard]] const Object& model_kind();
-[[nodiscard]] const Object& evaluation_kind();
-[[nodiscard]] const Object& policy_kind();
-[[nodiscard]] const Object& monitor_kind();
-[[nodiscard]] const Object& service_kind();
-[[nodiscard]] const Object& project_kind();
-[[nodiscard]] const Object& people_kind();
+/// Findings that concern several definitions, or one as a whole: names, expressions, cycles, files.
+/// Features are put in an order in which each follows what it reads.
+void check_project(Project& project, const Texts& texts, const Files& files,
+                   std::vector<doc::Diagnostic>& diagnostics);
 
 }  // namespace heddle::spec

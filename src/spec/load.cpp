@@ -7,26 +7,11 @@
 
 #include "base/file.hpp"
 #include "doc/yaml.hpp"
-#include "spec/check.hpp"
+#include "spec/definition_count.hpp"
 #include "spec/kinds.hpp"
 
 namespace heddle::spec {
 namespace {
-
-using KindTable = const Object& (*)();
-const std::vector<std::pair<std::string, KindTable>>& kind_tables() {
-  static const std::vector<std::pair<std::string, KindTable>> tables = {
-      {"Project", project_kind},        {"People", people_kind},   {"DataContract", contract_kind},
-      {"FeatureSet", feature_set_kind}, {"Model", model_kind},     {"Evaluation", evaluation_kind},
-      {"Policy", policy_kind},          {"Monitor", monitor_kind}, {"Service", service_kind}};
-  return tables;
-}
-
-/// Where definitions are, and what each folder is for.
-constexpr std::pair<std::string_view, std::string_view> kFolders[] = {
-    {"contracts", "DataContract"}, {"features", "FeatureSet"}, {"models", "Model"},
-    {"evaluations", "Evaluation"}, {"policies", "Policy"},     {"monitors", "Monitor"},
-    {"services", "Service"}};
 
 doc::Diagnostic from_error(const Error& error, const std::string& file) {
   doc::Diagnostic diagnostic;
@@ -71,47 +56,12 @@ class Loader {
                    fmt::format("there is no `heddle.yaml` in `{}`", project.root),
                    "go to a project's folder, or name it with `--project DIR`"};
     }
-    ProjectFile file;
-    if (const auto value = parse("heddle.yaml")) {
-      read("heddle.yaml", "Project", project_kind(), *value, &file);
-      project.name = file.name;
-      project.sources = file.sources;
-      project.control_port = file.control_port;
-      for (const auto& [name, path] : file.sources) {
-        if (!files_->has_data()) break;
-        const std::string full =
-            std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
-        if (path_exists(full)) continue;
-        doc::Diagnostic diagnostic;
-        diagnostic.id = "source-missing";
-        diagnostic.message = fmt::format("source `{}`: there is no file `{}`", name, path);
-        diagnostic.file = "heddle.yaml";
-        diagnostic.position = file.source_positions[name];
-        diagnostic.length = static_cast<int>(path.size());
-        diagnostic.hint = "put the file there, or change the path";
-        loaded_.diagnostics.push_back(std::move(diagnostic));
-      }
-    }
-    if (there("people.yaml")) {
-      PeopleFile people;
-      if (const auto value = parse("people.yaml")) {
-        read("people.yaml", "People", people_kind(), *value, &people);
-        project.people = std::move(people.people);
-        project.service_accounts = std::move(people.service_accounts);
-      }
-    }
-    for (const auto& [folder, kind] : kFolders) {
-      const auto names = files_->list(std::string(folder));
-      if (!names.ok()) {
-        loaded_.diagnostics.push_back(from_error(names.error(), std::string(folder)));
-        continue;
-      }
-      for (const auto& name : *names) {
-        const std::string path = fmt::format("{}/{}", folder, name);
-        if (is_yaml(name))
-          load_definition(path, kind);
-        else
-          note_unread(path, is_yaml(lower(name)));
+    for (const Kind& kind : kind_table()) {
+      if (!kind.folder.empty()) {
+        load_folder(kind);
+      } else if (there(kind.file)) {
+        if (const auto value = parse(kind.file))
+          kind.read(definition_file(kind.file, *value), project);
       }
     }
     note_unread_at_top();
@@ -126,7 +76,7 @@ class Loader {
   Loaded contract_alone(const std::string& name, bool must_be) {
     if (const auto value = parse(name);
         value && (must_be || value->string_or("kind") == "DataContract")) {
-      for (Contract& contract : contracts_of(name, *value)) {
+      for (Contract& contract : contracts_of(definition_file(name, *value))) {
         std::string key = fmt::format("{}:{}", name, contract.identity.name);
         loaded_.project.contracts.emplace(std::move(key), std::move(contract));
       }
@@ -139,12 +89,13 @@ class Loader {
   /// One definition from memory.
   Contract contract_from(std::string_view yaml, std::string_view file,
                          std::vector<doc::Diagnostic>& out) {
-    texts_[std::string(file)] = yaml;
+    const std::string path(file);
+    texts_[path] = yaml;
     Contract contract;
     if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
-      contract = std::move(contracts_of(std::string(file), *value).front());
+      contract = std::move(contracts_of(definition_file(path, *value)).front());
     } else {
-      loaded_.diagnostics.push_back(from_error(value.error(), std::string(file)));
+      loaded_.diagnostics.push_back(from_error(value.error(), path));
     }
     sort();
     out.insert(out.end(), loaded_.diagnostics.begin(), loaded_.diagnostics.end());
@@ -223,96 +174,46 @@ class Loader {
     return std::move(*value);
   }
 
-  void read(const std::string& file, std::string_view, const Object& table, const doc::Value& value,
-            void* into) {
-    Reader reader(texts_[file], file, loaded_.diagnostics);
-    reader.read(table, value, into);
+  DefinitionFile definition_file(const std::string& path, const doc::Value& value) {
+    return {path, texts_[path], value, files_, loaded_.diagnostics};
   }
 
-  template <class T>
-  void identify(T& definition, std::string_view kind, const std::string& file,
-                const doc::Value& value) {
-    definition.identity.kind = kind;
-    definition.identity.file = file;
-    definition.identity.digest = sha256(texts_[file]);
-    definition.identity.content = value;
-  }
-
-  std::vector<Contract> contracts_of(const std::string& file, const doc::Value& value) {
-    Reader reader(texts_[file], file, loaded_.diagnostics);
-    auto contracts = read_contracts(value, reader);
-    for (Contract& contract : contracts) {
-      const std::string name = contract.identity.name;
-      identify(contract, "DataContract", file, value);
-      contract.identity.name = name;
-    }
-    return contracts;
-  }
-
-  template <class T>
-  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table,
-           const std::string& file, const doc::Value& value) {
-    T definition;
-    identify(definition, kind, file, value);
-    read(file, kind, table, value, &definition);
-    add(map, kind, file, value, std::move(definition));
-  }
-
-  template <class T>
-  void add(std::map<std::string, T>& map, std::string_view kind, const std::string& file,
-           const doc::Value& value, T definition) {
-    const std::string name = definition.identity.name;
-    if (name.empty()) return;
-    if (const auto other = map.find(name); other != map.end()) {
-      doc::Diagnostic diagnostic;
-      diagnostic.id = "duplicate-name";
-      diagnostic.message = fmt::format("{} `{}` is defined in `{}` already", kind, name,
-                                       other->second.identity.file);
-      diagnostic.file = file;
-      diagnostic.position =
-          value.find("name") != nullptr ? value.find("name")->position() : value.position();
-      diagnostic.hint = "rename one of the two";
-      loaded_.diagnostics.push_back(std::move(diagnostic));
+  void load_folder(const Kind& kind) {
+    const auto names = files_->list(kind.folder);
+    if (!names.ok()) {
+      loaded_.diagnostics.push_back(from_error(names.error(), kind.folder));
       return;
     }
-    map.emplace(name, std::move(definition));
+    for (const auto& name : *names) {
+      const std::string path = fmt::format("{}/{}", kind.folder, name);
+      if (is_yaml(name))
+        load_definition(path, kind);
+      else
+        note_unread(path, is_yaml(lower(name)));
+    }
   }
 
-  void load_definition(const std::string& file, std::string_view folder_kind) {
-    const auto value = parse(file);
+  /// A definition may stand in the folder of another kind, when it says its own.
+  void load_definition(const std::string& path, const Kind& of_folder) {
+    const auto value = parse(path);
     if (!value) return;
-    Project& project = loaded_.project;
-    const std::string kind = value->string_or("kind", folder_kind);
-    if (kind == "DataContract") {
-      for (Contract& contract : contracts_of(file, *value)) {
-        add(project.contracts, kind, file, *value, std::move(contract));
-      }
-    } else if (kind == "FeatureSet")
-      add(project.feature_sets, kind, feature_set_kind(), file, *value);
-    else if (kind == "Model")
-      add(project.models, kind, model_kind(), file, *value);
-    else if (kind == "Evaluation")
-      add(project.evaluations, kind, evaluation_kind(), file, *value);
-    else if (kind == "Policy")
-      add(project.policies, kind, policy_kind(), file, *value);
-    else if (kind == "Monitor")
-      add(project.monitors, kind, monitor_kind(), file, *value);
-    else if (kind == "Service")
-      add(project.services, kind, service_kind(), file, *value);
-    else {
-      std::vector<std::string> known;
-      for (const auto& [folder, name] : kFolders) known.emplace_back(name);
-      const std::string near = doc::nearest(kind, known);
-      doc::Diagnostic diagnostic;
-      diagnostic.id = "unknown-kind";
-      diagnostic.message = fmt::format("there is no kind `{}`", kind);
-      diagnostic.file = file;
-      diagnostic.position = value->find("kind")->position();
-      diagnostic.length = static_cast<int>(kind.size());
-      diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `"))
-                                     : fmt::format("did you mean `{}`?", near);
-      loaded_.diagnostics.push_back(std::move(diagnostic));
+    const std::string name = value->string_or("kind", of_folder.name);
+    std::vector<std::string> known;
+    for (const Kind& kind : kind_table()) {
+      if (kind.folder.empty()) continue;
+      if (kind.name == name) return kind.read(definition_file(path, *value), loaded_.project);
+      known.push_back(kind.name);
     }
+    const std::string near = doc::nearest(name, known);
+    doc::Diagnostic diagnostic;
+    diagnostic.id = "unknown-kind";
+    diagnostic.message = fmt::format("there is no kind `{}`", name);
+    diagnostic.file = path;
+    diagnostic.position = value->find("kind")->position();
+    diagnostic.length = static_cast<int>(name.size());
+    diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `"))
+                                   : fmt::format("did you mean `{}`?", near);
+    loaded_.diagnostics.push_back(std::move(diagnostic));
   }
 
   void sort() {
@@ -424,32 +325,38 @@ Contract parse_contract(std::string_view yaml, std::string_view file,
 const std::vector<std::string>& kinds() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
-    for (const auto& [name, table] : kind_tables()) out.push_back(name);
+    for (const Kind& kind : kind_table()) out.push_back(kind.name);
     return out;
   }();
   return names;
 }
 
+std::size_t definition_count(const Project& project) {
+  std::size_t count = 0;
+  for (const Kind& kind : kind_table()) kind.visit(project, [&](const Identity&) { ++count; });
+  return count;
+}
+
 namespace {
-Result<const Object*> table_of(std::string_view kind) {
-  for (const auto& [name, table] : kind_tables()) {
-    if (name == kind) return &table();
+Result<const ObjectSchema*> keys_of(std::string_view name) {
+  for (const Kind& kind : kind_table()) {
+    if (kind.name == name) return kind.keys;
   }
-  const std::string near = doc::nearest(kind, kinds());
-  return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
+  const std::string near = doc::nearest(name, kinds());
+  return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", name),
                near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `"))
                             : fmt::format("did you mean `{}`?", near)};
 }
 }  // namespace
 
 Result<doc::Value> schema(std::string_view kind) {
-  HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
-  return schema_of(*table);
+  HEDDLE_ASSIGN_OR_RETURN(const ObjectSchema* keys, keys_of(kind));
+  return doc::schema_of(*keys);
 }
 
 Result<std::string> reference(std::string_view kind) {
-  HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
-  return reference_of(*table);
+  HEDDLE_ASSIGN_OR_RETURN(const ObjectSchema* keys, keys_of(kind));
+  return doc::reference_of(*keys);
 }
 
 }  // namespace heddle::spec

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "expr/datum.hpp"
 #include "spec/identity.hpp"
+#include "statistic/statistic.hpp"
 
 namespace heddle::spec {
 
@@ -14,23 +14,12 @@ namespace heddle::spec {
 /// 1] from the reference, of which rows without a value are a part. Alert: above max(floor, mean +
 /// sds * sd) of the reference chunks.
 struct DistributionMetric {
-  enum class Kind { kKs, kTotalVariation, kHourOfDay };
   std::string name;
   std::string column;
-  Kind kind = Kind::kKs;
+  const statistic::Statistic* kind = &statistic::ks();
   double floor = 0.1;
   double sds = 3;
 };
-
-/// `ks`, `total_variation`, `hour_of_day`.
-[[nodiscard]] std::string_view kind_name(DistributionMetric::Kind kind) noexcept;
-/// The kind of that name; false when there is none.
-[[nodiscard]] bool kind_from_name(std::string_view name, DistributionMetric::Kind& kind) noexcept;
-/// Whether the distance can be taken of values of a type. Checking definitions and building a
-/// baseline ask the same.
-[[nodiscard]] bool reads(DistributionMetric::Kind kind, expr::Type type) noexcept;
-/// The kinds that read a type, the most telling first, for a hint: "`ks` or `total_variation`".
-[[nodiscard]] std::string kinds_that_read(expr::Type type);
 
 /// Labelled quality in chunks: log loss after refitting the intercept only, over the label entropy
 /// of the chunk.

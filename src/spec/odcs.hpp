@@ -5,10 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "doc/schema.hpp"
 #include "spec/contract.hpp"
-#include "spec/keys.hpp"
 
 namespace heddle::spec::odcs {
+
+using doc::Reader;
+using doc::Schema;
+using doc::Shape;
+using doc::Treatment;
 
 /// An Open Data Contract Standard document (3.0.0 to 3.2.0) as it is written, before it becomes
 /// contracts. Private to this module.
@@ -90,8 +95,8 @@ struct Document {
 };
 
 /// The table of a document's keys, each with its treatment.
-[[nodiscard]] const Table<Document>& document_keys();
-[[nodiscard]] const Table<Transform>& transform_keys();
+[[nodiscard]] const Schema<Document>& document_keys();
+[[nodiscard]] const Schema<Transform>& transform_keys();
 
 /// A field's logical type, or nothing where a row cannot hold it (nested or of no known type).
 struct FieldType {

@@ -13,9 +13,9 @@ void report_physical_name(const std::string& name, const std::string& physical,
                       "rows come from `sources` of heddle.yaml; columns and requests go by `name`");
 }
 
-const Table<CustomProperty>& custom_property_keys() {
-  static const Table<CustomProperty> table = [] {
-    Table<CustomProperty> t(
+const Schema<CustomProperty>& custom_property_keys() {
+  static const Schema<CustomProperty> table = [] {
+    Schema<CustomProperty> t(
         "a custom property",
         "an extension of the standard; `vendor: heddle` is read, others are kept");
     t.null_is_absent = true;
@@ -37,10 +37,10 @@ void set_argument(Quality& into, const std::string& key, const doc::Value& value
   if (into.arguments.find(key) == nullptr) into.arguments.set(key, value);
 }
 
-const Table<Quality>& quality_keys() {
-  static const Table<Quality> table = [] {
-    Table<Quality> t("a quality rule",
-                     "a check of rows (`type: custom`, `engine: heddle`) or of a set of rows");
+const Schema<Quality>& quality_keys() {
+  static const Schema<Quality> table = [] {
+    Schema<Quality> t("a quality rule",
+                      "a check of rows (`type: custom`, `engine: heddle`) or of a set of rows");
     t.null_is_absent = true;
     t.text("id", &Quality::id,
            "id of the rule; without it `name`, else the field's name and the metric");
@@ -118,9 +118,9 @@ const Table<Quality>& quality_keys() {
   return table;
 }
 
-const Table<Options>& option_keys() {
-  static const Table<Options> table = [] {
-    Table<Options> t("logicalTypeOptions", "bounds on the field's values");
+const Schema<Options>& option_keys() {
+  static const Schema<Options> table = [] {
+    Schema<Options> t("logicalTypeOptions", "bounds on the field's values");
     t.null_is_absent = true;
     const auto option = [&t](const char* key, Shape shape, const char* about) {
       t.custom(key, shape, about, [key](Options& into, const doc::Value& value, Reader&) {
@@ -194,9 +194,9 @@ void read_old_keys(Property& into, const doc::Value& value, Reader& reader) {
   }
 }
 
-const Table<Property>& property_keys() {
-  static const Table<EnumValue> enum_value = [] {
-    Table<EnumValue> t("an enum value", "one value the field may have");
+const Schema<Property>& property_keys() {
+  static const Schema<EnumValue> enum_value = [] {
+    Schema<EnumValue> t("an enum value", "one value the field may have");
     t.custom("value", Shape::kAny, "the value, of the field's type",
              [](EnumValue& into, const doc::Value& value, Reader&) { into.value = value; })
         .required();
@@ -204,8 +204,8 @@ const Table<Property>& property_keys() {
         {"label", "id", "description", "tags", "customProperties", "authoritativeDefinitions"});
     return t;
   }();
-  static const Table<Property> table = [] {
-    Table<Property> t("a property", "one field of the rows");
+  static const Schema<Property> table = [] {
+    Schema<Property> t("a property", "one field of the rows");
     t.null_is_absent = true;
     t.text("name", &Property::name, "the field's name in data and requests").required();
     t.text("logicalType", &Property::logical_type,
@@ -284,9 +284,9 @@ const Table<Property>& property_keys() {
   return table;
 }
 
-const Table<SchemaObject>& schema_object_keys() {
-  static const Table<SchemaObject> table = [] {
-    Table<SchemaObject> t("a schema object", "rows of one kind");
+const Schema<SchemaObject>& schema_object_keys() {
+  static const Schema<SchemaObject> table = [] {
+    Schema<SchemaObject> t("a schema object", "rows of one kind");
     t.null_is_absent = true;
     t.text("name", &SchemaObject::name,
            "its name; where a contract has several objects, another definition names "
@@ -332,10 +332,10 @@ void check_version(Document&, const doc::Value& value, Reader& reader) {
 
 }  // namespace
 
-const Table<Transform>& transform_keys() {
-  static const Table<Transform> table = [] {
-    Table<Transform> t("a transform",
-                       "a repair of one field before features, in batch and request alike");
+const Schema<Transform>& transform_keys() {
+  static const Schema<Transform> table = [] {
+    Schema<Transform> t("a transform",
+                        "a repair of one field before features, in batch and request alike");
     t.text("id", &Transform::id, "permanent id").required();
     t.text("field", &Transform::field, "the field it replaces").required();
     t.expression("expression", &Transform::expression,
@@ -347,9 +347,9 @@ const Table<Transform>& transform_keys() {
   return table;
 }
 
-const Table<Document>& document_keys() {
-  static const Table<Document> table = [] {
-    Table<Document> t(
+const Schema<Document>& document_keys() {
+  static const Schema<Document> table = [] {
+    Schema<Document> t(
         "DataContract",
         "what rows must be to be trained on or scored: an Open Data Contract Standard "
         "document, 3.0.0 to 3.2.0");
@@ -385,9 +385,3 @@ const Table<Document>& document_keys() {
 }
 
 }  // namespace heddle::spec::odcs
-
-namespace heddle::spec {
-
-const Object& contract_kind() { return odcs::document_keys(); }
-
-}  // namespace heddle::spec

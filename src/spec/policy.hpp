@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -25,7 +27,8 @@ struct PolicyRule {
   doc::Position position{};
 };
 
-/// At most `limit` applied decisions of `action` within `window` of event time.
+/// At most `limit` applied decisions of `action` within `window` of event time. What is about a
+/// service is counted for that service alone: the incidents of one leave the budget of another.
 struct Budget {
   std::string id;
   std::string action;
@@ -54,6 +57,7 @@ inline constexpr std::int64_t kQuarantineGoodRows = 1000;
 
 struct Policy {
   Identity identity;
+  std::vector<std::string> services{};  ///< that it is for; empty: for all of the project
   std::vector<PolicyRule> rules;
   std::vector<Budget> budgets;
   bool fail_over_allowed = false;
@@ -64,6 +68,11 @@ struct Policy {
   std::optional<double> recalibrate_sum{};   ///< its own bound of their sum
   /// Rows a day without fault that a quarantine may hold back without a person.
   std::optional<std::int64_t> quarantine_good_rows{};
+
+  [[nodiscard]] bool is_for(std::string_view service) const {
+    return services.empty() ||
+           std::find(services.begin(), services.end(), service) != services.end();
+  }
 };
 
 }  // namespace heddle::spec

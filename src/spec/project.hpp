@@ -27,7 +27,7 @@ struct Person {
 
 struct ServiceAccount {
   std::string name;
-  std::vector<std::string> permissions;           ///< predict, label, replay, read, stop
+  std::vector<std::string> permissions;           ///< of spec/permissions.hpp
   std::vector<std::string> sources{};             ///< that it may name; empty: any of the Service
   doc::Position position{};                       ///< of its name in people.yaml
   std::vector<doc::Position> source_positions{};  ///< one a source

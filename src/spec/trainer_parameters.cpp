@@ -136,13 +136,25 @@ constexpr Refused kRefused[] = {
     {"ndcg_exp_gain", kOtherTask, kRemove},
 };
 
-std::span<const Known> table_of(std::string_view trainer) {
-  if (trainer == "logistic") return kLogistic;
-  return kXgboost;
+/// What a definition may set of a trainer. Its code is the row of the same name in train.cpp.
+struct Trainer {
+  std::string_view name;
+  std::span<const Known> known;
+  std::span<const Refused> refused{};
+};
+
+constexpr Trainer kTrainers[] = {{"xgboost", kXgboost, kRefused}, {"logistic", kLogistic}};
+
+/// Of a name that is none there are no parameters.
+const Trainer& trainer_of(std::string_view name) {
+  static constexpr Trainer kNone{"", {}};
+  const auto* found = std::find_if(std::begin(kTrainers), std::end(kTrainers),
+                                   [&](const Trainer& each) { return each.name == name; });
+  return found == std::end(kTrainers) ? kNone : *found;
 }
 
 const Known* find(std::string_view trainer, std::string_view name) {
-  const auto table = table_of(trainer);
+  const auto table = trainer_of(trainer).known;
   const auto found = std::find_if(table.begin(), table.end(),
                                   [&](const Known& known) { return known.name == name; });
   return found == table.end() ? nullptr : &*found;
@@ -200,20 +212,28 @@ std::optional<ParameterFault> check_text(const Known& known, std::string_view va
 
 }  // namespace
 
+std::vector<std::string> trainer_names() {
+  std::vector<std::string> out;
+  for (const Trainer& each : kTrainers) out.emplace_back(each.name);
+  return out;
+}
+
 std::optional<ParameterFault> check_parameter(std::string_view trainer, std::string_view name,
                                               std::string_view value) {
+  if (trainer_of(trainer).name.empty()) return std::nullopt;  // that is the fault, and is said
   if (const Known* const known = find(trainer, name)) {
     return known->kind == Kind::kText ? check_text(*known, value) : check_number(*known, value);
   }
-  const auto* const refused = std::find_if(std::begin(kRefused), std::end(kRefused),
-                                           [&](const Refused& each) { return each.name == name; });
-  if (trainer != "logistic" && refused != std::end(kRefused)) {
+  const auto refusals = trainer_of(trainer).refused;
+  const auto refused = std::find_if(refusals.begin(), refusals.end(),
+                                    [&](const Refused& each) { return each.name == name; });
+  if (refused != refusals.end()) {
     return ParameterFault{"fixed-parameter",
                           fmt::format("parameter `{}` cannot be set: {}", name, refused->why),
                           std::string(refused->hint)};
   }
   std::vector<std::string> names;
-  for (const Known& known : table_of(trainer)) names.emplace_back(known.name);
+  for (const Known& known : trainer_of(trainer).known) names.emplace_back(known.name);
   const std::string near = doc::nearest(std::string(name), names);
   return ParameterFault{"unknown-parameter",
                         fmt::format("trainer `{}` has no parameter `{}`", trainer, name),
@@ -226,7 +246,7 @@ std::optional<ParameterFault> check_parameter(std::string_view trainer, std::str
 std::vector<std::pair<std::string, ParameterFault>> unused_parameters(
     std::string_view trainer, const std::vector<SetParameter>& parameters) {
   std::vector<std::pair<std::string, ParameterFault>> out;
-  if (trainer == "logistic") return out;
+  if (trainer != "xgboost") return out;
   const auto value_of = [&](std::string_view name) -> std::string_view {
     const auto found = std::find_if(parameters.begin(), parameters.end(),
                                     [&](const SetParameter& each) { return each.name == name; });

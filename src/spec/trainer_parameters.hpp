@@ -8,6 +8,9 @@
 
 namespace heddle::spec {
 
+/// The trainers that a definition can name, in the order of their table.
+[[nodiscard]] std::vector<std::string> trainer_names();
+
 /// Why a parameter of a trainer cannot be handed on.
 struct ParameterFault {
   std::string_view id;  ///< `unknown-parameter`, `fixed-parameter`, `bad-parameter` or

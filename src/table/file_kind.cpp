@@ -14,8 +14,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view kUnpack = "unpack it, and name the Parquet or CSV file that is inside";
-constexpr std::string_view kWrite = "write it as Parquet or CSV";
+constexpr std::string_view kUnpack =
+    "unpack it, and name the Parquet, CSV or NDJSON file that is inside";
+constexpr std::string_view kWrite = "write it as Parquet, CSV or NDJSON";
 constexpr std::string_view kUtf8 = "save it as UTF-8; in Excel as `CSV UTF-8`";
 
 /// Bytes at a place that tell a kind of file.
@@ -34,8 +35,8 @@ constexpr Mark kMarks[] = {
 };
 
 constexpr Mark kTexts[] = {
-    {"{\""sv, "JSON", kWrite},
-    {"[{"sv, "JSON", kWrite},
+    {"{\""sv, "JSON", "rename it to end in `.ndjson` if each line is a row; else write it so"},
+    {"[{"sv, "JSON", "write a row a line, without the list around them, as `.ndjson`"},
 };
 
 /// Letters tell a format only where no text follows: a column may be called `FEA1`.
@@ -82,10 +83,11 @@ std::optional<Error> not_a_table(const std::string& path, Format format) {
   file.read(bytes.data(), bytes.size());
   const std::string_view head(bytes.data(), static_cast<std::size_t>(file.gcount()));
   const auto is = [&](std::string_view what, std::string_view hint) {
+    const auto name = format == Format::kParquet ? "Parquet"
+                      : format == Format::kCsv   ? "CSV"
+                                                 : "NDJSON";
     return Error{ErrorKind::kCorrupt, "table-format",
-                 fmt::format("`{}` is not {}: it is {}", path,
-                             format == Format::kParquet ? "Parquet" : "CSV", what),
-                 std::string(hint)};
+                 fmt::format("`{}` is not {}: it is {}", path, name, what), std::string(hint)};
   };
   const bool is_parquet = head.starts_with("PAR1");
   if (format == Format::kParquet && is_parquet) return std::nullopt;
@@ -95,11 +97,12 @@ std::optional<Error> not_a_table(const std::string& path, Format format) {
   const auto other = file_kind(head);
   if (other && is_told_by_text(other->family) == text)
     return is(name_of(*other), hint_for(other->family));
+  if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
   for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
     if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
       return is(mark.is, mark.hint);
   }
-  if (format == Format::kCsv) {
+  if (format != Format::kParquet) {
     return is_utf16(head) ? std::optional(is("text in UTF-16", kUtf8)) : std::nullopt;
   }
   if (!head.empty() && text) return is("text", "rename it to end in `.csv` if it is CSV");

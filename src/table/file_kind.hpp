@@ -7,7 +7,7 @@
 
 namespace heddle::table {
 
-enum class Format { kParquet, kCsv };
+enum class Format { kParquet, kCsv, kJson };  ///< kJson: an object a line
 
 /// What people pass for a table in `format` and is none: an archive, a workbook, a table in another
 /// format, a Git LFS pointer, a web page. Told by the first bytes; the error says what the file is

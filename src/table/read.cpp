@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <unordered_set>
 
 #include <arrow/csv/api.h>
@@ -16,11 +15,12 @@
 #include <parquet/column_reader.h>
 #include <parquet/statistics.h>
 
-#include "doc/diagnostic.hpp"
 #include "table/arrow_columns.hpp"
 #include "table/cell.hpp"
+#include "table/column_names.hpp"
 #include "table/csv_scan.hpp"
 #include "table/file_kind.hpp"
+#include "table/json_lines.hpp"
 #include "table/stream.hpp"
 #include "table/table.hpp"
 
@@ -37,11 +37,15 @@ Result<Format> format_of(const std::string& path) {
   }
   if (!S_ISREG(info.st_mode)) {
     return Error{ErrorKind::kInvalid, "table-no-file", fmt::format("`{}` is not a file", path),
-                 "name one Parquet or CSV file"};
+                 "name one Parquet, CSV or NDJSON file"};
   }
   if (info.st_size == 0) {
     return Error{ErrorKind::kInvalid, "table-empty-file", fmt::format("`{}` is empty", path),
                  "write it again; the writer may have been cut off"};
+  }
+  if (is_json_lines(path)) {
+    if (auto other = not_a_table(path, Format::kJson)) return std::move(*other);
+    return Format::kJson;
   }
   const bool is_parquet = path.ends_with(".parquet") || path.ends_with(".pq");
   if (is_parquet || path.ends_with(".csv")) {
@@ -49,9 +53,10 @@ Result<Format> format_of(const std::string& path) {
     if (auto other = not_a_table(path, format)) return std::move(*other);
     return format;
   }
-  return Error{ErrorKind::kInvalid, "table-extension",
-               fmt::format("`{}` has an extension that says neither Parquet nor CSV", path),
-               "rename it to end in `.parquet` or `.csv`"};
+  return Error{
+      ErrorKind::kInvalid, "table-extension",
+      fmt::format("`{}` has an extension that says neither Parquet nor CSV nor NDJSON", path),
+      "rename it to end in `.parquet`, `.csv` or `.ndjson`"};
 }
 
 /// Bytes of a damaged file do not belong in a message.
@@ -79,16 +84,6 @@ Error unreadable(const std::string& path, Format format, const std::string& why)
                fmt::format("`{}` is not readable {}: {}", path,
                            format == Format::kParquet ? "Parquet" : "CSV", printable(why)),
                "copy the file again from where it came, or write it anew"};
-}
-
-Error no_such_column(const std::string& path, const std::string& name,
-                     const std::vector<std::string>& names) {
-  const std::string near = doc::nearest(name, names);
-  return Error{ErrorKind::kUnprocessable, "column-missing",
-               fmt::format("`{}` has no column `{}`", path, name),
-               near.empty() ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
-                            : fmt::format("did you mean `{}`? there are `{}`", near,
-                                          fmt::join(names, "`, `"))};
 }
 
 #define ARROW_OR_CORRUPT(decl, expr, path, format)                                              \
@@ -214,12 +209,6 @@ Result<std::vector<std::string>> csv_names(const std::string& path) {
   return reader->schema()->field_names();
 }
 
-std::string folded(std::string_view name) {
-  std::string out(name);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
 /// A header without a comma that has another separator: the file has one column for nobody.
 Result<void> check_separator(const std::string& path, const std::vector<std::string>& names) {
   if (names.size() != 1) return {};
@@ -230,47 +219,6 @@ Result<void> check_separator(const std::string& path, const std::vector<std::str
                fmt::format("`{}` separates its columns by {}, not by commas", path,
                            separator == '\t' ? "tabs" : fmt::format("`{}`", separator)),
                "write it with commas, and numbers with a point"};
-}
-
-/// A name means one column, for every reader and in every file that is written from this one.
-Result<void> check_names(const std::string& path, const std::vector<std::string>& names) {
-  const auto wrong = [&](std::string_view id, std::string what, std::string hint) {
-    return Error{ErrorKind::kInvalid, std::string(id), fmt::format("`{}`: {}", path, what),
-                 std::move(hint)};
-  };
-  std::map<std::string, std::size_t> seen;
-  std::map<std::string, std::size_t> folds;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string& name = names[i];
-    if (!arrow::util::ValidateUTF8(name)) {
-      return wrong("table-column-encoding",
-                   fmt::format("the name of column {} is not UTF-8", i + 1),
-                   "save the file as UTF-8");
-    }
-    if (name.find_first_not_of(" \t\r\n") == std::string::npos) {
-      return wrong("table-column-unnamed", fmt::format("column {} has no name", i + 1),
-                   "name it or leave it out; pandas writes its index like this, "
-                   "`to_csv(index=False)` does not");
-    }
-    if (name.find_first_of(" \t\r\n") == 0 || name.find_last_of(" \t\r\n") == name.size() - 1) {
-      return wrong("table-column-spaces",
-                   fmt::format("the name of column {}, `{}`, has spaces around it", i + 1, name),
-                   "remove them from the header");
-    }
-    if (const auto [at, fresh] = seen.emplace(name, i); !fresh) {
-      return wrong("table-column-twice",
-                   fmt::format("column `{}` appears more than once, as columns {} and {}", name,
-                               at->second + 1, i + 1),
-                   "rename or remove one of the two");
-    }
-    if (const auto [at, fresh] = folds.emplace(folded(name), i); !fresh) {
-      return wrong(
-          "table-column-case",
-          fmt::format("columns `{}` and `{}` differ only by case", names[at->second], name),
-          "rename or remove one of the two");
-    }
-  }
-  return {};
 }
 
 Result<File> open_file(const std::string& path, bool whole) {
@@ -697,6 +645,8 @@ auto guarded(const std::string& path, const F& act) -> decltype(act()) {
 
 Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path,
                                                        const ReadOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(const Format format, format_of(path));
+  if (format == Format::kJson) return open_json_lines(path, options);
   return guarded(path, [&]() -> Result<std::unique_ptr<TableReader>> {
     HEDDLE_ASSIGN_OR_RETURN(auto file, open_file(path, false));
     HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(file, options));
@@ -708,6 +658,8 @@ Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path,
 }
 
 Result<Table> read_table(const std::string& path, const ReadOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(const Format format, format_of(path));
+  if (format == Format::kJson) return read_json_lines(path, options);
   return guarded(path, [&]() -> Result<Table> {
     HEDDLE_ASSIGN_OR_RETURN(auto file, open_file(path, true));
     HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(file, options));
@@ -721,6 +673,8 @@ Result<Table> read_table(const std::string& path, const ReadOptions& options) {
 }
 
 Result<std::vector<ColumnInfo>> read_schema(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const Format format, format_of(path));
+  if (format == Format::kJson) return schema_of_json_lines(path);
   return guarded(path, [&]() -> Result<std::vector<ColumnInfo>> {
     HEDDLE_ASSIGN_OR_RETURN(const auto file, open_file(path, false));
     std::vector<ColumnInfo> out;

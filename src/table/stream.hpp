@@ -14,7 +14,7 @@ namespace heddle::table {
 /// thread.
 class TableReader {
  public:
-  /// Parquet or CSV, by extension. The errors of `read_table`.
+  /// Parquet, CSV or NDJSON, by extension. The errors of `read_table`.
   [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path,
                                                                  const ReadOptions& options = {});
   virtual ~TableReader() = default;

@@ -101,7 +101,7 @@ struct ReadOptions {
   Micros time_to = INT64_MAX;
 };
 
-/// Reads Parquet or CSV (by extension). The names of the file's columns are checked first,
+/// Reads Parquet, CSV or NDJSON (by extension). The names of the file's columns are checked first,
 /// whichever are read: `table-column-twice`, `-unnamed`, `-case`, `-spaces`, `-encoding`. Narrow
 /// ints widen, floats become doubles, dates and timestamps of any unit become microseconds, a
 /// decimal is what its text says; another type that is asked for is `table-type`. No conversion

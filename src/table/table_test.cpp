@@ -132,6 +132,55 @@ std::vector<std::string> describe(const Column& column) {
 
 using Lines = std::vector<std::string>;
 
+TEST_F(TableTest, AnObjectALineIsReadAsARequestWouldBe) {
+  ASSERT_TRUE(write_file_atomic(
+                  path("a.ndjson"),
+                  "\xef\xbb\xbf{\"when\":\"2001-04-10T05:06:07Z\",\"n\":3,\"s\":\"001\",\"b\":1,"
+                  "\"mixed\":\"x\",\"list\":[1]}\r\n\n"
+                  "{\"n\":12.0,\"s\":1,\"b\":true,\"x\":2,\"mixed\":{\"a\":1},\"whole\":7}\n"
+                  "{\"when\":7,\"n\":\"3\",\"s\":null,\"b\":2,\"x\":1e400}\n"
+                  "{\"when\":\"NA\",\"n\":18446744073709551616,\"x\":2.5,\"s\":\"\"}")
+                  .ok());
+  ReadOptions options;
+  options.types = {
+      {"when", Type::kTimestamp}, {"n", Type::kInt}, {"s", Type::kString}, {"b", Type::kBool}};
+  // 1e400 is past every double: no request could carry it, and the file says where it stands.
+  const auto past = read_table(path("a.ndjson"), options);
+  ASSERT_FALSE(past.ok());
+  EXPECT_EQ(past.error().id, "table-json-line");
+  EXPECT_NE(past.error().message.find("line 4"), std::string::npos) << past.error().message;
+  std::string text = *read_file(path("a.ndjson"));
+  text.replace(text.find("1e400"), 5, "1e300");
+  ASSERT_TRUE(write_file_atomic(path("a.ndjson"), text).ok());
+  const auto read = read_table(path("a.ndjson"), options);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(describe(*read->find("when")), (Lines{"2001-04-10T05:06:07Z", "-", "!7", "!NA"}));
+  EXPECT_EQ(describe(*read->find("n")), (Lines{"3", "12", "!3", "!18446744073709551616.0"}));
+  EXPECT_EQ(describe(*read->find("s")), (Lines{"'001'", "!1", "-", "''"}));
+  EXPECT_EQ(describe(*read->find("b")), (Lines{"true", "true", "!2", "-"}));
+  EXPECT_EQ(describe(*read->find("x")), (Lines{"-", "2", "1e+300", "2.5"}));
+  EXPECT_EQ(describe(*read->find("whole")), (Lines{"-", "7", "-", "-"}));
+  EXPECT_EQ(read->find("list"), nullptr) << "no column holds lists";
+  EXPECT_EQ(read->find("mixed"), nullptr);
+  // In chunks and by time it is the same.
+  options.time_column = "when";
+  options.time_from = parse_time("2001-05-01").value();
+  const auto later = read_table(path("a.ndjson"), options).value();
+  EXPECT_EQ(later.rows(), 3) << "rows without a time are kept";
+  const auto stream = TableReader::open(path("a.ndjson"), options).value();
+  EXPECT_EQ(stream->left_out(), (Lines{"mixed", "list"}));
+  EXPECT_EQ(stream->next().value()->content_digest(), later.content_digest());
+  EXPECT_FALSE(stream->next().value().has_value());
+  const std::pair<const char*, const char*> wrong[] = {{"[1]\n", "table-json-line"},
+                                                       {"{\"a\":1,\"A\":2}", "table-column-case"},
+                                                       {"{\"a\":1}\n{\"a\":", "table-json-line"},
+                                                       {"PAR1\x15\x04", "table-format"}};
+  for (const auto& [bytes, id] : wrong) {
+    ASSERT_TRUE(write_file_atomic(path("w.jsonl"), bytes).ok());
+    EXPECT_EQ(read_table(path("w.jsonl")).error().id, id) << bytes;
+  }
+}
+
 TEST_F(TableTest, ACsvIsReadByTheTypesThatAreWantedAndNeverByItsLooks) {
   ASSERT_TRUE(write_file_atomic(path("a.csv"),
                                 "when,n,x,s,b,other\n"

@@ -216,9 +216,11 @@ Result<void> prepare_folder(const SearchInput& input) {
                   evenly_spaced(input.validation.count,
                                 wanted > 0 ? std::max<std::int64_t>(wanted / 2, 1) : 0));
   // The folder's key is its rows: parameters are compared trial by trial.
-  const std::string key = fmt::format("heddle.search/1 {}\n", sha256(rows).str());
+  const Digest digest = sha256(rows);
+  const std::string key = fmt::format("heddle.search/1 {}\n", digest.str());
   const auto before = read_file(input.directory + "/search.key");
-  if (before.ok() && *before == key && path_exists(input.directory + "/rows.bin")) return {};
+  const auto kept = sha256_file(input.directory + "/rows.bin");
+  if (before.ok() && *before == key && kept.ok() && *kept == digest) return {};
   for (const auto& name : list_dir(input.directory)) {
     if (!name.starts_with("trial-") && name != "rows.bin" && name != "search.key") continue;
     std::error_code ignored;

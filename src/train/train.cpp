@@ -1,5 +1,6 @@
 #include "train/train.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -15,7 +16,24 @@ Error invalid(std::string id, std::string message, std::string hint) {
   return Error{ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint)};
 }
 
+/// The code of a trainer. What a definition may set of it is in spec/trainer_parameters.cpp.
+struct Row {
+  std::string_view name;
+  Result<Trained> (*train)(const TrainInput&);
+};
+constexpr Row kRows[] = {{"xgboost", train_xgboost}, {"logistic", train_logistic}};
+
+const Row* row_of(std::string_view name) {
+  const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                 [&](const Row& each) { return each.name == name; });
+  return row == std::end(kRows) ? nullptr : row;
+}
+
 Result<void> check(const TrainInput& input) {
+  if (row_of(input.trainer) == nullptr) {
+    return invalid("train-unknown-trainer", fmt::format("there is no trainer `{}`", input.trainer),
+                   fmt::format("use `{}`", fmt::join(spec::trainer_names(), "` or `")));
+  }
   const RowsView& rows = input.train;
   if (rows.count <= 0 || rows.columns <= 0) {
     return invalid(
@@ -48,7 +66,7 @@ Result<void> check(const TrainInput& input) {
   // own.
   for (const auto& [name, value] : input.parameters.values) {
     const auto fault = spec::check_parameter(input.trainer, name, value);
-    if (fault && (input.trainer == "xgboost" || input.trainer == "logistic")) {
+    if (fault) {
       return invalid("train-parameter", fault->message, fault->hint);
     }
   }
@@ -63,12 +81,8 @@ Result<void> check(const TrainInput& input) {
 
 Result<Trained> train(const TrainInput& input) {
   HEDDLE_TRY(check(input));
-  Result<Trained> trained =
-      input.trainer == "xgboost" ? train_xgboost(input)
-      : input.trainer == "logistic"
-          ? train_logistic(input)
-          : invalid("train-unknown-trainer", fmt::format("there is no trainer `{}`", input.trainer),
-                    "use `xgboost` or `logistic`");
+  const Row* row = row_of(input.trainer);
+  Result<Trained> trained = row->train(input);
   if (!trained.ok()) return trained;
   trained->validation_log_loss = std::numeric_limits<double>::quiet_NaN();
   // What was trained must be what will be scored: load it now, and let the engine that serves

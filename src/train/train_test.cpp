@@ -1,4 +1,5 @@
 #include "train/train.hpp"
+#include "spec/trainer_parameters.hpp"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -116,7 +117,7 @@ TEST_P(Trainers, RefusesRowsItCannotLearnFrom) {
   names.feature_names.pop_back();
   EXPECT_EQ(train(names).error().id, "train-shape");
 }
-INSTANTIATE_TEST_SUITE_P(Both, Trainers, testing::Values("xgboost", "logistic"));
+INSTANTIATE_TEST_SUITE_P(Both, Trainers, testing::ValuesIn(spec::trainer_names()));
 
 TEST(Train, KeepsTheBestRoundOnly) {
   const Rows rows = make_rows(4, 400);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "recover/cause.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -50,11 +51,11 @@ struct Two {
     }
   }
   /// The latest confirmed alert of a metric, diagnosed.
-  [[nodiscard]] std::vector<Diagnosis> confirmed(const std::string& key) const {
-    std::vector<Diagnosis> found;
+  [[nodiscard]] std::vector<recover::Diagnosis> confirmed(const std::string& key) const {
+    std::vector<recover::Diagnosis> found;
     for (const Alert& move : out.moves) {
       if (move.stage == AlertStage::kConfirmed && move.first.key == key)
-        found.push_back(watch.diagnose(move));
+        found.push_back(recover::diagnose(watch, move));
     }
     return found;
   }
@@ -160,7 +161,7 @@ TEST(Accounts, WhatAnAccountCallsItsSourceIsNoOtherAccounts) {
   two.play(103, 107, {}, {.wrong_labels = true});
   const auto found = two.confirmed("quality/ratio");
   ASSERT_FALSE(found.empty());
-  EXPECT_EQ(found.back().cause, Cause::kLabelFault) << found.back().reason;
+  EXPECT_EQ(found.back().cause, &recover::label_fault()) << found.back().reason;
   LabelJoin join;
   for (const char* account : {"a", "b"}) {
     for (int i = 0; i < 10; ++i) {
@@ -258,7 +259,7 @@ TEST(Accounts, WhoIsAloneIsTheService) {
     return move.stage == AlertStage::kConfirmed && move.first.key == "column/hour_of_day";
   });
   ASSERT_NE(at, out.moves.end());
-  EXPECT_EQ(watch.diagnose(*at).only_account, "");
+  EXPECT_EQ(recover::diagnose(watch, *at).only_account, "");
 }
 
 }  // namespace

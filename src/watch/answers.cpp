@@ -112,6 +112,12 @@ void Answers::let_in(const plane::RequestRecord& request, std::vector<Finding>& 
   kept_.erase(it);
 }
 
+void Answers::set_back(Micros, RowCounts&) {
+  rows_ = answered_ = 0;
+  from_ = 0;
+  kept_.clear();
+}
+
 void Answers::save(StateWriter& out) const {
   out.put(rows_);
   out.put(answered_);
@@ -147,6 +153,14 @@ void Answers::load(StateReader& in) {
     kept.quiet = in.small();
     kept.quiet_next = in.i64();
   }
+}
+
+const DetectorKind& answers() {
+  static constexpr DetectorKind row("answers", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(
+        std::make_unique<Answers>(options.monitor, options.contract));
+  });
+  return row;
 }
 
 }  // namespace heddle::watch

@@ -11,6 +11,7 @@
 #include "plane/journal.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -23,15 +24,19 @@ namespace heddle::watch {
 /// `refused_rows` rows: which share of the rows got no answer; an alert when none got one. And of
 /// each account's rows of a source under quarantine: how many that keep the contract were held
 /// back; an alert past the monitor's budget, until they are let in. Single-threaded.
-class Answers {
+class Answers final : public Detector {
  public:
   Answers(const spec::Monitor& monitor, const spec::Contract& contract);
 
   void add(const plane::RequestRecord& request, const plane::RowRecord& row,
            std::vector<Finding>& out);
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void row(const SeenRow& row, std::vector<Finding>& out) override {
+    add(row.request, row.row, out);
+  }
+  void set_back(Micros to, RowCounts& counts) override;
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   struct Kept {

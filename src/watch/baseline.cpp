@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,40 +14,7 @@ namespace heddle::watch {
 
 namespace {
 
-using Kind = spec::DistributionMetric::Kind;
-
-constexpr std::size_t kTopCategories = 50;
-constexpr int kQuantiles = 64;  ///< the statistic is less than 1 / 64 below the exact one
 constexpr std::size_t kMostDependencyKeys = 100'000;
-
-/// A number, truth value or time on one line; NaN when there is none.
-double number_of(const expr::Datum& value) {
-  using DatumKind = expr::Datum::Kind;
-  switch (value.kind) {
-    case DatumKind::kInt:
-    case DatumKind::kDouble: return value.number();
-    case DatumKind::kBool: return value.b ? 1 : 0;
-    case DatumKind::kTimestamp: return static_cast<double>(value.i);
-    default: return std::numeric_limits<double>::quiet_NaN();
-  }
-}
-
-/// The name of a value as a category, borrowed from the value or from `buffer`; nullopt when it is
-/// none. An integer has one name, whether it came as 3 or as 3.0.
-std::optional<std::string_view> category_of(const expr::Datum& value, std::string& buffer) {
-  using DatumKind = expr::Datum::Kind;
-  constexpr double kIntegers = 9'007'199'254'740'992;  // 2^53: up to here every integer is a double
-  switch (value.kind) {
-    case DatumKind::kString: return value.str();
-    case DatumKind::kBool: return value.b ? "true" : "false";
-    case DatumKind::kInt: buffer = std::to_string(value.i); return buffer;
-    case DatumKind::kDouble:
-      if (!(std::abs(value.d) <= kIntegers) || value.d != std::trunc(value.d)) return std::nullopt;
-      buffer = std::to_string(static_cast<std::int64_t>(value.d));
-      return buffer;
-    default: return std::nullopt;
-  }
-}
 
 std::pair<double, double> mean_and_sd(const std::vector<double>& values) {
   if (values.empty()) return {0, 0};
@@ -95,12 +60,12 @@ Result<std::vector<expr::Datum>> values_of(const spec::DistributionMetric& metri
     column = &input.columns[static_cast<std::size_t>(it - input.names.begin())];
     type = column->type;
   }
-  if (!spec::reads(metric.kind, type)) {
+  if (metric.kind->reads(type) == 0) {
     return Error{
         ErrorKind::kInvalid, "watch-kind",
         fmt::format("monitor metric `{}`: `{}` does not read column `{}`, a {}", metric.name,
-                    spec::kind_name(metric.kind), metric.column, expr::type_name(type)),
-        "write `kind: " + spec::kinds_that_read(type) + "`"};
+                    metric.kind->name(), metric.column, expr::type_name(type)),
+        "write `kind: " + statistic::names_reading(type) + "`"};
   }
   for (std::size_t i = 0; i < rows; ++i) {
     if (column != nullptr) {
@@ -112,26 +77,6 @@ Result<std::vector<expr::Datum>> values_of(const spec::DistributionMetric& metri
     }
   }
   return values;
-}
-
-stats::Binning binning_of(Kind kind, std::span<const expr::Datum> values) {
-  switch (kind) {
-    case Kind::kKs: {
-      std::vector<double> numbers;
-      for (const auto& value : values) numbers.push_back(number_of(value));
-      return stats::Binning::numbers(numbers, kQuantiles);
-    }
-    case Kind::kTotalVariation: {
-      std::unordered_map<std::string, std::int64_t> counts;
-      std::string buffer;
-      for (const auto& value : values) {
-        if (const auto name = category_of(value, buffer)) ++counts[std::string(*name)];
-      }
-      return stats::Binning::categories(stats::top_categories(counts, kTopCategories));
-    }
-    case Kind::kHourOfDay: break;
-  }
-  return stats::Binning::hour_of_day();
 }
 
 Error cannot_alert(const MetricReference& m) {
@@ -165,7 +110,7 @@ Result<MetricReference> reference_of(
   HEDDLE_ASSIGN_OR_RETURN(const auto values, values_of(metric, input));
   MetricReference out;
   out.metric = metric;
-  out.binning = binning_of(metric.kind, values);
+  out.binning = metric.kind->bins(values);
   out.reference = stats::Histogram(out.binning.size());
   std::vector<std::optional<std::size_t>> bins;
   bins.reserve(values.size());
@@ -243,34 +188,14 @@ double MetricReference::threshold() const noexcept {
 }
 
 double MetricReference::statistic(const stats::Histogram& window) const {
-  switch (metric.kind) {
-    case Kind::kKs: return stats::kolmogorov_smirnov(reference, window);
-    case Kind::kTotalVariation:
-    case Kind::kHourOfDay: break;
-  }
-  return stats::total_variation(reference, window);
+  return metric.kind->distance(reference, window);
 }
 
-double MetricReference::reach() const {
-  if (metric.kind != Kind::kTotalVariation || reference.total() == 0) return 1;
-  // Values beyond the most frequent ones share the last bin with all that are new.
-  return 1 -
-         static_cast<double>(reference.counts().back()) / static_cast<double>(reference.total());
-}
+double MetricReference::reach() const { return metric.kind->reach(reference); }
 
 std::optional<std::size_t> MetricReference::bin_of(const expr::Datum& value) const {
   if (value.is_error()) return std::nullopt;
-  switch (metric.kind) {
-    case Kind::kKs: return binning.bin(number_of(value));
-    case Kind::kTotalVariation: {
-      std::string buffer;
-      const auto name = category_of(value, buffer);
-      return name ? binning.bin(*name) : stats::Binning::kMissing;
-    }
-    case Kind::kHourOfDay: break;
-  }
-  return value.kind == expr::Datum::Kind::kTimestamp ? binning.bin_time(value.i)
-                                                     : stats::Binning::kMissing;
+  return metric.kind->bin_of(binning, value);
 }
 
 Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contract& contract,

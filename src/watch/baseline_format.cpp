@@ -1,6 +1,5 @@
 // The baseline as JSON: docs/formats/baseline.md.
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,8 +12,6 @@ namespace heddle::watch {
 
 namespace {
 
-using Kind = spec::DistributionMetric::Kind;
-
 constexpr std::string_view kFormat = "heddle.baseline/2";
 
 Error corrupt(std::string_view what) {
@@ -25,7 +22,7 @@ Error corrupt(std::string_view what) {
 
 /// Reads the members of one object of the profile and remembers the first that is not as it must
 /// be.
-class Part {
+class Part final : public statistic::BinsReader {
  public:
   Part(const doc::Value& value, std::string name) : value_(value), name_(std::move(name)) {}
 
@@ -53,12 +50,12 @@ class Part {
     refuse(key, "a count");
     return 0;
   }
-  std::vector<std::string> texts(std::string_view key) {
+  std::vector<std::string> texts(std::string_view key) override {
     return list<std::string>(key, "texts", [](const doc::Value& item) {
       return item.is_string() ? std::optional(item.as_string()) : std::nullopt;
     });
   }
-  std::vector<double> numbers(std::string_view key) {
+  std::vector<double> numbers(std::string_view key) override {
     return list<double>(key, "numbers",
                         [](const doc::Value& item) { return doc::exact_number(item); });
   }
@@ -69,7 +66,7 @@ class Part {
       return valid ? std::optional(item.as_int()) : std::nullopt;
     });
   }
-  void refuse(std::string_view key, std::string_view wanted) {
+  void refuse(std::string_view key, std::string_view wanted) override {
     if (wrong_.empty()) wrong_ = fmt::format("`{}` of {} is not {}", key, name_, wanted);
   }
   [[nodiscard]] Result<void> done() const {
@@ -100,43 +97,21 @@ class Part {
   std::string wrong_;
 };
 
-bool ascending(const std::vector<double>& points) {
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (std::isnan(points[i]) || (i > 0 && !(points[i - 1] < points[i]))) return false;
-  }
-  return true;
-}
-
 Result<MetricReference> metric_from(const doc::Value& item) {
   MetricReference m;
   m.metric.name = item.string_or("name");
   Part part(item, "metric `" + m.metric.name + "`");
   m.metric.name = part.text("name");
   m.metric.column = part.text("column");
-  if (!spec::kind_from_name(part.text("kind"), m.metric.kind))
-    part.refuse("kind", "a kind of distance");
+  m.metric.kind = statistic::statistics().find(part.text("kind"));
+  if (m.metric.kind == nullptr) part.refuse("kind", "a kind of distance");
   m.metric.floor = part.finite("floor", 0);
   m.metric.sds = part.finite("sds", 0);
   m.mean = part.finite("mean", 0);
   m.sd = part.finite("sd", 0);
   m.chunks = part.count("chunks");
   HEDDLE_TRY(part.done());
-  switch (m.metric.kind) {
-    case Kind::kKs: {
-      auto points = part.numbers("points");
-      if (!ascending(points)) part.refuse("points", "ascending");
-      m.binning = stats::Binning::from_points(std::move(points));
-      break;
-    }
-    case Kind::kTotalVariation: {
-      auto names = part.texts("categories");
-      if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-        part.refuse("categories", "all different");
-      m.binning = stats::Binning::categories(std::move(names));
-      break;
-    }
-    case Kind::kHourOfDay: break;
-  }
+  m.binning = m.metric.kind->read(part);
   auto counts = part.counts("counts");
   if (counts.size() != m.binning.size())
     part.refuse("counts", fmt::format("one count for each of {} bins", m.binning.size()));
@@ -172,28 +147,14 @@ doc::Value value_of(const MetricReference& m) {
   for (const std::int64_t count : m.reference.counts()) counts.push(count);
   doc::Value item = doc::Value::object({{"name", m.metric.name},
                                         {"column", m.metric.column},
-                                        {"kind", spec::kind_name(m.metric.kind)},
+                                        {"kind", m.metric.kind->name()},
                                         {"floor", m.metric.floor},
                                         {"sds", m.metric.sds},
                                         {"mean", m.mean},
                                         {"sd", m.sd},
                                         {"chunks", m.chunks},
                                         {"counts", std::move(counts)}});
-  switch (m.metric.kind) {
-    case Kind::kKs: {
-      doc::Value points = doc::Value::array();
-      for (const double point : m.binning.points()) points.push(doc::exact_number(point));
-      item.set("points", std::move(points));
-      break;
-    }
-    case Kind::kTotalVariation: {
-      doc::Value names = doc::Value::array();
-      for (const std::string& name : m.binning.names()) names.push(name);
-      item.set("categories", std::move(names));
-      break;
-    }
-    case Kind::kHourOfDay: break;
-  }
+  m.metric.kind->write(m.binning, item);
   return item;
 }
 

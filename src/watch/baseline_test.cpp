@@ -12,12 +12,12 @@ namespace heddle::watch {
 namespace {
 
 using expr::Datum;
-using Kind = spec::DistributionMetric::Kind;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// A baseline of one metric over one column `x`, whose values are borrowed; rows come one a minute.
-Result<Baseline> baseline_of(Kind kind, expr::ColumnView column, double floor = 0.1) {
+Result<Baseline> baseline_of(const statistic::Statistic* kind, expr::ColumnView column,
+                             double floor = 0.1) {
   std::vector<Micros> time;
   for (std::int64_t i = 0; i < column.length; ++i) time.push_back(i * kMinute);
   spec::Monitor monitor;
@@ -55,17 +55,17 @@ std::vector<Datum> joined(std::vector<Datum> a, const std::vector<Datum>& b) {
 
 // ks: scipy.stats.ks_2samp of SciPy 1.17.1 with the same samples gives the same D.
 TEST(Baseline, AConstantThatChangesIsSeen) {
-  EXPECT_EQ(distance(baseline_of(Kind::kKs, column(std::vector<double>(100, 7))),
+  EXPECT_EQ(distance(baseline_of(&statistic::ks(), column(std::vector<double>(100, 7))),
                      times(50, Datum::real(8))),
             1);
-  EXPECT_EQ(distance(baseline_of(Kind::kKs, column(std::vector<double>(100, 7))),
+  EXPECT_EQ(distance(baseline_of(&statistic::ks(), column(std::vector<double>(100, 7))),
                      times(50, Datum::real(7))),
             0);
-  EXPECT_EQ(
-      distance(baseline_of(Kind::kKs, column(expr::Type::kInt, std::vector<std::int64_t>(100, 7))),
-               times(50, Datum::integer(6))),
-      1);
-  EXPECT_EQ(distance(baseline_of(Kind::kTotalVariation,
+  EXPECT_EQ(distance(baseline_of(&statistic::ks(),
+                                 column(expr::Type::kInt, std::vector<std::int64_t>(100, 7))),
+                     times(50, Datum::integer(6))),
+            1);
+  EXPECT_EQ(distance(baseline_of(&statistic::total_variation(),
                                  column(expr::Type::kInt, std::vector<std::int64_t>(100, 7))),
                      times(50, Datum::integer(8))),
             1);
@@ -74,18 +74,22 @@ TEST(Baseline, AConstantThatChangesIsSeen) {
 TEST(Baseline, AHeavyAtomIsNotItsNeighbours) {
   std::vector<double> mostly_zero(980, 0.0);
   for (int i = 0; i < 20; ++i) mostly_zero.push_back(0.5 + i);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(mostly_zero)), times(100, Datum::real(3))),
-              0.983, 1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(mostly_zero)), times(100, Datum::real(0.25))),
-              0.98, 1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(mostly_zero)), times(100, Datum::real(-0.0))),
-              0.02, 1e-12);
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::ks(), column(mostly_zero)), times(100, Datum::real(3))),
+      0.983, 1e-12);
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::ks(), column(mostly_zero)), times(100, Datum::real(0.25))),
+      0.98, 1e-12);
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::ks(), column(mostly_zero)), times(100, Datum::real(-0.0))),
+      0.02, 1e-12);
 }
 
 TEST(Baseline, IntegersAndBooleansAreCategories) {
   std::vector<std::int64_t> thirds;
   for (int i = 0; i < 300; ++i) thirds.push_back(i % 3);
-  const auto integers = baseline_of(Kind::kTotalVariation, column(expr::Type::kInt, thirds));
+  const auto integers =
+      baseline_of(&statistic::total_variation(), column(expr::Type::kInt, thirds));
   EXPECT_NEAR(distance(integers, times(30, Datum::integer(1))), 2.0 / 3, 1e-12);
   EXPECT_NEAR(distance(integers, times(30, Datum::real(1.0))), 2.0 / 3,
               1e-12);  // 1.0 of a JSON request is the integer
@@ -93,11 +97,11 @@ TEST(Baseline, IntegersAndBooleansAreCategories) {
   std::vector<std::int64_t> flags;
   for (int i = 0; i < 100; ++i) flags.push_back(i % 10 < 3 ? 1 : 0);
   const auto seventy = joined(times(70, Datum::boolean(true)), times(30, Datum::boolean(false)));
-  EXPECT_NEAR(
-      distance(baseline_of(Kind::kTotalVariation, column(expr::Type::kBool, flags)), seventy), 0.4,
-      1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(expr::Type::kBool, flags)), seventy), 0.4,
-              1e-12);
+  EXPECT_NEAR(distance(baseline_of(&statistic::total_variation(), column(expr::Type::kBool, flags)),
+                       seventy),
+              0.4, 1e-12);
+  EXPECT_NEAR(distance(baseline_of(&statistic::ks(), column(expr::Type::kBool, flags)), seventy),
+              0.4, 1e-12);
 }
 
 TEST(Baseline, MissingValuesArePartOfEveryDistribution) {
@@ -121,30 +125,33 @@ TEST(Baseline, MissingValuesArePartOfEveryDistribution) {
     same_names.push_back(Datum::string(names[static_cast<std::size_t>(i % 2)]));
   }
   const auto absent = times(160, Datum::null());  // 40 % of the window
-  EXPECT_NEAR(distance(baseline_of(Kind::kHourOfDay, column(expr::Type::kTimestamp, hours)),
-                       joined(same_hours, absent)),
-              0.4, 1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(numbers)), joined(same_numbers, absent)), 0.4,
-              1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(numbers)),
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::hour_of_day(), column(expr::Type::kTimestamp, hours)),
+               joined(same_hours, absent)),
+      0.4, 1e-12);
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::ks(), column(numbers)), joined(same_numbers, absent)), 0.4,
+      1e-12);
+  EXPECT_NEAR(distance(baseline_of(&statistic::ks(), column(numbers)),
                        joined(same_numbers, times(160, Datum::real(NAN)))),
               0.4, 1e-12);
-  EXPECT_NEAR(distance(baseline_of(Kind::kTotalVariation, strings), joined(same_names, absent)),
-              0.4, 1e-12);
+  EXPECT_NEAR(
+      distance(baseline_of(&statistic::total_variation(), strings), joined(same_names, absent)),
+      0.4, 1e-12);
   // And the other way: what was missing comes.
   std::vector<std::uint8_t> valid(240, 1);
   for (int i = 0; i < 60; ++i) valid[static_cast<std::size_t>(4 * i)] = 0;
   expr::ColumnView holed = column(numbers);
   holed.valid = valid.data();
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, holed), same_numbers), 0.25, 1.0 / 64);
+  EXPECT_NEAR(distance(baseline_of(&statistic::ks(), holed), same_numbers), 0.25, 1.0 / 64);
   strings.valid = valid.data();
-  EXPECT_GE(distance(baseline_of(Kind::kTotalVariation, strings), same_names), 0.25);
+  EXPECT_GE(distance(baseline_of(&statistic::total_variation(), strings), same_names), 0.25);
 }
 
 TEST(Baseline, TimesAreNumbersOnALine) {
   std::vector<std::int64_t> days;
   for (int i = 0; i < 300; ++i) days.push_back((i - 150) * kDay);
-  EXPECT_NEAR(distance(baseline_of(Kind::kKs, column(expr::Type::kTimestamp, days)),
+  EXPECT_NEAR(distance(baseline_of(&statistic::ks(), column(expr::Type::kTimestamp, days)),
                        times(9, Datum::timestamp(200 * kDay))),
               1, 1e-12);
 }
@@ -155,10 +162,10 @@ TEST(Baseline, AKindThatDoesNotReadTheColumnIsRefused) {
   const expr::ColumnView text{
       .type = expr::Type::kString, .length = 10, .codes = codes.data(), .dictionary = names.data()};
   const std::vector<double> numbers(10, 1);
-  for (const auto& [kind, view, hint] : {std::tuple{Kind::kKs, text, "`total_variation`"},
-                                         {Kind::kHourOfDay, text, "`total_variation`"},
-                                         {Kind::kTotalVariation, column(numbers), "`ks`"},
-                                         {Kind::kHourOfDay, column(numbers), "`ks`"}}) {
+  for (const auto& [kind, view, hint] : {std::tuple{&statistic::ks(), text, "`total_variation`"},
+                                         {&statistic::hour_of_day(), text, "`total_variation`"},
+                                         {&statistic::total_variation(), column(numbers), "`ks`"},
+                                         {&statistic::hour_of_day(), column(numbers), "`ks`"}}) {
     const auto built = baseline_of(kind, view);
     ASSERT_FALSE(built.ok());
     EXPECT_EQ(built.error().id, "watch-kind");
@@ -171,13 +178,13 @@ TEST(Baseline, AMetricThatCannotAlertIsRefused) {
   for (int i = 0; i < 1000; ++i) ids.push_back(i);
   // 50 of 1,000 equally frequent values: were every value new, 5 % would be missed and the rest be
   // as before.
-  EXPECT_EQ(baseline_of(Kind::kTotalVariation, column(expr::Type::kInt, ids)).error().id,
+  EXPECT_EQ(baseline_of(&statistic::total_variation(), column(expr::Type::kInt, ids)).error().id,
             "watch-cannot-alert");
-  EXPECT_TRUE(baseline_of(Kind::kTotalVariation, column(expr::Type::kInt, ids), 0.01).ok());
-  EXPECT_EQ(baseline_of(Kind::kKs, column(expr::Type::kInt, ids), 1).error().id,
+  EXPECT_TRUE(baseline_of(&statistic::total_variation(), column(expr::Type::kInt, ids), 0.01).ok());
+  EXPECT_EQ(baseline_of(&statistic::ks(), column(expr::Type::kInt, ids), 1).error().id,
             "watch-cannot-alert");
   spec::Monitor monitor;
-  monitor.distributions = {{"score", "prediction", Kind::kKs, 0.1, 3}};
+  monitor.distributions = {{"score", "prediction", &statistic::ks(), 0.1, 3}};
   const std::vector<Micros> time{0, 1};
   EXPECT_EQ(build_baseline(monitor, {}, {{}, {}, time, {}, {}}).error().id, "watch-no-reference");
 }
@@ -186,7 +193,7 @@ TEST(Baseline, InfinitiesAreReadBackAsTheyWere) {
   std::vector<double> values;
   for (int i = 0; i < 2000; ++i)
     values.push_back(i % 10 == 0 ? kInfinity : i % 10 == 1 ? -kInfinity : i);
-  const auto built = baseline_of(Kind::kKs, column(values));
+  const auto built = baseline_of(&statistic::ks(), column(values));
   ASSERT_TRUE(built.ok()) << built.error().str();
   const std::string text = doc::to_json(built->to_value());
   EXPECT_EQ(text.find("null"), std::string::npos);

@@ -1,6 +1,7 @@
 #include "watch/column_windows.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace heddle::watch {
@@ -13,12 +14,51 @@ std::int64_t index_of(Micros time, Micros length) {
 
 }  // namespace
 
-void ColumnWindows::start(const spec::Monitor& monitor, std::uint64_t epoch, Micros from) {
+void ColumnWindows::begin(Micros length, std::int64_t least_rows, std::uint64_t epoch,
+                          Micros from) {
   *this = {};
-  length_ = monitor.window;
-  least_rows_ = monitor.window_rows;
+  length_ = length;
+  least_rows_ = least_rows;
   epoch_ = epoch;
   epoch_from_ = from;
+}
+
+void ColumnWindows::start(const Epoch& epoch) {
+  const std::int64_t left_out = open_rows();
+  epoch.counts.taken -= left_out;
+  epoch.counts.partial += left_out;
+  begin(length_, least_rows_, epoch.number, epoch.from);
+}
+
+void ColumnWindows::set_back(Micros to, RowCounts& counts) { start({epoch_, to, counts}); }
+
+void ColumnWindows::row(const SeenRow& seen, std::vector<Finding>&) {
+  if (seen.baseline == nullptr || !seen.of_epoch) {
+    ++(seen.of_epoch ? seen.counts.unwatched : seen.counts.other_epoch);
+    return;
+  }
+  std::vector<expr::Datum> values;
+  for (const MetricReference& metric : seen.baseline->metrics) {
+    if (metric.metric.column == "prediction") {
+      const bool known = seen.served() && !std::isnan(seen.row.probability) && seen.by_primary;
+      values.push_back(known ? expr::Datum::real(static_cast<double>(seen.row.probability))
+                             : expr::Datum::error());
+      continue;
+    }
+    // What is missing in a row that was refused is the contract's to tell; the reference holds
+    // accepted rows only.
+    const expr::Datum value = seen.field(metric.metric.column);
+    values.push_back(value.is_null() && !seen.served() ? expr::Datum::error() : value);
+  }
+  const bool is_taken = add(*seen.baseline, seen.request.account, seen.request.event_time, values);
+  ++(is_taken ? seen.counts.taken : seen.counts.late);
+}
+
+void ColumnWindows::tick(const SeenTick& tick, std::vector<Finding>& out) {
+  if (tick.baseline == nullptr) return;
+  const std::int64_t left_out = close(*tick.baseline, tick.at, tick.several, out);
+  tick.counts.taken -= left_out;
+  tick.counts.partial += left_out;
 }
 
 bool ColumnWindows::add(const Baseline& baseline, const std::string& account, Micros event_time,
@@ -67,13 +107,7 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.epoch = epoch_;
   f.detail =
       doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
-  if (reference.metric.kind == spec::DistributionMetric::Kind::kHourOfDay) {
-    const stats::LagFit fit =
-        stats::explain_by_lag(reference.reference.present(), counts.present());
-    f.detail.set("lag_hours", fit.lag);
-    f.detail.set("residual", fit.residual);
-    f.detail.set("residual_d", fit.residual_d);
-  }
+  reference.metric.kind->detail(reference.reference, counts, f.detail);
   return f;
 }
 
@@ -172,6 +206,13 @@ void ColumnWindows::load(StateReader& in) {
       }
     }
   }
+}
+
+const DetectorKind& column_windows() {
+  static constexpr DetectorKind row("columns", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<ColumnWindows>(options.monitor));
+  });
+  return row;
 }
 
 }  // namespace heddle::watch

@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "expr/datum.hpp"
 #include "watch/baseline.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -18,10 +19,22 @@ namespace heddle::watch {
 /// A window that the epoch covers by less than nine tenths is dropped (part of a day is no day);
 /// one with too few rows is joined to the next. Late rows, of a window that was closed, are left
 /// out. Single-threaded.
-class ColumnWindows {
+class ColumnWindows final : public Detector {
  public:
-  /// A new epoch, whose first row may come at event time `from`.
-  void start(const spec::Monitor& monitor, std::uint64_t epoch, Micros from);
+  ColumnWindows() = default;
+  explicit ColumnWindows(const spec::Monitor& monitor) {
+    begin(monitor.window, monitor.window_rows, 0, 0);
+  }
+
+  void start(const Epoch& epoch) override;
+  void row(const SeenRow& row, std::vector<Finding>& out) override;
+  void tick(const SeenTick& tick, std::vector<Finding>& out) override;
+  void set_back(Micros to, RowCounts& counts) override;
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
+
+ private:
+  void begin(Micros length, std::int64_t least_rows, std::uint64_t epoch, Micros from);
 
   /// `values[i]` is the value of metric i of the baseline; an error datum when the row says nothing
   /// of it. False: the row is late, its window was closed.
@@ -35,10 +48,6 @@ class ColumnWindows {
 
   [[nodiscard]] std::int64_t open_rows() const noexcept;
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
-
- private:
   struct Window {
     std::int64_t rows = 0;
     Micros from = 0;

@@ -7,34 +7,15 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 10> kNames{"contract", "column", "prediction", "quality",
-                                                    "prior",    "rule",   "monitor",    "answers",
-                                                    "labels",   "journal"};
+  constexpr std::array<std::string_view, 11> kNames{"contract", "column",  "prediction", "quality",
+                                                    "prior",    "rule",    "monitor",    "answers",
+                                                    "labels",   "journal", "other"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
 std::string_view stage_name(AlertStage stage) noexcept {
   constexpr std::array<std::string_view, 3> kNames{"raised", "confirmed", "cleared"};
   return kNames[static_cast<std::size_t>(stage)];
-}
-
-namespace {
-constexpr std::array<std::string_view, 16> kCauses{
-    "unknown",         "contract fault",  "unit change",        "time shift",
-    "covariate shift", "prior shift",     "concept shift",      "monitor silent",
-    "label fault",     "outlived repair", "no answers",         "costly quarantine",
-    "label conflict",  "fail-over",       "unrecorded traffic", "clock jump"};
-}  // namespace
-
-std::string_view cause_name(Cause cause) noexcept {
-  return kCauses[static_cast<std::size_t>(cause)];
-}
-
-Cause cause_from_name(std::string_view name) noexcept {
-  for (std::size_t i = 0; i < kCauses.size(); ++i) {
-    if (kCauses[i] == name) return static_cast<Cause>(i);
-  }
-  return Cause::kUnknown;
 }
 
 doc::Value Finding::to_value() const {

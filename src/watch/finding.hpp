@@ -22,7 +22,8 @@ enum class Subject : std::uint8_t {
   kMonitor,
   kAnswers,
   kLabels,
-  kJournal
+  kJournal,
+  kOther  ///< of a detector that none of these describes
 };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
@@ -68,50 +69,6 @@ struct Alert {
   Micros at = 0;                 ///< event time of this move
   std::int64_t rows_seen = 0;    ///< rows observed by then, over all traffic
   std::int64_t raised_rows = 0;  ///< `rows_seen` when it was raised
-};
-
-enum class Cause : std::uint8_t {
-  kUnknown,
-  kContractFault,
-  kUnitChange,
-  kTimeShift,
-  kCovariateShift,
-  kPriorShift,
-  kConceptShift,
-  kMonitorSilent,
-  kLabelFault,
-  kRepairOutlived,
-  kNoAnswers,
-  kCostlyQuarantine,
-  kLabelConflict,
-  kFailOver,
-  kUnrecorded,
-  kClockJump
-};
-
-[[nodiscard]] std::string_view cause_name(
-    Cause cause) noexcept;  ///< `unit change`, `time shift`, ...
-[[nodiscard]] Cause cause_from_name(std::string_view name) noexcept;
-
-/// Why a confirmed alert stands, as far as the windows say.
-struct Diagnosis {
-  Cause cause = Cause::kUnknown;
-  std::string column{};        ///< unit change, time shift
-  std::string source{};        ///< unit change, contract fault of one source; empty: all
-  std::string account{};       ///< who sends the rows of `source`; empty: nobody knows
-  std::string only_account{};  ///< columns and labels: the one whose rows alone show it, where
-                               ///< several use the service; empty: the rows of several do
-  std::string rule{};          ///< contract rule that broke
-  std::int64_t good_rows = 0;  ///< contract fault, unit change: rows a day of this account and
-                               ///< source that break no rule
-  std::string only_label_account{};  ///< the one whose labels alone show it, where several send
-                                     ///< labels; empty: the labels of several do
-  double ratio = 1;                  ///< unit change: value / expected
-  std::string ratio_name{};
-  int lag_hours = 0;       ///< time shift, of the rows as they were received
-  double intercept = 0;    ///< prior shift, logits
-  Micros change_from = 0;  ///< event time from which rows are affected
-  std::string reason{};    ///< one sentence for people
 };
 
 }  // namespace heddle::watch

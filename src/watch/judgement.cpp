@@ -9,11 +9,12 @@
 namespace heddle::watch {
 namespace {
 
-constexpr std::string_view kFormat = "heddle.cohorts/1";
+constexpr std::string_view kFormat = "heddle.cohorts/2";
+constexpr std::string_view kFormats = "heddle.cohorts/";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kMeasures = 7;  ///< that share the error rate
 constexpr std::size_t kMostUnpaired = 65'536;
-constexpr std::size_t kMostWaiting = 20'000;  ///< rows; the oldest go
+constexpr std::size_t kMostRows = 20'000;  ///< whose label may still come; the oldest go
 constexpr std::int64_t kLeastRequests =
     50;  ///< of a cohort, before it is judged good: rows of one request are not independent
 constexpr std::int64_t kLeastLabels = 100;
@@ -98,6 +99,18 @@ void Moments::add(double value) noexcept {
   squares += value * value;
 }
 
+void Moments::take_back(double value) noexcept {
+  --n;
+  sum -= value;
+  squares -= value * value;
+}
+
+void Moments::add(const Moments& other) noexcept {
+  n += other.n;
+  sum += other.sum;
+  squares += other.squares;
+}
+
 double Moments::mean() const noexcept { return n == 0 ? kNaN : sum / static_cast<double>(n); }
 
 double Moments::radius(double delta) const noexcept {
@@ -162,9 +175,7 @@ doc::Value Judgement::to_value() const {
 }
 
 void CohortBook::Side::clear() {
-  const Moments kept = loss;
   *this = {};
-  loss = kept;
   latency = stats::Histogram(kLatencyBuckets);
   scores = stats::Histogram(kScoreBuckets);
 }
@@ -215,10 +226,10 @@ void CohortBook::observe(const plane::RequestRecord& request) {
       });
   if (served != request.rows.end()) {
     std::string id = fmt::format("{}#{}", request.request_id, served - request.rows.begin());
-    if (waiting_.emplace(id, Waiting{is_canary, static_cast<double>(served->probability)}).second)
+    if (rows_.emplace(id, Row{is_canary, static_cast<double>(served->probability)}).second)
       order_.push_back(std::move(id));
-    if (order_.size() > kMostWaiting) {
-      waiting_.erase(order_.front());
+    if (order_.size() > kMostRows) {
+      rows_.erase(order_.front());
       order_.pop_front();
     }
   }
@@ -247,14 +258,47 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   if (!std::isnan(reference)) side.distance.add(std::min(1.0, std::abs(score - reference)));
 }
 
+Moments& CohortBook::loss_of(const Row& row) {
+  Losses& losses = losses_[row.opinion.confirmed() ? "" : names_.name(row.opinion.by)];
+  return row.canary ? losses.canary : losses.baseline;
+}
+
 void CohortBook::observe(const plane::LabelRecord& label) {
-  const auto found = waiting_.find(label.row_id);
-  if (found == waiting_.end() || (label.label != 0 && label.label != 1)) return;
-  const double error = found->second.probability - label.label;
-  (found->second.canary ? canary_ : baseline_).loss.add(error * error);
-  waiting_.erase(found);
-  // Only from the front: what is left behind goes when it gets there.
-  while (!order_.empty() && !waiting_.contains(order_.front())) order_.pop_front();
+  const auto found = rows_.find(label.row_id);
+  if (found == rows_.end() || (label.label != 0 && label.label != 1)) return;
+  Row& row = found->second;
+  const auto loss = [&] {
+    const double error = row.probability - row.opinion.label;
+    return error * error;
+  };
+  if (row.opinion.stands()) loss_of(row).take_back(loss());
+  row.opinion.add(static_cast<std::int8_t>(label.label), label.event_time,
+                  names_.number(label.account));
+  if (row.opinion.stands()) loss_of(row).add(loss());
+}
+
+CohortBook::Losses CohortBook::losses(const std::string& without) const {
+  Losses all;
+  for (const auto& [account, losses] : losses_) {
+    if (!without.empty() && account == without) continue;
+    all.canary.add(losses.canary);
+    all.baseline.add(losses.baseline);
+  }
+  return all;
+}
+
+std::int64_t CohortBook::labelled() const noexcept {
+  const Losses all = losses("");
+  return all.canary.n + all.baseline.n;
+}
+
+std::string CohortBook::label_account_of_good(const spec::JudgementRules& rules,
+                                              std::size_t steps) const {
+  if (weigh(rules, steps, "").verdict != Verdict::kGood) return {};
+  for (const auto& [account, losses] : losses_) {
+    if (!account.empty() && weigh(rules, steps, account).verdict != Verdict::kGood) return account;
+  }
+  return {};
 }
 
 bool CohortBook::failing(const spec::JudgementRules& rules, std::size_t steps) const {
@@ -270,6 +314,11 @@ Judgement CohortBook::judge(const spec::JudgementRules& rules, std::size_t steps
 }
 
 Judgement CohortBook::show(const spec::JudgementRules& rules, std::size_t steps) const {
+  return weigh(rules, steps, "");
+}
+
+Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps,
+                            const std::string& without) const {
   Judgement out;
   out.canary_rows = canary_.rows;
   out.baseline_rows = baseline_.rows;
@@ -345,11 +394,12 @@ Judgement CohortBook::show(const spec::JudgementRules& rules, std::size_t steps)
   compare("disagreement", canary_.distance, baseline_.distance, rules.disagreement, at_look,
           fmt::format("it is {:.3f} from the shadow's score on average, the baseline {:.3f}",
                       canary_.distance.mean(), baseline_.distance.mean()));
-  const bool labelled = canary_.loss.n >= kLeastLabels && baseline_.loss.n >= kLeastLabels;
-  compare("loss", labelled ? canary_.loss : Moments{}, labelled ? baseline_.loss : Moments{},
+  const Losses loss = losses(without);
+  const bool labelled = loss.canary.n >= kLeastLabels && loss.baseline.n >= kLeastLabels;
+  compare("loss", labelled ? loss.canary : Moments{}, labelled ? loss.baseline : Moments{},
           rules.loss, every / spent(all_looks_),
           fmt::format("its squared error against {} labels is {:.4f}, the baseline's {:.4f}",
-                      canary_.loss.n, canary_.loss.mean(), baseline_.loss.mean()));
+                      loss.canary.n, loss.canary.mean(), loss.baseline.mean()));
 
   const auto is = [&](Verdict verdict) {
     return std::any_of(out.measures.begin(), out.measures.end(),
@@ -380,7 +430,6 @@ void CohortBook::Side::save(StateWriter& out) const {
   save_histogram(out, latency);
   save_histogram(out, scores);
   save_moments(out, distance);
-  save_moments(out, loss);
 }
 
 void CohortBook::Side::load(StateReader& in) {
@@ -388,7 +437,6 @@ void CohortBook::Side::load(StateReader& in) {
   latency = load_histogram(in, kLatencyBuckets);
   scores = load_histogram(in, kScoreBuckets);
   distance = load_moments(in);
-  loss = load_moments(in);
 }
 
 std::string CohortBook::save() const {
@@ -408,19 +456,28 @@ std::string CohortBook::save() const {
   out.put(std::string(unpaired_.begin(), unpaired_.end()));
   out.put(std::uint64_t{order_.size()});
   for (const std::string& id : order_) {
+    const Row& row = rows_.at(id);
     out.put(id);
-    const auto found = waiting_.find(id);
-    out.put(found != waiting_.end());
-    out.put(found != waiting_.end() && found->second.canary);
-    out.put(found != waiting_.end() ? found->second.probability : 0.0);
+    out.put(row.canary);
+    out.put(row.probability);
+    save_opinion(out, row.opinion, names_);
+  }
+  out.put(std::uint64_t{losses_.size()});
+  for (const auto& [account, losses] : losses_) {
+    out.put(account);
+    save_moments(out, losses.canary);
+    save_moments(out, losses.baseline);
   }
   return out.take();
 }
 
 Result<void> CohortBook::restore(std::string_view bytes) {
   StateReader in(bytes);
-  const bool known = in.text() == kFormat;
+  const std::string format = in.text();
+  const bool known = format == kFormat;
   *this = {};
+  // `follow` begins it at the next record: what its cohorts said so far is collected again.
+  if (!known && format.starts_with(kFormats)) return {};
   if (known) {
     started_ = in.u64();
     stepped_ = in.u64();
@@ -436,11 +493,15 @@ Result<void> CohortBook::restore(std::string_view bytes) {
     for (const char outcome : in.text()) unpaired_.push_back(static_cast<std::uint8_t>(outcome));
     for (std::uint64_t n = in.count(); n > 0; --n) {
       std::string id = in.text();
-      const bool waits = in.flag();
       const bool canary = in.flag();
       const double probability = in.real();
-      if (waits) waiting_[id] = {canary, probability};
+      rows_[id] = {canary, probability, load_opinion(in, names_)};
       order_.push_back(std::move(id));
+    }
+    for (std::uint64_t n = in.count(); n > 0; --n) {
+      Losses& losses = losses_[in.text()];
+      losses.canary = load_moments(in);
+      losses.baseline = load_moments(in);
     }
   }
   if (known && in.done()) return {};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -12,6 +13,8 @@
 #include "plane/journal.hpp"
 #include "spec/service.hpp"
 #include "stats/binning.hpp"
+#include "watch/label_opinion.hpp"
+#include "watch/names.hpp"
 #include "watch/state_bytes.hpp"
 
 namespace heddle::watch {
@@ -48,6 +51,8 @@ struct Moments {
   double sum = 0;
   double squares = 0;
   void add(double value) noexcept;
+  void take_back(double value) noexcept;  ///< one that was added
+  void add(const Moments& other) noexcept;
   [[nodiscard]] double mean() const noexcept;  ///< NaN without a value
   /// With probability 1 - delta the expectation is within this of the mean, on one side (Maurer,
   /// Pontil 2009, theorem 4).
@@ -71,7 +76,9 @@ struct Moments {
 /// The two cohorts of a running canary, from the journal's records: counts and sketches of bounded
 /// size, whatever the traffic. Canary and baseline are drawn from the same traffic at the same
 /// time; a canary is never compared with the past. The unit is the request: rows of one request are
-/// not independent, so its first served row stands for it in scores, agreement and loss.
+/// not independent, so its first served row stands for it in scores, agreement and loss. What
+/// accounts say of that row's label is a `LabelOpinion`, as everywhere in the watch: a row that two
+/// contradict each other about has none, as long as it is among the newest that are kept.
 ///
 /// `JudgementRules::error_rate` bounds the chance that a canary which is no worse is ever judged
 /// bad. It is shared equally among steps and measures; failures and refusals are tested
@@ -93,13 +100,20 @@ class CohortBook {
   [[nodiscard]] Judgement show(const spec::JudgementRules& rules, std::size_t steps) const;
   /// Whether failures alone make it bad already: asked as often as one likes.
   [[nodiscard]] bool failing(const spec::JudgementRules& rules, std::size_t steps) const;
+  /// The account without whose labels it would not be judged good now; empty: there is none.
+  [[nodiscard]] std::string label_account_of_good(const spec::JudgementRules& rules,
+                                                  std::size_t steps) const;
 
   [[nodiscard]] std::uint64_t started() const noexcept { return started_; }
   [[nodiscard]] std::uint64_t stepped() const noexcept { return stepped_; }
-  [[nodiscard]] std::size_t waiting() const noexcept { return order_.size(); }
+  /// Rows that may be labelled, or labelled otherwise.
+  [[nodiscard]] std::size_t rows() const noexcept { return order_.size(); }
+  /// Rows that had a label which counts, in all steps.
+  [[nodiscard]] std::int64_t labelled() const noexcept;
 
   [[nodiscard]] std::string save() const;
-  [[nodiscard]] Result<void> restore(std::string_view bytes);  ///< kCorrupt on foreign bytes
+  /// What another version saved begins anew; kCorrupt on foreign bytes.
+  [[nodiscard]] Result<void> restore(std::string_view bytes);
 
  private:
   struct Side {
@@ -110,7 +124,6 @@ class CohortBook {
     stats::Histogram latency{};
     stats::Histogram scores{};
     Moments distance{};  ///< from the score of the shadow, else the standby
-    Moments loss{};      ///< squared error; over all steps
     void clear();
     void save(StateWriter& out) const;
     void load(StateReader& in);
@@ -120,12 +133,22 @@ class CohortBook {
     std::int64_t canary = 0;
     std::int64_t baseline = 0;
   };
-  struct Waiting {
+  struct Row {
     bool canary = false;
     double probability = 0;
+    LabelOpinion opinion{};
+  };
+  /// Squared errors of both sides.
+  struct Losses {
+    Moments canary, baseline;
   };
   void pair(bool canary, std::uint8_t outcome);
   void clear_step();
+  [[nodiscard]] Moments& loss_of(const Row& row);
+  /// Of all rows but those that `without` alone labelled; empty: of all.
+  [[nodiscard]] Losses losses(const std::string& without) const;
+  [[nodiscard]] Judgement weigh(const spec::JudgementRules& rules, std::size_t steps,
+                                const std::string& without) const;
 
   std::uint64_t started_ = 0;
   std::uint64_t stepped_ = 0;
@@ -138,8 +161,12 @@ class CohortBook {
   std::deque<std::uint8_t>
       unpaired_;  ///< outcomes of the cohort that is ahead, oldest first: 1 failed, 2 refused
   bool canary_ahead_ = false;
-  std::deque<std::string> order_;  ///< row ids that wait for a label, oldest first
-  std::unordered_map<std::string, Waiting> waiting_;
+  std::deque<std::string> order_;  ///< ids of the newest rows, oldest first
+  std::unordered_map<std::string, Row> rows_;
+  /// By the account that alone labelled a row, over all steps; rows that several labelled alike are
+  /// under the empty name.
+  std::map<std::string, Losses> losses_;
+  Names names_;  ///< of accounts
 };
 
 }  // namespace heddle::watch

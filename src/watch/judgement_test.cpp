@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <limits>
 #include <random>
+#include <utility>
+#include <vector>
 
 namespace heddle::watch {
 namespace {
@@ -188,18 +192,108 @@ TEST(Judgement, AStepStartsAnewAndLabelsGoOn) {
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
   traffic.send(b, 100, {}, {});  // answered by version 3: of the step before
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
-  const std::size_t waits = b.waiting();
   b.observe(plane::LabelRecord{"early#0", 1, 5});
-  EXPECT_EQ(b.waiting(), waits - 1);
+  EXPECT_EQ(b.labelled(), 1);
   b.follow(12, 12);
-  EXPECT_EQ(b.waiting(), 0U);
+  EXPECT_EQ(b.rows(), 0U);
+  EXPECT_EQ(b.labelled(), 0);
+}
+
+/// What the measure `loss` says.
+Measure loss_of(const Judgement& judgement) {
+  return *std::find_if(judgement.measures.begin(), judgement.measures.end(),
+                       [](const Measure& m) { return m.name == "loss"; });
+}
+
+/// Rows of both cohorts; each label account says of every row what it says of its side.
+CohortBook labelled_by(
+    int rows, const std::vector<std::pair<std::string, std::function<double(bool, int)>>>& say) {
+  CohortBook b = book();
+  for (int i = 0; i < rows; ++i) {
+    for (const bool canary : {true, false}) {
+      plane::RequestRecord request;
+      request.request_id = (canary ? "c" : "b") + std::to_string(i);
+      request.cohort = canary ? plane::Cohort::kCanary : plane::Cohort::kBaseline;
+      request.route_version = 3;
+      request.micros = 100;
+      request.rows.resize(1);
+      request.rows[0].probability = 0.2F;
+      request.rows[0].shadow_probability = std::numeric_limits<float>::quiet_NaN();
+      request.rows[0].standby_probability = std::numeric_limits<float>::quiet_NaN();
+      b.observe(request);
+      for (const auto& [account, label] : say) {
+        const double value = label(canary, i);
+        if (value >= 0) b.observe(plane::LabelRecord{request.request_id + "#0", value, i, account});
+      }
+    }
+  }
+  return b;
+}
+
+TEST(Judgement, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
+  const auto truth = [](bool, int) { return 0.0; };
+  const auto lie = [](bool canary, int i) { return canary ? 1.0 : i % 2 == 0 ? -1.0 : 0.0; };
+  // Whoever comes first: each of the canary's rows is contested.
+  for (const bool first : {false, true}) {
+    CohortBook b = first ? labelled_by(200, {{"liar", lie}, {"honest", truth}})
+                         : labelled_by(200, {{"honest", truth}, {"liar", lie}});
+    EXPECT_EQ(b.labelled(), 200) << "the baseline's";
+    EXPECT_EQ(loss_of(b.show({}, 1)).verdict, Verdict::kInconclusive);
+    CohortBook back;
+    ASSERT_TRUE(back.restore(b.save()).ok());
+    for (int i = 0; i < 200; ++i) {  // one of them thinks better of it
+      for (CohortBook* one : {&b, &back})
+        one->observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "liar"});
+    }
+    EXPECT_EQ(b.labelled(), 400);
+    EXPECT_EQ(back.save(), b.save());
+    EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.04, 1e-6);
+  }
+}
+
+TEST(Judgement, OfOneAccountTheLaterWordCounts) {
+  CohortBook b = labelled_by(200, {{"one", [](bool, int) { return 1.0; }}});
+  b.observe(plane::LabelRecord{"c5#0", 0, 4, "one"});  // older than what it said
+  EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.64, 1e-6);
+  for (int i = 0; i < 200; ++i)
+    b.observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "one"});
+  EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.04, 1e-6);
+  EXPECT_NEAR(loss_of(b.show({}, 1)).baseline, 0.64, 1e-6);
+  EXPECT_EQ(b.labelled(), 400);
+}
+
+TEST(Judgement, WhoseLabelsAloneMakeItGoodIsNamed) {
+  // On rows of its own each; by the honest ones the canary is far worse.
+  const auto honest = [](bool canary, int i) { return i % 2 == 0 ? -1.0 : canary ? 1.0 : 0.0; };
+  const auto liar = [](bool canary, int i) { return i % 2 == 1 ? -1.0 : canary ? 0.0 : 1.0; };
+  CohortBook both = labelled_by(1'000, {{"honest", honest}, {"liar", liar}});
+  ASSERT_EQ(both.judge({}, 1).verdict, Verdict::kGood);
+  EXPECT_EQ(both.label_account_of_good({}, 1), "liar");
+  EXPECT_EQ(labelled_by(1'000, {{"honest", honest}}).judge({}, 1).verdict, Verdict::kBad);
+  // Who alone labels says nothing that would not be so without a label.
+  CohortBook alone = labelled_by(1'000, {{"liar", liar}});
+  ASSERT_EQ(alone.judge({}, 1).verdict, Verdict::kGood);
+  EXPECT_EQ(alone.label_account_of_good({}, 1), "");
+  const auto truth = [](bool, int i) { return i % 5 == 0 ? 1.0 : 0.0; };
+  CohortBook agreed = labelled_by(1'000, {{"honest", truth}, {"other", truth}});
+  ASSERT_EQ(agreed.judge({}, 1).verdict, Verdict::kGood);
+  EXPECT_EQ(agreed.label_account_of_good({}, 1), "");
+}
+
+TEST(Judgement, CohortsOfAnotherVersionBeginAnew) {
+  StateWriter out;
+  out.put(std::string("heddle.cohorts/1"));
+  out.put(std::uint64_t{3});
+  CohortBook b = book();
+  ASSERT_TRUE(b.restore(out.take()).ok());
+  EXPECT_EQ(b.started(), 0U);
 }
 
 TEST(Judgement, MemoryIsBoundedAndTheStateSurvives) {
   Traffic traffic(9);
   CohortBook b = book();
   traffic.send(b, 60'000, {}, {});
-  EXPECT_EQ(b.waiting(), 20'000U);
+  EXPECT_EQ(b.rows(), 20'000U);
   CohortBook back;
   ASSERT_TRUE(back.restore(b.save()).ok());
   EXPECT_EQ(back.save(), b.save());

@@ -20,7 +20,7 @@ std::int64_t day_of(Micros time) { return time >= 0 ? time / kDay : -((-time + k
 void LabelJoin::add_row(const ServedRow& served) {
   const RowKey key = row_key(options_.secret, served.id);
   if (!sample_.takes(key)) return;
-  if (index_.contains(key)) return;  // a retried request: the first answer counts
+  if (find(key) != nullptr) return;  // a retried request: the first answer counts
   Row row;
   row.key = key;
   row.sequence = next_++;
@@ -32,7 +32,7 @@ void LabelJoin::add_row(const ServedRow& served) {
   row.account = names_.number(served.account);
   for (const auto& [trial, margin] : served.alternatives)
     alternatives_.push_back({row.sequence, trial, margin});
-  index_.emplace(key, front_ + rows_.size());
+  index_.insert(key, place_of(rows_.size()));
   rows_.push_back(row);
   if (const auto early = waiting_.take(key)) {
     LabelOpinion& opinion = rows_.back().opinion;
@@ -102,8 +102,11 @@ void LabelJoin::labelled(Row& row) {
 }
 
 LabelJoin::Row* LabelJoin::find(RowKey key) {
-  const auto at = index_.find(key);
-  return at == index_.end() ? nullptr : &rows_[at->second - front_];
+  std::uint32_t place = 0;
+  // The difference is right also where places have gone round.
+  const auto row = [&](std::uint32_t at) -> Row& { return rows_[std::uint32_t{at - front_}]; };
+  const auto is = [&](std::uint32_t at) { return row(at).key == key; };
+  return index_.find(key, is, place) ? &row(place) : nullptr;
 }
 
 LabelJoin::Rows::const_iterator LabelJoin::from_sequence(std::uint64_t sequence) const {
@@ -132,7 +135,7 @@ void LabelJoin::thin() {
   rows_of_label_account_.clear();
   front_ = 0;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
-    index_.emplace(rows_[i].key, i);
+    index_.insert(rows_[i].key, place_of(i));
     count_labels(rows_[i].opinion, 1);
   }
   const auto gone = [&](const Alternative& item) {
@@ -147,7 +150,7 @@ void LabelJoin::thin() {
 
 void LabelJoin::forget_front() {
   const std::uint64_t sequence = rows_.front().sequence;
-  index_.erase(rows_.front().key);
+  index_.erase(rows_.front().key, place_of(0));
   count_labels(rows_.front().opinion, -1);
   rows_.pop_front();
   ++front_;
@@ -429,7 +432,7 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
       continue;
     }
     if (!rows_.empty() && rows_.back().sequence >= row.sequence) return false;
-    index_.emplace(row.key, rows_.size());
+    index_.insert(row.key, place_of(rows_.size()));
     count_labels(row.opinion, 1);
     rows_.push_back(row);
   }

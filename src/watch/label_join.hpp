@@ -8,13 +8,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "watch/label_opinion.hpp"
 #include "watch/names.hpp"
+#include "watch/row_index.hpp"
 #include "watch/row_sample.hpp"
 #include "watch/state_bytes.hpp"
 #include "watch/waiting_labels.hpp"
@@ -96,6 +96,8 @@ class LabelJoin {
   /// Forgets rows and waiting labels older than `before`, by event time. Twice as many rows are
   /// taken again when a `before` ago there was room for eight times as many.
   void prune(Micros before);
+  /// Labels that wait are of `latest` at most: they wait no longer than one of then.
+  void cap_waiting(Micros latest) { waiting_.cap(latest); }
   /// Forgets all rows and waiting labels.
   void clear();
 
@@ -196,6 +198,9 @@ class LabelJoin {
   using Rows = std::deque<Row>;
   [[nodiscard]] Rows::const_iterator from_sequence(std::uint64_t sequence) const;
   [[nodiscard]] Row* find(RowKey key);
+  [[nodiscard]] std::uint32_t place_of(std::size_t at) const noexcept {
+    return static_cast<std::uint32_t>(front_ + at);
+  }
   [[nodiscard]] std::vector<std::pair<std::uint32_t, float>> alternatives_of(
       std::uint64_t sequence) const;
   void labelled(Row& row);
@@ -215,8 +220,8 @@ class LabelJoin {
   std::deque<Alternative> alternatives_;  ///< by sequence, then as given
   std::uint64_t first_ = 0;               ///< rows below this sequence number were forgotten
   std::uint64_t next_ = 0;                ///< sequence number of the next row
-  std::uint64_t front_ = 0;               ///< `index_` less this is a place in `rows_`
-  std::unordered_map<RowKey, std::uint64_t> index_;
+  std::uint32_t front_ = 0;               ///< place of the first of `rows_` in `index_`
+  RowIndex index_;
   WaitingLabels waiting_;
   std::map<std::int64_t, std::int64_t> labelled_by_day_;
   std::map<std::uint16_t, std::int64_t> rows_of_label_account_;  ///< of the rows that are kept

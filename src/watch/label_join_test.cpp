@@ -251,6 +251,34 @@ TEST(LabelJoin, AChunkOfTwoSamplesIsOneOfTheCoarser) {
   EXPECT_TRUE(sample.always_takes(eighth));
 }
 
+TEST(LabelJoin, LabelsThatWaitAreForgottenByTheHourOfTheLastWordOfThem) {
+  LabelJoin join;
+  Stored stored;
+  for (int i = 0; i < 48; ++i) {
+    (void)join.add_label(fmt::format("a{}", i), 1, i * kHour / 2, "one");
+    (void)join.add_label(fmt::format("b{}", i), 1, i * kHour / 2, "two");
+  }
+  (void)join.add_label("a0", 0, 20 * kHour, "one");    // thinks better of it
+  (void)join.add_label("b0", 0, 22 * kHour, "one");    // contradicts the other
+  (void)join.add_label("a1", 1, 10 * kMinute, "one");  // older than what it said: changes nothing
+  stored.take(join);
+  std::map<int, std::size_t> waiting;
+  for (const int hour : {0, 1, 12, 20, 21, 22, 23, 24}) {
+    LabelJoin again;
+    ASSERT_TRUE(stored.load(again)) << hour;
+    for (LabelJoin* one : {&join, &again}) {
+      one->prune(hour * kHour + 59 * kMinute);
+      waiting[hour] = one->waiting();
+    }
+    EXPECT_EQ(join.waiting(), again.waiting()) << hour;
+    EXPECT_EQ(join.counts().forgotten, 96 - static_cast<std::int64_t>(join.waiting())) << hour;
+  }
+  // Each account says something of two rows an hour.
+  EXPECT_EQ(waiting,
+            (std::map<int, std::size_t>{
+                {0, 96}, {1, 94}, {12, 50}, {20, 18}, {21, 13}, {22, 9}, {23, 4}, {24, 0}}));
+}
+
 TEST(LabelJoin, LabelsOfUnknownRowsDriveOutNobodyElses) {
   LabelJoin join({"secret", 4096, 1000});
   for (int i = 0; i < 100; ++i) (void)join.add_label(fmt::format("early{}", i), 1, i, "honest");

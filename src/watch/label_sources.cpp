@@ -192,4 +192,11 @@ void LabelSources::load(StateReader& in) {
   to_ = in.i64();
 }
 
+const DetectorKind& label_sources() {
+  static constexpr DetectorKind row("label-sources", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<LabelSources>(options.monitor));
+  });
+  return row;
+}
+
 }  // namespace heddle::watch

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "spec/monitor.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/label_join.hpp"
 #include "watch/state_bytes.hpp"
@@ -41,19 +42,24 @@ struct StratumRow {
 /// eighth of a chunk and quarter of the scores (`labels/like-rows`: `LabelDistance::at_least`). Who
 /// is right is not known. Accounts that label no rows of one kind are not compared.
 /// Single-threaded.
-class LabelSources {
+class LabelSources final : public Detector {
  public:
   explicit LabelSources(const spec::Monitor& monitor)
       : duration_(monitor.quality.chunk_duration),
         delay_(monitor.label_delay),
         retention_(monitor.label_retention),
-        least_rows_(monitor.window_rows) {}
+        least_rows_(monitor.window_rows),
+        is_watched_(monitor.labelled_quality) {}
+
+  void tick(const SeenTick& tick, std::vector<Finding>& out) override {
+    if (is_watched_) close(tick.join, tick.at, out);
+  }
 
   /// Judges every chunk whose labels are due at `watermark`.
   void close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out);
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   [[nodiscard]] Finding on_same_rows(const LabelJoin& join,
@@ -65,6 +71,7 @@ class LabelSources {
   Micros delay_;
   Micros retention_;
   std::int64_t least_rows_;
+  bool is_watched_;
   Micros from_ = INT64_MIN;  ///< of the open chunk
   Micros to_ = INT64_MIN;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "recover/cause.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -64,11 +65,11 @@ struct TwoLabellers {
       }
     }
   }
-  [[nodiscard]] std::vector<Diagnosis> confirmed(Subject subject) const {
-    std::vector<Diagnosis> found;
+  [[nodiscard]] std::vector<recover::Diagnosis> confirmed(Subject subject) const {
+    std::vector<recover::Diagnosis> found;
     for (const Alert& move : out.moves) {
       if (move.stage == AlertStage::kConfirmed && move.first.subject == subject)
-        found.push_back(watch.diagnose(move));
+        found.push_back(recover::diagnose(watch, move));
     }
     return found;
   }
@@ -123,7 +124,7 @@ TEST(LabelSources, ALiarOnTheSameRowsIsAConflictAndItsRowsCountForNothing) {
   scene.play(103, 107, 0.3, turned, true);
   const auto found = scene.confirmed(Subject::kLabels);
   ASSERT_FALSE(found.empty());
-  EXPECT_EQ(found.front().cause, Cause::kLabelConflict);
+  EXPECT_EQ(found.front().cause, &recover::label_conflict());
   EXPECT_NE(found.front().reason.find("`one` and `two` contradict each other on"),
             std::string::npos)
       << found.front().reason;
@@ -137,7 +138,7 @@ TEST(LabelSources, ALiarOnRowsOfItsOwnIsAConflictByRowsThatAreAlike) {
   scene.play(103, 107, 0.2, turned);
   const auto found = scene.confirmed(Subject::kLabels);
   ASSERT_FALSE(found.empty());
-  EXPECT_EQ(found.front().cause, Cause::kLabelConflict);
+  EXPECT_EQ(found.front().cause, &recover::label_conflict());
   EXPECT_NE(found.front().reason.find("differ from those of the others on rows of one source"),
             std::string::npos)
       << found.front().reason;
@@ -160,7 +161,7 @@ TEST(LabelSources, WhatTheLabelsOfOneAccountAloneShowIsNamedAsThat) {
   world.play(103, 107, 0.3, as_it_is, false, {.inverted = true});
   const auto of_all = world.confirmed(Subject::kQuality);
   ASSERT_FALSE(of_all.empty());
-  EXPECT_EQ(of_all.back().cause, Cause::kConceptShift);
+  EXPECT_EQ(of_all.back().cause, &recover::concept_shift());
   EXPECT_EQ(of_all.back().only_label_account, "");
   EXPECT_TRUE(world.confirmed(Subject::kLabels).empty()) << "both say the same of it";
 }

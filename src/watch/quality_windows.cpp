@@ -65,13 +65,25 @@ bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
 
 }  // namespace
 
-void QualityWindows::start(std::uint64_t epoch, Micros from) {
+void QualityWindows::start(const Epoch& epoch) {
   last_above_ = false;
   intercepts_.clear();
   comparison_.reset();
-  epoch_ = epoch;
-  from_ = from;
-  to_ = align_up(from + metric_.chunk_duration / 10 * 9, metric_.chunk_duration);
+  epoch_ = epoch.number;
+  from_ = epoch.from;
+  to_ = align_up(epoch.from + metric_.chunk_duration / 10 * 9, metric_.chunk_duration);
+}
+
+void QualityWindows::tick(const SeenTick& tick, std::vector<Finding>& out) {
+  if (!is_watched_ || tick.baseline == nullptr) return;
+  // A column that moved explains an intercept that moved with it. One that has stood for longer
+  // than the intercept is averaged over is how things are now, and no reason to leave the base
+  // rate wrong.
+  const Micros fresh =
+      tick.at - label_delay_ - (metric_.prior_shift_chunks + 1) * metric_.chunk_duration;
+  const bool quiet =
+      !tick.alerts.standing(Subject::kColumn, fresh) && !tick.alerts.confirmed(Subject::kQuality);
+  close(tick.join, *tick.baseline, tick.at, quiet, tick.several, tick.several_label, out);
 }
 
 void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
@@ -249,6 +261,13 @@ void QualityWindows::load(StateReader& in) {
   c.only_account = in.text();
   comparison_.reset();
   if (compared) comparison_ = c;
+}
+
+const DetectorKind& quality_windows() {
+  static constexpr DetectorKind row("quality", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<QualityWindows>(options.monitor));
+  });
+  return row;
 }
 
 }  // namespace heddle::watch

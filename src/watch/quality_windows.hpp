@@ -8,6 +8,7 @@
 
 #include "spec/monitor.hpp"
 #include "watch/baseline.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/label_join.hpp"
 #include "watch/state_bytes.hpp"
@@ -17,7 +18,7 @@ namespace heddle::watch {
 /// Labelled quality of one epoch in chunks of event time: the ratio of stats::quality_ratio (blind
 /// to prior shift) and the refitted intercept (which is where prior shift shows). A chunk is judged
 /// once the labels of its last row are due; with too few labels it widens. Single-threaded.
-class QualityWindows {
+class QualityWindows final : public Detector {
  public:
   /// What the latest chunk says of the two models, on the rows both scored.
   struct Comparison {
@@ -35,9 +36,12 @@ class QualityWindows {
   };
 
   explicit QualityWindows(const spec::Monitor& monitor)
-      : metric_(monitor.quality), label_delay_(monitor.label_delay) {}
+      : metric_(monitor.quality),
+        label_delay_(monitor.label_delay),
+        is_watched_(monitor.labelled_quality) {}
 
-  void start(std::uint64_t epoch, Micros from);
+  void start(const Epoch& epoch) override;
+  void tick(const SeenTick& tick, std::vector<Finding>& out) override;
   [[nodiscard]] bool started() const noexcept { return from_ != INT64_MAX; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert
@@ -48,8 +52,8 @@ class QualityWindows {
              bool several, bool several_label, std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
@@ -62,6 +66,7 @@ class QualityWindows {
 
   spec::QualityMetric metric_;
   Micros label_delay_;
+  bool is_watched_;
   std::uint64_t epoch_ = 0;
   Micros from_ = INT64_MAX;  ///< start of the open chunk
   Micros to_ = INT64_MAX;

@@ -13,9 +13,8 @@ constexpr int kMostHalvings = 40;  ///< one row of 10^12
 }  // namespace
 
 RowKey row_key(std::string_view secret, std::string_view row_id) {
-  std::string bytes;
-  bytes.reserve(secret.size() + row_id.size());
-  bytes.append(secret).append(row_id);
+  thread_local std::string bytes;  // one a row and one a label: it keeps its room
+  bytes.assign(secret).append(row_id);
   const Digest digest = sha256(bytes);
   RowKey key;
   for (std::size_t i = 0; i < 8; ++i) {

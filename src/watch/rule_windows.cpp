@@ -56,6 +56,18 @@ void RuleWindows::add(std::span<const expr::Datum> values, Micros event_time,
   }
 }
 
+void RuleWindows::row(const SeenRow& row, std::vector<Finding>& out) {
+  if (rules_.empty()) return;
+  std::vector<expr::Datum> values;
+  for (std::size_t i = 0; i < row.names.size(); ++i) values.push_back(row.field(i));
+  values.push_back(expr::Datum::timestamp(row.request.event_time));
+  add(values, row.request.event_time, out);
+}
+
+void RuleWindows::set_back(Micros, RowCounts&) {
+  for (Rule& rule : rules_) rule.rows = rule.bad = 0;
+}
+
 void RuleWindows::save(StateWriter& out) const {
   out.put(std::uint64_t{rules_.size()});
   for (const Rule& rule : rules_) {
@@ -82,6 +94,17 @@ void RuleWindows::load(StateReader& in) {
       rule.to = to;
     }
   }
+}
+
+const DetectorKind& rule_windows() {
+  static constexpr DetectorKind row(
+      "rules", [](const WatchOptions& options) -> Result<std::unique_ptr<Detector>> {
+        HEDDLE_ASSIGN_OR_RETURN(
+            RuleWindows rules,
+            RuleWindows::open(options.monitor.rules, options.contract, options.fields));
+        return std::unique_ptr<Detector>(std::make_unique<RuleWindows>(std::move(rules)));
+      });
+  return row;
 }
 
 }  // namespace heddle::watch

@@ -10,6 +10,7 @@
 #include "expr/program.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -18,7 +19,7 @@ namespace heddle::watch {
 /// The rules that people and postmortems added to a monitor: the share of rows, in disjoint runs of
 /// `window_rows`, for which an expression over the contract's fields and `event_time` is true. A
 /// row for which it is null or fails says nothing. Single-threaded.
-class RuleWindows {
+class RuleWindows final : public Detector {
  public:
   /// kInvalid, naming the rule, when an expression does not compile. `fields` are in the order of
   /// the rows.
@@ -28,14 +29,12 @@ class RuleWindows {
 
   /// `values` holds the row's fields and `event_time` last.
   void add(std::span<const expr::Datum> values, Micros event_time, std::vector<Finding>& out);
-  [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
-  /// The open runs begin anew.
-  void clear() noexcept {
-    for (Rule& rule : rules_) rule.rows = rule.bad = 0;
-  }
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void row(const SeenRow& row, std::vector<Finding>& out) override;
+  /// The open runs begin anew.
+  void set_back(Micros to, RowCounts& counts) override;
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   struct Rule {

@@ -55,10 +55,37 @@ Silence::Silence(const spec::Monitor& monitor) {
   }
 }
 
-void Silence::row(Micros event_time) {
+void Silence::row(const SeenRow& row, std::vector<Finding>&) {
   for (auto& [key, metric] : metrics_) {
-    if (metric.since == INT64_MAX) metric.since = event_time;
+    if (metric.since == INT64_MAX) metric.since = row.request.event_time;
     ++metric.rows;
+  }
+}
+
+void Silence::tick(const SeenTick& tick, std::vector<Finding>& out) {
+  const bool is_watched = tick.baseline != nullptr;
+  const bool unwatched_alert = tick.alerts.find(std::string(kUnwatchedKey)) != nullptr;
+  if (tick.is_routed && !is_watched != unwatched_alert) {
+    out.push_back(is_watched ? heard_again("service", tick.at)
+                             : unwatched(tick.unwatched.empty() ? "its bundle has no baseline"
+                                                                : tick.unwatched,
+                                         tick.at));
+  }
+  // Without a baseline no metric can report: that alert says it for all of them.
+  for (Finding& finding : is_watched ? overdue(tick.at) : std::vector<Finding>{}) {
+    if (tick.alerts.find(finding.key) == nullptr) out.push_back(std::move(finding));
+  }
+  const auto clock = tick.latest.find(std::string(kClockKey));
+  if (clock != tick.latest.end() && !clock->second.alert &&
+      tick.alerts.find(clock->first) != nullptr)
+    out.push_back(clock_agrees(tick.at));
+}
+
+void Silence::set_back(Micros, RowCounts&) {
+  labels_ = 0;
+  for (auto& [key, metric] : metrics_) {
+    metric.since = INT64_MAX;
+    metric.rows = metric.labels_before = 0;
   }
 }
 
@@ -162,5 +189,12 @@ Finding clock_jumped(std::string_view why, Micros from, Micros at) {
 }
 
 Finding clock_agrees(Micros at) { return of_monitor(std::string(kClockKey), at, at); }
+
+const DetectorKind& silence() {
+  static constexpr DetectorKind row("silence", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<Silence>(options.monitor));
+  });
+  return row;
+}
 
 }  // namespace heddle::watch

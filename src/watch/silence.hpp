@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "doc/value.hpp"
 #include "spec/monitor.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -17,12 +18,15 @@ namespace heddle::watch {
 /// longer than the monitor's own definition lets them. Windows that never fill, labels that never
 /// come and chunks that lose their rows before they are judged show only here. Counts go on across
 /// epochs: a service that changes often is watched too. Single-threaded.
-class Silence {
+class Silence final : public Detector {
  public:
   explicit Silence(const spec::Monitor& monitor);
 
-  void row(Micros event_time);
-  void label() noexcept { ++labels_; }
+  void row(const SeenRow& row, std::vector<Finding>& out) override;
+  void label(const plane::LabelRecord&, std::vector<Finding>&) override { ++labels_; }
+  /// Metrics that are overdue, a service without a baseline, and a clock that agrees again.
+  void tick(const SeenTick& tick, std::vector<Finding>& out) override;
+  void set_back(Micros to, RowCounts& counts) override;
   /// A finding of `key` came: the metric that it is of has reported. Its name, which is `key` but
   /// for the runs of sources, which are one metric, `contract`; empty when it is not looked after.
   std::string report(const std::string& key);
@@ -33,8 +37,8 @@ class Silence {
   /// since its last report, and the event time of the first of them.
   [[nodiscard]] doc::Value to_value() const;
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   struct Metric {

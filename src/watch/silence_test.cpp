@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "recover/cause.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -42,8 +43,8 @@ struct Session {
     std::map<std::string, std::int64_t> days;
     for (const Alert& move : out.moves) {
       if (move.stage != AlertStage::kConfirmed || move.first.subject != Subject::kMonitor) continue;
-      EXPECT_EQ(watch.diagnose(move).cause, Cause::kMonitorSilent);
-      EXPECT_FALSE(watch.diagnose(move).reason.empty());
+      EXPECT_EQ(recover::diagnose(watch, move).cause, &recover::monitor_silent());
+      EXPECT_FALSE(recover::diagnose(watch, move).reason.empty());
       days.emplace(move.first.key, move.at / kDay);
     }
     return days;

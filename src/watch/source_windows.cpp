@@ -76,6 +76,17 @@ Finding SourceWindows::finish(const std::string& account, const std::string& sou
   return f;
 }
 
+void SourceWindows::row(const SeenRow& row, std::vector<Finding>& out) {
+  add(
+      row.request.account, row.request.source, row.row, row.request.event_time, row.baseline,
+      [&](const std::string& name) { return row.field(name); }, out);
+}
+
+void SourceWindows::set_back(Micros, RowCounts&) {
+  runs_.clear();
+  days_.clear();
+}
+
 void SourceWindows::save(StateWriter& out) const {
   out.put(std::uint64_t{runs_.size()});
   for (const auto& [key, run] : runs_) {
@@ -134,6 +145,14 @@ void SourceWindows::load(StateReader& in) {
     Days& days = days_[{std::move(account), std::move(source)}];
     for (std::int64_t* value : {&days.day, &days.rows, &days.before}) *value = in.i64();
   }
+}
+
+const DetectorKind& source_windows() {
+  static constexpr DetectorKind row("sources", [](const WatchOptions& options) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<SourceWindows>(
+        options.monitor.refused_share, options.monitor.refused_rows));
+  });
+  return row;
 }
 
 }  // namespace heddle::watch

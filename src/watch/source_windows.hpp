@@ -11,6 +11,7 @@
 #include "plane/journal.hpp"
 #include "spec/monitor.hpp"
 #include "watch/baseline.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -21,7 +22,7 @@ namespace heddle::watch {
 /// dependency broke, by which factor the value was off, and how many rows a day it sends. An alert
 /// needs the share and at least three rows. Rows of a quarantined source do not count: that
 /// decision stands already. Single-threaded.
-class SourceWindows {
+class SourceWindows final : public Detector {
  public:
   SourceWindows(double refused_share, std::int64_t refused_rows)
       : share_(refused_share), size_(refused_rows) {}
@@ -47,8 +48,10 @@ class SourceWindows {
     if (run.rows >= size_) out.push_back(finish(account, source, run));
   }
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void row(const SeenRow& row, std::vector<Finding>& out) override;
+  void set_back(Micros to, RowCounts& counts) override;
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   struct Run {

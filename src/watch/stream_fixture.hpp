@@ -34,12 +34,11 @@ class Stream {
   explicit Stream(unsigned seed) : random_(seed) {}
 
   [[nodiscard]] static spec::Monitor monitor() {
-    using Kind = spec::DistributionMetric::Kind;
     spec::Monitor m;
-    m.distributions = {{"hour_of_day", "at", Kind::kHourOfDay, 0.1, 3},
-                       {"distance", "distance", Kind::kKs, 0.1, 3},
-                       {"place", "place", Kind::kTotalVariation, 0.1, 3},
-                       {"score", "prediction", Kind::kKs, 0.1, 3}};
+    m.distributions = {{"hour_of_day", "at", &statistic::hour_of_day(), 0.1, 3},
+                       {"distance", "distance", &statistic::ks(), 0.1, 3},
+                       {"place", "place", &statistic::total_variation(), 0.1, 3},
+                       {"score", "prediction", &statistic::ks(), 0.1, 3}};
     m.quality.prior_shift = 0.5;
     return m;
   }

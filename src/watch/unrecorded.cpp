@@ -43,7 +43,7 @@ Finding Unrecorded::finding_of(const std::string& account, const Gap& gap, Micro
   return f;
 }
 
-void Unrecorded::add(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out) {
+void Unrecorded::gap(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out) {
   Gap& known = gaps_[gap.account];
   if (!known.goes_on) {
     known = {};
@@ -60,8 +60,10 @@ void Unrecorded::add(const plane::GapRecord& gap, Micros now, std::vector<Findin
   out.push_back(std::move(f));
 }
 
-void Unrecorded::tick(Micros now, std::vector<Finding>& out) {
+void Unrecorded::tick(const SeenTick& tick, std::vector<Finding>& out) {
+  const Micros now = tick.at;
   for (auto& [account, gap] : gaps_) {
+    gap.last = std::min(gap.last, now);  // of before the first tick, or before time was set back
     if (!gap.goes_on || now < gap.last + kQuietAfter) continue;
     gap.last = now;
     ++gap.quiet;
@@ -118,6 +120,13 @@ void Unrecorded::load(StateReader& in) {
     gap.goes_on = in.flag();
     gap.why = in.text();
   }
+}
+
+const DetectorKind& unrecorded() {
+  static constexpr DetectorKind row("unrecorded", [](const WatchOptions&) {
+    return Result<std::unique_ptr<Detector>>(std::make_unique<Unrecorded>());
+  });
+  return row;
 }
 
 }  // namespace heddle::watch

@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "doc/value.hpp"
 #include "plane/journal.hpp"
+#include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/state_bytes.hpp"
 
@@ -18,19 +19,18 @@ namespace heddle::watch {
 
 /// What the journal does not have, by account: what was answered and not recorded is an alert at
 /// once, until an hour of event time came without any. Single-threaded.
-class Unrecorded {
+class Unrecorded final : public Detector {
  public:
-  /// `now`: event time of the last tick.
-  void add(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out);
-  void tick(Micros now, std::vector<Finding>& out);
+  void gap(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out) override;
+  void tick(const SeenTick& tick, std::vector<Finding>& out) override;
   /// By account: `{"requests", "labels", "since", "goes_on", "why"}`; of the last gap, or the one
   /// that goes on.
   [[nodiscard]] doc::Value to_value() const;
   /// One line for people about what goes on; empty: everything is recorded.
   [[nodiscard]] std::string line() const;
 
-  void save(StateWriter& out) const;
-  void load(StateReader& in);
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
 
  private:
   struct Gap {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "recover/cause.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -38,8 +39,8 @@ TEST(Unrecorded, IsAnAlertAtOnceAndOverOnceEverythingIsRecordedAgain) {
   ASSERT_EQ(s.moved("journal/app", AlertStage::kConfirmed), 1) << "it needs no second window";
   const Alert* alert = s.watch.alerts().find("journal/app");
   ASSERT_NE(alert, nullptr);
-  const Diagnosis why = s.watch.diagnose(*alert);
-  EXPECT_EQ(why.cause, Cause::kUnrecorded);
+  const recover::Diagnosis why = recover::diagnose(s.watch, *alert);
+  EXPECT_EQ(why.cause, &recover::unrecorded_traffic());
   EXPECT_EQ(why.account, "app");
   EXPECT_EQ(
       why.reason,
@@ -81,7 +82,7 @@ TEST(Unrecorded, OneAccountsGapHidesNobodyElses) {
   s.watch.observe(plane::GapRecord{0, "segment 3 lost 12 bytes at its end, as after a power loss"},
                   s.out);
   ASSERT_EQ(s.moved("journal", AlertStage::kConfirmed), 1);
-  EXPECT_EQ(s.watch.diagnose(*s.watch.alerts().find("journal")).reason,
+  EXPECT_EQ(recover::diagnose(s.watch, *s.watch.alerts().find("journal")).reason,
             "something that was answered is not in the journal: segment 3 lost 12 bytes at its "
             "end, as after a power loss");
 }

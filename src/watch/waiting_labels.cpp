@@ -12,6 +12,11 @@ Micros latest_of(const LabelOpinion& label) {
   return label.other < 0 ? label.time : std::max(label.time, label.other_time);
 }
 
+std::int64_t hour_of(Micros time) {
+  return time >= 0 ? time / kHour : -((-time + kHour - 1) / kHour);
+}
+std::int64_t hour_of(const LabelOpinion& label) { return hour_of(latest_of(label)); }
+
 }  // namespace
 
 void WaitingLabels::touch(RowKey key, Micros event_time) {
@@ -19,8 +24,22 @@ void WaitingLabels::touch(RowKey key, Micros event_time) {
   if (!fresh) at->second = std::max(at->second, event_time);
 }
 
-void WaitingLabels::erase(std::unordered_map<RowKey, LabelOpinion>::iterator at) {
-  if (--of_account_[at->second.by] == 0) of_account_.erase(at->second.by);
+void WaitingLabels::enter(RowKey key, const LabelOpinion& label) {
+  Own& own = own_[label.by];
+  ++own.labels;
+  own.hours[hour_of(label)].insert(key);
+}
+
+void WaitingLabels::leave(RowKey key, const LabelOpinion& label) {
+  const auto own = own_.find(label.by);
+  const auto hour = own->second.hours.find(hour_of(label));
+  hour->second.erase(key);
+  if (hour->second.empty()) own->second.hours.erase(hour);
+  if (--own->second.labels == 0) own_.erase(own);
+}
+
+void WaitingLabels::erase(Labels::iterator at) {
+  leave(at->first, at->second);
   labels_.erase(at);
 }
 
@@ -33,7 +52,8 @@ bool WaitingLabels::add(RowKey key, std::int8_t label, Micros event_time,
   at->second.add(label, event_time, by);
   if (at->second == before) return true;
   // It is of the account that spoke first: who adds to it takes no more room.
-  if (fresh) ++of_account_[by];
+  if (!fresh && hour_of(at->second) != hour_of(before)) leave(key, before);
+  if (fresh || hour_of(at->second) != hour_of(before)) enter(key, at->second);
   touch(key, latest_of(at->second));
   if (labels_.size() > most_) give_way();
   return true;
@@ -51,13 +71,13 @@ std::optional<LabelOpinion> WaitingLabels::take(RowKey key) {
 /// Halving is what makes room for many at once: finding the oldest one for each would be a search
 /// over all of them a label.
 void WaitingLabels::give_way() {
-  const auto most =
-      std::max_element(of_account_.begin(), of_account_.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most = std::max_element(own_.begin(), own_.end(), [](const auto& a, const auto& b) {
+    return a.second.labels < b.second.labels;
+  });
   const std::uint16_t account = most->first;
   std::vector<std::pair<Micros, RowKey>> own;
-  for (const auto& [key, label] : labels_) {
-    if (label.by == account) own.emplace_back(latest_of(label), key);
+  for (const auto& [hour, keys] : most->second.hours) {
+    for (const RowKey key : keys) own.emplace_back(latest_of(labels_.at(key)), key);
   }
   const std::size_t half = (own.size() + 1) / 2;
   std::nth_element(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(half - 1), own.end());
@@ -69,20 +89,32 @@ void WaitingLabels::give_way() {
 }
 
 std::int64_t WaitingLabels::prune(Micros before) {
-  // All of them are looked at: once an hour of event time, not at every tick.
-  before -= (before % kHour + kHour) % kHour;
+  const std::int64_t hour = hour_of(before);
+  before = hour * kHour;
   if (before <= pruned_before_) return 0;
   pruned_before_ = before;
-  std::int64_t gone = 0;
-  for (auto at = labels_.begin(); at != labels_.end();) {
-    const auto next = std::next(at);
-    if (latest_of(at->second) < before) {
-      erase(at);
-      ++gone;
+  std::size_t gone = 0;
+  for (auto& [account, own] : own_) {
+    const auto end = own.hours.lower_bound(hour);
+    for (auto at = own.hours.begin(); at != end; at = own.hours.erase(at)) {
+      for (const RowKey key : at->second) labels_.erase(key);
+      own.labels -= at->second.size();
+      gone += at->second.size();
     }
-    at = next;
   }
-  return gone;
+  std::erase_if(own_, [](const auto& item) { return item.second.labels == 0; });
+  return static_cast<std::int64_t>(gone);
+}
+
+void WaitingLabels::cap(Micros latest) {
+  for (auto& [key, label] : labels_) {
+    if (latest_of(label) <= latest) continue;
+    leave(key, label);
+    label.time = std::min(label.time, latest);
+    label.other_time = std::min(label.other_time, latest);
+    enter(key, label);
+    touched_.insert_or_assign(key, latest_of(label));
+  }
 }
 
 void WaitingLabels::thin(const RowSample& sample) {
@@ -99,7 +131,7 @@ void WaitingLabels::thin(const RowSample& sample) {
 void WaitingLabels::clear() {
   for (const auto& [key, label] : labels_) touch(key, latest_of(label));
   labels_.clear();
-  of_account_.clear();
+  own_.clear();
   pruned_before_ = INT64_MIN;
 }
 
@@ -121,7 +153,7 @@ void WaitingLabels::save_head(StateWriter& out) const {
 void WaitingLabels::load_head(StateReader& in) {
   labels_.clear();
   touched_.clear();
-  of_account_.clear();
+  own_.clear();
   given_up_.clear();
   pruned_before_ = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
@@ -157,7 +189,7 @@ Micros WaitingLabels::load_changes(StateReader& in) {
     latest = std::max(latest, time);
     if (const auto at = labels_.find(key); at != labels_.end()) erase(at);
     if (!waits || time < pruned_before_) continue;
-    ++of_account_[label.by];
+    enter(key, label);
     labels_.emplace(key, label);
   }
   return latest;

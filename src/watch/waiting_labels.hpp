@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/clock.hpp"
 #include "watch/label_opinion.hpp"
@@ -18,7 +19,8 @@ namespace heddle::watch {
 
 /// Labels that came before their row, or whose row never comes. At most `most` of them: past it the
 /// account that has most waiting loses the older half of its own, so that nobody can drive out what
-/// others sent. Single-threaded; deterministic in its input order.
+/// others sent. They are found by account and hour of event time, so that to forget some costs what
+/// they are and not what is kept. Single-threaded; deterministic in its input order.
 class WaitingLabels {
  public:
   explicit WaitingLabels(std::size_t most) : most_(most) {}
@@ -32,6 +34,8 @@ class WaitingLabels {
   }
   /// Forgets labels before `before`, by whole hours. How many went.
   std::int64_t prune(Micros before);
+  /// None of them is of a later time than `latest`. Before the first piece is written.
+  void cap(Micros latest);
   /// Keeps only what `sample` takes at any time.
   void thin(const RowSample& sample);
   void clear();
@@ -55,15 +59,23 @@ class WaitingLabels {
   void save_whole(StateWriter& out) const;
 
  private:
+  using Labels = std::unordered_map<RowKey, LabelOpinion>;
+  /// Those that one account spoke of first, by the hour of what was said of them last.
+  struct Own {
+    std::size_t labels = 0;
+    std::map<std::int64_t, std::unordered_set<RowKey>> hours;
+  };
   void touch(RowKey key, Micros event_time);
-  void erase(std::unordered_map<RowKey, LabelOpinion>::iterator at);
+  void enter(RowKey key, const LabelOpinion& label);
+  void leave(RowKey key, const LabelOpinion& label);
+  void erase(Labels::iterator at);
   void give_way();
   void write(StateWriter& out, RowKey key, const LabelOpinion& label) const;
 
   std::size_t most_;
-  std::unordered_map<RowKey, LabelOpinion> labels_;
+  Labels labels_;
   std::map<RowKey, Micros> touched_;  ///< came, changed or went since the last piece: latest time
-  std::map<std::uint16_t, std::size_t> of_account_;
+  std::map<std::uint16_t, Own> own_;
   std::map<std::string, std::int64_t> given_up_;
   Micros pruned_before_ = INT64_MIN;
   Names names_;

@@ -19,29 +19,18 @@ float margin_of(float probability) {
              : static_cast<float>(stats::logit(static_cast<double>(probability)));
 }
 
-/// A field as the contract means it: a timestamp may have arrived as text. Borrowed from `field`.
-expr::Datum datum_of(const plane::FieldValue& field, expr::Type type) {
-  if (type != expr::Type::kTimestamp || field.kind != expr::Datum::Kind::kString)
-    return field.datum();
-  const auto time = parse_time(field.s);
-  return time ? expr::Datum::timestamp(*time) : expr::Datum::null();
-}
-
 std::string key_of(const Route& route) { return route.primary.hex() + "/" + route.repair; }
 
 }  // namespace
 
-Watch::Watch(Options options, RuleWindows rules)
+Watch::Watch(Options options, std::vector<Named> made)
     : options_(std::move(options)),
       join_(options_.join),
-      label_sources_(options_.monitor),
-      sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
-      answers_(options_.monitor, options_.contract),
-      quality_(options_.monitor),
-      rules_(std::move(rules)),
-      silence_(options_.monitor),
+      detectors_(std::move(made)),
+      quality_(the<QualityWindows>()),
+      silence_(the<Silence>()),
+      unrecorded_(the<Unrecorded>()),
       accounts_(options_.monitor.window_rows) {
-  columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
     const auto at = std::find_if(fields.begin(), fields.end(),
@@ -50,10 +39,22 @@ Watch::Watch(Options options, RuleWindows rules)
   }
 }
 
+template <class D>
+D* Watch::the() const {
+  for (const Named& each : detectors_) {
+    if (auto* found = dynamic_cast<D*>(each.detector.get())) return found;
+  }
+  HEDDLE_CHECK(false, "the table of detectors lacks one that the watch asks");
+  return nullptr;
+}
+
 Result<Watch> Watch::open(Options options) {
-  HEDDLE_ASSIGN_OR_RETURN(RuleWindows rules, RuleWindows::open(options.monitor.rules,
-                                                               options.contract, options.fields));
-  return Watch(std::move(options), std::move(rules));
+  std::vector<Named> made;
+  for (const DetectorKind* kind : watch::detectors().rows()) {
+    HEDDLE_ASSIGN_OR_RETURN(auto detector, kind->make(options));
+    made.push_back({kind, std::move(detector)});
+  }
+  return Watch(std::move(options), std::move(made));
 }
 
 void Watch::register_route(Route route) {
@@ -70,7 +71,9 @@ void Watch::observe(const plane::Record& record, Output& out) {
         watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
     (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest),
                           label->account);
-    silence_.label();
+    const std::size_t settled = out.findings.size();
+    for (const Named& each : detectors_) each.detector->label(*label, out.findings);
+    settle(settled, watermark_ == INT64_MIN ? label->event_time : watermark_, out);
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
@@ -78,7 +81,8 @@ void Watch::observe(const plane::Record& record, Output& out) {
     // Before the first tick nobody knows what time it is here.
     const Micros now = std::max(watermark_, last_row_);
     const std::size_t settled = out.findings.size();
-    unrecorded_.add(*gap, now == INT64_MIN ? 0 : now, out.findings);
+    for (const Named& each : detectors_)
+      each.detector->gap(*gap, now == INT64_MIN ? 0 : now, out.findings);
     settle(settled, now, out);
   } else if (const auto* act = std::get_if<plane::ActRecord>(&record)) {
     observe_clock(*act, out);
@@ -101,26 +105,22 @@ void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
 void Watch::set_back(Micros to) {
   if (to >= watermark_) return;
   watermark_ = to;
-  last_row_ = INT64_MIN;
-  epoch_key_.clear();  // the next row begins a new epoch, and its windows
-  leave_out(columns_.open_rows());
-  columns_.start(options_.monitor, epoch_, to);
-  join_.clear();
-  sources_ = SourceWindows(options_.monitor.refused_share, options_.monitor.refused_rows);
-  answers_ = Answers(options_.monitor, options_.contract);
-  rules_.clear();
-  silence_ = Silence(options_.monitor);
-  clocks_ = {};
-  trials_ = {};
-  accounts_ = Accounts(options_.monitor.window_rows);
+  begin_anew(to);
   std::erase_if(latest_, [&](const auto& item) {
     return item.second.to > to && item.second.key != kClockKey;
   });
 }
 
-void Watch::leave_out(std::int64_t rows) noexcept {
-  rows_.taken -= rows;
-  rows_.partial += rows;
+/// What was seen so far is of another time: windows, runs and rows that wait for labels begin at
+/// `at`.
+void Watch::begin_anew(Micros at) {
+  last_row_ = INT64_MIN;
+  epoch_key_.clear();  // the next row begins a new epoch, and its windows
+  for (const Named& each : detectors_) each.detector->set_back(at, rows_);
+  join_.clear();
+  clocks_ = {};
+  trials_ = {};
+  accounts_ = Accounts(options_.monitor.window_rows);
 }
 
 void Watch::enter(const Route& route, Micros event_time) {
@@ -132,9 +132,7 @@ void Watch::enter(const Route& route, Micros event_time) {
   // Everything after the last row of the epoch before is this one's; of the very first one, nothing
   // is known before its first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
-  leave_out(columns_.open_rows());
-  columns_.start(options_.monitor, epoch_, from);
-  quality_.start(epoch_, from);
+  for (const Named& each : detectors_) each.detector->start({epoch_, from, rows_});
   alerts_.new_epoch();
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
@@ -175,11 +173,9 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   std::vector<std::uint32_t> trials;
   for (const Alternative& alternative : route.alternatives)
     trials.push_back(trials_.number(alternative.trial, alternative.candidate));
-  std::vector<expr::Datum> values;
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
-    silence_.row(request.event_time);
     for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
       if (types_[i] != expr::Type::kTimestamp) continue;
       const expr::Datum time = datum_of(row.fields[i], types_[i]);
@@ -193,44 +189,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       route.apply_repair(repaired);
       fields = &repaired;
     }
-    const auto field_of = [&](const std::string& name) {
-      const auto at = std::find(options_.fields.begin(), options_.fields.end(), name);
-      const auto i = static_cast<std::size_t>(at - options_.fields.begin());
-      return i < fields->size() ? datum_of((*fields)[i], types_[i]) : expr::Datum::null();
-    };
-    const bool served = row.outcome == plane::RowOutcome::kServed;
-    if (baseline != nullptr && of_epoch) {
-      values.clear();
-      for (const MetricReference& metric : baseline->metrics) {
-        if (metric.metric.column == "prediction") {
-          const bool known = served && !std::isnan(row.probability) && by_primary;
-          values.push_back(known ? expr::Datum::real(static_cast<double>(row.probability))
-                                 : expr::Datum::error());
-          continue;
-        }
-        // What is missing in a row that was refused is the contract's to tell; the reference holds
-        // accepted rows only.
-        const expr::Datum value = field_of(metric.metric.column);
-        values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
-      }
-      ++(columns_.add(*baseline, request.account, request.event_time, values) ? rows_.taken
-                                                                              : rows_.late);
-    } else {
-      ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
-    }
-    answers_.add(request, row, out.findings);
-    sources_.add(request.account, request.source, row, request.event_time, baseline, field_of,
-                 out.findings);
-    if (!rules_.empty()) {
-      values.clear();
-      for (std::size_t i = 0; i < options_.fields.size(); ++i) {
-        values.push_back(i < fields->size() ? datum_of((*fields)[i], types_[i])
-                                            : expr::Datum::null());
-      }
-      values.push_back(expr::Datum::timestamp(request.event_time));
-      rules_.add(values, request.event_time, out.findings);
-    }
-    if (served && of_epoch) {
+    const SeenRow seen{request,  row,        *fields, options_.fields, types_, baseline,
+                       of_epoch, by_primary, rows_};
+    for (const Named& each : detectors_) each.detector->row(seen, out.findings);
+    if (seen.served() && of_epoch) {
       const std::string id = request.request_id + "#" + std::to_string(index);
       ServedRow joined{
           id,
@@ -253,12 +215,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
 /// Before the first tick nobody knows what time it is here: a request that somebody tried in the
 /// present, before years that are past were replayed, belongs to no window of theirs.
 void Watch::forget_what_is_ahead(Micros event_time) {
+  join_.cap_waiting(event_time + plane::kFarthestAhead);
   if (last_row_ == INT64_MIN || last_row_ <= event_time + plane::kFarthestAhead) return;
+  begin_anew(event_time);
   rows_.ahead += std::exchange(rows_.taken, 0) + std::exchange(rows_.partial, 0);
-  last_row_ = INT64_MIN;
-  epoch_key_.clear();  // the next row begins a new epoch
-  columns_.start(options_.monitor, epoch_, event_time);
-  join_.clear();
 }
 
 void Watch::try_alternatives() {
@@ -281,55 +241,22 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   if (event_time <= watermark_ || !plane::is_event_time(event_time)) return;
   if (watermark_ == INT64_MIN) forget_what_is_ahead(event_time);
   watermark_ = event_time;
-  const std::size_t settled = out.findings.size();
   const auto route = routes_.find(route_version_);
-  const Baseline* baseline = route == routes_.end() ? nullptr : route->second.baseline.get();
-  if (baseline != nullptr) {
-    const bool several = accounts_.several();
-    leave_out(columns_.close(*baseline, event_time, several, out.findings));
+  const bool is_routed = route != routes_.end();
+  const SeenTick tick{
+      event_time,      is_routed ? route->second.baseline.get() : nullptr,
+      is_routed,       is_routed ? std::string_view(route->second.unwatched) : std::string_view(),
+      join_,           alerts_,
+      latest_,         accounts_.several(),
+      several_label(), rows_};
+  // Each sees what those before it found.
+  for (const Named& each : detectors_) {
+    const std::size_t settled = out.findings.size();
+    each.detector->tick(tick, out.findings);
     settle(settled, event_time, out);
-    const std::size_t quality = out.findings.size();
-    // A column that moved explains an intercept that moved with it. One that has stood for longer
-    // than the intercept is averaged over is how things are now, and no reason to leave the base
-    // rate wrong.
-    const auto& quality_of = options_.monitor.quality;
-    const Micros fresh = event_time - options_.monitor.label_delay -
-                         (quality_of.prior_shift_chunks + 1) * quality_of.chunk_duration;
-    const bool quiet =
-        !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
-    if (options_.monitor.labelled_quality)
-      quality_.close(join_, *baseline, event_time, quiet, several, several_label(), out.findings);
-    settle(quality, event_time, out);
   }
-  const std::size_t labels = out.findings.size();
-  if (options_.monitor.labelled_quality) label_sources_.close(join_, event_time, out.findings);
-  settle(labels, event_time, out);
-  look_for_silence(baseline, event_time, out);
-  const std::size_t recorded = out.findings.size();
-  unrecorded_.tick(event_time, out.findings);
-  settle(recorded, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
-}
-
-void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
-  const std::size_t settled = out.findings.size();
-  const auto route = routes_.find(route_version_);
-  const bool unwatched_alert = alerts_.find(std::string(kUnwatchedKey)) != nullptr;
-  if (route != routes_.end() && (baseline == nullptr) != unwatched_alert) {
-    const std::string& why = route->second.unwatched;
-    out.findings.push_back(baseline == nullptr
-                               ? unwatched(why.empty() ? "its bundle has no baseline" : why, at)
-                               : heard_again("service", at));
-  }
-  // Without a baseline no metric can report: that alert says it for all of them.
-  for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
-    if (alerts_.find(finding.key) == nullptr) out.findings.push_back(std::move(finding));
-  }
-  const auto clock = latest_.find(std::string(kClockKey));
-  if (clock != latest_.end() && !clock->second.alert && alerts_.find(clock->first) != nullptr)
-    out.findings.push_back(clock_agrees(at));
-  settle(settled, at, out);
 }
 
 bool Watch::watching() const {
@@ -339,7 +266,7 @@ bool Watch::watching() const {
 
 void Watch::settle(std::size_t from, Micros at, Output& out) {
   for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
-    const std::string metric = silence_.report(out.findings[i].key);
+    const std::string metric = silence_->report(out.findings[i].key);
     if (alerts_.find(silent_key(metric)) != nullptr)
       out.findings.push_back(heard_again(metric, at));
   }
@@ -375,14 +302,8 @@ Watch::Change Watch::change() const {
       out.put(count);
     join_.save_head(out);
   });
-  part("columns", [&](StateWriter& out) { columns_.save(out); });
-  part("sources", [&](StateWriter& out) { sources_.save(out); });
-  part("answers", [&](StateWriter& out) { answers_.save(out); });
-  part("quality", [&](StateWriter& out) { quality_.save(out); });
-  part("label-sources", [&](StateWriter& out) { label_sources_.save(out); });
-  part("rules", [&](StateWriter& out) { rules_.save(out); });
-  part("silence", [&](StateWriter& out) { silence_.save(out); });
-  part("unrecorded", [&](StateWriter& out) { unrecorded_.save(out); });
+  for (const Named& each : detectors_)
+    part(std::string(each.kind->name()), [&](StateWriter& out) { each.detector->save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
   part("accounts", [&](StateWriter& out) { accounts_.save(out); });
@@ -437,14 +358,12 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
       *count = in.i64();
     join_.load_head(in);
   });
-  part("columns", [&](StateReader& in) { columns_.load(in); });
-  part("sources", [&](StateReader& in) { sources_.load(in); });
-  part("answers", [&](StateReader& in) { answers_.load(in); });
-  part("quality", [&](StateReader& in) { quality_.load(in); });
-  part("label-sources", [&](StateReader& in) { label_sources_.load(in); });
-  part("rules", [&](StateReader& in) { rules_.load(in); });
-  part("silence", [&](StateReader& in) { silence_.load(in); });
-  part("unrecorded", [&](StateReader& in) { unrecorded_.load(in); });
+  for (const Named& each : detectors_) {
+    const std::string name(each.kind->name());
+    // One that a program added since the state was saved begins anew.
+    if (!parts.contains(name) && !watch::detectors().is_built_in(*each.kind)) continue;
+    part(name, [&](StateReader& in) { each.detector->load(in); });
+  }
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
   part("accounts", [&](StateReader& in) { accounts_.load(in); });

@@ -56,17 +56,6 @@ struct Route {
   std::vector<Alternative> alternatives{};  ///< none: nothing is on trial
 };
 
-/// What became of the rows that were seen, as far as the windows of the baseline's metrics are
-/// concerned. Each is counted once. Sources and rules are looked at whatever becomes of it.
-struct RowCounts {
-  std::int64_t taken = 0;
-  std::int64_t partial = 0;      ///< of a window that the epoch covers too little of to be judged
-  std::int64_t late = 0;         ///< of a window that was closed: the watermark was past it already
-  std::int64_t ahead = 0;        ///< too far ahead of the watermark, or no event time at all
-  std::int64_t unwatched = 0;    ///< who answered has no baseline, or is not known
-  std::int64_t other_epoch = 0;  ///< answered by a release that was replaced when they came
-};
-
 /// What came of a record, in order.
 struct Output {
   std::vector<Finding> findings;
@@ -79,12 +68,7 @@ struct Output {
 /// its thread. No I/O, no clock: time is event time.
 class Watch {
  public:
-  struct Options {
-    spec::Monitor monitor;
-    spec::Contract contract;
-    std::vector<std::string> fields;  ///< of the journal's rows, in their order
-    LabelJoin::Options join{};
-  };
+  using Options = WatchOptions;
   [[nodiscard]] static Result<Watch> open(Options options);
 
   /// Before the route is published, and again for the known ones after a restart. Rows of a version
@@ -92,13 +76,10 @@ class Watch {
   void register_route(Route route);
   void observe(const plane::Record& record, Output& out);
 
-  /// Why `alert` (a confirmed one) stands, from it and the latest findings beside it.
-  [[nodiscard]] Diagnosis diagnose(const Alert& alert) const;
-
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const {
-    return quality_.comparison();
+    return quality_->comparison();
   }
   /// What is known of a trial, from rows that were labelled since it began.
   [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
@@ -125,6 +106,12 @@ class Watch {
   [[nodiscard]] std::optional<Micros> clock(const std::string& field) const {
     return clocks_.offset(field);
   }
+  /// Margins and labels of the labelled rows of the epoch with from <= event time < to, by who sent
+  /// them as which source.
+  [[nodiscard]] std::map<LabelJoin::Sender, LabelJoin::Chunk> by_sender(Micros from,
+                                                                        Micros to) const {
+    return join_.by_sender(from, to, epoch_);
+  }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const {
     return join_.labelled_since(from);
   }
@@ -139,8 +126,8 @@ class Watch {
   [[nodiscard]] double sample() const noexcept { return join_.sample(); }
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
-  [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
-  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return unrecorded_; }
+  [[nodiscard]] const Silence& silence() const noexcept { return *silence_; }
+  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return *unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
@@ -168,7 +155,14 @@ class Watch {
   [[nodiscard]] std::string save() const;
 
  private:
-  Watch(Options options, RuleWindows rules);
+  struct Named {
+    const DetectorKind* kind;
+    std::unique_ptr<Detector> detector;
+  };
+  Watch(Options options, std::vector<Named> made);
+  /// The detector of this class.
+  template <class D>
+  [[nodiscard]] D* the() const;
   [[nodiscard]] bool load(const std::map<std::string, std::string>& parts,
                           const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
@@ -177,17 +171,9 @@ class Watch {
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
-  void leave_out(std::int64_t rows) noexcept;
+  void begin_anew(Micros at);
   void settle(std::size_t from, Micros at, Output& out);
-  void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
-  /// Senders of rows whose labels are the opposite of what they should be: turned over they fit as
-  /// usual, as they are they do not. `threshold`: of the quality ratio.
-  [[nodiscard]] std::vector<LabelJoin::Sender> turned_labels(const Finding& chunk,
-                                                             double threshold) const;
-  [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
-  [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
-  [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
   Options options_;
   std::vector<expr::Type> types_;  ///< of the fields, by the contract
@@ -200,14 +186,11 @@ class Watch {
   std::int64_t rows_seen_ = 0;
   RowCounts rows_;
   LabelJoin join_;
-  LabelSources label_sources_;
-  ColumnWindows columns_;
-  SourceWindows sources_;
-  Answers answers_;
-  QualityWindows quality_;
-  RuleWindows rules_;
-  Silence silence_;
-  Unrecorded unrecorded_;
+  std::vector<Named> detectors_;  ///< in the order of the table
+  // Of these, those that answer questions.
+  QualityWindows* quality_;
+  Silence* silence_;
+  Unrecorded* unrecorded_;
   ClockRuns clocks_;
   Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -21,7 +22,7 @@ using fixture::Stream;
 struct Session {
   Watch watch;
   Output out;
-  std::vector<Diagnosis> confirmed;
+  std::vector<recover::Diagnosis> confirmed;
   std::vector<Alert> confirmed_alerts;
 
   void feed(const std::vector<plane::Record>& records) {
@@ -30,7 +31,7 @@ struct Session {
       watch.observe(record, out);
       for (std::size_t i = before; i < out.moves.size(); ++i) {
         if (out.moves[i].stage != AlertStage::kConfirmed) continue;
-        confirmed.push_back(watch.diagnose(out.moves[i]));
+        confirmed.push_back(recover::diagnose(watch, out.moves[i]));
         confirmed_alerts.push_back(out.moves[i]);
       }
     }
@@ -149,7 +150,8 @@ TEST(Watch, CleanTrafficConfirmsNothing) {
     Stream stream(seed);
     Session run = start(stream);
     play(run, stream, 100, 140, {});
-    for (const Diagnosis& d : run.confirmed) EXPECT_EQ(d.cause, Cause::kPriorShift) << d.reason;
+    for (const recover::Diagnosis& d : run.confirmed)
+      EXPECT_EQ(d.cause, &recover::prior_shift()) << d.reason;
     EXPECT_GT(run.out.findings.size(), 40U * 4);
   }
 }
@@ -160,7 +162,7 @@ TEST(Watch, UnitChangeOfOneSourceIsNamed) {
   play(run, stream, 100, 103, {});
   play(run, stream, 103, 104, {.distance_ratio = 1.609344});
   ASSERT_FALSE(run.confirmed.empty());
-  EXPECT_EQ(run.confirmed[0].cause, Cause::kUnitChange);
+  EXPECT_EQ(run.confirmed[0].cause, &recover::unit_change());
   EXPECT_EQ(run.confirmed[0].source, "s1");
   EXPECT_EQ(run.confirmed[0].account, "app");
   EXPECT_NE(run.confirmed[0].reason.find("`s1` of account `app`"), std::string::npos)
@@ -169,7 +171,8 @@ TEST(Watch, UnitChangeOfOneSourceIsNamed) {
   EXPECT_EQ(run.confirmed[0].ratio_name, "miles to kilometres");
   EXPECT_LE(run.confirmed_alerts[0].rows_seen - 3 * Stream::kRows,
             1000);  // 150 rows of the source at most
-  for (const Diagnosis& d : run.confirmed) EXPECT_EQ(d.cause, Cause::kUnitChange) << d.reason;
+  for (const recover::Diagnosis& d : run.confirmed)
+    EXPECT_EQ(d.cause, &recover::unit_change()) << d.reason;
 }
 
 TEST(Watch, OneAccountsBadRowsAreItsOwnInASourceThatOthersUseToo) {
@@ -205,8 +208,9 @@ TEST(Watch, AServiceThatAnswersNobodyIsAnAlertAtOnce) {
   play(run, stream, 100, 101, {});
   EXPECT_TRUE(run.confirmed.empty());
   play(run, stream, 101, 102, {.nobody = true});
-  const auto alert = std::find_if(run.confirmed.begin(), run.confirmed.end(),
-                                  [](const Diagnosis& d) { return d.cause == Cause::kNoAnswers; });
+  const auto alert =
+      std::find_if(run.confirmed.begin(), run.confirmed.end(),
+                   [](const recover::Diagnosis& d) { return d.cause == &recover::no_answers(); });
   ASSERT_NE(alert, run.confirmed.end());
   EXPECT_NE(alert->reason.find("got an answer"), std::string::npos) << alert->reason;
   EXPECT_NE(run.watch.alerts().find("answers/service"), nullptr);
@@ -274,8 +278,8 @@ TEST(Watch, MalformedRowsAreAContractFaultInEverySource) {
   play(run, stream, 100, 102, {});
   play(run, stream, 102, 103, {.malformed = 0.1});
   std::set<std::string> sources;
-  for (const Diagnosis& d : run.confirmed) {
-    EXPECT_EQ(d.cause, Cause::kContractFault) << d.reason;
+  for (const recover::Diagnosis& d : run.confirmed) {
+    EXPECT_EQ(d.cause, &recover::contract_fault()) << d.reason;
     EXPECT_EQ(d.rule, "at.required");
     sources.insert(d.source);
   }
@@ -290,7 +294,7 @@ TEST(Watch, TimeShiftIsToldByItsLag) {
   play(run, stream, 100, 103, {});
   play(run, stream, 103, 106, {.shift_hours = 5});
   ASSERT_FALSE(run.confirmed.empty());
-  EXPECT_EQ(run.confirmed[0].cause, Cause::kTimeShift) << run.confirmed[0].reason;
+  EXPECT_EQ(run.confirmed[0].cause, &recover::time_shift()) << run.confirmed[0].reason;
   EXPECT_EQ(run.confirmed[0].lag_hours, 5);
   EXPECT_EQ(run.confirmed[0].column, "at");
   EXPECT_EQ(run.confirmed[0].change_from / kDay, 103);
@@ -305,7 +309,7 @@ TEST(Watch, InvertedMorningsAreConceptShift) {
   play(run, stream, 100, 103, {});
   play(run, stream, 103, 107, {.inverted = true});
   ASSERT_EQ(run.confirmed.size(), 1U);
-  EXPECT_EQ(run.confirmed[0].cause, Cause::kConceptShift) << run.confirmed[0].reason;
+  EXPECT_EQ(run.confirmed[0].cause, &recover::concept_shift()) << run.confirmed[0].reason;
   EXPECT_EQ(run.confirmed[0].change_from / kDay, 103);
   EXPECT_EQ(run.confirmed_alerts[0].at,
             106 * kDay);  // day 104 complete with its labels one day later
@@ -316,7 +320,7 @@ TEST(Watch, MovedBaseRateIsPriorShiftAndNothingElse) {
   Session run = start(stream);
   play(run, stream, 100, 112, {.prior = -1.2});
   ASSERT_EQ(run.confirmed.size(), 1U);
-  EXPECT_EQ(run.confirmed[0].cause, Cause::kPriorShift);
+  EXPECT_EQ(run.confirmed[0].cause, &recover::prior_shift());
   EXPECT_NEAR(run.confirmed[0].intercept, -1.2, 0.4);
 }
 
@@ -485,7 +489,7 @@ TEST(Watch, ARowOfTheFarFutureBlindsNothing) {
     EXPECT_EQ(run.watch.watermark(), 102 * kDay);
     play(run, stream, 102, 106, {.shift_hours = 5});
     ASSERT_FALSE(run.confirmed.empty()) << far;
-    EXPECT_EQ(run.confirmed.front().cause, Cause::kTimeShift) << far;
+    EXPECT_EQ(run.confirmed.front().cause, &recover::time_shift()) << far;
     EXPECT_EQ(run.watch.row_counts().ahead, 1);
   }
 }
@@ -502,7 +506,7 @@ TEST(Watch, AfterItWasSetBackItHearsAgain) {
   play(run, stream, 100, 103, {});
   run.feed({clock_act("clock-jump", 103 * kDay)});
   ASSERT_EQ(run.confirmed.size(), 1U);
-  EXPECT_EQ(run.confirmed.front().cause, Cause::kClockJump);
+  EXPECT_EQ(run.confirmed.front().cause, &recover::clock_jump());
   run.feed({plane::TickRecord{40'000 * kDay}});
   std::vector<plane::Record> records;
   stream.day(103, {.distance_ratio = 1.6}, records);
@@ -517,7 +521,7 @@ TEST(Watch, AfterItWasSetBackItHearsAgain) {
   run.confirmed.clear();
   play(run, stream, 104, 108, {.shift_hours = 5});
   ASSERT_FALSE(run.confirmed.empty());
-  EXPECT_EQ(run.confirmed.front().cause, Cause::kTimeShift);
+  EXPECT_EQ(run.confirmed.front().cause, &recover::time_shift());
   EXPECT_EQ(run.watch.alerts().find("clock"), nullptr) << "two ticks that agree clear it";
   EXPECT_EQ(seen(run.watch), run.watch.rows_seen());
   EXPECT_GT(run.watch.labels().joined, 0) << "labels join rows of after it";
@@ -539,7 +543,7 @@ TEST(Watch, SomebodyWhoTriesItInThePresentDoesNotBlindAReplayOfThePast) {
   play(run, stream, 100, 104, {});
   play(run, stream, 104, 108, {.shift_hours = 5});
   ASSERT_FALSE(run.confirmed.empty());
-  EXPECT_EQ(run.confirmed.front().cause, Cause::kTimeShift);
+  EXPECT_EQ(run.confirmed.front().cause, &recover::time_shift());
   EXPECT_EQ(run.watch.row_counts().ahead, 1);
   EXPECT_EQ(run.watch.row_counts().late, 0);
   EXPECT_EQ(seen(run.watch), run.watch.rows_seen());
@@ -554,6 +558,30 @@ TEST(Watch, ALabelOfTheFarFutureIsForgottenAsAnyOther) {
   play(run, stream, 101, 111, {});
   EXPECT_EQ(run.watch.labels_waiting(), 0U);
   EXPECT_EQ(run.watch.labels().forgotten, 1);
+}
+
+TEST(Watch, ALabelOfTheFarFutureThatCameBeforeTheFirstTickToo) {
+  Stream stream(36);
+  Session run = start(stream);
+  run.feed({plane::LabelRecord{"nobody#0", 1, plane::kLatestEvent - 1}});
+  play(run, stream, 100, 111, {});
+  EXPECT_EQ(run.watch.labels_waiting(), 0U);
+  EXPECT_EQ(run.watch.labels().forgotten, 1);
+}
+
+TEST(Watch, WhatCameBeforeTheFirstTickOfALaterTimeSilencesNothing) {
+  Stream stream(35);
+  Session run = start(stream);
+  std::vector<plane::Record> records;
+  stream.day(20'000, {}, records);
+  const auto row = std::find_if(records.begin(), records.end(), [](const auto& record) {
+    return std::holds_alternative<plane::RequestRecord>(record);
+  });
+  std::get<plane::RequestRecord>(*row).account = "tries";
+  run.feed({*row, plane::GapRecord{1, "the disk was full", 0, "tries"}});
+  play(run, stream, 100, 104, {});
+  EXPECT_EQ(run.watch.clock("at"), Micros{0});
+  EXPECT_EQ(run.watch.alerts().find("journal/tries"), nullptr) << "everything is recorded again";
 }
 
 TEST(Watch, YearsWithoutARowAreOneStep) {

@@ -37,18 +37,6 @@ VICTIMS = [["data"], ["control"], ["data", "control"], ["data", "control", "up"]
 DISK = "256m"
 
 
-def running_in(group):
-    """Processes of a group that have not ended, by their numbers. A killed one holds its ports until the last of its threads
-    is back from the disk, and has no command line by then."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            state, _, its_group = pathlib.Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == group and (state not in "ZX" or len(os.listdir(f"/proc/{entry}/task")) > 1):
-                found.append(int(entry))
-    return found
-
-
 class Client(threading.Thread):
     """Asks until it is ended, on a kept connection; a lost one is made anew. `told` has what was acknowledged."""
 
@@ -156,7 +144,7 @@ class Storm:
             client.start()
 
     def up(self):
-        self.planes = Planes(self.project, environment=self.disk.environment(), first=os.setpgrp)
+        self.planes = Planes(self.project, environment=self.disk.environment())
         self.planes.__enter__()
 
     # One round: a fault, a kill in it, the way back.
@@ -232,8 +220,6 @@ class Storm:
                     os.kill(pid, signal.SIGKILL)
         if "up" in victims:
             self.planes.process.wait()
-            while running_in(self.planes.process.pid):  # they end with it
-                time.sleep(0.005)
 
     def back(self):
         self.planes.until(lambda: self.planes.control_live() and self.planes.get("/health/live").status == 200, "both planes are back", 60)

@@ -18,6 +18,7 @@
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "policy/ssh_key_fixture.hpp"
+#include "recover/cause.hpp"
 #include "replay/recording.hpp"
 #include "score/plan.hpp"
 #include "spec/load.hpp"
@@ -367,7 +368,7 @@ class Lab {
     // Also those that the ladder let go: a cause that was named is named, however long ago.
     HEDDLE_ASSIGN_OR_RETURN(const auto incidents, control_->incidents());
     for (const auto& incident : incidents) {
-      out.causes.emplace_back(watch::cause_name(incident.diagnosis.cause));
+      out.causes.emplace_back(incident.diagnosis.cause->name());
       out.open_incidents += incident.open() ? 1 : 0;
       const Micros age = control_->ladder().last_tick() - incident.step_since;
       // A source is shut out for as long as its fault lasts.
@@ -377,7 +378,7 @@ class Lab {
                       [&](const replay::Fault& fault) { return fault.to >= options_.to - kDay; });
       out.stuck_incidents += incident.open() && age > kStuckAfter && !waits_rightly ? 1 : 0;
       out.incidents.push_back(fmt::format(
-          "{} {} [{}] {} -> {}", incident.id, watch::cause_name(incident.diagnosis.cause),
+          "{} {} [{}] {} -> {}", incident.id, incident.diagnosis.cause->name(),
           recover::step_name(incident.step), incident.diagnosis.reason, incident.response));
       for (const auto& entry : incident.timeline) {
         if (entry.what.starts_with("retrain.start failed"))

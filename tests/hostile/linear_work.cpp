@@ -19,6 +19,7 @@
 #include "serve/read_grpc.hpp"
 #include "serve/request.hpp"
 #include "watch/stream_fixture.hpp"
+#include "watch/waiting_labels.hpp"
 
 namespace heddle {
 namespace {
@@ -212,6 +213,15 @@ Work days_without_a_row(int count) {
   return [=] { watch->observe(plane::TickRecord{(102 + 10 * count) * kDay}, *out); };
 }
 
+/// An hour of event time goes by, and `count` labels of later hours wait for rows that never come.
+Work labels_that_wait(int count) {
+  auto waiting = std::make_shared<watch::WaitingLabels>(std::size_t{1} << 20);
+  for (int i = 0; i < count; ++i)
+    (void)waiting->add(watch::row_key("secret", fmt::format("q-{}", i)), 1, kDay, "labels");
+  (void)waiting->add(watch::row_key("secret", "early"), 1, kHour, "labels");
+  return [=] { (void)waiting->prune(2 * kHour); };
+}
+
 struct Case {
   const char* name;
   Work (*make)(int);
@@ -300,6 +310,7 @@ const Case kCases[] = {
     {"inflate", inflate},
     {"connections-without-room", closing},
     {"flat: days-without-a-row", days_without_a_row},
+    {"flat: labels-that-wait", labels_that_wait},
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ OPEN = ["/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"]
 def operations(root):
     """Names and permissions, as docs/operations.md has them."""
     text = (pathlib.Path(root) / "docs/operations.md").read_text()
-    return re.findall(r"^\| `([a-z]+(?:\.[a-z]+)?)` \| (read|operate|owner) \|", text, re.M)
+    return re.findall(r"^\| `([a-z]+(?:\.[a-z]+)?)` \| (read|operate|stop|owner) \|", text, re.M)
 
 
 def permissions(project):
@@ -94,8 +94,8 @@ def main(binary, root):
             control = Asking(int(re.search(r"control_port: (\d+)", (project.root / "heddle.yaml").read_text())[1]))
             known = operations(root)
             assert len(known) > 25, known
-            # No account has `operate` or `owner`: nobody does these over TCP but `stop`, whose permission has its name.
-            routes = [("POST", f"/v1/ops/{name}", {"stop"} if name == "stop" else {permission}) for name, permission in known]
+            # No account of this project has `operate`, and none can have `owner`: nobody does these over TCP.
+            routes = [("POST", f"/v1/ops/{name}", {permission}) for name, permission in known]
             ask_all(control, routes, accounts, tokens, {"service": "late"})
             problems = data.problems + control.problems
             if planes.get(SERVICE).json["stopped"]:

@@ -1,0 +1,172 @@
+#include "control/recorded.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "plane/segment.hpp"
+
+namespace heddle::control {
+namespace {
+
+std::uint64_t bytes_of(const std::string& spool, std::uint64_t segment) {
+  std::error_code gone;
+  const auto size = std::filesystem::file_size(plane::segment_path(spool, segment), gone);
+  return gone ? 0 : size;
+}
+
+/// Calls `take` with each record of one segment until it says false. One that was removed
+/// meanwhile has none.
+Result<void> each_record(
+    const std::string& spool, std::uint64_t segment,
+    const std::function<bool(const plane::Record&, const plane::JournalReader&)>& take) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool, {segment, 0}));
+  for (;;) {
+    const auto record = reader->next();
+    if (!record.ok() && record.error().kind == ErrorKind::kNotFound) return {};
+    if (!record.ok()) return record.error();
+    if (!*record || reader->position().segment != segment || !take(**record, *reader)) return {};
+  }
+}
+
+doc::Value value_of(const plane::FieldValue& field) {
+  switch (field.kind) {
+    case expr::Datum::Kind::kBool: return field.i != 0;
+    case expr::Datum::Kind::kInt: return field.i;
+    case expr::Datum::Kind::kDouble: return field.d;
+    case expr::Datum::Kind::kString: return field.s;
+    case expr::Datum::Kind::kTimestamp: return format_time(field.i);
+    default: return nullptr;
+  }
+}
+
+std::string_view outcome_word(plane::RowOutcome outcome) {
+  switch (outcome) {
+    case plane::RowOutcome::kRefused: return "refused";
+    case plane::RowOutcome::kFailed: return "failed";
+    default: return "quarantined";
+  }
+}
+
+doc::Value refused_row(const plane::RequestRecord& request, std::size_t index,
+                       const std::vector<std::string>& names) {
+  const plane::RowRecord& row = request.rows[index];
+  auto rules = doc::Value::array();
+  for (const auto& rule : row.rules) rules.push(rule);
+  auto fields = doc::Value::object();
+  for (std::size_t i = 0; i < row.fields.size() && i < names.size(); ++i)
+    fields.set(names[i], value_of(row.fields[i]));
+  return doc::Value::object({{"request_id", request.request_id},
+                             {"row", index},
+                             {"event_time", format_time(request.event_time)},
+                             {"source", request.source},
+                             {"account", request.account},
+                             {"outcome", outcome_word(row.outcome)},
+                             {"rules", std::move(rules)},
+                             {"fields", std::move(fields)}});
+}
+
+/// The newest `limit` of one segment, oldest first.
+Result<std::deque<doc::Value>> refused_of(const std::string& spool, std::uint64_t segment,
+                                          const std::string& source, std::size_t limit) {
+  std::deque<doc::Value> newest;
+  HEDDLE_TRY(each_record(spool, segment,
+                         [&](const plane::Record& record, const plane::JournalReader& reader) {
+                           const auto* request = std::get_if<plane::RequestRecord>(&record);
+                           if (request == nullptr || (!source.empty() && request->source != source))
+                             return true;
+                           for (std::size_t i = 0; i < request->rows.size(); ++i) {
+                             if (request->rows[i].outcome == plane::RowOutcome::kServed) continue;
+                             newest.push_back(refused_row(*request, i, reader.fields()));
+                             if (newest.size() > limit) newest.pop_front();
+                           }
+                           return true;
+                         }));
+  return newest;
+}
+
+std::optional<Micros> time_of(const plane::Record& record) {
+  return std::visit(
+      [](const auto& item) -> std::optional<Micros> {
+        if constexpr (requires { item.event_time; }) return item.event_time;
+        return std::nullopt;
+      },
+      record);
+}
+
+/// Whether no record of a segment before this one can be of `from` or later: a row is at most
+/// `kFarthestAhead` ahead of the ticks before it.
+Result<bool> begins_before(const std::string& spool, std::uint64_t segment, Micros from) {
+  std::optional<Micros> first;
+  HEDDLE_TRY(each_record(spool, segment, [&](const plane::Record& record, const auto&) {
+    if (const auto* tick = std::get_if<plane::TickRecord>(&record)) first = tick->event_time;
+    return !first;
+  }));
+  return first && *first + plane::kFarthestAhead < from;
+}
+
+}  // namespace
+
+Result<RefusedRows> read_refused_rows(const std::string& spool, const std::string& source,
+                                      std::size_t limit, std::uint64_t before,
+                                      std::uint64_t most_bytes) {
+  HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
+  std::erase_if(segments, [&](std::uint64_t segment) { return segment >= before; });
+  std::deque<doc::Value> newest;
+  std::uint64_t read = 0;
+  while (!segments.empty() && newest.size() < limit) {
+    const std::uint64_t bytes = bytes_of(spool, segments.back());
+    if (read > 0 && read + bytes > most_bytes) break;
+    HEDDLE_ASSIGN_OR_RETURN(auto found,
+                            refused_of(spool, segments.back(), source, limit - newest.size()));
+    newest.insert(newest.begin(), std::move_iterator(found.begin()),
+                  std::move_iterator(found.end()));
+    segments.pop_back();
+    read += std::max<std::uint64_t>(bytes, 1);
+  }
+  RefusedRows out;
+  for (auto& row : newest) out.rows.push(std::move(row));
+  if (!segments.empty() && newest.size() < limit) out.before = segments.back() + 1;
+  return out;
+}
+
+Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
+                           plane::JournalPosition end,
+                           const std::function<bool(const plane::Record&)>& sink,
+                           std::uint64_t most_bytes) {
+  HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
+  std::erase_if(segments, [&](std::uint64_t segment) { return segment > end.segment; });
+  // From the newest back to the first one that may have such records.
+  std::size_t first = segments.size();
+  std::uint64_t bytes = 0;
+  for (bool all = false; first > 0 && !all;) {
+    --first;
+    bytes += bytes_of(spool, segments[first]);
+    if (bytes > most_bytes) {
+      return Error{ErrorKind::kTooLarge, "recorded-too-much",
+                   fmt::format("the traffic since {} is in more than the newest {} MiB of the "
+                               "journal",
+                               format_time(from), most_bytes >> 20),
+                   "what is read for one decision is bounded"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(all, begins_before(spool, segments[first], from));
+  }
+  bool wanted = true;
+  for (; first < segments.size() && wanted; ++first) {
+    HEDDLE_TRY(each_record(spool, segments[first],
+                           [&](const plane::Record& record, const plane::JournalReader& reader) {
+                             wanted = wanted && reader.position() <= end;
+                             const auto time = time_of(record);
+                             if (wanted && (!time || (*time >= from && *time < to)))
+                               wanted = sink(record);
+                             return wanted;
+                           }));
+  }
+  return {};
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "plane/journal.hpp"
+
+namespace heddle::control {
+
+/// What the control thread reads of a journal at once, for an answer or a decision: a fraction of a
+/// second. Whoever wants more asks again, or does without.
+inline constexpr std::uint64_t kMostReadAtOnce = 32ull << 20;
+
+struct RefusedRows {
+  doc::Value rows = doc::Value::array();  ///< oldest first
+  /// Segments below this one were not looked at; none: there are none, or enough rows were found.
+  std::optional<std::uint64_t> before{};
+};
+
+/// The newest `limit` refused or quarantined rows of the segments below `before`: {"request_id",
+/// "row", "event_time", "source", "account", "outcome", "rules": [..], "fields": {..}}; of one
+/// source, or of all when `source` is empty. Reads `most_bytes`, by whole segments and one always.
+[[nodiscard]] Result<RefusedRows> read_refused_rows(const std::string& spool,
+                                                    const std::string& source, std::size_t limit,
+                                                    std::uint64_t before = UINT64_MAX,
+                                                    std::uint64_t most_bytes = kMostReadAtOnce);
+
+/// The records with event times in [from, to) and those without one, in their order, of the journal
+/// up to `end`; `sink` says whether it wants more. kTooLarge (`recorded-too-much`) when these may
+/// be in more than `most_bytes`.
+[[nodiscard]] Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
+                                         plane::JournalPosition end,
+                                         const std::function<bool(const plane::Record&)>& sink,
+                                         std::uint64_t most_bytes = kMostReadAtOnce);
+
+}  // namespace heddle::control

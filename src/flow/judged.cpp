@@ -1,0 +1,214 @@
+#include "flow/judged.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "evaluate/paired.hpp"
+#include "expr/program.hpp"
+#include "flow/bodies.hpp"
+#include "model/scorer.hpp"
+
+namespace heddle::flow {
+namespace {
+
+constexpr std::int64_t kLeastRows = 200;  ///< of a comparison: fewer say little of either
+
+/// Log odds of both for the same rows.
+struct Answers {
+  std::vector<float> base{};
+  std::vector<float> candidate{};
+  std::vector<std::uint8_t> labels{};
+};
+
+/// {"rows", "verdict", "metrics"} of the candidate beside the base; `worse_by` becomes how much
+/// worse its log loss is at least (95 %), or NaN where there is no telling.
+Result<doc::Value> beside_base(const table::Table& rows, const Answers& answers,
+                               double* worse_by = nullptr) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto differences,
+      evaluate::compare({}, {&rows, answers.base, answers.candidate, answers.labels}));
+  auto metrics = doc::Value::array();
+  for (const auto& each : differences) {
+    metrics.push(each.to_value());
+    if (worse_by == nullptr || each.metric != "log_loss") continue;
+    const auto margin = each.margin_of_error();
+    *worse_by = margin ? each.difference() - *margin : std::numeric_limits<double>::quiet_NaN();
+  }
+  return doc::Value::object({{"rows", rows.rows()},
+                             {"verdict", evaluate::verdict(differences)},
+                             {"metrics", std::move(metrics)}});
+}
+
+/// Log odds of the candidate for rows as they were received; NaN where its contract refuses one.
+Result<std::vector<float>> candidate_margins(Work& work, const table::Table& received) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto model, work.bytes("train", "model.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto check, contract.check_table(received));
+  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, program.apply(check.accepted));
+  std::vector<float> scored(static_cast<std::size_t>(matrix.rows));
+  scorer->margins(matrix.values.data(), matrix.rows, scored.data());
+  std::vector<float> margins(check.refused.size(), std::numeric_limits<float>::quiet_NaN());
+  std::size_t next = 0;
+  for (std::size_t row = 0; row < margins.size(); ++row) {
+    if (check.refused[row] == 0) margins[row] = scored[next++];
+  }
+  return margins;
+}
+
+doc::Value none(std::string why) {
+  return doc::Value::object({{"rows", 0}, {"verdict", "none"}, {"why", std::move(why)}});
+}
+
+/// How the candidate does on rows from before the change: what it forgot shows there, and what
+/// labels that are no labels taught it.
+Result<doc::Value> judge_before(Work& work, const RowsBefore& before) {
+  if (!before.why_not.empty()) return none(before.why_not);
+  // Rows of an older contract: a retrain does not fail for what it is only to be told of.
+  const auto candidate = candidate_margins(work, before.rows);
+  if (!candidate.ok()) return none(candidate.error().message);
+  HEDDLE_ASSIGN_OR_RETURN(const auto base, base_answers(work, before.rows, {}));
+  if (!base.missing.why.empty()) return none(base.missing.why);
+  Answers both;
+  std::vector<std::int64_t> common;
+  for (std::size_t row = 0; row < before.labels.size(); ++row) {
+    if (!std::isfinite((*candidate)[row]) || !std::isfinite(base.margins[row])) continue;
+    common.push_back(static_cast<std::int64_t>(row));
+    both.candidate.push_back((*candidate)[row]);
+    both.base.push_back(base.margins[row]);
+    both.labels.push_back(before.labels[row]);
+  }
+  if (static_cast<std::int64_t>(common.size()) < kLeastRows)
+    return none(fmt::format("there are {}; {} are wanted", common.size(), kLeastRows));
+  HEDDLE_ASSIGN_OR_RETURN(auto out, beside_base(before.rows.take(common), both));
+  out.set("of", before.of);
+  return out;
+}
+
+/// Whose labels a retrain rests on.
+struct Backing {
+  std::string most{};                  ///< the account that labelled most of what is trained on
+  std::vector<std::int64_t> others{};  ///< held-out rows that it did not label alone
+  bool several = false;                ///< others have labelled rows at all
+  std::int64_t trained = 0;            ///< rows that it labelled, of those that are trained on
+};
+
+/// `kept`: places of the accepted rows among those recorded; from `first_held` on they are held
+/// out.
+Backing backing_of(const Recorded& recorded, std::span<const std::int64_t> kept,
+                   std::int64_t first_held) {
+  Backing out;
+  if (recorded.label_accounts.empty()) return out;
+  const auto of = [&](std::size_t row) {
+    return recorded.label_accounts[static_cast<std::size_t>(kept[row])];
+  };
+  std::vector<std::int64_t> rows(recorded.accounts.size(), 0);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(first_held); ++row) ++rows[of(row)];
+  const auto most = std::max_element(rows.begin() + 1, rows.end());
+  if (most == rows.end() || *most == 0) return out;
+  const auto number = static_cast<std::uint16_t>(most - rows.begin());
+  out.most = recorded.accounts[number];
+  out.trained = *most;
+  for (std::size_t row = 0; row < kept.size(); ++row) {
+    if (of(row) == number) continue;
+    out.several = true;
+    if (row >= static_cast<std::size_t>(first_held))
+      out.others.push_back(static_cast<std::int64_t>(row) - first_held);
+  }
+  return out;
+}
+
+/// {"most", "train_rows", "only", "others"?}: `only` names the account on whose labels alone the
+/// candidate rests although there are others.
+Result<doc::Value> judge_backing(const Backing& backing, const HeldOutAnswers& answers,
+                                 double& worse_by) {
+  Answers picked;
+  std::vector<std::int64_t> rows;
+  for (const auto row : backing.others) {
+    const auto i = static_cast<std::size_t>(row);
+    if (!std::isfinite(answers.base[i])) continue;
+    rows.push_back(row);
+    picked.base.push_back(answers.base[i]);
+    picked.candidate.push_back(answers.candidate[i]);
+    picked.labels.push_back(answers.labels[i]);
+  }
+  const bool tells = static_cast<std::int64_t>(rows.size()) >= kLeastRows;
+  auto out = doc::Value::object({{"most", backing.most},
+                                 {"train_rows", backing.trained},
+                                 {"only", backing.several && !tells ? backing.most : ""}});
+  if (!tells) return out;
+  HEDDLE_ASSIGN_OR_RETURN(auto others, beside_base(answers.rows->take(rows), picked, &worse_by));
+  out.set("others", std::move(others));
+  return out;
+}
+
+}  // namespace
+
+Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswers& answers) {
+  const Recorded& recorded = *work.source().recorded;
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
+  Judged out;
+  out.gates.push_back({"retrain-beats-base",
+                       {"metrics.log_loss < base.log_loss", {}},
+                       "on rows neither has learned from"});
+  double worse_by = std::numeric_limits<double>::quiet_NaN();
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto accounts,
+      judge_backing(backing_of(recorded, *kept, parts.validation_end), answers, worse_by));
+  if (accounts.find("others") != nullptr) {
+    out.numbers["others.worse_by"] = worse_by;
+    out.gates.push_back({"retrain-holds-for-other-labels",
+                         {"others.worse_by <= 0.0", {}},
+                         "on held-out rows that others labelled than who labelled most of what it "
+                         "learned from"});
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto before, judge_before(work, recorded.before));
+  out.evidence = doc::Value::object(
+      {{"before_change", std::move(before)}, {"label_accounts", std::move(accounts)}});
+  return out;
+}
+
+spec::Evaluation without_label_fields(const spec::Evaluation& definition, const table::Table& rows,
+                                      const spec::Contract& contract, evaluate::Absent& absent) {
+  std::set<std::string> lacking;
+  for (const auto& field : contract.fields) {
+    if (field.label_time && rows.find(field.name) == nullptr) lacking.insert(field.name);
+  }
+  const auto why = [](const std::string& field) {
+    return fmt::format("recorded traffic has no `{}`", field);
+  };
+  spec::Evaluation out = definition;
+  std::erase_if(out.metrics, [&](const spec::Metric& metric) {
+    const auto names = expr::names_in(metric.expression.text);
+    if (metric.expression.text.empty() || !names.ok()) return false;
+    const auto field = std::find_if(names->begin(), names->end(), [&](const std::string& name) {
+      return lacking.contains(name);
+    });
+    if (field == names->end()) return false;
+    for (const char* group : {"metrics", "base", "standby"})
+      absent.emplace(fmt::format("{}.{}", group, metric.name), why(*field));
+    for (const auto& slice : definition.slices) {
+      for (const char* end : {"min", "max"})
+        absent.emplace(fmt::format("slices.{}.{}_{}", slice.name, metric.name, end), why(*field));
+    }
+    return true;
+  });
+  std::set<std::string> names{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
+  for (const auto& metric : definition.metrics) names.insert(metric.name);
+  std::erase_if(out.slices, [&](const spec::Slice& slice) {
+    if (!lacking.contains(slice.field)) return false;
+    for (const auto& name : names) {
+      for (const char* end : {"min", "max"})
+        absent.emplace(fmt::format("slices.{}.{}_{}", slice.name, name, end), why(slice.field));
+    }
+    return true;
+  });
+  return out;
+}
+
+}  // namespace heddle::flow

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "spec/model.hpp"
+#include "table/table.hpp"
+
+namespace heddle::flow {
+
+/// What the search of a model's run found best: what a refit trains with. It is of the model, and
+/// counts from the release of the run's primary until the next such release.
+struct Recipe {
+  Digest bundle{};  ///< that was released
+  std::string trainer{};
+  spec::TrainerParameters parameters{};
+  std::int64_t rounds = 0;  ///< of the model that the search ended with
+  int trials = 0;
+  double log_loss = 0;  ///< of the best trial
+
+  [[nodiscard]] doc::Value to_value() const;
+  /// kCorrupt, naming the part.
+  [[nodiscard]] static Result<Recipe> from_value(const doc::Value& value);
+};
+
+/// Labelled rows from before the change that a retrain is about, which neither the candidate nor
+/// the base has learned from.
+struct RowsBefore {
+  table::Table rows{};
+  std::vector<std::uint8_t> labels{};
+  std::string of{};       ///< where they are from, for people
+  std::string why_not{};  ///< there are none
+};
+
+/// Recorded traffic with its labels: the source of a retrain. Vectors have one item a row.
+struct Recorded {
+  table::Table rows{};                 ///< request fields as received, in event-time order
+  std::vector<std::uint8_t> labels{};  ///< 0 or 1
+  std::vector<Micros> event_times{};   ///< ascending
+  /// Who alone labelled each row, as a place in `accounts`, whose first name is empty (several did,
+  /// or nobody knows); both empty: not known. Where others than the one that labelled most of what
+  /// is trained on labelled held-out rows too, the candidate must not clearly lose on those.
+  std::vector<std::uint16_t> label_accounts{};
+  std::vector<std::string> accounts{};
+  RowsBefore before{};  ///< what comes of them is evidence and no gate: the world may have changed
+  /// What serves: rows are checked by what its contract learned and repaired, and `base.*` is what
+  /// it answers to the held-out rows.
+  Digest base{};
+  Recipe recipe{};
+
+  [[nodiscard]] Digest content() const;
+};
+
+}  // namespace heddle::flow

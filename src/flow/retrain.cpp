@@ -1,0 +1,73 @@
+#include "flow/retrain.hpp"
+
+#include <fmt/format.h>
+
+#include "bundle/bundle.hpp"
+#include "doc/items.hpp"
+#include "flow/step.hpp"
+
+namespace heddle::flow {
+namespace {
+
+Error invalid(std::string id, std::string message, std::string hint) {
+  return Error{ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint)};
+}
+
+Result<void> check(const Definitions& definitions, const Recorded& recorded) {
+  const spec::Model& model = *definitions.model;
+  if (model.runtime) {
+    return invalid("retrain-no-trainer",
+                   fmt::format("model `{}` is not trained by Heddle", model.identity.name),
+                   "train it where it is trained, then `heddle run`");
+  }
+  const auto rows = static_cast<std::size_t>(recorded.rows.rows());
+  if (recorded.labels.size() != rows || recorded.event_times.size() != rows) {
+    return invalid("retrain-labels",
+                   fmt::format("{} labels and {} times for {} rows", recorded.labels.size(),
+                               recorded.event_times.size(), rows),
+                   "give one of each a row");
+  }
+  if (recorded.recipe.trainer != model.trainer) {
+    return invalid("retrain-other-trainer",
+                   fmt::format("the last accepted search of model `{}` is of trainer `{}`, its "
+                               "definition names `{}`",
+                               model.identity.name, recorded.recipe.trainer, model.trainer),
+                   "run `heddle run` and release what it gives: a retrain uses what that search "
+                   "finds");
+  }
+  return {};
+}
+
+doc::Value member_of(const doc::Value& facts, std::string_view name) {
+  const doc::Value* value = facts.find(name);
+  return value == nullptr ? doc::Value::object() : *value;
+}
+
+}  // namespace
+
+Result<RetrainOutcome> retrain(const spec::Project& project, const std::string& model,
+                               const Host& host, const Recorded& recorded) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
+  HEDDLE_TRY(check(definitions, recorded));
+  const Source source = source_of(recorded);
+  // Gates that fail are an outcome, with its numbers: they are looked at before anything is
+  // bundled.
+  HEDDLE_ASSIGN_OR_RETURN(const auto judged, run_graph(definitions, host, source, "evaluate", {}));
+  const StepRecord& evaluated = judged.finished.at("evaluate");
+  const StepRecord& split = judged.finished.at("split");
+  RetrainOutcome outcome;
+  outcome.metrics = doc::Value::object({{"new", member_of(evaluated.facts, "metrics")},
+                                        {"base", member_of(evaluated.facts, "base_metrics")}});
+  outcome.judged = member_of(evaluated.facts, "retrain");
+  for (const auto& id : doc::items_of(evaluated.facts.find("failed_gates")))
+    outcome.failed_gates.push_back(doc::text_of(id));
+  outcome.gates_passed = outcome.failed_gates.empty();
+  outcome.train_rows = split.facts.int_or("validation_end");
+  outcome.holdout_rows = split.facts.int_or("rows") - outcome.train_rows;
+  if (!outcome.gates_passed) return outcome;
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundled, run_graph(definitions, host, source, "bundle", {}));
+  outcome.bundle = bundled.finished.at("bundle").outputs.at("bundle");
+  return outcome;
+}
+
+}  // namespace heddle::flow

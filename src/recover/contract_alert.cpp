@@ -1,0 +1,52 @@
+#include "recover/contract_alert.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "recover/incident.hpp"
+
+namespace heddle::recover {
+
+using watch::Subject;
+
+Diagnosis of_contract(const watch::Alert& alert) {
+  Diagnosis out;
+  out.source = alert.last.source;
+  out.account = alert.last.account;
+  out.change_from = alert.first.from;
+  // What a quarantine would cost: the share that is well now, of what comes in a day.
+  out.good_rows = std::llround((1 - alert.last.value) *
+                               static_cast<double>(alert.last.detail.int_or("rows_a_day")));
+  const doc::Value* rules = alert.last.detail.find("rules");
+  if (rules == nullptr || !rules->is_object()) return out;
+  std::int64_t most = 0;
+  for (const auto& [rule, count] : rules->as_object()) {
+    if (!count.is_int() || count.as_int() <= most) continue;
+    most = count.as_int();
+    out.rule = rule;
+  }
+  return out;
+}
+
+bool ContractCause::takes(const Incident& incident, const watch::Alert& alert,
+                          const Diagnosis& diagnosis, bool related) const {
+  if (diagnosis.cause == this) return same_sender(diagnosis, incident.diagnosis);
+  if (!related || alert.first.subject == Subject::kContract ||
+      alert.first.subject == Subject::kAnswers)
+    return false;
+  return takes_sign(incident, alert);
+}
+
+bool ContractCause::takes_sign(const Incident&, const watch::Alert&) const { return false; }
+
+std::vector<Amendment> ContractCause::amendments(const Incident&, const spec::Monitor& monitor,
+                                                 const spec::Contract&) const {
+  Amendment out{monitor, false, "refused_rows", "", ""};
+  out.monitor.refused_rows = std::max<std::int64_t>(10, monitor.refused_rows * 2 / 5);
+  if (out.monitor.refused_rows >= monitor.refused_rows) return {};
+  out.yaml = std::to_string(out.monitor.refused_rows);
+  out.why = "clean sources have next to no refusals, so fewer rows tell as surely";
+  return {out};
+}
+
+}  // namespace heddle::recover

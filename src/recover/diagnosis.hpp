@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+
+namespace heddle::recover {
+
+class Cause;
+[[nodiscard]] const Cause& unknown_cause();
+
+/// Why a confirmed alert stands, as far as the windows say.
+struct Diagnosis {
+  const Cause* cause = &unknown_cause();  ///< a row of `causes()`
+  std::string column{};                   ///< unit change, time shift
+  std::string source{};                   ///< unit change, contract fault of one source; empty: all
+  std::string account{};                  ///< who sends the rows of `source`; empty: nobody knows
+  std::string only_account{};  ///< columns and labels: the one whose rows alone show it, where
+                               ///< several use the service; empty: the rows of several do
+  std::string rule{};          ///< contract rule that broke
+  std::int64_t good_rows = 0;  ///< contract fault, unit change: rows a day of this account and
+                               ///< source that break no rule
+  std::string only_label_account{};  ///< the one whose labels alone show it, where several send
+                                     ///< labels; empty: the labels of several do
+  double ratio = 1;                  ///< unit change: value / expected
+  std::string ratio_name{};
+  int lag_hours = 0;       ///< time shift, of the rows as they were received
+  double intercept = 0;    ///< prior shift, logits
+  Micros change_from = 0;  ///< event time from which rows are affected
+  std::string reason{};    ///< one sentence for people
+
+  [[nodiscard]] doc::Value to_value() const;
+  /// kCorrupt `recover-state` when its cause is in no table.
+  [[nodiscard]] static Result<Diagnosis> from_value(const doc::Value& value);
+};
+
+}  // namespace heddle::recover

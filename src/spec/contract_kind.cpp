@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "spec/environment.hpp"
+#include "spec/kinds.hpp"
+#include "spec/load.hpp"
+#include "spec/odcs.hpp"
+
+namespace heddle::spec {
+namespace {
+
+constexpr const char* kContract = "DataContract";
+
+class ContractChecker : public Checking {
+ public:
+  explicit ContractChecker(const Checking& all) : Checking(all) {}
+
+  void check(Contract& contract) {
+    const std::string& file = contract.identity.file;
+    std::set<std::string> seen;
+    std::map<std::string, std::string> folds;
+    for (const auto& field : contract.fields) {
+      check_column_name(field, file, folds);
+      unique(file, seen, field.name, field.position, "field");
+      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need
+      // an escape in each of the many places where a rule is named.
+      const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
+        return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
+      });
+      if (!plain) {
+        report(file, field.position, "bad-name",
+               "a field's name holds a quote, a backslash, a backtick or a control character",
+               "rename the column at the source");
+      }
+      const bool is_open = field.minimum_excluded || field.maximum_excluded;
+      const auto allows_none = [&](const auto& low, const auto& high) {
+        return low && high && (*low > *high || (is_open && *low == *high));
+      };
+      if (allows_none(field.minimum, field.maximum)) {
+        report(file, field.position, "out-of-range",
+               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name,
+                           *field.minimum, *field.maximum),
+               "swap the two");
+      }
+      if (allows_none(field.earliest, field.latest)) {
+        report(
+            file, field.position, "out-of-range",
+            fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
+            "swap the two");
+      }
+      if (!field.enum_file.empty()) check_enum(contract, field);
+    }
+    const expr::Environment environment = request_environment(contract.fields);
+    std::set<std::string> ids;
+    for (const auto& rule : contract.row_rules) {
+      unique(file, ids, rule.id, rule.position, "rule");
+      if (rule.kind == RowRule::Kind::kExpression) {
+        if (reads_label(contract, rule.expression.text, file, rule.expression.position,
+                        fmt::format("rule `{}`", rule.id)))
+          continue;
+        check_unread(contract, rule.expression.text, file, rule.expression.position,
+                     fmt::format("rule `{}`", rule.id));
+        const Use use = rule.effect == RuleEffect::kRefuse ? Use::kRefusal : Use::kWarning;
+        compile(file, fmt::format("rule `{}`", rule.id), rule.expression,
+                {environment, row_domains(environment, contract.fields, false), use},
+                expr::Type::kBool);
+        continue;
+      }
+      for (const auto& name : rule.determinant)
+        need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      need_field(file, rule.position, contract, rule.dependent, fmt::format("rule `{}`", rule.id));
+    }
+    for (const auto& rule : contract.set_rules) {
+      unique(file, ids, rule.id, rule.position, "rule");
+      for (const auto& name : rule.properties)
+        need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      check_set_rule(contract, rule);
+    }
+    for (const auto& transform : contract.transforms) {
+      unique(file, ids, transform.id, transform.expression.position, "transform");
+      need_field(file, transform.expression.position, contract, transform.field,
+                 fmt::format("transform `{}`", transform.id));
+      const auto field =
+          std::find_if(contract.fields.begin(), contract.fields.end(),
+                       [&](const Field& each) { return each.name == transform.field; });
+      compile(file, fmt::format("transform `{}`", transform.id), transform.expression,
+              {environment, row_domains(environment, contract.fields, false)},
+              field == contract.fields.end() ? expr::Type::kDyn : field->type);
+    }
+  }
+
+  /// No file is read whose columns have such a name (`table-column-unnamed`, `-spaces`, `-case`),
+  /// so a contract cannot ask for one.
+  void check_column_name(const Field& field, const std::string& file,
+                         std::map<std::string, std::string>& folds) {
+    const std::string& name = field.name;
+    constexpr const char* kSpaces = " \t\r\n";
+    if (name.empty()) return;  // said where it was read
+    if (name.find_first_not_of(kSpaces) == std::string::npos) {
+      report(file, field.position, "bad-name", "a field's name is blank",
+             "write the column's name");
+      return;
+    }
+    if (name.find_first_of(kSpaces) == 0 || name.find_last_of(kSpaces) == name.size() - 1) {
+      report(file, field.position, "bad-name",
+             fmt::format("the name of field `{}` has spaces around it", name),
+             "remove them here and from the column's name");
+    }
+    std::string folded = name;
+    for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const auto [first, is_fresh] = folds.emplace(std::move(folded), name);
+    if (!is_fresh && first->second != name) {
+      report(file, field.position, "bad-name",
+             fmt::format("fields `{}` and `{}` differ only by case", first->second, name),
+             "rename one of the two columns at the source");
+    }
+  }
+
+  /// A rule of a set of rows that every set keeps or breaks.
+  void check_set_rule(const Contract& contract, const SetRule& rule) {
+    const std::string& file = contract.identity.file;
+    const std::string what = fmt::format("rule `{}`", rule.id);
+    if (!rule.condition.empty()) {
+      const expr::Environment rows = target_environment(contract.fields);
+      check_outcome(file, fmt::format("the condition of {}", what), {rule.condition, rule.position},
+                    {rows, row_domains(rows, contract.fields, false), Use::kCount});
+    }
+    const auto measured = measure_of(rule);
+    if (!measured) return;
+    const expr::Environment value{{{"n", rule.percent ? expr::Type::kDouble : expr::Type::kInt}},
+                                  {}};
+    const double most = rule.percent ? 100 : std::numeric_limits<double>::infinity();
+    check_outcome(file, what, {*measured, rule.position},
+                  {value,
+                   {{0, most, false, {}}},
+                   rule.effect == RuleEffect::kRefuse ? Use::kSet : Use::kSetWarning});
+  }
+
+  /// What a set rule asks of its number `n`; nothing where it is no count and no share.
+  static std::optional<std::string> measure_of(const SetRule& rule) {
+    const bool is_count = rule.metric.ends_with("Values") || rule.metric == "rowCount";
+    if (!is_count || rule.operands.empty()) return std::nullopt;
+    const auto number = [&](std::size_t i) { return fmt::format("({:.17e})", rule.operands[i]); };
+    const std::pair<std::string_view, const char*> operations[] = {
+        {"mustBe", "=="},           {"mustNotBe", "!="},
+        {"mustBeGreaterThan", ">"}, {"mustBeGreaterOrEqualTo", ">="},
+        {"mustBeLessThan", "<"},    {"mustBeLessOrEqualTo", "<="}};
+    for (const auto& [operation, symbol] : operations) {
+      if (rule.operation == operation) return fmt::format("n {} {}", symbol, number(0));
+    }
+    if (rule.operands.size() < 2) return std::nullopt;
+    const std::string between = fmt::format("n >= {} && n <= {}", number(0), number(1));
+    return rule.operation == "mustNotBeBetween" ? fmt::format("!({})", between) : between;
+  }
+
+  void check_enum(const Contract& contract, const Field& field) {
+    if (files_.has_data()) {
+      auto values = load_enum(project_, field.enum_file, field.enum_column);
+      if (!values.ok()) {
+        const Error& error = values.error();
+        report(contract.identity.file, field.position, error.id, error.message, error.hint);
+      }
+      for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
+        const auto value = typed_value(field, doc::Value((*values)[i]));
+        if (value.ok()) continue;
+        report(contract.identity.file, field.position, value.error().id,
+               fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
+        break;
+      }
+      return;
+    }
+    // A commit holds no data: a source may lie elsewhere. A file of the project's own has to be in
+    // it.
+    if (project_.sources.contains(field.enum_file)) return;
+    const std::string path = path_in_project(project_, field.enum_file);
+    if (path.empty()) return;
+    if (const auto text = files_.read(path); !text.ok()) {
+      report(contract.identity.file, field.position, "file-missing",
+             fmt::format("the commit has no file `{}` to read the enum from", path),
+             text.error().kind == ErrorKind::kNotFound ? "commit it too" : text.error().message);
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<Contract> contracts_of(const DefinitionFile& file) {
+  Reader reader(file.text, file.path, file.diagnostics);
+  auto contracts = read_contracts(file.value, reader);
+  for (Contract& contract : contracts) identify(file, kContract, contract.identity);
+  return contracts;
+}
+
+Kind contract_kind() {
+  auto kind = definition_kind<Contract, ContractChecker>(
+      kContract, "contracts", odcs::document_keys(), &Project::contracts);
+  // A document of the standard may have several objects: each is a contract.
+  kind.read = [](const DefinitionFile& file, Project& project) {
+    for (Contract& contract : contracts_of(file))
+      add_definition(file, kContract, std::move(contract), project.contracts);
+  };
+  return kind;
+}
+
+}  // namespace heddle::spec

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "table/stream.hpp"
+#include "table/table.hpp"
+
+namespace heddle::table {
+
+/// A file of rows as JSON objects, one a line (NDJSON): its values have the types that they have in
+/// a request, and are read like those. A column's names are those that any row has; a row without
+/// one has no value there. A column that no contract speaks of has the type that all of its values
+/// have, or is text: the JSON of each value where they differ. Private to this module.
+[[nodiscard]] bool is_json_lines(std::string_view path) noexcept;  ///< by extension
+[[nodiscard]] Result<std::unique_ptr<TableReader>> open_json_lines(const std::string& path,
+                                                                   const ReadOptions& options);
+[[nodiscard]] Result<Table> read_json_lines(const std::string& path, const ReadOptions& options);
+[[nodiscard]] Result<std::vector<ColumnInfo>> schema_of_json_lines(const std::string& path);
+
+}  // namespace heddle::table
