@@ -34,7 +34,7 @@ from survive import row  # noqa: E402
 FAULTS = ["none", "full disk", "EIO", "EIO of writes", "EIO of syncs", "ENOSPC", "renames", "EMFILE"]
 KINDS = {"EIO": OPEN | WRITE | SYNC | RENAME, "EIO of writes": WRITE, "EIO of syncs": SYNC, "ENOSPC": OPEN | WRITE, "renames": RENAME}
 VICTIMS = [["data"], ["control"], ["data", "control"], ["data", "control", "up"]]
-DISK = "256m"
+DISK = "512m"  # the access log of a thousand rounds fits
 
 
 class Client(threading.Thread):
