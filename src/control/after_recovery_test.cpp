@@ -449,6 +449,11 @@ TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
   const auto typed = recover(recover::StartRetrain{0, 100, 0}, "incident-0009");
   ASSERT_TRUE(typed.candidate.has_value());
   EXPECT_EQ(typed.candidate->failed_gates, std::vector<std::string>{"loss"});
+  // What does not say that it passed the gates has not.
+  runner.result = R"({"bundle": "sha256:aa"})";
+  const auto silent = recover(recover::StartRetrain{0, 100, 0}, "incident-0010");
+  ASSERT_TRUE(silent.candidate.has_value());
+  EXPECT_FALSE(silent.candidate->gates_passed);
 }
 
 TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {

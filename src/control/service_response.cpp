@@ -94,7 +94,7 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
 
 /// What the work of a retrain left (`run_retrain`).
 recover::Candidate candidate_of(const doc::Value& result) {
-  recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed", true)};
+  recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed")};
   if (const doc::Value* gates = result.find("failed_gates");
       gates != nullptr && gates->is_array()) {
     for (const doc::Value& gate : gates->as_array()) {
