@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "bundle/bundle.hpp"
+#include "score/calibration.hpp"
 
 namespace heddle::control {
 namespace {
@@ -57,8 +58,9 @@ std::string sentence(const spec::Transform& transform) {
 
 Result<double> intercept_of(const bundle::Bundle& bundle) {
   if (!bundle.has(bundle::kCalibration)) return 0.0;
-  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
-  return calibration.double_or("intercept");
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, score::calibration_schema().parse(value));
+  return calibration.offsets.empty() ? 0.0 : calibration.offsets.front();
 }
 
 bool is_retrained(const bundle::Bundle& bundle) {

@@ -23,7 +23,8 @@ const spec::Transform kShift{
 class RepairsTest : public testing::Test {
  protected:
   Digest pack(double intercept,
-              const doc::Value& config = doc::Value::object({{"model", "trips"}})) {
+              const doc::Value& config = doc::Value::object(
+                  {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}})) {
     const auto made =
         bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
     auto layers = made.layers();
@@ -38,7 +39,7 @@ class RepairsTest : public testing::Test {
   }
   /// The fixture's own intercept is 0.125.
   Digest calibrated(const Digest& base, double intercept) {
-    return flow::with_calibration(objects_, base, intercept, "commit").value();
+    return flow::with_calibration(objects_, base, {{intercept}, {}}, "commit").value();
   }
   std::vector<std::string> dropped(const Digest& before, const Digest& after) {
     return dropped_repairs(objects_, before, after).value();
@@ -70,7 +71,10 @@ TEST_F(RepairsTest, ATransformOfTheDefinitionsIsNoRepair) {
   // review.
   const auto with = bundle::open(objects_, shifted(pack(0.1))).value();
   const auto built =
-      bundle::pack(objects_, with.layers(), doc::Value::object({{"model", "trips"}})).value();
+      bundle::pack(objects_, with.layers(),
+                   doc::Value::object(
+                       {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}))
+          .value();
   EXPECT_EQ(dropped(built, pack(0.2)), std::vector<std::string>{});
   EXPECT_EQ(dropped(shifted(pack(0.3)), built),
             std::vector<std::string>{});  // and it is there for a repair that is the same

@@ -12,6 +12,7 @@
 #include "doc/json.hpp"
 #include "flow/held_out.hpp"
 #include "flow/retrain.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::control {
 namespace {
@@ -32,7 +33,9 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
   selection.limit = kMostBefore;
   HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, fields, selection));
   if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore)
-    return flow::RowsBefore{std::move(traffic.rows), std::move(traffic.labels), "recorded traffic",
+    return flow::RowsBefore{std::move(traffic.rows),
+                            {traffic.labels.begin(), traffic.labels.end()},
+                            "recorded traffic",
                             ""};
   auto held = flow::read_held_out(objects, bundle, fields);
   if (!held.ok()) {
@@ -91,7 +94,9 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
   HEDDLE_ASSIGN_OR_RETURN(recorded.base, Digest::parse(request.string_or("base")));
   HEDDLE_ASSIGN_OR_RETURN(recorded.recipe, flow::Recipe::from_value(*search));
   recorded.rows = std::move(traffic.rows);
-  recorded.labels = std::move(traffic.labels);
+  HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, recorded.base));
+  HEDDLE_ASSIGN_OR_RETURN(recorded.task, score::task_of(serving));
+  recorded.labels.assign(traffic.labels.begin(), traffic.labels.end());
   recorded.event_times = std::move(traffic.event_times);
   recorded.label_accounts = std::move(traffic.label_accounts);
   recorded.accounts = std::move(traffic.accounts);

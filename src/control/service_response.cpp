@@ -106,9 +106,9 @@ recover::Candidate candidate_of(const doc::Value& result) {
   return out;
 }
 
-double calibration_of(const bundle::Bundle& bundle) {
-  const auto value = bundle.json(bundle::kCalibration);
-  return value.ok() ? value->double_or("intercept") : 0.0;
+Result<score::Calibration> calibration_of(const bundle::Bundle& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kCalibration));
+  return score::calibration_schema().parse(value);
 }
 
 /// The bundles of a service that a person released: with a yes that was signed and carried out. A
@@ -415,9 +415,10 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
 
 Result<void> ServiceControl::recalibrated(const Digest& base, double delta, Slots& back) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(
-      back.primary, flow::with_calibration(*parts_.objects, base, calibration_of(opened) + delta,
-                                           parts_.project->commit));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, calibration_of(opened));
+  calibration.offsets.front() += delta;
+  HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base, calibration,
+                                                               parts_.project->commit));
   return {};
 }
 
