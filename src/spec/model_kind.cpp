@@ -342,7 +342,10 @@ class ModelChecker : public Checking {
                  is_bool ? Use::kTarget : Use::kValue},
                 is_bool ? expr::Type::kBool : type) == expr::Type::kNull)
       return;
-    if (!model.is_task_declared) return infer_task(model, type);
+    if (!model.is_task_declared) {
+      infer_task(model, type);
+      return check_class_types(model, type);
+    }
     const auto suits = [&](stats::TaskKind kind) {
       switch (kind) {
         case stats::TaskKind::kBinary: return type == expr::Type::kBool;
@@ -387,7 +390,9 @@ class ModelChecker : public Checking {
   /// Whether the declared classes are of the target's type.
   void check_class_types(const Model& model, expr::Type type) {
     const bool is_int = type == expr::Type::kInt;
-    if (model.classes.empty() || model.whole_classes == is_int) return;
+    if (model.task != stats::TaskKind::kClasses || model.classes.empty() ||
+        model.whole_classes == is_int)
+      return;
     report(model.identity.file, at(model.identity, "classes"), "bad-classes",
            fmt::format("the target is a {}, and the classes are {}", expr::type_name(type),
                        model.whole_classes ? "whole numbers" : "texts"),

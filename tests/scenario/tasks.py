@@ -62,8 +62,8 @@ class World:
         write("evaluations/late.yaml", "apiVersion: heddle/v1\nkind: Evaluation\nname: late\nmodel: late\nmetrics:\n  - name: "
               + ("mae" if "mae" in gates else "log_loss") + f"\n{leakage}gates:\n"
               + "".join(f"  - {{id: g{i}, when: {json.dumps(gate)}}}\n" for i, gate in enumerate(gates.split(" and "))))
-        write("monitors/late.yaml", "apiVersion: heddle/v1\nkind: Monitor\nname: late\nservice: late\nwindow: 1d\nwindow_rows: 20\n"
-              f"distributions:\n  - {{name: first, column: {features[0]}, kind: ks, floor: 0.1}}\n")
+        write("monitors/late.yaml", "apiVersion: heddle/v1\nkind: Monitor\nname: late\nservice: late\nwindow: 28d\nwindow_rows: 20\n"
+              f"distributions:\n  - {{name: first, column: {features[min(2, len(features) - 1)]}, kind: ks, floor: 0.1}}\n")
         with open(root / "data/rows.csv", "w", newline="") as file:
             out = csv.writer(file, lineterminator="\n")
             out.writerow(names)
@@ -147,7 +147,7 @@ def bikes_in_the_order_of_time(world):
     data = pathlib.Path(__file__).resolve().parents[2] / ".." / "shared/data/bikes.csv"
     if not data.exists():
         raise harness.Skipped(f"{data} is not here")
-    columns = {"at": "timestamp", "temp": "number", "hum": "number", "windspeed": "number", "weathersit": "number", "workingday": "number", "cnt": "number"}
+    columns = {"at": "timestamp", "temp": "number", "hum": "number", "windspeed": "number", "weathersit": "number", "workingday": "number", "yr": "number", "season": "number", "cnt": "number"}
     rows = []
     with open(data, newline="") as file:
         for row in csv.DictReader(file):
