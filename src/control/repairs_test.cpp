@@ -22,9 +22,8 @@ const spec::Transform kShift{
 
 class RepairsTest : public testing::Test {
  protected:
-  Digest pack(double intercept,
-              const doc::Value& config = doc::Value::object(
-                  {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}})) {
+  Digest pack(double intercept, doc::Value config = doc::Value::object({{"model", "trips"}})) {
+    config.set("task", doc::Value::object({{"kind", "binary"}}));
     const auto made =
         bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
     auto layers = made.layers();
