@@ -52,6 +52,8 @@ struct Control::Core {
   std::uint64_t anchor_seen = 0;  ///< entries that are anchored, or need not be; 0: never was
   std::string anchor_failed{};    ///< id of the error that was logged
   std::chrono::steady_clock::time_point
+      anchor_after{};  ///< nothing is written to git before, as the last try failed
+  std::chrono::steady_clock::time_point
       access_after{};  ///< no access log is written before, as the last try failed
 
   /// kNotFound names the services there are.
