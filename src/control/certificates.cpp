@@ -90,17 +90,18 @@ Result<void> record_certificates(Core& core) {
       const std::string& service = name;
       HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
         HEDDLE_ASSIGN_OR_RETURN(done, record(core, txn, service, told));
-        return {};
+        if (done.what.empty() || !done.changed) return {};
+        return core.outbox->put(
+            txn, fmt::format("tls/{}/{}", service, told.id),
+            doc::Value::object({{"kind", "tls-files"},
+                                {"service", service},
+                                {"text", "its TLS files are others: " + done.what},
+                                {"next", "heddle audit log"}}));
       }));
       if (done.what.empty() || !done.changed) continue;
       log::warn("service `{}`: its TLS files are others: {} (ledger entry {})", service, done.what,
                 done.entry);
-      HEDDLE_TRY(core.outbox->enqueue(
-          fmt::format("tls/{}/{}", service, told.id),
-          doc::Value::object({{"kind", "tls-files"},
-                              {"service", service},
-                              {"text", "its TLS files are others: " + done.what},
-                              {"next", "heddle audit log"}})));
+      core.outbox->wake();
     }
   }
   return {};

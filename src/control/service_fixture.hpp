@@ -31,6 +31,26 @@ class StandingClock final : public Clock {
   [[nodiscard]] std::int64_t mono_ns() const override { return at * 1000; }
 };
 
+/// A state whose disk fails from some write on, as if the process were killed before it.
+class FailingState final : public store::State {
+ public:
+  explicit FailingState(std::unique_ptr<store::State> state) : state_(std::move(state)) {}
+  /// So many writes are still done; negative: all.
+  int left = -1;
+
+  Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
+    if (left == 0) return Error{ErrorKind::kIo, "state-failed", "the disk failed"};
+    if (left > 0) --left;
+    return state_->write(body);
+  }
+  Result<void> read(const std::function<Result<void>(store::Txn&)>& body) override {
+    return state_->read(body);
+  }
+
+ private:
+  std::unique_ptr<store::State> state_;
+};
+
 /// Ada approves, Ben asks; four bundles, the first is primary and the second standby.
 class ServiceTest : public testing::Test {
  protected:
@@ -78,7 +98,10 @@ class ServiceTest : public testing::Test {
     policy_.reset();
     ledger_.reset();
     state_.reset();
-    state_ = adapters::open_sqlite_state(home_->state()).value();
+    auto failing = std::make_unique<FailingState>(
+        adapters::open_sqlite_state(home_->state()).value());
+    disk_ = failing.get();
+    state_ = std::move(failing);
     objects_ = adapters::open_layout(home_->objects()).value();
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
     const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
@@ -86,7 +109,7 @@ class ServiceTest : public testing::Test {
                                           &clock_};
     ledger_ = ledger::Ledger::open(*state_, options).value();
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, clock_).value();
-    outbox_ = Outbox::open(*state_, {}).value();
+    outbox_ = Outbox::open(*state_, receivers_).value();
   }
   Digest pack(double intercept) {
     const auto made =
@@ -158,6 +181,8 @@ class ServiceTest : public testing::Test {
   std::optional<Home> home_;
   spec::Project project_;
   std::unique_ptr<store::State> state_;
+  FailingState* disk_ = nullptr;  ///< of `state_`
+  Outbox::Receivers receivers_;   ///< who is told: nobody
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;
   jobs::Runner* runner_ = nullptr;

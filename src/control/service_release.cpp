@@ -3,7 +3,6 @@
 
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
-#include "control/outbox.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
@@ -97,7 +96,7 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
   const auto slot = attributes.string_or("slot");
   const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
   const auto run = static_cast<std::uint64_t>(attributes.int_or("canary"));
-  return change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+  const auto change = [&](release::Releases& next) -> Result<void> {
     // What was proposed about a canary is about that one: a yes that comes after it ended promotes
     // nothing.
     if (run != 0 && next.canary().started != run) {
@@ -142,29 +141,20 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
       return next.raise_canary(proposal.event_time);
     }
     return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
-  });
+  };
+  return change_releases(proposal, change, {}, kept_until_approved(proposal));
 }
 
-Result<void> ServiceControl::wait_for(const policy::Decision& decision,
-                                      const policy::Proposal& proposal) {
-  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, decision.approval));
+ServiceControl::Beside ServiceControl::kept_until_approved(const policy::Proposal& proposal) const {
+  return [&, this](store::Txn& txn, const policy::Decision& made) -> Result<void> {
+    if (made.effect != policy::Effect::kRequireApproval || made.applied) return {};
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, made.approval));
     // Who asks for the same again joins the question: it stays the first one's, who cannot approve
     // it and as whose act it is carried out.
     if (asked) return {};
-    return txn.put(kWaiting, decision.approval,
+    return txn.put(kWaiting, made.approval,
                    doc::to_json(write_proposal(proposal, service_.identity.name)));
-  }));
-  return parts_.outbox->enqueue(
-      "approval/" + decision.approval,
-      doc::Value::object({{"kind", "approval"},
-                          {"approval", decision.approval},
-                          {"service", service_.identity.name},
-                          {"action", proposal.action},
-                          {"event_time", format_time(proposal.event_time)},
-                          {"text", proposal.reason},
-                          {"next", fmt::format("heddle approve {} --person NAME --key FILE",
-                                               decision.approval)}}));
+  };
 }
 
 std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) const {
@@ -254,7 +244,6 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                        "them and run `heddle run`"
                      : "see `heddle audit log`"};
   }
-  if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
   auto reply = doc::Value::object({{"applied", decision.applied},
                                    {"bundle", bundle.empty() ? "" : bundle.str()},
                                    {"slot", slot},

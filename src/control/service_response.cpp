@@ -272,49 +272,38 @@ Result<recover::Outcome> ServiceControl::swap_slots(const recover::Action& actio
 
 Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
   auto outcome = carry_out_action(action);
-  if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
-  if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            open_approval(service_.identity.name + "/" + action.op_id));
-    if (asked) {
-      HEDDLE_TRY(parts_.outbox->enqueue(
-          "approval/" + asked->id,
-          doc::Value::object(
-              {{"kind", "approval"},
-               {"approval", asked->id},
-               {"service", service_.identity.name},
-               {"incident", action.incident},
-               {"action", action.type()},
-               {"event_time", format_time(action.event_time)},
-               {"text", action.reason},
-               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
-    }
-  }
-  return outcome;
+  return outcome.ok() ? outcome : outcome_of_error(outcome.error());
 }
 
-Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action,
+                                                     const Beside& beside) {
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision,
-      parts_.policy->act(proposal_of(action), [](store::Txn&) { return Result<void>(); }));
+      act(proposal_of(action), [](store::Txn&) { return Result<void>(); }, {}, beside));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
 Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action,
                                                        const recover::OpenIncident& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("incident/{}/{}", service_.identity.name, action.incident),
-      doc::Value::object({{"kind", "incident"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"cause", what.cause},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(action, told(fmt::format("incident/{}/{}", service_.identity.name,
+                                              action.incident),
+                                  "incident", action,
+                                  doc::Value::object({{"cause", what.cause}})));
+}
+
+ServiceControl::Beside ServiceControl::told(std::string id, std::string kind,
+                                            const recover::Action& action,
+                                            doc::Value more) const {
+  more.set("kind", std::move(kind));
+  more.set("incident", action.incident);
+  more.set("service", service_.identity.name);
+  more.set("event_time", format_time(action.event_time));
+  more.set("text", action.reason);
+  more.set("next",
+           fmt::format("heddle incident show {}/{}", service_.identity.name, action.incident));
+  return [this, id = std::move(id), more = std::move(more)](
+             store::Txn& txn, const policy::Decision&) { return parts_.outbox->put(txn, id, more); };
 }
 
 bool ServiceControl::made_of_what_serves(const Repaired& made) const {
@@ -465,28 +454,19 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
 /// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
 Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
                                                const recover::Lapse& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   const std::string asked = service_.identity.name + "/" + what.op_id;
-  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& approval) {
-    return approval.op_id == asked ? action.reason : std::string();
-  }));
-  return outcome;
+  return record_only(action, [&](store::Txn& txn, const policy::Decision&) {
+    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) {
+      return approval.op_id == asked ? action.reason : std::string();
+    });
+  });
 }
 
 Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
                                                   const recover::Escalate& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
-      doc::Value::object({{"kind", "escalation"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"step", what.step},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(
+      action, told(fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
+                   "escalation", action, doc::Value::object({{"step", what.step}})));
 }
 
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action,
@@ -523,7 +503,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   }
   proposal.binds = binds_of(proposal);
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+      const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
         return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
       }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
@@ -713,7 +693,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+      const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
         return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
                        doc::to_json(doc::Value::object({{"incident", action.incident},
                                                         {"page", page_digest.str()},

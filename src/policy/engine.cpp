@@ -527,9 +527,25 @@ struct LocalEngine::Impl {
     return carry_out(txn, proposal, verdict, book, approval->id, apply, decision);
   }
 
+  /// By what the rules say now: in `txn`, with what was known of the act before.
+  Result<void> decide(store::Txn& txn, const Proposal& proposal, const Rulebook& book,
+                      const std::optional<Operation>& before,
+                      const std::optional<Checked>& checked,
+                      const std::function<Result<void>(store::Txn&)>& apply,
+                      const std::function<Result<void>()>& possible, Decision& decision) {
+    HEDDLE_ASSIGN_OR_RETURN(auto verdict, judge(txn, book, proposal));
+    switch (verdict.effect) {
+      case Effect::kDeny: return deny(txn, proposal, verdict, book, before, decision);
+      case Effect::kRequireApproval:
+        return with_approval(txn, proposal, verdict, book, before, checked, apply, possible,
+                             decision);
+      default: return carry_out(txn, proposal, verdict, book, "", apply, decision);
+    }
+  }
+
   Result<Decision> act(const Proposal& proposal,
                        const std::function<Result<void>(store::Txn&)>& apply,
-                       const std::function<Result<void>()>& possible) {
+                       const std::function<Result<void>()>& possible, const Beside& beside) {
     if (proposal.op_id.empty() || proposal.action.empty()) {
       return Error{ErrorKind::kInternal, "proposal-malformed",
                    "a proposal needs an op_id and an action"};
@@ -554,14 +570,8 @@ struct LocalEngine::Impl {
         decision.approval = before->approval;
         return {};
       }
-      HEDDLE_ASSIGN_OR_RETURN(auto verdict, judge(txn, *book, proposal));
-      switch (verdict.effect) {
-        case Effect::kDeny: return deny(txn, proposal, verdict, *book, before, decision);
-        case Effect::kRequireApproval:
-          return with_approval(txn, proposal, verdict, *book, before, checked, apply, possible,
-                               decision);
-        default: return carry_out(txn, proposal, verdict, *book, "", apply, decision);
-      }
+      HEDDLE_TRY(decide(txn, proposal, *book, before, checked, apply, possible, decision));
+      return beside ? beside(txn, decision) : Result<void>();
     }));
     return decision;
   }
@@ -703,8 +713,9 @@ Result<void> LocalEngine::load(const spec::Project& project) {
 
 Result<Decision> LocalEngine::act(const Proposal& proposal,
                                   const std::function<Result<void>(store::Txn&)>& apply,
-                                  const std::function<Result<void>()>& possible) {
-  return impl_->act(proposal, apply, possible);
+                                  const std::function<Result<void>()>& possible,
+                                  const Beside& beside) {
+  return impl_->act(proposal, apply, possible, beside);
 }
 
 Result<Verdict> LocalEngine::evaluate(const Proposal& proposal) {

@@ -29,11 +29,12 @@ class LocalEngine final : public Engine {
       const Clock& clock = system_clock());
   ~LocalEngine() override;
 
-  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` returns
-  /// (everything rolled back), storage.
+  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` and `beside`
+  /// return (everything rolled back), storage.
   [[nodiscard]] Result<Decision> act(const Proposal& proposal,
                                      const std::function<Result<void>(store::Txn&)>& apply,
-                                     const std::function<Result<void>()>& possible = {}) override;
+                                     const std::function<Result<void>()>& possible = {},
+                                     const Beside& beside = {}) override;
   /// What the rules, budgets and stop flag say now; records nothing.
   [[nodiscard]] Result<Verdict> evaluate(const Proposal& proposal);
   /// From now on these definitions count; call it after the `definition.apply` act.
