@@ -68,7 +68,8 @@ class CrashTest : public fixture::ServiceTest {
 };
 
 TEST_F(CrashTest, AQuestionHasWhatItsYesCarriesOut) {
-  at_each_write([&] { return ask(2).starts_with("approval-"); }, [&] { questions_are_whole(true); });
+  at_each_write([&] { return ask(2).starts_with("approval-"); },
+                [&] { questions_are_whole(true); });
   ASSERT_FALSE(HasFailure());
   EXPECT_EQ(yes(newest()), "");
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);

@@ -29,9 +29,11 @@ Result<std::string> find_named(std::string_view given, const std::vector<std::st
 }
 
 Result<std::string> approval_named(Control::Core& core, std::string_view given) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
-  std::vector<std::string> known;
-  for (const auto& approval : approvals) known.push_back(approval.id);
+  // Whoever gives the whole name, as most do, reads no other.
+  const auto whole = core.policy->approval(std::string(given));
+  if (whole.ok()) return whole->id;
+  if (whole.error().kind != ErrorKind::kNotFound) return whole.error();
+  HEDDLE_ASSIGN_OR_RETURN(const auto known, core.policy->approval_ids());
   return find_named(given, known, "approval");
 }
 

@@ -12,7 +12,8 @@
 
 namespace heddle::control {
 
-/// Notifications on their way to webhooks. `put` writes a row; a thread of its own posts it, signed, with growing pauses, and removes it when the receiver answered 2xx or the attempts are
+/// Notifications on their way to webhooks. `put` writes a row; a thread of its own posts it,
+/// signed, with growing pauses, and removes it when the receiver answered 2xx or the attempts are
 /// used up (that is logged). At least once: a receiver tells repeats apart by
 /// `Heddle-Notification`, the id. The signature is `Heddle-Signature: sha256=HEX`, HMAC-SHA256 of
 /// the body. Thread-safe.

@@ -232,8 +232,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
     // Asked before the answer came: it may have been closed since.
     HEDDLE_TRY(check_by_hand(act));
     proposal.binds = binds_of(proposal);
-    HEDDLE_ASSIGN_OR_RETURN(decision,
-                            this->act(proposal, keep, {}, kept_until_approved(given)));
+    HEDDLE_ASSIGN_OR_RETURN(decision, this->act(proposal, keep, {}, kept_until_approved(given)));
   }
   if (!decision.applied || decision.repeated || is_over) return decision;
   decided_ = true;

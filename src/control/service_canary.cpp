@@ -66,10 +66,10 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   proposal.reason = fmt::format("canary {} at {} is {}: {}", run.canary.bundle.short_str(),
                                 share(run.canary.weight), watch::verdict_name(judgement.verdict),
                                 first_reason(judgement));
-  // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what nobody
-  // knows. A person decides, and is told.
-  const bool held = judgement.verdict == watch::Verdict::kInconclusive &&
-                    event_time - told_at_ >= rules.patience;
+  // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what
+  // nobody knows. A person decides, and is told.
+  const bool held =
+      judgement.verdict == watch::Verdict::kInconclusive && event_time - told_at_ >= rules.patience;
   const auto tell = [&](store::Txn& txn, const policy::Decision&) -> Result<void> {
     if (!held) return {};
     return parts_.outbox->put(
@@ -81,8 +81,8 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
              {"text", proposal.reason + "; it is held at this weight until a person decides"},
              {"next", fmt::format("heddle release canary {}", name)}}));
   };
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto recorded, act(proposal, [](store::Txn&) { return Result<void>(); }, {}, tell));
+  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
+                          act(proposal, [](store::Txn&) { return Result<void>(); }, {}, tell));
   decided_ = true;
   judgement_ = judgement.to_value();
   judgement_.set("stepped", run.stepped);

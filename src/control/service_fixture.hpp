@@ -31,20 +31,63 @@ class StandingClock final : public Clock {
   [[nodiscard]] std::int64_t mono_ns() const override { return at * 1000; }
 };
 
-/// A state whose disk fails from some write on, as if the process were killed before it.
-class FailingState final : public store::State {
+/// A transaction that counts the rows it is asked for.
+class CountingTxn final : public store::Txn {
  public:
-  explicit FailingState(std::unique_ptr<store::State> state) : state_(std::move(state)) {}
-  /// So many writes are still done; negative: all.
-  int left = -1;
+  CountingTxn(store::Txn& txn, std::size_t& rows) : txn_(txn), rows_(rows) {}
+  Result<std::optional<std::string>> get(std::string_view collection,
+                                         std::string_view key) override {
+    ++rows_;
+    return txn_.get(collection, key);
+  }
+  Result<void> put(std::string_view collection, std::string_view key,
+                   std::string_view value) override {
+    return txn_.put(collection, key, value);
+  }
+  Result<void> erase(std::string_view collection, std::string_view key) override {
+    return txn_.erase(collection, key);
+  }
+  Result<void> scan(std::string_view collection, std::string_view prefix,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    return txn_.scan(collection, prefix, [&](std::string_view key, std::string_view value) {
+      ++rows_;
+      return visit(key, value);
+    });
+  }
+  Result<std::uint64_t> append(std::string_view entry) override { return txn_.append(entry); }
+  Result<std::uint64_t> log_size() override { return txn_.log_size(); }
+  Result<void> read_log(
+      std::uint64_t begin, std::uint64_t end,
+      const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
+    return txn_.read_log(begin, end, visit);
+  }
+
+ private:
+  store::Txn& txn_;
+  std::size_t& rows_;
+};
+
+/// A state that counts the rows that are read, and whose disk fails from some write on, as if the
+/// process were killed before it.
+class WatchedState final : public store::State {
+ public:
+  explicit WatchedState(std::unique_ptr<store::State> state) : state_(std::move(state)) {}
+  int left = -1;         ///< so many writes are still done; negative: all
+  std::size_t rows = 0;  ///< that were read
 
   Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
     if (left == 0) return Error{ErrorKind::kIo, "state-failed", "the disk failed"};
     if (left > 0) --left;
-    return state_->write(body);
+    return state_->write([&](store::Txn& txn) {
+      CountingTxn counting(txn, rows);
+      return body(counting);
+    });
   }
   Result<void> read(const std::function<Result<void>(store::Txn&)>& body) override {
-    return state_->read(body);
+    return state_->read([&](store::Txn& txn) {
+      CountingTxn counting(txn, rows);
+      return body(counting);
+    });
   }
 
  private:
@@ -98,10 +141,10 @@ class ServiceTest : public testing::Test {
     policy_.reset();
     ledger_.reset();
     state_.reset();
-    auto failing = std::make_unique<FailingState>(
-        adapters::open_sqlite_state(home_->state()).value());
-    disk_ = failing.get();
-    state_ = std::move(failing);
+    auto watched =
+        std::make_unique<WatchedState>(adapters::open_sqlite_state(home_->state()).value());
+    disk_ = watched.get();
+    state_ = std::move(watched);
     objects_ = adapters::open_layout(home_->objects()).value();
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
     const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
@@ -181,7 +224,7 @@ class ServiceTest : public testing::Test {
   std::optional<Home> home_;
   spec::Project project_;
   std::unique_ptr<store::State> state_;
-  FailingState* disk_ = nullptr;  ///< of `state_`
+  WatchedState* disk_ = nullptr;  ///< of `state_`
   Outbox::Receivers receivers_;   ///< who is told: nobody
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;

@@ -183,38 +183,32 @@ Result<std::optional<policy::Approval>> ServiceControl::open_approval(
 /// that nobody answered (it ran out of time, or things changed) takes no answer back.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
-  const auto digest_of = [](const std::vector<policy::Named>& subjects) {
-    return subjects.empty() ? Digest() : subjects.front().digest;
-  };
   HEDDLE_TRY(parts_.policy->close_expired());  // what is over does not wait
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
   using Status = policy::Approval::Status;
-  const policy::Approval* last = nullptr;
-  const policy::Approval* answered = nullptr;
-  for (const auto& approval : approvals) {
-    // A source is named with the account whose rows they are.
-    const bool same_act =
-        approval.action == proposal.action && approval.target == proposal.target &&
-        approval.slot == proposal.attributes.string_or("slot") &&
-        approval.binds.string_or("account") == proposal.binds.string_or("account");
+  // A source is named with the account whose rows they are.
+  HEDDLE_ASSIGN_OR_RETURN(auto before, parts_.policy->asked_before(proposal));
+  if (proposal.action == "release.promote") {
     // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
-    const bool repair =
-        approval.action == "transform.propose" && proposal.action == "release.promote";
-    if ((same_act || repair) && digest_of(approval.subjects) == digest_of(proposal.subjects) &&
-        approval.binds.string_or("service") == service_.identity.name) {
-      last = &approval;
-      if (approval.status == Status::kRejected || approval.status == Status::kUsed)
-        answered = &approval;
-    }
+    policy::Proposal repair = proposal;
+    repair.action = "transform.propose";
+    repair.attributes.set("slot", "");
+    HEDDLE_ASSIGN_OR_RETURN(auto repaired, parts_.policy->asked_before(repair));
+    const auto take = [](std::optional<policy::Approval>& into,
+                         std::optional<policy::Approval>& other) {
+      if (other && (!into || into->entry < other->entry)) into = std::move(other);
+    };
+    take(before.last, repaired.last);
+    take(before.answered, repaired.answered);
   }
-  if (last == nullptr) return {};
+  const auto& [last, answered] = before;
+  if (!last) return {};
   if (last->status == Status::kPending && last->action == proposal.action &&
       last->binds == proposal.binds) {
     proposal.op_id = last->op_id;
     proposal.evidence = last->evidence;
     return {};
   }
-  if (answered == nullptr || answered->status != Status::kRejected) return {};
+  if (!answered || answered->status != Status::kRejected) return {};
   if (!again) {
     return Error{
         ErrorKind::kConflict, fmt::format("{}-rejected", family_of(proposal.action)),

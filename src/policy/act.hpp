@@ -82,9 +82,10 @@ class Engine {
   using Beside = std::function<Result<void>(store::Txn&, const Decision&)>;
 
   virtual ~Engine() = default;
-  [[nodiscard]] virtual Result<Decision> act(
-      const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
-      const std::function<Result<void>()>& possible = {}, const Beside& beside = {}) = 0;
+  [[nodiscard]] virtual Result<Decision> act(const Proposal& proposal,
+                                             const std::function<Result<void>(store::Txn&)>& apply,
+                                             const std::function<Result<void>()>& possible = {},
+                                             const Beside& beside = {}) = 0;
 };
 
 }  // namespace heddle::policy

@@ -72,8 +72,7 @@ Result<int> write_ref(git_repository* repository, const std::string& ref,
     const auto now = identity_of(file);
     // Without a file of the ref's own it is another lock that is held: libgit2 says which.
     const git_error* said = git_error_last();
-    if (!now)
-      return locked(ref, "that file", said == nullptr ? "a lock is held" : said->message);
+    if (!now) return locked(ref, "that file", said == nullptr ? "a lock is held" : said->message);
     if (removed || now != found)
       return locked(ref, file, fmt::format("another program holds `{}`", file));
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) {

@@ -12,8 +12,9 @@ namespace heddle::adapters {
 /// trees of a repository share. Nothing is in it.
 inline constexpr const char* kRefTurn = "heddle.refs";
 
-/// Writes one of Heddle's own refs: `write` is the call of libgit2, and what it returns is returned,
-/// but for GIT_ELOCKED. While a lock file `REF.lock` is there it is tried again, for `patience`.
+/// Writes one of Heddle's own refs: `write` is the call of libgit2, and what it returns is
+/// returned, but for GIT_ELOCKED. While a lock file `REF.lock` is there it is tried again, for
+/// `patience`.
 ///
 /// A lock file that was there before this process had its turn, and is the same one at the end of
 /// `patience`, was left by a process that was killed: it is removed, with a warning. No Heddle

@@ -126,14 +126,14 @@ class GitRepository final : public store::Git {
     const std::lock_guard lock(mutex_);
     if (!ref.starts_with("refs/heddle/")) return ref_refused(ref);
     HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(std::string(commit)));
-    HEDDLE_ASSIGN_OR_RETURN(
-        const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
-          git_reference* made = nullptr;
-          const int done = git_reference_create(&made, repository_.get(), ref.c_str(),
-                                                git_object_id(object.get()), 1, "kept by Heddle");
-          git_reference_free(made);
-          return done;
-        }));
+    HEDDLE_ASSIGN_OR_RETURN(const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
+                              git_reference* made = nullptr;
+                              const int done = git_reference_create(
+                                  &made, repository_.get(), ref.c_str(),
+                                  git_object_id(object.get()), 1, "kept by Heddle");
+                              git_reference_free(made);
+                              return done;
+                            }));
     if (code != 0) return git_failure(fmt::format("write `{}`", ref));
     return {};
   }
@@ -194,14 +194,14 @@ class GitRepository final : public store::Git {
     // Only if nobody moved the ref meanwhile.
     const git_oid none{};
     const git_oid* before = found == 0 ? &tip : &none;
-    HEDDLE_ASSIGN_OR_RETURN(
-        const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
-          git_reference* moved = nullptr;
-          const int done = git_reference_create_matching(&moved, repository_.get(), ref.c_str(),
-                                                         &id, 1, before, message.c_str());
-          git_reference_free(moved);
-          return done;
-        }));
+    HEDDLE_ASSIGN_OR_RETURN(const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
+                              git_reference* moved = nullptr;
+                              const int done = git_reference_create_matching(
+                                  &moved, repository_.get(), ref.c_str(), &id, 1, before,
+                                  message.c_str());
+                              git_reference_free(moved);
+                              return done;
+                            }));
     if (code == GIT_EMODIFIED || code == GIT_EEXISTS) {
       return Error{ErrorKind::kConflict, "git-ref-moved",
                    fmt::format("`{}` was moved by somebody else meanwhile", ref), "try again"};
@@ -361,9 +361,8 @@ Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const
     if (whole.size() > above.size() && whole.starts_with(above))
       prefix = whole.substr(above.size());
   }
-  return std::unique_ptr<store::Git>(
-      std::make_unique<GitRepository>(std::move(repository), directory, std::move(prefix), clock,
-                                      lock_patience));
+  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(
+      std::move(repository), directory, std::move(prefix), clock, lock_patience));
 }
 
 }  // namespace heddle::adapters

@@ -372,8 +372,7 @@ TEST_F(GitTest, LocksOfOtherFilesKeepNothingFromItsPlace) {
   for (const char* name : {"packed-refs", "index", "HEAD", "config"})
     ASSERT_TRUE(write_file_atomic(root_ + "/.git/" + name + ".lock", "").ok());
   repository_ = open_git(root_, system_clock(), kSoon).value();
-  const auto made =
-      repository_->commit("refs/heads/heddle/x", "HEAD", {{"checkpoint", "1"}}, "m");
+  const auto made = repository_->commit("refs/heads/heddle/x", "HEAD", {{"checkpoint", "1"}}, "m");
   ASSERT_TRUE(made.ok()) << made.error().str();
   EXPECT_TRUE(repository_->keep("refs/heddle/applied/" + *made, *made).ok());
   EXPECT_TRUE(path_exists(root_ + "/.git/packed-refs.lock")) << "it is not Heddle's to remove";
