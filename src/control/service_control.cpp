@@ -342,8 +342,9 @@ Result<bool> ServiceControl::pump() {
   }
   if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
-  // first tick. What waits for a tick is in no snapshot.
-  if (saved_segment_ == 0 && reader_->position().segment > 0 && moves_.empty() && acts_.empty())
+  // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
+  const bool waits = !moves_.empty() || !acts_.empty() || !tls_files_.empty();
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && !waits)
     HEDDLE_TRY(save_snapshot());
   return false;
 }
@@ -824,6 +825,14 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
   const auto& run = releases_.canary();
   if (run.running() && run.started <= version) return run.canary.bundle;
   return {};
+}
+
+void ServiceControl::end_work() {
+  for (const auto& retrain : retrains_) {
+    if (!retrain.handle) continue;
+    parts_.runner->stop(*retrain.handle);
+    (void)parts_.runner->wait(*retrain.handle);
+  }
 }
 
 void ServiceControl::archived(std::uint64_t segment) {

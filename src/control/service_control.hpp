@@ -73,6 +73,8 @@ class ServiceControl final : public recover::Effects {
   /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
   [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
+  /// Ends the processes that work for it: the same service is opened anew in this process.
+  void end_work();
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
   void archived(std::uint64_t segment);
@@ -266,8 +268,7 @@ class ServiceControl final : public recover::Effects {
                                             const std::string& decision);
 
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
-  /// publishes. The one way a route is made.
-  /// `also` is written in the same transaction where it is changed, `beside` in any case.
+  /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
   [[nodiscard]] Result<policy::Decision> change_releases(
       const policy::Proposal& proposal,
       const std::function<Result<void>(release::Releases&)>& change, const Write& also = {},
