@@ -82,8 +82,7 @@ class Control {
 
   /// Reads what the journal holds, decides at each tick, publishes the watermark. Returns true when
   /// it may be called again at once, false when there is nothing to do yet (no record, a job not
-  /// finished, a route not applied). A service that fails is locked and leaves the others alone
-  /// (control/service_locks.hpp); an error is the plane's.
+  /// finished, a route not applied).
   [[nodiscard]] Result<bool> pump();
 
   /// Signs and writes the ledger's checkpoint when entries came since the last one. Call it about
