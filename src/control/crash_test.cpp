@@ -47,7 +47,8 @@ class CrashTest : public fixture::ServiceTest {
   /// Each question that waits is told, and what it asks for is kept.
   void questions_are_whole(bool kept) {
     const auto waiting = keys("waiting");
-    for (const auto& approval : policy_->open_approvals().value()) {
+    const auto open = policy_->open_approvals().value();
+    for (const auto& approval : open) {
       EXPECT_TRUE(is_told("approval/" + approval.id)) << approval.id;
       if (!kept) continue;
       EXPECT_NE(std::find(waiting.begin(), waiting.end(), approval.id), waiting.end())

@@ -737,7 +737,7 @@ policy::Actor system_user() {
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
   const auto at = services.find(name);
   if (at != services.end()) return at->second.get();
-  if (auto lock = lock_of(*this, name); lock) return *lock;
+  if (auto why = lock_of(*this, name); why) return *why;
   std::vector<std::string> names;
   for (const auto& [known, unused] : running.services) names.push_back(known);
   return Error{ErrorKind::kNotFound, "service-unknown",

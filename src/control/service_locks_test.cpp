@@ -199,7 +199,7 @@ TEST_F(ServiceLocksTest, AStopOfEverythingStopsTheOthersAndNamesTheLockedOne) {
 
 TEST_F(ServiceLocksTest, AYesIsNotKeptThroughALock) {
   ASSERT_TRUE(open_services(*core_).ok());
-  const auto asked = core_->services.at("t")->promote(bundles_[2], "standby", 0, kBen);
+  const auto asked = core_->services.at("t")->promote(bundles_[2], "primary", 0, kBen);
   ASSERT_TRUE(asked.ok()) << asked.error().str();
   const auto id = asked->string_or("approval");
   ASSERT_TRUE(lock_service(*core_, "t", {ErrorKind::kIo, "disk", "it failed"}).ok());

@@ -352,7 +352,7 @@ TEST_F(GitTest, ALockThatCameMeanwhileIsSomebodyElses) {
     });
     ASSERT_FALSE(written.ok());
     EXPECT_EQ(written.error().id, "git-ref-locked");
-    EXPECT_NE(written.error().hint.find(file), std::string::npos) << written.error().str();
+    EXPECT_NE(written.error().hint.find(ref + ".lock"), std::string::npos) << written.error().str();
     EXPECT_TRUE(path_exists(file));
   }
 }
