@@ -78,8 +78,10 @@ std::string said(const Rows& rows, const FieldNames& fields, const Body& body) {
     expect(is_inside(rows.request_id, body.bytes) && is_inside(rows.source, body.bytes));
   std::string out = fmt::format("{} `{}` `{}` `{}` {} {}", rows.count, rows.request_id, rows.source,
                                 rows.model, rows.event_time.value_or(-1), rows.timeout_us);
-  for (const Wanted& output : {rows.probability, rows.validation, rows.contributions})
+  for (std::size_t i = 0; i < kOutputs; ++i) {
+    const Wanted& output = rows.outputs[static_cast<Output>(i)];
     out += fmt::format(" {:d}{:d}", output.wanted, output.binary);
+  }
   for (std::size_t i = 0; i < rows.count; ++i) {
     for (const Datum& value : rows.row(i, fields.size())) out += " " + said(value, body);
   }

@@ -70,7 +70,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
     } else if (name == "explain") {
       if (seen.again(kExplain)) return repeated(name);
-      if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS)
+      if (parameter.get(rows.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
         return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else if (name == "binary_data_output") {
       if (seen.again(kBinary)) return repeated(name);
@@ -78,8 +78,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       if (parameter.get(binary) != simdjson::SUCCESS)
         return invalid("request-shape", "`binary_data_output` is neither true nor false",
                        "send a boolean");
-      for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions})
-        output->binary = binary;
+      rows.outputs.all_binary(binary);
     } else if (!changes_nothing(name, parameter)) {
       return unknown_member(name,
                             "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
@@ -108,7 +107,7 @@ Result<void> read_output(const element& value, Rows& rows) {
       return unknown_member(name, "`name`, `parameters`");
     }
   }
-  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.list_output(output_name));
+  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.outputs.list(output_name));
   if (!seen.has(kParameters)) return {};
   bool has_binary = false;
   for (const auto [name, setting] : parameters) {
