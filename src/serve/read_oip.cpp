@@ -242,7 +242,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   std::string_view raw = body.substr(json_bytes);
   tensors_.begin(fields, max_rows, rows_);
   constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8,
-                          kOutputs = 16, kInputs = 32;
+                          kOutputList = 16, kInputs = 32;
   Seen seen;
   element outputs;
   for (const auto [member, value] : root) {
@@ -268,7 +268,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       HEDDLE_TRY(read_parameters(value, rows_));
     } else if (member == "outputs") {
       if (value.is_null()) continue;
-      if (seen.again(kOutputs)) return repeated(member);
+      if (seen.again(kOutputList)) return repeated(member);
       outputs = value;
     } else if (member == "inputs") {
       if (seen.again(kInputs)) return repeated(member);
@@ -307,7 +307,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
     }
   }
-  if (seen.has(kOutputs)) HEDDLE_TRY(read_outputs(outputs, rows_));
+  if (seen.has(kOutputList)) HEDDLE_TRY(read_outputs(outputs, rows_));
   if (rows_.count == 0)
     return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
   tensors_.finish();

@@ -141,8 +141,8 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
           if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
         } else if (key == "label") {
           if (std::exchange(has_value, true)) return repeated(key);
-          expr::Datum value;
-          if (parser_->to_datum(cell, value)) label.label = to_label(value);
+          expr::Datum given;
+          if (parser_->to_datum(cell, given)) label.label = to_label(given);
         } else if (key == "event_time") {
           if (std::exchange(has_time, true)) return repeated(key);
           if (cell.is_null()) continue;
