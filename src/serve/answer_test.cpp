@@ -91,8 +91,9 @@ TEST(PlainAnswer, HasTheIntervalOrTheSet) {
   EXPECT_NE(Made(kThree, &wide).plain().find(R"("set":["early","on \"time\"","late"])"),
             std::string::npos);
   const score::Conformal two{0.9, 2.25};
-  EXPECT_TRUE(Made(kNumber, &two).plain().starts_with(
-      R"([{"value":12.5,"lower":10.25,"upper":14.75},{"value":-0.1,)"))
+  EXPECT_TRUE(Made(kNumber, &two)
+                  .plain()
+                  .starts_with(R"([{"value":12.5,"lower":10.25,"upper":14.75},{"value":-0.1,)"))
       << Made(kNumber, &two).plain();
   // A probability has no interval.
   EXPECT_EQ(Made(Task{}, &two).plain(), Made(Task{}).plain());
