@@ -45,7 +45,8 @@ struct AccessSource {
                                                  const std::string& folder);
 
 /// Reads a segment back and computes its root from the rows that stand there. kNotFound when it is
-/// gone, kCorrupt when it is no access log.
+/// gone, kConflict (`access-version`) when it is of another version, kCorrupt when it is no access
+/// log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
 
 /// What an access log may take of its disk, which has `free_bytes` left (negative: not known): the
