@@ -344,8 +344,7 @@ Result<bool> ServiceControl::pump() {
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
   // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
   const bool waits = !moves_.empty() || !acts_.empty() || !tls_files_.empty();
-  if (saved_segment_ == 0 && reader_->position().segment > 0 && !waits)
-    HEDDLE_TRY(save_snapshot());
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && !waits) HEDDLE_TRY(save_snapshot());
   return false;
 }
 
