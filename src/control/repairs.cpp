@@ -71,11 +71,13 @@ bool is_retrained(const bundle::Bundle& bundle) {
 /// Logits since the newest in `chain` that was built, retrained, or is `released`. Where the chain
 /// ends before one of them, the whole intercept counts.
 Result<double> calibration_along(const std::vector<bundle::Bundle>& chain,
-                                 const std::function<bool(const Digest&)>& released) {
+                                 const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(const double now, intercept_of(chain.front()));
   for (const auto& each : chain) {
-    const bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty() ||
-                          released(each.digest());
+    bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty();
+    if (!is_start) {
+      HEDDLE_ASSIGN_OR_RETURN(is_start, released(each.digest()));
+    }
     if (!is_start) continue;
     HEDDLE_ASSIGN_OR_RETURN(const double start, intercept_of(each));
     return now - start;
@@ -128,8 +130,9 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   return repairs_along(chain);
 }
 
-Result<double> calibration_since_release(store::Objects& objects, const Digest& bundle,
-                                         const std::function<bool(const Digest&)>& released) {
+Result<double> calibration_since_release(
+    store::Objects& objects, const Digest& bundle,
+    const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return calibration_along(chain, released);
 }
