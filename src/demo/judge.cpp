@@ -38,7 +38,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
     for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
-    std::copy(scored.probabilities.begin(), scored.probabilities.end(),
+    std::copy(scored.predictions.begin(), scored.predictions.end(),
               out.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return {};

@@ -43,7 +43,7 @@ class JournalShares : public testing::Test {
     int taken = 0;
     for (int i = 0; i < count; ++i) {
       if (writer_->room(RecordKind::kLabels, account) != Room::kYes) continue;
-      writer_->append(LabelRecord{fmt::format("{}-{}#0", account, i), 1, i, account});
+      writer_->append(LabelRecord{fmt::format("{}-{}#0", account, i), true, i, account});
       EXPECT_TRUE(writer_->commit().ok());
       ++taken;
     }

@@ -68,7 +68,7 @@ void write_predictions(const Answer& answer, net::Response& out) {
     const plane::RowView& row = rows[i];
     body.append(i > 0 ? ",{\"probability\":" : "{\"probability\":");
     if (row.outcome == plane::RowOutcome::kServed) {
-      put_number(row.probability, body);
+      put_number(row.prediction[0], body);
       if (!row.rules.empty()) {
         body.append(",\"warnings\":[");
         put_rules(row.rules, body);

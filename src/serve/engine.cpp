@@ -347,9 +347,7 @@ void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
 
 void Engine::score(const Rows& rows, Admitted& admitted) {
   const std::size_t width = serving_->fields.size();
-  rows_.clear();
-  rules_.clear();
-  rule_ends_.clear();
+  begin_rows(*serving_, *admitted.slot.loaded->plan, rows.count);
   Held held = this->held(admitted);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
@@ -358,7 +356,6 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   for (std::size_t i = 0; i < rows.count; ++i) {
     plane::RowView row;
     row.fields = rows.row(i, width);
-    row.probability = row.standby_probability = kNaN;
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
@@ -370,22 +367,22 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kRefused;
       ++refused;
       strayed += stray.empty() ? 0 : 1;
-    } else if (!std::isfinite(result_.probability)) {
+    } else if (result_.prediction.empty()) {
       row.outcome = plane::RowOutcome::kFailed;
       rules_.push_back(kNoAnswer);
       ++failed;
     } else {
       row.outcome = plane::RowOutcome::kServed;
-      row.probability = result_.probability;
+      row.prediction = keep(result_.prediction);
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability},
-                                       std::pair{SlotId::kShadow, &row.shadow_probability}}) {
+      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
+                                       std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
         const Loaded& beside = serving_->slot(slot);
         if (beside.plan == nullptr || slot == admitted.slot.id ||
             beside.plan->endpoint() != nullptr)
           continue;
         beside.plan->score_row(row.fields, shadow_, scratch_);
-        *into = shadow_.probability;
+        *into = keep(shadow_.prediction);
       }
     }
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
@@ -437,6 +434,28 @@ void Engine::settle(const Held& held, Micros event_time) {
   const auto at = static_cast<std::size_t>(held.quarantine);
   clean_rows_[at] = held.clean;
   if (held.over) readmit(at, event_time);
+}
+
+/// Room for the rows of one request and what they borrow: their spans stay where they are.
+void Engine::begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count) {
+  rows_.clear();
+  rules_.clear();
+  rule_ends_.clear();
+  std::size_t numbers = answering.task().outputs();
+  for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
+    const auto& plan = serving.slot(slot).plan;
+    numbers += plan == nullptr ? 0 : plan->task().outputs();
+  }
+  if (predictions_.size() < count * numbers) predictions_.resize(count * numbers);
+  predictions_kept_ = 0;
+}
+
+/// A copy that lives as long as `rows_`; `begin_rows` made room for it.
+std::span<const float> Engine::keep(std::span<const float> prediction) noexcept {
+  float* const at = predictions_.data() + predictions_kept_;
+  std::ranges::copy(prediction, at);
+  predictions_kept_ += prediction.size();
+  return {at, prediction.size()};
 }
 
 /// Gives each of `rows_` its rules, once `rules_` has its place.
@@ -558,7 +577,7 @@ Result<Engine::RefusedLabels> Engine::add_labels(std::span<const LabelIn> labels
       refused.emplace_back(i, time.error());
     } else {
       options_.journal->append(
-          plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
+          plane::LabelRecord{std::string(label.row_id), *label.label, *time, std::string(account)});
     }
   }
   // Accepted means recorded: who is told so does not send them again.

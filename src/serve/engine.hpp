@@ -164,6 +164,8 @@ class Engine {
                                 bool stray) const;
   void settle(const Held& held, Micros event_time);
   void end_rules();
+  void begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count);
+  [[nodiscard]] std::span<const float> keep(std::span<const float> prediction) noexcept;
 
   // Slots with a runtime (engine_later.cpp).
   struct Pending;
@@ -216,6 +218,8 @@ class Engine {
   std::vector<plane::RowView> rows_;
   std::vector<std::string_view> rules_;
   std::vector<std::size_t> rule_ends_;
+  std::vector<float> predictions_;    ///< what `rows_` borrow; as large as they can need
+  std::size_t predictions_kept_ = 0;  ///< numbers of it that are taken
   std::vector<float> contributions_;
   std::string made_id_;
   std::string key_;

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "doc/protobuf.hpp"
@@ -56,8 +58,11 @@ Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::str
   std::string probabilities;
   std::string validation;
   if (wanted.probability) {
-    for (const plane::RowView& row : answer.rows)
-      probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
+    for (const plane::RowView& row : answer.rows) {
+      const float number =
+          row.prediction.empty() ? std::numeric_limits<float>::quiet_NaN() : row.prediction[0];
+      probabilities.append(reinterpret_cast<const char*>(&number), sizeof number);
+    }
     writer.message(5, [&](ProtoWriter& output) {
       output.bytes(1, "probability");
       output.bytes(2, "FP32");

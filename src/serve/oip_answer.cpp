@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -107,9 +108,10 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
     outputs.begin("probability", "FP32", 0);
     if (probability.binary) {
       for (const plane::RowView& row : answer.rows) {
-        char bytes[sizeof(float)];
-        std::memcpy(bytes, &row.probability, sizeof bytes);  // NaN where no probability is given
-        outputs.raw.append(bytes, sizeof bytes);
+        // NaN where no probability is given.
+        const float number =
+            row.prediction.empty() ? std::numeric_limits<float>::quiet_NaN() : row.prediction[0];
+        outputs.raw.append(reinterpret_cast<const char*>(&number), sizeof number);
       }
       outputs.binary(answer.rows.size() * sizeof(float));
     } else {
@@ -117,7 +119,7 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
       for (std::size_t i = 0; i < answer.rows.size(); ++i) {
         if (i > 0) body.push_back(',');
         if (answer.rows[i].outcome == plane::RowOutcome::kServed)
-          put_number(answer.rows[i].probability, body);
+          put_number(answer.rows[i].prediction[0], body);
         else
           body.append("null");
       }

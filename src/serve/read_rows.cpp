@@ -126,10 +126,11 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
         } else if (key == "label") {
           if (std::exchange(has_value, true)) return repeated(key);
           bool flag = false;
+          double number = 0;
           if (cell.get(flag) == simdjson::SUCCESS)
-            label.label = flag ? 1 : 0;
-          else if (cell.get(label.label) != simdjson::SUCCESS)
-            label.label = std::numeric_limits<double>::quiet_NaN();
+            label.label = flag;
+          else if (cell.get(number) == simdjson::SUCCESS)
+            label.label = number;
         } else if (key == "event_time") {
           if (std::exchange(has_time, true)) return repeated(key);
           if (cell.is_null()) continue;

@@ -1,7 +1,6 @@
 #include "serve/rows.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/ranges.h>
 
@@ -89,11 +88,11 @@ Error repeated(std::string_view name) {
 
 Result<void> check_label(const LabelIn& label) {
   if (label.fault.has_value()) return *label.fault;
-  if (label.label != 0 && label.label != 1) {
+  if (!label.label.has_value() || !stats::Task{}.code_of(*label.label).ok()) {
     return Error{ErrorKind::kUnprocessable, "label-value",
-                 std::isnan(label.label)
-                     ? std::string("what is no number is no value of the target")
-                     : fmt::format("{} is no value of the target", label.label),
+                 label.label.has_value()
+                     ? fmt::format("{} is no value of the target", stats::to_string(*label.label))
+                     : std::string("what is no number is no value of the target"),
                  "the target is true or false: send 1 or 0"};
   }
   const auto hash = label.row_id.find('#');

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 #include "base/result.hpp"
 #include "expr/datum.hpp"
 #include "spec/contract.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::serve {
 
@@ -81,8 +81,8 @@ inline constexpr std::string_view kNotAScalar = "not-a-scalar";
 inline constexpr std::size_t kMostStray = 4;
 
 struct LabelIn {
-  std::string_view row_id{};  ///< empty: none, or none that a row could have
-  double label = std::numeric_limits<double>::quiet_NaN();  ///< NaN: none, or no number
+  std::string_view row_id{};            ///< empty: none, or none that a row could have
+  std::optional<stats::Label> label{};  ///< none: it is missing, or neither of its types
   std::optional<Micros> event_time{};
   std::optional<Error> fault{};  ///< of a member that means nothing: this label is refused
 };

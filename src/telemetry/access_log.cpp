@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 
 #include "base/file.hpp"
@@ -192,8 +191,8 @@ class Conversion {
       std::string rules;
       for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
       rows_.text(rules, !rules.empty());
-      rows_.real(static_cast<double>(row.probability),
-                 row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability));
+      const bool answered = row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
+      rows_.real(answered ? static_cast<double>(row.prediction[0]) : 0, answered);
       if (source_.fields) {
         auto fields = doc::Value::object();
         for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f)

@@ -45,14 +45,12 @@ class AccessLogTest : public testing::Test {
       plane::FieldValue origin, distance;
       origin.kind = expr::Datum::Kind::kString, origin.s = "a \"secret\"";
       distance.kind = expr::Datum::Kind::kInt, distance.i = 7;
-      request.rows.push_back({.fields = {origin, distance}, .probability = 0.1f});
+      request.rows.push_back({.fields = {origin, distance}, .prediction = {0.1f}});
       request.rows.push_back({.outcome = plane::RowOutcome::kRefused,
                               .rules = {"a", "b"},
-                              .fields = {origin, distance},
-                              .probability = NAN});
-      request.rows.push_back({.outcome = plane::RowOutcome::kQuarantined,
-                              .rules = {"source-quarantined"},
-                              .probability = NAN});
+                              .fields = {origin, distance}});
+      request.rows.push_back(
+          {.outcome = plane::RowOutcome::kQuarantined, .rules = {"source-quarantined"}});
       (*writer)->append(plane::Record(request));
       (*writer)->append(plane::Record(plane::TickRecord{i}));
     }
@@ -94,7 +92,7 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   EXPECT_EQ(text("bundle", 0).str(), "sha256:aa");
   EXPECT_TRUE(text("bundle", 3).is_null());
   EXPECT_EQ(text("cohort", 0).str(), "baseline");
-  EXPECT_TRUE(text("account", 0).is_null()) << "a journal of before does not say";
+  EXPECT_TRUE(text("account", 0).is_null()) << "nobody knows";
   EXPECT_EQ(text("account", 3).str(), "app");
   EXPECT_EQ(text("outcome", 2).str(), "quarantined");
   EXPECT_EQ(text("rules", 1).str(), "a,b");
