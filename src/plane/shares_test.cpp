@@ -34,6 +34,8 @@ class JournalShares : public testing::Test {
       request.account = account;
       request.rows.resize(1);
       request.rows[0].fields.resize(1);
+      request.rows[0].prediction = {0.25F};
+      request.rows[0].standby_prediction = {0.5F};
       writer_->append(request);
       ASSERT_TRUE(writer_->commit().ok());
     }
