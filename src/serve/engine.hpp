@@ -81,10 +81,10 @@ class Engine {
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
-  /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
-  /// joins them, and counts those that find none. None is taken, and none is lost, when the account
-  /// holds its share of the journal (kBusy `journal-share`) or when nothing is recorded
-  /// (kUnavailable `journal-full`).
+  /// Journals the others, as sent by `account`. kUnavailable while nothing is loaded. Whether a row
+  /// is known is not: the control plane joins them, and counts those that find none. None is taken,
+  /// and none is lost, when the account holds its share of the journal (kBusy `journal-share`) or
+  /// when nothing is recorded (kUnavailable `journal-full`).
   [[nodiscard]] Result<RefusedLabels> add_labels(std::span<const LabelIn> labels,
                                                  std::string_view account);
   /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp). To say it

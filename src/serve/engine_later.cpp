@@ -214,7 +214,8 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
 Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const Slot& slot = p.admitted.slot;
   const std::size_t width = p.serving->fields.size();
-  const auto& known = slot.loaded->plan->contract().rules();
+  const score::Plan& plan = *slot.loaded->plan;
+  const auto& known = plan.contract().rules();
   const std::int64_t now = options_.clock->mono_ns();
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
@@ -228,7 +229,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   };
   const Predictions* standby = predictions_of(p.standby);
   const Predictions* shadow = predictions_of(p.shadow);
-  begin_rows(*p.serving, *slot.loaded->plan, p.rows.size());
+  begin_rows(*p.serving, plan, p.rows.size());
   std::uint32_t served = 0, refused = 0, failed = 0, strayed = 0;
   for (std::size_t i = 0; i < p.rows.size(); ++i) {
     const Pending::Row& kept = p.rows[i];
@@ -239,7 +240,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
       std::span<const float> answer;
       if (answers.ok())
         answer = std::span(*answers).subspan(static_cast<std::size_t>(kept.sent), 1);
-      slot.loaded->plan->finish(answer, result_);
+      plan.finish(answer, result_);
       if (!result_.prediction.empty()) {
         row.prediction = keep(result_.prediction);
         ++served;
@@ -293,6 +294,8 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
                   p.admitted.arrival);
   return Answer{
       .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
+      .task = &plan.task(),
+      .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,
       .rows = rows_};
 }
 

@@ -36,7 +36,7 @@ constexpr Micros kStuckAfter = 15 * kDay;  ///< no step of the ladder waits long
 struct Sent {
   std::string id;
   Micros due = 0;
-  double label = 0;
+  stats::Label label{};
 };
 
 /// The two newest bundles of the project's objects that a run left: primary and standby by their
@@ -242,10 +242,11 @@ class Lab {
         const float probability = never.predictions[static_cast<std::size_t>(row)];
         if (const auto label = recording_->sent_label(row)) {
           sent.push_back({fmt::format("{}#{}", request.request_id, request.rows.size()),
-                          time + kLabelDelay, static_cast<double>(*label)});
+                          time + kLabelDelay, *label});
         }
         if (const auto label = recording_->label(row); label && !std::isnan(probability))
-          scored_.push_back({time, *label, answer.prediction[0], probability, probability});
+          scored_.push_back({time, static_cast<std::uint8_t>(std::get<bool>(*label) ? 1 : 0),
+                             answer.prediction[0], probability, probability});
       } else {
         ++refused_;
       }
