@@ -152,6 +152,7 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
   selection.most_bytes = kMostBytes;
   selection.end = question.input->end;
   selection.every_field = true;
+  selection.task = question.base.plan->task();
   selection.progress = question.input->progress;
   if (question.learned != INT64_MIN) selection.from = question.learned + 1;
   auto traffic = read_labelled_rows(question.input->spool, question.fields, selection);
@@ -167,9 +168,8 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
       why += fmt::format("; {} more have no field `{}`", traffic->incomplete, traffic->lacks);
     return impossible(std::move(why));
   }
-  return Rows{std::move(traffic->rows),
-              {traffic->labels.begin(), traffic->labels.end()},
-              std::move(traffic->event_times),
+  HEDDLE_ASSIGN_OR_RETURN(auto codes, traffic->codes(selection.task));
+  return Rows{std::move(traffic->rows), std::move(codes), std::move(traffic->event_times),
               "recorded traffic"};
 }
 

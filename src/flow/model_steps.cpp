@@ -474,13 +474,10 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
     input.columns.push_back(column.view());
   }
   input.event_time = known_times->empty() ? arrived : *known_times;
-  // What is watched of quality is a probability's so far.
-  std::vector<std::uint8_t> truths;
-  if (labels->task.kind == stats::TaskKind::kBinary) {
-    truths.assign(labels->codes.begin(), labels->codes.end());
-    input.margins = margins;
-    input.labels = truths;
-  }
+  input.task = labels->task;
+  input.margins = margins;
+  input.codes = labels->codes;
+  HEDDLE_ASSIGN_OR_RETURN(input.interval, interval_of(work, trained));
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
                           watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);

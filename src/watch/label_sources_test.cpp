@@ -25,8 +25,9 @@ TEST(LabelDistance, IsThatOfPearsonsTablesByStratum) {
       {40, 30, 60, 20}, {50, 10, 30, 15}, {20, 12, 25, 8}, {4, 4, 9, 0}};
   std::vector<StratumRow> rows;
   for (std::size_t s = 0; s < cells.size(); ++s) {
-    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true});
-    for (int i = 0; i < cells[s].others; ++i) rows.push_back({s, false, i < cells[s].others_true});
+    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true ? 1 : 0});
+    for (int i = 0; i < cells[s].others; ++i)
+      rows.push_back({s, false, i < cells[s].others_true ? 1 : 0});
   }
   const LabelDistance distance = label_distance(rows);
   EXPECT_EQ(distance.strata, 3) << "four rows say nothing";
@@ -92,7 +93,8 @@ bool turned(bool label) { return !label; }
 void contested(LabelJoin& join, int day, int rows) {
   for (int i = 0; i < rows; ++i) {
     const std::string id = "r" + std::to_string(day) + "-" + std::to_string(i);
-    join.add_row({id, day * kDay + i * kMinute, 1, 0.5F, 0.1F, "s", "app"});
+    const float margin = 0.5F;
+    join.add_row({id, day * kDay + i * kMinute, 1, {&margin, 1}, {}, "s", "app"});
     (void)join.add_label(id, 1, (day + 1) * kDay, "one");
     (void)join.add_label(id, 0, (day + 1) * kDay, "two");
   }
