@@ -75,20 +75,20 @@ watch::Baseline baseline() {
   std::vector<double> distances;
   std::vector<Micros> times;
   std::vector<float> margins;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> codes;
   for (std::uint64_t n = 0; n < 60'000; ++n) {
     const Row row = row_at(n);
     distances.push_back(row.distance);
     times.push_back(static_cast<Micros>(n / 2000) * kDay + static_cast<Micros>(n % 2000));
     margins.push_back(static_cast<float>(row.margin));
-    labels.push_back(row.label ? 1 : 0);
+    codes.push_back(row.label ? 1 : 0);
   }
   expr::ColumnView column;
   column.type = expr::Type::kDouble;
   column.length = static_cast<std::int64_t>(distances.size());
   column.doubles = distances.data();
   auto built = watch::build_baseline(monitor(), contract(),
-                                     {{"distance"}, {column}, times, margins, labels});
+                                     {{"distance"}, {column}, times, margins, codes, {}, {}});
   if (!built.ok()) {
     fmt::print(stderr, "watch_growth: {}\n", built.error().message);
     std::exit(1);

@@ -173,6 +173,8 @@ std::string watch_line(const doc::Value& watch) {
     line += fmt::format(", {} OF UNKNOWN ROWS", count);
   if (const auto count = watch.int_or("labels_malformed"); count > 0)
     line += fmt::format(", {} OF NO VALUE OF THE TARGET", count);
+  if (const auto count = watch.int_or("labels_unknown_class"); count > 0)
+    line += fmt::format(", {} OF NO CLASS OF THE MODEL", count);
   if (const doc::Value* given_up = watch.find("labels_given_up"); given_up != nullptr) {
     for (const auto& [account, count] : given_up->as_object())
       line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count.as_int(), account);

@@ -162,7 +162,7 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
       why += fmt::format("; {} more have no field `{}`", traffic->incomplete, traffic->lacks);
     return impossible(std::move(why));
   }
-  return Rows{std::move(traffic->rows), std::move(traffic->labels), std::move(traffic->event_times),
+  return Rows{std::move(traffic->rows), traffic->binary_labels(), std::move(traffic->event_times),
               "recorded traffic"};
 }
 

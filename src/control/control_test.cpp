@@ -86,7 +86,8 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   const auto rows = read_labelled_rows(dir, {date, distance, label}, {2 * kHour, INT64_MAX, 4});
   ASSERT_TRUE(rows.ok()) << rows.error().str();
   EXPECT_EQ(rows->event_times, (std::vector<Micros>{4 * kHour, 5 * kHour, 6 * kHour, 7 * kHour}));
-  EXPECT_EQ(rows->labels, (std::vector<std::uint8_t>{0, 1, 0, 0}));
+  EXPECT_EQ(rows->labels, (std::vector<stats::Label>{false, true, false, false}));
+  EXPECT_EQ(rows->binary_labels(), (std::vector<std::uint8_t>{0, 1, 0, 0}));
   EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
   EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{104, 105, 106, 107}));
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
@@ -126,7 +127,7 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
   size.type = expr::Type::kInt;
   const auto rows = read_labelled_rows(dir, {size}, {}).value();
   EXPECT_EQ(rows.rows.find("size")->ints, (std::vector<std::int64_t>{0, 2, 3, 4}));
-  EXPECT_EQ(rows.labels, (std::vector<std::uint8_t>{1, 1, 1, 0}));
+  EXPECT_EQ(rows.labels, (std::vector<stats::Label>{true, true, true, false}));
   std::vector<std::string> by;
   for (const auto number : rows.label_accounts) by.push_back(rows.accounts.at(number));
   EXPECT_EQ(by, (std::vector<std::string>{"one", "", "two", "one"})) << "two said the same of r-2";
@@ -136,7 +137,7 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
   before.to = 4 * kHour;
   const auto then = read_labelled_rows(dir, {size}, before).value();
   EXPECT_EQ(then.rows.find("size")->ints, (std::vector<std::int64_t>{0, 1, 2, 3}));
-  EXPECT_EQ(then.labels, (std::vector<std::uint8_t>{1, 1, 1, 1}));
+  EXPECT_EQ(then.labels, (std::vector<stats::Label>{true, true, true, true}));
 }
 
 /// A journal of many small segments: row and label side by side.

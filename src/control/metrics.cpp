@@ -66,6 +66,7 @@ Result<std::string> Control::metrics() {
     text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
     text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
     text.sample(label + ",fate=\"malformed\"", counts.int_or("labels_malformed"));
+    text.sample(label + ",fate=\"unknown_class\"", counts.int_or("labels_unknown_class"));
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
   of_watch([&](const std::string& label, const doc::Value& counts) {

@@ -32,7 +32,7 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
   selection.limit = kMostBefore;
   HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, fields, selection));
   if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore)
-    return flow::RowsBefore{std::move(traffic.rows), std::move(traffic.labels), "recorded traffic",
+    return flow::RowsBefore{std::move(traffic.rows), traffic.binary_labels(), "recorded traffic",
                             ""};
   auto held = flow::read_held_out(objects, bundle, fields);
   if (!held.ok()) {
@@ -91,7 +91,7 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
   HEDDLE_ASSIGN_OR_RETURN(recorded.base, Digest::parse(request.string_or("base")));
   HEDDLE_ASSIGN_OR_RETURN(recorded.recipe, flow::Recipe::from_value(*search));
   recorded.rows = std::move(traffic.rows);
-  recorded.labels = std::move(traffic.labels);
+  recorded.labels = traffic.binary_labels();
   recorded.event_times = std::move(traffic.event_times);
   recorded.label_accounts = std::move(traffic.label_accounts);
   recorded.accounts = std::move(traffic.accounts);

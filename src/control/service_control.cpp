@@ -248,6 +248,7 @@ Result<void> ServiceControl::know_route(const Digest& primary, std::uint64_t ver
     bare.primary = primary;
     bare.version = version;
     bare.unwatched = route.error().message;
+    bare.task = watch_->task();
     route = std::move(bare);
   }
   HEDDLE_TRY(route);
@@ -690,6 +691,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
                              {"labels_malformed", labels.malformed},
+                             {"labels_unknown_class", labels.unknown_class},
                              {"labels_unsampled", labels.unsampled},
                              {"labels_contested", labels.contested},
                              {"labels_given_up", std::move(given_up)},

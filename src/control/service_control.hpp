@@ -310,14 +310,16 @@ class ServiceControl final : public recover::Effects {
   struct Slots {
     Digest primary{}, standby{};
   };
-  /// Takes an act back: `undo` makes of what serves what serves without it. `intercept_delta`: that
-  /// this adds.
+  /// Takes an act back: `undo` makes of what serves what serves without it. `offsets`: that this
+  /// adds to the margins.
   [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  std::optional<double> intercept_delta = {});
+                                                  const std::vector<double>& offsets = {});
   [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
   [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
-  [[nodiscard]] Result<void> recalibrated(const Digest& base, double delta, Slots& back);
+  /// `base` with `added` to its offsets.
+  [[nodiscard]] Result<void> recalibrated(const Digest& base, const std::vector<double>& added,
+                                          Slots& back);
   [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
                                                const recover::Lapse& what);
   [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,

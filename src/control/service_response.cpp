@@ -106,11 +106,6 @@ recover::Candidate candidate_of(const doc::Value& result) {
   return out;
 }
 
-double calibration_of(const bundle::Bundle& bundle) {
-  const auto value = bundle.json(bundle::kCalibration);
-  return value.ok() ? value->double_or("intercept") : 0.0;
-}
-
 /// The bundles of a service that a person released: with a yes that was signed and carried out. A
 /// yes to a repair of the input is about that alone.
 Result<std::set<Digest>> released_by_people(policy::LocalEngine& engine,
@@ -154,24 +149,31 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   return {};
 }
 
-/// A sum of intercepts is given to a billionth of a logit.
+/// A sum of offsets is given to a billionth of its unit.
 constexpr double kSteps = 1e9;
 
-/// What an act adds to the intercept of `primary`, and what that makes in sum: policies bound both.
+/// What an act adds to the offsets of `primary`, and what that makes in sum: policies bound both,
+/// each by its largest. In logits; of a regression in units of the label scale of its baseline.
 Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
-                              const std::string& service, const Digest& primary, double delta) {
+                              const std::string& service, const watch::Route& primary,
+                              const std::vector<double>& added) {
   HEDDLE_ASSIGN_OR_RETURN(const auto released, released_by_people(*parts.policy, service));
-  HEDDLE_ASSIGN_OR_RETURN(
-      const double before,
-      calibration_since_release(*parts.objects, primary,
-                                [&](const Digest& bundle) { return released.contains(bundle); }));
+  HEDDLE_ASSIGN_OR_RETURN(auto sum, calibration_since_release(*parts.objects, primary.primary,
+                                                              [&](const Digest& bundle) {
+                                                                return released.contains(bundle);
+                                                              }));
+  for (std::size_t k = 0; k < sum.size() && k < added.size(); ++k) sum[k] += added[k];
+  const double scale = primary.baseline == nullptr ? 1 : primary.baseline->label_scale;
+  const double one = recover::largest_offset(added) / scale;
   // Without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads it.
-  const double sum = std::round((before + delta) * kSteps) / kSteps;
-  proposal.attributes.set("intercept_delta", delta);
-  proposal.attributes.set("intercept_sum", sum);
+  const double all = std::round(recover::largest_offset(sum) / scale * kSteps) / kSteps;
+  proposal.attributes.set("offset_delta", one);
+  proposal.attributes.set("offset_sum", all);
   proposal.reason += fmt::format(
-      "; {:+.4g} logits, {:+.4g} in sum since a person released or the model was trained", delta,
-      sum);
+      "; {:+.4g} {}, {:+.4g} in sum since a person released or the model was trained", one,
+      primary.task.kind == stats::TaskKind::kRegression ? "of the usual deviation of a label"
+                                                        : "logits",
+      all);
   return {};
 }
 
@@ -247,9 +249,8 @@ Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action&
           [&](const Recalibrate& what) { return recalibrate(action, what); },
           [&](const WithdrawRecalibration& what) {
             return withdraw(
-                action,
-                [&](Slots& back) { return recalibrated(back.primary, what.intercept_delta, back); },
-                what.intercept_delta);
+                action, [&](Slots& back) { return recalibrated(back.primary, what.offsets, back); },
+                what.offsets);
           }},
       action.what);
 }
@@ -413,17 +414,25 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
   return {};
 }
 
-Result<void> ServiceControl::recalibrated(const Digest& base, double delta, Slots& back) {
+Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<double>& added,
+                                          Slots& back) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
+  HEDDLE_ASSIGN_OR_RETURN(auto offsets, offsets_of(opened));
+  if (offsets.size() != added.size()) {
+    return Error{ErrorKind::kConflict, "recalibration-other-model",
+                 fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
+                             added.size(), base.short_str(), offsets.size()),
+                 "another model serves by now: it is recalibrated when its own labels say so"};
+  }
+  for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
   HEDDLE_ASSIGN_OR_RETURN(
-      back.primary, flow::with_calibration(*parts_.objects, base, calibration_of(opened) + delta,
-                                           parts_.project->commit));
+      back.primary, flow::with_calibration(*parts_.objects, base, offsets, parts_.project->commit));
   return {};
 }
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  std::optional<double> intercept_delta) {
+                                                  const std::vector<double>& offsets) {
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied,
                           parts_.policy->applied(service_.identity.name + "/" + action.op_id));
@@ -442,9 +451,9 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
-  if (intercept_delta) {
-    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, releases_.primary(),
-                                *intercept_delta));
+  if (!offsets.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
+    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, offsets));
   }
   HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
@@ -584,14 +593,13 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action,
                                                      const recover::Recalibrate& what) {
-  const double delta = what.intercept_delta;
   Slots slots;
-  HEDDLE_TRY(recalibrated(releases_.primary(), delta, slots));
+  HEDDLE_TRY(recalibrated(releases_.primary(), what.offsets, slots));
   const Digest variant = slots.primary;
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", variant});
-  HEDDLE_TRY(
-      name_calibration(proposal, parts_, service_.identity.name, releases_.primary(), delta));
+  HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
+  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, what.offsets));
   HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {

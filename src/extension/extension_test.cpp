@@ -80,7 +80,8 @@ TEST(Extension, AStatisticIsInTheBaselineAndInFindings) {
                                 .dictionary = names.data()};
   spec::Monitor monitor = options.monitor;
   monitor.labelled_quality = false;
-  const auto built = watch::build_baseline(monitor, {}, {{"place"}, {column}, time, {}, {}});
+  const auto built =
+      watch::build_baseline(monitor, {}, {{"place"}, {column}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok()) << built.error().str();
   const auto back = watch::Baseline::parse(doc::to_json(built->to_value()));
   ASSERT_TRUE(back.ok()) << back.error().str();

@@ -414,7 +414,8 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   }
   input.event_time = known_times->empty() ? arrived : *known_times;
   input.margins = margins;
-  input.labels = *labels;
+  const std::vector<double> codes(labels->begin(), labels->end());
+  input.codes = codes;
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
                           watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);

@@ -113,7 +113,7 @@ TEST_F(Retraining, MeetsTheGatesOfTheEvaluationAndHasABaselineOfItsOwn) {
   ASSERT_EQ(outcome->train_rows + outcome->holdout_rows, 2000);  // none was refused
   const doc::Value last(recorded_.event_times[static_cast<std::size_t>(outcome->train_rows - 1)]);
   EXPECT_EQ(*made.config().find("learned_until"), last);
-  const auto calibrated = *with_calibration(*scene_.objects, outcome->bundle, 0.5, "c0ffee");
+  const auto calibrated = *with_calibration(*scene_.objects, outcome->bundle, {0.5}, "c0ffee");
   EXPECT_EQ(*open(calibrated).config().find("learned_until"), last);
 }
 

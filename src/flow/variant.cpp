@@ -132,16 +132,16 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
 }
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
-                                double intercept, const std::string& commit) {
-  if (!std::isfinite(intercept))
-    return Error{ErrorKind::kInvalid, "intercept-not-finite",
-                 "a calibration intercept must be a number", "give it in logits"};
+                                const std::vector<double>& offsets, const std::string& commit) {
+  if (!std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); }))
+    return Error{ErrorKind::kInvalid, "offset-not-finite",
+                 "each calibration offset must be a number", "give one an output"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
-  auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
+  auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", offsets.at(0)}});
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
-  assembly.intercept = intercept;
+  assembly.intercept = offsets.at(0);
   return assemble(objects, assembly);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
@@ -24,8 +25,9 @@ namespace heddle::flow {
 [[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base,
                                                const std::string& id, const std::string& commit);
 
-/// The base with this calibration intercept (logits) in place of its own.
+/// The base with these calibration offsets, one an output, in place of its own.
 [[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base,
-                                              double intercept, const std::string& commit);
+                                              const std::vector<double>& offsets,
+                                              const std::string& commit);
 
 }  // namespace heddle::flow

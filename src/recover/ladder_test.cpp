@@ -519,7 +519,7 @@ TEST(Ladder, PriorShiftRecalibratesByHalf) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay)
       << "measured on labels that came after";
-  EXPECT_NEAR(s.world.attributes("release.recalibrate").double_or("intercept_delta"), -0.6, 0.2);
+  EXPECT_NEAR(s.world.last_of<Recalibrate>().offsets[0], -0.6, 0.2);
   EXPECT_FALSE(s.did("retrain"));
 }
 

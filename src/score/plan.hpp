@@ -16,6 +16,7 @@
 #include "expr/datum.hpp"
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
+#include "stats/conformal.hpp"
 #include "stats/task.hpp"
 #include "table/table.hpp"
 
@@ -50,10 +51,7 @@ struct TableResult {
 };
 
 /// The split-conformal interval of a bundle (`interval` of `calibration.json`).
-struct Conformal {
-  double coverage = 0;  ///< the share of true values that intervals or sets are to hold, in (0, 1)
-  double quantile = 0;
-};
+using Conformal = stats::Conformal;
 
 /// Everything between a raw row and its answer, from one bundle: contract check, transforms,
 /// feature program, model margins, calibration, prediction. The only path by which rows

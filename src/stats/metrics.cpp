@@ -184,42 +184,6 @@ double calibration_difference_error(std::span<const float> p, std::span<const fl
   return std::sqrt(variance_of(differences));
 }
 
-double label_entropy(std::span<const std::uint8_t> y) {
-  if (y.empty()) return kNan;
-  const double rate = positives(y) / static_cast<double>(y.size());
-  if (rate == 0 || rate == 1) return 0;
-  return -(rate * log(rate) + (1 - rate) * log1p(-rate));
-}
-
-double refit_intercept(std::span<const float> margins, std::span<const std::uint8_t> y) {
-  constexpr double kBound = 20;
-  double b = 0;
-  if (margins.empty()) return b;
-  for (int step = 0; step < 100; ++step) {
-    double gradient = 0;
-    double curvature = 0;
-    for (std::size_t i = 0; i < margins.size(); ++i) {
-      const double p = sigmoid(static_cast<double>(margins[i]) + b);
-      gradient += (y[i] != 0 ? 1.0 : 0.0) - p;
-      curvature += p * (1 - p);
-    }
-    const double move = std::clamp(gradient / std::max(curvature, 1e-12), -2.0, 2.0);
-    b = std::clamp(b + move, -kBound, kBound);
-    if (std::abs(move) < 1e-10 || std::abs(b) == kBound) break;
-  }
-  return b;
-}
-
-QualityRatio quality_ratio(std::span<const float> margins, std::span<const std::uint8_t> y) {
-  QualityRatio out{kNan, 0, kNan};
-  if (margins.empty()) return out;
-  out.log_loss = log_loss_of_margins(margins, y);
-  out.intercept = refit_intercept(margins, y);
-  const double entropy = label_entropy(y);
-  if (entropy > 0) out.ratio = log_loss_of_margins(margins, y, out.intercept) / entropy;
-  return out;
-}
-
 PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t> y) {
   const double n1 = positives(y);
   const double n0 = static_cast<double>(y.size()) - n1;

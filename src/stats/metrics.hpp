@@ -41,28 +41,6 @@ namespace heddle::stats {
                                                   std::span<const float> q,
                                                   std::span<const std::uint8_t> y, int bins = 15);
 
-/// Entropy of the labels in nats: the log loss of the best constant answer. 0 if there is one class
-/// only.
-[[nodiscard]] double label_entropy(std::span<const std::uint8_t> y);
-
-/// The `b` that minimises the log loss of `margins + b`: maximum likelihood of an intercept with
-/// the margins as offset, by Newton's method (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1).
-/// Clipped to [-20, 20]; 0 for no rows.
-[[nodiscard]] double refit_intercept(std::span<const float> margins,
-                                     std::span<const std::uint8_t> y);
-
-/// Log loss after refitting the intercept only, over the entropy of the labels. 1 or more: the
-/// order of the scores is worth no more than the base rate, whatever the base rate has become.
-/// Blind to prior shift by construction; `intercept` is where that shows. `ratio` is NaN without
-/// rows or with one class.
-struct QualityRatio {
-  double ratio = 0;
-  double intercept = 0;
-  double log_loss = 0;  ///< as served, before the refit
-};
-[[nodiscard]] QualityRatio quality_ratio(std::span<const float> margins,
-                                         std::span<const std::uint8_t> y);
-
 /// Platt's map p = sigmoid(slope * margin + intercept), with his smoothed targets (Platt 1999,
 /// section 2.2), fitted by Newton's method with step halving (Lin, Lin, Weng 2007, algorithm 1).
 /// Identity if there is one class only.

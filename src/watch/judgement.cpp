@@ -9,7 +9,7 @@
 namespace heddle::watch {
 namespace {
 
-constexpr std::string_view kFormat = "heddle.cohorts/2";
+constexpr std::string_view kFormat = "heddle.cohorts/3";
 constexpr std::string_view kFormats = "heddle.cohorts/";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kMeasures = 7;  ///< that share the error rate

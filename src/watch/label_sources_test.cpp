@@ -25,8 +25,9 @@ TEST(LabelDistance, IsThatOfPearsonsTablesByStratum) {
       {40, 30, 60, 20}, {50, 10, 30, 15}, {20, 12, 25, 8}, {4, 4, 9, 0}};
   std::vector<StratumRow> rows;
   for (std::size_t s = 0; s < cells.size(); ++s) {
-    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true});
-    for (int i = 0; i < cells[s].others; ++i) rows.push_back({s, false, i < cells[s].others_true});
+    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true ? 1 : 0});
+    for (int i = 0; i < cells[s].others; ++i)
+      rows.push_back({s, false, i < cells[s].others_true ? 1 : 0});
   }
   const LabelDistance distance = label_distance(rows);
   EXPECT_EQ(distance.strata, 3) << "four rows say nothing";
@@ -95,7 +96,8 @@ TEST(LabelSources, AClockThatIsSetBackDoesNotMakeItDeaf) {
   sources.close(join, 1000 * kDay, out);
   for (int i = 0; i < 600; ++i) {
     const std::string id = "r" + std::to_string(i);
-    join.add_row({id, 100 * kDay + i * kMinute, 1, 0.5F, 0.1F, "s", "app"});
+    const float margin = 0.5F;
+    join.add_row({id, 100 * kDay + i * kMinute, 1, {&margin, 1}, {}, "s", "app"});
     (void)join.add_label(id, 1, 101 * kDay, "one");
     (void)join.add_label(id, 0, 101 * kDay, "two");
   }

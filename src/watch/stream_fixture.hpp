@@ -69,7 +69,7 @@ class Stream {
     std::vector<std::int64_t> distances;
     std::vector<std::int32_t> codes;
     std::vector<float> margins;
-    std::vector<std::uint8_t> labels;
+    std::vector<double> labels;
     for (int day = 0; day < 40; ++day) {
       new_day({});
       for (int i = 0; i < kRows; ++i) {
@@ -92,7 +92,7 @@ class Stream {
     place.dictionary = views.data();
     return *build_baseline(
         monitor(), contract(),
-        {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels});
+        {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels, {}, {}});
   }
 
   /// One day of requests with the labels of the day before, in event order, and a tick every two
