@@ -323,7 +323,7 @@ Result<bool> ServiceControl::pump() {
                 service_.identity.name, 1 / watch_->sample());
     }
     if (const auto& run = releases_.canary(); run.running()) {
-      cohorts_.follow(run.started, run.stepped);
+      cohorts_.follow(run.started, run.stepped, watch_->task());
       if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
         cohorts_.observe(*request);
       if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
