@@ -601,10 +601,11 @@ Result<policy::Decision> ServiceControl::change_releases(
     const std::function<Result<void>(store::Txn&)>& also) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
-  const auto changed = [&](release::Releases& into) {
+  const auto changed = [&](release::Releases& into) -> Result<void> {
     into = releases_;
     into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
-    return change(into);
+    HEDDLE_TRY(change(into));
+    return keep_comparable(into);
   };
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {
