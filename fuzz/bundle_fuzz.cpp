@@ -182,7 +182,7 @@ void score_with(const bundle::Bundle& opened) {
   const auto model = opened.layer(bundle::kModel);
   if (plan.ok() || !contract.ok() || !features.ok() || !model.ok()) return;
   // Without the reference's proof, which stops nearly every change above.
-  const auto parts = score::Plan::from_parts(*contract, *features, *model, 0.125);
+  const auto parts = score::Plan::from_parts(*contract, *features, *model, {}, {{0.125}, {}});
   if (parts.ok())
     score_some(**parts);
   else

@@ -313,7 +313,9 @@ class RecalibrationBoundTest : public AfterRecoveryTest {
   double intercept() {
     return bundle::open(*objects_, control_->releases().primary())
         ->json(bundle::kCalibration)
-        ->double_or("intercept");
+        ->find("offsets")
+        ->as_array()[0]
+        .as_double();
   }
 
   static constexpr const char* kFree = "agents-act";
@@ -502,7 +504,7 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
                                       {"parameters", doc::Value::object({{"max_depth", depth}})},
                                       {"rounds", 94},
                                       {"trials", 20},
-                                      {"log_loss", 0.43}});
+                                      {"loss", 0.43}});
     if (is_retrained) {
       search.set("bundle", bundles_[0].str());
       config.set("derived_from", bundles_[0].str());

@@ -87,7 +87,7 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   ASSERT_TRUE(rows.ok()) << rows.error().str();
   EXPECT_EQ(rows->event_times, (std::vector<Micros>{4 * kHour, 5 * kHour, 6 * kHour, 7 * kHour}));
   EXPECT_EQ(rows->labels, (std::vector<stats::Label>{false, true, false, false}));
-  EXPECT_EQ(rows->binary_labels(), (std::vector<std::uint8_t>{0, 1, 0, 0}));
+  EXPECT_EQ(*rows->codes(stats::Task{}), (std::vector<double>{0, 1, 0, 0}));
   EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
   EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{104, 105, 106, 107}));
   EXPECT_EQ(rows->rows.find("delay"), nullptr);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "recover/act.hpp"
+#include "score/calibration.hpp"
 
 namespace heddle::control {
 namespace {
@@ -115,8 +116,9 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 
 Result<std::vector<double>> offsets_of(const bundle::Bundle& bundle) {
   if (!bundle.has(bundle::kCalibration)) return std::vector<double>{0.0};
-  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
-  return std::vector<double>{calibration.double_or("intercept")};
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  return std::move(calibration.offsets);
 }
 
 Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {

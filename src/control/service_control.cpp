@@ -19,6 +19,8 @@
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
+#include "score/plan.hpp"
+#include "score/calibration.hpp"
 
 namespace heddle::control {
 namespace {
@@ -269,6 +271,11 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
   HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
+  HEDDLE_ASSIGN_OR_RETURN(route.task, score::task_of(bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration_value, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration,
+                          score::calibration_schema().parse(calibration_value));
+  route.interval = calibration.interval;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   for (const auto& id : contract.transform_ids())

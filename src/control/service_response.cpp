@@ -18,6 +18,7 @@
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
+#include "score/calibration.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::control {
@@ -417,7 +418,9 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
 Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<double>& added,
                                           Slots& back) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(auto offsets, offsets_of(opened));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  auto& offsets = calibration.offsets;
   if (offsets.size() != added.size()) {
     return Error{ErrorKind::kConflict, "recalibration-other-model",
                  fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
@@ -425,8 +428,8 @@ Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<
                  "another model serves by now: it is recalibrated when its own labels say so"};
   }
   for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
-  HEDDLE_ASSIGN_OR_RETURN(
-      back.primary, flow::with_calibration(*parts_.objects, base, offsets, parts_.project->commit));
+  HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base, calibration,
+                                                               parts_.project->commit));
   return {};
 }
 

@@ -123,14 +123,11 @@ class Collector {
     kept.segment = segment;
   }
 
-  /// Of the task's type, and for true and false in one form; nullopt: it is of none.
+  /// In the one form that the task has for it; nullopt: it is no label of it.
   std::optional<stats::Label> typed(const stats::Label& label) const {
     const auto code = selection_.task.code_of(label);
-    if (code.ok())
-      return selection_.task.kind == stats::TaskKind::kBinary ? selection_.task.label_of(*code)
-                                                              : label;
-    if (code.error().id == "label-class-unknown") return label;
-    return std::nullopt;
+    if (!code.ok()) return std::nullopt;
+    return selection_.task.label_of(*code);
   }
 
   void join(std::vector<Row>& served) {
@@ -230,9 +227,12 @@ class ColumnBuilder {
 
 }  // namespace
 
-std::vector<std::uint8_t> LabelledRows::binary_labels() const {
-  std::vector<std::uint8_t> out;
-  for (const stats::Label& label : labels) out.push_back(std::get<bool>(label) ? 1 : 0);
+Result<std::vector<double>> LabelledRows::codes(const stats::Task& task) const {
+  std::vector<double> out;
+  for (const stats::Label& label : labels) {
+    HEDDLE_ASSIGN_OR_RETURN(const double code, task.code_of(label));
+    out.push_back(code);
+  }
   return out;
 }
 

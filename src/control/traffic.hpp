@@ -30,8 +30,8 @@ struct LabelledRows {
   std::int64_t incomplete = 0;  ///< labelled rows left out by `every_field`
   std::string lacks{};          ///< a field that those do not have
 
-  /// 0 and 1, of a binary task.
-  [[nodiscard]] std::vector<std::uint8_t> binary_labels() const;
+  /// The labels by the task that they were read with.
+  [[nodiscard]] Result<std::vector<double>> codes(const stats::Task& task) const;
 };
 
 struct TrafficSelection {
@@ -41,8 +41,7 @@ struct TrafficSelection {
   std::uint64_t most_bytes = UINT64_MAX;  ///< of the journal; a segment is read whole, one always
   plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
   Micros to = INT64_MAX;                      ///< event time of the rows, exclusive
-  /// What labels are: of another type they are left out. Classes may be others than the task has:
-  /// who learns from the rows decides what these are worth.
+  /// What labels are: of another type, or of a class that it does not have, they are left out.
   stats::Task task{};
   /// Leave out rows that were recorded before the journal had all of the fields; else these are
   /// missing there.

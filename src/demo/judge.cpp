@@ -48,7 +48,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
 /// of them.
 Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
                                                  const table::Table& rows,
-                                                 std::span<const std::uint8_t> labels) {
+                                                 std::span<const double> labels) {
   const doc::Value& config = release.config();
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value contract, release.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value definitions, release.json(bundle::kFeatures));
@@ -69,7 +69,7 @@ Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
   input.early_stopping_rounds = 0;
   input.seed = config.int_or("seed");
   HEDDLE_ASSIGN_OR_RETURN(const train::Trained trained, train::train(input));
-  return score::Plan::from_parts(contract, features.to_value(), trained.model, 0);
+  return score::Plan::from_parts(contract, features.to_value(), trained.model);
 }
 
 /// What the truth says of an incident that was raised at `raised`: the fault that changed last
@@ -145,7 +145,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
     if (end >= served.size()) continue;
     std::vector<std::int64_t> rows;
-    std::vector<std::uint8_t> labels;
+    std::vector<double> labels;
     for (std::size_t i = begin; i < end; ++i) {
       const replay::TruthRow& row = truth.rows[served[i]];
       if (!row.label) continue;

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "score/calibration.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
 
@@ -25,9 +25,10 @@ namespace heddle::flow {
 [[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base,
                                                const std::string& id, const std::string& commit);
 
-/// The base with these calibration offsets, one an output, in place of its own.
+/// The base with this calibration in place of its own. kInvalid `calibration-not-finite` unless
+/// each offset is a number; kCorrupt where they are not those of its task.
 [[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base,
-                                              const std::vector<double>& offsets,
+                                              const score::Calibration& calibration,
                                               const std::string& commit);
 
 }  // namespace heddle::flow

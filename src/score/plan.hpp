@@ -16,7 +16,7 @@
 #include "expr/datum.hpp"
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
-#include "stats/conformal.hpp"
+#include "score/calibration.hpp"
 #include "stats/task.hpp"
 #include "table/table.hpp"
 
@@ -50,9 +50,6 @@ struct TableResult {
   std::vector<float> predictions;
 };
 
-/// The split-conformal interval of a bundle (`interval` of `calibration.json`).
-using Conformal = stats::Conformal;
-
 /// Everything between a raw row and its answer, from one bundle: contract check, transforms,
 /// feature program, model margins, calibration, prediction. The only path by which rows
 /// are scored: data plane, flow and replay use it. Immutable; any number of threads may score, each
@@ -70,11 +67,10 @@ class Plan {
                                                                 const runtime::Host& host = {});
 
   /// The same from the parts, without a parity check: for making the bundle in the first place.
-  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(const doc::Value& contract,
-                                                                      const doc::Value& features,
-                                                                      std::string_view model,
-                                                                      double intercept);
-  /// The same with a runtime in place of the model; `files` are its worker's.
+  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(
+      const doc::Value& contract, const doc::Value& features, std::string_view model,
+      const stats::Task& task = {}, const Calibration& calibration = {{0.0}, {}});
+  /// The same with a runtime in place of the model; `files` are its worker's. Its task is binary.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
       std::string_view files, double intercept, const runtime::Host& host = {});
@@ -93,9 +89,10 @@ class Plan {
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
   /// What each feature adds to the margin of a row that keeps the contract, then the bias
-  /// (model::Scorer::contributions): `out` takes `contribution_names().size()` numbers, all NaN for
-  /// a refused row. The bias includes the calibration, so that they sum to the calibrated margin
-  /// but for rounding. kInvalid: the model cannot tell, or a runtime scores the rows.
+  /// (model::Scorer::contributions): `out` takes task outputs x `contribution_names().size()`
+  /// numbers, all NaN for a refused row. The bias includes the calibration, so that each line sums
+  /// to its calibrated margin but for rounding. kInvalid: the model cannot tell, or a runtime
+  /// scores the rows.
   [[nodiscard]] Result<void> explain_row(std::span<const expr::Datum> raw, std::span<float> out,
                                          Scratch& scratch) const;
   [[nodiscard]] const std::vector<std::string>& contribution_names()
@@ -107,20 +104,23 @@ class Plan {
 
   /// What a prediction is, and a label of its rows.
   [[nodiscard]] const stats::Task& task() const noexcept { return task_; }
-  [[nodiscard]] const std::optional<Conformal>& conformal() const noexcept { return conformal_; }
+  [[nodiscard]] const std::optional<Conformal>& conformal() const noexcept {
+    return calibration_.interval;
+  }
+  [[nodiscard]] const Calibration& calibration() const noexcept { return calibration_; }
   [[nodiscard]] const contract::Contract& contract() const noexcept;
   [[nodiscard]] const Digest& bundle() const noexcept { return bundle_; }
-  [[nodiscard]] double intercept() const noexcept { return intercept_; }
   [[nodiscard]] int feature_count() const noexcept;
   [[nodiscard]] std::int64_t reference_rows() const noexcept { return reference_rows_; }
 
-  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/1", "fields":
-  /// [..], "rows": [[..]], "margins": [..]} (docs/formats/reference.md). `expected_margins[i]` is
-  /// the training library's margin of row i before calibration, NaN where the contract refuses the
-  /// row; at most 1,000 rows.
+  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/2", "fields":
+  /// [..], "rows": [[..]], "margins": [[..]]} (docs/formats/reference.md). `expected_margins` are
+  /// the training library's, rows x `outputs`, before calibration, NaN where the contract refuses
+  /// the row; at most 1,000 rows.
   [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields,
                                                          const table::Table& rows,
-                                                         std::span<const float> expected_margins);
+                                                         std::span<const float> expected_margins,
+                                                         std::size_t outputs = 1);
   /// The part of it that is the rows, any number of them: {"format", "fields": [..], "rows":
   /// [[..]]}.
   [[nodiscard]] static Result<doc::Value> rows_value(std::string_view format,
@@ -144,19 +144,23 @@ class Plan {
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract,
                                                            const doc::Value& features,
                                                            std::string_view model,
-                                                           double intercept);
+                                                           const stats::Task& task,
+                                                           const Calibration& calibration);
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build_external(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-      std::string_view files, double intercept, const runtime::Host& host);
+      std::string_view files, const stats::Task& task, const Calibration& calibration,
+      const runtime::Host& host);
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 
   std::unique_ptr<const Parts> parts_;
   Digest bundle_{};
   stats::Task task_{};
-  std::optional<Conformal> conformal_{};
-  double intercept_ = 0;
+  Calibration calibration_{};
   std::int64_t reference_rows_ = 0;
 };
+
+/// What the bundle's configuration says. kCorrupt: it is of a version before, or damaged.
+[[nodiscard]] Result<stats::Task> task_of(const bundle::Bundle& bundle);
 
 }  // namespace heddle::score

@@ -56,8 +56,8 @@ std::shared_ptr<const score::Plan> native_plan(double weight) {
                                             .scale = {1, 0.01},
                                             .missing = {0, 0},
                                             .weights = {weight, weight},
-                                            .intercept = 0});
-  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model, 0);
+                                            .intercepts = {0}});
+  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model);
   EXPECT_TRUE(plan.ok()) << plan.error().str();
   return std::move(*plan);
 }

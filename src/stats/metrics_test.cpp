@@ -48,34 +48,33 @@ TEST(Scalar, Edges) {
 
 TEST(Metrics, TextbookValues) {
   const std::vector<float> p{0.1F, 0.4F, 0.35F, 0.8F};
-  const std::vector<std::uint8_t> y{0, 0, 1, 1};
+  const std::vector<double> y{0, 0, 1, 1};
   EXPECT_DOUBLE_EQ(auc(p, y), 0.75);  // scikit-learn's documentation of roc_auc_score
   // scikit-learn's documentation of log_loss: [.1 .9] [.9 .1] [.8 .2] [.35 .65] against spam ham
   // ham spam
-  EXPECT_NEAR(
-      log_loss(std::vector<float>{.9F, .1F, .2F, .65F}, std::vector<std::uint8_t>{1, 0, 0, 1}),
-      0.21616, 1e-5);
+  EXPECT_NEAR(log_loss(std::vector<float>{.9F, .1F, .2F, .65F}, std::vector<double>{1, 0, 0, 1}),
+              0.21616, 1e-5);
   EXPECT_NEAR(calibration_error(std::vector<float>{.25F, .25F, .75F, .75F},
-                                std::vector<std::uint8_t>{0, 0, 1, 1}, 2),
+                                std::vector<double>{0, 0, 1, 1}, 2),
               .25, 1e-7);
 }
 
 TEST(Metrics, TiesCountOneHalf) {
-  EXPECT_DOUBLE_EQ(auc(std::vector<float>{.5F, .5F, .5F}, std::vector<std::uint8_t>{1, 0, 1}), 0.5);
+  EXPECT_DOUBLE_EQ(auc(std::vector<float>{.5F, .5F, .5F}, std::vector<double>{1, 0, 1}), 0.5);
 }
 
 TEST(Metrics, UndefinedIsNan) {
-  EXPECT_TRUE(std::isnan(auc(std::vector<float>{.5F}, std::vector<std::uint8_t>{1})));
+  EXPECT_TRUE(std::isnan(auc(std::vector<float>{.5F}, std::vector<double>{1})));
   EXPECT_TRUE(std::isnan(log_loss({}, {})));
 }
 
 TEST(Metrics, AucEqualsTheDefinitionByPairs) {
   std::mt19937 random(11);
   std::vector<float> p(300);
-  std::vector<std::uint8_t> y(300);
+  std::vector<double> y(300);
   for (std::size_t i = 0; i < p.size(); ++i) {
     p[i] = static_cast<float>(random() % 40) / 40.0F;
-    y[i] = static_cast<std::uint8_t>(random() % 3 == 0);
+    y[i] = random() % 3 == 0 ? 1 : 0;
   }
   double wins = 0, pairs = 0;
   for (std::size_t i = 0; i < p.size(); ++i) {

@@ -67,7 +67,9 @@ struct SeenRow {
 /// A tick as detectors see it.
 struct SeenTick {
   Micros at;
-  const Baseline* baseline;    ///< of the route that answers; nullptr: there is none
+  const Baseline* baseline;  ///< of the route that answers; nullptr: there is none
+  /// Of the route that answers; nullptr: it has none.
+  const stats::Conformal* interval;
   bool is_routed;              ///< a route is known
   std::string_view unwatched;  ///< why the route has no baseline
   const LabelJoin& join;

@@ -74,6 +74,7 @@ bool is_seen_in(const stats::Task& task, const LabelJoin::Chunk& rows, const Fin
 void QualityWindows::start(const Epoch& epoch) {
   last_above_ = false;
   chunks_.clear();
+  coverage_.clear();
   comparison_.reset();
   epoch_ = epoch.number;
   from_ = epoch.from;
@@ -89,17 +90,27 @@ void QualityWindows::tick(const SeenTick& tick, std::vector<Finding>& out) {
       tick.at - label_delay_ - (metric_.prior_shift_chunks + 1) * metric_.chunk_duration;
   const bool quiet =
       !tick.alerts.standing(Subject::kColumn, fresh) && !tick.alerts.confirmed(Subject::kQuality);
-  close(tick.join, *tick.baseline, tick.at, quiet, tick.several, tick.several_label, out);
+  // Intervals are off with predictions that are: nothing is said of them until these are mended.
+  const bool is_moved =
+      tick.alerts.confirmed(Subject::kPrior) || tick.alerts.confirmed(Subject::kQuality);
+  close(tick.join, *tick.baseline, is_moved ? nullptr : tick.interval, tick.at, quiet, tick.several,
+        tick.several_label, out);
 }
 
-void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
-                           bool quiet, bool several, bool several_label,
-                           std::vector<Finding>& out) {
+void QualityWindows::close(const LabelJoin& join, const Baseline& baseline,
+                           const stats::Conformal* interval, Micros watermark, bool quiet,
+                           bool several, bool several_label, std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
     if (chunk.rows() >= metric_.chunk_rows) {
       const std::size_t first = out.size();
       judge(join.task(), chunk, baseline, to_, quiet, out);
+      if (interval != nullptr) {
+        // What moved the predictions moves their intervals with them: that is told first.
+        const bool is_told = std::any_of(out.begin() + static_cast<std::ptrdiff_t>(first),
+                                         out.end(), [](const Finding& f) { return f.alert; });
+        judge_coverage(chunk, join.task(), baseline, *interval, quiet && !is_told, out);
+      }
       if (several) {
         name_accounts(join, std::span(out).subspan(first));
         if (comparison_ && comparison_->to == to_)
@@ -234,6 +245,32 @@ void QualityWindows::judge_prior(const stats::Task& task, const Baseline& baseli
   out.push_back(std::move(prior));
 }
 
+void QualityWindows::judge_coverage(const LabelJoin::Chunk& chunk, const stats::Task& task,
+                                    const Baseline& baseline, const stats::Conformal& interval,
+                                    bool quiet, std::vector<Finding>& out) {
+  const auto wanted = static_cast<std::size_t>(std::max(1, metric_.prior_shift_chunks));
+  coverage_.push_back(coverage_of(task, chunk, interval));
+  if (coverage_.size() > wanted) coverage_.erase(coverage_.begin());
+  if (coverage_.size() < wanted) return;
+  const Coverage coverage =
+      watch::judge_coverage(coverage_, interval.coverage, baseline, metric_.sds);
+  Finding f;
+  f.key = "quality/coverage";
+  f.subject = Subject::kCoverage;
+  f.value = coverage.missed;
+  f.threshold = coverage.threshold;
+  f.alert = f.raises = f.confirms = quiet && coverage.is_low;
+  f.from = to_ - static_cast<Micros>(wanted) * metric_.chunk_duration;
+  f.to = to_;
+  for (const ChunkCoverage& each : coverage_) f.rows += each.rows;
+  f.epoch = epoch_;
+  f.detail = doc::Value::object({{"declared", interval.coverage},
+                                 {"quantile", interval.quantile},
+                                 {"chunks", metric_.prior_shift_chunks}});
+  if (f.alert) coverage_.clear();  // the next judgement needs as many fresh chunks
+  out.push_back(std::move(f));
+}
+
 void QualityWindows::save(StateWriter& out) const {
   out.put(epoch_);
   out.put(from_);
@@ -245,6 +282,11 @@ void QualityWindows::save(StateWriter& out) const {
       out.put(std::uint64_t{numbers->size()});
       for (const double number : *numbers) out.put(number);
     }
+  }
+  out.put(std::uint64_t{coverage_.size()});
+  for (const ChunkCoverage& chunk : coverage_) {
+    out.put(chunk.held);
+    out.put(chunk.rows);
   }
   out.put(comparison_.has_value());
   const Comparison c = comparison_.value_or(Comparison{});
@@ -268,6 +310,11 @@ void QualityWindows::load(StateReader& in) {
       numbers->assign(in.count(), 0);
       for (double& number : *numbers) number = in.real();
     }
+  }
+  coverage_.assign(in.count(), {});
+  for (ChunkCoverage& chunk : coverage_) {
+    chunk.held = in.i64();
+    chunk.rows = in.i64();
   }
   const bool compared = in.flag();
   Comparison c;

@@ -8,6 +8,7 @@
 
 #include "spec/monitor.hpp"
 #include "watch/baseline.hpp"
+#include "watch/coverage.hpp"
 #include "watch/detector.hpp"
 #include "watch/finding.hpp"
 #include "watch/label_join.hpp"
@@ -17,7 +18,8 @@
 namespace heddle::watch {
 
 /// Labelled quality of one epoch in chunks of event time: the ratio of stats::quality_ratio (blind
-/// to prior shift) and the refitted offsets (which are where prior shift shows). A chunk is judged
+/// to prior shift), the refitted offsets (which are where prior shift shows), and the coverage of
+/// the intervals, if there are any. A chunk is judged
 /// once the labels of its last row are due; with too few labels it widens. Single-threaded.
 class QualityWindows final : public Detector {
  public:
@@ -49,8 +51,9 @@ class QualityWindows final : public Detector {
   /// stands (a prior shift is told apart from a broken input by that); `several`: more than one
   /// account uses the service, so a finding says when it is seen in the rows of one alone
   /// (Finding::account), and `several_label` the same of who labels (Finding::label_account).
-  void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
-             bool several, bool several_label, std::vector<Finding>& out);
+  void close(const LabelJoin& join, const Baseline& baseline, const stats::Conformal* interval,
+             Micros watermark, bool quiet, bool several, bool several_label,
+             std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
   void save(StateWriter& out) const override;
@@ -66,6 +69,9 @@ class QualityWindows final : public Detector {
                                             const Finding& finding);
   void judge_prior(const stats::Task& task, const Baseline& baseline, const Finding& quality,
                    bool quiet, std::vector<Finding>& out);
+  void judge_coverage(const LabelJoin::Chunk& chunk, const stats::Task& task,
+                      const Baseline& baseline, const stats::Conformal& interval, bool quiet,
+                      std::vector<Finding>& out);
   [[nodiscard]] std::string who_favours_standby(const stats::Task& task,
                                                 const LabelJoin::Chunks& accounts) const;
 
@@ -76,7 +82,8 @@ class QualityWindows final : public Detector {
   Micros from_ = INT64_MAX;  ///< start of the open chunk
   Micros to_ = INT64_MAX;
   bool last_above_ = false;
-  std::vector<ChunkOffsets> chunks_;  ///< the newest, as many as prior shift is judged by
+  std::vector<ChunkOffsets> chunks_;     ///< the newest, as many as prior shift is judged by
+  std::vector<ChunkCoverage> coverage_;  ///< the same of coverage
   std::optional<Comparison> comparison_;
 };
 

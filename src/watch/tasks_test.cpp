@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,7 +14,8 @@
 #include <fmt/format.h>
 
 #include "recover/cause.hpp"
-#include "stats/quality.hpp"
+#include "stats/conformal.hpp"
+#include "watch/coverage.hpp"
 #include "watch/unknown_classes.hpp"
 #include "watch/watch.hpp"
 
@@ -27,6 +29,7 @@ const stats::Task kNumber{stats::TaskKind::kRegression};
 struct Fault {
   std::vector<double> moved{};  ///< added to the margins before labels are drawn
   bool turned = false;          ///< labels have nothing to do with the predictions
+  double noise = 1;             ///< so many times as much beside what the predictions tell
   std::string named{};          ///< every tenth label is of this class
 };
 
@@ -51,8 +54,22 @@ class World {
     Watch out = *Watch::open(Watch::Options{own_monitor(), {}, {}, {}});
     Route route{1, sha256("primary"), "", baseline()};
     route.task = task_;
+    route.interval = interval();
     out.register_route(std::move(route));
     return out;
+  }
+
+  /// Of rows of its own.
+  [[nodiscard]] const stats::Conformal& interval() {
+    if (interval_) return *interval_;
+    std::vector<double> scores;
+    std::vector<float> prediction(task_.outputs());
+    for (int i = 0; i < 5000; ++i) {
+      const auto margins = margins_of_row();
+      task_.predict(margins, prediction);
+      scores.push_back(stats::conformal_score(task_, prediction, label(margins, {})));
+    }
+    return interval_.emplace(stats::Conformal{0.9, *stats::conformal_quantile(scores, 0.9)});
   }
 
   [[nodiscard]] std::shared_ptr<const Baseline> baseline() {
@@ -67,7 +84,8 @@ class World {
         codes.push_back(label(row, {}));
       }
     }
-    auto built = build_baseline(own_monitor(), {}, {{}, {}, time, margins, codes, task_, {}});
+    auto built =
+        build_baseline(own_monitor(), {}, {{}, {}, time, margins, codes, task_, interval()});
     EXPECT_TRUE(built.ok()) << built.error().str();
     return std::make_shared<const Baseline>(*std::move(built));
   }
@@ -118,7 +136,8 @@ class World {
     for (std::size_t k = 0; k < fault.moved.size(); ++k)
       row[k] += static_cast<float>(fault.moved[k]);
     if (task_.kind == stats::TaskKind::kRegression)
-      return static_cast<double>(row[0]) + static_cast<double>(normal_(random_));
+      return static_cast<double>(row[0]) + fault.noise * static_cast<double>(normal_(random_));
+    for (float& margin : row) margin /= static_cast<float>(fault.noise);
     task_.predict(row, row);
     double left = unit_(random_);
     std::size_t k = 0;
@@ -131,6 +150,7 @@ class World {
   std::normal_distribution<float> normal_{0, 1};
   std::uniform_real_distribution<double> unit_{0, 1};
   std::vector<plane::LabelRecord> labels_;
+  std::optional<stats::Conformal> interval_;
 };
 
 /// What is confirmed of days of a world.
@@ -190,6 +210,39 @@ TEST_P(Tasks, LabelsThatPredictionsDoNotTellAreConceptShift) {
   EXPECT_EQ(run.confirmed[0].cause, &recover::concept_shift()) << run.confirmed[0].reason;
 }
 
+TEST_P(Tasks, IntervalsThatHoldFewerLabelsThanDeclaredAreCoverageLoss) {
+  Played run(task(), 8);
+  run.play(100, 110, {});
+  const Finding before = run.watch.latest().at("quality/coverage");
+  EXPECT_NEAR(before.value, 0.1, 0.015) << "within a point and chance of what was declared";
+  EXPECT_FALSE(before.alert);
+  run.play(110, 121, {.noise = 1.5});
+  ASSERT_EQ(run.confirmed.size(), 1U);
+  EXPECT_EQ(run.confirmed[0].cause, &recover::coverage_loss()) << run.confirmed[0].reason;
+  EXPECT_LT(run.watch.latest().at("quality/ratio").value, 1) << "the predictions still tell";
+}
+
+TEST(Coverage, OneBadChunkAndRowsThatHangTogetherAreNoLoss) {
+  Baseline baseline;
+  const std::vector<ChunkCoverage> one{{900, 1000}, {903, 1000}, {898, 1000}, {500, 1000},
+                                       {901, 1000}, {902, 1000}, {905, 1000}};
+  EXPECT_FALSE(judge_coverage(one, 0.9, baseline, 3).is_low) << "of seven chunks two are below";
+  const std::vector<ChunkCoverage> all(7, {860, 1000});
+  EXPECT_TRUE(judge_coverage(all, 0.9, baseline, 3).is_low);
+  EXPECT_NEAR(judge_coverage(all, 0.9, baseline, 3).missed, 0.14, 1e-12);
+  EXPECT_NEAR(judge_coverage(all, 0.9, baseline, 3).threshold, 0.11, 1e-12);
+  const std::vector<ChunkCoverage> slight(7, {893, 1000});
+  EXPECT_FALSE(judge_coverage(slight, 0.9, baseline, 3).is_low) << "less than a point";
+  const std::vector<ChunkCoverage> few(7, {43, 50});
+  EXPECT_FALSE(judge_coverage(few, 0.9, baseline, 3).is_low) << "chance";
+  // A reference whose days differ by as much.
+  baseline.coverage_mean = 0.9;
+  baseline.coverage_sd = 0.06;
+  baseline.coverage_chunks = 20;
+  EXPECT_FALSE(judge_coverage(all, 0.9, baseline, 3).is_low);
+  EXPECT_NEAR(judge_coverage(all, 0.9, baseline, 3).threshold, 0.1 + 0.18 / std::sqrt(7.0), 1e-12);
+}
+
 TEST_P(Tasks, TheStateComesBackAsItWas) {
   Played run(task(), 6);
   run.play(100, 103, {});
@@ -198,6 +251,7 @@ TEST_P(Tasks, TheStateComesBackAsItWas) {
   Watch again = *Watch::open(Watch::Options{run.world.own_monitor(), {}, {}, {}});
   Route route{1, sha256("primary"), "", run.world.baseline()};
   route.task = task();
+  route.interval = run.world.interval();
   again.register_route(route);
   const std::map<std::string, std::string> parts(change.parts.begin(), change.parts.end());
   const auto restored = again.restore(parts, {*change.piece});

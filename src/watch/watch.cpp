@@ -262,12 +262,17 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   watermark_ = event_time;
   const auto route = routes_.find(route_version_);
   const bool is_routed = route != routes_.end();
-  const SeenTick tick{
-      event_time,      is_routed ? route->second.baseline.get() : nullptr,
-      is_routed,       is_routed ? std::string_view(route->second.unwatched) : std::string_view(),
-      join_,           alerts_,
-      latest_,         accounts_.several(),
-      several_label(), rows_};
+  const SeenTick tick{event_time,
+                      is_routed ? route->second.baseline.get() : nullptr,
+                      is_routed && route->second.interval ? &*route->second.interval : nullptr,
+                      is_routed,
+                      is_routed ? std::string_view(route->second.unwatched) : std::string_view(),
+                      join_,
+                      alerts_,
+                      latest_,
+                      accounts_.several(),
+                      several_label(),
+                      rows_};
   // Each sees what those before it found.
   for (const Named& each : detectors_) {
     const std::size_t settled = out.findings.size();
