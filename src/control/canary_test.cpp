@@ -315,6 +315,47 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
 }
 
+TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatCannotBeCompared) {
+  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
+  const auto packed = [&](const std::string& name, stats::Task task) {
+    watch::Baseline baseline;
+    baseline.task = std::move(task);
+    return *bundle::pack(
+        *objects_,
+        {{std::string(bundle::kContract), "", std::string(*contract)},
+         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+         {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
+        doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}}));
+  };
+  using stats::TaskKind;
+  const Digest three = packed("three", {TaskKind::kClasses, {"a", "b", "c"}});
+  const Digest also = packed("also", {TaskKind::kClasses, {"a", "b", "c"}});
+  const Digest others = packed("others", {TaskKind::kClasses, {"a", "b", "d"}});
+  ASSERT_TRUE(control_->releases().canary().running());
+  for (const char* slot : {"standby", "shadow"}) {
+    const auto refused = control_->promote(three, slot, 0, kAda);
+    ASSERT_FALSE(refused.ok()) << slot;
+    EXPECT_EQ(refused.error().id, "release-task-differs") << slot;
+    EXPECT_NE(refused.error().message.find("is classes, the primary's is binary"),
+              std::string::npos)
+        << refused.error().message;
+  }
+  EXPECT_TRUE(control_->releases().standby().empty());
+  const auto released = control_->promote(three, "primary", 0, kAda);
+  ASSERT_TRUE(released.ok()) << released.error().str();
+  EXPECT_EQ(control_->releases().primary(), three);
+  EXPECT_FALSE(control_->releases().canary().running()) << "what was compared with the one before";
+  EXPECT_EQ(control_->releases().rollback_target(), bundles_[0]);
+  EXPECT_EQ(control_->promote(others, "standby", 0, kAda).error().id, "release-task-differs");
+  ASSERT_TRUE(control_->promote(also, "standby", 0, kAda).ok());
+  EXPECT_EQ(control_->releases().standby(), also);
+  // Back to the task before: the standby cannot be compared with it.
+  const auto back = control_->promote(bundles_[0], "primary", 0, kAda);
+  ASSERT_TRUE(back.ok()) << back.error().str();
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+  EXPECT_TRUE(control_->releases().standby().empty());
+}
+
 TEST_F(CanaryTest, WhatTheDataPlaneEndedIsSettledAlsoWhileStopped) {
   tick();
   hour(10);

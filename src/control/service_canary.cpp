@@ -41,7 +41,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   // The first tick of a canary or step sets the time of its first judgement.
   if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped ||
       judgement_.int_or("stepped") != static_cast<std::int64_t>(run.stepped)) {
-    cohorts_.follow(run.started, run.stepped);
+    cohorts_.follow(run.started, run.stepped, watch_->task());
     judgement_ = doc::Value::object({{"stepped", run.stepped}});
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
     next_look_ = since + rules.interval;
@@ -174,7 +174,7 @@ doc::Value ServiceControl::canary_value() const {
   // Another step was followed by the book until the next record or tick: then there is nothing to
   // show of this one.
   watch::CohortBook book = cohorts_;
-  book.follow(run.started, run.stepped);
+  book.follow(run.started, run.stepped, watch_->task());
   out.set("cohorts", book.show(service_.canary.judgement, run.steps.size()).to_value());
   const bool judged = judgement_.find("verdict") != nullptr &&
                       judgement_.int_or("stepped") == static_cast<std::int64_t>(run.stepped);

@@ -330,7 +330,7 @@ Result<bool> ServiceControl::pump() {
                 service_.identity.name, 1 / watch_->sample());
     }
     if (const auto& run = releases_.canary(); run.running()) {
-      cohorts_.follow(run.started, run.stepped);
+      cohorts_.follow(run.started, run.stepped, watch_->task());
       if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
         cohorts_.observe(*request);
       if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
@@ -631,10 +631,11 @@ Result<policy::Decision> ServiceControl::change_releases(
     const Write& also, const Beside& beside) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
-  const auto changed = [&](release::Releases& into) {
+  const auto changed = [&](release::Releases& into) -> Result<void> {
     into = releases_;
     into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
-    return change(into);
+    HEDDLE_TRY(change(into));
+    return keep_comparable(into);
   };
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {

@@ -267,6 +267,14 @@ class ServiceControl final : public recover::Effects {
                                             std::string_view action, Micros event_time,
                                             const std::string& decision);
 
+  /// What the bundle predicts; none: it cannot be read, which is told elsewhere.
+  [[nodiscard]] std::optional<stats::Task> task_of(const Digest& bundle);
+  /// Slots of another task, or of other classes, than the primary: refused
+  /// (`release-task-differs`), or emptied where the primary is another than before.
+  [[nodiscard]] Result<void> keep_comparable(release::Releases& next);
+  /// For the one who is asked: the slots that a release of this primary would empty, as a
+  /// sentence's end; empty: none.
+  [[nodiscard]] std::string emptied_by(const Digest& primary);
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
   /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
   [[nodiscard]] Result<policy::Decision> change_releases(

@@ -13,8 +13,24 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
+/// What a runtime answered to the row that was sent as this one.
+std::span<const float> of_row(std::span<const float> answers, int sent, const score::Plan& plan) {
+  const std::size_t outputs = plan.task().outputs();
+  return answers.subspan(static_cast<std::size_t>(sent) * outputs, outputs);
+}
+
 constexpr std::int64_t kPatientNs =
     1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
+
+/// How far two predictions are apart: the difference of probabilities or values, of classes the
+/// total variation distance; of two that cannot be compared all of it.
+double difference_of(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) return 1;
+  double sum = 0;
+  for (std::size_t k = 0; k < a.size(); ++k)
+    sum += std::abs(static_cast<double>(a[k]) - static_cast<double>(b[k]));
+  return a.size() > 1 ? sum / 2 : sum;
+}
 
 }  // namespace
 
@@ -149,7 +165,7 @@ void Engine::answered_beside(std::uint64_t id, const Result<std::vector<float>>&
   beside.predictions.assign(beside.sent.size(), {});
   for (std::size_t i = 0; i < beside.sent.size(); ++i) {
     if (beside.sent[i] == kNotSent || !answers.ok()) continue;
-    plan.finish(std::span(*answers).subspan(static_cast<std::size_t>(beside.sent[i]), 1), shadow_);
+    plan.finish(of_row(*answers, beside.sent[i], plan), shadow_);
     beside.predictions[i] = shadow_.prediction;
   }
   beside.there = true;
@@ -176,8 +192,7 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
       ++failed;
     } else if (!beside.answered[i].empty()) {
       ++count;
-      difference += std::abs(static_cast<double>(beside.predictions[i][0]) -
-                             static_cast<double>(beside.answered[i][0]));
+      difference += difference_of(beside.predictions[i], beside.answered[i]);
     }
   }
   metrics_.beside(beside.slot, count, failed, difference);
@@ -238,8 +253,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
     row.outcome = kept.outcome;
     if (row.outcome == plane::RowOutcome::kServed) {
       std::span<const float> answer;
-      if (answers.ok())
-        answer = std::span(*answers).subspan(static_cast<std::size_t>(kept.sent), 1);
+      if (answers.ok()) answer = of_row(*answers, kept.sent, plan);
       plan.finish(answer, result_);
       if (!result_.prediction.empty()) {
         row.prediction = keep(result_.prediction);
