@@ -166,7 +166,7 @@ TEST(ChildProcess, ItsGroupGoesWithIt) {
     EXPECT_EQ(child.ended()->code, 3);
   });
   left_behind("sleep 1000", [](ChildProcess child) { child.kill(); });
-  left_behind("sleep 1000", [](const ChildProcess&) {});  // destruction
+  left_behind("sleep 1000", [](ChildProcess) {});  // destruction
 }
 
 TEST(ChildProcess, SignalsThatTheCallerIgnoresOrBlocksHaveTheirEffect) {

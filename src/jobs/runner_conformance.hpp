@@ -82,7 +82,7 @@ TEST_P(RunnerConformance, WhatCannotBeStartedIsAnErrorThatNamesIt) {
   job.directory.clear();
   job.output_path = folder_.path() + "/no-such-folder/out";
   EXPECT_EQ(runner_->start(job).error().kind, ErrorKind::kUnavailable);
-  EXPECT_EQ(runner_->start({.name = "nothing"}).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(runner_->start({.name = "nothing", .argv = {}}).error().kind, ErrorKind::kInvalid);
 }
 
 TEST_P(RunnerConformance, AJobIsWaitedForOnce) {

@@ -24,11 +24,21 @@ using store::fixture::MemoryState;
 class LedgerFaults : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(make_dirs(root_ + "/disk").ok());
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
+    begin(0);
+  }
+  /// A new ledger of `n` signed entries.
+  void begin(int n) {
+    ledger_.reset();
+    std::filesystem::remove_all(root_ + "/disk");
+    ASSERT_TRUE(make_dirs(root_ + "/disk").ok());
     state_ = std::make_unique<MemoryState>();
     files_.emplace(root_ + "/disk");
+    entries_ = 0;
     ASSERT_TRUE(open().ok());
+    if (n == 0) return;
+    add(n);
+    ASSERT_TRUE(ledger_->publish().ok());
   }
   void TearDown() override {
     ledger_.reset();
@@ -97,6 +107,10 @@ TEST_F(LedgerFaults, WhatWasSignedStaysAndTheRestIsSignedOnceTheDiskIsWell) {
   std::uint64_t is_signed = 0;
   const bool ended = fixture::with_each_fault([&](const Fault& fault, std::uint64_t call) {
     const std::string where = fmt::format("{} at call {}", to_string(fault), call);
+    if (call == 1) {
+      begin(200);  // so that tiles become full on the way
+      is_signed = 200;
+    }
     add(2);
     files_->arm(call, fault);
     const auto published = ledger_->publish();
@@ -121,12 +135,11 @@ TEST_F(LedgerFaults, WhatWasSignedStaysAndTheRestIsSignedOnceTheDiskIsWell) {
     return struck && !HasFailure();
   });
   EXPECT_TRUE(ended);
-  EXPECT_GT(entries_, 300) << "full tiles were written too";
+  EXPECT_GT(entries_, 256) << "full tiles were written too";
 }
 
 TEST_F(LedgerFaults, OpeningOnADiskThatFailsIsAnErrorAndChangesNothing) {
-  add(300);
-  ASSERT_TRUE(ledger_->publish().ok());
+  begin(300);
   const bool ended = fixture::with_each_fault([&](const Fault& fault, std::uint64_t call) {
     const std::string where = fmt::format("{} at call {}", to_string(fault), call);
     files_->arm(call, fault);
@@ -143,8 +156,7 @@ TEST_F(LedgerFaults, OpeningOnADiskThatFailsIsAnErrorAndChangesNothing) {
 }
 
 TEST_F(LedgerFaults, VerifyingOnADiskThatFailsAccusesNobody) {
-  add(300);
-  ASSERT_TRUE(ledger_->publish().ok());
+  begin(300);
   const bool ended = fixture::with_each_fault([&](const Fault& fault, std::uint64_t call) {
     const std::string where = fmt::format("{} at call {}", to_string(fault), call);
     files_->arm(call, fault);
@@ -162,10 +174,9 @@ TEST_F(LedgerFaults, VerifyingOnADiskThatFailsAccusesNobody) {
 }
 
 TEST_F(LedgerFaults, WritingAgainWhatWasDeletedIsFinishedOnceTheDiskIsWell) {
-  add(300);
-  ASSERT_TRUE(ledger_->publish().ok());
   const bool ended = fixture::with_each_fault([&](const Fault& fault, std::uint64_t call) {
     const std::string where = fmt::format("{} at call {}", to_string(fault), call);
+    begin(3);
     std::filesystem::remove_all(tiles() + "/tile");
     Entry entry;
     entry.op_id = fmt::format("rebuild-{}-{}", to_string(fault), call);
@@ -190,10 +201,9 @@ TEST_F(LedgerFaults, WritingAgainWhatWasDeletedIsFinishedOnceTheDiskIsWell) {
 }
 
 TEST_F(LedgerFaults, FilesThatAreTooNewAreSetAsideUnderANameThatIsKnown) {
-  add(3);
-  ASSERT_TRUE(ledger_->publish().ok());
+  begin(3);
   const MemoryState before = *state_;
-  add(300);
+  add(5);
   ASSERT_TRUE(ledger_->publish().ok());
   ledger_.reset();
   const std::string newer = root_ + "/newer";

@@ -29,11 +29,14 @@ class MemoryState final : public State {
   Result<void> write(const std::function<Result<void>(Txn&)>& body) override {
     if (is_mine()) return nested();
     const Turn turn(*this);
-    Contents changed = contents_;
-    Access access(changed, true);
-    HEDDLE_TRY(body(access));
-    contents_ = std::move(changed);
-    return {};
+    const auto rows = contents_.rows;
+    const std::size_t entries = contents_.log.size();
+    Access access(contents_, true);
+    auto done = body(access);
+    if (done.ok()) return {};
+    contents_.rows = rows;
+    contents_.log.resize(entries);
+    return done;
   }
   Result<void> read(const std::function<Result<void>(Txn&)>& body) override {
     if (is_mine()) return nested();
