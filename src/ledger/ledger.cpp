@@ -217,12 +217,15 @@ struct Ledger::Impl {
 
   Result<void> open() {
     HEDDLE_TRY(make_dirs(files, options.directory));
+    const std::string path = options.directory + "/checkpoint";
+    // Read, not asked for first: what a failing disk says of one call it may deny at the next.
+    const auto published = read_file(files, path);
+    if (!published.ok() && published.error().kind != ErrorKind::kNotFound) return published.error();
     const std::string vkey_path = options.directory + "/vkey";
     const auto there = read_file(files, vkey_path);
     if (!there.ok() && there.error().kind != ErrorKind::kNotFound) return there.error();
     // Until something is signed the project may still get another name.
-    const bool is_signed = path_exists(files, options.directory + "/checkpoint");
-    if (!there.ok() || (!is_signed && *there != key.str() + "\n"))
+    if (!there.ok() || (!published.ok() && *there != key.str() + "\n"))
       HEDDLE_TRY(write_file_atomic(files, vkey_path, key.str() + "\n"));
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(files, options.directory));
     follow(history);
@@ -238,9 +241,8 @@ struct Ledger::Impl {
       note = history.notes.back();
       HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
     }
-    const std::string path = options.directory + "/checkpoint";
-    if (path_exists(files, path)) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(files, path));
+    if (published.ok()) {
+      const std::string& text = *published;
       HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(text, key));
       if (!last || newest.size > last->size) {
         // Signed and written, and then a crash before the history: it counts.
