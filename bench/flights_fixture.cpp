@@ -212,7 +212,7 @@ Result<std::vector<float>> probabilities(const Fitted& fitted, const std::string
                                          double intercept, const table::Table& rows) {
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, plan_of(fitted, model, intercept));
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(rows));
-  return std::move(scored.probabilities);
+  return std::move(scored.predictions);
 }
 
 Result<std::vector<std::string>> request_bodies(const table::Table& rows) {

@@ -111,8 +111,8 @@ plane::RequestRecord request_at(std::uint64_t first, Micros time) {
     record.fields.resize(1);
     record.fields[0].kind = expr::Datum::Kind::kDouble;
     record.fields[0].d = row.distance;
-    record.probability = static_cast<float>(stats::sigmoid(row.margin));
-    record.standby_probability = record.probability;
+    record.prediction = {static_cast<float>(stats::sigmoid(row.margin))};
+    record.standby_prediction = record.prediction;
   }
   return request;
 }
@@ -177,8 +177,8 @@ int main(int argc, char** argv) {
         const std::uint64_t before = number - 24ULL * 3600 * requests_of_second * kRowsOfRequest;
         const std::string id = fmt::format("{:036}", before);
         for (std::size_t i = 0; i < kRowsOfRequest; ++i) {
-          watch.observe(plane::LabelRecord{fmt::format("{}#{}", id, i),
-                                           row_at(before + i).label ? 1.0 : 0.0, time, "labels"},
+          watch.observe(plane::LabelRecord{fmt::format("{}#{}", id, i), row_at(before + i).label,
+                                           time, "labels"},
                         out);
         }
       }

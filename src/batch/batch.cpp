@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -19,6 +20,7 @@ namespace heddle::batch {
 namespace {
 
 constexpr std::int64_t kFewestRowsAThread = 512;
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// What one thread makes of its share of a chunk, reused from chunk to chunk.
 struct Share {
@@ -28,13 +30,13 @@ struct Share {
   score::RowResult result;
   std::vector<expr::Datum> raw;
   std::vector<std::int64_t> served, refused;       ///< rows of the chunk, ascending
-  std::vector<float> probabilities;                ///< of the served
+  std::vector<float> predictions;                  ///< of the served
   std::vector<std::vector<std::uint16_t>> broken;  ///< distinct sets of rules; the first is empty
   std::vector<std::uint32_t> served_broken, refused_broken;  ///< indexes into it
   Profile profile;                                           ///< of the whole file
 
   void clear() {
-    served.clear(), refused.clear(), probabilities.clear(), served_broken.clear(),
+    served.clear(), refused.clear(), predictions.clear(), served_broken.clear(),
         refused_broken.clear();
   }
   std::uint32_t place_of(const std::vector<std::uint16_t>& rules) {
@@ -61,8 +63,10 @@ void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cel
     }
     share.served.push_back(row);
     share.served_broken.push_back(rules);
-    share.probabilities.push_back(share.result.probability);
-    share.profile.add(share.result.check.row, share.result.probability);
+    const float probability =
+        share.result.prediction.empty() ? kNaN : share.result.prediction.front();
+    share.predictions.push_back(probability);
+    share.profile.add(share.result.check.row, probability);
   }
 }
 
@@ -279,7 +283,7 @@ class Scoring {
     const bool csv = is_csv(options_.output);
     for (const auto& share : shares_) {
       rows.insert(rows.end(), share.served.begin(), share.served.end());
-      for (const float value : share.probabilities) {
+      for (const float value : share.predictions) {
         if (csv)
           probability_text.add(probability_text.code_of(fmt::format("{}", value)));
         else

@@ -366,8 +366,8 @@ class AutomaticTest : public ApprovalsTest {
       row.fields[2].i = 100 + 300 * (i % 5);
       request.rows = {row};
       writer->append(request);
-      writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0,
-                                        request.event_time + kMinute});
+      writer->append(
+          plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0, request.event_time + kMinute});
     }
     ASSERT_TRUE(writer->commit().ok());
     now_ = begin + rows * kMinute + kHour;

@@ -128,8 +128,7 @@ class CanaryTest : public testing::Test {
         row.fields.resize(1);
         row.fields[0].kind = expr::Datum::Kind::kInt;
         row.fields[0].i = i;
-        row.probability = 0.2F + 0.01F * static_cast<float>(i % 50);
-        row.standby_probability = std::numeric_limits<float>::quiet_NaN();
+        row.prediction = {0.2F + 0.01F * static_cast<float>(i % 50)};
         if (is_canary && i % 100 < failed) row.outcome = plane::RowOutcome::kFailed;
         request.rows = {row};
         writer_->append(request);
@@ -223,10 +222,10 @@ TEST_F(CanaryTest, TheLabelsOfOneAccountOfSeveralAloneDoNotRaiseIt) {
     label_ = [&, lies](const plane::RequestRecord& request, bool is_canary, int i) {
       const bool honest = i % 2 == 0;
       if (!honest && !lies) return;
-      const bool likely = request.rows[0].probability > 0.45F;
+      const bool likely = request.rows[0].prediction[0] > 0.45F;
       const bool label = likely == (honest ? !is_canary : is_canary);
-      writer_->append(plane::LabelRecord{request.request_id + "#0", label ? 1.0 : 0.0, now_,
-                                         honest ? "honest" : "liar"});
+      writer_->append(
+          plane::LabelRecord{request.request_id + "#0", label, now_, honest ? "honest" : "liar"});
     };
     tick();
     hour(1'200);

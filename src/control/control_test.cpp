@@ -69,11 +69,11 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
     writer->append(request);
   }
   for (int i = 0; i < 8; ++i)
-    writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), 0, kDay + i});
-  writer->append(plane::LabelRecord{"r-5#0", 1, kDay + 100});
+    writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), false, kDay + i});
+  writer->append(plane::LabelRecord{"r-5#0", true, kDay + 100});
   writer->append(
-      plane::LabelRecord{"r-6#0", 1, kDay - 100});  // older than what is known: does not count
-  writer->append(plane::LabelRecord{"nobody#0", 1, kDay});
+      plane::LabelRecord{"r-6#0", true, kDay - 100});  // older than what is known: does not count
+  writer->append(plane::LabelRecord{"nobody#0", true, kDay});
   ASSERT_TRUE(writer->commit().ok());
 
   spec::Field date, distance, label;
@@ -113,9 +113,10 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
     ASSERT_TRUE(writer->commit().ok());
   }
   const std::vector<plane::LabelRecord> labels = {
-      {"r-0#0", 1, kDay, "one"},     {"r-1#0", 1, kDay, "one"},    {"r-2#0", 1, kDay, "one"},
-      {"r-3#0", 1, kDay, "two"},     {"r-4#0", 1, kDay, "one"},    {"r-1#0", 0, 2 * kDay, "two"},
-      {"r-2#0", 1, 2 * kDay, "two"}, {"r-4#0", 0, 3 * kDay, "one"}};
+      {"r-0#0", true, kDay, "one"},     {"r-1#0", true, kDay, "one"},
+      {"r-2#0", true, kDay, "one"},     {"r-3#0", true, kDay, "two"},
+      {"r-4#0", true, kDay, "one"},     {"r-1#0", false, 2 * kDay, "two"},
+      {"r-2#0", true, 2 * kDay, "two"}, {"r-4#0", false, 3 * kDay, "one"}};
   for (const auto& label : labels) {
     writer->append(label);
     ASSERT_TRUE(writer->commit().ok());
@@ -165,8 +166,7 @@ class LongJournal : public testing::Test {
       }
       request.rows = {row};
       writer->append(request);
-      writer->append(
-          plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0, i * kHour + kDay});
+      writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0, i * kHour + kDay});
       ASSERT_TRUE(writer->commit().ok());
     }
   }

@@ -53,8 +53,8 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
         working->raw.clear();
         for (const auto& field : fields) working->raw.push_back(field.datum());
         plan->score_row(working->raw, working->result, working->scratch);
-        return working->result.check.refused ? std::numeric_limits<float>::quiet_NaN()
-                                             : working->result.margin;
+        return working->result.margins.empty() ? std::numeric_limits<float>::quiet_NaN()
+                                               : working->result.margins[0];
       }};
 }
 

@@ -108,13 +108,14 @@ class Collector {
   }
 
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
-    if (label.event_time > selection_.until || (label.label != 0 && label.label != 1)) return;
+    const auto code = stats::Task{}.code_of(label.label);
+    if (label.event_time > selection_.until || !code.ok()) return;
     const auto known = labels_.find(label.row_id);
     // The newest were read first: those left out are older than twenty for each row wanted.
     if (known == labels_.end() && labels_.size() >= most_labels_) return;
     Label& kept = known == labels_.end() ? labels_[label.row_id] : known->second;
     watch::LabelOpinion& opinion = kept.opinion;
-    const auto value = static_cast<std::int8_t>(label.label);
+    const auto value = static_cast<std::int8_t>(*code);
     const std::uint16_t account = names_.number(label.account);
     const bool same_time = opinion.label >= 0 && account == opinion.by &&
                            label.event_time == opinion.time && kept.segment == segment;

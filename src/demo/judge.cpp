@@ -38,7 +38,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
     for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
-    std::copy(scored.probabilities.begin(), scored.probabilities.end(),
+    std::copy(scored.predictions.begin(), scored.predictions.end(),
               out.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return {};
@@ -150,7 +150,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
       const replay::TruthRow& row = truth.rows[served[i]];
       if (!row.label) continue;
       rows.push_back(row.recorded);
-      labels.push_back(*row.label);
+      labels.push_back(std::get<bool>(*row.label) ? 1 : 0);
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
@@ -167,8 +167,8 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     // A row that the first release's contract would have refused has no answer of the others to
     // compare with.
     if (std::isnan(never[i]) || std::isnan(oracle[i]) || !row.label) continue;
-    out.push_back(
-        {row.event_time, *row.label, answers[served[i]].probability, never[i], oracle[i]});
+    out.push_back({row.event_time, static_cast<std::uint8_t>(std::get<bool>(*row.label) ? 1 : 0),
+                   answers[served[i]].prediction, never[i], oracle[i]});
   }
   return out;
 }

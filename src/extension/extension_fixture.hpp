@@ -85,7 +85,8 @@ class LabelRate final : public watch::Detector {
   void label(const plane::LabelRecord& label, std::vector<watch::Finding>& out) override {
     if (labels_ == 0) from_ = label.event_time;
     ++labels_;
-    positive_ += label.label > 0.5 ? 1 : 0;
+    const auto code = stats::Task{}.code_of(label.label);
+    positive_ += code.ok() && *code > 0.5 ? 1 : 0;
     if (labels_ < kRun) return;
     watch::Finding f;
     f.key = kRateKey;

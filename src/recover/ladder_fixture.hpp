@@ -187,12 +187,12 @@ class World : public Effects {
         if (known.back().apply_repair) known.back().apply_repair(received.fields);
         const float primary = margin_of(received.fields) + static_cast<float>(intercept);
         if (known.back().primary == sha256("retrained")) {
-          row.probability = sigmoid(retrained_margin(received.fields));
+          row.prediction = {sigmoid(retrained_margin(received.fields))};
         } else if (known.back().primary == sha256("standby")) {
-          row.probability = row.standby_probability;
-          row.standby_probability = sigmoid(primary);
+          row.prediction = row.standby_prediction;
+          row.standby_prediction = {sigmoid(primary)};
         } else {
-          row.probability = sigmoid(primary);
+          row.prediction = {sigmoid(primary)};
         }
       }
       journal.push_back(record);

@@ -786,7 +786,7 @@ auto labels_of_two(double lies) {
     plane::LabelRecord said = label;
     const bool of_two = watch::fixture::is_of(0.4, label.row_id);
     said.account = of_two ? "two" : "one";
-    if (of_two && watch::fixture::is_of(lies, "lie" + label.row_id)) said.label = 1;
+    if (of_two && watch::fixture::is_of(lies, "lie" + label.row_id)) said.label = true;
     return std::vector<plane::LabelRecord>{said};
   };
 }

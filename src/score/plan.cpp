@@ -207,6 +207,14 @@ void calibrate_answer(float answer, double intercept, float& calibrated,
   if (intercept == 0) probability = answer;
 }
 
+/// A row whose prediction is not finite was not answered.
+void keep_answered(RowResult& out) noexcept {
+  if (std::ranges::all_of(out.prediction, [](float number) { return std::isfinite(number); }))
+    return;
+  out.margins.clear();
+  out.prediction.clear();
+}
+
 }  // namespace
 
 Plan::Plan(std::unique_ptr<const Parts> parts) : parts_(std::move(parts)) {}
@@ -372,12 +380,17 @@ Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) con
 void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                    runtime::Rows& rows) const {
   parts_->contract.check(raw, out.check);
-  out.margin = out.probability = kNaN;
+  out.margins.clear();
+  out.prediction.clear();
   if (!out.check.refused) parts_->put(out.check.row, *scratch.buffers, rows);
 }
 
-void Plan::finish(float answer, RowResult& out) const noexcept {
-  calibrate_answer(answer, intercept_, out.margin, out.probability);
+void Plan::finish(std::span<const float> answer, RowResult& out) const {
+  out.margins.resize(1);
+  out.prediction.resize(1);
+  calibrate_answer(answer.empty() ? kNaN : answer[0], intercept_, out.margins[0],
+                   out.prediction[0]);
+  keep_answered(out);
 }
 
 const std::vector<std::string>& Plan::contribution_names() const noexcept {
@@ -413,17 +426,21 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
                      Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);
   if (out.check.refused) {
-    out.margin = out.probability = kNaN;
+    out.margins.clear();
+    out.prediction.clear();
     return;
   }
   if (parts_->endpoint != nullptr) {
     runtime::Rows rows;
     parts_->put(out.check.row, *scratch.buffers, rows);
     const auto answer = parts_->endpoint->score(std::move(rows));
-    return finish(answer.ok() ? (*answer)[0] : kNaN, out);
+    return finish(answer.ok() ? std::span<const float>(*answer) : std::span<const float>(), out);
   }
-  calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margin,
-            out.probability);
+  out.margins.resize(1);
+  out.prediction.resize(1);
+  calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margins[0],
+            out.prediction[0]);
+  keep_answered(out);
 }
 
 Result<TableResult> Plan::score_table(const table::Table& rows) const {
@@ -439,14 +456,14 @@ Result<TableResult> Plan::score_table(const table::Table& rows) const {
   }
   TableResult result;
   result.margins.resize(check.refused.size(), kNaN);
-  result.probabilities.resize(check.refused.size(), kNaN);
+  result.predictions.resize(check.refused.size(), kNaN);
   std::size_t next = 0;
   for (std::size_t row = 0; row < check.refused.size(); ++row) {
     if (check.refused[row] != 0) continue;
     if (parts_->endpoint != nullptr)
-      calibrate_answer(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+      calibrate_answer(raw[next++], intercept_, result.margins[row], result.predictions[row]);
     else
-      calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+      calibrate(raw[next++], intercept_, result.margins[row], result.predictions[row]);
   }
   result.refused = std::move(check.refused);
   return result;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "expr/datum.hpp"
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
+#include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::score {
@@ -29,22 +31,32 @@ struct Scratch {
   std::unique_ptr<Buffers> buffers;
 };
 
-/// What became of one row. `check` is reused: no allocation at steady state.
+/// What became of one row. All of it is reused: no allocation at steady state.
 struct RowResult {
   contract::RowCheck check;
-  float margin = 0;       ///< after calibration, log odds; NaN when refused
-  float probability = 0;  ///< sigmoid of it; NaN when refused
+  /// `Task::outputs()` numbers of each; both are empty when the row was refused or nothing
+  /// answered.
+  std::vector<float> margins;     ///< after calibration
+  std::vector<float> prediction;  ///< what follows from them (Task::predict); all finite
 };
 
 /// What became of the rows of a table, in their order.
 struct TableResult {
+  std::size_t outputs = 1;            ///< of a row
   std::vector<std::uint8_t> refused;  ///< one a row
-  std::vector<float> margins;         ///< NaN where refused
-  std::vector<float> probabilities;
+  /// `outputs` a row, row-major; NaN where a row was refused or nothing answered.
+  std::vector<float> margins;
+  std::vector<float> predictions;
+};
+
+/// The split-conformal interval of a bundle (`interval` of `calibration.json`).
+struct Conformal {
+  double coverage = 0;  ///< the share of true values that intervals or sets are to hold, in (0, 1)
+  double quantile = 0;
 };
 
 /// Everything between a raw row and its answer, from one bundle: contract check, transforms,
-/// feature program, model margin, calibration intercept, probability. The only path by which rows
+/// feature program, model margins, calibration, prediction. The only path by which rows
 /// are scored: data plane, flow and replay use it. Immutable; any number of threads may score, each
 /// with its own scratch. A bundle with a runtime has no model of ours: `score_row` and
 /// `score_table` wait for its worker or upstream, and whoever must not wait takes `prepare`,
@@ -77,8 +89,8 @@ class Plan {
   /// unless the row is refused.
   void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                runtime::Rows& rows) const;
-  /// The runtime's probability of a prepared row becomes its result; NaN stays NaN.
-  void finish(float answer, RowResult& out) const noexcept;
+  /// What the runtime answered to a prepared row becomes its result; empty or not finite: nothing.
+  void finish(std::span<const float> answer, RowResult& out) const;
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
@@ -95,6 +107,9 @@ class Plan {
   /// `score_row` for each row.
   [[nodiscard]] Result<TableResult> score_table(const table::Table& rows) const;
 
+  /// What a prediction is, and a label of its rows.
+  [[nodiscard]] const stats::Task& task() const noexcept { return task_; }
+  [[nodiscard]] const std::optional<Conformal>& conformal() const noexcept { return conformal_; }
   [[nodiscard]] const contract::Contract& contract() const noexcept;
   [[nodiscard]] const Digest& bundle() const noexcept { return bundle_; }
   [[nodiscard]] double intercept() const noexcept { return intercept_; }
@@ -140,6 +155,8 @@ class Plan {
 
   std::unique_ptr<const Parts> parts_;
   Digest bundle_{};
+  stats::Task task_{};
+  std::optional<Conformal> conformal_{};
   double intercept_ = 0;
   std::int64_t reference_rows_ = 0;
 };

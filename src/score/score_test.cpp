@@ -60,17 +60,18 @@ TEST(Plan, RowAndTableGiveTheSameBits) {
     const auto at = static_cast<std::size_t>(i);
     ASSERT_EQ(result.check.refused, table->refused[at] != 0) << i;
     if (result.check.refused) {
-      EXPECT_TRUE(std::isnan(result.probability) && std::isnan(table->probabilities[at]));
+      EXPECT_TRUE(result.prediction.empty() && result.margins.empty());
+      EXPECT_TRUE(std::isnan(table->predictions[at]));
       continue;
     }
     ++served;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.probability),
-              std::bit_cast<std::uint32_t>(table->probabilities[at]))
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.prediction.at(0)),
+              std::bit_cast<std::uint32_t>(table->predictions[at]))
         << i;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margin),
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margins.at(0)),
               std::bit_cast<std::uint32_t>(table->margins[at]))
         << i;
-    EXPECT_NEAR(result.probability, stats::sigmoid(static_cast<double>(result.margin)), 1e-6);
+    EXPECT_NEAR(result.prediction[0], stats::sigmoid(static_cast<double>(result.margins[0])), 1e-6);
   }
   EXPECT_GT(served, 100);
   EXPECT_LT(served, 200);
@@ -230,11 +231,11 @@ TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {
     const std::vector<expr::Datum> raw = {views[0].at(i), views[1].at(i), views[2].at(i)};
     (*plan)->score_row(raw, result, scratch);
     const auto at = static_cast<std::size_t>(i);
-    EXPECT_EQ(result.probability, scored->probabilities[at]) << i;
-    EXPECT_EQ(result.margin, scored->margins[at]) << i;
+    EXPECT_EQ(result.prediction.at(0), scored->predictions[at]) << i;
+    EXPECT_EQ(result.margins.at(0), scored->margins[at]) << i;
     const double hour = static_cast<double>((i * 5) % 24) / 100;
     const double odds = std::exp(0.5) * hour / (1 - hour);
-    EXPECT_NEAR(result.probability, odds / (1 + odds), 1e-6) << i;
+    EXPECT_NEAR(result.prediction[0], odds / (1 + odds), 1e-6) << i;
   }
 }
 

@@ -44,7 +44,8 @@ struct AccessSource {
                                                  const std::string& folder);
 
 /// Reads a segment back and computes its root from the rows that stand there. kNotFound when it is
-/// gone, kCorrupt when it is no access log.
+/// gone, kConflict (`access-version`) when it is of another version, kCorrupt when it is no access
+/// log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
 
 /// The oldest segments, so many that at most `bytes` are left without them; the newest stays.

@@ -222,11 +222,11 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   Side& side = is_canary ? canary_ : baseline_;
   const auto served =
       std::find_if(request.rows.begin(), request.rows.end(), [](const plane::RowRecord& row) {
-        return row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability);
+        return row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
       });
   if (served != request.rows.end()) {
     std::string id = fmt::format("{}#{}", request.request_id, served - request.rows.begin());
-    if (rows_.emplace(id, Row{is_canary, static_cast<double>(served->probability)}).second)
+    if (rows_.emplace(id, Row{is_canary, static_cast<double>(served->prediction[0])}).second)
       order_.push_back(std::move(id));
     if (order_.size() > kMostRows) {
       rows_.erase(order_.front());
@@ -249,13 +249,13 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   pair(is_canary, outcome);
   if (request.micros > 0) side.latency.add(latency_bucket(request.micros));
   if (served == request.rows.end()) return;
-  const auto score = static_cast<double>(served->probability);
+  const auto score = static_cast<double>(served->prediction[0]);
   side.scores.add(std::min(kScoreBuckets - 1,
                            static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * kScoreBuckets)));
-  const auto reference =
-      static_cast<double>(std::isnan(served->shadow_probability) ? served->standby_probability
-                                                                 : served->shadow_probability);
-  if (!std::isnan(reference)) side.distance.add(std::min(1.0, std::abs(score - reference)));
+  const auto& reference =
+      served->shadow_prediction.empty() ? served->standby_prediction : served->shadow_prediction;
+  if (!reference.empty())
+    side.distance.add(std::min(1.0, std::abs(score - static_cast<double>(reference[0]))));
 }
 
 Moments& CohortBook::loss_of(const Row& row) {
@@ -265,15 +265,15 @@ Moments& CohortBook::loss_of(const Row& row) {
 
 void CohortBook::observe(const plane::LabelRecord& label) {
   const auto found = rows_.find(label.row_id);
-  if (found == rows_.end() || (label.label != 0 && label.label != 1)) return;
+  const auto code = stats::Task{}.code_of(label.label);
+  if (found == rows_.end() || !code.ok()) return;
   Row& row = found->second;
   const auto loss = [&] {
     const double error = row.probability - row.opinion.label;
     return error * error;
   };
   if (row.opinion.stands()) loss_of(row).take_back(loss());
-  row.opinion.add(static_cast<std::int8_t>(label.label), label.event_time,
-                  names_.number(label.account));
+  row.opinion.add(static_cast<std::int8_t>(*code), label.event_time, names_.number(label.account));
   if (row.opinion.stands()) loss_of(row).add(loss());
 }
 

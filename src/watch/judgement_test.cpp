@@ -42,9 +42,9 @@ class Traffic {
           static_cast<std::uint32_t>(100 * world.latency * std::exp(0.5 * normal_(random_)));
       plane::RowRecord row;
       const double chance = 0.1 + 0.6 * unit_(random_);
-      row.probability = static_cast<float>(
-          std::clamp(chance + world.shift + world.noise * normal_(random_), 0.0, 1.0));
-      row.shadow_probability = static_cast<float>(chance);
+      row.prediction = {static_cast<float>(
+          std::clamp(chance + world.shift + world.noise * normal_(random_), 0.0, 1.0))};
+      row.shadow_prediction = {static_cast<float>(chance)};
       if (unit_(random_) < world.failed)
         row.outcome = plane::RowOutcome::kFailed;
       else if (unit_(random_) < world.refused)
@@ -52,8 +52,7 @@ class Traffic {
       request.rows = {row};
       book.observe(request);
       if (labels)
-        book.observe(
-            plane::LabelRecord{request.request_id + "#0", unit_(random_) < chance ? 1.0 : 0.0, 0});
+        book.observe(plane::LabelRecord{request.request_id + "#0", unit_(random_) < chance, 0});
     }
   }
 
@@ -186,13 +185,13 @@ TEST(Judgement, AStepStartsAnewAndLabelsGoOn) {
   early.cohort = plane::Cohort::kCanary;
   early.route_version = 3;
   early.rows.resize(1);
-  early.rows[0].probability = 0.25F;
+  early.rows[0].prediction = {0.25F};
   b.observe(early);
   b.follow(3, 9);
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
   traffic.send(b, 100, {}, {});  // answered by version 3: of the step before
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
-  b.observe(plane::LabelRecord{"early#0", 1, 5});
+  b.observe(plane::LabelRecord{"early#0", true, 5});
   EXPECT_EQ(b.labelled(), 1);
   b.follow(12, 12);
   EXPECT_EQ(b.rows(), 0U);
@@ -217,9 +216,7 @@ CohortBook labelled_by(
       request.route_version = 3;
       request.micros = 100;
       request.rows.resize(1);
-      request.rows[0].probability = 0.2F;
-      request.rows[0].shadow_probability = std::numeric_limits<float>::quiet_NaN();
-      request.rows[0].standby_probability = std::numeric_limits<float>::quiet_NaN();
+      request.rows[0].prediction = {0.2F};
       b.observe(request);
       for (const auto& [account, label] : say) {
         const double value = label(canary, i);
@@ -243,7 +240,7 @@ TEST(Judgement, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
     ASSERT_TRUE(back.restore(b.save()).ok());
     for (int i = 0; i < 200; ++i) {  // one of them thinks better of it
       for (CohortBook* one : {&b, &back})
-        one->observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "liar"});
+        one->observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", false, 1'000, "liar"});
     }
     EXPECT_EQ(b.labelled(), 400);
     EXPECT_EQ(back.save(), b.save());
@@ -253,10 +250,10 @@ TEST(Judgement, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
 
 TEST(Judgement, OfOneAccountTheLaterWordCounts) {
   CohortBook b = labelled_by(200, {{"one", [](bool, int) { return 1.0; }}});
-  b.observe(plane::LabelRecord{"c5#0", 0, 4, "one"});  // older than what it said
+  b.observe(plane::LabelRecord{"c5#0", false, 4, "one"});  // older than what it said
   EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.64, 1e-6);
   for (int i = 0; i < 200; ++i)
-    b.observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "one"});
+    b.observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", false, 1'000, "one"});
   EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.04, 1e-6);
   EXPECT_NEAR(loss_of(b.show({}, 1)).baseline, 0.64, 1e-6);
   EXPECT_EQ(b.labelled(), 400);

@@ -44,7 +44,7 @@ struct TwoLabellers {
   }
   /// `share` of the labels are of `two`, the others of `one`. `lie` is what `two` makes of its own;
   /// `also`: it labels the rows of `one` too, so that both do.
-  void play(int from, int to, double share, double (*lie)(double), bool also = false,
+  void play(int from, int to, double share, bool (*lie)(bool), bool also = false,
             const Stream::Fault& fault = {}) {
     for (int day = from; day < to; ++day) {
       std::vector<plane::Record> records;
@@ -58,7 +58,7 @@ struct TwoLabellers {
         const bool of_two = fixture::is_of(share, label->row_id);
         plane::LabelRecord lied = *label;
         lied.account = "two";
-        lied.label = lie(label->label);
+        lied.label = lie(std::get<bool>(label->label));
         label->account = "one";
         if (!of_two || also) watch.observe(*label, out);
         if (of_two) watch.observe(lied, out);
@@ -85,8 +85,8 @@ struct TwoLabellers {
   Output out;
 };
 
-double as_it_is(double label) { return label; }
-double turned(double label) { return 1 - label; }
+bool as_it_is(bool label) { return label; }
+bool turned(bool label) { return !label; }
 
 TEST(LabelSources, AClockThatIsSetBackDoesNotMakeItDeaf) {
   LabelSources sources(Stream::monitor());

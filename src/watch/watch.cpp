@@ -13,10 +13,9 @@ namespace {
 
 constexpr std::string_view kFormat = "heddle.watch-state/5";
 
-float margin_of(float probability) {
-  return std::isnan(probability)
-             ? probability
-             : static_cast<float>(stats::logit(static_cast<double>(probability)));
+float margin_of(const std::vector<float>& prediction) {
+  return prediction.empty() ? std::numeric_limits<float>::quiet_NaN()
+                            : static_cast<float>(stats::logit(static_cast<double>(prediction[0])));
 }
 
 std::string key_of(const Route& route) { return route.primary.hex() + "/" + route.repair; }
@@ -69,8 +68,10 @@ void Watch::observe(const plane::Record& record, Output& out) {
     // One that says it is from the future waits as long as one of today.
     const Micros latest =
         watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
-    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest),
-                          label->account);
+    const auto code = stats::Task{}.code_of(label->label);
+    (void)join_.add_label(label->row_id,
+                          code.ok() ? *code : std::numeric_limits<double>::quiet_NaN(),
+                          std::min(label->event_time, latest), label->account);
     const std::size_t settled = out.findings.size();
     for (const Named& each : detectors_) each.detector->label(*label, out.findings);
     settle(settled, watermark_ == INT64_MIN ? label->event_time : watermark_, out);
@@ -198,8 +199,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
           id,
           request.event_time,
           epoch_,
-          by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
-          margin_of(row.standby_probability),
+          by_primary ? margin_of(row.prediction) : std::numeric_limits<float>::quiet_NaN(),
+          margin_of(row.standby_prediction),
           request.source,
           request.account};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {

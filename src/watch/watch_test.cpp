@@ -408,7 +408,7 @@ TEST(Watch, ItsStateIsStoredInPiecesOfWhatChanged) {
     stream.day(day, {}, records);
     // Labels of rows that never come wait as long as rows are kept; some of theirs come late.
     for (int i = 0; i < 5; ++i)
-      records.push_back(plane::LabelRecord{fmt::format("lost{}-{}#0", day, i), 1, day * kDay});
+      records.push_back(plane::LabelRecord{fmt::format("lost{}-{}#0", day, i), true, day * kDay});
     const std::size_t half = records.size() / 2;
     run.feed({records.begin(), records.begin() + static_cast<std::ptrdiff_t>(half)});
     stored.take(run.watch);
@@ -553,7 +553,7 @@ TEST(Watch, ALabelOfTheFarFutureIsForgottenAsAnyOther) {
   Stream stream(36);
   Session run = start(stream);
   play(run, stream, 100, 101, {});
-  run.feed({plane::LabelRecord{"nobody#0", 1, plane::kLatestEvent - 1}});
+  run.feed({plane::LabelRecord{"nobody#0", true, plane::kLatestEvent - 1}});
   EXPECT_EQ(run.watch.labels_waiting(), 1U);
   play(run, stream, 101, 111, {});
   EXPECT_EQ(run.watch.labels_waiting(), 0U);
@@ -563,7 +563,7 @@ TEST(Watch, ALabelOfTheFarFutureIsForgottenAsAnyOther) {
 TEST(Watch, ALabelOfTheFarFutureThatCameBeforeTheFirstTickToo) {
   Stream stream(36);
   Session run = start(stream);
-  run.feed({plane::LabelRecord{"nobody#0", 1, plane::kLatestEvent - 1}});
+  run.feed({plane::LabelRecord{"nobody#0", true, plane::kLatestEvent - 1}});
   play(run, stream, 100, 111, {});
   EXPECT_EQ(run.watch.labels_waiting(), 0U);
   EXPECT_EQ(run.watch.labels().forgotten, 1);
