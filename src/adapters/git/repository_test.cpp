@@ -8,11 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 #include "adapters/git/ref_lock.hpp"
 #include "base/digest.hpp"
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
+#include "store/git_conformance.hpp"
 
 namespace heddle::adapters {
 namespace {
@@ -34,31 +35,35 @@ std::string git(const std::string& directory, const std::string& arguments) {
   return text;
 }
 
+std::unique_ptr<store::Git> make_repository(const std::string& directory,
+                                            const std::vector<store::Git::File>& files) {
+  git(directory, "init -q");
+  for (const auto& file : files) {
+    const std::string path = directory + "/" + file.path;
+    HEDDLE_CHECK(make_dirs(path.substr(0, path.rfind('/'))).ok(), path);
+    HEDDLE_CHECK(write_file_atomic(path, file.bytes).ok(), path);
+  }
+  if (!files.empty()) {
+    git(directory, "add -A");
+    git(directory, "commit -q -m start");
+  }
+  return open_git(directory).value();
+}
+
 class GitTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = testing::TempDir() + "/git.XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
-    git(root_, "init -q");
-    ASSERT_TRUE(make_dirs(root_ + "/sub").ok());
-    ASSERT_TRUE(write_file_atomic(root_ + "/a.txt", "one\n").ok());
-    ASSERT_TRUE(write_file_atomic(root_ + "/sub/b.txt", "two\n").ok());
-    git(root_, "add -A");
-    git(root_, "commit -q -m start");
-    repository_ = open_git(root_).value();
+    repository_ = make_repository(root_, {{"a.txt", "one\n"}, {"sub/b.txt", "two\n"}});
   }
-  std::string root_;
+  heddle::fixture::Folder folder_;
+  const std::string& root_ = folder_.path();
   std::unique_ptr<store::Git> repository_;
 };
 
 TEST_F(GitTest, ReadsWhatGitReads) {
   EXPECT_EQ(repository_->head().value(), git(root_, "rev-parse HEAD"));
   EXPECT_EQ(repository_->blob_id("one\n"), git(root_, "rev-parse HEAD:a.txt"));
-  EXPECT_EQ(repository_->read("HEAD", "sub/b.txt").value(), "two\n");
-  EXPECT_EQ(repository_->read("HEAD", "sub").error().id, "git-file-not-found");
-  EXPECT_EQ(repository_->read("HEAD", "absent").error().id, "git-file-not-found");
-  EXPECT_EQ(repository_->read("no-such", "a.txt").error().id, "git-revision-not-found");
+  EXPECT_EQ(repository_->find("HEAD", "sub")->id, git(root_, "rev-parse HEAD:sub"));
 }
 
 TEST_F(GitTest, ACommitTouchesItsRefAlone) {
@@ -81,32 +86,6 @@ TEST_F(GitTest, ACommitTouchesItsRefAlone) {
   git(root_, "fsck --strict");
 }
 
-TEST_F(GitTest, TheSameTreeAgainIsNoNewCommit) {
-  const auto first =
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value();
-  EXPECT_EQ(
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value(),
-      first);
-  const auto second =
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "2"}}, "two").value();
-  EXPECT_NE(second, first);
-  EXPECT_EQ(git(root_, "rev-parse refs/heddle/checkpoints^"), first);
-  EXPECT_EQ(git(root_, "show refs/heddle/checkpoints:checkpoint"), "2");
-  EXPECT_EQ(git(root_, "ls-tree -r --name-only refs/heddle/checkpoints"), "checkpoint");
-}
-
-TEST_F(GitTest, OtherRefsAndPathsOutsideAreRefused) {
-  for (const char* ref : {"refs/heads/main", "HEAD", "refs/heads/heddle/../main", "refs/tags/v1",
-                          "refs/heads/heddle/"}) {
-    EXPECT_EQ(repository_->commit(ref, "", {{"x", "y"}}, "m").error().id, "git-ref-refused") << ref;
-  }
-  for (const char* path : {"../x", "/x", "a//b", ".git/config", "", "a/.", "sub/.git/x"}) {
-    EXPECT_EQ(repository_->commit("refs/heads/heddle/x", "", {{path, "y"}}, "m").error().id,
-              "git-path-refused")
-        << path;
-  }
-}
-
 TEST_F(GitTest, AProjectInAFolderOfARepositoryHasItsOwnPaths) {
   const auto inner = open_git(root_ + "/sub").value();
   EXPECT_EQ(inner->read("HEAD", "b.txt").value(), "two\n");
@@ -115,38 +94,12 @@ TEST_F(GitTest, AProjectInAFolderOfARepositoryHasItsOwnPaths) {
 }
 
 TEST_F(GitTest, OutsideARepositoryItSaysWhatToDo) {
-  std::string name = testing::TempDir() + "/nogit.XXXXXX";
-  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  const heddle::fixture::Folder elsewhere;
   ::setenv("GIT_CEILING_DIRECTORIES", testing::TempDir().c_str(), 1);
-  const auto opened = open_git(name);
+  const auto opened = open_git(elsewhere.path());
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().id, "git-not-found");
   EXPECT_FALSE(opened.error().hint.empty());
-}
-
-TEST_F(GitTest, ARepositoryWithoutACommitSaysSo) {
-  std::string name = testing::TempDir() + "/empty.XXXXXX";
-  ASSERT_NE(::mkdtemp(name.data()), nullptr);
-  git(name, "init -q");
-  const auto empty = open_git(name).value();
-  EXPECT_EQ(empty->head().error().id, "git-no-commit");
-  EXPECT_TRUE(empty->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").ok());
-}
-
-TEST_F(GitTest, CommitsOfManyThreadsAllLand) {
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 5; ++i) {
-        EXPECT_TRUE(
-            repository_
-                ->commit("refs/heads/heddle/state", "", {{fmt::format("{}-{}", t, i), "x"}}, "m")
-                .ok());
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  EXPECT_EQ(git(root_, "rev-list --count heddle/state"), "20");
 }
 
 using Kind = store::Git::Entry::Kind;
@@ -419,4 +372,11 @@ TEST(GitFailure, SaysWhatToDoAboutTheFailureAtHand) {
 }
 
 }  // namespace
+
 }  // namespace heddle::adapters
+
+namespace heddle::store {
+
+INSTANTIATE_TEST_SUITE_P(Libgit2, GitConformance, testing::Values(adapters::make_repository));
+
+}  // namespace heddle::store
