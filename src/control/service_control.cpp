@@ -19,8 +19,8 @@
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
-#include "score/plan.hpp"
 #include "score/calibration.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::control {
 namespace {
@@ -635,7 +635,7 @@ Result<policy::Decision> ServiceControl::change_releases(
     into = releases_;
     into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
     HEDDLE_TRY(change(into));
-    return keep_comparable(into);
+    return keep_comparable(into, releases_.primary(), tasks());
   };
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {

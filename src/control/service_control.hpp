@@ -9,25 +9,19 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "base/signature.hpp"
 #include "control/changed_rows.hpp"
+#include "control/comparable.hpp"
 #include "control/comparing.hpp"
-#include "control/home.hpp"
-#include "jobs/jobs.hpp"
+#include "control/service_parts.hpp"
 #include "plane/journal.hpp"
-#include "policy/engine.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
 #include "score/plan.hpp"
-#include "spec/project.hpp"
 #include "spec/service_bounds.hpp"
-#include "store/store.hpp"
 #include "watch/judgement.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::control {
-
-class Outbox;
 
 /// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
 inline constexpr std::string_view kAskedAgain = "/again/";
@@ -40,20 +34,6 @@ struct TlsFiles {
   std::string id;  ///< of the act that told them
   std::string certificate;
   std::string client_ca;
-};
-
-/// What one service's control stands on; owned by `Control` and outliving it.
-struct ServiceParts {
-  const Home* home = nullptr;
-  const spec::Project* project = nullptr;
-  store::State* state = nullptr;
-  store::Objects* objects = nullptr;
-  store::Git* git = nullptr;  ///< nullptr: the project is no git repository
-  jobs::Runner* runner = nullptr;
-  policy::LocalEngine* policy = nullptr;
-  Outbox* outbox = nullptr;
-  const Ed25519Key* control_key = nullptr;
-  std::string executable;
 };
 
 /// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks,
@@ -267,14 +247,7 @@ class ServiceControl final : public recover::Effects {
                                             std::string_view action, Micros event_time,
                                             const std::string& decision);
 
-  /// What the bundle predicts; none: it cannot be read, which is told elsewhere.
-  [[nodiscard]] std::optional<stats::Task> task_of(const Digest& bundle);
-  /// Slots of another task, or of other classes, than the primary: refused
-  /// (`release-task-differs`), or emptied where the primary is another than before.
-  [[nodiscard]] Result<void> keep_comparable(release::Releases& next);
-  /// For the one who is asked: the slots that a release of this primary would empty, as a
-  /// sentence's end; empty: none.
-  [[nodiscard]] std::string emptied_by(const Digest& primary);
+  [[nodiscard]] TaskOf tasks();
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
   /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
   [[nodiscard]] Result<policy::Decision> change_releases(

@@ -89,50 +89,12 @@ doc::Value write_proposal(const policy::Proposal& proposal, const std::string& s
 
 }  // namespace
 
-std::optional<stats::Task> ServiceControl::task_of(const Digest& bundle) {
-  if (bundle.empty()) return std::nullopt;
-  const auto route = route_of(bundle, 0);
-  return route.ok() ? std::optional(route->baseline->task) : std::nullopt;
-}
-
-Result<void> ServiceControl::keep_comparable(release::Releases& next) {
-  const auto task = task_of(next.primary());
-  if (!task) return {};
-  const auto differs = [&](const Digest& bundle) {
-    const auto other = task_of(bundle);
-    return other && *other != *task;
+TaskOf ServiceControl::tasks() {
+  return [this](const Digest& bundle) -> std::optional<stats::Task> {
+    if (bundle.empty()) return std::nullopt;
+    const auto route = route_of(bundle, 0);
+    return route.ok() ? std::optional(route->baseline->task) : std::nullopt;
   };
-  if (next.primary() != releases_.primary()) {
-    next.leave_only([&](const Digest& bundle) { return !differs(bundle); });
-    return {};
-  }
-  for (const Digest& bundle : {next.standby(), next.canary().canary.bundle, next.shadow()}) {
-    if (!differs(bundle)) continue;
-    const auto other = task_of(bundle);
-    return Error{
-        ErrorKind::kConflict, "release-task-differs",
-        other->kind == task->kind
-            ? fmt::format("bundle {} has other classes than the primary", bundle.short_str())
-            : fmt::format("the task of bundle {} is {}, the primary's is {}", bundle.short_str(),
-                          stats::task_name(other->kind), stats::task_name(task->kind)),
-        "the two cannot be compared: release it to the primary, which empties the slots "
-        "of the task before"};
-  }
-  return {};
-}
-
-std::string ServiceControl::emptied_by(const Digest& primary) {
-  const auto task = task_of(primary);
-  std::vector<std::string_view> slots;
-  for (const auto& [slot, bundle] : {std::pair{"standby", releases_.standby()},
-                                     std::pair{"canary", releases_.canary().canary.bundle},
-                                     std::pair{"shadow", releases_.shadow()}}) {
-    const auto other = task_of(bundle);
-    if (task && other && *other != *task) slots.emplace_back(slot);
-  }
-  if (slots.empty()) return {};
-  return fmt::format("; it has another task or other classes than what serves, so this empties {}",
-                     fmt::join(slots, ", "));
 }
 
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
@@ -462,7 +424,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
-  if (slot == "primary") proposal.reason += emptied_by(bundle);
+  if (slot == "primary") proposal.reason += emptied_by(bundle, releases_, tasks());
   if (slot == "canary") {
     if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
     proposal.op_id += fmt::format("/{}", weight);
