@@ -19,8 +19,8 @@
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
-#include "score/plan.hpp"
 #include "score/calibration.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::control {
 namespace {

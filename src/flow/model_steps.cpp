@@ -68,8 +68,7 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
   work.note(step, std::isnan(trained.validation_loss)
                       ? fmt::format("{} rounds", trained.rounds)
                       : fmt::format("{} rounds, validation {} {:.4f}", trained.rounds,
-                                    stats::loss_name(input.task.kind),
-                                    trained.validation_loss));
+                                    stats::loss_name(input.task.kind), trained.validation_loss));
   return record;
 }
 
