@@ -226,6 +226,8 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
                           access->int_or("verified"), access->int_or("rows"),
                           access->int_or("pruned"), access->int_or("removed")));
         }
+        if (const auto why = reply->string_or("not_anchored"); !why.empty())
+          console.message("warning: the newest checkpoint is not kept in git: " + why);
         std::vector<std::string> said;
         for (const auto& finding : reply->find("findings")->as_array())
           said.push_back(finding.as_string());

@@ -243,6 +243,11 @@ int status(const Invocation& invocation, const Console& console) {
                                             service.int_or("applied"))});
     slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
     slots.push_back({"  control plane", reply->string_or("control_plane")});
+    if (const auto* locked = service.find("locked"); locked != nullptr) {
+      slots.push_back({"  LOCKED", "nothing of it is decided: " + locked->string_or("error")});
+      if (const auto hint = locked->string_or("hint"); !hint.empty())
+        slots.push_back({"  hint", hint});
+    }
     slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
     if (const auto* watch = service.find("watch")) {
       slots.push_back({"  watched", watch->string_or("line")});

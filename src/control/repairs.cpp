@@ -74,12 +74,15 @@ bool is_same_calibration(const std::vector<double>& one, const std::vector<doubl
 
 /// What was added since the newest in `chain` that was built, retrained, or is `released`. Where
 /// the chain ends before one of them, the whole offsets count.
-Result<std::vector<double>> calibration_along(const std::vector<bundle::Bundle>& chain,
-                                              const std::function<bool(const Digest&)>& released) {
+Result<std::vector<double>> calibration_along(
+    const std::vector<bundle::Bundle>& chain,
+    const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(auto now, offsets_of(chain.front()));
   for (const auto& each : chain) {
-    const bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty() ||
-                          released(each.digest());
+    bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty();
+    if (!is_start) {
+      HEDDLE_ASSIGN_OR_RETURN(is_start, released(each.digest()));
+    }
     if (!is_start) continue;
     HEDDLE_ASSIGN_OR_RETURN(const auto start, offsets_of(each));
     return difference_of(std::move(now), start);
@@ -141,7 +144,7 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
 
 Result<std::vector<double>> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
-    const std::function<bool(const Digest&)>& released) {
+    const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return calibration_along(chain, released);
 }

@@ -44,7 +44,7 @@ struct Repairs {
 /// back is not in it. Where that bundle is not there any more, the whole offsets count.
 [[nodiscard]] Result<std::vector<double>> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
-    const std::function<bool(const Digest&)>& released);
+    const std::function<Result<bool>(const Digest&)>& released);
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

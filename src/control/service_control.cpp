@@ -350,9 +350,9 @@ Result<bool> ServiceControl::pump() {
   }
   if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
-  // first tick. What waits for a tick is in no snapshot.
-  if (saved_segment_ == 0 && reader_->position().segment > 0 && moves_.empty() && acts_.empty())
-    HEDDLE_TRY(save_snapshot());
+  // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
+  const bool waits = !moves_.empty() || !acts_.empty() || !tls_files_.empty();
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && !waits) HEDDLE_TRY(save_snapshot());
   return false;
 }
 
@@ -603,9 +603,32 @@ Result<bool> ServiceControl::was_released(const Digest& bundle) const {
   return found;
 }
 
+Result<policy::Decision> ServiceControl::act(const policy::Proposal& proposal, const Write& apply,
+                                             const std::function<Result<void>()>& possible,
+                                             const Beside& beside) {
+  const auto with_question = [&](store::Txn& txn, const policy::Decision& made) -> Result<void> {
+    if (made.effect == policy::Effect::kRequireApproval && !made.applied) {
+      auto question = doc::Value::object(
+          {{"kind", "approval"},
+           {"approval", made.approval},
+           {"service", service_.identity.name},
+           {"action", proposal.action},
+           {"event_time", format_time(proposal.event_time)},
+           {"text", proposal.reason},
+           {"next", fmt::format("heddle approve {} --person NAME --key FILE", made.approval)}});
+      if (!proposal.incident.empty()) question.set("incident", proposal.incident);
+      HEDDLE_TRY(parts_.outbox->put(txn, "approval/" + made.approval, question));
+    }
+    return beside ? beside(txn, made) : Result<void>();
+  };
+  auto decision = parts_.policy->act(proposal, apply, possible, with_question);
+  parts_.outbox->wake();
+  return decision;
+}
+
 Result<policy::Decision> ServiceControl::change_releases(
     const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
-    const std::function<Result<void>(store::Txn&)>& also) {
+    const Write& also, const Beside& beside) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
@@ -631,7 +654,7 @@ Result<policy::Decision> ServiceControl::change_releases(
     release::Releases tried = releases_;
     return changed(tried);
   };
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, apply, possible));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, apply, possible, beside));
   if (!decision.applied || decision.repeated) return decision;
   decided_ = true;
   // The watch must know the route before the first record that was answered by it.
@@ -810,6 +833,14 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
   const auto& run = releases_.canary();
   if (run.running() && run.started <= version) return run.canary.bundle;
   return {};
+}
+
+void ServiceControl::end_work() {
+  for (const auto& retrain : retrains_) {
+    if (!retrain.handle) continue;
+    parts_.runner->stop(*retrain.handle);
+    (void)parts_.runner->wait(*retrain.handle);
+  }
 }
 
 void ServiceControl::archived(std::uint64_t segment) {

@@ -73,6 +73,8 @@ class ServiceControl final : public recover::Effects {
   /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
   [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
+  /// Ends the processes that work for it: the same service is opened anew in this process.
+  void end_work();
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
   void archived(std::uint64_t segment);
@@ -166,6 +168,9 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Route> routes() override { return routes_; }
 
  private:
+  using Write = std::function<Result<void>(store::Txn&)>;
+  using Beside = policy::Engine::Beside;  ///< what is written with a decision, whatever it is
+
   /// A retrain under way: usable at `due` event time, not before.
   struct Retrain {
     std::string dir;
@@ -200,9 +205,12 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
   [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what,
                                                  Micros event_time) const;
-  /// Keeps what waits for an approval, so that the approval carries it out, and tells people.
-  [[nodiscard]] Result<void> wait_for(const policy::Decision& decision,
-                                      const policy::Proposal& proposal);
+  /// policy's act. In its transaction people are told of the question that it asks, if it does.
+  [[nodiscard]] Result<policy::Decision> act(const policy::Proposal& proposal, const Write& apply,
+                                             const std::function<Result<void>()>& possible = {},
+                                             const Beside& beside = {});
+  /// Keeps what waits for an approval, so that the approval carries it out.
+  [[nodiscard]] Beside kept_until_approved(const policy::Proposal& proposal) const;
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
@@ -260,12 +268,11 @@ class ServiceControl final : public recover::Effects {
                                             const std::string& decision);
 
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
-  /// publishes. The one way a route is made.
-  /// `also` is written in the same transaction.
+  /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
   [[nodiscard]] Result<policy::Decision> change_releases(
       const policy::Proposal& proposal,
-      const std::function<Result<void>(release::Releases&)>& change,
-      const std::function<Result<void>(store::Txn&)>& also = {});
+      const std::function<Result<void>(release::Releases&)>& change, const Write& also = {},
+      const Beside& beside = {});
 
   /// An act of the data plane that changes nothing and tells of its TLS files; else false.
   [[nodiscard]] bool hear_tls_files(const plane::ActRecord& act);
@@ -339,7 +346,12 @@ class ServiceControl final : public recover::Effects {
     std::string note{};                          ///< for the commit's message; empty: none are
   };
   [[nodiscard]] Result<BranchRepair> repair_for_branch(const std::string& incident) const;
-  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
+  /// `beside` is written in its transaction.
+  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action,
+                                                     const Beside& beside = {});
+  /// A notification about this action, written in its transaction.
+  [[nodiscard]] Beside told(std::string id, std::string kind, const recover::Action& action,
+                            doc::Value more) const;
 
   ServiceParts parts_;
   spec::Service service_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -107,24 +106,6 @@ recover::Candidate candidate_of(const doc::Value& result) {
   return out;
 }
 
-/// The bundles of a service that a person released: with a yes that was signed and carried out. A
-/// yes to a repair of the input is about that alone.
-Result<std::set<Digest>> released_by_people(policy::LocalEngine& engine,
-                                            const std::string& service) {
-  std::set<Digest> released;
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, engine.approvals());
-  for (const auto& approval : approvals) {
-    const bool is_release = approval.status == policy::Approval::Status::kUsed &&
-                            approval.action.starts_with("release.") &&
-                            approval.binds.string_or("service") == service;
-    if (!is_release) continue;
-    for (const auto& subject : approval.subjects) {
-      if (subject.name == "bundle") released.insert(subject.digest);
-    }
-  }
-  return released;
-}
-
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
 /// (`better`, `worse`, `unclear`, `none`) and `only_label_account`, for the rules that ask a
 /// person.
@@ -158,11 +139,11 @@ constexpr double kSteps = 1e9;
 Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
                               const std::string& service, const watch::Route& primary,
                               const std::vector<double>& added) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto released, released_by_people(*parts.policy, service));
-  HEDDLE_ASSIGN_OR_RETURN(auto sum, calibration_since_release(*parts.objects, primary.primary,
-                                                              [&](const Digest& bundle) {
-                                                                return released.contains(bundle);
-                                                              }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto sum,
+      calibration_since_release(*parts.objects, primary.primary, [&](const Digest& bundle) {
+        return parts.policy->released_by_a_person(service, bundle);
+      }));
   for (std::size_t k = 0; k < sum.size() && k < added.size(); ++k) sum[k] += added[k];
   const double scale = primary.baseline == nullptr ? 1 : primary.baseline->label_scale;
   const double one = recover::largest_offset(added) / scale;
@@ -274,49 +255,38 @@ Result<recover::Outcome> ServiceControl::swap_slots(const recover::Action& actio
 
 Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
   auto outcome = carry_out_action(action);
-  if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
-  if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            open_approval(service_.identity.name + "/" + action.op_id));
-    if (asked) {
-      HEDDLE_TRY(parts_.outbox->enqueue(
-          "approval/" + asked->id,
-          doc::Value::object(
-              {{"kind", "approval"},
-               {"approval", asked->id},
-               {"service", service_.identity.name},
-               {"incident", action.incident},
-               {"action", action.type()},
-               {"event_time", format_time(action.event_time)},
-               {"text", action.reason},
-               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
-    }
-  }
-  return outcome;
+  return outcome.ok() ? outcome : outcome_of_error(outcome.error());
 }
 
-Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action,
+                                                     const Beside& beside) {
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision,
-      parts_.policy->act(proposal_of(action), [](store::Txn&) { return Result<void>(); }));
+      act(proposal_of(action), [](store::Txn&) { return Result<void>(); }, {}, beside));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
 Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action,
                                                        const recover::OpenIncident& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("incident/{}/{}", service_.identity.name, action.incident),
-      doc::Value::object({{"kind", "incident"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"cause", what.cause},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(action,
+                     told(fmt::format("incident/{}/{}", service_.identity.name, action.incident),
+                          "incident", action, doc::Value::object({{"cause", what.cause}})));
+}
+
+ServiceControl::Beside ServiceControl::told(std::string id, std::string kind,
+                                            const recover::Action& action, doc::Value more) const {
+  more.set("kind", std::move(kind));
+  more.set("incident", action.incident);
+  more.set("service", service_.identity.name);
+  more.set("event_time", format_time(action.event_time));
+  more.set("text", action.reason);
+  more.set("next",
+           fmt::format("heddle incident show {}/{}", service_.identity.name, action.incident));
+  return
+      [this, id = std::move(id), more = std::move(more)](store::Txn& txn, const policy::Decision&) {
+        return parts_.outbox->put(txn, id, more);
+      };
 }
 
 bool ServiceControl::made_of_what_serves(const Repaired& made) const {
@@ -477,28 +447,19 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
 /// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
 Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
                                                const recover::Lapse& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   const std::string asked = service_.identity.name + "/" + what.op_id;
-  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& approval) {
-    return approval.op_id == asked ? action.reason : std::string();
-  }));
-  return outcome;
+  return record_only(action, [&](store::Txn& txn, const policy::Decision&) {
+    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) {
+      return approval.op_id == asked ? action.reason : std::string();
+    });
+  });
 }
 
 Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
                                                   const recover::Escalate& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
-      doc::Value::object({{"kind", "escalation"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"step", what.step},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(action,
+                     told(fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
+                          "escalation", action, doc::Value::object({{"step", what.step}})));
 }
 
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action,
@@ -534,10 +495,10 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
                    fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
   }
   proposal.binds = binds_of(proposal);
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
-      }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
+                            return txn.put("retrains", service_.identity.name + "/" + name,
+                                           doc::to_json(job));
+                          }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
@@ -724,7 +685,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+      const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
         return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
                        doc::to_json(doc::Value::object({{"incident", action.incident},
                                                         {"page", page_digest.str()},

@@ -512,7 +512,12 @@ Result<std::uint64_t> Ledger::restore(store::Git& git, Entry entry) {
       return txn.put(kCollection, kAbandoned, known);
     }));
   }
-  HEDDLE_TRY(anchor(git));
+  // The person's word counts from its entry on. Where git cannot be written the anchor follows as
+  // soon as it can, as after any other decision.
+  if (const auto anchored = anchor(git); !anchored.ok()) {
+    if (anchored.error().kind == ErrorKind::kCorrupt) return anchored.error();
+    log::error("the ledger's checkpoint is not kept in git: {}", anchored.error().str());
+  }
   return number;
 }
 

@@ -527,6 +527,13 @@ TEST_F(PutBackTest, AnUnreadableAnchorIsNoMissingOne) {
     git_ = adapters::open_git(root_, clock_).value();
     expect_found("ledger-anchor-unreadable");
   }
+  // As the hint says.
+  const auto said = ledger_->check_anchor(*git_).error();
+  EXPECT_NE(said.hint.find("git update-ref -d " + ref()), std::string::npos) << said.hint;
+  git("update-ref -d " + ref());
+  git_ = adapters::open_git(root_, clock_).value();
+  expect_found("ledger-anchor-missing");
+  restore();
 }
 
 TEST_F(PutBackTest, AStateAloneThatWasPutBackIsRestoredTooAndItsTilesAreKeptAside) {

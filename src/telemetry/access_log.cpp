@@ -323,7 +323,7 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   return out;
 }
 
-std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t bytes) {
+PastBound past_bound(const std::string& folder, std::uint64_t bytes, std::int64_t free_bytes) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> files;
   std::uint64_t total = 0;
   for (const auto segment : list_access(folder)) {
@@ -332,10 +332,11 @@ std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t b
     files.emplace_back(segment, static_cast<std::uint64_t>(info.st_size));
     total += files.back().second;
   }
-  std::vector<std::uint64_t> out;
-  while (out.size() + 1 < files.size() && total > bytes) {
-    total -= files[out.size()].second;
-    out.push_back(files[out.size()].first);
+  PastBound out{access_bytes(bytes, total, free_bytes)};
+  auto& old = out.segments;
+  while (old.size() + 1 < files.size() && total > out.bytes) {
+    total -= files[old.size()].second;
+    old.push_back(files[old.size()].first);
   }
   return out;
 }

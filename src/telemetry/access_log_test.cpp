@@ -172,9 +172,9 @@ TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
   for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(1, 2, 3));
   const auto prune = [&](std::uint64_t bytes) {
-    const auto old = past_bound(dir_ + "/access", bytes);
-    EXPECT_TRUE(remove_access(dir_ + "/access", old).ok());
-    return old.size();
+    const auto old = past_bound(dir_ + "/access", bytes, -1);
+    EXPECT_TRUE(remove_access(dir_ + "/access", old.segments).ok());
+    return old.segments.size();
   };
   EXPECT_EQ(prune(1 << 30), 0u);
   const auto size = std::filesystem::file_size(access_path(dir_ + "/access", 3));
@@ -182,6 +182,26 @@ TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
   EXPECT_EQ(prune(0), 1u);
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(3));
   EXPECT_EQ(read_access(dir_ + "/access", 1).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(AccessLogTest, TakesAQuarterOfASmallDiskAtMost) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, std::int64_t{1} << 40), 512 * kMiB);
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, 300 * kMiB), 100 * kMiB);
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, 0), 25 * kMiB) << "others filled it";
+  EXPECT_EQ(access_bytes(512 * kMiB, 0, -1), 512 * kMiB);
+  for (int i = 0; i < 4; ++i) journal(1);
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
+  std::uint64_t has = 0;
+  for (std::uint64_t i = 1; i <= 3; ++i)
+    has += std::filesystem::file_size(access_path(dir_ + "/access", i));
+  EXPECT_TRUE(
+      past_bound(dir_ + "/access", 1 << 30, static_cast<std::int64_t>(4 * has)).segments.empty());
+  const auto small = past_bound(dir_ + "/access", 1 << 30, static_cast<std::int64_t>(has));
+  EXPECT_EQ(small.bytes, has / 4 + has / 4);
+  EXPECT_THAT(small.segments, testing::ElementsAre(1, 2));
+  EXPECT_THAT(past_bound(dir_ + "/access", 1 << 30, 0).segments, testing::ElementsAre(1, 2))
+      << "the newest stays";
 }
 
 TEST_F(AccessLogTest, ASegmentWithoutRowsMakesNone) {

@@ -132,9 +132,11 @@ LabelDistance label_distance(std::vector<StratumRow> rows) {
   return out;
 }
 
+/// The open chunk may have grown for weeks, for want of rows: its end would be waited for again.
+void LabelSources::set_back(Micros, RowCounts&) { from_ = to_ = INT64_MIN; }
+
 void LabelSources::close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out) {
-  // A clock that was set back begins anew: a chunk never opens after now, and would be waited for.
-  if (to_ == INT64_MIN || watermark < from_) {
+  if (to_ == INT64_MIN) {
     from_ = floor_to(watermark, duration_);
     to_ = from_ + duration_;
   }

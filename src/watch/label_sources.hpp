@@ -57,6 +57,8 @@ class LabelSources final : public Detector {
     if (is_watched_) close(tick.join, tick.at, out);
   }
 
+  void set_back(Micros to, RowCounts& counts) override;
+
   /// Judges every chunk whose labels are due at `watermark`.
   void close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out);
 

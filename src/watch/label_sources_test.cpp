@@ -89,18 +89,41 @@ struct TwoLabellers {
 bool as_it_is(bool label) { return label; }
 bool turned(bool label) { return !label; }
 
+/// Rows of `day` that two accounts contradict each other about.
+void contested(LabelJoin& join, int day, int rows) {
+  for (int i = 0; i < rows; ++i) {
+    const std::string id = "r" + std::to_string(day) + "-" + std::to_string(i);
+    const float margin = 0.5F;
+    join.add_row({id, day * kDay + i * kMinute, 1, {&margin, 1}, {}, "s", "app"});
+    (void)join.add_label(id, 1, (day + 1) * kDay, "one");
+    (void)join.add_label(id, 0, (day + 1) * kDay, "two");
+  }
+}
+
+TEST(LabelSources, AClockThatIsSetBackIntoAChunkThatGrewBeginsAnew) {
+  LabelSources sources(Stream::monitor());
+  LabelJoin few;
+  RowCounts counts;
+  std::vector<Finding> out;
+  contested(few, 100, 3);
+  for (int day = 100; day < 107; ++day) sources.close(few, day * kDay, out);
+  ASSERT_TRUE(out.empty()) << "too few rows: the chunk grows";
+  sources.set_back(101 * kDay, counts);
+  LabelJoin join;
+  contested(join, 101, 600);
+  sources.close(join, 101 * kDay, out);
+  sources.close(join, 103 * kDay, out);
+  EXPECT_EQ(out.size(), 2U);
+}
+
 TEST(LabelSources, AClockThatIsSetBackDoesNotMakeItDeaf) {
   LabelSources sources(Stream::monitor());
   LabelJoin join;
+  RowCounts counts;
   std::vector<Finding> out;
   sources.close(join, 1000 * kDay, out);
-  for (int i = 0; i < 600; ++i) {
-    const std::string id = "r" + std::to_string(i);
-    const float margin = 0.5F;
-    join.add_row({id, 100 * kDay + i * kMinute, 1, {&margin, 1}, {}, "s", "app"});
-    (void)join.add_label(id, 1, 101 * kDay, "one");
-    (void)join.add_label(id, 0, 101 * kDay, "two");
-  }
+  contested(join, 100, 600);
+  sources.set_back(100 * kDay, counts);
   sources.close(join, 100 * kDay, out);
   sources.close(join, 102 * kDay, out);
   ASSERT_EQ(out.size(), 2U);
