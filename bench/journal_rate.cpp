@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "base/file_port.hpp"
 #include "base/ids.hpp"
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
@@ -152,8 +153,10 @@ class Reader {
       archived_ = segments[i];
     }
     const std::string access = dir_ + "/access";
-    if (const auto removed =
-            telemetry::remove_access(access, telemetry::past_bound(access, kAccessBytes));
+    if (const auto removed = telemetry::remove_access(
+            access,
+            telemetry::past_bound(access, kAccessBytes, system_files().free_bytes(access.c_str()))
+                .segments);
         !removed.ok())
       fmt::print(stderr, "journal_rate: {}\n", removed.error().str());
     say();

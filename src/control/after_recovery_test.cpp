@@ -129,7 +129,8 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     Digest made = pack(intercept);
     for (const auto& each : transforms)
       made = flow::with_transform(*objects_, made, each, "c0ffee").value();
-    auto config = doc::Value::object({{"model", "trips"}});
+    auto config = doc::Value::object(
+        {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}});
     return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(), config).value();
   }
   /// What the bundle's contract makes of a distance of 100.

@@ -47,7 +47,7 @@ TEST_F(ApprovalsTest, ADecisionCostsTheSameHoweverManyApprovalsThereWere) {
     ASSERT_TRUE(
         policy_->reject(shown.id, {policy::ActorType::kPerson, "ada", {"signature"}}, "no").ok());
   };
-  const auto propose = [&] { (void)recover(recover::Recalibrate{0.25}); };
+  const auto propose = [&] { (void)recover(recover::Recalibrate{{0.25}}); };
   ask_again();
   propose();
   ask_again();  // there is an answer now, and a question that waits

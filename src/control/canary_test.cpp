@@ -18,9 +18,12 @@
 #include "doc/json.hpp"
 #include "plane/route_file.hpp"
 #include "policy/ssh_key_fixture.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::control {
 namespace {
+
+constexpr const char* kNoCalibration = R"({"format":"heddle.calibration/1","offsets":[0]})";
 
 class CanaryTest : public testing::Test {
  protected:
@@ -76,8 +79,12 @@ class CanaryTest : public testing::Test {
           *objects_,
           {{std::string(bundle::kContract), "", contract_json},
            {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+           {std::string(bundle::kCalibration), "", kNoCalibration},
            {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
-          doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
+          doc::Value::object({{"name", name},
+                              {"commit", "c0ffee"},
+                              {"dirty", false},
+                              {"task", doc::Value::object({{"kind", "binary"}})}})));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -294,17 +301,21 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
 }
 
 TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
-  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
+  const auto serving = bundle::open(*objects_, bundles_[0]).value();
+  const auto contract = serving.layer(bundle::kContract);
   for (
       const char* baseline :
       {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})",
        ""}) {
     std::vector<bundle::Layer> layers = {
         {std::string(bundle::kContract), "", std::string(*contract)},
+        {std::string(bundle::kCalibration), "", kNoCalibration},
         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
     const Digest blind =
-        *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
+        *bundle::pack(*objects_, std::move(layers),
+                      doc::Value::object(
+                          {{"name", "blind"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
     for (const char* slot : {"primary", "standby"}) {
       const auto promoted = control_->promote(blind, slot, 0, kAda);
       ASSERT_FALSE(promoted.ok());
@@ -316,16 +327,19 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
 }
 
 TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatCannotBeCompared) {
-  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
-  const auto packed = [&](const std::string& name, stats::Task task) {
-    watch::Baseline baseline;
-    baseline.task = std::move(task);
-    return *bundle::pack(
-        *objects_,
-        {{std::string(bundle::kContract), "", std::string(*contract)},
-         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
-         {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
-        doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}}));
+  const auto serving = bundle::open(*objects_, bundles_[0]).value();
+  const auto contract = serving.layer(bundle::kContract);
+  const auto packed = [&](const std::string& name, const stats::Task& task) {
+    const watch::Baseline baseline;
+    return *bundle::pack(*objects_,
+                         {{std::string(bundle::kContract), "", std::string(*contract)},
+                          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                          {std::string(bundle::kCalibration), "", kNoCalibration},
+                          {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
+                         doc::Value::object({{"name", name},
+                                             {"commit", "c0ffee"},
+                                             {"dirty", false},
+                                             {"task", spec::task_schema().print(task)}}));
   };
   using stats::TaskKind;
   const Digest three = packed("three", {TaskKind::kClasses, {"a", "b", "c"}});

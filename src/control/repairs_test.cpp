@@ -51,7 +51,7 @@ TEST_F(RepairsTest, ABundleFromDefinitionsDropsWhatRecoveryDid) {
   const auto built = pack(0.1), other = pack(0.2);
   const auto repaired = calibrated(shifted(built), 0.625);
   const std::string transform = "transform `date-shift` of `date`: date - duration(\"5h\")";
-  const std::string calibration = "recalibration by +0.5 logits";
+  const std::string calibration = "recalibration by +0.5";
   EXPECT_EQ(dropped(built, other), std::vector<std::string>{});
   EXPECT_EQ(dropped(repaired, other), (std::vector<std::string>{transform, calibration}));
   EXPECT_EQ(dropped(repaired, built), (std::vector<std::string>{transform, calibration}));
@@ -90,7 +90,7 @@ TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
             1U);  // from something else: it was fitted to other rows
   // The intercept counts from the newest training.
   EXPECT_EQ(dropped(calibrated(retrained(serving), 0.375), pack(0.2)),
-            std::vector<std::string>{"recalibration by +0.25 logits"});
+            std::vector<std::string>{"recalibration by +0.25"});
 }
 
 TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
@@ -99,7 +99,8 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
   const auto since = [&](const Digest& bundle, const Digest& released) {
     return calibration_since_release(objects_, bundle,
                                      [&](const Digest& each) { return each == released; })
-        .value();
+        .value()
+        .at(0);
   };
   EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.0);
   EXPECT_DOUBLE_EQ(since(two, built), 1.0);

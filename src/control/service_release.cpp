@@ -93,7 +93,7 @@ TaskOf ServiceControl::tasks() {
   return [this](const Digest& bundle) -> std::optional<stats::Task> {
     if (bundle.empty()) return std::nullopt;
     const auto route = route_of(bundle, 0);
-    return route.ok() ? std::optional(route->baseline->task) : std::nullopt;
+    return route.ok() ? std::optional(route->task) : std::nullopt;
   };
 }
 

@@ -493,6 +493,7 @@ Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps
 void CohortBook::Side::save(StateWriter& out) const {
   for (const std::int64_t count : {requests, rows, failed, refused}) out.put(count);
   save_histogram(out, latency);
+  out.put(std::uint64_t{scores.size()});  // none before the first canary
   for (const stats::Histogram& each : scores) save_histogram(out, each);
   save_moments(out, distance);
 }
@@ -501,7 +502,7 @@ void CohortBook::Side::load(StateReader& in, const PredictionScale& scale) {
   for (std::int64_t* count : {&requests, &rows, &failed, &refused}) *count = in.i64();
   latency = load_histogram(in, kLatencyBuckets);
   scores.clear();
-  for (std::size_t k = 0; k < scale.task().outputs(); ++k)
+  for (std::uint64_t n = in.count(); n > 0; --n)
     scores.push_back(load_histogram(in, scale.buckets()));
   distance = load_moments(in);
 }
@@ -578,7 +579,10 @@ Result<void> CohortBook::restore(std::string_view bytes) {
       losses.baseline = load_moments(in);
     }
   }
-  if (known && in.done()) return {};
+  const auto fits = [this](const Side& side) {
+    return side.scores.empty() || side.scores.size() == scale_.task().outputs();
+  };
+  if (known && in.done() && fits(canary_) && fits(baseline_)) return {};
   *this = {};
   return Error{ErrorKind::kCorrupt, "cohort-state", "the saved cohorts of the canary are not whole",
                "end the canary and start it again"};

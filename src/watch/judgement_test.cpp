@@ -466,5 +466,11 @@ TEST(Judgement, MemoryIsBoundedAndTheStateSurvives) {
   EXPECT_EQ(back.restore(b.save().substr(9)).error().kind, ErrorKind::kCorrupt);
 }
 
+TEST(Judgement, WhatFollowedNoCanaryYetIsRestored) {
+  CohortBook back;
+  ASSERT_TRUE(back.restore(CohortBook{}.save()).ok());
+  EXPECT_EQ(back.started(), 0U);
+}
+
 }  // namespace
 }  // namespace heddle::watch
