@@ -188,16 +188,5 @@ TEST(ChildProcess, SignalsThatTheCallerIgnoresOrBlocksHaveTheirEffect) {
   EXPECT_EQ(ignored >> (SIGUSR2 - 1) & 1, 1u);
 }
 
-TEST(ChildProcess, ItDiesWithTheThreadThatStartedIt) {
-  std::optional<ChildProcess> child;
-  std::thread([&] {
-    auto started = ChildProcess::start(shell("sleep 1000"));
-    if (started.ok()) child.emplace(std::move(*started));
-  }).join();
-  ASSERT_TRUE(child.has_value());
-  EXPECT_TRUE(child->wait());
-  EXPECT_EQ(child->ended()->signal, SIGKILL);
-}
-
 }  // namespace
 }  // namespace heddle
