@@ -83,8 +83,8 @@ spec::FeatureSet feature_set() {
 
 Result<std::unique_ptr<const score::Plan>> plan_of(const Fitted& fitted, const std::string& model,
                                                    double intercept) {
-  return score::Plan::from_parts(fitted.contract.to_value(), fitted.program.to_value(), model,
-                                 intercept);
+  return score::Plan::from_parts(fitted.contract.to_value(), fitted.program.to_value(), model, {},
+                                 {{intercept}, {}});
 }
 
 }  // namespace
@@ -138,7 +138,7 @@ Result<Fitted> fit(table::Table rows) {
   HEDDLE_ASSIGN_OR_RETURN(const table::Column* late, rows.column("late"));
   std::vector<std::string> airports(origin->dictionary->views().begin(),
                                     origin->dictionary->views().end());
-  std::vector<std::uint8_t> labels(late->ints.begin(), late->ints.end());
+  std::vector<double> labels(late->ints.begin(), late->ints.end());
   HEDDLE_ASSIGN_OR_RETURN(
       auto contract,
       contract::Contract::compile(
@@ -203,16 +203,17 @@ Result<Digest> pack(store::Objects& objects, const Fitted& fitted, const std::st
   layers.push_back({std::string(bundle::kModel), {}, model});
   layers.push_back({std::string(bundle::kCalibration),
                     {},
-                    doc::to_json(doc::Value::object({{"intercept", intercept}}))});
+                    doc::to_json(score::calibration_schema().print({{intercept}, {}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(objects, std::move(layers), doc::Value::object());
+  return bundle::pack(objects, std::move(layers),
+                      doc::Value::object({{"task", doc::Value::object({{"kind", "binary"}})}}));
 }
 
 Result<std::vector<float>> probabilities(const Fitted& fitted, const std::string& model,
                                          double intercept, const table::Table& rows) {
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, plan_of(fitted, model, intercept));
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(rows));
-  return std::move(scored.probabilities);
+  return std::move(scored.predictions);
 }
 
 Result<std::vector<std::string>> request_bodies(const table::Table& rows) {

@@ -16,7 +16,7 @@ namespace heddle::bench {
 /// `destination` and the label `late`.
 struct Fitted {
   table::Table rows;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
   contract::Contract contract;
   feature::Program program;
 };

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "base/file_port.hpp"
 #include "base/ids.hpp"
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
@@ -62,7 +63,7 @@ plane::RequestRecord request_of(const std::string& account, std::uint64_t number
       row.fields[f].s = "LAX";
       row.fields[f].i = static_cast<std::int64_t>(number % 3000);
     }
-    row.probability = row.standby_probability = 0.25F;
+    row.prediction = row.standby_prediction = {0.25F};
   }
   return request;
 }
@@ -152,8 +153,10 @@ class Reader {
       archived_ = segments[i];
     }
     const std::string access = dir_ + "/access";
-    if (const auto removed =
-            telemetry::remove_access(access, telemetry::past_bound(access, kAccessBytes));
+    if (const auto removed = telemetry::remove_access(
+            access,
+            telemetry::past_bound(access, kAccessBytes, system_files().free_bytes(access.c_str()))
+                .segments);
         !removed.ok())
       fmt::print(stderr, "journal_rate: {}\n", removed.error().str());
     say();
@@ -209,8 +212,8 @@ class Writer {
         continue;
       }
       for (std::size_t i = 0; i < kRowsOfRequest; ++i)
-        journal_.append(plane::LabelRecord{fmt::format("app-{:030}#{}", due_.front().second, i), 1,
-                                           now, "labels"});
+        journal_.append(plane::LabelRecord{fmt::format("app-{:030}#{}", due_.front().second, i),
+                                           true, now, "labels"});
       sent.labels += kRowsOfRequest;
     }
     // A loop handles so much at once as came meanwhile, and a flood is not let catch up.
@@ -221,7 +224,7 @@ class Writer {
       }
       for (std::uint64_t k = 0; k < kLabelsOfRequest; ++k)
         journal_.append(plane::LabelRecord{fmt::format("no-row-{:024}#{}", flood_labels_.done, k),
-                                           1, now, "flood-labels"});
+                                           true, now, "flood-labels"});
       sent.flood_labels += kLabelsOfRequest;
     }
     for (int i = 0; i < 500 && flood_rows_.due(seconds); ++i, ++flood_rows_.done) {

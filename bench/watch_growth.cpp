@@ -75,20 +75,20 @@ watch::Baseline baseline() {
   std::vector<double> distances;
   std::vector<Micros> times;
   std::vector<float> margins;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> codes;
   for (std::uint64_t n = 0; n < 60'000; ++n) {
     const Row row = row_at(n);
     distances.push_back(row.distance);
     times.push_back(static_cast<Micros>(n / 2000) * kDay + static_cast<Micros>(n % 2000));
     margins.push_back(static_cast<float>(row.margin));
-    labels.push_back(row.label ? 1 : 0);
+    codes.push_back(row.label ? 1 : 0);
   }
   expr::ColumnView column;
   column.type = expr::Type::kDouble;
   column.length = static_cast<std::int64_t>(distances.size());
   column.doubles = distances.data();
   auto built = watch::build_baseline(monitor(), contract(),
-                                     {{"distance"}, {column}, times, margins, labels});
+                                     {{"distance"}, {column}, times, margins, codes, {}, {}});
   if (!built.ok()) {
     fmt::print(stderr, "watch_growth: {}\n", built.error().message);
     std::exit(1);
@@ -111,8 +111,8 @@ plane::RequestRecord request_at(std::uint64_t first, Micros time) {
     record.fields.resize(1);
     record.fields[0].kind = expr::Datum::Kind::kDouble;
     record.fields[0].d = row.distance;
-    record.probability = static_cast<float>(stats::sigmoid(row.margin));
-    record.standby_probability = record.probability;
+    record.prediction = {static_cast<float>(stats::sigmoid(row.margin))};
+    record.standby_prediction = record.prediction;
   }
   return request;
 }
@@ -177,8 +177,8 @@ int main(int argc, char** argv) {
         const std::uint64_t before = number - 24ULL * 3600 * requests_of_second * kRowsOfRequest;
         const std::string id = fmt::format("{:036}", before);
         for (std::size_t i = 0; i < kRowsOfRequest; ++i) {
-          watch.observe(plane::LabelRecord{fmt::format("{}#{}", id, i),
-                                           row_at(before + i).label ? 1.0 : 0.0, time, "labels"},
+          watch.observe(plane::LabelRecord{fmt::format("{}#{}", id, i), row_at(before + i).label,
+                                           time, "labels"},
                         out);
         }
       }

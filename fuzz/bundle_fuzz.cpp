@@ -147,9 +147,8 @@ void score_some(const score::Plan& plan) {
     for (std::size_t i = 0; i < row.size(); ++i)
       row[i] = values[(turn + i * 3) % std::size(values)];
     plan.score_row(std::span(row).first(turn == 9 ? row.size() / 2 : row.size()), result, scratch);
-    expect(result.check.refused ? std::isnan(result.probability)
-                                : std::isnan(result.probability) ||
-                                      (result.probability >= 0 && result.probability <= 1));
+    expect(!result.check.refused || result.prediction.empty());
+    for (const float probability : result.prediction) expect(probability >= 0 && probability <= 1);
     (void)plan.explain_row(row, contributions, scratch);
   }
 }
@@ -183,7 +182,7 @@ void score_with(const bundle::Bundle& opened) {
   const auto model = opened.layer(bundle::kModel);
   if (plan.ok() || !contract.ok() || !features.ok() || !model.ok()) return;
   // Without the reference's proof, which stops nearly every change above.
-  const auto parts = score::Plan::from_parts(*contract, *features, *model, 0.125);
+  const auto parts = score::Plan::from_parts(*contract, *features, *model, {}, {{0.125}, {}});
   if (parts.ok())
     score_some(**parts);
   else

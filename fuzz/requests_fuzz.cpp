@@ -2,6 +2,7 @@
 // tensors two more say how many bytes follow the JSON. What is understood keeps to its bounds. A
 // reader that read much before, a new one, and other bytes behind the body: the same body is the
 // same request.
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -69,6 +70,15 @@ std::string said(const Datum& value, const Body& body) {
   }
 }
 
+std::array<heddle::stats::Task, 4> tasks() {
+  using heddle::stats::TaskKind;
+  return {heddle::stats::Task{},
+          heddle::stats::Task{.kind = TaskKind::kClasses, .classes = {"late", "early"}},
+          heddle::stats::Task{
+              .kind = TaskKind::kClasses, .classes = {"-1", "1"}, .whole_classes = true},
+          heddle::stats::Task{.kind = TaskKind::kRegression}};
+}
+
 std::string said(const Rows& rows, const FieldNames& fields, const Body& body) {
   expect(rows.count >= 1 && rows.count <= kMostRows &&
          rows.values.size() == rows.count * fields.size());
@@ -78,8 +88,10 @@ std::string said(const Rows& rows, const FieldNames& fields, const Body& body) {
     expect(is_inside(rows.request_id, body.bytes) && is_inside(rows.source, body.bytes));
   std::string out = fmt::format("{} `{}` `{}` `{}` {} {}", rows.count, rows.request_id, rows.source,
                                 rows.model, rows.event_time.value_or(-1), rows.timeout_us);
-  for (const Wanted& output : {rows.probability, rows.validation, rows.contributions})
+  for (std::size_t i = 0; i < kOutputs; ++i) {
+    const Wanted& output = rows.outputs[static_cast<Output>(i)];
     out += fmt::format(" {:d}{:d}", output.wanted, output.binary);
+  }
   for (std::size_t i = 0; i < rows.count; ++i) {
     for (const Datum& value : rows.row(i, fields.size())) out += " " + said(value, body);
   }
@@ -112,10 +124,12 @@ std::string read(Readers& readers, const FieldNames& fields, const Body& body) {
       expect(labels->size() <= kMostRows);
       std::string out;
       for (const LabelIn& label : *labels) {
-        if (check_label(label).ok())
-          expect(is_id(label.row_id, true) && (label.label == 0 || label.label == 1));
-        out +=
-            fmt::format("`{}` {} {}\n", label.row_id, label.label, label.event_time.value_or(-1));
+        for (const heddle::stats::Task& task : tasks()) {
+          if (check_label(label, task).ok())
+            expect(is_id(label.row_id, true) && task.code_of(label.label.value()).ok());
+        }
+        const std::string value = label.label ? heddle::stats::to_string(*label.label) : "none";
+        out += fmt::format("`{}` {} {}\n", label.row_id, value, label.event_time.value_or(-1));
       }
       return out;
     }

@@ -48,22 +48,36 @@ def to_rows(table: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row)) for row in zip(*cells)]
 
 
-def column(values: list[float | None], like: Any) -> Any:
-    """Probabilities as a pandas Series with the index of `like`, a polars Series, an Arrow array, or a list. Refused: NaN or null."""
+def column(values: list[Any], like: Any, name: str) -> Any:
+    """Numbers, or classes (texts or whole numbers, by `name`), as a pandas Series with the index of `like`, a polars Series, an Arrow array,
+    or a list. Refused: NaN or null."""
     kind = kind_of(like)
+    text = any(isinstance(value, str) for value in values)
+    whole = not text and name == "label"
     if kind == "pandas":
         import pandas
 
-        return pandas.Series(values, index=like.index, dtype="float64", name="probability")
+        return pandas.Series(values, index=like.index, dtype="object" if text else "Int64" if whole else "float64", name=name)
     if kind == "polars":
         import polars
 
-        return polars.Series("probability", values, dtype=polars.Float64)
+        return polars.Series(name, values, dtype=polars.String if text else polars.Int64 if whole else polars.Float64)
     if kind == "arrow":
         import pyarrow
 
-        return pyarrow.array(values, type=pyarrow.float64())
+        return pyarrow.array(values, type=pyarrow.string() if text else pyarrow.int64() if whole else pyarrow.float64())
     return values
+
+
+def label(value: Any) -> Any:
+    """What turned out to be true of a row, as JSON: true or false, a number, or a class. Whether the service takes it is the service's matter."""
+    item = value.item() if type(value).__module__ == "numpy" and not getattr(value, "shape", ()) else value
+    if isinstance(item, (bool, str, int)):
+        return item
+    number = float(item)
+    if not math.isfinite(number):
+        raise ValueError(f"`{value}` is no label: leave out rows of which nothing is known yet")
+    return number
 
 
 def rfc3339(moment: datetime.datetime) -> str:

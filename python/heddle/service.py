@@ -47,23 +47,24 @@ class Service:
         self._path = f"/v1/services/{quote(name, safe='')}"
 
     def predict(self, table: Any, *, source: str | None = None, request_id: str | None = None,
-                event_time: datetime.datetime | str | None = None, raise_refused: bool = False) -> Predictions:
+                event_time: datetime.datetime | str | None = None, raise_refused: bool = False, explain: bool = False) -> Predictions:
         """Scores a pandas or polars DataFrame, an Arrow table, a list of dicts or one dict. Its columns are the contract's fields; one
         that is left out is missing. Past the service's row limit it goes in several requests, ids `request_id.0`, `.1` and so on.
-        A refused row is NaN or null with its rules in `validation`; `raise_refused` raises RowsRefused when every row was refused."""
+        A refused row is NaN or null with its rules in `validation`; `raise_refused` raises RowsRefused when every row was refused.
+        `explain` asks for `contributions`, which cost many times an answer."""
         all_rows = rows.to_rows(table)
-        values: list[float | None] = []
-        validation: list[list[str]] = []
-        warnings: list[list[str]] = []
+        scored: list[dict[str, Any]] = []
         answers: list[Answer] = []
-        while len(values) < len(all_rows):
-            first = len(values)
+        while len(scored) < len(all_rows):
+            first = len(scored)
             batch = all_rows[first:first + self.batch_rows]
             body: dict[str, Any] = {"rows": batch}
             if request_id is not None:
                 body["request_id"] = request_id if len(batch) == len(all_rows) else f"{request_id}.{len(answers)}"
             if source is not None:
                 body["source"] = source
+            if explain:
+                body["explain"] = True
             if event_time is not None:
                 body["event_time"] = _moment(event_time)
             try:
@@ -80,13 +81,10 @@ class Service:
                 raise errors.ServerError(f"the answer does not have the {len(batch)} predictions asked for", id="answer-invalid", status=200)
             answers.append(Answer(str(answer.get("request_id", "")), str(answer.get("bundle", "")), str(answer.get("slot", "")),
                                   int(answer.get("route_version", 0)), first, len(batch)))
-            for each in predictions:
-                values.append(each["probability"])
-                validation.append(each.get("validation", []))
-                warnings.append(each.get("warnings", []))
-        out = Predictions(values, validation, warnings, answers, table)
-        if raise_refused and values and out.refused == len(values):
-            raise errors.RowsRefused(out, sorted({rule for broken in validation for rule in broken}))
+            scored += predictions
+        out = Predictions(scored, answers, table)
+        if raise_refused and scored and out.refused == len(scored):
+            raise errors.RowsRefused(out, sorted({rule for broken in out.validation for rule in broken}))
         return out
 
     async def predict_async(self, table: Any, **options: Any) -> Predictions:
@@ -96,7 +94,7 @@ class Service:
     def label(self, row_ids: Iterable[str], labels: Iterable[Any], event_times: Iterable[datetime.datetime | str] | None = None) -> int:
         """What turned out to be true, for rows named by `Predictions.row_ids`. Sending the same again changes nothing. Returns how many
         were accepted; raises `LabelsRefused` when some were not, after all were sent. The account needs the permission `label`."""
-        ids, truths = list(row_ids), [float(label) for label in labels]
+        ids, truths = list(row_ids), [rows.label(label) for label in labels]
         times: Sequence[Any] = [None] * len(ids) if event_times is None else list(event_times)
         if not len(ids) == len(truths) == len(times):
             raise ValueError(f"{len(ids)} row ids, {len(truths)} labels and {len(times)} event times do not belong together")

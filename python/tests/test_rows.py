@@ -77,22 +77,59 @@ class Rows(unittest.TestCase):
 
     def test_answers_in_the_kind_that_was_sent(self):
         values = [0.25, None]
-        series = rows.column(values, pandas.DataFrame({"a": [1, 2]}, index=[7, 9]))
+        series = rows.column(values, pandas.DataFrame({"a": [1, 2]}, index=[7, 9]), "probability")
         self.assertEqual((list(series.index), series[7], math.isnan(series[9])), ([7, 9], 0.25, True))
-        self.assertEqual(rows.column(values, polars.DataFrame({"a": [1, 2]})).to_list(), values)
-        self.assertEqual(rows.column(values, pyarrow.table({"a": [1, 2]})).to_pylist(), values)
-        self.assertEqual(rows.column(values, [{}, {}]), values)
+        self.assertEqual(rows.column(values, polars.DataFrame({"a": [1, 2]}), "value").to_list(), values)
+        self.assertEqual(rows.column(values, pyarrow.table({"a": [1, 2]}), "value").to_pylist(), values)
+        self.assertEqual(rows.column(values, [{}, {}], "value"), values)
 
     def test_predictions(self):
         frame = pandas.DataFrame({"a": [1, 2, 3]}, index=list("xyz"))
         answers = [Answer("r.0", "sha256:1", "primary", 7, 0, 2), Answer("r.1", "sha256:2", "primary", 8, 2, 1)]
-        got = Predictions([0.25, None, 0.5], [[], ["rule"], []], [["w"], [], []], answers, frame)
+        got = Predictions([{"probability": 0.25, "warnings": ["w"]}, {"probability": None, "validation": ["rule"]}, {"probability": 0.5}],
+                          answers, frame)
+        self.assertEqual((got.validation, got.warnings), ([[], ["rule"], []], [["w"], [], []]))
         frame["p"] = got.probability
         self.assertEqual(frame.p["z"], 0.5)
         self.assertEqual((len(got), got[0], list(got), got.refused), (3, 0.25, [0.25, None, 0.5], 1))
         self.assertTrue(numpy.isnan(numpy.asarray(got)[1]))
         self.assertEqual((got.bundle, got.slot), (None, "primary"))  # a swap came in between
         self.assertEqual((got.request_ids, got.row_ids), (["r.0", "r.1"], ["r.0#0", "r.0#1", "r.1#0"]))
+        self.assertEqual(got.task, "binary")
+        with self.assertRaisesRegex(AttributeError, "predicts a probability: it has `probability` and no `value`"):
+            got.value  # noqa: B018
+
+    def test_predictions_of_classes(self):
+        scored = [{"label": "late", "probabilities": {"early": 0.25, "late": 0.75}, "set": ["late"]}, {"label": None, "validation": ["rule"]}]
+        for table, kind in ((pandas.DataFrame({"a": [1, 2]}), pandas.Series), (polars.DataFrame({"a": [1, 2]}), polars.Series),
+                            (pyarrow.table({"a": [1, 2]}), pyarrow.Array), ([{}, {}], list)):
+            got = Predictions(scored, [], table)
+            self.assertIsInstance(got.label, kind)
+            self.assertEqual((got.task, got[0], got.refused, got.set), ("classes", "late", 1, [["late"], None]))
+            self.assertEqual(list(got.probabilities), ["early", "late"])
+            self.assertIsInstance(got.probabilities["late"], kind)
+            self.assertEqual(numpy.asarray(got).tolist(), ["late", None])
+        whole = Predictions([{"label": 3, "probabilities": {"3": 1.0}}, {"label": None}], [], polars.DataFrame({"a": [1, 2]}))
+        self.assertEqual(whole.label.dtype, polars.Int64)
+        self.assertIsNone(whole.set)
+        with self.assertRaises(AttributeError):
+            whole.probability  # noqa: B018
+
+    def test_predictions_of_a_regression(self):
+        frame = pandas.DataFrame({"a": [1, 2]}, index=["x", "y"])
+        got = Predictions([{"value": 12.5, "lower": 10.0, "upper": 15.0}, {"value": None, "validation": ["rule"]}], [], frame)
+        self.assertEqual((got.task, got.value["x"], got.interval[0]["x"], got.interval[1]["x"], got.refused), ("regression", 12.5, 10.0, 15.0, 1))
+        self.assertTrue(math.isnan(got.value["y"]) and math.isnan(got.interval[0]["y"]))
+        self.assertIsNone(Predictions([{"value": 12.5}], [], [{}]).interval)
+
+    def test_labels_as_they_are(self):
+        for label, wanted in ((True, True), (1, 1), ("late", "late"), (0.5, 0.5), (numpy.bool_(True), True), (numpy.int64(3), 3),
+                              (numpy.float32(0.5), 0.5), (numpy.str_("late"), "late"), (decimal.Decimal("1.5"), 1.5)):
+            got = rows.label(label)
+            self.assertEqual((got, type(got)), (wanted, type(wanted)))
+        for label in (math.nan, math.inf, numpy.float32("-inf")):
+            with self.assertRaisesRegex(ValueError, "leave out rows of which nothing is known yet"):
+                rows.label(label)
 
 
 if __name__ == "__main__":

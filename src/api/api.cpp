@@ -179,8 +179,9 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
       log::error("{}", written.error().str());
   });
   server->run();
-  HEDDLE_TRY(options.control->publish_ledger());
-  return outcome;
+  const auto published = options.control->publish_ledger();
+  HEDDLE_TRY(outcome);  // why it ended comes first
+  return published;
 }
 
 }  // namespace heddle::api

@@ -9,26 +9,13 @@
 
 #include "base/file.hpp"
 #include "base/file_fixture.hpp"
+#include "base/folder_fixture.hpp"
 
 namespace heddle {
 namespace {
 
 using fixture::FaultyFiles;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = ::testing::TempDir() + "/heddle-files-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using fixture::Folder;
 
 /// Names that no operation leaves behind.
 bool has_temporary(const std::string& folder) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -12,6 +13,8 @@
 
 #include "batch/cells.hpp"
 #include "batch/profile.hpp"
+#include "doc/json.hpp"
+#include "stats/conformal.hpp"
 #include "table/lookup.hpp"
 #include "table/stream.hpp"
 
@@ -19,6 +22,7 @@ namespace heddle::batch {
 namespace {
 
 constexpr std::int64_t kFewestRowsAThread = 512;
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// What one thread makes of its share of a chunk, reused from chunk to chunk.
 struct Share {
@@ -28,13 +32,13 @@ struct Share {
   score::RowResult result;
   std::vector<expr::Datum> raw;
   std::vector<std::int64_t> served, refused;       ///< rows of the chunk, ascending
-  std::vector<float> probabilities;                ///< of the served
+  std::vector<float> predictions;                  ///< of the served, the task's outputs of each
   std::vector<std::vector<std::uint16_t>> broken;  ///< distinct sets of rules; the first is empty
   std::vector<std::uint32_t> served_broken, refused_broken;  ///< indexes into it
   Profile profile;                                           ///< of the whole file
 
   void clear() {
-    served.clear(), refused.clear(), probabilities.clear(), served_broken.clear(),
+    served.clear(), refused.clear(), predictions.clear(), served_broken.clear(),
         refused_broken.clear();
   }
   std::uint32_t place_of(const std::vector<std::uint16_t>& rules) {
@@ -61,8 +65,10 @@ void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cel
     }
     share.served.push_back(row);
     share.served_broken.push_back(rules);
-    share.probabilities.push_back(share.result.probability);
-    share.profile.add(share.result.check.row, share.result.probability);
+    auto& prediction = share.result.prediction;
+    prediction.resize(plan.task().outputs(), kNaN);  // empty: a runtime did not answer
+    share.predictions.insert(share.predictions.end(), prediction.begin(), prediction.end());
+    share.profile.add(share.result.check.row, prediction);
   }
 }
 
@@ -91,6 +97,92 @@ class Texts {
  private:
   table::Column column_;
   table::StringIndex index_;
+};
+
+/// Collects the numbers of one column of the output: in CSV the shortest text of the float32, as
+/// the endpoint writes it; in Parquet the double that holds it exactly.
+class Numbers {
+ public:
+  Numbers(std::string name, bool is_csv) : is_csv_(is_csv), texts_(name) {
+    column_.name = std::move(name);
+    column_.type = expr::Type::kDouble;
+  }
+  void add(float value) {
+    if (is_csv_)
+      texts_.add(texts_.code_of(fmt::format("{}", value)));
+    else
+      column_.doubles.push_back(static_cast<double>(value));
+  }
+  table::Column finish() { return is_csv_ ? texts_.finish() : std::move(column_); }
+
+ private:
+  bool is_csv_;
+  table::Column column_;
+  Texts texts_;
+};
+
+/// What a task adds to the output, by name and type.
+std::vector<table::ColumnInfo> answer_columns(const score::Plan& plan, bool is_csv) {
+  const auto number = is_csv ? expr::Type::kString : expr::Type::kDouble;
+  const stats::Task& task = plan.task();
+  if (task.kind == stats::TaskKind::kBinary) return {{"probability", number}};
+  if (task.kind == stats::TaskKind::kRegression) {
+    std::vector<table::ColumnInfo> out{{"value", number}};
+    if (plan.conformal()) out.insert(out.end(), {{"lower", number}, {"upper", number}});
+    return out;
+  }
+  std::vector<table::ColumnInfo> out{{"label", expr::Type::kString}};
+  for (const auto& name : task.classes) out.push_back({"probabilities." + name, number});
+  if (plan.conformal()) out.push_back({"set", expr::Type::kString});
+  return out;
+}
+
+/// The answers of one chunk as those columns.
+class AnswerWriter {
+ public:
+  AnswerWriter(const score::Plan& plan, bool is_csv) : plan_(plan) {
+    for (const auto& column : answer_columns(plan, is_csv)) {
+      // `label` and `set` are texts in any file.
+      if (is_text(column.name))
+        texts_.emplace_back(column.name);
+      else
+        numbers_.emplace_back(column.name, is_csv);
+    }
+  }
+
+  void add(std::span<const float> prediction) {
+    const stats::Task& task = plan_.task();
+    for (std::size_t k = 0; k < prediction.size(); ++k) numbers_[k].add(prediction[k]);
+    const auto& interval = plan_.conformal();
+    if (task.kind == stats::TaskKind::kClasses) {
+      texts_[0].add(texts_[0].code_of(task.classes[stats::Task::best(prediction)]));
+      if (!interval) return;
+      auto set = doc::Value::array();
+      for (const std::size_t k : stats::conformal_set(prediction, interval->quantile))
+        set.push(task.classes[k]);
+      texts_[1].add(texts_[1].code_of(doc::to_json(set)));
+    } else if (interval) {
+      const auto ends = stats::conformal_interval(prediction[0], interval->quantile);
+      numbers_[1].add(static_cast<float>(ends.lower));
+      numbers_[2].add(static_cast<float>(ends.upper));
+    }
+  }
+
+  /// In the order of `answer_columns`: the label first, the set last.
+  void finish(std::vector<table::Column>& columns) {
+    if (!texts_.empty()) columns.push_back(texts_[0].finish());
+    for (auto& each : numbers_) columns.push_back(each.finish());
+    if (texts_.size() > 1) columns.push_back(texts_[1].finish());
+  }
+
+ private:
+  [[nodiscard]] bool is_text(std::string_view name) const {
+    return plan_.task().kind == stats::TaskKind::kClasses && (name == "label" || name == "set");
+  }
+
+  const score::Plan& plan_;
+  std::vector<Texts> texts_;
+  std::vector<Numbers> numbers_;
 };
 
 /// The file as it was when it was read: size and time of the last write.
@@ -193,8 +285,14 @@ class Scoring {
       carried.push_back(column);
     }
     std::vector<table::ColumnInfo> all = file_->columns();
+    const auto answers = answer_columns(plan_, is_csv(options_.output));
+    const auto is_added = [&](const std::string& name) {
+      return name == "validation" || name == "bundle" ||
+             std::any_of(answers.begin(), answers.end(),
+                         [&](const table::ColumnInfo& each) { return each.name == name; });
+    };
     for (const auto& column : all) {
-      if (column.name == "probability" || column.name == "validation" || column.name == "bundle") {
+      if (is_added(column.name)) {
         return Error{ErrorKind::kInvalid, "score-column-taken",
                      fmt::format("`{}` has a column `{}`, which the output adds", options_.input,
                                  column.name),
@@ -203,10 +301,7 @@ class Scoring {
     }
     const table::ColumnInfo validation{"validation", expr::Type::kString},
         bundle{"bundle", expr::Type::kString};
-    // In CSV the shortest text of the float32, as the endpoint writes it; in Parquet the double
-    // that holds it exactly.
-    carried.push_back(
-        {"probability", is_csv(options_.output) ? expr::Type::kString : expr::Type::kDouble});
+    carried.insert(carried.end(), answers.begin(), answers.end());
     carried.push_back(validation), carried.push_back(bundle);
     all.push_back(validation), all.push_back(bundle);
     HEDDLE_ASSIGN_OR_RETURN(auto served_writer,
@@ -215,7 +310,8 @@ class Scoring {
     HEDDLE_ASSIGN_OR_RETURN(auto refused_writer, table::TableWriter::open(refused, std::move(all)));
     refused_ = std::move(refused_writer);
     for (unsigned i = 0; i < std::max(1u, options_.threads); ++i)
-      shares_.emplace_back(Profile(plan_.contract().request_fields(), options_.baseline));
+      shares_.emplace_back(
+          Profile(plan_.contract().request_fields(), plan_.task().kind, options_.baseline));
     return {};
   }
 
@@ -274,24 +370,19 @@ class Scoring {
 
   Result<void> write_served(const table::Table& chunk) {
     std::vector<std::int64_t> rows;
-    table::Column probability{.name = "probability", .type = expr::Type::kDouble};
-    Texts probability_text("probability");
-    const bool csv = is_csv(options_.output);
+    AnswerWriter answers(plan_, is_csv(options_.output));
+    const std::size_t outputs = plan_.task().outputs();
     for (const auto& share : shares_) {
       rows.insert(rows.end(), share.served.begin(), share.served.end());
-      for (const float value : share.probabilities) {
-        if (csv)
-          probability_text.add(probability_text.code_of(fmt::format("{}", value)));
-        else
-          probability.doubles.push_back(static_cast<double>(value));
-      }
+      for (std::size_t at = 0; at < share.predictions.size(); at += outputs)
+        answers.add(std::span(share.predictions).subspan(at, outputs));
     }
     if (rows.empty()) return {};
     report_.served += static_cast<std::int64_t>(rows.size());
     const table::Table taken = chunk.take(rows);
     std::vector<table::Column> columns;
     for (const auto key : keys_) columns.push_back(taken.columns()[key]);
-    columns.push_back(csv ? probability_text.finish() : std::move(probability));
+    answers.finish(columns);
     columns.push_back(validation(&Share::served_broken, &report_.warned));
     columns.push_back(bundle_column(taken.rows()));
     HEDDLE_ASSIGN_OR_RETURN(const auto out, table::Table::make(std::move(columns)));

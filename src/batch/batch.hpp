@@ -50,8 +50,10 @@ struct Report {
 
 /// Scores every row of a file by `plan`, a chunk after the other: memory is bounded by a chunk. The
 /// same bits as the endpoint gives for the same row, and the same bytes for the same file. Served
-/// rows: the columns carried, then `probability`, `validation` (rules it broke, comma-separated;
-/// null for none) and `bundle`. Refused rows: every column that was read, then `validation` and
+/// rows: the columns carried, then what is answered, `validation` (rules it broke, comma-separated;
+/// null for none) and `bundle`. Answers: `probability`; `label` and `probabilities.CLASS` of each
+/// class, with an interval `set` (a JSON list of classes); `value`, with an interval `lower` and
+/// `upper`. Refused rows: every column that was read, then `validation` and
 /// `bundle`. A cell of CSV is what the contract's type makes of its text, else the contract refuses
 /// it. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a
 /// required field has no column, or a number's column holds text. kConflict `score-input-changed`

@@ -97,7 +97,8 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
     plan_->score_row(raw, result, scratch);
     ASSERT_FALSE(result.check.refused);
     const auto wrote = static_cast<float>(out->find("probability")->view().at(i).d);
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(wrote), std::bit_cast<std::uint32_t>(result.probability))
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(wrote),
+              std::bit_cast<std::uint32_t>(result.prediction.at(0)))
         << key;
     ASSERT_EQ(out->find("validation")->view().at(i).is_null(), result.check.broken.empty());
     ASSERT_EQ(out->find("bundle")->view().at(i).str(), plan_->bundle().str());

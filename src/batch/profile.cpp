@@ -1,11 +1,13 @@
 #include "batch/profile.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace heddle::batch {
 
-Profile::Profile(std::span<const spec::Field> fields, const watch::Baseline* baseline)
-    : fields_(fields), missing_(fields.size(), 0) {
+Profile::Profile(std::span<const spec::Field> fields, stats::TaskKind task,
+                 const watch::Baseline* baseline)
+    : fields_(fields), task_(task), missing_(fields.size(), 0) {
   if (baseline == nullptr) return;
   for (const auto& metric : baseline->metrics) {
     int field = -1;
@@ -17,11 +19,13 @@ Profile::Profile(std::span<const spec::Field> fields, const watch::Baseline* bas
   }
 }
 
-void Profile::add(std::span<const expr::Datum> row, float probability) {
+void Profile::add(std::span<const expr::Datum> row, std::span<const float> prediction) {
+  const float score = *std::max_element(prediction.begin(), prediction.end());
   for (std::size_t i = 0; i < missing_.size(); ++i) missing_[i] += row[i].is_null() ? 1 : 0;
-  ++scores_[std::min<std::size_t>(static_cast<std::size_t>(probability * kBins), kBins - 1)];
+  if (task_ != stats::TaskKind::kRegression && std::isfinite(score))
+    ++scores_[std::min<std::size_t>(static_cast<std::size_t>(score * kBins), kBins - 1)];
   for (auto& metric : metrics_) {
-    const auto value = metric.field < 0 ? expr::Datum::real(static_cast<double>(probability))
+    const auto value = metric.field < 0 ? expr::Datum::real(static_cast<double>(score))
                                         : row[static_cast<std::size_t>(metric.field)];
     if (const auto bin = metric.reference->bin_of(value)) metric.window.add(*bin);
   }
@@ -54,11 +58,12 @@ doc::Value Profile::to_value() const {
          {"past", metric.window.total() >= kFewRows && statistic > metric.reference->threshold()},
          {"counts", std::move(bins)}}));
   }
-  return doc::Value::object(
-      {{"fields", std::move(fields)},
-       {"scores", doc::Value::object(
-                      {{"bins", static_cast<std::int64_t>(kBins)}, {"counts", std::move(counts)}})},
-       {"metrics", std::move(metrics)}});
+  auto out = doc::Value::object({{"fields", std::move(fields)}});
+  if (task_ != stats::TaskKind::kRegression)
+    out.set("scores", doc::Value::object({{"bins", static_cast<std::int64_t>(kBins)},
+                                          {"counts", std::move(counts)}}));
+  out.set("metrics", std::move(metrics));
+  return out;
 }
 
 }  // namespace heddle::batch

@@ -10,6 +10,7 @@
 #include "expr/datum.hpp"
 #include "spec/contract.hpp"
 #include "stats/binning.hpp"
+#include "stats/task.hpp"
 #include "watch/baseline.hpp"
 
 namespace heddle::batch {
@@ -19,16 +20,17 @@ namespace heddle::batch {
 /// Counts only: no value of a row is in it. One thread.
 class Profile {
  public:
-  Profile(std::span<const spec::Field> fields,
+  Profile(std::span<const spec::Field> fields, stats::TaskKind task,
           const watch::Baseline* baseline);  ///< both outlive it
 
-  /// A row that was served: typed, after the contract's transforms.
-  void add(std::span<const expr::Datum> row, float probability);
+  /// A row that was served: typed, after the contract's transforms, with its prediction.
+  void add(std::span<const expr::Datum> row, std::span<const float> prediction);
   void merge(const Profile& other);
 
-  /// {"fields": [{name, missing}], "scores": {"bins": 20, "counts": [..]}, "metrics": [{id, column,
-  /// statistic, threshold, past, counts}]}. A metric of under `kFewRows` rows is never past its
-  /// threshold.
+  /// {"fields": [{name, missing}], "scores"?: {"bins": 20, "counts": [..]}, "metrics": [{id,
+  /// column, statistic, threshold, past, counts}]}. Scores are the probabilities of true, or those
+  /// of the most probable class; a regression has none. A metric of under `kFewRows` rows is never
+  /// past its threshold.
   [[nodiscard]] doc::Value to_value() const;
 
  private:
@@ -40,6 +42,7 @@ class Profile {
     stats::Histogram window;
   };
   std::span<const spec::Field> fields_;
+  stats::TaskKind task_;
   std::vector<std::int64_t> missing_;
   std::array<std::int64_t, kBins> scores_{};
   std::vector<Metric> metrics_;

@@ -26,8 +26,10 @@ std::string search_line(const doc::Value& config) {
   for (const auto& [name, value] : doc::members_of(search->find("parameters")))
     parameters.push_back(name + " " + doc::text_of(value));
   const auto of = search->string_or("bundle");
-  return fmt::format("search: {} trials, log loss {:.4f}; {}; {} rounds{}",
-                     search->int_or("trials"), search->double_or("log_loss"),
+  const auto* task = config.find("task");
+  const bool is_number = task != nullptr && task->string_or("kind") == "regression";
+  return fmt::format("search: {} trials, {} {:.4f}; {}; {} rounds{}", search->int_or("trials"),
+                     is_number ? "mean absolute error" : "log loss", search->double_or("loss"),
                      fmt::join(parameters, ", "), search->int_or("rounds"),
                      of.empty() ? "" : ", accepted with " + of.substr(0, 19));
 }

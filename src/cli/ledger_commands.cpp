@@ -77,6 +77,13 @@ int say_as_found(const Console& console, const AsFound& found) {
   return audit.ok() ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
 }
 
+/// A segment that gave no root: of another version, or damaged.
+std::string of_unread(const Error& error) {
+  if (error.kind == ErrorKind::kConflict)
+    return fmt::format("{}: {}; {}", error.id, error.message, error.hint);
+  return fmt::format("access-segment-changed: {}", error.message);
+}
+
 /// The access logs against their roots in the ledger. Read here, not in the control plane: a long
 /// log takes its time. Adds `access` and what is wrong to `reply`. Segments that are gone were
 /// pruned where an `access.prune` says so, else somebody removed them. Ones that say something else
@@ -111,7 +118,7 @@ Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
                                         telemetry::access_path(folder, number), found->rows,
                                         segment.int_or("entry"), segment.int_or("rows"),
                                         segment.string_or("root"))
-                          : fmt::format("access-segment-changed: {}", found.error().message));
+                          : of_unread(found.error()));
   }
   std::int64_t gone = 0;
   for (const auto& [service, segments] : removed) {
@@ -219,6 +226,8 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
                           access->int_or("verified"), access->int_or("rows"),
                           access->int_or("pruned"), access->int_or("removed")));
         }
+        if (const auto why = reply->string_or("not_anchored"); !why.empty())
+          console.message("warning: the newest checkpoint is not kept in git: " + why);
         std::vector<std::string> said;
         for (const auto& finding : reply->find("findings")->as_array())
           said.push_back(finding.as_string());

@@ -173,6 +173,8 @@ std::string watch_line(const doc::Value& watch) {
     line += fmt::format(", {} OF UNKNOWN ROWS", count);
   if (const auto count = watch.int_or("labels_malformed"); count > 0)
     line += fmt::format(", {} OF NO VALUE OF THE TARGET", count);
+  if (const auto count = watch.int_or("labels_unknown_class"); count > 0)
+    line += fmt::format(", {} OF NO CLASS OF THE MODEL", count);
   if (const doc::Value* given_up = watch.find("labels_given_up"); given_up != nullptr) {
     for (const auto& [account, count] : given_up->as_object())
       line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count.as_int(), account);
@@ -241,6 +243,11 @@ int status(const Invocation& invocation, const Console& console) {
                                             service.int_or("applied"))});
     slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
     slots.push_back({"  control plane", reply->string_or("control_plane")});
+    if (const auto* locked = service.find("locked"); locked != nullptr) {
+      slots.push_back({"  LOCKED", "nothing of it is decided: " + locked->string_or("error")});
+      if (const auto hint = locked->string_or("hint"); !hint.empty())
+        slots.push_back({"  hint", hint});
+    }
     slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
     if (const auto* watch = service.find("watch")) {
       slots.push_back({"  watched", watch->string_or("line")});

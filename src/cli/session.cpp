@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/file.hpp"
+#include "base/log.hpp"
 #include "base/os_user.hpp"
 #include "cli/commands.hpp"
 #include "control/control.hpp"
@@ -86,7 +87,12 @@ class LocalSession final : public Session {
                                 {"owner", true, {}, os_user_name(::geteuid()), sudo_user_name()});
     if (operation == "audit.verify")
       return reply;  // publishes itself, and leaves what it found wrong as it is
-    HEDDLE_TRY(control_->publish_ledger());
+    // What was asked for is done, or was refused, and is in the state: a disk that fails now leaves
+    // the published files behind until the project is opened again.
+    if (const auto published = control_->publish_ledger(); !published.ok()) {
+      if (published.error().kind != ErrorKind::kIo) return published.error();
+      log::error("the ledger is not published: {}", published.error().str());
+    }
     return reply;
   }
   bool remote() const noexcept override { return false; }

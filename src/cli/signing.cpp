@@ -2,8 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +9,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
+#include "base/process.hpp"
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
@@ -41,28 +40,18 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
   const std::string path =
       fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
   HEDDLE_TRY(write_file_atomic(path, statement, 0600));
-  const std::string said = path + ".said";
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    // A person at a terminal is told by ssh-keygen itself (to touch a key, for one); elsewhere
-    // stderr is ours, and may have to be JSON.
-    if (::isatty(STDERR_FILENO) == 0) {
-      const int fd = ::open(said.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-      if (fd < 0 || ::dup2(fd, STDERR_FILENO) < 0) _exit(127);
-    }
-    ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", name_space,
-             path.c_str(), nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) status = 1 << 8;
+  ProcessOptions keygen;
+  keygen.argv = {"ssh-keygen", "-q", "-Y", "sign", "-f", key, "-n", name_space, path};
+  // A person at a terminal is told by ssh-keygen itself (to touch a key, for one); elsewhere stderr
+  // is ours, and may have to be JSON.
+  if (::isatty(STDERR_FILENO) == 0) keygen.err = StandardStream::capture();
+  const auto finished = run_process(std::move(keygen));
   ::unlink(path.c_str());
   auto signature = read_file(path + ".sig");
   ::unlink((path + ".sig").c_str());
-  const auto told = read_file(said);
-  ::unlink(said.c_str());
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !signature.ok()) {
-    const auto why = told.ok() ? told->substr(0, told->find_first_of("\r\n")) : std::string();
+  if (!finished.ok() || !finished->exit.ok() || !signature.ok()) {
+    const std::string said = finished.ok() ? finished->err : finished.error().message;
+    const auto why = said.substr(0, said.find_first_of("\r\n"));
     return Error{
         ErrorKind::kInvalid, "approval-sign-failed",
         fmt::format("`ssh-keygen` could not sign with `{}`{}{}", key, why.empty() ? "" : ": ", why),

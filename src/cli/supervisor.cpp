@@ -1,16 +1,15 @@
 #include "cli/supervisor.hpp"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/process.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -22,7 +21,7 @@ constexpr std::int64_t kFirstBackOffNs = 500'000'000;
 constexpr std::int64_t kMostBackOffNs = 30'000'000'000;
 
 struct Child {
-  pid_t pid = -1;
+  std::optional<ChildProcess> process{};  ///< while it runs
   std::int64_t started_ns = 0;
   std::int64_t start_at_ns = 0;  ///< not before
   bool lived = false;  ///< longer than a quick death takes, or it was ended by a signal: what ends
@@ -30,27 +29,25 @@ struct Child {
   std::int64_t back_off_ns = kFirstBackOffNs;  ///< after it ended by itself
 };
 
-Result<pid_t> start(const Supervisor::Plane& plane) {
-  std::vector<char*> argv;
-  for (const auto& word : plane.argv) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid < 0) {
-    return Error{ErrorKind::kUnavailable, "plane-start-failed",
-                 fmt::format("cannot start the {} plane: {}", plane.name, std::strerror(errno))};
+Result<ChildProcess> start(const Supervisor::Plane& plane) {
+  auto started = ChildProcess::start({.argv = plane.argv,
+                                      .signal_at_orphaning = SIGTERM,
+                                      // Until the plane takes it.
+                                      .ignored_signals = {SIGUSR2}});
+  if (!started.ok()) {
+    Error error = started.error();
+    error.id = "plane-start-failed";
+    error.message = fmt::format("the {} plane: {}", plane.name, error.message);
+    return error;
   }
-  if (pid == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    ::signal(SIGUSR2, SIG_IGN);  // until the plane takes it
-    if (::getppid() != parent) _exit(0);
-    ::execv(argv[0], argv.data());
-    _exit(127);
-  }
-  return pid;
+  return started;
+}
+
+/// One of our children that has ended; they stay to be reaped. 0: none.
+pid_t next_ended() {
+  siginfo_t info{};
+  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return 0;
+  return info.si_pid;
 }
 
 }  // namespace
@@ -72,20 +69,20 @@ Result<void> Supervisor::run() {
     ending = true;
     deadline = clock.mono_ns() + kGraceNs;
     for (const auto& child : children) {
-      if (child.pid > 0) ::kill(child.pid, SIGTERM);
+      if (child.process) child.process->signal(SIGTERM);
     }
   };
 
   for (;;) {
     for (std::size_t i = 0; i < planes_.size() && !ending; ++i) {
-      if (children[i].pid > 0 || clock.mono_ns() < children[i].start_at_ns) continue;
-      auto pid = start(planes_[i]);
-      if (!pid.ok()) {
-        outcome = pid.error();
+      if (children[i].process || clock.mono_ns() < children[i].start_at_ns) continue;
+      auto started = start(planes_[i]);
+      if (!started.ok()) {
+        outcome = started.error();
         end_all();
         break;
       }
-      children[i].pid = *pid;
+      children[i].process.emplace(std::move(*started));
       children[i].started_ns = clock.mono_ns();
     }
 
@@ -95,19 +92,20 @@ Result<void> Supervisor::run() {
     if (number == SIGUSR2 &&
         !ending) {  // who can be replaced without a gap knows what to do; the others ignore it
       for (const auto& child : children) {
-        if (child.pid > 0) ::kill(child.pid, SIGUSR2);
+        if (child.process) child.process->signal(SIGUSR2);
       }
     }
 
-    int status = 0;
-    pid_t pid = 0;
-    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+    for (pid_t pid = 0; (pid = next_ended()) > 0;) {
+      bool known = false;
       for (std::size_t i = 0; i < planes_.size(); ++i) {
         Child& child = children[i];
-        if (child.pid != pid) continue;
-        child.pid = -1;
+        if (!child.process || child.process->pid() != pid) continue;
+        known = true;
+        const ExitStatus exit = *child.process->ended();
+        child.process.reset();
         if (ending) continue;
-        const bool by_signal = WIFSIGNALED(status);
+        const bool by_signal = exit.signal != 0;
         const bool quick = clock.mono_ns() - child.started_ns < kQuickDeathNs;
         child.lived = child.lived || !quick || by_signal;
         if (!quick) child.back_off_ns = kFirstBackOffNs;
@@ -117,7 +115,7 @@ Result<void> Supervisor::run() {
           log::error(
               "the {} plane ended with exit code {}, its message above says why: starting it again "
               "in {:.1f} s",
-              planes_[i].name, WEXITSTATUS(status), static_cast<double>(child.back_off_ns) * 1e-9);
+              planes_[i].name, exit.code, static_cast<double>(child.back_off_ns) * 1e-9);
           child.start_at_ns = clock.mono_ns() + child.back_off_ns;
           child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
           continue;
@@ -125,24 +123,26 @@ Result<void> Supervisor::run() {
         if (!by_signal) {
           // A plane that ends by itself has said why on stderr; starting it again would say the
           // same.
-          outcome = Error{ErrorKind::kUnavailable, "plane-ended",
-                          fmt::format("the {} plane ended with exit code {}", planes_[i].name,
-                                      WEXITSTATUS(status)),
-                          "its own message above says what to do"};
+          outcome =
+              Error{ErrorKind::kUnavailable, "plane-ended",
+                    fmt::format("the {} plane ended with exit code {}", planes_[i].name, exit.code),
+                    "its own message above says what to do"};
           end_all();
           continue;
         }
         child.start_at_ns = clock.mono_ns() + (quick ? kBackOffNs : 0);
         log::warn("the {} plane was ended by signal {}: starting it again", planes_[i].name,
-                  WTERMSIG(status));
+                  exit.signal);
       }
+      // As the first process of a container, a stranger's orphan is ours to reap.
+      if (!known) (void)::waitpid(pid, nullptr, 0);
     }
     if (!ending) continue;
     bool alive = false;
     for (const auto& child : children) {
-      if (child.pid <= 0) continue;
+      if (!child.process) continue;
       alive = true;
-      if (clock.mono_ns() > deadline) ::kill(child.pid, SIGKILL);
+      if (clock.mono_ns() > deadline) child.process->kill();
     }
     if (!alive) return outcome;
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/failpoint.hpp"
+#include "base/file_port.hpp"
 #include "base/log.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
@@ -102,16 +103,22 @@ Result<void> take_over(Core& core, const std::string& service, std::uint64_t don
 /// The entry comes before the files go: a kill in between leaves more than the entry says.
 Result<void> prune(Core& core, const spec::Service& service) {
   const std::string& name = service.identity.name;
-  const auto old = telemetry::past_bound(core.home.access(name), service.access_log.bytes);
+  const std::string folder = core.home.access(name);
+  const auto bound = service.access_log.bytes;
+  const auto [bytes, old] =
+      telemetry::past_bound(folder, bound, system_files().free_bytes(folder.c_str()));
   if (old.empty()) return {};
-  HEDDLE_TRY(core.state->write([&](store::Txn& txn) {
-    return note_pruned(
-        core, txn, name, old.back(),
-        fmt::format("the access log is past its {} bytes", service.access_log.bytes));
-  }));
-  HEDDLE_TRY(telemetry::remove_access(core.home.access(name), old));
-  log::info("service `{}`: the oldest {} segments of the access log were removed", name,
-            old.size());
+  const auto why = bytes == bound
+                       ? fmt::format("the access log is past its {} bytes", bytes)
+                       : fmt::format(
+                             "the access log is past the {} bytes that it may take of its "
+                             "disk",
+                             bytes);
+  HEDDLE_TRY(core.state->write(
+      [&, last = old.back()](store::Txn& txn) { return note_pruned(core, txn, name, last, why); }));
+  HEDDLE_TRY(telemetry::remove_access(folder, old));
+  log::info("service `{}`: the oldest {} segments of the access log were removed: {}", name,
+            old.size(), why);
   return {};
 }
 
@@ -158,51 +165,46 @@ Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t s
 
 }  // namespace
 
-Result<void> write_access_logs(Core& core) {
-  for (const auto& [name, control] : core.services) {
-    const spec::Service& service = control->service();
-    std::uint64_t done = 0;
-    HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
-      return {};
-    }));
-    if (service.access_log.bytes == 0) {
-      control->archived(UINT64_MAX);
-      HEDDLE_TRY(pass_over(core, name, done));
-      continue;
-    }
-    control->archived(done);
-    HEDDLE_TRY(take_over(core, name, done));
-    HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(name)));
-    HEDDLE_TRY(look_for_holes(core, name, done));
-    const auto waiting = std::count_if(segments.begin(), segments.end(),
-                                       [&](std::uint64_t segment) { return segment > done; });
-    const bool far_behind = static_cast<std::size_t>(waiting) > kFarBehind;
-    const auto until = std::chrono::steady_clock::now() + (far_behind ? 3 * kSlice : kSlice);
-    bool made = false;
-    for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written
-      if (segments[i] <= done) continue;
-      if (std::chrono::steady_clock::now() > until) break;
-      HEDDLE_TRY(write_one(core, service, segments[i]));
-      control->archived(segments[i]);
-      made = true;
-    }
-    if (made) HEDDLE_TRY(prune(core, service));
+Result<void> write_access_log(Core& core, const std::string& name, ServiceControl& control) {
+  const spec::Service& service = control.service();
+  std::uint64_t done = 0;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
+    return {};
+  }));
+  if (service.access_log.bytes == 0) {
+    control.archived(UINT64_MAX);
+    return pass_over(core, name, done);
   }
-  return {};
+  control.archived(done);
+  HEDDLE_TRY(take_over(core, name, done));
+  HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(name)));
+  HEDDLE_TRY(look_for_holes(core, name, done));
+  const auto waiting = std::count_if(segments.begin(), segments.end(),
+                                     [&](std::uint64_t segment) { return segment > done; });
+  const bool far_behind = static_cast<std::size_t>(waiting) > kFarBehind;
+  const auto until = std::chrono::steady_clock::now() + (far_behind ? 3 * kSlice : kSlice);
+  bool made = false;
+  for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written
+    if (segments[i] <= done) continue;
+    if (std::chrono::steady_clock::now() > until) break;
+    // On a full disk room is made first: then there is some to write in.
+    if (!made) HEDDLE_TRY(prune(core, service));
+    HEDDLE_TRY(write_one(core, service, segments[i]));
+    control.archived(segments[i]);
+    made = true;
+  }
+  return made ? prune(core, service) : Result<void>();
 }
 
-Result<void> look_for_lost_journals(Core& core) {
-  for (const auto& [name, control] : core.services) {
-    if (control->service().access_log.bytes == 0) continue;
-    std::uint64_t done = 0;
-    HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
-      return {};
-    }));
-    HEDDLE_TRY(look_for_holes(core, name, done));
-  }
-  return {};
+Result<void> look_for_lost_journal(Core& core, const spec::Service& service) {
+  if (service.access_log.bytes == 0) return {};
+  std::uint64_t done = 0;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, service.identity.name));
+    return {};
+  }));
+  return look_for_holes(core, service.identity.name, done);
 }
 
 Result<doc::Value> list_access_logs(Core& core, const std::string& wanted) {

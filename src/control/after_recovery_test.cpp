@@ -129,7 +129,8 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     Digest made = pack(intercept);
     for (const auto& each : transforms)
       made = flow::with_transform(*objects_, made, each, "c0ffee").value();
-    auto config = doc::Value::object({{"model", "trips"}});
+    auto config = doc::Value::object(
+        {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}});
     return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(), config).value();
   }
   /// What the bundle's contract makes of a distance of 100.
@@ -260,11 +261,11 @@ TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
 }
 
 TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAnother) {
-  ASSERT_EQ(recover(recover::Recalibrate{0.5}).status, Outcome::kWaiting);
+  ASSERT_EQ(recover(recover::Recalibrate{{0.5}}).status, Outcome::kWaiting);
   ASSERT_EQ(yes(newest()), "");
-  const auto done = recover(recover::Recalibrate{0.5});
+  const auto done = recover(recover::Recalibrate{{0.5}});
   ASSERT_EQ(done.status, Outcome::kApplied);
-  begin({"incident-0001/recalibration", recover::RecalibrationInForce{0.5}, "incident-0001", 0,
+  begin({"incident-0001/recalibration", recover::RecalibrationInForce{{0.5}}, "incident-0001", 0,
          done.made});
   tick(1);
   EXPECT_EQ(control_->ladder().acts().size(), 1U);
@@ -299,19 +300,23 @@ class RecalibrationBoundTest : public AfterRecoveryTest {
     return again(delta);
   }
   std::string again(double delta) {
-    const auto outcome = recover(recover::Recalibrate{delta}, fmt::format("incident-{:04}", step_));
+    const auto outcome =
+        recover(recover::Recalibrate{{delta}}, fmt::format("incident-{:04}", step_));
     return outcome.rules.empty() ? "" : outcome.rules.front();
   }
   void take_back(double delta) {
     ++step_;
-    ASSERT_EQ(recover(recover::WithdrawRecalibration{-delta}, fmt::format("incident-{:04}", step_))
-                  .status,
-              Outcome::kApplied);
+    ASSERT_EQ(
+        recover(recover::WithdrawRecalibration{{-delta}}, fmt::format("incident-{:04}", step_))
+            .status,
+        Outcome::kApplied);
   }
   double intercept() {
     return bundle::open(*objects_, control_->releases().primary())
         ->json(bundle::kCalibration)
-        ->double_or("intercept");
+        ->find("offsets")
+        ->as_array()[0]
+        .as_double();
   }
 
   static constexpr const char* kFree = "agents-act";
@@ -326,8 +331,8 @@ TEST_F(RecalibrationBoundTest, ManyStepsStopAtTheSumUntilAPersonSaysYes) {
   EXPECT_EQ(move(0.74), kAsked);
   EXPECT_NEAR(intercept() - start, 1.48, 1e-9);
   const auto approval = policy_->approval(newest()).value();
-  EXPECT_EQ(approval.binds.string_or("intercept_delta"), "0.74");
-  EXPECT_EQ(approval.binds.string_or("intercept_sum"), "2.22");
+  EXPECT_EQ(approval.binds.string_or("offset_delta"), "0.74");
+  EXPECT_EQ(approval.binds.string_or("offset_sum"), "2.22");
   EXPECT_NE(approval.reason.find("+2.22 in sum"), std::string::npos) << approval.reason;
   // Neither a restart nor another name for the same forgets what was added.
   open_parts();
@@ -500,7 +505,7 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
                                       {"parameters", doc::Value::object({{"max_depth", depth}})},
                                       {"rounds", 94},
                                       {"trials", 20},
-                                      {"log_loss", 0.43}});
+                                      {"loss", 0.43}});
     if (is_retrained) {
       search.set("bundle", bundles_[0].str());
       config.set("derived_from", bundles_[0].str());

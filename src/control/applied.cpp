@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "base/file.hpp"
+#include "base/log.hpp"
 #include "doc/signed_text.hpp"
 #include "ledger/entry.hpp"
 #include "plane/route.hpp"
@@ -142,7 +143,12 @@ Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key
   // One ref for each commit: the ledger names them all, and what decided then has to stay readable.
   const std::string ref = "refs/heddle/applied/" + applied.commit;
   if (const auto kept = git.resolve(ref); !kept.ok() || *kept != applied.commit) {
-    HEDDLE_TRY(git.keep(ref, applied.commit));
+    // Git that cannot be written must not keep the planes from starting. The commit is there as
+    // long as nobody cleans the repository up, and each start tries again.
+    if (const auto done = git.keep(ref, applied.commit); !done.ok()) {
+      log::error("a clean-up of the repository could remove commit {}, which runs: {}",
+                 applied.commit.substr(0, 12), done.error().str());
+    }
   }
   const std::string text =
       doc::sign_text(doc::to_canonical_json(applied_schema().print(applied)), key);

@@ -34,6 +34,68 @@ TEST_F(ApprovalsTest, NobodyIsAskedForWhatIsSoAlready) {
   EXPECT_EQ(policy_->approvals()->size(), before);
 }
 
+TEST_F(ApprovalsTest, ADecisionCostsTheSameHoweverManyApprovalsThereWere) {
+  const auto rows_of = [&](const std::function<void()>& act) {
+    const auto before = disk_->rows;
+    act();
+    return disk_->rows - before;
+  };
+  const auto ask_again = [&] {
+    const auto asked = ask(2, "primary", true);
+    ASSERT_TRUE(asked.starts_with("approval-")) << asked;
+    const auto shown = policy_->approval(asked).value();  // as `approval show` of the whole name
+    ASSERT_TRUE(
+        policy_->reject(shown.id, {policy::ActorType::kPerson, "ada", {"signature"}}, "no").ok());
+  };
+  const auto propose = [&] { (void)recover(recover::Recalibrate{{0.25}}); };
+  ask_again();
+  propose();
+  ask_again();  // there is an answer now, and a question that waits
+  const auto few = rows_of(ask_again), few_proposed = rows_of(propose);
+  for (int i = 0; i < 20; ++i) ask_again();
+  EXPECT_EQ(rows_of(ask_again), few);
+  EXPECT_EQ(rows_of(propose), few_proposed);
+  EXPECT_EQ(policy_->approvals()->size(), 27U);
+  // A start finds the open one, and the answers, without reading the others.
+  EXPECT_EQ(rows_of([&] {
+              policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, clock_).value();
+            }),
+            1U);
+  open();
+  EXPECT_EQ(ask(2), "release-rejected");
+  EXPECT_EQ(policy_->open_approvals()->size(), 1U);
+}
+
+TEST_F(ApprovalsTest, WhatIsFoundByApprovalsIsMadeAnewWhereItIsNotThere) {
+  const auto refused = ask(2);
+  ASSERT_TRUE(
+      policy_->reject(refused, {policy::ActorType::kPerson, "ada", {"signature"}}, "no").ok());
+  const auto open_one = ask(3);
+  ASSERT_TRUE(state_
+                  ->write([](store::Txn& txn) -> Result<void> {
+                    for (const char* collection : {"policy.count", "policy.open", "policy.asked",
+                                                   "policy.answered", "policy.released"}) {
+                      std::vector<std::string> keys;
+                      HEDDLE_TRY(txn.scan(collection, "", [&](std::string_view key, auto) {
+                        keys.emplace_back(key);
+                        return true;
+                      }));
+                      EXPECT_FALSE(keys.empty()) << collection;
+                      for (const auto& key : keys) HEDDLE_TRY(txn.erase(collection, key));
+                    }
+                    return {};
+                  })
+                  .ok());
+  open_parts();
+  open();
+  EXPECT_EQ(ask(2), "release-rejected");
+  EXPECT_EQ(ask(3), open_one);
+  EXPECT_TRUE(*policy_->released_by_a_person("s", bundles_[0]));
+  EXPECT_FALSE(*policy_->released_by_a_person("s", bundles_[3]));
+  EXPECT_FALSE(*policy_->released_by_a_person("t", bundles_[0]));
+  EXPECT_EQ(ask(3, "shadow"), "approval-0005");
+}
+
 TEST_F(ApprovalsTest, OfTwoQuestionsTheOneThatIsAnsweredEndsTheOther) {
   const auto older = ask(2), newer = ask(3), standby = ask(2, "standby"), canary = ask(2, "canary"),
              shadow = ask(2, "shadow");
@@ -366,8 +428,8 @@ class AutomaticTest : public ApprovalsTest {
       row.fields[2].i = 100 + 300 * (i % 5);
       request.rows = {row};
       writer->append(request);
-      writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0,
-                                        request.event_time + kMinute});
+      writer->append(
+          plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0, request.event_time + kMinute});
     }
     ASSERT_TRUE(writer->commit().ok());
     now_ = begin + rows * kMinute + kHour;

@@ -18,9 +18,12 @@
 #include "doc/json.hpp"
 #include "plane/route_file.hpp"
 #include "policy/ssh_key_fixture.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::control {
 namespace {
+
+constexpr const char* kNoCalibration = R"({"format":"heddle.calibration/1","offsets":[0]})";
 
 class CanaryTest : public testing::Test {
  protected:
@@ -76,8 +79,12 @@ class CanaryTest : public testing::Test {
           *objects_,
           {{std::string(bundle::kContract), "", contract_json},
            {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+           {std::string(bundle::kCalibration), "", kNoCalibration},
            {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
-          doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
+          doc::Value::object({{"name", name},
+                              {"commit", "c0ffee"},
+                              {"dirty", false},
+                              {"task", doc::Value::object({{"kind", "binary"}})}})));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -128,8 +135,7 @@ class CanaryTest : public testing::Test {
         row.fields.resize(1);
         row.fields[0].kind = expr::Datum::Kind::kInt;
         row.fields[0].i = i;
-        row.probability = 0.2F + 0.01F * static_cast<float>(i % 50);
-        row.standby_probability = std::numeric_limits<float>::quiet_NaN();
+        row.prediction = {0.2F + 0.01F * static_cast<float>(i % 50)};
         if (is_canary && i % 100 < failed) row.outcome = plane::RowOutcome::kFailed;
         request.rows = {row};
         writer_->append(request);
@@ -223,10 +229,10 @@ TEST_F(CanaryTest, TheLabelsOfOneAccountOfSeveralAloneDoNotRaiseIt) {
     label_ = [&, lies](const plane::RequestRecord& request, bool is_canary, int i) {
       const bool honest = i % 2 == 0;
       if (!honest && !lies) return;
-      const bool likely = request.rows[0].probability > 0.45F;
+      const bool likely = request.rows[0].prediction[0] > 0.45F;
       const bool label = likely == (honest ? !is_canary : is_canary);
-      writer_->append(plane::LabelRecord{request.request_id + "#0", label ? 1.0 : 0.0, now_,
-                                         honest ? "honest" : "liar"});
+      writer_->append(
+          plane::LabelRecord{request.request_id + "#0", label, now_, honest ? "honest" : "liar"});
     };
     tick();
     hour(1'200);
@@ -295,17 +301,21 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
 }
 
 TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
-  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
+  const auto serving = bundle::open(*objects_, bundles_[0]).value();
+  const auto contract = serving.layer(bundle::kContract);
   for (
       const char* baseline :
       {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})",
        ""}) {
     std::vector<bundle::Layer> layers = {
         {std::string(bundle::kContract), "", std::string(*contract)},
+        {std::string(bundle::kCalibration), "", kNoCalibration},
         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
     const Digest blind =
-        *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
+        *bundle::pack(*objects_, std::move(layers),
+                      doc::Value::object(
+                          {{"name", "blind"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
     for (const char* slot : {"primary", "standby"}) {
       const auto promoted = control_->promote(blind, slot, 0, kAda);
       ASSERT_FALSE(promoted.ok());
@@ -314,6 +324,50 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
     }
   }
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+}
+
+TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatCannotBeCompared) {
+  const auto serving = bundle::open(*objects_, bundles_[0]).value();
+  const auto contract = serving.layer(bundle::kContract);
+  const auto packed = [&](const std::string& name, const stats::Task& task) {
+    const watch::Baseline baseline;
+    return *bundle::pack(*objects_,
+                         {{std::string(bundle::kContract), "", std::string(*contract)},
+                          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                          {std::string(bundle::kCalibration), "", kNoCalibration},
+                          {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
+                         doc::Value::object({{"name", name},
+                                             {"commit", "c0ffee"},
+                                             {"dirty", false},
+                                             {"task", spec::task_schema().print(task)}}));
+  };
+  using stats::TaskKind;
+  const Digest three = packed("three", {TaskKind::kClasses, {"a", "b", "c"}});
+  const Digest also = packed("also", {TaskKind::kClasses, {"a", "b", "c"}});
+  const Digest others = packed("others", {TaskKind::kClasses, {"a", "b", "d"}});
+  ASSERT_TRUE(control_->releases().canary().running());
+  for (const char* slot : {"standby", "shadow"}) {
+    const auto refused = control_->promote(three, slot, 0, kAda);
+    ASSERT_FALSE(refused.ok()) << slot;
+    EXPECT_EQ(refused.error().id, "release-task-differs") << slot;
+    EXPECT_NE(refused.error().message.find("is classes, the primary's is binary"),
+              std::string::npos)
+        << refused.error().message;
+  }
+  EXPECT_TRUE(control_->releases().standby().empty());
+  const auto released = control_->promote(three, "primary", 0, kAda);
+  ASSERT_TRUE(released.ok()) << released.error().str();
+  EXPECT_EQ(control_->releases().primary(), three);
+  EXPECT_FALSE(control_->releases().canary().running()) << "what was compared with the one before";
+  EXPECT_EQ(control_->releases().rollback_target(), bundles_[0]);
+  EXPECT_EQ(control_->promote(others, "standby", 0, kAda).error().id, "release-task-differs");
+  ASSERT_TRUE(control_->promote(also, "standby", 0, kAda).ok());
+  EXPECT_EQ(control_->releases().standby(), also);
+  // Back to the task before: the standby cannot be compared with it.
+  const auto back = control_->promote(bundles_[0], "primary", 0, kAda);
+  ASSERT_TRUE(back.ok()) << back.error().str();
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+  EXPECT_TRUE(control_->releases().standby().empty());
 }
 
 TEST_F(CanaryTest, WhatTheDataPlaneEndedIsSettledAlsoWhileStopped) {

@@ -83,25 +83,23 @@ Result<Recorded> record(Core& core, store::Txn& txn, const std::string& service,
 
 }  // namespace
 
-Result<void> record_certificates(Core& core) {
-  for (const auto& [name, control] : core.services) {
-    for (const TlsFiles& told : control->told_tls_files()) {
-      Recorded done;
-      const std::string& service = name;
-      HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
-        HEDDLE_ASSIGN_OR_RETURN(done, record(core, txn, service, told));
-        return {};
-      }));
-      if (done.what.empty() || !done.changed) continue;
-      log::warn("service `{}`: its TLS files are others: {} (ledger entry {})", service, done.what,
-                done.entry);
-      HEDDLE_TRY(core.outbox->enqueue(
-          fmt::format("tls/{}/{}", service, told.id),
+Result<void> record_certificates(Core& core, const std::string& service, ServiceControl& control) {
+  for (const TlsFiles& told : control.told_tls_files()) {
+    Recorded done;
+    HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(done, record(core, txn, service, told));
+      if (done.what.empty() || !done.changed) return {};
+      return core.outbox->put(
+          txn, fmt::format("tls/{}/{}", service, told.id),
           doc::Value::object({{"kind", "tls-files"},
                               {"service", service},
                               {"text", "its TLS files are others: " + done.what},
-                              {"next", "heddle audit log"}})));
-    }
+                              {"next", "heddle audit log"}}));
+    }));
+    if (done.what.empty() || !done.changed) continue;
+    log::warn("service `{}`: its TLS files are others: {} (ledger entry {})", service, done.what,
+              done.entry);
+    core.outbox->wake();
   }
   return {};
 }

@@ -4,10 +4,11 @@
 
 namespace heddle::control {
 
-/// Writes down which TLS files the data plane of each service shows and trusts, as it told at its
+/// Writes down which TLS files the data plane of a service shows and trusts, as it told at its
 /// start: an entry `tls.files` in the ledger whenever one is another, and people are told. The
 /// files are no part of what is applied (docs/adr/0019).
-[[nodiscard]] Result<void> record_certificates(Control::Core& core);
+[[nodiscard]] Result<void> record_certificates(Control::Core& core, const std::string& service,
+                                               ServiceControl& control);
 
 /// The last ones: {"certificate", "client_ca" (digests; empty: none), "since", "entry"}; null: no
 /// data plane told of any.

@@ -45,7 +45,7 @@ class CertificatesTest : public fixture::ServiceTest {
       ASSERT_TRUE(more.ok()) << more.error().str();
       if (!*more) break;
     }
-    ASSERT_TRUE(record_certificates(*core_).ok());
+    ASSERT_TRUE(record_certificates(*core_, "s", control).ok());
   }
   std::vector<std::string> entries() {
     std::vector<std::string> found;

@@ -81,8 +81,8 @@ Result<Micros> learned_until(const Side& side) {
 /// Labelled rows that both can be asked, and what is to be known of them.
 struct Rows {
   table::Table table{};
-  std::vector<std::uint8_t> labels{};
-  std::vector<Micros> times{};  ///< empty: they have no order in time
+  std::vector<double> labels{};  ///< codes of the base's task
+  std::vector<Micros> times{};   ///< empty: they have no order in time
   std::string of{};
   std::string note{};
 };
@@ -91,7 +91,7 @@ struct Rows {
 struct Answered {
   std::vector<std::int64_t> rows;
   std::vector<float> base, candidate;  ///< margins
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
   std::int64_t refused_by_base = 0, refused_by_candidate = 0;
 };
 
@@ -111,16 +111,21 @@ Result<Answered> answer(const Side& base, const Side& candidate, const Rows& row
     out.refused_by_candidate += by_candidate->refused[row];
     if (by_base->refused[row] != 0 || by_candidate->refused[row] != 0) continue;
     out.rows.push_back(static_cast<std::int64_t>(row));
-    out.base.push_back(by_base->margins[row]);
-    out.candidate.push_back(by_candidate->margins[row]);
+    const auto add = [&](const score::TableResult& from, std::vector<float>& to) {
+      const auto begin = from.margins.begin() + static_cast<std::ptrdiff_t>(row * from.outputs);
+      to.insert(to.end(), begin, begin + static_cast<std::ptrdiff_t>(from.outputs));
+    };
+    add(*by_base, out.base);
+    add(*by_candidate, out.candidate);
     out.labels.push_back(rows.labels[row]);
   }
   const auto count = static_cast<std::int64_t>(out.labels.size());
-  const auto positive = std::count(out.labels.begin(), out.labels.end(), 1);
-  if (count < kLeastRows || positive == 0 || positive == count) {
-    return impossible(fmt::format(
-        "both answer {} of {} labelled rows, {} of them positive: too few, or of one class", count,
-        rows.labels.size(), positive));
+  const bool varies = std::any_of(out.labels.begin(), out.labels.end(),
+                                  [&](double label) { return label != out.labels.front(); });
+  if (count < kLeastRows || !varies) {
+    return impossible(
+        fmt::format("both answer {} of {} labelled rows: too few, or all of one label", count,
+                    rows.labels.size()));
   }
   return out;
 }
@@ -147,6 +152,7 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
   selection.most_bytes = kMostBytes;
   selection.end = question.input->end;
   selection.every_field = true;
+  selection.task = question.base.plan->task();
   selection.progress = question.input->progress;
   if (question.learned != INT64_MIN) selection.from = question.learned + 1;
   auto traffic = read_labelled_rows(question.input->spool, question.fields, selection);
@@ -162,7 +168,8 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
       why += fmt::format("; {} more have no field `{}`", traffic->incomplete, traffic->lacks);
     return impossible(std::move(why));
   }
-  return Rows{std::move(traffic->rows), std::move(traffic->labels), std::move(traffic->event_times),
+  HEDDLE_ASSIGN_OR_RETURN(auto codes, traffic->codes(selection.task));
+  return Rows{std::move(traffic->rows), std::move(codes), std::move(traffic->event_times),
               "recorded traffic"};
 }
 
@@ -198,19 +205,21 @@ Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& 
   const auto answered = rows.table.take(both.rows);
   HEDDLE_ASSIGN_OR_RETURN(
       const auto differences,
-      evaluate::compare(definition, {&answered, both.base, both.candidate, both.labels}));
+      evaluate::compare(definition, {&question.base.plan->task(), &answered, both.base,
+                                     both.candidate, both.labels, question.base.plan->conformal(),
+                                     question.candidate.plan->conformal()}));
   const auto time_of = [&](std::int64_t row) {
     return rows.times.empty() ? std::string()
                               : format_time(rows.times[static_cast<std::size_t>(row)]);
   };
-  auto about =
-      doc::Value::object({{"of", rows.of},
-                          {"from", time_of(both.rows.front())},
-                          {"to", time_of(both.rows.back())},
-                          {"count", both.labels.size()},
-                          {"positive", std::count(both.labels.begin(), both.labels.end(), 1)},
-                          {"refused_by_base", both.refused_by_base},
-                          {"refused_by_candidate", both.refused_by_candidate}});
+  auto about = doc::Value::object({{"of", rows.of},
+                                   {"from", time_of(both.rows.front())},
+                                   {"to", time_of(both.rows.back())},
+                                   {"count", both.labels.size()},
+                                   {"refused_by_base", both.refused_by_base},
+                                   {"refused_by_candidate", both.refused_by_candidate}});
+  if (question.base.plan->task().kind == stats::TaskKind::kBinary)
+    about.set("positive", std::count(both.labels.begin(), both.labels.end(), 1));
   if (!rows.note.empty()) about.set("note", rows.note);
   out.set("rows", std::move(about));
   auto metrics = doc::Value::array();
@@ -228,6 +237,8 @@ bool cannot(const Result<void>& result) {
 Result<void> measure(Question& question, doc::Value& out) {
   HEDDLE_TRY(load(question.base));
   HEDDLE_TRY(load(question.candidate));
+  if (question.base.plan->task() != question.candidate.plan->task())
+    return impossible("the two are of different tasks, or of different classes");
   HEDDLE_ASSIGN_OR_RETURN(question.fields, fields_of_both(question.base, question.candidate));
   HEDDLE_ASSIGN_OR_RETURN(const Micros one, learned_until(question.base));
   HEDDLE_ASSIGN_OR_RETURN(const Micros other, learned_until(question.candidate));

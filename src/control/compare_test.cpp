@@ -51,8 +51,7 @@ class CompareTest : public testing::Test {
       row.fields = {date, origin, distance};
       request.rows = {row};
       writer_->append(request);
-      writer_->append(
-          plane::LabelRecord{fmt::format("r-{}#0", i), label_of(i) ? 1.0 : 0.0, time_of(i) + kDay});
+      writer_->append(plane::LabelRecord{fmt::format("r-{}#0", i), label_of(i), time_of(i) + kDay});
     }
     ASSERT_TRUE(writer_->commit().ok());
   }

@@ -5,12 +5,11 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "control/access.hpp"
-#include "control/certificates.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/keys.hpp"
 #include "control/operations.hpp"
-#include "control/sandboxes.hpp"
+#include "control/service_locks.hpp"
 
 namespace heddle::control {
 
@@ -105,50 +104,16 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   for (const auto& [name, service] : core->running.services)
     receivers[name] = core->running.monitors.at(service.monitor).notifications;
   HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, std::move(receivers)));
-  ServiceParts parts{&core->home,         &core->running,     core->state.get(),
-                     core->objects.get(), core->git.get(),    core->runner.get(),
-                     core->policy.get(),  core->outbox.get(), &core->control_key,
-                     wiring.executable};
-  for (const auto& [name, service] : core->running.services) {
-    HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
-    if (!control->journal_lost().empty()) {
-      log::error("service `{}`: its journal: {}", name, control->journal_lost());
-      HEDDLE_TRY(core->ledger->record_missing("journal", "service/" + name));
-      HEDDLE_TRY(control->save_place());
-    }
-    // What was applied and not published, after a crash between the two.
-    if (core->applied) HEDDLE_TRY(control->take_policies(core->running, core->applied->entry));
-    core->services.emplace(name, std::move(control));
-  }
-  HEDDLE_TRY(look_for_lost_journals(*core));
-  // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out
-  // now.
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->open_approvals());
-  for (const auto& approval : approvals) {
-    if (!core->applied) break;
-    if (approval.status != policy::Approval::Status::kApproved) continue;
-    for (const auto& [name, service] : core->services) {
-      const auto resumed = service->resume_promotion(approval.id);
-      if (!resumed.ok())
-        log::error("`{}` is approved and cannot be carried out: {}", approval.id,
-                   resumed.error().message);
-    }
-  }
+  core->parts = {&core->home,        &core->running,     core->state.get(),  core->objects.get(),
+                 core->git.get(),    core->runner.get(), core->policy.get(), core->outbox.get(),
+                 &core->control_key, wiring.executable};
+  HEDDLE_TRY(open_services(*core));
   return std::unique_ptr<Control>(new Control(std::move(core)));
 }
 
 Result<void> Control::apply_first() { return control::apply_first(*core_); }
 
-Result<bool> Control::pump() {
-  bool more = false;
-  for (auto& [name, service] : core_->services) {
-    HEDDLE_ASSIGN_OR_RETURN(const bool again, service->pump());
-    more = more || again;
-  }
-  HEDDLE_TRY(record_sandboxes(*core_));
-  HEDDLE_TRY(record_certificates(*core_));
-  return more;
-}
+Result<bool> Control::pump() { return pump_services(*core_); }
 
 Result<void> Control::publish_ledger() {
   core_->reserve.fill();  // once a stop on a full disk has used it and there is room again
@@ -162,10 +127,16 @@ Result<void> Control::publish_ledger() {
 
 Result<void> Control::write_access_logs() {
   const auto now = std::chrono::steady_clock::now();
-  if (now < core_->access_after) return {};
-  auto written = control::write_access_logs(*core_);
-  if (!written.ok()) core_->access_after = now + kAccessPause;
-  return written;
+  Result<void> outcome;
+  for (const auto& [name, service] : core_->services) {
+    auto& after = core_->access_after[name];
+    if (now < after) continue;
+    auto written = write_access_log(*core_, name, *service);
+    if (written.ok()) continue;
+    after = now + kAccessPause;
+    outcome = std::move(written);
+  }
+  return outcome;
 }
 
 std::span<const Operation> Control::operations() noexcept {

@@ -69,11 +69,11 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
     writer->append(request);
   }
   for (int i = 0; i < 8; ++i)
-    writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), 0, kDay + i});
-  writer->append(plane::LabelRecord{"r-5#0", 1, kDay + 100});
+    writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), false, kDay + i});
+  writer->append(plane::LabelRecord{"r-5#0", true, kDay + 100});
   writer->append(
-      plane::LabelRecord{"r-6#0", 1, kDay - 100});  // older than what is known: does not count
-  writer->append(plane::LabelRecord{"nobody#0", 1, kDay});
+      plane::LabelRecord{"r-6#0", true, kDay - 100});  // older than what is known: does not count
+  writer->append(plane::LabelRecord{"nobody#0", true, kDay});
   ASSERT_TRUE(writer->commit().ok());
 
   spec::Field date, distance, label;
@@ -86,7 +86,8 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   const auto rows = read_labelled_rows(dir, {date, distance, label}, {2 * kHour, INT64_MAX, 4});
   ASSERT_TRUE(rows.ok()) << rows.error().str();
   EXPECT_EQ(rows->event_times, (std::vector<Micros>{4 * kHour, 5 * kHour, 6 * kHour, 7 * kHour}));
-  EXPECT_EQ(rows->labels, (std::vector<std::uint8_t>{0, 1, 0, 0}));
+  EXPECT_EQ(rows->labels, (std::vector<stats::Label>{false, true, false, false}));
+  EXPECT_EQ(*rows->codes(stats::Task{}), (std::vector<double>{0, 1, 0, 0}));
   EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
   EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{104, 105, 106, 107}));
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
@@ -113,9 +114,10 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
     ASSERT_TRUE(writer->commit().ok());
   }
   const std::vector<plane::LabelRecord> labels = {
-      {"r-0#0", 1, kDay, "one"},     {"r-1#0", 1, kDay, "one"},    {"r-2#0", 1, kDay, "one"},
-      {"r-3#0", 1, kDay, "two"},     {"r-4#0", 1, kDay, "one"},    {"r-1#0", 0, 2 * kDay, "two"},
-      {"r-2#0", 1, 2 * kDay, "two"}, {"r-4#0", 0, 3 * kDay, "one"}};
+      {"r-0#0", true, kDay, "one"},     {"r-1#0", true, kDay, "one"},
+      {"r-2#0", true, kDay, "one"},     {"r-3#0", true, kDay, "two"},
+      {"r-4#0", true, kDay, "one"},     {"r-1#0", false, 2 * kDay, "two"},
+      {"r-2#0", true, 2 * kDay, "two"}, {"r-4#0", false, 3 * kDay, "one"}};
   for (const auto& label : labels) {
     writer->append(label);
     ASSERT_TRUE(writer->commit().ok());
@@ -125,7 +127,7 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
   size.type = expr::Type::kInt;
   const auto rows = read_labelled_rows(dir, {size}, {}).value();
   EXPECT_EQ(rows.rows.find("size")->ints, (std::vector<std::int64_t>{0, 2, 3, 4}));
-  EXPECT_EQ(rows.labels, (std::vector<std::uint8_t>{1, 1, 1, 0}));
+  EXPECT_EQ(rows.labels, (std::vector<stats::Label>{true, true, true, false}));
   std::vector<std::string> by;
   for (const auto number : rows.label_accounts) by.push_back(rows.accounts.at(number));
   EXPECT_EQ(by, (std::vector<std::string>{"one", "", "two", "one"})) << "two said the same of r-2";
@@ -135,7 +137,7 @@ TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
   before.to = 4 * kHour;
   const auto then = read_labelled_rows(dir, {size}, before).value();
   EXPECT_EQ(then.rows.find("size")->ints, (std::vector<std::int64_t>{0, 1, 2, 3}));
-  EXPECT_EQ(then.labels, (std::vector<std::uint8_t>{1, 1, 1, 1}));
+  EXPECT_EQ(then.labels, (std::vector<stats::Label>{true, true, true, true}));
 }
 
 /// A journal of many small segments: row and label side by side.
@@ -165,8 +167,7 @@ class LongJournal : public testing::Test {
       }
       request.rows = {row};
       writer->append(request);
-      writer->append(
-          plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0, i * kHour + kDay});
+      writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0, i * kHour + kDay});
       ASSERT_TRUE(writer->commit().ok());
     }
   }

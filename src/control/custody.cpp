@@ -90,6 +90,9 @@ Result<void> note_place(Core& core) {
   });
 }
 
+/// After git could not be written: to try waits for another program's lock.
+constexpr auto kAnchorPause = std::chrono::seconds(30);
+
 /// Records, of which there may be many, can wait for the next decision.
 bool is_decision(const ledger::Entry& entry) {
   const auto is = [&](std::string_view family) { return entry.action.starts_with(family); };
@@ -119,6 +122,8 @@ Result<void> look_after_custody(Core& core, const Known& known, bool restores) {
 }
 
 Result<void> anchor_when_due(Core& core) {
+  const auto time = std::chrono::steady_clock::now();
+  if (time < core.anchor_after) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
   bool due = core.anchor_seen == 0 && size > 0;
   if (!due) {
@@ -136,6 +141,7 @@ Result<void> anchor_when_due(Core& core) {
     if (core.anchor_failed != done.error().id)
       log::error("the ledger's checkpoint is not kept in git: {}", done.error().str());
     core.anchor_failed = done.error().id;
+    core.anchor_after = time + kAnchorPause;
     return {};
   }
   core.anchor_failed.clear();

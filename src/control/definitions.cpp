@@ -2,6 +2,7 @@
 
 #include "control/applied.hpp"
 #include "control/requester.hpp"
+#include "control/service_locks.hpp"
 
 namespace heddle::control {
 namespace {
@@ -113,8 +114,12 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   core.project = std::move(loaded.project);
   core.applied = next;
   HEDDLE_TRY(publish_applied(core.home, *core.git, core.control_key, next));
-  for (auto& [name, service] : core.services)
-    HEDDLE_TRY(service->take_policies(core.project, next.entry));
+  std::vector<std::pair<std::string, Error>> failed;
+  for (auto& [name, service] : core.services) {
+    if (auto taken = service->take_policies(core.project, next.entry); !taken.ok())
+      failed.emplace_back(name, taken.error());
+  }
+  for (const auto& [name, why] : failed) HEDDLE_TRY(lock_service(core, name, why));
   auto reply = reply_of(next, true);
   reply.set("warnings", std::move(warnings));
   return reply;

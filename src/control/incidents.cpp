@@ -29,9 +29,11 @@ Result<std::string> find_named(std::string_view given, const std::vector<std::st
 }
 
 Result<std::string> approval_named(Control::Core& core, std::string_view given) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
-  std::vector<std::string> known;
-  for (const auto& approval : approvals) known.push_back(approval.id);
+  // Whoever gives the whole name, as most do, reads no other.
+  const auto whole = core.policy->approval(std::string(given));
+  if (whole.ok()) return whole->id;
+  if (whole.error().kind != ErrorKind::kNotFound) return whole.error();
+  HEDDLE_ASSIGN_OR_RETURN(const auto known, core.policy->approval_ids());
   return find_named(given, known, "approval");
 }
 
@@ -40,19 +42,26 @@ Result<FoundIncident> incident_named(Control::Core& core, std::string_view given
   std::vector<std::string> known;
   // Services number their incidents each for itself: of two equal ids the service tells which.
   const bool with_service = given.find('/') != std::string_view::npos;
+  std::optional<Error> unread;  // of one service: those of the others are found all the same
   for (const auto& [name, service] : core.services) {
-    HEDDLE_ASSIGN_OR_RETURN(auto incidents, service->incidents());
-    for (auto& incident : incidents) {
+    auto incidents = service->incidents();
+    if (!incidents.ok()) {
+      unread = incidents.error();
+      continue;
+    }
+    for (auto& incident : *incidents) {
       known.push_back(with_service ? name + "/" + incident.id : incident.id);
       all.push_back({name, std::move(incident)});
     }
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto named, find_named(given, known, "incident"));
-  const auto at = std::find(known.begin(), known.end(), named);
+  const auto named = find_named(given, known, "incident");
+  if (!named.ok() && unread) return *unread;
+  HEDDLE_TRY(named);
+  const auto at = std::find(known.begin(), known.end(), *named);
   const auto first = static_cast<std::size_t>(at - known.begin());
   std::vector<std::string> same;
   for (std::size_t i = first; i < known.size(); ++i) {
-    if (known[i] == named) same.push_back(all[i].service + "/" + all[i].incident.id);
+    if (known[i] == *named) same.push_back(all[i].service + "/" + all[i].incident.id);
   }
   if (same.size() > 1) {
     return Error{ErrorKind::kConflict, "incident-ambiguous",

@@ -66,6 +66,7 @@ Result<std::string> Control::metrics() {
     text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
     text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
     text.sample(label + ",fate=\"malformed\"", counts.int_or("labels_malformed"));
+    text.sample(label + ",fate=\"unknown_class\"", counts.int_or("labels_unknown_class"));
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
   of_watch([&](const std::string& label, const doc::Value& counts) {
@@ -107,6 +108,12 @@ Result<std::string> Control::metrics() {
     text.sample(label, std::count_if(incidents.begin(), incidents.end(),
                                      [](const auto& incident) { return incident.open(); }));
   });
+  text.family("heddle_service_locked", "gauge",
+              "1: its state, journal or route cannot be read, so that nothing of it is decided");
+  for (const auto& [name, unused] : core_->running.services) {
+    const bool is_locked = core_->locked.contains(name) && !core_->services.contains(name);
+    text.sample(fmt::format("service=\"{}\"", name), is_locked ? 1 : 0);
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core_->policy->open_approvals());
   text.family("heddle_approvals_pending", "gauge", "Approvals that wait for a person");
   text.sample("", std::count_if(approvals.begin(), approvals.end(), [](const auto& approval) {

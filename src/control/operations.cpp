@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/failpoint.hpp"
+#include "base/file.hpp"
 #include "base/os_user.hpp"
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
@@ -20,6 +21,7 @@
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/sandboxes.hpp"
+#include "control/service_locks.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
@@ -178,83 +180,106 @@ doc::Value how_to_let_in(const std::string& service, const plane::QuarantinedSou
                            plane::source_text(source.account, source.source))}});
 }
 
-Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
-  auto services = doc::Value::array();
-  auto quarantined = doc::Value::array();
-  auto incidents = doc::Value::array();
-  auto next = doc::Value::array();
-  for (const auto& [name, service] : core.services) {
-    const auto& releases = service->releases();
-    const bool released = !releases.primary().empty();
-    const auto watched = service->watch_value();
-    HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
-    HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
-    const bool unwatched = released && !watched.bool_or("watched", true);
-    const auto jump = service->clock_jump();
-    services.push(doc::Value::object(
-        {{"name", name},
-         {"state", releases.stopped() ? "stopped"
-                   : released         ? "released"
-                                      : "nothing released"},
-         {"primary", released ? releases.primary().str() : ""},
-         {"standby", releases.standby().empty() ? "" : releases.standby().str()},
-         {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
-         {"weight", releases.canary().canary.weight},
-         {"shadow", releases.shadow().empty() ? "" : releases.shadow().str()},
-         {"route", releases.version()},
-         {"applied", service->applied()},
-         {"watermark", time_or_empty(service->watermark())},
-         {"clock_jump", jump},
-         {"watch", watched},
-         {"sandboxes", std::move(sandboxes)},
-         {"tls", std::move(certificates)},
-         {"autonomy", service->service().autonomy}}));
-    if (!jump.is_null()) {
-      next.push(doc::Value::object(
-          {{"command",
-            fmt::format("heddle clock set {} --reason TEXT --person NAME --key FILE", name)},
-           {"why", jump.string_or("reason")}}));
-    }
-    if (unwatched) {
-      next.push(doc::Value::object(
-          {{"command", "heddle run"},
-           {"why", "`" + name + "` is not watched: " + watched.string_or("why")}}));
-    }
-    if (!released) {
-      next.push(doc::Value::object(
-          {{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
-    }
-    if (releases.canary().running()) {
-      next.push(
-          doc::Value::object({{"command", "heddle release canary " + name},
-                              {"why", fmt::format("a canary answers {:g}% of the requests",
-                                                  releases.canary().canary.weight / 100.0)}}));
-    }
-    for (const auto& source : releases.quarantined()) {
-      quarantined.push(doc::Value::object(
-          {{"service", name},
-           {"source", source.source},
-           {"account", source.account},
-           {"rule", source.rule},
-           {"by", source.by},
-           {"reason", source.reason},
-           {"line", fmt::format("{} of {}{}: {}", source.source, name,
-                                source.account.empty() ? "" : ", sent by " + source.account,
-                                source.by.empty() ? fmt::format("breaks `{}`", source.rule)
-                                                  : fmt::format("shut out by `{}`: {}", source.by,
-                                                                source.reason))}}));
-      if (!source.by.empty()) next.push(how_to_let_in(name, source));
-    }
-    for (const auto& incident : service->ladder().incidents()) {
-      if (!incident.open()) continue;
-      auto value = incident_value(incident, name);
-      value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
-                                    incident.diagnosis.reason, recover::step_name(incident.step)));
-      incidents.push(std::move(value));
-      next.push(doc::Value::object(
-          {{"command", "heddle incident show " + incident.id}, {"why", "it is open"}}));
-    }
+/// The lists of a status.
+struct StatusLists {
+  doc::Value services = doc::Value::array();
+  doc::Value quarantined = doc::Value::array();
+  doc::Value incidents = doc::Value::array();
+  doc::Value next = doc::Value::array();
+
+  void propose(std::string command, std::string why) {
+    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
   }
+};
+
+void add_quarantined(const std::string& name, const plane::QuarantinedSource& source,
+                     StatusLists& lists) {
+  lists.quarantined.push(doc::Value::object(
+      {{"service", name},
+       {"source", source.source},
+       {"account", source.account},
+       {"rule", source.rule},
+       {"by", source.by},
+       {"reason", source.reason},
+       {"line", fmt::format("{} of {}{}: {}", source.source, name,
+                            source.account.empty() ? "" : ", sent by " + source.account,
+                            source.by.empty() ? fmt::format("breaks `{}`", source.rule)
+                                              : fmt::format("shut out by `{}`: {}", source.by,
+                                                            source.reason))}}));
+  if (!source.by.empty()) lists.next.push(how_to_let_in(name, source));
+}
+
+Result<void> add_service(Core& core, const std::string& name, const ServiceControl& service,
+                         StatusLists& lists) {
+  const auto& releases = service.releases();
+  const bool released = !releases.primary().empty();
+  const auto watched = service.watch_value();
+  HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
+  HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
+  const bool unwatched = released && !watched.bool_or("watched", true);
+  const auto jump = service.clock_jump();
+  lists.services.push(doc::Value::object(
+      {{"name", name},
+       {"state", releases.stopped() ? "stopped"
+                 : released         ? "released"
+                                    : "nothing released"},
+       {"primary", released ? releases.primary().str() : ""},
+       {"standby", releases.standby().empty() ? "" : releases.standby().str()},
+       {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
+       {"weight", releases.canary().canary.weight},
+       {"shadow", releases.shadow().empty() ? "" : releases.shadow().str()},
+       {"route", releases.version()},
+       {"applied", service.applied()},
+       {"watermark", time_or_empty(service.watermark())},
+       {"clock_jump", jump},
+       {"watch", watched},
+       {"sandboxes", std::move(sandboxes)},
+       {"tls", std::move(certificates)},
+       {"autonomy", service.service().autonomy}}));
+  if (!jump.is_null()) {
+    lists.propose(fmt::format("heddle clock set {} --reason TEXT --person NAME --key FILE", name),
+                  jump.string_or("reason"));
+  }
+  if (unwatched)
+    lists.propose("heddle run", "`" + name + "` is not watched: " + watched.string_or("why"));
+  if (!released) lists.propose("heddle release promote " + name, "nothing is released");
+  if (releases.canary().running()) {
+    lists.propose("heddle release canary " + name,
+                  fmt::format("a canary answers {:g}% of the requests",
+                              releases.canary().canary.weight / 100.0));
+  }
+  for (const auto& source : releases.quarantined()) add_quarantined(name, source, lists);
+  for (const auto& incident : service.ladder().incidents()) {
+    if (!incident.open()) continue;
+    auto value = incident_value(incident, name);
+    value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
+                                  incident.diagnosis.reason, recover::step_name(incident.step)));
+    lists.incidents.push(std::move(value));
+    lists.propose("heddle incident show " + incident.id, "it is open");
+  }
+  return {};
+}
+
+/// What its data plane does is known to that alone; here, why nothing of it is decided.
+void add_locked(Core& core, const std::string& name, const Error& why, StatusLists& lists) {
+  const bool released = path_exists(core.home.route(name));
+  lists.services.push(doc::Value::object(
+      {{"name", name},
+       {"state", released ? "released" : "nothing released"},
+       {"locked", doc::Value::object({{"id", why.id}, {"error", why.message}, {"hint", why.hint}})},
+       {"autonomy", core.running.services.at(name).autonomy}}));
+}
+
+Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
+  StatusLists lists;
+  for (const auto& [name, service] : core.services) {
+    const auto added = add_service(core, name, *service, lists);
+    if (!added.ok()) add_locked(core, name, added.error(), lists);
+  }
+  for (const auto& [name, lock] : core.locked) {
+    if (!core.services.contains(name)) add_locked(core, name, lock.why, lists);
+  }
+  auto& next = lists.next;
   auto approvals = doc::Value::array();
   HEDDLE_ASSIGN_OR_RETURN(const auto open, core.policy->open_approvals());
   for (const auto& approval : open) {
@@ -274,11 +299,11 @@ Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
   }));
   return doc::Value::object({{"project", core.project.name},
                              {"applied", applied},
-                             {"services", services},
-                             {"quarantined", quarantined},
-                             {"incidents", incidents},
+                             {"services", std::move(lists.services)},
+                             {"quarantined", std::move(lists.quarantined)},
+                             {"incidents", std::move(lists.incidents)},
                              {"approvals", approvals},
-                             {"next", next}});
+                             {"next", std::move(lists.next)}});
 }
 
 Result<doc::Value> watermark(Core& core, const OfService& request, const Call&) {
@@ -335,6 +360,9 @@ Result<doc::Value> approval_show(Core& core, const ById& request, const Call&) {
 
 Result<doc::Value> approval_approve(Core& core, const ApproveRequest& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
+  // A yes that waits out a lock would be carried out when nobody thinks of it any more.
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, core.policy->approval(id));
+  if (auto locked = lock_of(core, asked.binds.string_or("service")); locked) return *locked;
   HEDDLE_ASSIGN_OR_RETURN(const auto approval,
                           core.policy->approve(id, request.person, request.signature));
   failpoint("control-approved");
@@ -451,11 +479,20 @@ Result<doc::Value> release_history(Core& core, const OfService& request, const C
 
 Result<doc::Value> incident_list(Core& core, const NoRequest&, const Call&) {
   auto incidents = doc::Value::array();
+  auto unread = doc::Value::array();
+  const auto cannot_read = [&](const std::string& name, const Error& why) {
+    unread.push(doc::Value::object({{"service", name}, {"error", why.message}}));
+  };
   for (const auto& [name, service] : core.services) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
-    for (const auto& incident : all) incidents.push(incident_value(incident, name));
+    const auto all = service->incidents();
+    if (!all.ok()) cannot_read(name, all.error());
+    if (!all.ok()) continue;
+    for (const auto& incident : *all) incidents.push(incident_value(incident, name));
   }
-  return doc::Value::object({{"incidents", incidents}});
+  for (const auto& [name, lock] : core.locked) {
+    if (!core.services.contains(name)) cannot_read(name, lock.why);
+  }
+  return doc::Value::object({{"incidents", incidents}, {"unread", unread}});
 }
 
 Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
@@ -542,13 +579,15 @@ Result<doc::Value> audit_verify(Core& core, const NoRequest&, const Call&) {
   if (core.ledger->last_checkpoint()) {
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
+  std::string not_anchored;
   if (audit.ok()) {
-    // Then anchored, so that what is checked includes the newest checkpoint outside.
+    // Then anchored, so that what is checked includes the newest checkpoint outside. Git that
+    // cannot be written leaves the anchor behind (ADR 32): that is said, and all else is verified.
     if (core.git) {
-      HEDDLE_TRY(core.ledger->anchor(*core.git));
-    } else {
-      HEDDLE_TRY(core.ledger->publish());
+      const auto anchored = core.ledger->anchor(*core.git);
+      if (!anchored.ok()) not_anchored = anchored.error().str();
     }
+    HEDDLE_TRY(core.ledger->publish());
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
   if (audit.ok()) HEDDLE_TRY(audit_decisions(core, audit.findings));
@@ -560,6 +599,7 @@ Result<doc::Value> audit_verify(Core& core, const NoRequest&, const Call&) {
                              {"root", audit.root.str()},
                              {"checkpoints", audit.checkpoints},
                              {"anchored", audit.anchored.value_or(0)},
+                             {"not_anchored", not_anchored},
                              {"verifier_key", core.ledger->verifier_key().str()},
                              {"findings", findings}});
 }
@@ -622,13 +662,21 @@ Result<doc::Value> stop(Core& core, const StopRequest& request, const Call& call
   HEDDLE_ASSIGN_OR_RETURN(const auto actor,
                           with_reserve(core, [&] { return requester(core, call, request.by); }));
   std::uint64_t entry = 0;
+  // What keeps one service from being stopped keeps no other, and is said at the end.
+  std::optional<Error> failed;
   for (const auto& [name, service] : core.services) {
     if (request.service != "*" && request.service != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, with_reserve(core, [&, &stopped = *service] {
-                              return stopped.set_stopped(true, actor);
-                            }));
-    entry = static_cast<std::uint64_t>(reply.int_or("entry"));
+    const auto reply =
+        with_reserve(core, [&, &stopped = *service] { return stopped.set_stopped(true, actor); });
+    if (reply.ok())
+      entry = static_cast<std::uint64_t>(reply->int_or("entry"));
+    else
+      failed = reply.error();
   }
+  for (const auto& [name, unused] : core.locked) {
+    if (auto locked = lock_of(core, name); request.service == "*" && locked) failed = locked;
+  }
+  if (failed) return *failed;
   if (entry == 0) HEDDLE_TRY(core.service(request.service));
   return doc::Value::object({{"entry", entry}});
 }
@@ -689,8 +737,9 @@ policy::Actor system_user() {
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
   const auto at = services.find(name);
   if (at != services.end()) return at->second.get();
+  if (auto why = lock_of(*this, name); why) return *why;
   std::vector<std::string> names;
-  for (const auto& [known, unused] : services) names.push_back(known);
+  for (const auto& [known, unused] : running.services) names.push_back(known);
   return Error{ErrorKind::kNotFound, "service-unknown",
                fmt::format("no service `{}`", name.substr(0, 100)),
                fmt::format("the services are: {}", fmt::join(names, ", "))};

@@ -21,6 +21,13 @@
 
 namespace heddle::control {
 
+/// Why nothing of a service is decided (control/service_locks.hpp).
+struct LockedService {
+  Error why{};
+  std::chrono::milliseconds pause{0};             ///< the last one
+  std::chrono::steady_clock::time_point again{};  ///< it is opened again then
+};
+
 /// Everything the control plane has open, in the order in which it is closed again. Private to this
 /// module.
 struct Control::Core {
@@ -45,16 +52,22 @@ struct Control::Core {
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<policy::LocalEngine> policy;
   std::unique_ptr<Outbox> outbox;
+  ServiceParts parts;  ///< what each service stands on
   std::map<std::string, std::unique_ptr<ServiceControl>> services;
+  /// Services that failed. One that is in `services` too was opened again and has not yet read past
+  /// what it failed at.
+  std::map<std::string, LockedService> locked;
   WallClock wall_clock;
   std::uint64_t published = 0;    ///< entries of the last published checkpoint
   bool restores = false;          ///< opened for `audit.restore`: nothing was held against git
   std::uint64_t anchor_seen = 0;  ///< entries that are anchored, or need not be; 0: never was
   std::string anchor_failed{};    ///< id of the error that was logged
   std::chrono::steady_clock::time_point
-      access_after{};  ///< no access log is written before, as the last try failed
+      anchor_after{};  ///< nothing is written to git before, as the last try failed
+  /// By service: no access log is written before, as the last try failed.
+  std::map<std::string, std::chrono::steady_clock::time_point> access_after;
 
-  /// kNotFound names the services there are.
+  /// kNotFound names the services there are; kUnavailable `service-locked`.
   [[nodiscard]] Result<ServiceControl*> service(const std::string& name);
 };
 

@@ -15,7 +15,7 @@ namespace heddle::control {
 namespace {
 
 constexpr const char* kPending = "outbox";  ///< collection: id -> payload, until it was delivered
-constexpr const char* kKnown = "outbox-known";  ///< collection: every id that was ever enqueued
+constexpr const char* kKnown = "outbox-known";  ///< collection: every id that was ever put
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kLongestPauseMs = 10'000;
 
@@ -33,27 +33,28 @@ class ThreadedOutbox final : public Outbox {
     thread_.join();
   }
 
-  Result<void> enqueue(const std::string& id, const doc::Value& payload) override {
+  Result<void> put(store::Txn& txn, const std::string& id, const doc::Value& payload) override {
     if (receivers_of(payload).empty()) return {};
-    bool added = false;
-    HEDDLE_TRY(state_.write([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
-      added = !known;
-      if (known) return {};
-      auto value = payload;
-      value.set("schema", "heddle.notification/1");
-      value.set("id", id);
-      HEDDLE_TRY(txn.put(kKnown, id, ""));
-      return txn.put(kPending, id, doc::to_json(value));
-    }));
-    if (added) {
-      {
-        const std::lock_guard lock(mutex_);
-        fresh_ = true;
-      }
-      wake_.notify_all();
-    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
+    if (known) return {};
+    auto value = payload;
+    value.set("schema", "heddle.notification/1");
+    value.set("id", id);
+    HEDDLE_TRY(txn.put(kKnown, id, ""));
+    HEDDLE_TRY(txn.put(kPending, id, doc::to_json(value)));
+    const std::lock_guard lock(mutex_);
+    put_ = true;
     return {};
+  }
+
+  void wake() override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!put_) return;
+      put_ = false;
+      fresh_ = true;
+    }
+    wake_.notify_all();
   }
 
  private:
@@ -158,7 +159,8 @@ class ThreadedOutbox final : public Outbox {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ending_ = false;
-  bool fresh_ = false;
+  bool put_ = false;    ///< since the last `wake`
+  bool fresh_ = false;  ///< what was put is there to be sent
   std::thread thread_;
 };
 

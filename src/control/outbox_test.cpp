@@ -65,7 +65,12 @@ TEST(Outbox, ToldAreThoseOfTheServiceAlone) {
                                               {"quiet", {}}})
                             .value();
     const auto tell = [&](const std::string& id, const std::string& service) {
-      return outbox->enqueue(id, doc::Value::object({{"kind", "incident"}, {"service", service}}));
+      const auto put = state->write([&](store::Txn& txn) {
+        return outbox->put(txn, id,
+                           doc::Value::object({{"kind", "incident"}, {"service", service}}));
+      });
+      outbox->wake();
+      return put;
     };
     ASSERT_TRUE(tell("incident/quiet/1", "quiet").ok());
     ASSERT_TRUE(tell("incident/delay/1", "delay").ok());

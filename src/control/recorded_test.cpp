@@ -34,6 +34,8 @@ class RecordedTest : public testing::Test {
     request.account = "app";
     request.event_time = hour * kHour;
     request.rows.resize(2);
+    request.rows[0].prediction = request.rows[0].standby_prediction = {0.25F};
+    request.rows[0].shadow_prediction = {0.5F};
     request.rows[1].outcome = plane::RowOutcome::kRefused;
     request.rows[1].rules = {"far"};
     for (auto& row : request.rows) {

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "bundle/bundle.hpp"
+#include "recover/act.hpp"
+#include "score/calibration.hpp"
 
 namespace heddle::control {
 namespace {
 
-constexpr double kSameIntercept =
-    1e-9;  ///< logits; two sums of the same terms may differ by rounding
+constexpr double kSameOffset = 1e-9;  ///< two sums of the same terms may differ by rounding
 
 /// A bundle and those it was derived from, newest first.
 Result<std::vector<bundle::Bundle>> ancestry(store::Objects& objects, const Digest& digest) {
@@ -55,28 +55,37 @@ std::string sentence(const spec::Transform& transform) {
                      transform.expression.text);
 }
 
-Result<double> intercept_of(const bundle::Bundle& bundle) {
-  if (!bundle.has(bundle::kCalibration)) return 0.0;
-  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
-  return calibration.double_or("intercept");
-}
-
 bool is_retrained(const bundle::Bundle& bundle) {
   const auto* change = bundle.config().find("change");
   return change != nullptr && change->string_or("kind") == "retrain";
 }
 
-/// Logits since the newest in `chain` that was built, retrained, or is `released`. Where the chain
-/// ends before one of them, the whole intercept counts.
-Result<double> calibration_along(const std::vector<bundle::Bundle>& chain,
-                                 const std::function<bool(const Digest&)>& released) {
-  HEDDLE_ASSIGN_OR_RETURN(const double now, intercept_of(chain.front()));
+/// One less the other; where they are of different models, one.
+std::vector<double> difference_of(std::vector<double> one, const std::vector<double>& other) {
+  for (std::size_t k = 0; k < one.size() && one.size() == other.size(); ++k) one[k] -= other[k];
+  return one;
+}
+
+bool is_same_calibration(const std::vector<double>& one, const std::vector<double>& other) {
+  const auto rest = difference_of(one, other);
+  return std::all_of(rest.begin(), rest.end(),
+                     [](double offset) { return std::abs(offset) <= kSameOffset; });
+}
+
+/// What was added since the newest in `chain` that was built, retrained, or is `released`. Where
+/// the chain ends before one of them, the whole offsets count.
+Result<std::vector<double>> calibration_along(
+    const std::vector<bundle::Bundle>& chain,
+    const std::function<Result<bool>(const Digest&)>& released) {
+  HEDDLE_ASSIGN_OR_RETURN(auto now, offsets_of(chain.front()));
   for (const auto& each : chain) {
-    const bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty() ||
-                          released(each.digest());
+    bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty();
+    if (!is_start) {
+      HEDDLE_ASSIGN_OR_RETURN(is_start, released(each.digest()));
+    }
     if (!is_start) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const double start, intercept_of(each));
-    return now - start;
+    HEDDLE_ASSIGN_OR_RETURN(const auto start, offsets_of(each));
+    return difference_of(std::move(now), start);
   }
   return now;
 }
@@ -90,7 +99,7 @@ Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   }
   HEDDLE_ASSIGN_OR_RETURN(repairs.transforms, transforms_of(chain.front()));
   std::erase_if(repairs.transforms, [&](const spec::Transform& each) { return has(built, each); });
-  // The intercept counts from where the model was trained: built, or retrained since.
+  // The offsets count from where the model was trained: built, or retrained since.
   HEDDLE_ASSIGN_OR_RETURN(repairs.calibration,
                           calibration_along(chain, [](const Digest&) { return false; }));
   return repairs;
@@ -107,6 +116,13 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 }
 
 }  // namespace
+
+Result<std::vector<double>> offsets_of(const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kCalibration)) return std::vector<double>{0.0};
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  return std::move(calibration.offsets);
+}
 
 Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {
   if (bundle == ancestor) return true;
@@ -126,8 +142,9 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   return repairs_along(chain);
 }
 
-Result<double> calibration_since_release(store::Objects& objects, const Digest& bundle,
-                                         const std::function<bool(const Digest&)>& released) {
+Result<std::vector<double>> calibration_since_release(
+    store::Objects& objects, const Digest& bundle,
+    const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return calibration_along(chain, released);
 }
@@ -164,10 +181,13 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
     if (has(there, transform)) continue;
     dropped.push_back(sentence(transform));
   }
-  const bool is_recalibrated = std::abs(repairs.calibration) > kSameIntercept;
-  const bool is_same = std::abs(repairs.calibration - own.calibration) <= kSameIntercept;
+  const std::vector<double> none(repairs.calibration.size(), 0.0);
+  const bool is_recalibrated = !is_same_calibration(repairs.calibration, none);
+  const bool is_same = is_same_calibration(repairs.calibration, own.calibration);
   if (is_recalibrated && !is_same && !is_refitted(chain, before)) {
-    dropped.push_back(fmt::format("recalibration by {:+.4g} logits", repairs.calibration));
+    recover::Act act;
+    act.kind = recover::RecalibrationInForce{repairs.calibration};
+    dropped.push_back(recover::act_text(act));
   }
   return dropped;
 }

@@ -7,6 +7,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "bundle/bundle.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
 
@@ -19,8 +20,8 @@ inline constexpr std::string_view kRepairsEvidence = "repairs.json";
 /// What recovery did to a bundle since `heddle run` built it (docs/adr/0026).
 struct Repairs {
   std::vector<spec::Transform>
-      transforms;          ///< in its contract and not in the one it was built with
-  double calibration = 0;  ///< logits added to the intercept since its model was trained
+      transforms;                     ///< in its contract and not in the one it was built with
+  std::vector<double> calibration{};  ///< what was added to its offsets since its model was trained
 };
 
 /// Whether `bundle` is `ancestor`, or was made from it by repairs or retraining.
@@ -35,12 +36,15 @@ struct Repairs {
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
 
-/// Logits between the intercept of `bundle` and that of the newest bundle on the way to it that a
+/// The calibration of a bundle: what is added to the margins, one number an output.
+[[nodiscard]] Result<std::vector<double>> offsets_of(const bundle::Bundle& bundle);
+
+/// What lies between the offsets of `bundle` and those of the newest bundle on the way to it that a
 /// person released (`released`, asked of each digest) or whose model was trained. What was taken
-/// back is not in it. Where that bundle is not there any more, the whole intercept counts.
-[[nodiscard]] Result<double> calibration_since_release(
+/// back is not in it. Where that bundle is not there any more, the whole offsets count.
+[[nodiscard]] Result<std::vector<double>> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
-    const std::function<bool(const Digest&)>& released);
+    const std::function<Result<bool>(const Digest&)>& released);
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

@@ -22,8 +22,8 @@ const spec::Transform kShift{
 
 class RepairsTest : public testing::Test {
  protected:
-  Digest pack(double intercept,
-              const doc::Value& config = doc::Value::object({{"model", "trips"}})) {
+  Digest pack(double intercept, doc::Value config = doc::Value::object({{"model", "trips"}})) {
+    config.set("task", doc::Value::object({{"kind", "binary"}}));
     const auto made =
         bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
     auto layers = made.layers();
@@ -38,7 +38,7 @@ class RepairsTest : public testing::Test {
   }
   /// The fixture's own intercept is 0.125.
   Digest calibrated(const Digest& base, double intercept) {
-    return flow::with_calibration(objects_, base, intercept, "commit").value();
+    return flow::with_calibration(objects_, base, {{intercept}, {}}, "commit").value();
   }
   std::vector<std::string> dropped(const Digest& before, const Digest& after) {
     return dropped_repairs(objects_, before, after).value();
@@ -51,7 +51,7 @@ TEST_F(RepairsTest, ABundleFromDefinitionsDropsWhatRecoveryDid) {
   const auto built = pack(0.1), other = pack(0.2);
   const auto repaired = calibrated(shifted(built), 0.625);
   const std::string transform = "transform `date-shift` of `date`: date - duration(\"5h\")";
-  const std::string calibration = "recalibration by +0.5 logits";
+  const std::string calibration = "recalibration by +0.5";
   EXPECT_EQ(dropped(built, other), std::vector<std::string>{});
   EXPECT_EQ(dropped(repaired, other), (std::vector<std::string>{transform, calibration}));
   EXPECT_EQ(dropped(repaired, built), (std::vector<std::string>{transform, calibration}));
@@ -70,7 +70,10 @@ TEST_F(RepairsTest, ATransformOfTheDefinitionsIsNoRepair) {
   // review.
   const auto with = bundle::open(objects_, shifted(pack(0.1))).value();
   const auto built =
-      bundle::pack(objects_, with.layers(), doc::Value::object({{"model", "trips"}})).value();
+      bundle::pack(objects_, with.layers(),
+                   doc::Value::object(
+                       {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}))
+          .value();
   EXPECT_EQ(dropped(built, pack(0.2)), std::vector<std::string>{});
   EXPECT_EQ(dropped(shifted(pack(0.3)), built),
             std::vector<std::string>{});  // and it is there for a repair that is the same
@@ -87,7 +90,7 @@ TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
             1U);  // from something else: it was fitted to other rows
   // The intercept counts from the newest training.
   EXPECT_EQ(dropped(calibrated(retrained(serving), 0.375), pack(0.2)),
-            std::vector<std::string>{"recalibration by +0.25 logits"});
+            std::vector<std::string>{"recalibration by +0.25"});
 }
 
 TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
@@ -96,7 +99,8 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
   const auto since = [&](const Digest& bundle, const Digest& released) {
     return calibration_since_release(objects_, bundle,
                                      [&](const Digest& each) { return each == released; })
-        .value();
+        .value()
+        .at(0);
   };
   EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.0);
   EXPECT_DOUBLE_EQ(since(two, built), 1.0);

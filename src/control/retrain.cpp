@@ -12,6 +12,7 @@
 #include "doc/json.hpp"
 #include "flow/held_out.hpp"
 #include "flow/retrain.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::control {
 namespace {
@@ -30,10 +31,12 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
   if (learned != nullptr && learned->is_int()) selection.from = learned->as_int() + 1;
   selection.to = selection.until = change;
   selection.limit = kMostBefore;
+  HEDDLE_ASSIGN_OR_RETURN(selection.task, score::task_of(bundle));
   HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, fields, selection));
-  if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore)
-    return flow::RowsBefore{std::move(traffic.rows), std::move(traffic.labels), "recorded traffic",
-                            ""};
+  if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore) {
+    HEDDLE_ASSIGN_OR_RETURN(auto codes, traffic.codes(selection.task));
+    return flow::RowsBefore{std::move(traffic.rows), std::move(codes), "recorded traffic", ""};
+  }
   auto held = flow::read_held_out(objects, bundle, fields);
   if (!held.ok()) {
     return flow::RowsBefore{
@@ -75,9 +78,12 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
   selection.from = request.int_or("from");
   selection.until = request.int_or("until");
   selection.limit = request.int_or("rows");
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto base, Digest::parse(request.string_or("base")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, base));
+  HEDDLE_ASSIGN_OR_RETURN(selection.task, score::task_of(serving));
   HEDDLE_ASSIGN_OR_RETURN(
       auto traffic, read_labelled_rows(home.spool(service->first), contract.fields, selection));
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
 
   const auto* search = request.find("search");
   if (search == nullptr || !search->is_object()) {
@@ -88,10 +94,11 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
                  "run `heddle run` and release what it gives"};
   }
   flow::Recorded recorded;
-  HEDDLE_ASSIGN_OR_RETURN(recorded.base, Digest::parse(request.string_or("base")));
+  recorded.base = base;
   HEDDLE_ASSIGN_OR_RETURN(recorded.recipe, flow::Recipe::from_value(*search));
   recorded.rows = std::move(traffic.rows);
-  recorded.labels = std::move(traffic.labels);
+  recorded.task = selection.task;
+  HEDDLE_ASSIGN_OR_RETURN(recorded.labels, traffic.codes(recorded.task));
   recorded.event_times = std::move(traffic.event_times);
   recorded.label_accounts = std::move(traffic.label_accounts);
   recorded.accounts = std::move(traffic.accounts);

@@ -47,24 +47,20 @@ Result<doc::Value> last_of(store::Txn& txn, const std::string& service) {
 
 }  // namespace
 
-Result<void> record_sandboxes(Core& core) {
-  for (const auto& [name, control] : core.services) {
-    const auto told = control->told_sandboxes();
-    if (!told.has_value()) continue;
-    const doc::Value workers = to_value(*told);
-    const std::string& service = name;
-    HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(const doc::Value last, last_of(txn, service));
-      const doc::Value* before = last.find("workers");
-      if (before != nullptr && *before == workers) return {};
-      const std::int64_t number = last.int_or("number") + 1;
-      if (workers.size() > 0)
-        HEDDLE_TRY(core.ledger->append(txn, entry_of(service, workers, number)));
-      return txn.put("control", key_of(service),
-                     doc::to_json(doc::Value::object({{"number", number}, {"workers", workers}})));
-    }));
-  }
-  return {};
+Result<void> record_sandboxes(Core& core, const std::string& service, ServiceControl& control) {
+  const auto told = control.told_sandboxes();
+  if (!told.has_value()) return {};
+  const doc::Value workers = to_value(*told);
+  return core.state->write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const doc::Value last, last_of(txn, service));
+    const doc::Value* before = last.find("workers");
+    if (before != nullptr && *before == workers) return {};
+    const std::int64_t number = last.int_or("number") + 1;
+    if (workers.size() > 0)
+      HEDDLE_TRY(core.ledger->append(txn, entry_of(service, workers, number)));
+    return txn.put("control", key_of(service),
+                   doc::to_json(doc::Value::object({{"number", number}, {"workers", workers}})));
+  });
 }
 
 Result<doc::Value> sandboxes_of(Core& core, const std::string& service) {

@@ -4,9 +4,10 @@
 
 namespace heddle::control {
 
-/// Writes down what sandbox the workers of each service run in, as its data plane told it: an entry
+/// Writes down what sandbox the workers of a service run in, as its data plane told it: an entry
 /// `worker.sandbox` in the ledger whenever a slot has another worker or other layers.
-[[nodiscard]] Result<void> record_sandboxes(Control::Core& core);
+[[nodiscard]] Result<void> record_sandboxes(Control::Core& core, const std::string& service,
+                                            ServiceControl& control);
 
 /// The last ones: [{"slot", "bundle", "in_force", "missing"}].
 [[nodiscard]] Result<doc::Value> sandboxes_of(Control::Core& core, const std::string& service);

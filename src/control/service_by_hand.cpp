@@ -45,6 +45,19 @@ Kind kind_of(std::string_view action) {
 
 bool is_about_source(Kind kind) { return kind == Kind::kQuarantine || kind == Kind::kRelease; }
 
+/// What people are told of an incident that a person opened.
+doc::Value told_of_opened(const std::string& service, const recover::ByHand& act,
+                          Micros event_time) {
+  return doc::Value::object(
+      {{"kind", "incident"},
+       {"incident", act.incident},
+       {"service", service},
+       {"cause", recover::unknown_cause().name()},
+       {"event_time", format_time(event_time)},
+       {"text", act.line()},
+       {"next", fmt::format("heddle incident show {}/{}", service, act.incident)}});
+}
+
 Error unknown_name(const char* id, std::string_view what, const std::string& given,
                    std::vector<std::string> known) {
   const auto near = doc::nearest(given, known);
@@ -196,6 +209,11 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
                    : std::string();
       }));
     }
+    if (act.kind == Kind::kOpen) {
+      HEDDLE_TRY(parts_.outbox->put(
+          txn, fmt::format("incident/{}/{}", service_.identity.name, act.incident),
+          told_of_opened(service_.identity.name, act, proposal.event_time)));
+    }
     return txn.put(kByHand, key_of(service_.identity.name, act.number),
                    doc::to_json(act.to_value()));
   };
@@ -209,28 +227,17 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
                           return next.readmit(act.account, act.source);
                         return next.quarantine({act.source, "", 0, act.account, act.by, act.text});
                       },
-                      keep));
+                      keep, kept_until_approved(given)));
   } else {
     // Asked before the answer came: it may have been closed since.
     HEDDLE_TRY(check_by_hand(act));
     proposal.binds = binds_of(proposal);
-    HEDDLE_ASSIGN_OR_RETURN(decision, parts_.policy->act(proposal, keep));
+    HEDDLE_ASSIGN_OR_RETURN(decision, this->act(proposal, keep, {}, kept_until_approved(given)));
   }
   if (!decision.applied || decision.repeated || is_over) return decision;
   decided_ = true;
   by_hand_.push_back(act);
   take_by_hand();
-  if (act.kind != Kind::kOpen) return decision;
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("incident/{}/{}", service_.identity.name, act.incident),
-      doc::Value::object({{"kind", "incident"},
-                          {"incident", act.incident},
-                          {"service", service_.identity.name},
-                          {"cause", recover::unknown_cause().name()},
-                          {"event_time", format_time(proposal.event_time)},
-                          {"text", act.line()},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               act.incident)}})));
   return decision;
 }
 

@@ -41,7 +41,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   // The first tick of a canary or step sets the time of its first judgement.
   if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped ||
       judgement_.int_or("stepped") != static_cast<std::int64_t>(run.stepped)) {
-    cohorts_.follow(run.started, run.stepped);
+    cohorts_.follow(run.started, run.stepped, watch_->task());
     judgement_ = doc::Value::object({{"stepped", run.stepped}});
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
     next_look_ = since + rules.interval;
@@ -66,8 +66,23 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   proposal.reason = fmt::format("canary {} at {} is {}: {}", run.canary.bundle.short_str(),
                                 share(run.canary.weight), watch::verdict_name(judgement.verdict),
                                 first_reason(judgement));
+  // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what
+  // nobody knows. A person decides, and is told.
+  const bool held =
+      judgement.verdict == watch::Verdict::kInconclusive && event_time - told_at_ >= rules.patience;
+  const auto tell = [&](store::Txn& txn, const policy::Decision&) -> Result<void> {
+    if (!held) return {};
+    return parts_.outbox->put(
+        txn, fmt::format("canary/{}/{}/{}", name, run.started, run.stepped),
+        doc::Value::object(
+            {{"kind", "canary"},
+             {"service", name},
+             {"event_time", format_time(event_time)},
+             {"text", proposal.reason + "; it is held at this weight until a person decides"},
+             {"next", fmt::format("heddle release canary {}", name)}}));
+  };
   HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
-                          parts_.policy->act(proposal, [](store::Txn&) { return Result<void>(); }));
+                          act(proposal, [](store::Txn&) { return Result<void>(); }, {}, tell));
   decided_ = true;
   judgement_ = judgement.to_value();
   judgement_.set("stepped", run.stepped);
@@ -75,18 +90,8 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   judgement_.set("entry", recorded.entry);
 
   if (judgement.verdict == watch::Verdict::kInconclusive) {
-    if (event_time - told_at_ < rules.patience) return {};
-    // The weight is held: nothing rises, and nothing is promoted, on what nobody knows. A person
-    // decides.
-    judgement_.set("held", true);
-    return parts_.outbox->enqueue(
-        fmt::format("canary/{}/{}/{}", name, run.started, run.stepped),
-        doc::Value::object(
-            {{"kind", "canary"},
-             {"service", name},
-             {"event_time", format_time(event_time)},
-             {"text", proposal.reason + "; it is held at this weight until a person decides"},
-             {"next", fmt::format("heddle release canary {}", name)}}));
+    if (held) judgement_.set("held", true);
+    return {};
   }
   told_at_ = event_time;
   policy::Proposal next;
@@ -129,7 +134,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   if (decision.applied) return {};
   if (decision.effect == policy::Effect::kRequireApproval) {
     judgement_.set("approval", decision.approval);
-    return wait_for(decision, next);
+    return {};
   }
   judgement_.set("denied", decision.rules.empty() ? "default-deny" : decision.rules.front());
   return {};
@@ -169,7 +174,7 @@ doc::Value ServiceControl::canary_value() const {
   // Another step was followed by the book until the next record or tick: then there is nothing to
   // show of this one.
   watch::CohortBook book = cohorts_;
-  book.follow(run.started, run.stepped);
+  book.follow(run.started, run.stepped, watch_->task());
   out.set("cohorts", book.show(service_.canary.judgement, run.steps.size()).to_value());
   const bool judged = judgement_.find("verdict") != nullptr &&
                       judgement_.int_or("stepped") == static_cast<std::int64_t>(run.stepped);

@@ -19,6 +19,8 @@
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
+#include "score/calibration.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::control {
 namespace {
@@ -248,6 +250,7 @@ Result<void> ServiceControl::know_route(const Digest& primary, std::uint64_t ver
     bare.primary = primary;
     bare.version = version;
     bare.unwatched = route.error().message;
+    bare.task = watch_->task();
     route = std::move(bare);
   }
   HEDDLE_TRY(route);
@@ -268,6 +271,11 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
   HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
+  HEDDLE_ASSIGN_OR_RETURN(route.task, score::task_of(bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration_value, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration,
+                          score::calibration_schema().parse(calibration_value));
+  route.interval = calibration.interval;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   for (const auto& id : contract.transform_ids())
@@ -322,7 +330,7 @@ Result<bool> ServiceControl::pump() {
                 service_.identity.name, 1 / watch_->sample());
     }
     if (const auto& run = releases_.canary(); run.running()) {
-      cohorts_.follow(run.started, run.stepped);
+      cohorts_.follow(run.started, run.stepped, watch_->task());
       if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
         cohorts_.observe(*request);
       if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
@@ -342,9 +350,9 @@ Result<bool> ServiceControl::pump() {
   }
   if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
-  // first tick. What waits for a tick is in no snapshot.
-  if (saved_segment_ == 0 && reader_->position().segment > 0 && moves_.empty() && acts_.empty())
-    HEDDLE_TRY(save_snapshot());
+  // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
+  const bool waits = !moves_.empty() || !acts_.empty() || !tls_files_.empty();
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && !waits) HEDDLE_TRY(save_snapshot());
   return false;
 }
 
@@ -595,15 +603,39 @@ Result<bool> ServiceControl::was_released(const Digest& bundle) const {
   return found;
 }
 
+Result<policy::Decision> ServiceControl::act(const policy::Proposal& proposal, const Write& apply,
+                                             const std::function<Result<void>()>& possible,
+                                             const Beside& beside) {
+  const auto with_question = [&](store::Txn& txn, const policy::Decision& made) -> Result<void> {
+    if (made.effect == policy::Effect::kRequireApproval && !made.applied) {
+      auto question = doc::Value::object(
+          {{"kind", "approval"},
+           {"approval", made.approval},
+           {"service", service_.identity.name},
+           {"action", proposal.action},
+           {"event_time", format_time(proposal.event_time)},
+           {"text", proposal.reason},
+           {"next", fmt::format("heddle approve {} --person NAME --key FILE", made.approval)}});
+      if (!proposal.incident.empty()) question.set("incident", proposal.incident);
+      HEDDLE_TRY(parts_.outbox->put(txn, "approval/" + made.approval, question));
+    }
+    return beside ? beside(txn, made) : Result<void>();
+  };
+  auto decision = parts_.policy->act(proposal, apply, possible, with_question);
+  parts_.outbox->wake();
+  return decision;
+}
+
 Result<policy::Decision> ServiceControl::change_releases(
     const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
-    const std::function<Result<void>(store::Txn&)>& also) {
+    const Write& also, const Beside& beside) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
-  const auto changed = [&](release::Releases& into) {
+  const auto changed = [&](release::Releases& into) -> Result<void> {
     into = releases_;
     into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
-    return change(into);
+    HEDDLE_TRY(change(into));
+    return keep_comparable(into, releases_.primary(), tasks());
   };
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {
@@ -623,7 +655,7 @@ Result<policy::Decision> ServiceControl::change_releases(
     release::Releases tried = releases_;
     return changed(tried);
   };
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, apply, possible));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, apply, possible, beside));
   if (!decision.applied || decision.repeated) return decision;
   decided_ = true;
   // The watch must know the route before the first record that was answered by it.
@@ -690,6 +722,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
                              {"labels_malformed", labels.malformed},
+                             {"labels_unknown_class", labels.unknown_class},
                              {"labels_unsampled", labels.unsampled},
                              {"labels_contested", labels.contested},
                              {"labels_given_up", std::move(given_up)},
@@ -801,6 +834,14 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
   const auto& run = releases_.canary();
   if (run.running() && run.started <= version) return run.canary.bundle;
   return {};
+}
+
+void ServiceControl::end_work() {
+  for (const auto& retrain : retrains_) {
+    if (!retrain.handle) continue;
+    parts_.runner->stop(*retrain.handle);
+    (void)parts_.runner->wait(*retrain.handle);
+  }
 }
 
 void ServiceControl::archived(std::uint64_t segment) {

@@ -9,25 +9,19 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "base/signature.hpp"
 #include "control/changed_rows.hpp"
+#include "control/comparable.hpp"
 #include "control/comparing.hpp"
-#include "control/home.hpp"
-#include "jobs/jobs.hpp"
+#include "control/service_parts.hpp"
 #include "plane/journal.hpp"
-#include "policy/engine.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
 #include "score/plan.hpp"
-#include "spec/project.hpp"
 #include "spec/service_bounds.hpp"
-#include "store/store.hpp"
 #include "watch/judgement.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::control {
-
-class Outbox;
 
 /// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
 inline constexpr std::string_view kAskedAgain = "/again/";
@@ -40,20 +34,6 @@ struct TlsFiles {
   std::string id;  ///< of the act that told them
   std::string certificate;
   std::string client_ca;
-};
-
-/// What one service's control stands on; owned by `Control` and outliving it.
-struct ServiceParts {
-  const Home* home = nullptr;
-  const spec::Project* project = nullptr;
-  store::State* state = nullptr;
-  store::Objects* objects = nullptr;
-  store::Git* git = nullptr;  ///< nullptr: the project is no git repository
-  jobs::Runner* runner = nullptr;
-  policy::LocalEngine* policy = nullptr;
-  Outbox* outbox = nullptr;
-  const Ed25519Key* control_key = nullptr;
-  std::string executable;
 };
 
 /// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks,
@@ -73,6 +53,8 @@ class ServiceControl final : public recover::Effects {
   /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
   [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
+  /// Ends the processes that work for it: the same service is opened anew in this process.
+  void end_work();
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
   void archived(std::uint64_t segment);
@@ -166,6 +148,9 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Route> routes() override { return routes_; }
 
  private:
+  using Write = std::function<Result<void>(store::Txn&)>;
+  using Beside = policy::Engine::Beside;  ///< what is written with a decision, whatever it is
+
   /// A retrain under way: usable at `due` event time, not before.
   struct Retrain {
     std::string dir;
@@ -200,9 +185,12 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
   [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what,
                                                  Micros event_time) const;
-  /// Keeps what waits for an approval, so that the approval carries it out, and tells people.
-  [[nodiscard]] Result<void> wait_for(const policy::Decision& decision,
-                                      const policy::Proposal& proposal);
+  /// policy's act. In its transaction people are told of the question that it asks, if it does.
+  [[nodiscard]] Result<policy::Decision> act(const policy::Proposal& proposal, const Write& apply,
+                                             const std::function<Result<void>()>& possible = {},
+                                             const Beside& beside = {});
+  /// Keeps what waits for an approval, so that the approval carries it out.
+  [[nodiscard]] Beside kept_until_approved(const policy::Proposal& proposal) const;
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
@@ -259,13 +247,13 @@ class ServiceControl final : public recover::Effects {
                                             std::string_view action, Micros event_time,
                                             const std::string& decision);
 
+  [[nodiscard]] TaskOf tasks();
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
-  /// publishes. The one way a route is made.
-  /// `also` is written in the same transaction.
+  /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
   [[nodiscard]] Result<policy::Decision> change_releases(
       const policy::Proposal& proposal,
-      const std::function<Result<void>(release::Releases&)>& change,
-      const std::function<Result<void>(store::Txn&)>& also = {});
+      const std::function<Result<void>(release::Releases&)>& change, const Write& also = {},
+      const Beside& beside = {});
 
   /// An act of the data plane that changes nothing and tells of its TLS files; else false.
   [[nodiscard]] bool hear_tls_files(const plane::ActRecord& act);
@@ -310,14 +298,16 @@ class ServiceControl final : public recover::Effects {
   struct Slots {
     Digest primary{}, standby{};
   };
-  /// Takes an act back: `undo` makes of what serves what serves without it. `intercept_delta`: that
-  /// this adds.
+  /// Takes an act back: `undo` makes of what serves what serves without it. `offsets`: that this
+  /// adds to the margins.
   [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  std::optional<double> intercept_delta = {});
+                                                  const std::vector<double>& offsets = {});
   [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
   [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
-  [[nodiscard]] Result<void> recalibrated(const Digest& base, double delta, Slots& back);
+  /// `base` with `added` to its offsets.
+  [[nodiscard]] Result<void> recalibrated(const Digest& base, const std::vector<double>& added,
+                                          Slots& back);
   [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
                                                const recover::Lapse& what);
   [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,
@@ -337,7 +327,12 @@ class ServiceControl final : public recover::Effects {
     std::string note{};                          ///< for the commit's message; empty: none are
   };
   [[nodiscard]] Result<BranchRepair> repair_for_branch(const std::string& incident) const;
-  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
+  /// `beside` is written in its transaction.
+  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action,
+                                                     const Beside& beside = {});
+  /// A notification about this action, written in its transaction.
+  [[nodiscard]] Beside told(std::string id, std::string kind, const recover::Action& action,
+                            doc::Value more) const;
 
   ServiceParts parts_;
   spec::Service service_;

@@ -31,6 +31,69 @@ class StandingClock final : public Clock {
   [[nodiscard]] std::int64_t mono_ns() const override { return at * 1000; }
 };
 
+/// A transaction that counts the rows it is asked for.
+class CountingTxn final : public store::Txn {
+ public:
+  CountingTxn(store::Txn& txn, std::size_t& rows) : txn_(txn), rows_(rows) {}
+  Result<std::optional<std::string>> get(std::string_view collection,
+                                         std::string_view key) override {
+    ++rows_;
+    return txn_.get(collection, key);
+  }
+  Result<void> put(std::string_view collection, std::string_view key,
+                   std::string_view value) override {
+    return txn_.put(collection, key, value);
+  }
+  Result<void> erase(std::string_view collection, std::string_view key) override {
+    return txn_.erase(collection, key);
+  }
+  Result<void> scan(std::string_view collection, std::string_view prefix,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    return txn_.scan(collection, prefix, [&](std::string_view key, std::string_view value) {
+      ++rows_;
+      return visit(key, value);
+    });
+  }
+  Result<std::uint64_t> append(std::string_view entry) override { return txn_.append(entry); }
+  Result<std::uint64_t> log_size() override { return txn_.log_size(); }
+  Result<void> read_log(
+      std::uint64_t begin, std::uint64_t end,
+      const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
+    return txn_.read_log(begin, end, visit);
+  }
+
+ private:
+  store::Txn& txn_;
+  std::size_t& rows_;
+};
+
+/// A state that counts the rows that are read, and whose disk fails from some write on, as if the
+/// process were killed before it.
+class WatchedState final : public store::State {
+ public:
+  explicit WatchedState(std::unique_ptr<store::State> state) : state_(std::move(state)) {}
+  int left = -1;         ///< so many writes are still done; negative: all
+  std::size_t rows = 0;  ///< that were read
+
+  Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
+    if (left == 0) return Error{ErrorKind::kIo, "state-failed", "the disk failed"};
+    if (left > 0) --left;
+    return state_->write([&](store::Txn& txn) {
+      CountingTxn counting(txn, rows);
+      return body(counting);
+    });
+  }
+  Result<void> read(const std::function<Result<void>(store::Txn&)>& body) override {
+    return state_->read([&](store::Txn& txn) {
+      CountingTxn counting(txn, rows);
+      return body(counting);
+    });
+  }
+
+ private:
+  std::unique_ptr<store::State> state_;
+};
+
 /// Ada approves, Ben asks; four bundles, the first is primary and the second standby.
 class ServiceTest : public testing::Test {
  protected:
@@ -78,7 +141,10 @@ class ServiceTest : public testing::Test {
     policy_.reset();
     ledger_.reset();
     state_.reset();
-    state_ = adapters::open_sqlite_state(home_->state()).value();
+    auto watched =
+        std::make_unique<WatchedState>(adapters::open_sqlite_state(home_->state()).value());
+    disk_ = watched.get();
+    state_ = std::move(watched);
     objects_ = adapters::open_layout(home_->objects()).value();
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
     const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
@@ -86,7 +152,7 @@ class ServiceTest : public testing::Test {
                                           &clock_};
     ledger_ = ledger::Ledger::open(*state_, options).value();
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, clock_).value();
-    outbox_ = Outbox::open(*state_, {}).value();
+    outbox_ = Outbox::open(*state_, receivers_).value();
   }
   Digest pack(double intercept) {
     const auto made =
@@ -158,6 +224,8 @@ class ServiceTest : public testing::Test {
   std::optional<Home> home_;
   spec::Project project_;
   std::unique_ptr<store::State> state_;
+  WatchedState* disk_ = nullptr;  ///< of `state_`
+  Outbox::Receivers receivers_;   ///< who is told: nobody
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;
   jobs::Runner* runner_ = nullptr;

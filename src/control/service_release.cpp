@@ -3,7 +3,6 @@
 
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
-#include "control/outbox.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
@@ -90,6 +89,14 @@ doc::Value write_proposal(const policy::Proposal& proposal, const std::string& s
 
 }  // namespace
 
+TaskOf ServiceControl::tasks() {
+  return [this](const Digest& bundle) -> std::optional<stats::Task> {
+    if (bundle.empty()) return std::nullopt;
+    const auto route = route_of(bundle, 0);
+    return route.ok() ? std::optional(route->task) : std::nullopt;
+  };
+}
+
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
   const auto& attributes = proposal.attributes;
   if (attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
@@ -97,7 +104,7 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
   const auto slot = attributes.string_or("slot");
   const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
   const auto run = static_cast<std::uint64_t>(attributes.int_or("canary"));
-  return change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+  const auto change = [&](release::Releases& next) -> Result<void> {
     // What was proposed about a canary is about that one: a yes that comes after it ended promotes
     // nothing.
     if (run != 0 && next.canary().started != run) {
@@ -142,29 +149,20 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
       return next.raise_canary(proposal.event_time);
     }
     return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
-  });
+  };
+  return change_releases(proposal, change, {}, kept_until_approved(proposal));
 }
 
-Result<void> ServiceControl::wait_for(const policy::Decision& decision,
-                                      const policy::Proposal& proposal) {
-  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, decision.approval));
+ServiceControl::Beside ServiceControl::kept_until_approved(const policy::Proposal& proposal) const {
+  return [&, this](store::Txn& txn, const policy::Decision& made) -> Result<void> {
+    if (made.effect != policy::Effect::kRequireApproval || made.applied) return {};
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, made.approval));
     // Who asks for the same again joins the question: it stays the first one's, who cannot approve
     // it and as whose act it is carried out.
     if (asked) return {};
-    return txn.put(kWaiting, decision.approval,
+    return txn.put(kWaiting, made.approval,
                    doc::to_json(write_proposal(proposal, service_.identity.name)));
-  }));
-  return parts_.outbox->enqueue(
-      "approval/" + decision.approval,
-      doc::Value::object({{"kind", "approval"},
-                          {"approval", decision.approval},
-                          {"service", service_.identity.name},
-                          {"action", proposal.action},
-                          {"event_time", format_time(proposal.event_time)},
-                          {"text", proposal.reason},
-                          {"next", fmt::format("heddle approve {} --person NAME --key FILE",
-                                               decision.approval)}}));
+  };
 }
 
 std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) const {
@@ -193,38 +191,32 @@ Result<std::optional<policy::Approval>> ServiceControl::open_approval(
 /// that nobody answered (it ran out of time, or things changed) takes no answer back.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
-  const auto digest_of = [](const std::vector<policy::Named>& subjects) {
-    return subjects.empty() ? Digest() : subjects.front().digest;
-  };
   HEDDLE_TRY(parts_.policy->close_expired());  // what is over does not wait
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
   using Status = policy::Approval::Status;
-  const policy::Approval* last = nullptr;
-  const policy::Approval* answered = nullptr;
-  for (const auto& approval : approvals) {
-    // A source is named with the account whose rows they are.
-    const bool same_act =
-        approval.action == proposal.action && approval.target == proposal.target &&
-        approval.slot == proposal.attributes.string_or("slot") &&
-        approval.binds.string_or("account") == proposal.binds.string_or("account");
+  // A source is named with the account whose rows they are.
+  HEDDLE_ASSIGN_OR_RETURN(auto before, parts_.policy->asked_before(proposal));
+  if (proposal.action == "release.promote") {
     // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
-    const bool repair =
-        approval.action == "transform.propose" && proposal.action == "release.promote";
-    if ((same_act || repair) && digest_of(approval.subjects) == digest_of(proposal.subjects) &&
-        approval.binds.string_or("service") == service_.identity.name) {
-      last = &approval;
-      if (approval.status == Status::kRejected || approval.status == Status::kUsed)
-        answered = &approval;
-    }
+    policy::Proposal repair = proposal;
+    repair.action = "transform.propose";
+    repair.attributes.set("slot", "");
+    HEDDLE_ASSIGN_OR_RETURN(auto repaired, parts_.policy->asked_before(repair));
+    const auto take = [](std::optional<policy::Approval>& into,
+                         std::optional<policy::Approval>& other) {
+      if (other && (!into || into->entry < other->entry)) into = std::move(other);
+    };
+    take(before.last, repaired.last);
+    take(before.answered, repaired.answered);
   }
-  if (last == nullptr) return {};
+  const auto& [last, answered] = before;
+  if (!last) return {};
   if (last->status == Status::kPending && last->action == proposal.action &&
       last->binds == proposal.binds) {
     proposal.op_id = last->op_id;
     proposal.evidence = last->evidence;
     return {};
   }
-  if (answered == nullptr || answered->status != Status::kRejected) return {};
+  if (!answered || answered->status != Status::kRejected) return {};
   if (!again) {
     return Error{
         ErrorKind::kConflict, fmt::format("{}-rejected", family_of(proposal.action)),
@@ -254,7 +246,6 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                        "them and run `heddle run`"
                      : "see `heddle audit log`"};
   }
-  if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
   auto reply = doc::Value::object({{"applied", decision.applied},
                                    {"bundle", bundle.empty() ? "" : bundle.str()},
                                    {"slot", slot},
@@ -433,6 +424,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
+  if (slot == "primary") proposal.reason += emptied_by(bundle, releases_, tasks());
   if (slot == "canary") {
     if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
     proposal.op_id += fmt::format("/{}", weight);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -18,6 +17,7 @@
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
+#include "score/calibration.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::control {
@@ -106,29 +106,6 @@ recover::Candidate candidate_of(const doc::Value& result) {
   return out;
 }
 
-double calibration_of(const bundle::Bundle& bundle) {
-  const auto value = bundle.json(bundle::kCalibration);
-  return value.ok() ? value->double_or("intercept") : 0.0;
-}
-
-/// The bundles of a service that a person released: with a yes that was signed and carried out. A
-/// yes to a repair of the input is about that alone.
-Result<std::set<Digest>> released_by_people(policy::LocalEngine& engine,
-                                            const std::string& service) {
-  std::set<Digest> released;
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, engine.approvals());
-  for (const auto& approval : approvals) {
-    const bool is_release = approval.status == policy::Approval::Status::kUsed &&
-                            approval.action.starts_with("release.") &&
-                            approval.binds.string_or("service") == service;
-    if (!is_release) continue;
-    for (const auto& subject : approval.subjects) {
-      if (subject.name == "bundle") released.insert(subject.digest);
-    }
-  }
-  return released;
-}
-
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
 /// (`better`, `worse`, `unclear`, `none`) and `only_label_account`, for the rules that ask a
 /// person.
@@ -154,24 +131,31 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   return {};
 }
 
-/// A sum of intercepts is given to a billionth of a logit.
+/// A sum of offsets is given to a billionth of its unit.
 constexpr double kSteps = 1e9;
 
-/// What an act adds to the intercept of `primary`, and what that makes in sum: policies bound both.
+/// What an act adds to the offsets of `primary`, and what that makes in sum: policies bound both,
+/// each by its largest. In logits; of a regression in units of the label scale of its baseline.
 Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
-                              const std::string& service, const Digest& primary, double delta) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto released, released_by_people(*parts.policy, service));
+                              const std::string& service, const watch::Route& primary,
+                              const std::vector<double>& added) {
   HEDDLE_ASSIGN_OR_RETURN(
-      const double before,
-      calibration_since_release(*parts.objects, primary,
-                                [&](const Digest& bundle) { return released.contains(bundle); }));
+      auto sum,
+      calibration_since_release(*parts.objects, primary.primary, [&](const Digest& bundle) {
+        return parts.policy->released_by_a_person(service, bundle);
+      }));
+  for (std::size_t k = 0; k < sum.size() && k < added.size(); ++k) sum[k] += added[k];
+  const double scale = primary.baseline == nullptr ? 1 : primary.baseline->label_scale;
+  const double one = recover::largest_offset(added) / scale;
   // Without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads it.
-  const double sum = std::round((before + delta) * kSteps) / kSteps;
-  proposal.attributes.set("intercept_delta", delta);
-  proposal.attributes.set("intercept_sum", sum);
+  const double all = std::round(recover::largest_offset(sum) / scale * kSteps) / kSteps;
+  proposal.attributes.set("offset_delta", one);
+  proposal.attributes.set("offset_sum", all);
   proposal.reason += fmt::format(
-      "; {:+.4g} logits, {:+.4g} in sum since a person released or the model was trained", delta,
-      sum);
+      "; {:+.4g} {}, {:+.4g} in sum since a person released or the model was trained", one,
+      primary.task.kind == stats::TaskKind::kRegression ? "of the usual deviation of a label"
+                                                        : "logits",
+      all);
   return {};
 }
 
@@ -247,9 +231,8 @@ Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action&
           [&](const Recalibrate& what) { return recalibrate(action, what); },
           [&](const WithdrawRecalibration& what) {
             return withdraw(
-                action,
-                [&](Slots& back) { return recalibrated(back.primary, what.intercept_delta, back); },
-                what.intercept_delta);
+                action, [&](Slots& back) { return recalibrated(back.primary, what.offsets, back); },
+                what.offsets);
           }},
       action.what);
 }
@@ -272,49 +255,38 @@ Result<recover::Outcome> ServiceControl::swap_slots(const recover::Action& actio
 
 Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
   auto outcome = carry_out_action(action);
-  if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
-  if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            open_approval(service_.identity.name + "/" + action.op_id));
-    if (asked) {
-      HEDDLE_TRY(parts_.outbox->enqueue(
-          "approval/" + asked->id,
-          doc::Value::object(
-              {{"kind", "approval"},
-               {"approval", asked->id},
-               {"service", service_.identity.name},
-               {"incident", action.incident},
-               {"action", action.type()},
-               {"event_time", format_time(action.event_time)},
-               {"text", action.reason},
-               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
-    }
-  }
-  return outcome;
+  return outcome.ok() ? outcome : outcome_of_error(outcome.error());
 }
 
-Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action,
+                                                     const Beside& beside) {
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision,
-      parts_.policy->act(proposal_of(action), [](store::Txn&) { return Result<void>(); }));
+      act(proposal_of(action), [](store::Txn&) { return Result<void>(); }, {}, beside));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
 Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action,
                                                        const recover::OpenIncident& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("incident/{}/{}", service_.identity.name, action.incident),
-      doc::Value::object({{"kind", "incident"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"cause", what.cause},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(action,
+                     told(fmt::format("incident/{}/{}", service_.identity.name, action.incident),
+                          "incident", action, doc::Value::object({{"cause", what.cause}})));
+}
+
+ServiceControl::Beside ServiceControl::told(std::string id, std::string kind,
+                                            const recover::Action& action, doc::Value more) const {
+  more.set("kind", std::move(kind));
+  more.set("incident", action.incident);
+  more.set("service", service_.identity.name);
+  more.set("event_time", format_time(action.event_time));
+  more.set("text", action.reason);
+  more.set("next",
+           fmt::format("heddle incident show {}/{}", service_.identity.name, action.incident));
+  return
+      [this, id = std::move(id), more = std::move(more)](store::Txn& txn, const policy::Decision&) {
+        return parts_.outbox->put(txn, id, more);
+      };
 }
 
 bool ServiceControl::made_of_what_serves(const Repaired& made) const {
@@ -413,17 +385,27 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
   return {};
 }
 
-Result<void> ServiceControl::recalibrated(const Digest& base, double delta, Slots& back) {
+Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<double>& added,
+                                          Slots& back) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(
-      back.primary, flow::with_calibration(*parts_.objects, base, calibration_of(opened) + delta,
-                                           parts_.project->commit));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  auto& offsets = calibration.offsets;
+  if (offsets.size() != added.size()) {
+    return Error{ErrorKind::kConflict, "recalibration-other-model",
+                 fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
+                             added.size(), base.short_str(), offsets.size()),
+                 "another model serves by now: it is recalibrated when its own labels say so"};
+  }
+  for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
+  HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base, calibration,
+                                                               parts_.project->commit));
   return {};
 }
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  std::optional<double> intercept_delta) {
+                                                  const std::vector<double>& offsets) {
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied,
                           parts_.policy->applied(service_.identity.name + "/" + action.op_id));
@@ -442,9 +424,9 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
-  if (intercept_delta) {
-    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, releases_.primary(),
-                                *intercept_delta));
+  if (!offsets.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
+    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, offsets));
   }
   HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
@@ -465,28 +447,19 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
 /// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
 Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
                                                const recover::Lapse& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   const std::string asked = service_.identity.name + "/" + what.op_id;
-  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& approval) {
-    return approval.op_id == asked ? action.reason : std::string();
-  }));
-  return outcome;
+  return record_only(action, [&](store::Txn& txn, const policy::Decision&) {
+    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) {
+      return approval.op_id == asked ? action.reason : std::string();
+    });
+  });
 }
 
 Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
                                                   const recover::Escalate& what) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
-  HEDDLE_TRY(parts_.outbox->enqueue(
-      fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
-      doc::Value::object({{"kind", "escalation"},
-                          {"incident", action.incident},
-                          {"service", service_.identity.name},
-                          {"step", what.step},
-                          {"event_time", format_time(action.event_time)},
-                          {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
-                                               action.incident)}})));
-  return outcome;
+  return record_only(action,
+                     told(fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
+                          "escalation", action, doc::Value::object({{"step", what.step}})));
 }
 
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action,
@@ -522,10 +495,10 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
                    fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
   }
   proposal.binds = binds_of(proposal);
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
-      }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
+                            return txn.put("retrains", service_.identity.name + "/" + name,
+                                           doc::to_json(job));
+                          }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
@@ -584,14 +557,13 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action,
                                                      const recover::Recalibrate& what) {
-  const double delta = what.intercept_delta;
   Slots slots;
-  HEDDLE_TRY(recalibrated(releases_.primary(), delta, slots));
+  HEDDLE_TRY(recalibrated(releases_.primary(), what.offsets, slots));
   const Digest variant = slots.primary;
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", variant});
-  HEDDLE_TRY(
-      name_calibration(proposal, parts_, service_.identity.name, releases_.primary(), delta));
+  HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
+  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, what.offsets));
   HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {
@@ -713,7 +685,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+      const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
         return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
                        doc::to_json(doc::Value::object({{"incident", action.incident},
                                                         {"page", page_digest.str()},

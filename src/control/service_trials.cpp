@@ -1,7 +1,6 @@
 // What recovery did is held against what would be served without it: the alternatives that the
 // watch scores beside the traffic.
 #include <algorithm>
-#include <limits>
 
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
@@ -21,7 +20,9 @@ Result<Digest> ServiceControl::without(const recover::Act& act) {
           },
           [&](const recover::RecalibrationInForce& recalibration) {
             Slots back;
-            auto made = recalibrated(releases_.primary(), -recalibration.intercept, back);
+            std::vector<double> added = recalibration.offsets;
+            for (double& offset : added) offset = -offset;
+            auto made = recalibrated(releases_.primary(), added, back);
             return made.ok() ? Result<Digest>(back.primary) : Result<Digest>(made.error());
           },
           [&](const recover::SwapInForce&) { return Result<Digest>(releases_.standby()); },
@@ -48,14 +49,14 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
     score::Scratch scratch;
   };
   auto working = std::make_shared<Working>();
-  return watch::Alternative{
-      std::move(trial), candidate, [plan, working](const std::vector<plane::FieldValue>& fields) {
-        working->raw.clear();
-        for (const auto& field : fields) working->raw.push_back(field.datum());
-        plan->score_row(working->raw, working->result, working->scratch);
-        return working->result.check.refused ? std::numeric_limits<float>::quiet_NaN()
-                                             : working->result.margin;
-      }};
+  return watch::Alternative{std::move(trial), candidate,
+                            [plan, working](const std::vector<plane::FieldValue>& fields) {
+                              working->raw.clear();
+                              for (const auto& field : fields)
+                                working->raw.push_back(field.datum());
+                              plan->score_row(working->raw, working->result, working->scratch);
+                              return working->result.margins;
+                            }};
 }
 
 Result<void> ServiceControl::try_alternatives() {

@@ -130,8 +130,10 @@ class StateTest : public testing::Test {
         *objects_,
         {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
          {std::string(bundle::kBaseline), "", doc::to_json(stream_.baseline().to_value())},
+         {std::string(bundle::kCalibration), "",
+          R"({"format":"heddle.calibration/1","offsets":[0]})"},
          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
-        doc::Value::object({{"name", "a"}}));
+        doc::Value::object({{"name", "a"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
     ASSERT_TRUE(bundle.ok()) << bundle.error().str();
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");

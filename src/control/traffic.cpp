@@ -18,12 +18,12 @@ struct Row {
   std::string id;
   Micros event_time = 0;
   std::vector<plane::FieldValue> values{};
-  bool label = false;
+  stats::Label label{};
   std::uint16_t label_account = 0;  ///< who alone says so; 0: several do, or nobody knows
 };
 
-struct Label {
-  watch::LabelOpinion opinion{};
+struct Said {
+  watch::OpinionOf<std::optional<stats::Label>> opinion{};
   std::uint64_t segment = 0;  ///< where it was read: of labels of one time the last one counts
 };
 
@@ -108,19 +108,26 @@ class Collector {
   }
 
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
-    if (label.event_time > selection_.until || (label.label != 0 && label.label != 1)) return;
+    const auto value = typed(label.label);
+    if (label.event_time > selection_.until || !value) return;
     const auto known = labels_.find(label.row_id);
     // The newest were read first: those left out are older than twenty for each row wanted.
     if (known == labels_.end() && labels_.size() >= most_labels_) return;
-    Label& kept = known == labels_.end() ? labels_[label.row_id] : known->second;
-    watch::LabelOpinion& opinion = kept.opinion;
-    const auto value = static_cast<std::int8_t>(label.label);
+    Said& kept = known == labels_.end() ? labels_[label.row_id] : known->second;
+    auto& opinion = kept.opinion;
     const std::uint16_t account = names_.number(label.account);
-    const bool same_time = opinion.label >= 0 && account == opinion.by &&
+    const bool same_time = opinion.has_label() && account == opinion.by &&
                            label.event_time == opinion.time && kept.segment == segment;
     if (same_time) opinion.label = value;
     opinion.add(value, label.event_time, account);
     kept.segment = segment;
+  }
+
+  /// In the one form that the task has for it; nullopt: it is no label of it.
+  std::optional<stats::Label> typed(const stats::Label& label) const {
+    const auto code = selection_.task.code_of(label);
+    if (!code.ok()) return std::nullopt;
+    return selection_.task.label_of(*code);
   }
 
   void join(std::vector<Row>& served) {
@@ -132,8 +139,8 @@ class Collector {
         lacks_ = absent_;
         continue;
       }
-      const watch::LabelOpinion& opinion = label->second.opinion;
-      row->label = opinion.label != 0;
+      const auto& opinion = label->second.opinion;
+      row->label = *opinion.label;
       row->label_account = opinion.confirmed() ? std::uint16_t{0} : opinion.by;
       // An id that was used twice is of its first row, the one met last.
       const auto [at, fresh] = taken_.try_emplace(row->id, rows_.size());
@@ -153,7 +160,7 @@ class Collector {
   bool whole_ = true;                ///< this segment has all of them
   std::string absent_;               ///< one that it has not
   std::vector<bool> recorded_;
-  std::unordered_map<std::string, Label> labels_;
+  std::unordered_map<std::string, Said> labels_;
   watch::Names names_;  ///< of label accounts
   std::unordered_map<std::string, std::size_t> taken_;
   std::vector<Row> rows_;
@@ -220,6 +227,15 @@ class ColumnBuilder {
 
 }  // namespace
 
+Result<std::vector<double>> LabelledRows::codes(const stats::Task& task) const {
+  std::vector<double> out;
+  for (const stats::Label& label : labels) {
+    HEDDLE_ASSIGN_OR_RETURN(const double code, task.code_of(label));
+    out.push_back(code);
+  }
+  return out;
+}
+
 Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                         const std::vector<spec::Field>& fields,
                                         const TrafficSelection& selection) {
@@ -278,7 +294,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   }
   HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
   for (const auto& row : rows) {
-    out.labels.push_back(row.label ? 1 : 0);
+    out.labels.push_back(row.label);
     out.label_accounts.push_back(row.label_account);
     out.event_times.push_back(row.event_time);
   }

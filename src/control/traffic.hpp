@@ -10,6 +10,7 @@
 #include "doc/value.hpp"
 #include "plane/journal.hpp"
 #include "spec/contract.hpp"
+#include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::control {
@@ -18,7 +19,7 @@ namespace heddle::control {
 struct LabelledRows {
   table::Table
       rows;  ///< the request fields as received, typed by the contract, before its transforms
-  std::vector<std::uint8_t> labels;  ///< 0 or 1
+  std::vector<stats::Label> labels;  ///< of the task's type
   std::vector<Micros> event_times;
   /// Names of label accounts, the first one empty, and for each row who alone labelled it: 0 when
   /// several said the same, or nobody knows who did.
@@ -28,6 +29,9 @@ struct LabelledRows {
   bool is_all = true;           ///< false: older traffic is there and was not read
   std::int64_t incomplete = 0;  ///< labelled rows left out by `every_field`
   std::string lacks{};          ///< a field that those do not have
+
+  /// The labels by the task that they were read with.
+  [[nodiscard]] Result<std::vector<double>> codes(const stats::Task& task) const;
 };
 
 struct TrafficSelection {
@@ -37,6 +41,8 @@ struct TrafficSelection {
   std::uint64_t most_bytes = UINT64_MAX;  ///< of the journal; a segment is read whole, one always
   plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
   Micros to = INT64_MAX;                      ///< event time of the rows, exclusive
+  /// What labels are: of another type, or of a class that it does not have, they are left out.
+  stats::Task task{};
   /// Leave out rows that were recorded before the journal had all of the fields; else these are
   /// missing there.
   bool every_field = false;

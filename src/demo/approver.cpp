@@ -77,11 +77,10 @@ bool Approver::verify(const std::string& id) {
     const std::string armored =
         signature.is_string() ? signature.as_string() : signature.string_or("signature");
     if (!write_file_atomic(file, armored, 0600).ok()) return false;
-    Command verify{{"ssh-keygen", "-Y", "verify", "-f", project_.signers, "-I", project_.person,
-                    "-n", kNamespace, "-s", file}};
-    verify.input = shown->string_or("statement");
-    const auto finished = run_command(verify);
-    if (!finished.ok() || finished->exit_code != 0) return false;
+    ProcessOptions verify{{"ssh-keygen", "-Y", "verify", "-f", project_.signers, "-I",
+                           project_.person, "-n", kNamespace, "-s", file}};
+    const auto finished = run_command(std::move(verify), shown->string_or("statement"));
+    if (!finished.ok() || !finished->exit.ok()) return false;
     any = true;
   }
   return any;

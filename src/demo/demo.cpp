@@ -73,7 +73,7 @@ class Demo {
   Result<void> score();
   Result<void> write_report();
 
-  Result<Finished> heddle(std::vector<std::string> words, bool tell = false);
+  Result<FinishedProcess> heddle(std::vector<std::string> words, bool tell = false);
   Result<doc::Value> heddle_json(std::vector<std::string> words);
   Result<void> follow();
   Result<void> timed(const char* name, Result<void> (Demo::*phase)());
@@ -99,7 +99,7 @@ class Demo {
   Account account_;
 };
 
-Result<Finished> Demo::heddle(std::vector<std::string> words, bool tell) {
+Result<FinishedProcess> Demo::heddle(std::vector<std::string> words, bool tell) {
   std::string shown = "heddle";
   for (const std::string& word : words) shown += " " + word;
   if (tell) story_.line("$ " + shown);
@@ -112,7 +112,7 @@ Result<Finished> Demo::heddle(std::vector<std::string> words, bool tell) {
 
 Result<doc::Value> Demo::heddle_json(std::vector<std::string> words) {
   words.insert(words.begin(), "--json");
-  HEDDLE_ASSIGN_OR_RETURN(const Finished finished, heddle(std::move(words)));
+  HEDDLE_ASSIGN_OR_RETURN(const FinishedProcess finished, heddle(std::move(words)));
   return doc::parse_json(finished.out);
 }
 
@@ -171,7 +171,7 @@ Result<void> Demo::train() {
   HEDDLE_ASSIGN_OR_RETURN(first_release_, Digest::parse(candidate->string_or("bundle")));
   account_.training_rows = candidate->int_or("rows");
   account_.trials = candidate->int_or("trials");
-  HEDDLE_ASSIGN_OR_RETURN(const Finished plan, heddle({"plan"}));
+  HEDDLE_ASSIGN_OR_RETURN(const FinishedProcess plan, heddle({"plan"}));
   story_.line(fmt::format(
       "candidate {} from {} rows and {} trials; run again: {} in {:.0f} ms",
       first_release_.short_str(), account_.training_rows, account_.trials,
@@ -190,7 +190,7 @@ Result<void> Demo::bring_up() {
                      "signature checked");
       }));
   HEDDLE_TRY(heddle({"apply"}, true));
-  Command up{{options_.binary, "up", "--lockstep"}, project_.root};
+  ProcessOptions up{{options_.binary, "up", "--lockstep"}, project_.root};
   up.environment = {{"HEDDLE_WEBHOOK_URL", webhook_->url()},
                     {"HEDDLE_WEBHOOK_SECRET", webhook_secret_}};
   const std::string log = options_.out + "/up.log";
@@ -366,14 +366,14 @@ Result<void> Demo::shut_down() {
   // examples.
   const std::string verifier = options_.example + "/../../python/heddle/verify.py";
   if (path_exists(verifier)) {
-    HEDDLE_ASSIGN_OR_RETURN(const Finished second,
+    HEDDLE_ASSIGN_OR_RETURN(const FinishedProcess second,
                             run_command({{"python3", verifier, project_.root}}));
-    account_.independent_audit = second.exit_code == 0 ? "ok" : "failed";
-    std::string said = second.exit_code == 0 ? second.out : second.err;
+    account_.independent_audit = second.exit.ok() ? "ok" : "failed";
+    std::string said = second.exit.ok() ? second.out : second.err;
     while (!said.empty() && said.back() == '\n') said.pop_back();
     story_.line("$ python3 python/heddle/verify.py");
     story_.line(said);
-    if (second.exit_code != 0) account_.audit = "the independent verifier disagrees";
+    if (!second.exit.ok()) account_.audit = "the independent verifier disagrees";
   }
   return {};
 }
@@ -474,7 +474,7 @@ Result<void> Demo::write_report() {
       hasher.update_field(decision.string_or(key));
   }
   account_.decisions_digest = hasher.finish().str();
-  HEDDLE_ASSIGN_OR_RETURN(const Finished version, heddle({"version"}));
+  HEDDLE_ASSIGN_OR_RETURN(const FinishedProcess version, heddle({"version"}));
   std::string said = version.out;
   while (!said.empty() && said.back() == '\n') said.pop_back();
   account_.versions["heddle"] = said.starts_with("heddle ") ? said.substr(7) : said;

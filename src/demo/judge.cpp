@@ -38,7 +38,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
     for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
-    std::copy(scored.probabilities.begin(), scored.probabilities.end(),
+    std::copy(scored.predictions.begin(), scored.predictions.end(),
               out.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return {};
@@ -48,7 +48,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
 /// of them.
 Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
                                                  const table::Table& rows,
-                                                 std::span<const std::uint8_t> labels) {
+                                                 std::span<const double> labels) {
   const doc::Value& config = release.config();
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value contract, release.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value definitions, release.json(bundle::kFeatures));
@@ -69,7 +69,7 @@ Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
   input.early_stopping_rounds = 0;
   input.seed = config.int_or("seed");
   HEDDLE_ASSIGN_OR_RETURN(const train::Trained trained, train::train(input));
-  return score::Plan::from_parts(contract, features.to_value(), trained.model, 0);
+  return score::Plan::from_parts(contract, features.to_value(), trained.model);
 }
 
 /// What the truth says of an incident that was raised at `raised`: the fault that changed last
@@ -145,12 +145,12 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
     if (end >= served.size()) continue;
     std::vector<std::int64_t> rows;
-    std::vector<std::uint8_t> labels;
+    std::vector<double> labels;
     for (std::size_t i = begin; i < end; ++i) {
       const replay::TruthRow& row = truth.rows[served[i]];
       if (!row.label) continue;
       rows.push_back(row.recorded);
-      labels.push_back(*row.label);
+      labels.push_back(std::get<bool>(*row.label) ? 1 : 0);
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
@@ -167,8 +167,8 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     // A row that the first release's contract would have refused has no answer of the others to
     // compare with.
     if (std::isnan(never[i]) || std::isnan(oracle[i]) || !row.label) continue;
-    out.push_back(
-        {row.event_time, *row.label, answers[served[i]].probability, never[i], oracle[i]});
+    out.push_back({row.event_time, static_cast<std::uint8_t>(std::get<bool>(*row.label) ? 1 : 0),
+                   answers[served[i]].prediction, never[i], oracle[i]});
   }
   return out;
 }

@@ -3,36 +3,18 @@
 #include <fmt/format.h>
 
 #include "demo/account.hpp"
-#include "demo/plot.hpp"
+#include "page/html.hpp"
+#include "page/plot.hpp"
 
 namespace heddle::demo {
 namespace {
 
-constexpr std::string_view kStyle = R"(<style>
-:root{--bg:#fbfaf7;--ink:#1c1f24;--soft:#6a7079;--rule:#e3e0d8;--card:#fff;--heddle:#1f5fbf;--never:#c2410c;--oracle:#7c8590;
---band:#b4530912;--good:#2f855a;--bad:#b91c1c;--wait:#d9a441;--level:#b91c1c}
-@media(prefers-color-scheme:dark){:root{--bg:#15171b;--ink:#e7e5df;--soft:#969ca6;--rule:#2c3037;--card:#1c1f24;--heddle:#6ea8fe;
---never:#f08a5d;--oracle:#9aa3ad;--band:#f0b42914;--good:#5fbf8f;--bad:#f87171;--wait:#d9a441;--level:#f87171}}
-*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1060px;margin:0 auto;padding:36px 24px 80px}h1{font-size:30px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
-h2{font-size:19px;margin:44px 0 6px}p{margin:6px 0 12px;max-width:74ch}.soft{color:var(--soft)}small{color:var(--soft)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px;margin:22px 0}
-.fact{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:12px 14px}.fact b{display:block;font-size:23px;font-variant-numeric:tabular-nums}
-.fact span{color:var(--soft);font-size:13px}.good{color:var(--good)}.bad{color:var(--bad)}
-figure{margin:10px 0 18px;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:14px 12px 8px;overflow-x:auto}
-figcaption{font-size:13px;color:var(--soft);padding:0 4px 6px}svg{width:100%;height:auto;display:block;font-family:inherit}
-.small{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:0 14px}.small figure{margin:7px 0}
-table{border-collapse:collapse;width:100%;font-size:14px;background:var(--card);border:1px solid var(--rule);border-radius:8px}
-th,td{text-align:left;padding:7px 10px;border-bottom:1px solid var(--rule);vertical-align:top}th{font-weight:600;color:var(--soft);font-size:12.5px}
-tr:last-child td{border-bottom:0}td:first-child{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}code{font-size:12.5px}
-.scroll{overflow-x:auto}.grid{stroke:var(--rule);stroke-width:1}.tick{fill:var(--soft);font-size:11.5px}.legend{fill:var(--ink);font-size:12.5px}
-.band{fill:var(--band)}.band-label{fill:var(--soft);font-size:10.5px}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
-.line-heddle{stroke:var(--heddle);stroke-width:2.4}.line-never{stroke:var(--never)}.line-oracle{stroke:var(--oracle);stroke-dasharray:5 3}
-.line-metric{stroke:var(--heddle)}.level{stroke:var(--level);stroke-width:1;stroke-dasharray:2 3}.level-label{fill:var(--level);font-size:10.5px}
-.lane{fill:var(--ink);font-size:12px}.span-blind{fill:var(--bad);opacity:.55}.span-doubt{fill:var(--wait)}.span-act{fill:var(--heddle)}.span-heal{fill:var(--good);opacity:.6}
-.key i{display:inline-block;width:12px;height:12px;border-radius:2px;margin:0 6px 0 14px;vertical-align:-1px}details{margin:8px 0}summary{cursor:pointer}
-.tl td:first-child{white-space:nowrap;font-variant-numeric:tabular-nums;color:var(--soft)}
-</style>)";
+using page::escape_html;
+using page::fact;
+using page::figure;
+using page::HtmlTable;
+using page::Lanes;
+using page::Plot;
 
 std::string time_cell(Micros time) {
   if (time == 0) return "–";
@@ -48,81 +30,53 @@ std::string with_commas(std::int64_t n) {
   return digits;
 }
 
-/// A table: header cells that begin with `#` are numeric columns.
-class HtmlTable {
- public:
-  explicit HtmlTable(std::vector<std::string> head) {
-    out_ = "<div class=\"scroll\"><table><tr>";
-    for (std::string& cell : head) {
-      const bool number = cell.starts_with('#');
-      numeric_.push_back(number);
-      out_ += fmt::format("<th{}>{}</th>", number ? " class=\"n\"" : "",
-                          escape_html(number ? cell.substr(1) : cell));
-    }
-    out_ += "</tr>";
-  }
-  /// Cells are HTML already.
-  void row(const std::vector<std::string>& cells) {
-    out_ += "<tr>";
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      out_ += fmt::format("<td{}>{}</td>", i < numeric_.size() && numeric_[i] ? " class=\"n\"" : "",
-                          cells[i]);
-    }
-    out_ += "</tr>";
-  }
-  std::string str() const { return out_ + "</table></div>"; }
-
- private:
-  std::string out_;
-  std::vector<bool> numeric_;
-};
-
-std::vector<Plot::Band> fault_bands(const Account& account) {
-  std::vector<Plot::Band> out;
+std::vector<page::Band> fault_bands(const Account& account, bool labelled = true) {
+  std::vector<page::Band> out;
   for (const FaultWindow& fault : account.faults)
-    out.push_back({fault.from, fault.to, fault.title});
+    out.push_back({static_cast<double>(fault.from), static_cast<double>(fault.to),
+                   labelled ? fault.title : ""});
   return out;
 }
 
 std::string quality_plot(const Account& account, bool auc) {
   Plot plot;
   plot.title = auc ? "AUC by day" : "Log loss by day";
-  plot.from = account.from;
-  plot.to = account.to;
+  plot.x = page::month_axis(account.from, account.to);
   plot.bands = fault_bands(account);
-  const auto line = [&](const char* name, const char* css,
+  const auto line = [&](const char* name, const char* colour,
                         replay::Quality replay::PeriodQuality::* of) {
-    Plot::Line out{name, css, {}};
+    Plot::Line out{name, colour};
     for (const replay::PeriodQuality& day : account.days) {
       const auto t = parse_time(day.name);
-      if (t) out.points.emplace_back(*t + kDay / 2, auc ? (day.*of).auc : (day.*of).log_loss);
+      if (t)
+        out.points.emplace_back(static_cast<double>(*t + kDay / 2),
+                                auc ? (day.*of).auc : (day.*of).log_loss);
     }
     plot.lines.push_back(std::move(out));
   };
-  line("never updated", "line-never", &replay::PeriodQuality::never);
-  line("oracle", "line-oracle", &replay::PeriodQuality::oracle);
-  line("Heddle", "line-heddle", &replay::PeriodQuality::heddle);
+  line("never updated", "b", &replay::PeriodQuality::never);
+  line("oracle", "soft", &replay::PeriodQuality::oracle);
+  line("Heddle", "a", &replay::PeriodQuality::heddle);
   return draw(plot);
 }
 
 std::string incident_lanes(const Account& account) {
   Lanes lanes;
   lanes.title = "Incidents over event time";
-  lanes.from = account.from;
-  lanes.to = account.to;
+  lanes.x = page::month_axis(account.from, account.to);
   lanes.bands = fault_bands(account);
   for (const IncidentAccount& i : account.incidents) {
-    Lanes::Lane lane{fmt::format("{} · {}", i.id, i.diagnosed_cause), {}};
+    Lanes::Lane lane{fmt::format("{} · {}", i.id, i.diagnosed_cause)};
     const Micros end = i.recovered_at != 0 ? i.recovered_at : account.to;
-    const auto span = [&](Micros a, Micros b, const char* css, const char* what) {
+    const auto span = [&](Micros a, Micros b, const char* colour, const char* what) {
       if (a != 0 && b != 0 && b >= a)
-        lane.spans.push_back(
-            {a, b, css, fmt::format("{}: {} to {}", what, time_cell(a), time_cell(b))});
+        lane.spans.push_back({static_cast<double>(a), static_cast<double>(b), colour,
+                              fmt::format("{}: {} to {}", what, time_cell(a), time_cell(b))});
     };
-    span(i.changed_at, i.raised_at, "span-blind", "change until alert");
-    span(i.raised_at, i.confirmed_at, "span-doubt", "alert until confirmation");
-    span(i.confirmed_at, i.responded_at, "span-act", "confirmation until response");
-    span(i.responded_at != 0 ? i.responded_at : i.confirmed_at, end, "span-heal",
+    span(i.changed_at, i.raised_at, "bad", "change until alert");
+    span(i.raised_at, i.confirmed_at, "wait", "alert until confirmation");
+    span(i.confirmed_at, i.responded_at, "a", "confirmation until response");
+    span(i.responded_at != 0 ? i.responded_at : i.confirmed_at, end, "c",
          "response until recovered");
     lanes.lanes.push_back(std::move(lane));
   }
@@ -134,15 +88,15 @@ std::string metric_plots(const Account& account) {
   for (const Series& series : account.metrics) {
     Plot plot;
     plot.title = series.name;
-    plot.from = account.from;
-    plot.to = account.to;
+    plot.x = page::month_axis(account.from, account.to);
     plot.width = 480;
     plot.height = 150;
-    plot.legend = false;
     plot.zero_based = true;
-    plot.bands = fault_bands(account);
-    for (Plot::Band& band : plot.bands) band.label.clear();
-    plot.lines.push_back({"", "line-metric", series.points});
+    plot.bands = fault_bands(account, false);
+    Plot::Line line{"", "a"};
+    for (const auto& [at, value] : series.points)
+      line.points.emplace_back(static_cast<double>(at), value);
+    plot.lines.push_back(std::move(line));
     if (series.threshold > 0)
       plot.levels.push_back({series.threshold, fmt::format("threshold {:.3g}", series.threshold)});
     out += fmt::format("<figure><figcaption><code>{}</code></figcaption>{}</figure>",
@@ -151,21 +105,12 @@ std::string metric_plots(const Account& account) {
   return out + "</div>";
 }
 
-std::string fact(std::string_view value, std::string_view label, std::string_view css = {}) {
-  return fmt::format("<div class=\"fact\"><b class=\"{}\">{}</b><span>{}</span></div>", css, value,
-                     label);
-}
-
 }  // namespace
 
 std::string to_page(const Account& account) {
   const replay::PeriodQuality& end = account.end;
-  std::string out =
-      "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\">"
-      "<title>Heddle: the main job on real flights</title>";
-  out += kStyle;
-  out += "<main><h1>Four months of flights, four injected faults</h1>";
+  std::string out = page::open_page("Heddle: the main job on real flights",
+                                    "Four months of flights, four injected faults");
   out += fmt::format(
       "<p class=\"soft\">A model that predicts late departures was trained on January and February "
       "2001 and then served to "
@@ -193,11 +138,8 @@ std::string to_page(const Account& account) {
       "<h2>Quality over time</h2><p>Log loss of what was answered, day by day; lower is better. "
       "The oracle is the same trainer, refitted "
       "once with the first labelled rows after each true change.</p>";
-  out += fmt::format("<figure>{}</figure>", quality_plot(account, false));
-  out += fmt::format(
-      "<figure><figcaption>Area under the ROC curve, by day; higher is "
-      "better</figcaption>{}</figure>",
-      quality_plot(account, true));
+  out += figure("", quality_plot(account, false));
+  out += figure("Area under the ROC curve, by day; higher is better", quality_plot(account, true));
   HtmlTable months({"Period", "#Rows", "#Late", "#Heddle log loss", "#never", "#oracle",
                     "#Heddle AUC", "#never", "#oracle"});
   const auto quality_row = [&](const replay::PeriodQuality& p, const std::string& name) {
@@ -215,9 +157,9 @@ std::string to_page(const Account& account) {
       "<h2>Incidents</h2><p class=\"key\"><i "
       "style=\"background:var(--bad);opacity:.55\"></i>change until alert"
       "<i style=\"background:var(--wait)\"></i>until confirmed<i "
-      "style=\"background:var(--heddle)\"></i>until response"
-      "<i style=\"background:var(--good);opacity:.6\"></i>until recovered</p>";
-  out += fmt::format("<figure>{}</figure>", incident_lanes(account));
+      "style=\"background:var(--a)\"></i>until response"
+      "<i style=\"background:var(--c);opacity:.6\"></i>until recovered</p>";
+  out += figure("", incident_lanes(account));
   HtmlTable incidents({"Incident", "True cause", "Diagnosed", "Response", "#Rows to alert",
                        "#to confirm", "#to response", "#Time to response"});
   for (const IncidentAccount& i : account.incidents) {
@@ -296,7 +238,7 @@ std::string to_page(const Account& account) {
       static_cast<double>(account.data_peak_bytes) / 1e6);
   for (const auto& [name, version] : account.versions)
     out += fmt::format("{} {}; ", escape_html(name), escape_html(version));
-  return out + "</p></main></html>\n";
+  return out + "</p>" + page::close_page();
 }
 
 }  // namespace heddle::demo

@@ -3,58 +3,38 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <sys/types.h>
-
-#include "base/result.hpp"
+#include "base/process.hpp"
 
 namespace heddle::demo {
 
-/// A program to start, as a person would from a shell, but without one.
-struct Command {
-  std::vector<std::string> argv;  ///< argv[0] is looked up in PATH
-  std::string directory{};        ///< working directory; empty: the caller's
-  std::vector<std::pair<std::string, std::string>> environment{};  ///< added to the caller's
-  std::string input{};                                             ///< its stdin
-};
+/// Runs a program to its end and keeps what it said; `on_message` gets each line of stderr as it
+/// comes. The input is its stdin.
+[[nodiscard]] Result<FinishedProcess> run_command(
+    ProcessOptions command, const std::string& input = {},
+    const std::function<void(std::string_view)>& on_message = {});
 
-struct Finished {
-  int exit_code = 0;  ///< 128 + signal when a signal ended it
-  std::string out;
-  std::string err;
-  double seconds = 0;
-};
+/// The same; an end other than exit code 0 is an error that holds the last lines it said.
+[[nodiscard]] Result<FinishedProcess> must_run(
+    ProcessOptions command, const std::function<void(std::string_view)>& on_message = {});
 
-/// Runs it to its end. `on_message` gets each line of stderr as it comes. kUnavailable when it
-/// cannot be started.
-[[nodiscard]] Result<Finished> run_command(
-    const Command& command, const std::function<void(std::string_view)>& on_message = {});
-
-/// Like `run_command`; an exit code other than 0 is an error that holds the last lines it said.
-[[nodiscard]] Result<Finished> must_run(
-    const Command& command, const std::function<void(std::string_view)>& on_message = {});
-
-/// A program in the background; it is asked to end, and then made to, on destruction, and dies with
-/// this process.
+/// A program in the background. On destruction it is asked to end, and then made to.
 class Background {
  public:
   /// stdout and stderr are appended to `log`.
-  [[nodiscard]] static Result<Background> start(const Command& command, const std::string& log);
-  Background(Background&& other) noexcept;
-  Background& operator=(Background&& other) noexcept;
-  ~Background();
+  [[nodiscard]] static Result<Background> start(ProcessOptions command, const std::string& log);
+  Background(Background&&) noexcept = default;
+  ~Background() { stop(); }
 
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  [[nodiscard]] bool alive();
-  /// SIGINT, then after `patience_ms` SIGKILL; returns the exit code.
-  int stop(int patience_ms = 15'000);
+  [[nodiscard]] pid_t pid() const noexcept { return process_.pid(); }
+  [[nodiscard]] bool alive() { return !process_.ended(); }
+  /// SIGINT, and after 15 s SIGKILL; what a shell would call its exit code.
+  int stop();
 
  private:
-  explicit Background(pid_t pid) : pid_(pid) {}
-  pid_t pid_ = -1;
-  int exit_code_ = 0;
+  explicit Background(ChildProcess process) : process_(std::move(process)) {}
+  ChildProcess process_;
 };
 
 /// Process ids whose parent is `parent`.

@@ -79,16 +79,6 @@ void Storyteller::decision(const doc::Value& decision) {
         fmt::format("{} {}", action, decision.string_or("target")), why);
 }
 
-void Storyteller::incident(const doc::Value& incident) {
-  const std::string id = incident.string_or("id");
-  const doc::Value::Array& timeline = list_of(incident, "timeline");
-  std::size_t& told = told_of_incident_[id];
-  for (; told < timeline.size(); ++told) {
-    event(time_of(timeline[told], "at"), "incident",
-          fmt::format("{}: {}", id, timeline[told].string_or("what")));
-  }
-}
-
 void Storyteller::month(Micros event_time, std::int64_t rows) {
   constexpr const char* kNames[] = {"January",   "February", "March",    "April",
                                     "May",       "June",     "July",     "August",

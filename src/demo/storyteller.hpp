@@ -23,8 +23,6 @@ class Storyteller {
              std::string_view why = {});
   /// A decision of the ledger, each once (by its entry).
   void decision(const doc::Value& decision);
-  /// An incident's timeline as far as it was not told.
-  void incident(const doc::Value& incident);
   void month(Micros event_time, std::int64_t rows);  ///< a heading when the month changes
 
  private:
@@ -34,7 +32,6 @@ class Storyteller {
   std::mutex mutex_;
   bool color_;
   std::set<std::int64_t> told_;
-  std::map<std::string, std::size_t> told_of_incident_;
   int month_ = 0;
 };
 

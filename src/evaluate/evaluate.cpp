@@ -4,6 +4,7 @@
 
 #include "doc/json.hpp"
 #include "evaluate/paired.hpp"
+#include "spec/environment.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -35,7 +36,8 @@ void add_group(std::string_view group, const Numbers& from, Numbers& to) {
 }
 
 /// The gates that always stand beside the definition's own.
-std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition) {
+std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition,
+                                      stats::TaskKind task) {
   std::vector<spec::Gate> gates;
   if (leakage.numbers.contains("time_order_violations"))
     gates.push_back({"leakage-time-order",
@@ -44,11 +46,23 @@ std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evalua
   gates.push_back({"leakage-duplicate-rows",
                    {"leakage.duplicate_share <= 0.001", {}},
                    "held-out rows are no copies of training rows"});
+  const double bound = task == stats::TaskKind::kRegression
+                           ? definition.single_feature_correlation_max
+                           : definition.single_feature_auc_max;
   gates.push_back(
       {"leakage-single-feature",
-       {fmt::format("leakage.single_feature_auc <= {:#}", definition.single_feature_auc_max), {}},
+       {fmt::format("leakage.{} <= {:#}", spec::single_feature_measure(task), bound), {}},
        "no feature alone predicts the target"});
   return gates;
+}
+
+/// Few rows of several classes, or features that say nothing, cannot tell of one feature alone.
+void name_untold(const Leakage& leakage, stats::TaskKind task, Absent& absent) {
+  const std::string measure(spec::single_feature_measure(task));
+  if (task == stats::TaskKind::kBinary || !std::isnan(leakage.numbers.at(measure))) return;
+  absent.emplace("leakage." + measure, task == stats::TaskKind::kClasses
+                                           ? "no two classes have ten held-out rows each"
+                                           : "no feature varies over the held-out rows");
 }
 
 /// Metrics and slices of some of the rows, as gates name them.
@@ -56,6 +70,7 @@ Result<void> measure_rows(const spec::Evaluation& definition, const Predictions&
                           Evidence& evidence, Numbers& numbers) {
   HEDDLE_ASSIGN_OR_RETURN(evidence.metrics, metrics(definition, predictions));
   HEDDLE_ASSIGN_OR_RETURN(evidence.slices, slices(definition, predictions));
+  evidence.confusion = confusion(predictions);
   add_group("metrics", evidence.metrics, numbers);
   for (const auto& slice : evidence.slices) add_extremes(slice, numbers);
   return {};
@@ -82,15 +97,20 @@ void name_empty_slices(const spec::Evaluation& definition, const Evidence& evide
 Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Numbers& numbers) {
   if (!base.missing.why.empty()) return {};
   const auto& whole = input.predictions;
+  const std::size_t outputs = whole.task->outputs();
   std::vector<std::int64_t> common;
   std::vector<float> of_base;
   std::vector<float> of_candidate;
-  std::vector<std::uint8_t> labels;
-  for (std::size_t row = 0; row < input.base->margins.size(); ++row) {
-    if (!std::isfinite(input.base->margins[row])) continue;
+  std::vector<double> labels;
+  const auto add = [&](std::span<const float> margins, std::size_t row, std::vector<float>& to) {
+    const auto of_row = margins.subspan(row * outputs, outputs);
+    to.insert(to.end(), of_row.begin(), of_row.end());
+  };
+  for (std::size_t row = 0; row < whole.labels.size(); ++row) {
+    if (!std::isfinite(input.base->margins[row * outputs])) continue;
     common.push_back(static_cast<std::int64_t>(row));
-    of_base.push_back(input.base->margins[row]);
-    of_candidate.push_back(whole.margins[row]);
+    add(input.base->margins, row, of_base);
+    add(whole.margins, row, of_candidate);
     labels.push_back(whole.labels[row]);
   }
   base.rows = static_cast<std::int64_t>(common.size());
@@ -103,20 +123,23 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
     return {};
   }
   const table::Table rows = whole.rows->take(common);
-  HEDDLE_ASSIGN_OR_RETURN(const auto differences,
-                          compare(*input.definition, {&rows, of_base, of_candidate, labels}));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto differences,
+      compare(*input.definition, {whole.task, &rows, of_base, of_candidate, labels,
+                                  input.base->interval, whole.interval}));
   base.metrics = doc::Value::array();
   for (const auto& each : differences) {
     base.metrics.push(each.to_value());
     numbers["base." + each.metric] = each.base;
   }
   numbers["base.rows"] = static_cast<double>(base.rows);
-  if (common.size() == whole.margins.size()) return {};
+  if (common.size() == whole.labels.size()) return {};
   std::erase_if(numbers, [](const auto& item) {
     return item.first.starts_with("metrics.") || item.first.starts_with("slices.");
   });
   Evidence on_common;
-  return measure_rows(*input.definition, {&rows, of_candidate, labels}, on_common, numbers);
+  return measure_rows(*input.definition, {whole.task, &rows, of_candidate, labels, whole.interval},
+                      on_common, numbers);
 }
 
 doc::Value to_value(const BaseEvidence& base) {
@@ -146,15 +169,16 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   evidence.standby = input.standby;
   add_group("standby", evidence.standby, numbers);
   std::vector<spec::Gate> gates;
+  Absent absent = input.absent;
   if (input.split.train_rows != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(evidence.leakage, leakage(input.split));
     add_group("leakage", evidence.leakage.numbers, numbers);
-    gates = leakage_gates(evidence.leakage, definition);
+    gates = leakage_gates(evidence.leakage, definition, input.predictions.task->kind);
+    name_untold(evidence.leakage, input.predictions.task->kind, absent);
   }
   gates.insert(gates.end(), definition.gates.begin(), definition.gates.end());
   gates.insert(gates.end(), input.more_gates.begin(), input.more_gates.end());
   numbers.insert(input.more_numbers.begin(), input.more_numbers.end());
-  Absent absent = input.absent;
   if (input.is_bounded)
     name_empty_slices(definition, evidence, input.predictions.rows->rows(), absent);
   Numbers beside_base = numbers;
@@ -191,6 +215,14 @@ doc::Value Evidence::to_value() const {
                                                {"values", std::move(values)}}));
   }
   value.set("slices", std::move(slice_values));
+  if (!confusion.empty()) {
+    doc::Value::Array cells;
+    for (const auto& cell : confusion) {
+      cells.push_back(doc::Value::object(
+          {{"label", cell.label}, {"predicted", cell.predicted}, {"rows", cell.rows}}));
+    }
+    value.set("confusion", std::move(cells));
+  }
   if (!leakage.numbers.empty()) {
     doc::Value found = evaluate::to_value(leakage.numbers);
     found.set("single_feature", leakage.single_feature);

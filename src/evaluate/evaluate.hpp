@@ -13,6 +13,8 @@
 #include "doc/value.hpp"
 #include "expr/program.hpp"
 #include "spec/evaluation.hpp"
+#include "stats/conformal.hpp"
+#include "stats/task.hpp"
 #include "table/matrix.hpp"
 #include "table/table.hpp"
 
@@ -21,17 +23,19 @@ namespace heddle::evaluate {
 /// Numbers by name, in the order of their names.
 using Numbers = std::map<std::string, double>;
 
-/// What a model did on held-out rows: all spans and the table have the same length. Borrowed.
+/// What a model did on held-out rows, and what was true of them. Borrowed.
 struct Predictions {
+  const stats::Task* task = nullptr;
   const table::Table* rows = nullptr;  ///< the contract's fields (label fields may be among them)
-  std::span<const float> margins{};    ///< log odds, calibration intercept included
-  std::span<const std::uint8_t> labels{};
+  std::span<const float> margins{};    ///< rows x task outputs, calibration included
+  std::span<const double> labels{};    ///< codes, one a row
+  std::optional<stats::Conformal> interval{};  ///< of the model
 };
 
-/// `auc`, `log_loss`, `calibration_error`, `accuracy` (at probability .5), `rows`, and the
-/// definition's own metrics: an expression over `probability`, `label` and the fields, a row where
-/// it is null or an error is left out of the mean or sum (no row left: NaN, so that a gate on it
-/// fails). kInvalid when one does not compile.
+/// The task's metrics (stats::metrics_of), `rows`, and the definition's own metrics: an expression
+/// over what is answered, `label` and the fields (spec::metric_environment), a row where it is null
+/// or an error is left out of the mean or sum (no row left: NaN, so that a gate on it fails).
+/// kInvalid when one does not compile.
 [[nodiscard]] Result<Numbers> metrics(const spec::Evaluation& definition,
                                       const Predictions& predictions);
 
@@ -45,8 +49,18 @@ struct SliceResult {
 [[nodiscard]] Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
                                                       const Predictions& predictions);
 
+/// Rows of a class that the model took for another, or for itself.
+struct ConfusionCell {
+  std::string label;
+  std::string predicted;
+  std::int64_t rows = 0;
+};
+/// Of several classes: the cells that have rows, by label, then by prediction; else none.
+[[nodiscard]] std::vector<ConfusionCell> confusion(const Predictions& predictions);
+
 /// Both sides of a time-ordered split. Features of the held-out side.
 struct Split {
+  const stats::Task* task = nullptr;
   const table::Table* train_rows = nullptr;
   const table::Table* test_rows = nullptr;
   /// Event times, one a row; both empty: rows have no order, none is checked.
@@ -54,12 +68,14 @@ struct Split {
   std::span<const Micros> test_times{};
   const table::Matrix* test_features = nullptr;
   std::span<const std::string> feature_names{};
-  std::span<const std::uint8_t> test_labels{};
+  std::span<const double> test_labels{};
 };
 /// `time_order_violations` (training rows later than the first held-out row), `duplicate_rows`
-/// (held-out rows that equal a training row in every column both have), `duplicate_share`,
-/// `single_feature_auc` (the largest max(auc, 1 - auc) of one feature alone, rows without it left
-/// out); `single_feature` names it.
+/// (held-out rows that equal a training row in every column both have), `duplicate_share`, and how
+/// well the best feature alone predicts the target, rows without it left out; `single_feature`
+/// names it. Binary and classes: `single_feature_auc`, the mean over pairs of classes of max(auc, 1
+/// - auc) (Hand, Till 2001), of pairs with ten rows of each; regression:
+/// `single_feature_correlation`, the size of Spearman's rank correlation.
 struct Leakage {
   Numbers numbers{};
   std::string single_feature{};
@@ -89,13 +105,14 @@ struct NoBase {
 
 /// What serves on the held-out rows, for the gates that read `base.*`.
 struct BaseAnswers {
-  std::string bundle{};  ///< its digest; empty: none
-  NoBase missing{};      ///< with a `why`: there are no margins
-  std::vector<float>
-      margins{};             ///< log odds, one a held-out row; NaN: it is not compared on the row
-  std::int64_t refused = 0;  ///< rows without an answer of the base
-  std::int64_t learned = 0;  ///< rows that the base has learned from
-  std::string note{};        ///< what is to be known of the comparison
+  std::string bundle{};          ///< its digest; empty: none
+  NoBase missing{};              ///< with a `why`: there are no margins
+  std::vector<float> margins{};  ///< held-out rows x task outputs; NaN: it is not compared on the
+                                 ///< row
+  std::optional<stats::Conformal> interval{};  ///< of the base
+  std::int64_t refused = 0;                    ///< rows without an answer of the base
+  std::int64_t learned = 0;                    ///< rows that the base has learned from
+  std::string note{};                          ///< what is to be known of the comparison
 };
 
 /// What came of it. Its metrics, and those that gates on it read, are of the rows that both answer
@@ -113,6 +130,7 @@ struct BaseEvidence {
 struct Evidence {
   Numbers metrics{};
   std::vector<SliceResult> slices{};
+  std::vector<ConfusionCell> confusion{};
   Numbers standby{};  ///< metrics of the standby; empty when there is none
   Leakage leakage{};
   std::optional<BaseEvidence> base{};  ///< nullopt: no gate reads it
@@ -122,14 +140,11 @@ struct Evidence {
       const;  ///< no times, no paths: the same evidence gives the same bytes
 };
 
-/// Names a gate may use: `metrics.NAME`, `slices.NAME.METRIC_min|METRIC_max`, `standby.NAME`,
-/// `base.NAME`, `leakage.NAME`; all double.
-[[nodiscard]] expr::Environment gate_environment(const spec::Evaluation& definition);
-
 /// Names that these rows can have no number for, and why.
 using Absent = std::map<std::string, std::string>;
 
-/// Runs the gates over numbers that are named as `gate_environment` does, or by any dotted names
+/// Runs the gates over numbers that are named as spec::gate_environment does, or by any dotted
+/// names
 /// (`metrics.label_entropy`); a name that has no number here, null, NaN-compared or an error:
 /// failed. `no_base` says why `base.*` has no numbers, `absent` why other names have none: a gate
 /// whose answer hangs on nothing else is not judged, where nothing serves. kInvalid only when a

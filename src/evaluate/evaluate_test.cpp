@@ -9,21 +9,22 @@
 
 #include "doc/json.hpp"
 #include "evaluate/paired.hpp"
-#include "model/logistic.hpp"
 #include "model/scorer.hpp"
+#include "model/standardised.hpp"
 #include "stats/scalar.hpp"
 
 namespace heddle::evaluate {
 namespace {
 
 using expr::Type;
+const stats::Task kTask;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 /// Flights without an airline: a time, an origin, a fare and a label that depends on both.
 struct World {
   table::Table rows;
   table::Matrix features;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
 };
 
 World make_world(std::uint64_t seed, int count, std::int64_t first_time) {
@@ -75,15 +76,17 @@ spec::Evaluation definition() {
 class Evaluating : public testing::Test {
  protected:
   void SetUp() override {
-    const model::LogisticWeights weights{{}, {0, 0}, {1, 1}, {0, 0}, {1, 0}, 0};
+    const model::StandardisedLinear weights{
+        model::Link::kLogistic, {}, {0, 0}, {1, 1}, {0, 0}, {1, 0}, {0}};
     const auto scorer = model::Scorer::load(model::to_json(weights));
     ASSERT_TRUE(scorer.ok());
     margins_.resize(test_.labels.size());
     (*scorer)->margins(test_.features.values.data(), test_.features.rows, margins_.data());
   }
-  Predictions predictions() const { return {&test_.rows, margins_, test_.labels}; }
+  Predictions predictions() const { return {&kTask, &test_.rows, margins_, test_.labels}; }
   Split split() const {
-    return {&train_.rows,
+    return {&kTask,
+            &train_.rows,
             &test_.rows,
             train_.rows.find("date")->ints,
             test_.rows.find("date")->ints,
@@ -294,17 +297,6 @@ TEST(Gates, ATextThatDoesNotCompileNamesItsGate) {
   }
 }
 
-TEST(Gates, EnvironmentNamesWhatEvidenceHas) {
-  std::vector<std::string> names;
-  for (const auto& variable : gate_environment(definition()).variables)
-    names.push_back(variable.name);
-  for (const char* name : {"metrics.auc", "metrics.cost", "standby.log_loss", "base.log_loss",
-                           "slices.origin.cost_max", "leakage.duplicate_share"}) {
-    EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
-  }
-  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-}
-
 /// What serves answers the held-out rows with these margins, and the gate reads it.
 class AgainstBase : public Evaluating {
  protected:
@@ -431,7 +423,7 @@ TEST(Paired, DifferenceAndItsIntervalAreThoseOfAPairedTest) {
   // stats.sem(d) 0.25, stats.norm.interval(0.95, 0.25, 0.25) from -0.23999 to 0.73999.
   const std::vector<float> base = {1, -1, 1, -1, 2, 2, 2, -2};
   const std::vector<float> candidate = {1, 1, 1, 1, 2, 2, -2, 2};
-  const std::vector<std::uint8_t> labels = {1, 1, 1, 1, 1, 1, 1, 1};
+  const std::vector<double> labels = {1, 1, 1, 1, 1, 1, 1, 1};
   table::Column size{.name = "size", .type = Type::kInt};
   size.ints.resize(8);
   const auto rows = *table::Table::make({size});
@@ -439,7 +431,7 @@ TEST(Paired, DifferenceAndItsIntervalAreThoseOfAPairedTest) {
   definition.metrics.push_back({.name = "missed",
                                 .expression = {"probability < 0.5 ? 1.0 : 0.0", {}},
                                 .aggregation = "sum"});
-  const auto compared = compare(definition, {&rows, base, candidate, labels});
+  const auto compared = compare(definition, {&kTask, &rows, base, candidate, labels});
   ASSERT_TRUE(compared.ok()) << compared.error().str();
   std::map<std::string, Difference> by_name;
   for (const auto& each : *compared) by_name[each.metric] = each;
@@ -453,7 +445,7 @@ TEST(Paired, DifferenceAndItsIntervalAreThoseOfAPairedTest) {
   EXPECT_FALSE(by_name.at("auc").standard_error.has_value()) << "there is one class only";
   EXPECT_EQ(verdict(*compared), "unclear");
   std::vector<float> sure, unsure;
-  std::vector<std::uint8_t> all;
+  std::vector<double> all;
   for (int i = 0; i < 400; ++i) {
     sure.push_back(i % 7 == 0 ? 1.0F : 2.0F);
     unsure.push_back(0.1F);
@@ -461,15 +453,37 @@ TEST(Paired, DifferenceAndItsIntervalAreThoseOfAPairedTest) {
   }
   size.ints.resize(400);
   const auto many = *table::Table::make({size});
-  EXPECT_EQ(verdict(*compare({}, {&many, unsure, sure, all})), "better");
-  EXPECT_EQ(verdict(*compare({}, {&many, sure, unsure, all})), "worse");
+  EXPECT_EQ(verdict(*compare({}, {&kTask, &many, unsure, sure, all})), "better");
+  EXPECT_EQ(verdict(*compare({}, {&kTask, &many, sure, unsure, all})), "worse");
+}
+
+TEST(OwnMetrics, ReadWhatTheTaskAnswers) {
+  table::Column cost{.name = "cost", .type = Type::kDouble, .doubles = {1, 10, 100}};
+  const auto rows = *table::Table::make({cost});
+  const auto own = [&](const stats::Task& task, const std::vector<float>& margins,
+                       const std::vector<double>& labels, const char* expression) {
+    spec::Evaluation definition;
+    definition.metrics = {{.name = "own", .expression = {expression, {}}, .aggregation = "sum"}};
+    const auto numbers = metrics(definition, {&task, &rows, margins, labels});
+    EXPECT_TRUE(numbers.ok()) << numbers.error().str();
+    return numbers.ok() ? numbers->at("own") : kNan;
+  };
+  const stats::Task texts{stats::TaskKind::kClasses, {"a", "b c", "d"}};
+  const std::vector<float> sure = {9, 0, 0, 0, 9, 0, 9, 0, 0};
+  EXPECT_EQ(own(texts, sure, {0, 1, 2}, "predicted == label ? 0.0 : cost"), 100);
+  EXPECT_EQ(own(texts, sure, {0, 1, 2}, "label == 'b c' ? cost : 0.0"), 10);
+  EXPECT_NEAR(own(texts, sure, {0, 1, 2}, "probabilities.`b c` * cost"), 10, .1);
+  const stats::Task whole{stats::TaskKind::kClasses, {"3", "5", "8"}, true};
+  EXPECT_EQ(own(whole, sure, {0, 1, 2}, "predicted < label ? cost : 0.0"), 100);
+  const stats::Task number{stats::TaskKind::kRegression};
+  EXPECT_EQ(own(number, {1, 2, 3}, {1, 4, 2}, "value < label ? label - value : 0.0"), 2);
 }
 
 TEST(Paired, AucAndCalibrationErrorHaveIntervalsToo) {
   // scikit-learn 1.9.1 roc_auc_score, MLstatkit 0.1.91 Delong_test, scipy 1.17.1 stats.bootstrap
   // (paired, 4,000 resamples) of the calibration error's difference: standard error .02939.
   std::vector<float> base, candidate;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
   table::Column size{.name = "size", .type = Type::kInt};
   for (int i = 0; i < 400; ++i) {
     const bool late = i * 7919 % 101 < 40;
@@ -479,7 +493,7 @@ TEST(Paired, AucAndCalibrationErrorHaveIntervalsToo) {
     size.ints.push_back(i);
   }
   const auto rows = *table::Table::make({size});
-  const auto compared = compare({}, {&rows, base, candidate, labels});
+  const auto compared = compare({}, {&kTask, &rows, base, candidate, labels});
   ASSERT_TRUE(compared.ok()) << compared.error().str();
   std::map<std::string, Difference> by_name;
   for (const auto& each : *compared) by_name[each.metric] = each;

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include "evaluate/evaluate.hpp"
-#include "stats/metric.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -48,26 +47,6 @@ bool reads_base(const spec::Gate& gate) {
 bool reads_base(const spec::Evaluation& definition) {
   return std::any_of(definition.gates.begin(), definition.gates.end(),
                      [](const spec::Gate& gate) { return reads_base(gate); });
-}
-
-expr::Environment gate_environment(const spec::Evaluation& definition) {
-  std::set<std::string> metrics{"rows"};
-  for (const std::string& name : stats::metrics().names()) metrics.insert(name);
-  for (const auto& metric : definition.metrics) metrics.insert(metric.name);
-  std::set<std::string> names{"leakage.duplicate_rows", "leakage.duplicate_share",
-                              "leakage.single_feature_auc", "leakage.time_order_violations"};
-  for (const auto& metric : metrics) {
-    names.insert("metrics." + metric);
-    names.insert("standby." + metric);
-    names.insert("base." + metric);
-    for (const auto& slice : definition.slices) {
-      names.insert(fmt::format("slices.{}.{}_min", slice.name, metric));
-      names.insert(fmt::format("slices.{}.{}_max", slice.name, metric));
-    }
-  }
-  expr::Environment environment;
-  for (const auto& name : names) environment.variables.push_back({name, expr::Type::kDouble});
-  return environment;
 }
 
 Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers,

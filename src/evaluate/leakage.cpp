@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "evaluate/evaluate.hpp"
+#include "spec/environment.hpp"
+#include "stats/association.hpp"
 #include "stats/metrics.hpp"
 
 namespace heddle::evaluate {
@@ -40,6 +42,20 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
   }
 }
 
+/// How well a feature by itself predicts the target; NaN where the rows cannot tell.
+double alone_predicts(const stats::Task& task, std::span<const float> values,
+                      std::span<const double> labels) {
+  switch (task.kind) {
+    case stats::TaskKind::kBinary: {
+      const double auc = stats::auc(values, labels);
+      return std::max(auc, 1 - auc);
+    }
+    case stats::TaskKind::kClasses: return stats::pairwise_auc(values, labels, task.outputs());
+    case stats::TaskKind::kRegression: break;
+  }
+  return std::abs(stats::rank_correlation(values, labels));
+}
+
 bool fits(std::span<const Micros> times, const table::Table& rows) {
   return times.empty() || static_cast<std::int64_t>(times.size()) == rows.rows();
 }
@@ -47,8 +63,8 @@ bool fits(std::span<const Micros> times, const table::Table& rows) {
 }  // namespace
 
 Result<Leakage> leakage(const Split& split) {
-  if (split.train_rows == nullptr || split.test_rows == nullptr || split.test_features == nullptr ||
-      split.test_features->rows != split.test_rows->rows() ||
+  if (split.task == nullptr || split.train_rows == nullptr || split.test_rows == nullptr ||
+      split.test_features == nullptr || split.test_features->rows != split.test_rows->rows() ||
       static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
       !fits(split.train_times, *split.train_rows) || !fits(split.test_times, *split.test_rows) ||
       split.train_times.empty() != split.test_times.empty() ||
@@ -86,7 +102,7 @@ Result<Leakage> leakage(const Split& split) {
 
   double largest = std::numeric_limits<double>::quiet_NaN();
   std::vector<float> values;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
   for (int column = 0; column < split.test_features->columns; ++column) {
     values.clear();
     labels.clear();
@@ -96,17 +112,16 @@ Result<Leakage> leakage(const Split& split) {
       values.push_back(value);
       labels.push_back(split.test_labels[static_cast<std::size_t>(row)]);
     }
-    double auc = stats::auc(values, labels);
-    if (std::isnan(auc)) continue;
-    auc = std::max(auc, 1 - auc);
-    if (std::isnan(largest) || auc > largest) {
-      largest = auc;
+    const double alone = alone_predicts(*split.task, values, labels);
+    if (std::isnan(alone)) continue;
+    if (std::isnan(largest) || alone > largest) {
+      largest = alone;
       out.single_feature = split.feature_names.empty()
                                ? fmt::format("feature {}", column)
                                : split.feature_names[static_cast<std::size_t>(column)];
     }
   }
-  out.numbers["single_feature_auc"] = largest;
+  out.numbers[std::string(spec::single_feature_measure(split.task->kind))] = largest;
   return out;
 }
 

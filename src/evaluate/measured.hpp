@@ -9,12 +9,14 @@
 
 namespace heddle::evaluate {
 
-/// Rows ready to be measured, whole or in part: probabilities and, for each metric of the
+/// Rows ready to be measured, whole or in part: predictions and, for each metric of the
 /// definition's own, its value a row (NaN: left out). Built once, sliced many times.
 struct Measured {
+  const stats::Task* task = nullptr;
   std::vector<float> margins{};
-  std::vector<float> probabilities{};
-  std::vector<std::uint8_t> labels{};
+  std::vector<float> predictions{};
+  std::vector<double> labels{};
+  std::optional<stats::Conformal> interval{};
   struct Own {
     std::string name;
     bool mean = true;  ///< else sum

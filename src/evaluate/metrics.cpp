@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "evaluate/measured.hpp"
+#include "spec/environment.hpp"
 #include "stats/metric.hpp"
-#include "stats/scalar.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -20,12 +22,13 @@ double number_of(const expr::Datum& datum) {
 }
 
 Result<void> check(const Predictions& predictions) {
-  const std::size_t rows = predictions.margins.size();
-  if (predictions.rows == nullptr || predictions.labels.size() != rows ||
+  const std::size_t rows = predictions.labels.size();
+  if (predictions.task == nullptr || predictions.rows == nullptr ||
+      predictions.margins.size() != rows * predictions.task->outputs() ||
       static_cast<std::size_t>(predictions.rows->rows()) != rows) {
     return Error{
         ErrorKind::kInvalid, "evaluate-shape",
-        fmt::format("{} margins, {} labels, {} rows to evaluate", rows, predictions.labels.size(),
+        fmt::format("{} margins, {} labels, {} rows to evaluate", predictions.margins.size(), rows,
                     predictions.rows == nullptr ? 0 : predictions.rows->rows()),
         "score and label the same rows"};
   }
@@ -36,41 +39,108 @@ Result<void> check(const Predictions& predictions) {
   return {};
 }
 
+/// What was answered and what was true, as columns that a metric's expression reads.
+class AnswerColumns {
+ public:
+  explicit AnswerColumns(const Measured& measured) {
+    const stats::Task& task = *measured.task;
+    const std::size_t outputs = task.outputs();
+    const std::size_t rows = measured.labels.size();
+    const std::string prefix = task.kind == stats::TaskKind::kClasses ? "probabilities." : "";
+    const std::vector<std::string> names = task.output_names();
+    // First the numbers of the prediction, then what is said of classes.
+    for (std::size_t k = 0; k < outputs; ++k) {
+      table::Column column{.name = prefix + names[k], .type = expr::Type::kDouble};
+      for (std::size_t row = 0; row < rows; ++row)
+        column.doubles.push_back(static_cast<double>(measured.predictions[row * outputs + k]));
+      columns_.push_back(std::move(column));
+    }
+    if (task.kind == stats::TaskKind::kClasses) {
+      std::vector<double> best;
+      for (std::size_t row = 0; row < rows; ++row) {
+        best.push_back(static_cast<double>(
+            stats::Task::best(std::span(measured.predictions).subspan(row * outputs, outputs))));
+      }
+      columns_.push_back(class_column("predicted", task, best));
+      columns_.push_back(class_column("label", task, measured.labels));
+    } else if (task.kind == stats::TaskKind::kBinary) {
+      table::Column label{.name = "label", .type = expr::Type::kInt};
+      for (const double code : measured.labels) label.ints.push_back(code != 0 ? 1 : 0);
+      columns_.push_back(std::move(label));
+    } else {
+      columns_.push_back(
+          {.name = "label", .type = expr::Type::kDouble, .doubles = measured.labels});
+    }
+  }
+  [[nodiscard]] const std::vector<table::Column>& columns() const noexcept { return columns_; }
+
+ private:
+  static table::Column class_column(std::string name, const stats::Task& task,
+                                    const std::vector<double>& codes) {
+    table::Column column{.name = std::move(name)};
+    column.type = task.whole_classes ? expr::Type::kInt : expr::Type::kString;
+    if (!task.whole_classes)
+      column.dictionary = std::make_shared<const table::Dictionary>(task.classes);
+    for (const double code : codes) {
+      if (task.whole_classes)
+        column.ints.push_back(static_cast<std::int64_t>(std::get<double>(task.label_of(code))));
+      else
+        column.codes.push_back(static_cast<std::int32_t>(code));
+    }
+    return column;
+  }
+
+  std::vector<table::Column> columns_;
+};
+
 }  // namespace
 
 Result<Measured> measure(const spec::Evaluation& definition, const Predictions& predictions) {
   HEDDLE_TRY(check(predictions));
   Measured out;
-  const std::size_t rows = predictions.margins.size();
+  const stats::Task& task = *predictions.task;
+  const std::size_t rows = predictions.labels.size();
+  const std::size_t outputs = task.outputs();
+  out.task = &task;
+  out.interval = predictions.interval;
   out.margins.assign(predictions.margins.begin(), predictions.margins.end());
   out.labels.assign(predictions.labels.begin(), predictions.labels.end());
-  std::vector<double> probabilities(rows);
-  std::vector<std::int64_t> labels(rows);
-  for (std::size_t i = 0; i < rows; ++i) {
-    probabilities[i] = stats::sigmoid(predictions.margins[i]);
-    out.probabilities.push_back(static_cast<float>(probabilities[i]));
-    labels[i] = predictions.labels[i] != 0;
+  out.predictions.resize(out.margins.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    task.predict(std::span(out.margins).subspan(row * outputs, outputs),
+                 std::span(out.predictions).subspan(row * outputs, outputs));
   }
+  const bool is_any_own =
+      std::any_of(definition.metrics.begin(), definition.metrics.end(),
+                  [](const spec::Metric& metric) { return !metric.expression.text.empty(); });
+  // A thousand classes are a thousand columns, which only expressions read.
+  const AnswerColumns answered(is_any_own ? out : Measured{.task = &task});
   expr::Environment environment;
   std::vector<expr::ColumnView> columns;
   const auto count = static_cast<std::int64_t>(rows);
-  environment.variables = {{"probability", expr::Type::kDouble}, {"label", expr::Type::kInt}};
-  columns.push_back({expr::Type::kDouble, count, nullptr, probabilities.data()});
-  columns.push_back({expr::Type::kInt, count, labels.data()});
+  for (const auto& column : answered.columns()) {
+    environment.variables.push_back({column.name, column.type});
+    columns.push_back(column.view());
+  }
   for (const auto& column : predictions.rows->columns()) {
-    if (column.name == "probability" || column.name == "label")
-      continue;  // the model's, not a field's
+    const bool is_answer =
+        std::any_of(answered.columns().begin(), answered.columns().end(),
+                    [&](const table::Column& each) { return each.name == column.name; });
+    if (is_answer) continue;  // the model's, not a field's
     environment.variables.push_back({column.name, column.type});
     columns.push_back(column.view());
   }
   expr::Program::Scratch scratch;
   for (const auto& metric : definition.metrics) {
     if (metric.expression.text.empty()) {
-      if (metric.name == "rows" || stats::metrics().find(metric.name) != nullptr) continue;
-      return Error{ErrorKind::kInvalid, "evaluate-unknown-metric",
-                   fmt::format("there is no built-in metric `{}`", metric.name),
-                   fmt::format("use one of `{}`, or give it an `expression`",
-                               fmt::join(stats::metrics().names(), "`, `"))};
+      if (metric.name == "rows" || stats::find_metric(task.kind, metric.name) != nullptr) continue;
+      std::vector<std::string_view> names;
+      for (const auto* each : stats::metrics_of(task.kind)) names.push_back(each->name());
+      return Error{
+          ErrorKind::kInvalid, "evaluate-unknown-metric",
+          fmt::format("a model of task `{}` has no built-in metric `{}`",
+                      stats::task_name(task.kind), metric.name),
+          fmt::format("use one of `{}`, or give it an `expression`", fmt::join(names, "`, `"))};
     }
     if (metric.aggregation != "mean" && metric.aggregation != "sum") {
       return Error{ErrorKind::kInvalid, "evaluate-aggregation",
@@ -100,24 +170,39 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
 }
 
 stats::Answers answers_of(const Measured& measured) {
-  return {measured.margins, measured.probabilities, measured.labels};
+  return {measured.task, measured.margins, measured.predictions, measured.labels,
+          measured.interval};
 }
 
 Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* rows) {
   Measured picked;
   const Measured* use = &measured;
+  const stats::Task& task = *measured.task;
   if (rows != nullptr) {
+    picked.task = &task;
+    picked.interval = measured.interval;
+    const auto outputs = static_cast<std::ptrdiff_t>(task.outputs());
+    const auto take = [&](const std::vector<float>& from, std::int64_t row,
+                          std::vector<float>& to) {
+      const auto begin = from.begin() + row * outputs;
+      to.insert(to.end(), begin, begin + outputs);
+    };
     for (const std::int64_t row : *rows) {
-      const auto i = static_cast<std::size_t>(row);
-      picked.margins.push_back(measured.margins[i]);
-      picked.probabilities.push_back(measured.probabilities[i]);
-      picked.labels.push_back(measured.labels[i]);
+      take(measured.margins, row, picked.margins);
+      take(measured.predictions, row, picked.predictions);
+      picked.labels.push_back(measured.labels[static_cast<std::size_t>(row)]);
     }
     use = &picked;
   }
   Numbers numbers{{"rows", static_cast<double>(use->labels.size())}};
-  for (const stats::Metric* metric : stats::metrics().rows())
-    numbers.emplace(metric->name(), metric->value(answers_of(*use)));
+  const stats::Answers answers = answers_of(*use);
+  for (const stats::Metric* metric : stats::metrics_of(task.kind, measured.interval.has_value())) {
+    numbers.emplace(metric->name(), metric->value(answers));
+    if (!metric->is_per_class()) continue;
+    const std::vector<double> of_class = metric->class_values(answers);
+    for (std::size_t k = 0; k < of_class.size(); ++k)
+      numbers.emplace(fmt::format("{}.{}", metric->name(), task.classes[k]), of_class[k]);
+  }
   for (const auto& own : measured.own) {
     double sum = 0;
     std::int64_t counted = 0;
@@ -139,6 +224,20 @@ Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* ro
 Result<Numbers> metrics(const spec::Evaluation& definition, const Predictions& predictions) {
   HEDDLE_ASSIGN_OR_RETURN(const Measured measured, measure(definition, predictions));
   return numbers_of(measured, nullptr);
+}
+
+std::vector<ConfusionCell> confusion(const Predictions& predictions) {
+  const stats::Task& task = *predictions.task;
+  if (task.kind != stats::TaskKind::kClasses) return {};
+  std::map<std::pair<std::size_t, std::size_t>, std::int64_t> cells;
+  for (std::size_t row = 0; row < predictions.labels.size(); ++row) {
+    const auto margins = predictions.margins.subspan(row * task.outputs(), task.outputs());
+    ++cells[{static_cast<std::size_t>(predictions.labels[row]), stats::Task::best(margins)}];
+  }
+  std::vector<ConfusionCell> out;
+  for (const auto& [cell, rows] : cells)
+    out.push_back({task.classes[cell.first], task.classes[cell.second], rows});
+  return out;
 }
 
 Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,

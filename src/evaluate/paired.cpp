@@ -50,16 +50,22 @@ doc::Value Difference::to_value() const {
 }
 
 Result<std::vector<Difference>> compare(const spec::Evaluation& definition, const Pair& pair) {
-  HEDDLE_ASSIGN_OR_RETURN(const Measured base,
-                          measure(definition, {pair.rows, pair.base, pair.labels}));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const Measured base,
+      measure(definition, {pair.task, pair.rows, pair.base, pair.labels, pair.base_interval}));
   HEDDLE_ASSIGN_OR_RETURN(const Measured candidate,
-                          measure(definition, {pair.rows, pair.candidate, pair.labels}));
+                          measure(definition, {pair.task, pair.rows, pair.candidate, pair.labels,
+                                               pair.candidate_interval}));
   const Numbers of_base = numbers_of(base, nullptr);
   std::vector<Difference> out;
   for (const auto& [name, value] : numbers_of(candidate, nullptr)) {
-    if (name == "rows") continue;
-    Difference difference{name, of_base.at(name), value};
-    if (const stats::Metric* metric = stats::metrics().find(name))
+    const auto there = of_base.find(name);
+    // A base without an interval has no coverage to compare.
+    if (name == "rows" || there == of_base.end()) continue;
+    Difference difference{name, false, there->second, value};
+    const stats::Metric* metric = stats::find_metric(pair.task->kind, name);
+    difference.is_loss = metric == &stats::loss_metric(pair.task->kind);
+    if (metric != nullptr)
       difference.standard_error = metric->difference_error(answers_of(base), answers_of(candidate));
     for (std::size_t i = 0; i < base.own.size(); ++i) {
       if (base.own[i].name == name)
@@ -73,7 +79,7 @@ Result<std::vector<Difference>> compare(const spec::Evaluation& definition, cons
 std::string_view verdict(std::span<const Difference> differences) noexcept {
   for (const auto& each : differences) {
     const auto margin = each.margin_of_error();
-    if (each.metric != stats::log_loss_metric().name() || !margin) continue;
+    if (!each.is_loss || !margin) continue;
     if (each.difference() - *margin > 0) return "worse";
     if (each.difference() + *margin < 0) return "better";
   }

@@ -12,13 +12,16 @@
 
 namespace heddle::evaluate {
 
-/// The answers of two models to the same rows. Margins are log odds, calibration included, one a
-/// row. Borrowed.
+/// The answers of two models of one task to the same rows: margins, calibration included, rows x
+/// task outputs. Borrowed.
 struct Pair {
+  const stats::Task* task = nullptr;
   const table::Table* rows = nullptr;
   std::span<const float> base{};
   std::span<const float> candidate{};
-  std::span<const std::uint8_t> labels{};
+  std::span<const double> labels{};
+  std::optional<stats::Conformal> base_interval{};
+  std::optional<stats::Conformal> candidate_interval{};
 };
 
 /// One metric of both. The standard error is of the difference and paired by row: what is hard for
@@ -26,6 +29,7 @@ struct Pair {
 /// of the differences, of `auc` DeLong's, of `calibration_error` that of a paired bootstrap.
 struct Difference {
   std::string metric;
+  bool is_loss = false;  ///< of the task: what a verdict rests on
   double base = 0;
   double candidate = 0;
   std::optional<double> standard_error{};
@@ -42,8 +46,8 @@ struct Difference {
 [[nodiscard]] Result<std::vector<Difference>> compare(const spec::Evaluation& definition,
                                                       const Pair& pair);
 
-/// What the log loss says of the candidate: `better` or `worse` where the whole confidence interval
-/// of its difference is on one side of zero, else `unclear`.
+/// What the loss of the task says of the candidate: `better` or `worse` where the whole confidence
+/// interval of its difference is on one side of zero, else `unclear`.
 [[nodiscard]] std::string_view verdict(std::span<const Difference> differences) noexcept;
 
 }  // namespace heddle::evaluate

@@ -10,10 +10,12 @@
 
 #include <fmt/format.h>
 
+#include "model/standardised.hpp"
 #include "recover/cause.hpp"
 #include "recover/incident.hpp"
 #include "statistic/statistic.hpp"
 #include "stats/metric.hpp"
+#include "trainer/trainer.hpp"
 #include "watch/detector.hpp"
 
 namespace heddle::extension {
@@ -61,12 +63,15 @@ class LargestShare final : public statistic::Statistic {
 class Brier final : public stats::Metric {
  public:
   std::string_view name() const noexcept override { return "brier"; }
+  bool does(stats::TaskKind task) const noexcept override {
+    return task == stats::TaskKind::kBinary;
+  }
   bool lower_is_better() const noexcept override { return true; }
   double high() const noexcept override { return 1; }
   double value(const stats::Answers& answers) const override {
     double sum = 0;
     for (std::size_t i = 0; i < answers.labels.size(); ++i) {
-      const double error = static_cast<double>(answers.probabilities[i]) - answers.labels[i];
+      const double error = static_cast<double>(answers.predictions[i]) - answers.labels[i];
       sum += error * error;
     }
     return sum / static_cast<double>(answers.labels.size());
@@ -74,6 +79,36 @@ class Brier final : public stats::Metric {
   std::optional<double> difference_error(const stats::Answers&,
                                          const stats::Answers&) const override {
     return std::nullopt;
+  }
+};
+
+/// The base rate for every row, from `prior` rows of each kind more.
+class BaseRate final : public trainer::Trainer {
+ public:
+  std::string_view name() const noexcept override { return "base_rate"; }
+  bool does(stats::TaskKind task) const noexcept override {
+    return task == stats::TaskKind::kBinary;
+  }
+  std::span<const trainer::Parameter> parameters(stats::TaskKind) const override {
+    static constexpr trainer::Parameter kParameters[] = {
+        {"prior", "prior", trainer::Parameter::Kind::kInteger, 0, 1000}};
+    return kParameters;
+  }
+  Result<trainer::Fitted> train(const trainer::Input& input) const override {
+    double prior = 0;
+    for (const auto& [name, value] : input.parameters.values)
+      prior = static_cast<double>(*trainer::parse_integer(value));
+    double positive = prior;
+    double negative = prior;
+    for (std::int64_t row = 0; row < input.train.count; ++row)
+      (input.train.labels[row] != 0 ? positive : negative) += 1;
+    const auto columns = static_cast<std::size_t>(input.train.columns);
+    model::StandardisedLinear model;
+    model.features = input.feature_names;
+    for (auto* numbers : {&model.mean, &model.missing, &model.weights}) numbers->assign(columns, 0);
+    model.scale.assign(columns, 1);
+    model.intercepts = {std::log(positive / negative)};
+    return trainer::Fitted{model::to_json(model), 1};
   }
 };
 
@@ -85,7 +120,8 @@ class LabelRate final : public watch::Detector {
   void label(const plane::LabelRecord& label, std::vector<watch::Finding>& out) override {
     if (labels_ == 0) from_ = label.event_time;
     ++labels_;
-    positive_ += label.label > 0.5 ? 1 : 0;
+    const auto code = stats::Task{}.code_of(label.label);
+    positive_ += code.ok() && *code > 0.5 ? 1 : 0;
     if (labels_ < kRun) return;
     watch::Finding f;
     f.key = kRateKey;
@@ -160,9 +196,11 @@ inline const LargestShare kLargestShare;
 inline const Brier kBrier;
 inline const TooManyTrue kTooManyTrue;
 
+inline const BaseRate kBaseRate;
+
 /// The rows.
 inline const bool kAdded = statistic::statistics().add(kLargestShare) &&
-                           stats::metrics().add(kBrier) && watch::detectors().add(kLabelRate) &&
-                           causes().add(kTooManyTrue);
+                           stats::metrics().add(kBrier) && trainer::trainers().add(kBaseRate) &&
+                           watch::detectors().add(kLabelRate) && causes().add(kTooManyTrue);
 
 }  // namespace heddle::extension

@@ -7,6 +7,7 @@
 #include "evaluate/evaluate.hpp"
 #include "recover/ladder_fixture.hpp"
 #include "spec/spec_fixture.hpp"
+#include "train/train.hpp"
 
 namespace heddle::extension {
 namespace {
@@ -53,13 +54,46 @@ TEST(Extension, AMetricIsMeasuredAndGated) {
   column.ints = {1, 2};
   const auto rows = table::Table::make({column}).value();
   const std::vector<float> margins{0, 0};
-  const std::vector<std::uint8_t> labels{0, 1};
-  const auto numbers = evaluate::metrics(definition, {&rows, margins, labels});
+  const std::vector<double> labels{0, 1};
+  const stats::Task task;
+  const auto numbers = evaluate::metrics(definition, {&task, &rows, margins, labels});
   ASSERT_TRUE(numbers.ok()) << numbers.error().str();
   EXPECT_EQ(numbers->at("brier"), 0.25);
-  const auto evidence = evaluate::evaluate({&definition, {&rows, margins, labels}});
+  const auto evidence = evaluate::evaluate({&definition, {&task, &rows, margins, labels}});
   ASSERT_TRUE(evidence.ok()) << evidence.error().str();
   EXPECT_TRUE(evidence->passed);
+}
+
+TEST_F(Definitions, NameATrainerThatWasAdded) {
+  change(
+      "models/m.yaml",
+      "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n",
+      "trainer: base_rate\nparameters: {prior: 5}\n");
+  EXPECT_EQ(findings(), (Lines{}));
+  change("models/m.yaml", "{prior: 5}", "{prior: 5000}");
+  EXPECT_EQ(findings().size(), 1U);
+  change("models/m.yaml", "{prior: 5000}", "{prior: 5}");
+  change("models/m.yaml", "target: late > 0", "target: late / 2.0");
+  bool is_refused = false;
+  for (const auto& line : findings())
+    is_refused = is_refused || line.find("trainer-task") != std::string::npos;
+  EXPECT_TRUE(is_refused);
+}
+
+TEST(Extension, ATrainerTrainsAndIsMeasured) {
+  const std::vector<float> features{1, 2, 3, 4};
+  const std::vector<double> labels{1, 0, 0, 0};
+  train::TrainInput input;
+  input.trainer = "base_rate";
+  input.train = {features.data(), labels.data(), 4, 1};
+  input.validation = input.train;
+  const auto trained = train::train(input);
+  ASSERT_TRUE(trained.ok()) << trained.error().str();
+  EXPECT_NEAR(trained->validation_loss, -(std::log(.25) + 3 * std::log(.75)) / 4, 1e-6);
+  input.parameters.values = {{"prior", "1"}};
+  EXPECT_NE(train::train(input)->model, trained->model);
+  input.parameters.values = {{"prior", "-1"}};
+  EXPECT_EQ(train::train(input).error().id, "train-parameter");
 }
 
 TEST(Extension, AStatisticIsInTheBaselineAndInFindings) {
@@ -80,7 +114,8 @@ TEST(Extension, AStatisticIsInTheBaselineAndInFindings) {
                                 .dictionary = names.data()};
   spec::Monitor monitor = options.monitor;
   monitor.labelled_quality = false;
-  const auto built = watch::build_baseline(monitor, {}, {{"place"}, {column}, time, {}, {}});
+  const auto built =
+      watch::build_baseline(monitor, {}, {{"place"}, {column}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok()) << built.error().str();
   const auto back = watch::Baseline::parse(doc::to_json(built->to_value()));
   ASSERT_TRUE(back.ok()) << back.error().str();

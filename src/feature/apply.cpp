@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "feature/code.hpp"
@@ -9,9 +10,9 @@ using spec::Feature;
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-double target_value(std::int64_t positives, std::int64_t count, double smoothing, double prior) {
+double target_value(double sum, std::int64_t count, double smoothing, double prior) {
   const double weight = static_cast<double>(count) + smoothing;
-  return weight > 0 ? (static_cast<double>(positives) + smoothing * prior) / weight : prior;
+  return weight > 0 ? (sum + smoothing * prior) / weight : prior;
 }
 
 double share(std::int64_t count, std::int64_t rows) {
@@ -52,14 +53,14 @@ std::int32_t Program::Code::tuple_of(int combination, Scratch::Buffers& buffers)
 }
 
 void Program::Code::finish() {
-  const double prior = share(positives, rows);
+  const double prior = sum / static_cast<double>(rows);
   for (Step& step : steps) {
     if (step.combination < 0) continue;
     const Combination& c = combinations[static_cast<std::size_t>(step.combination)];
     const bool target = step.kind == Feature::Kind::kTargetEncoding;
     step.values.resize(c.counts.size());
     for (std::size_t i = 0; i < c.counts.size(); ++i) {
-      step.values[i] = target ? target_value(c.positives[i], c.counts[i], step.smoothing, prior)
+      step.values[i] = target ? target_value(c.sums[i], c.counts[i], step.smoothing, prior)
                               : share(c.counts[i], rows);
     }
     step.unseen = target ? prior : 0;
@@ -112,7 +113,7 @@ Result<Matrix> Program::apply(const table::Table& table) const {
   return out;
 }
 
-Result<FitResult> Program::fit(const table::Table& table, std::span<const std::uint8_t> labels) {
+Result<FitResult> Program::fit(const table::Table& table, std::span<const double> labels) {
   Code& code = *code_;
   HEDDLE_ASSIGN_OR_RETURN(const auto views, code.views(table));
   const std::int64_t n = table.rows();
@@ -130,14 +131,16 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
                  fmt::format("{} rows are too few to fit encoders in {} folds", n, folds),
                  "give more training rows"};
   }
-  std::int64_t positives = 0;
-  for (const std::uint8_t label : labels) positives += label;
+  double sum = 0;
+  for (const double label : labels) sum += label;
   const bool targets = std::any_of(code.steps.begin(), code.steps.end(), [](const Step& step) {
     return step.kind == Feature::Kind::kTargetEncoding;
   });
-  if (targets && (positives == 0 || positives == n)) {
+  const bool is_constant = std::all_of(labels.begin(), labels.end(),
+                                       [&](double label) { return label == labels.front(); });
+  if (targets && is_constant) {
     return Error{ErrorKind::kUnprocessable, "feature-label-constant",
-                 fmt::format("the label is {} in every training row", positives == 0 ? 0 : 1),
+                 fmt::format("the label is {} in every training row", labels.front()),
                  "check the target's expression and the time that is trained on"};
   }
 
@@ -185,23 +188,23 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
   for (std::int64_t fold = 1; fold <= folds; ++fold) out.fold_ends.push_back(n * fold / folds);
   struct Counts {
     std::vector<std::int64_t> rows;
-    std::vector<std::int64_t> positives;
+    std::vector<double> sums;
   };
   std::vector<std::vector<Counts>> of_fold(static_cast<std::size_t>(folds));
-  std::vector<std::int64_t> fold_positives(static_cast<std::size_t>(folds), 0);
+  std::vector<double> fold_sums(static_cast<std::size_t>(folds), 0);
   std::int64_t begin = 0;
   for (std::size_t fold = 0; fold < of_fold.size(); ++fold) {
     for (const Combination& c : code.combinations)
       of_fold[fold].push_back(
-          {std::vector<std::int64_t>(c.tuples.size()), std::vector<std::int64_t>(c.tuples.size())});
+          {std::vector<std::int64_t>(c.tuples.size()), std::vector<double>(c.tuples.size())});
     for (std::int64_t row = begin; row < out.fold_ends[fold]; ++row) {
-      const std::uint8_t label = labels[static_cast<std::size_t>(row)];
-      fold_positives[fold] += label;
+      const double label = labels[static_cast<std::size_t>(row)];
+      fold_sums[fold] += label;
       for (std::size_t c = 0; c < width; ++c) {
         const std::int32_t tuple = codes[static_cast<std::size_t>(row) * width + c];
         if (tuple < 0) continue;
         ++of_fold[fold][c].rows[static_cast<std::size_t>(tuple)];
-        of_fold[fold][c].positives[static_cast<std::size_t>(tuple)] += label;
+        of_fold[fold][c].sums[static_cast<std::size_t>(tuple)] += label;
       }
     }
     begin = out.fold_ends[fold];
@@ -209,23 +212,32 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
   for (std::size_t c = 0; c < width; ++c) {
     Combination& combination = code.combinations[c];
     combination.counts.assign(combination.tuples.size(), 0);
-    combination.positives.assign(combination.tuples.size(), 0);
+    combination.sums.assign(combination.tuples.size(), 0);
     for (const auto& fold : of_fold) {
       for (std::size_t i = 0; i < combination.counts.size(); ++i) {
         combination.counts[i] += fold[c].rows[i];
-        combination.positives[i] += fold[c].positives[i];
+        combination.sums[i] += fold[c].sums[i];
       }
     }
   }
   code.rows = n;
-  code.positives = positives;
+  code.sum = sum;
   code.finish();
 
   // Each fold from the others.
   begin = 0;
   for (std::size_t fold = 0; fold < of_fold.size(); ++fold) {
     const std::int64_t other_rows = n - (out.fold_ends[fold] - begin);
-    const double prior = share(positives - fold_positives[fold], other_rows);
+    // The sum of the others, never the whole less this one: a row's own label must not be left in
+    // the rounding.
+    const auto others = [&](const auto& sum_of) {
+      double total = 0;
+      for (std::size_t other = 0; other < of_fold.size(); ++other)
+        total += other == fold ? 0 : sum_of(other);
+      return total;
+    };
+    const double prior = others([&](std::size_t other) { return fold_sums[other]; }) /
+                         static_cast<double>(other_rows);
     for (std::int64_t row = begin; row < out.fold_ends[fold]; ++row) {
       for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
       code.run(typed, row_out(row), buffers, [&](const Step& step, Scratch::Buffers&) {
@@ -235,8 +247,9 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
         const auto i = static_cast<std::size_t>(tuple);
         const std::int64_t count = code.combinations[c].counts[i] - of_fold[fold][c].rows[i];
         if (step.kind == Feature::Kind::kFrequencyEncoding) return share(count, other_rows);
-        return target_value(code.combinations[c].positives[i] - of_fold[fold][c].positives[i],
-                            count, step.smoothing, prior);
+        const double other_sum =
+            others([&](std::size_t other) { return of_fold[other][c].sums[i]; });
+        return target_value(other_sum, count, step.smoothing, prior);
       });
     }
     begin = out.fold_ends[fold];

@@ -26,7 +26,7 @@ struct Combination {
   std::vector<int> inputs;  ///< indexes into `Code::inputs`
   table::TupleIndex tuples;
   std::vector<std::int64_t> counts;
-  std::vector<std::int64_t> positives;
+  std::vector<double> sums;  ///< of the labels
 };
 
 struct Step {
@@ -63,7 +63,7 @@ struct Program::Code {
   std::vector<Combination> combinations;
   std::vector<std::string> names;
   std::int64_t rows = 0;  ///< it was fitted on; 0 before
-  std::int64_t positives = 0;
+  double sum = 0;         ///< of their labels
 
   /// Computes the steps of a row; `encode(step, buffers)` gives an encoder's value, NaN when
   /// missing.

@@ -52,7 +52,7 @@ class Program {
   /// feature that is no number, `feature-nested-encoder` an encoder over an encoder.
   [[nodiscard]] static Result<Program> compile(const spec::FeatureSet& features,
                                                std::span<const spec::Field> fields);
-  /// `heddle.features/1`: self-contained; equal programs give equal bytes.
+  /// `heddle.features/2`: self-contained; equal programs give equal bytes.
   [[nodiscard]] static Result<Program> from_value(const doc::Value& value);
   [[nodiscard]] doc::Value to_value() const;
 
@@ -60,11 +60,11 @@ class Program {
   Program& operator=(Program&&) noexcept;
   ~Program();
 
-  /// Fits every encoder on all of `rows` (event-time order, columns by name, one label 0 or 1 a
-  /// row). The result encodes each of `folds` contiguous folds from the others. kUnprocessable with
-  /// fewer rows than folds, and where the label of a target encoder is constant.
-  [[nodiscard]] Result<FitResult> fit(const table::Table& rows,
-                                      std::span<const std::uint8_t> labels);
+  /// Fits every encoder on all of `rows` (event-time order, columns by name, one label a row: 0 or
+  /// 1, or the number of a regression). The result encodes each of `folds` contiguous folds from
+  /// the others. kUnprocessable with fewer rows than folds, and where the label of a target encoder
+  /// is constant.
+  [[nodiscard]] Result<FitResult> fit(const table::Table& rows, std::span<const double> labels);
 
   /// Row by row the same bits as `apply_row`. kInvalid when a field has no column or another type.
   [[nodiscard]] Result<Matrix> apply(const table::Table& rows) const;

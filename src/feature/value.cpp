@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "doc/json.hpp"
 #include "feature/code.hpp"
 
@@ -8,7 +10,7 @@ using doc::Value;
 using expr::Type;
 using spec::Feature;
 
-constexpr const char* kFormat = "heddle.features/1";
+constexpr const char* kFormat = "heddle.features/2";
 
 Error malformed(const std::string& what) {
   return Error{ErrorKind::kCorrupt, "feature-malformed",
@@ -61,7 +63,7 @@ Value Program::to_value() const {
         row.push(code.inputs[static_cast<std::size_t>(c.inputs[k])].part.to_value(tuple[k]));
       std::string order = doc::to_json(row);
       row.push(c.counts[i]);
-      row.push(c.positives[i]);
+      row.push(c.sums[i]);
       rows.emplace_back(std::move(order), std::move(row));
     }
     std::sort(rows.begin(), rows.end(),
@@ -77,7 +79,7 @@ Value Program::to_value() const {
                         {"fields", std::move(fields)},
                         {"features", std::move(features)},
                         {"rows", code.rows},
-                        {"positives", code.positives},
+                        {"sum", code.sum},
                         {"combinations", std::move(combinations)}});
 }
 
@@ -127,9 +129,8 @@ Result<Program> Program::from_value(const Value& value) {
   if (!program.ok()) return malformed(program.error().message);
   Code& code = *program->code_;
   code.rows = value.int_or("rows");
-  code.positives = value.int_or("positives");
-  if (code.rows < 0 || code.positives < 0 || code.positives > code.rows)
-    return malformed("its counts make no sense");
+  code.sum = value.double_or("sum", std::nan(""));
+  if (code.rows < 0 || !std::isfinite(code.sum)) return malformed("its counts make no sense");
   const auto combinations = items_of(value, "combinations");
   if (combinations.size() != code.combinations.size())
     return malformed("its combinations do not match its features");
@@ -141,8 +142,8 @@ Result<Program> Program::from_value(const Value& value) {
       if (!row.is_array() || row.size() != width + 2)
         return malformed("a tuple has the wrong number of values");
       const auto& parts = row.as_array();
-      if (!parts[width].is_int() || !parts[width + 1].is_int())
-        return malformed("a count is no integer");
+      if (!parts[width].is_int() || !parts[width + 1].is_number())
+        return malformed("a count is no integer, or a sum no number");
       std::int64_t key[kMaxInputs];
       for (std::size_t k = 0; k < width; ++k) {
         HEDDLE_ASSIGN_OR_RETURN(
@@ -153,7 +154,7 @@ Result<Program> Program::from_value(const Value& value) {
           combination.counts.size())
         return malformed("a tuple appears twice");
       combination.counts.push_back(parts[width].as_int());
-      combination.positives.push_back(parts[width + 1].as_int());
+      combination.sums.push_back(parts[width + 1].as_double());
     }
   }
   if (code.rows > 0) code.finish();

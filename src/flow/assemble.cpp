@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
+#include <set>
 
 #include "base/clock.hpp"
 #include "doc/json.hpp"
@@ -11,9 +14,10 @@
 #include "model/scorer.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
-#include "spec/environment.hpp"
+#include "spec/task.hpp"
+#include "stats/class_index.hpp"
 #include "table/cell.hpp"
-#include "train/train.hpp"
+#include "trainer/trainer.hpp"
 #include "watch/baseline.hpp"
 
 namespace heddle::flow {
@@ -26,18 +30,28 @@ Result<std::vector<float>> reference_margins(const Assembly& assembly,
   HEDDLE_ASSIGN_OR_RETURN(const auto check,
                           assembly.contract->check_table(assembly.reference_rows));
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, assembly.features->apply(check.accepted));
-  std::vector<float> scored(static_cast<std::size_t>(matrix.rows));
-  if (scorer.format() == "xgboost" && matrix.rows > 0) {
+  const std::size_t outputs = assembly.task.outputs();
+  std::optional<std::vector<float>> scored;
+  const auto* trainer = trainer::trainers().find(assembly.config.string_or("trainer"));
+  if (trainer != nullptr && matrix.rows > 0) {
     HEDDLE_ASSIGN_OR_RETURN(
-        scored, train::xgboost_margins(assembly.model, matrix.values, matrix.rows, matrix.columns));
-  } else {
-    scorer.margins(matrix.values.data(), matrix.rows, scored.data());
+        scored, trainer->margins(assembly.model, matrix.values, matrix.rows, matrix.columns));
   }
-  std::vector<float> margins(static_cast<std::size_t>(assembly.reference_rows.rows()),
+  if (!scored) {
+    scored.emplace(static_cast<std::size_t>(matrix.rows) * outputs);
+    scorer.margins(matrix.values.data(), matrix.rows, scored->data());
+  }
+  if (scored->size() != static_cast<std::size_t>(matrix.rows) * outputs) {
+    return Error{ErrorKind::kInternal, "train-margins",
+                 fmt::format("the library gives {} margins for {} rows of {} outputs",
+                             scored->size(), matrix.rows, outputs)};
+  }
+  std::vector<float> margins(static_cast<std::size_t>(assembly.reference_rows.rows()) * outputs,
                              std::numeric_limits<float>::quiet_NaN());
   std::size_t next = 0;
-  for (std::size_t row = 0; row < margins.size(); ++row) {
-    if (check.refused[row] == 0) margins[row] = scored[next++];
+  for (std::size_t row = 0; row < check.refused.size(); ++row) {
+    if (check.refused[row] != 0) continue;
+    std::copy_n(scored->data() + outputs * next++, outputs, margins.data() + row * outputs);
   }
   return margins;
 }
@@ -72,9 +86,10 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
     HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(assembly.model));
     HEDDLE_ASSIGN_OR_RETURN(margins, reference_margins(assembly, *scorer));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference,
-                          score::Plan::make_reference(assembly.contract->request_fields(),
-                                                      assembly.reference_rows, margins));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto reference,
+      score::Plan::make_reference(assembly.contract->request_fields(), assembly.reference_rows,
+                                  margins, assembly.task.outputs()));
   std::vector<bundle::Layer> layers;
   const auto add = [&](std::string_view title, std::string bytes) {
     layers.push_back({std::string(title), {}, std::move(bytes)});
@@ -88,7 +103,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   }
   add(bundle::kFeatures, doc::to_json(assembly.features->to_value()));
   add(bundle::kContract, doc::to_json(assembly.contract->to_value()));
-  add(bundle::kCalibration, doc::to_json(doc::Value::object({{"intercept", assembly.intercept}})));
+  add(bundle::kCalibration, doc::to_json(score::calibration_schema().print(assembly.calibration)));
   add(bundle::kReference, doc::to_json(reference));
   add(bundle::kBaseline, assembly.baseline);
   add(bundle::kEvaluation, assembly.evaluation);
@@ -161,11 +176,76 @@ Result<table::Table> rows_of(const doc::Value& reference, std::span<const spec::
   return table::Table::make(std::move(columns));
 }
 
-Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model, const table::Table& rows) {
+namespace {
+
+/// The classes of the rows, sorted: texts by their bytes, whole numbers by size.
+Result<std::vector<std::string>> learned_classes(const spec::Model& model, bool is_whole,
+                                                 const std::vector<stats::Label>& labels) {
+  std::set<std::string> texts;
+  std::set<double> numbers;
+  for (const auto& label : labels) {
+    if (const auto* number = std::get_if<double>(&label))
+      numbers.insert(*number);
+    else
+      texts.insert(std::get<std::string>(label));
+    if (texts.size() + numbers.size() > spec::kMostClasses) {
+      return Error{ErrorKind::kUnprocessable, "target-many-classes",
+                   fmt::format("the target `{}` has more than {} classes", model.target.text,
+                               spec::kMostClasses),
+                   "group them, or predict a number with `task: regression`"};
+    }
+  }
+  if (!is_whole) return std::vector<std::string>(texts.begin(), texts.end());
+  std::vector<std::string> out;
+  for (const double number : numbers) out.push_back(stats::whole_class(number));
+  return out;
+}
+
+/// The value of a target, as the task reads it; nullopt: it is missing.
+std::optional<stats::Label> label_of(const expr::Datum& value) {
+  using Kind = expr::Datum::Kind;
+  switch (value.kind) {
+    case Kind::kBool: return value.b;
+    case Kind::kInt:
+    case Kind::kDouble: return value.number();
+    case Kind::kString: return std::string(value.str());
+    default: return std::nullopt;
+  }
+}
+
+Error no_code(const spec::Model& model, const Error& why, std::int64_t row) {
+  const bool is_class = why.id == "label-class-unknown";
+  return {ErrorKind::kUnprocessable, is_class ? "target-class-unknown" : "target-not-finite",
+          fmt::format("the target `{}` of row {}: {}", model.target.text, row, why.message),
+          is_class ? "add the class to `classes` of the model, or refuse such rows by the contract"
+                   : "refuse such rows by the contract, or bound what the target computes with"};
+}
+
+Result<void> check_varies(const spec::Model& model, const Labels& labels) {
+  const bool is_constant = std::all_of(labels.codes.begin(), labels.codes.end(),
+                                       [&](double code) { return code == labels.codes.front(); });
+  if (!is_constant) return {};
+  return Error{ErrorKind::kUnprocessable, "target-constant",
+               fmt::format("the target `{}` is {} in every one of {} rows", model.target.text,
+                           labels.codes.empty()
+                               ? "missing"
+                               : stats::to_string(labels.task.label_of(labels.codes.front())),
+                           labels.codes.size()),
+               "there is nothing to learn: check the expression and the time range"};
+}
+
+}  // namespace
+
+Result<Labels> labels_of(const spec::Model& model, const table::Table& rows) {
   expr::Environment environment;
   for (const auto& column : rows.columns())
     environment.variables.push_back({column.name, column.type});
-  auto program = expr::Program::compile(model.target.text, environment, expr::Type::kBool);
+  // A task that `check` has found for the definition; a source may have columns of other types.
+  auto program =
+      expr::Program::compile(model.target.text, environment,
+                             model.task == stats::TaskKind::kBinary       ? expr::Type::kBool
+                             : model.task == stats::TaskKind::kRegression ? expr::Type::kDouble
+                                                                          : expr::Type::kDyn);
   if (!program.ok()) {
     return Error{
         ErrorKind::kInvalid, "target-absent",
@@ -173,30 +253,84 @@ Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model, const tabl
                     program.error().message),
         program.error().hint.empty() ? "change the target, or the source" : program.error().hint};
   }
-  std::vector<std::uint8_t> labels(static_cast<std::size_t>(rows.rows()));
+  std::vector<stats::Label> values(static_cast<std::size_t>(rows.rows()));
   std::int64_t missing = 0;
-  std::int64_t positive = 0;
   expr::Program::Scratch scratch;
   const auto views = rows.views();
   program->evaluate_columns(views, 0, rows.rows(), scratch,
                             [&](std::int64_t row, expr::Datum value) {
-                              if (value.kind != expr::Datum::Kind::kBool) ++missing;
-                              const bool late = value.is_true();
-                              positive += late ? 1 : 0;
-                              labels[static_cast<std::size_t>(row)] = late ? 1 : 0;
+                              auto label = label_of(value);
+                              missing += label ? 0 : 1;
+                              if (label) values[static_cast<std::size_t>(row)] = std::move(*label);
                             });
   if (missing > 0) {
     return Error{ErrorKind::kUnprocessable, "target-missing",
                  fmt::format("the target is missing in {} of {} rows", missing, rows.rows()),
                  "make its fields `required` in the contract, so that such rows are refused"};
   }
-  if (positive == 0 || positive == rows.rows()) {
-    return Error{ErrorKind::kUnprocessable, "target-constant",
-                 fmt::format("the target `{}` is {} in every one of {} rows", model.target.text,
-                             positive > 0, rows.rows()),
-                 "there is nothing to learn: check the expression and the time range"};
+  Labels out{model.declared(), {}};
+  if (model.task == stats::TaskKind::kClasses && model.classes.empty()) {
+    out.task.whole_classes = program->type() == expr::Type::kInt;
+    HEDDLE_ASSIGN_OR_RETURN(out.task.classes,
+                            learned_classes(model, out.task.whole_classes, values));
   }
-  return labels;
+  out.codes.reserve(values.size());
+  const stats::ClassIndex index(out.task);
+  for (std::size_t row = 0; row < values.size(); ++row) {
+    const auto code = index.code_of(values[row]);
+    if (!code.ok()) return no_code(model, code.error(), static_cast<std::int64_t>(row));
+    // What is answered is a float.
+    if (!std::isfinite(static_cast<float>(*code))) {
+      return no_code(model,
+                     {ErrorKind::kInvalid, "label-not-finite",
+                      fmt::format("`{}` is past the range of a float", *code)},
+                     static_cast<std::int64_t>(row));
+    }
+    out.codes.push_back(*code);
+  }
+  HEDDLE_TRY(check_varies(model, out));
+  return out;
+}
+
+Result<void> check_classes(const Labels& labels, std::int64_t train_end) {
+  if (labels.task.kind == stats::TaskKind::kRegression) return {};
+  const std::size_t classes =
+      labels.task.kind == stats::TaskKind::kBinary ? 2 : labels.task.classes.size();
+  std::vector<std::int64_t> rows(classes, 0);
+  std::vector<std::int64_t> trained(classes, 0);
+  for (std::size_t row = 0; row < labels.codes.size(); ++row) {
+    const auto k = static_cast<std::size_t>(labels.codes[row]);
+    ++rows[k];
+    if (static_cast<std::int64_t>(row) < train_end) ++trained[k];
+  }
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (rows[k] >= 2 && trained[k] >= 1) continue;
+    return Error{ErrorKind::kUnprocessable, "target-class-rare",
+                 fmt::format("class `{}` has {} of {} rows, {} of them to train on: a class needs "
+                             "two, one of them to train on",
+                             stats::to_string(labels.task.label_of(static_cast<double>(k))),
+                             rows[k], labels.codes.size(), trained[k]),
+                 "widen the rows that are trained on, or group the class with another"};
+  }
+  return {};
+}
+
+std::vector<std::int64_t> stratified(const Labels& labels) {
+  std::vector<std::int64_t> order(labels.codes.size());
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  if (labels.task.kind == stats::TaskKind::kRegression) return order;
+  std::map<double, std::int64_t> rows;
+  for (const double code : labels.codes) ++rows[code];
+  // Row i of the n of a class belongs at (i + 1/2) / n of the whole.
+  std::map<double, std::int64_t> met;
+  std::vector<double> places;
+  for (const double code : labels.codes) {
+    places.push_back((static_cast<double>(met[code]++) + .5) / static_cast<double>(rows[code]));
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return places[static_cast<std::size_t>(a)] < places[static_cast<std::size_t>(b)];
+  });
+  return order;
 }
 
 std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end, std::int64_t wanted) {

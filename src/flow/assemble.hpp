@@ -9,6 +9,7 @@
 #include "doc/value.hpp"
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
+#include "score/calibration.hpp"
 #include "spec/model.hpp"
 #include "table/table.hpp"
 
@@ -22,7 +23,8 @@ struct Assembly {
   std::optional<spec::Runtime> runtime{};
   std::string files{};   ///< tar of the runtime's worker
   runtime::Host host{};  ///< where that is started
-  double intercept = 0;
+  stats::Task task{};
+  score::Calibration calibration{};
   table::Table reference_rows;  ///< request fields as received
   std::string baseline;         ///< JSON
   std::string evaluation;       ///< JSON
@@ -39,10 +41,22 @@ struct Assembly {
 [[nodiscard]] Result<table::Table> rows_of(const doc::Value& reference,
                                            std::span<const spec::Field> fields);
 
-/// `target` over a table's columns: 0 or 1 a row. kUnprocessable where it is null, or the same for
-/// every row.
-[[nodiscard]] Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model,
-                                                          const table::Table& rows);
+/// What the target says of rows.
+struct Labels {
+  stats::Task task{};  ///< with its classes, declared or learned
+  std::vector<double> codes{};
+};
+/// `target` over a table's columns. kUnprocessable: `target-missing`, `target-not-finite`,
+/// `target-class-unknown` beside declared classes, `target-many-classes`, `target-constant`.
+[[nodiscard]] Result<Labels> labels_of(const spec::Model& model, const table::Table& rows);
+
+/// A part of a model that each of these rows must have: kUnprocessable `target-class-rare` where a
+/// class has a single row, or none among the first `train_end`, which are learned from.
+[[nodiscard]] Result<void> check_classes(const Labels& labels, std::int64_t train_end);
+
+/// An order in which each stretch of the rows has about the classes' shares: of each class the rows
+/// keep their order, and are spread evenly. Labels of a regression: the order as it is.
+[[nodiscard]] std::vector<std::int64_t> stratified(const Labels& labels);
 
 /// Evenly spaced rows of [begin, end).
 [[nodiscard]] std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end,

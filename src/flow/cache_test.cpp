@@ -97,7 +97,7 @@ TEST(Cache, AFileOfTheRightLengthThatSaysSomethingElseMakesItsStepRunAgain) {
   Scene scene(1200);
   const auto first = scene.run("features");
   ASSERT_TRUE(first.ok()) << first.error().str();
-  for (const char* name : {"accepted.parquet", "train.f32", "labels.u8", "features.json"}) {
+  for (const char* name : {"accepted.parquet", "train.f32", "labels.f64", "features.json"}) {
     for (const auto& path : stored_files(scene.root)) {
       if (!path.ends_with(std::string("/") + name)) continue;
       std::string bytes = *read_file(path);

@@ -11,6 +11,7 @@
 #include "flow/bodies.hpp"
 #include "flow/recorded.hpp"
 #include "spec/load.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -154,6 +155,20 @@ std::int64_t leave_out_untimed(const spec::Model& model, table::Table& accepted,
   return untimed;
 }
 
+/// Without times the classes of the target are spread evenly over the order that the seed drew, so
+/// that each part has about their shares. A target that has no label for a row is told when the
+/// rows are split.
+void stratify(const spec::Model& model, table::Table& accepted, std::vector<std::int64_t>& kept) {
+  const auto labels = labels_of(model, accepted);
+  if (!labels.ok()) return;
+  const auto order = stratified(*labels);
+  if (std::is_sorted(order.begin(), order.end())) return;
+  accepted = accepted.take(order);
+  std::vector<std::int64_t> places;
+  for (const auto row : order) places.push_back(kept[static_cast<std::size_t>(row)]);
+  kept = std::move(places);
+}
+
 /// Rows as a Parquet file gives them back: there a malformed cell is one without a value. A run
 /// that goes on in another process must not see other rows.
 table::Table as_stored(const table::Table& rows) {
@@ -260,6 +275,7 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   if (untimed > 0)
     work.note("validate.rows",
               fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
+  if (recorded == nullptr && d.model->time_field.empty()) stratify(*d.model, check.accepted, kept);
   // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
@@ -354,26 +370,38 @@ namespace {
 constexpr std::size_t kLeastRecorded = 200;
 
 /// The label of each accepted row: what the target says of a file's, what came for a recorded one.
-Result<std::vector<std::uint8_t>> labels_over(Work& work, const table::Table& rows) {
+Result<Labels> labels_over(Work& work, const table::Table& rows) {
   const Recorded* recorded = work.source().recorded;
   if (recorded == nullptr) return labels_of(*work.definitions().model, rows);
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
-  std::vector<std::uint8_t> labels;
-  labels.reserve(kept->size());
+  Labels labels{recorded->task, {}};
+  labels.codes.reserve(kept->size());
   for (const auto place : *kept)
-    labels.push_back(recorded->labels[static_cast<std::size_t>(place)]);
+    labels.codes.push_back(recorded->labels[static_cast<std::size_t>(place)]);
   return labels;
 }
 
 /// Whether recorded rows are enough to learn from.
-Result<void> check_enough(const std::vector<std::uint8_t>& labels, const Parts& parts) {
-  const auto positive = std::count(labels.begin(), labels.begin() + parts.train_end, 1);
-  if (labels.size() >= kLeastRecorded && positive > 0 && positive < parts.train_end) return {};
-  return Error{ErrorKind::kInvalid, "retrain-too-little",
-               fmt::format("{} accepted rows, {} of the {} to train on positive, are too little to "
-                           "retrain on",
-                           labels.size(), positive, parts.train_end),
-               "wait for more labels"};
+Result<void> check_enough(const Labels& labels, const Parts& parts) {
+  const auto too_little = [](std::string why) {
+    return Error{ErrorKind::kInvalid, "retrain-too-little",
+                 "the recorded rows are too little to retrain on: " + std::move(why),
+                 "wait for more labels"};
+  };
+  if (labels.codes.size() < kLeastRecorded)
+    return too_little(
+        fmt::format("{} were accepted, {} are wanted", labels.codes.size(), kLeastRecorded));
+  const auto end = labels.codes.begin() + parts.train_end;
+  if (labels.task.kind == stats::TaskKind::kRegression) {
+    const auto other = std::find_if(labels.codes.begin(), end,
+                                    [&](double code) { return code != labels.codes.front(); });
+    if (other != end) return {};
+    return too_little(fmt::format("the {} to train on all have the label {}", parts.train_end,
+                                  labels.codes.front()));
+  }
+  const auto classes = check_classes(labels, parts.train_end);
+  if (classes.ok()) return {};
+  return too_little(classes.error().message);
 }
 
 }  // namespace
@@ -404,14 +432,19 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
                      ? "widen `train.from` and `train.to` of the model"
                      : "wait for more labels"};
   }
-  if (work.source().recorded != nullptr) HEDDLE_TRY(check_enough(labels, parts));
+  if (work.source().recorded != nullptr) {
+    HEDDLE_TRY(check_enough(labels, parts));
+  } else {
+    HEDDLE_TRY(check_classes(labels, parts.train_end));
+  }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
                           write_json(directory, "split.json", parts.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["labels"],
+                          write_output(directory, "labels.f64", bytes_of(labels.codes)));
   HEDDLE_ASSIGN_OR_RETURN(
-      record.outputs["labels"],
-      write_output(directory, "labels.u8",
-                   std::string_view(reinterpret_cast<const char*>(labels.data()), labels.size())));
+      record.outputs["task"],
+      write_json(directory, "task.json", spec::task_schema().print(labels.task)));
   record.facts = parts.to_value();
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
@@ -428,7 +461,7 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));
-  const std::span<const std::uint8_t> all(*labels);
+  const std::span<const double> all(labels->codes);
   HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),
                                       all.first(static_cast<std::size_t>(parts.train_end))));

@@ -108,7 +108,7 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
     EXPECT_EQ(opened->layer(bundle::kReference)->find("null"), std::string_view::npos)
         << "nothing was lost in writing";
   }
-  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, 0.1, "c0ffee")
+  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, {{0.1}, {}}, "c0ffee")
                   .ok());  // its reference rows are read again
 }
 
@@ -193,20 +193,6 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   EXPECT_LT(result->ran, 10);
 }
 
-TEST(Flow, CheckAndEvaluateNameTheSameThings) {
-  spec::Evaluation definition;
-  definition.metrics = {{.name = "auc"},
-                        {.name = "cost", .expression = {"1.0", {}}, .aggregation = "mean"}};
-  definition.slices = {{.name = "place", .field = "place"}};
-  std::set<std::string> checked;
-  for (const auto& variable : spec::gate_environment(definition).variables)
-    checked.insert(variable.name);
-  std::set<std::string> evaluated;
-  for (const auto& variable : evaluate::gate_environment(definition).variables)
-    evaluated.insert(variable.name);
-  EXPECT_EQ(checked, evaluated);
-}
-
 /// A scene whose evaluation holds the candidate against what serves.
 class AgainstWhatServes : public testing::Test {
  protected:
@@ -257,7 +243,8 @@ TEST_F(AgainstWhatServes, AWorseCandidateFailsAndABetterOneSaysByHowMuch) {
   EXPECT_EQ(worse.error().message.find("`good`"), std::string::npos);
 
   // What serves answers ten times too sure: the candidate is better, on the same rows.
-  const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
+  const auto off =
+      with_calibration(*scene.objects, good->candidate.bundle, {{3}, {}}, "c0ffee").value();
   release(off);
   scene.change("models/m.yaml", "trials: 1\n  startup: 1\n  max_rounds: 1",
                "trials: 4\n  startup: 2\n  max_rounds: 20");
@@ -284,7 +271,8 @@ TEST_F(AgainstWhatServes, AWorseCandidateFailsAndABetterOneSaysByHowMuch) {
 TEST_F(AgainstWhatServes, OfServicesWithDifferentPrimariesTheEvaluationNamesOne) {
   const auto good = scene.run();
   ASSERT_TRUE(good.ok()) << good.error().str();
-  const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
+  const auto off =
+      with_calibration(*scene.objects, good->candidate.bundle, {{3}, {}}, "c0ffee").value();
   auto second = *read_file(scene.root + "/services/s.yaml");
   second.replace(second.find("name: s"), 7, "name: t");
   second.replace(second.find("monitor: w"), 10, "monitor: x\nport: 8100\ngrpc_port: 8101");
@@ -532,8 +520,8 @@ TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
   EXPECT_EQ(again.candidate.bundle, first.candidate.bundle);
 
   const auto variant_of = [&](const RunResult& base, const std::string& commit) {
-    return *bundle::open(*scene.objects,
-                         *with_calibration(*scene.objects, base.candidate.bundle, 0.5, commit));
+    return *bundle::open(*scene.objects, *with_calibration(*scene.objects, base.candidate.bundle,
+                                                           {{0.5}, {}}, commit));
   };
   EXPECT_FALSE(variant_of(first, "cccc").dirty());
   EXPECT_EQ(variant_of(first, "cccc").commit(), "cccc");

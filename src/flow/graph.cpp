@@ -48,9 +48,16 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
        digest_of_text(
            fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
   if (recorded != nullptr) rows.inputs.push_back({"what serves", recorded->base});
+  const std::string& model_file = d.model->identity.file;
+  const StepInput target{fmt::format("`{}`: the target and its task", model_file),
+                         digest_of_text(fmt::format(
+                             "{}\n{} {} {}", d.model->target.text, stats::task_name(d.model->task),
+                             d.model->whole_classes, fmt::join(d.model->classes, "\n")))};
   if (d.model->time_field.empty()) {
-    rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file),
-                           digest_of_text(fmt::to_string(d.model->seed))});
+    rows.inputs.push_back(
+        {fmt::format("`{}`: the seed", model_file), digest_of_text(fmt::to_string(d.model->seed))});
+    // The order of rows without a time spreads the classes evenly.
+    rows.inputs.push_back(target);
   }
   std::set<std::string> enums;
   for (const auto& field : d.contract->fields) {
@@ -67,10 +74,10 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
        .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
        .body = run_snapshot});
 
-  const std::string& model_file = d.model->identity.file;
-  Step split{.name = "split", .needs = {{"validate.rows", "accepted"}}, .body = run_split};
+  Step split{
+      .name = "split", .version = 2, .needs = {{"validate.rows", "accepted"}}, .body = run_split};
   split.inputs = {
-      {fmt::format("`{}`: the target", model_file), digest_of_text(d.model->target.text)},
+      target,
       {fmt::format("`{}`: the fractions", model_file),
        digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->validation_fraction,
                                   d.model->test_fraction))}};
@@ -85,7 +92,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                    .body = run_validate_set});
 
   Step features{.name = "features",
-                .version = 2,
+                .version = 3,
                 .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
                 .body = run_features};
   features.inputs = {{fmt::format("`{}`: folds", d.features->identity.file),
@@ -106,8 +113,11 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                              digest_of_text(order)});
   steps.push_back(std::move(features));
 
-  const std::vector<StepNeed> rows_and_labels = {
-      {"features", "matrices"}, {"features", "program"}, {"split", "split"}, {"split", "labels"}};
+  const std::vector<StepNeed> rows_and_labels = {{"features", "matrices"},
+                                                 {"features", "program"},
+                                                 {"split", "split"},
+                                                 {"split", "labels"},
+                                                 {"split", "task"}};
   const StepInput seed{fmt::format("`{}`: the seed", model_file),
                        digest_of_text(fmt::to_string(d.model->seed))};
   const StepInput trainer{
@@ -142,7 +152,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                        .body = run_recipe});
     } else {
       steps.push_back({.name = "search",
-                       .version = 2,
+                       .version = 3,
                        .needs = rows_and_labels,
                        .inputs = {seed,
                                   trainer,
@@ -167,9 +177,12 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                            {"features", "program"},
                            {"validate.rows", "accepted"},
                            {"split", "split"},
-                           {"split", "labels"}},
+                           {"split", "labels"},
+                           {"split", "task"}},
                  .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
-                             digest_of(d.evaluation->identity.content)}},
+                             digest_of(d.evaluation->identity.content)},
+                            {fmt::format("`{}`: the interval", model_file),
+                             digest_of_text(fmt::to_string(d.model->coverage.value_or(0)))}},
                  .body = run_evaluate};
   if (recorded != nullptr) {
     // Who labelled the rows, and rows from before the change.
@@ -203,13 +216,14 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
     Step watches{.name = profile,
-                 .version = 2,
+                 .version = 3,
                  .needs = {{trained, "model"},
                            {"features", "matrices"},
                            {"validate.rows", "accepted"},
                            {"validate.rows", "contract"},
                            {"split", "split"},
-                           {"split", "labels"}},
+                           {"split", "labels"},
+                           {"split", "task"}},
                  .inputs = watched,
                  .body = [trained](Work& work, const std::string& directory) {
                    return run_baseline(work, directory, trained);
@@ -220,7 +234,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
   for (const bool primary : made) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
-    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 3};
+    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 4};
     bundle.needs = {{"gates", "passed"},
                     {"validate.set", "report"},
                     {"validate.rows", "contract"},
@@ -234,7 +248,8 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                     {"snapshot", "snapshot"},
                     {"source", "file"},
                     {"split", "split"},
-                    {"split", "labels"}};
+                    {"split", "labels"},
+                    {"split", "task"}};
     bundle.inputs = {
         {fmt::format("`{}`: target and time field", model_file),
          digest_of_text(d.model->target.text + "\n" + d.model->time_field)},

@@ -12,7 +12,7 @@ namespace heddle::flow {
 namespace {
 
 constexpr std::int64_t kMostKept = 10'000;  ///< as many as a comparison reads
-constexpr std::string_view kFormat = "heddle.held-out/1";
+constexpr std::string_view kFormat = "heddle.held-out/2";
 
 Error corrupt(const Digest& digest, std::string_view what) {
   return {ErrorKind::kCorrupt, "held-out-corrupt",
@@ -66,8 +66,8 @@ Result<HeldOut> read_held_out(store::Objects& objects, const bundle::Bundle& bun
   HeldOut held;
   HEDDLE_ASSIGN_OR_RETURN(held.rows, rows_of(value, kept));
   for (const auto& label : labels->as_array()) {
-    if (!label.is_int()) return corrupt(digest, "a label is no number");
-    held.labels.push_back(label.as_int() != 0 ? 1 : 0);
+    if (!label.is_number()) return corrupt(digest, "a label is no number");
+    held.labels.push_back(label.as_double());
   }
   for (const auto& time : times->as_array()) {
     if (!time.is_int()) return corrupt(digest, "a time is no number");

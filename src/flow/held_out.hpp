@@ -17,8 +17,8 @@ namespace heddle::flow {
 /// Rows that a model has not learned from, as they were received, with their labels.
 struct HeldOut {
   table::Table rows{};
-  std::vector<std::uint8_t> labels{};
-  std::vector<Micros> times{};  ///< event times, ascending; empty: the rows have no order
+  std::vector<double> labels{};  ///< codes of the bundle's task
+  std::vector<Micros> times{};   ///< event times, ascending; empty: the rows have no order
 };
 
 /// Writes the newest 10,000 of them as an object (docs/formats/held-out.md) and returns its digest,

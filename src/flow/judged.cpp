@@ -11,30 +11,45 @@
 #include "expr/program.hpp"
 #include "flow/bodies.hpp"
 #include "model/scorer.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::flow {
 namespace {
 
 constexpr std::int64_t kLeastRows = 200;  ///< of a comparison: fewer say little of either
 
-/// Log odds of both for the same rows.
+/// Margins of both for the same rows.
 struct Answers {
+  const stats::Task* task = nullptr;
   std::vector<float> base{};
   std::vector<float> candidate{};
-  std::vector<std::uint8_t> labels{};
+  std::vector<double> labels{};
+
+  /// One row of each side; false, and nothing is added, where one does not answer.
+  bool add(std::span<const float> of_base, std::span<const float> of_candidate, std::size_t row,
+           double label) {
+    const std::size_t outputs = task->outputs();
+    const auto b = of_base.subspan(row * outputs, outputs);
+    const auto c = of_candidate.subspan(row * outputs, outputs);
+    if (!std::isfinite(b[0]) || !std::isfinite(c[0])) return false;
+    base.insert(base.end(), b.begin(), b.end());
+    candidate.insert(candidate.end(), c.begin(), c.end());
+    labels.push_back(label);
+    return true;
+  }
 };
 
 /// {"rows", "verdict", "metrics"} of the candidate beside the base; `worse_by` becomes how much
-/// worse its log loss is at least (95 %), or NaN where there is no telling.
+/// worse its loss is at least (95 %), or NaN where there is no telling.
 Result<doc::Value> beside_base(const table::Table& rows, const Answers& answers,
                                double* worse_by = nullptr) {
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto differences,
-      evaluate::compare({}, {&rows, answers.base, answers.candidate, answers.labels}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto differences,
+                          evaluate::compare({}, {answers.task, &rows, answers.base,
+                                                 answers.candidate, answers.labels}));
   auto metrics = doc::Value::array();
   for (const auto& each : differences) {
     metrics.push(each.to_value());
-    if (worse_by == nullptr || each.metric != "log_loss") continue;
+    if (worse_by == nullptr || !each.is_loss) continue;
     const auto margin = each.margin_of_error();
     *worse_by = margin ? each.difference() - *margin : std::numeric_limits<double>::quiet_NaN();
   }
@@ -43,7 +58,7 @@ Result<doc::Value> beside_base(const table::Table& rows, const Answers& answers,
                              {"metrics", std::move(metrics)}});
 }
 
-/// Log odds of the candidate for rows as they were received; NaN where its contract refuses one.
+/// Margins of the candidate for rows as they were received; NaN where its contract refuses one.
 Result<std::vector<float>> candidate_margins(Work& work, const table::Table& received) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
@@ -51,12 +66,15 @@ Result<std::vector<float>> candidate_margins(Work& work, const table::Table& rec
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(model));
   HEDDLE_ASSIGN_OR_RETURN(const auto check, contract.check_table(received));
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, program.apply(check.accepted));
-  std::vector<float> scored(static_cast<std::size_t>(matrix.rows));
+  const auto outputs = static_cast<std::size_t>(scorer->outputs());
+  std::vector<float> scored(static_cast<std::size_t>(matrix.rows) * outputs);
   scorer->margins(matrix.values.data(), matrix.rows, scored.data());
-  std::vector<float> margins(check.refused.size(), std::numeric_limits<float>::quiet_NaN());
+  std::vector<float> margins(check.refused.size() * outputs,
+                             std::numeric_limits<float>::quiet_NaN());
   std::size_t next = 0;
-  for (std::size_t row = 0; row < margins.size(); ++row) {
-    if (check.refused[row] == 0) margins[row] = scored[next++];
+  for (std::size_t row = 0; row < check.refused.size(); ++row) {
+    if (check.refused[row] != 0) continue;
+    std::copy_n(scored.data() + outputs * next++, outputs, margins.data() + row * outputs);
   }
   return margins;
 }
@@ -74,14 +92,11 @@ Result<doc::Value> judge_before(Work& work, const RowsBefore& before) {
   if (!candidate.ok()) return none(candidate.error().message);
   HEDDLE_ASSIGN_OR_RETURN(const auto base, base_answers(work, before.rows, {}));
   if (!base.missing.why.empty()) return none(base.missing.why);
-  Answers both;
+  Answers both{&work.source().recorded->task};
   std::vector<std::int64_t> common;
   for (std::size_t row = 0; row < before.labels.size(); ++row) {
-    if (!std::isfinite((*candidate)[row]) || !std::isfinite(base.margins[row])) continue;
-    common.push_back(static_cast<std::int64_t>(row));
-    both.candidate.push_back((*candidate)[row]);
-    both.base.push_back(base.margins[row]);
-    both.labels.push_back(before.labels[row]);
+    if (both.add(base.margins, *candidate, row, before.labels[row]))
+      common.push_back(static_cast<std::int64_t>(row));
   }
   if (static_cast<std::int64_t>(common.size()) < kLeastRows)
     return none(fmt::format("there are {}; {} are wanted", common.size(), kLeastRows));
@@ -127,15 +142,11 @@ Backing backing_of(const Recorded& recorded, std::span<const std::int64_t> kept,
 /// candidate rests although there are others.
 Result<doc::Value> judge_backing(const Backing& backing, const HeldOutAnswers& answers,
                                  double& worse_by) {
-  Answers picked;
+  Answers picked{answers.task};
   std::vector<std::int64_t> rows;
   for (const auto row : backing.others) {
     const auto i = static_cast<std::size_t>(row);
-    if (!std::isfinite(answers.base[i])) continue;
-    rows.push_back(row);
-    picked.base.push_back(answers.base[i]);
-    picked.candidate.push_back(answers.candidate[i]);
-    picked.labels.push_back(answers.labels[i]);
+    if (picked.add(answers.base, answers.candidate, i, answers.labels[i])) rows.push_back(row);
   }
   const bool tells = static_cast<std::int64_t>(rows.size()) >= kLeastRows;
   auto out = doc::Value::object({{"most", backing.most},
@@ -153,9 +164,10 @@ Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswer
   const Recorded& recorded = *work.source().recorded;
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
   Judged out;
-  out.gates.push_back({"retrain-beats-base",
-                       {"metrics.log_loss < base.log_loss", {}},
-                       "on rows neither has learned from"});
+  out.gates.push_back(
+      {"retrain-beats-base",
+       {fmt::format("metrics.{0} < base.{0}", stats::loss_metric(answers.task->kind).name()), {}},
+       "on rows neither has learned from"});
   double worse_by = std::numeric_limits<double>::quiet_NaN();
   HEDDLE_ASSIGN_OR_RETURN(
       auto accounts,
@@ -174,7 +186,8 @@ Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswer
 }
 
 spec::Evaluation without_label_fields(const spec::Evaluation& definition, const table::Table& rows,
-                                      const spec::Contract& contract, evaluate::Absent& absent) {
+                                      const spec::Contract& contract, const stats::Task& task,
+                                      evaluate::Absent& absent) {
   std::set<std::string> lacking;
   for (const auto& field : contract.fields) {
     if (field.label_time && rows.find(field.name) == nullptr) lacking.insert(field.name);
@@ -198,7 +211,8 @@ spec::Evaluation without_label_fields(const spec::Evaluation& definition, const 
     }
     return true;
   });
-  std::set<std::string> names{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
+  std::set<std::string> names{"rows"};
+  for (const auto& name : stats::metric_names(task, true)) names.insert(name);
   for (const auto& metric : definition.metrics) names.insert(metric.name);
   std::erase_if(out.slices, [&](const spec::Slice& slice) {
     if (!lacking.contains(slice.field)) return false;

@@ -19,12 +19,14 @@ struct Judged {
   evaluate::Numbers numbers{};  ///< that only these gates read
 };
 
-/// Candidate and base on the held-out rows. Margins of the base are NaN where it does not answer.
+/// Candidate and base on the held-out rows: margins are rows x task outputs. Those of the base are
+/// NaN where it does not answer.
 struct HeldOutAnswers {
+  const stats::Task* task = nullptr;
   const table::Table* rows = nullptr;
   std::span<const float> candidate{};
   std::span<const float> base{};
-  std::span<const std::uint8_t> labels{};
+  std::span<const double> labels{};
 };
 
 [[nodiscard]] Result<Judged> judge_retrain(Work& work, const Parts& parts,
@@ -35,6 +37,7 @@ struct HeldOutAnswers {
 [[nodiscard]] spec::Evaluation without_label_fields(const spec::Evaluation& definition,
                                                     const table::Table& rows,
                                                     const spec::Contract& contract,
+                                                    const stats::Task& task,
                                                     evaluate::Absent& absent);
 
 }  // namespace heddle::flow

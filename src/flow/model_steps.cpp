@@ -16,6 +16,10 @@
 #include "runtime/endpoint.hpp"
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
+#include "spec/task.hpp"
+#include "stats/conformal.hpp"
+#include "stats/metric.hpp"
+#include "stats/quality.hpp"
 #include "stats/scalar.hpp"
 #include "train/search.hpp"
 #include "train/train.hpp"
@@ -24,12 +28,19 @@
 namespace heddle::flow {
 namespace {
 
-train::RowsView view(const table::Matrix& matrix, const std::uint8_t* labels) {
+train::RowsView view(const table::Matrix& matrix, const double* labels) {
   return {matrix.values.data(), labels, matrix.rows, matrix.columns};
 }
 
 std::vector<std::string> names_of(const feature::Program& program) {
   return {program.feature_names().begin(), program.feature_names().end()};
+}
+
+/// A metric's name as people say it: `log loss`.
+std::string spoken(std::string_view metric) {
+  std::string out(metric);
+  std::replace(out.begin(), out.end(), '_', ' ');
+  return out;
 }
 
 /// Writes model, its margins on validation and test rows, and how it was trained.
@@ -39,9 +50,11 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
   HEDDLE_ASSIGN_OR_RETURN(const auto validation, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto test, work.matrix("test"));
-  std::vector<float> margins(static_cast<std::size_t>(validation->rows + test->rows));
+  const std::size_t outputs = input.task.outputs();
+  const auto first = static_cast<std::size_t>(validation->rows) * outputs;
+  std::vector<float> margins(first + static_cast<std::size_t>(test->rows) * outputs);
   scorer->margins(validation->values.data(), validation->rows, margins.data());
-  scorer->margins(test->values.data(), test->rows, margins.data() + validation->rows);
+  scorer->margins(test->values.data(), test->rows, margins.data() + first);
   HEDDLE_TRY(write_floats(directory + "/margins.f32", margins));
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"],
@@ -52,16 +65,54 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
                                        {"seed", input.seed}});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", how));
   record.facts = how;
-  work.note(step, std::isnan(trained.validation_log_loss)
+  work.note(step, std::isnan(trained.validation_loss)
                       ? fmt::format("{} rounds", trained.rounds)
-                      : fmt::format("{} rounds, validation log loss {:.4f}", trained.rounds,
-                                    trained.validation_log_loss));
+                      : fmt::format("{} rounds, validation {} {:.4f}", trained.rounds,
+                                    stats::loss_name(input.task.kind), trained.validation_loss));
   return record;
 }
 
-std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts) {
+std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts,
+                                    const stats::Task& task) {
   return std::span(margins).subspan(
-      static_cast<std::size_t>(parts.validation_end - parts.train_end));
+      static_cast<std::size_t>(parts.validation_end - parts.train_end) * task.outputs());
+}
+
+/// The interval of a step's model, where the definition declares a coverage: from the validation
+/// rows, which the model was not trained on.
+Result<std::optional<stats::Conformal>> interval_of(Work& work, const std::string& trained) {
+  const auto coverage = work.definitions().model->coverage;
+  if (!coverage) return std::optional<stats::Conformal>();
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto margins, work.floats(trained, "margins.f32"));
+  const stats::Task& task = labels->task;
+  const auto rows = static_cast<std::size_t>(parts.validation_end - parts.train_end);
+  std::vector<float> predictions(rows * task.outputs());
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t at = row * task.outputs();
+    task.predict(std::span(margins).subspan(at, task.outputs()),
+                 std::span(predictions).subspan(at, task.outputs()));
+  }
+  const auto codes =
+      std::span(labels->codes).subspan(static_cast<std::size_t>(parts.train_end), rows);
+  HEDDLE_ASSIGN_OR_RETURN(
+      const double quantile,
+      stats::conformal_quantile(stats::conformal_scores(task, predictions, codes), *coverage));
+  return std::optional(stats::Conformal{*coverage, quantile});
+}
+
+/// The metrics of a task that people read first, each with its number.
+std::string in_words(const evaluate::Numbers& numbers, stats::TaskKind task, bool are_named) {
+  constexpr std::size_t kShown = 2;
+  std::vector<std::string> out;
+  for (const auto* metric : stats::metrics_of(task)) {
+    if (out.size() == kShown) break;
+    const double number = numbers.at(std::string(metric->name()));
+    out.push_back(are_named ? fmt::format("{} {:.4f}", spoken(metric->name()), number)
+                            : fmt::format("{:.4f}", number));
+  }
+  return fmt::to_string(fmt::join(out, ", "));
 }
 
 std::string in_words(const evaluate::GateResult& gate) {
@@ -77,6 +128,8 @@ std::string in_words(const evaluate::BaseEvidence& base) {
   if (!base.missing.why.empty()) return "not held against what serves: " + base.missing.why;
   std::string line = fmt::format("against {} on {} rows", base.bundle.substr(0, 19), base.rows);
   for (const auto& metric : doc::items_of(&base.metrics)) {
+    // One of each class would be a page.
+    if (metric.string_or("name").find('.') != std::string::npos) continue;
     line += fmt::format("; {} {:.4f}, there {:.4f}", metric.string_or("name"),
                         metric.double_or("candidate"), metric.double_or("base"));
     if (metric.find("low")->is_number())
@@ -101,11 +154,12 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   train::SearchInput input;
   input.search = d.model->search;
+  input.task = labels->task;
   input.trainer = d.model->trainer;
   input.parameters = d.model->parameters;
   input.feature_names = names_of(program);
-  input.train = view(*rows, labels->data());
-  input.validation = view(*held, labels->data() + parts.train_end);
+  input.train = view(*rows, labels->codes.data());
+  input.validation = view(*held, labels->codes.data() + parts.train_end);
   input.seed = d.model->seed;
   // Kept between runs, so that a killed search goes on; it is emptied by `search` itself when its
   // inputs differ.
@@ -114,14 +168,15 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   input.runner = work.host().runner;
   HEDDLE_TRY(make_dirs(input.directory));
   double best = std::numeric_limits<double>::infinity();
+  const std::string_view loss = stats::loss_name(labels->task.kind);
   HEDDLE_ASSIGN_OR_RETURN(
       const auto result, train::search(input, [&](const train::Trial& trial, int done, int total) {
-        if (trial.log_loss < best) best = trial.log_loss;
+        if (trial.loss < best) best = trial.loss;
         work.note("search",
                   trial.state == train::Trial::State::kFailed
                       ? fmt::format("trial {} of {} failed: {}", done, total, trial.error)
-                      : fmt::format("trial {} of {}: log loss {:.4f}, best {:.4f}{}", done, total,
-                                    trial.log_loss, best, trial.resumed ? " (from before)" : ""));
+                      : fmt::format("trial {} of {}: {} {:.4f}, best {:.4f}{}", done, total, loss,
+                                    trial.loss, best, trial.resumed ? " (from before)" : ""));
       }));
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
@@ -129,12 +184,12 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
                                           {"parameters", parameters_to_value(winner.parameters)},
                                           {"rounds", winner.rounds},
                                           {"trials", result.trials.size()},
-                                          {"log_loss", winner.log_loss}});
+                                          {"loss", winner.loss}});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"],
                           write_json(directory, "trials.json", result.to_value()));
   record.facts = doc::Value::object(
-      {{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
+      {{"trials", result.trials.size()}, {"best", result.best}, {"loss", winner.loss}});
   return record;
 }
 
@@ -143,7 +198,7 @@ Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"],
                           write_json(directory, "best.json", recipe.to_value()));
-  record.facts = doc::Value::object({{"trials", 0}, {"log_loss", recipe.log_loss}});
+  record.facts = doc::Value::object({{"trials", 0}, {"loss", recipe.loss}});
   work.note("search", "as found by the search of " + recipe.bundle.short_str());
   return record;
 }
@@ -157,12 +212,13 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
   train::TrainInput input;
+  input.task = labels->task;
   input.trainer = d.model->trainer;
   if (const doc::Value* parameters = best.find("parameters"))
     input.parameters = parameters_from_value(*parameters);
   input.feature_names = names_of(program);
-  input.train = view(*rows, labels->data());
-  input.validation = view(*held, labels->data() + parts.train_end);
+  input.train = view(*rows, labels->codes.data());
+  input.validation = view(*held, labels->codes.data() + parts.train_end);
   input.max_rounds = d.model->search.max_rounds;
   input.early_stopping_rounds = d.model->search.early_stopping_rounds;
   input.seed = d.model->seed;
@@ -219,6 +275,7 @@ Result<StepRecord> run_standby(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   train::TrainInput input;
+  input.task = labels->task;
   input.trainer = d.model->standby_trainer;
   input.max_rounds = 50;
   for (const auto& [name, value] : d.model->standby_parameters.values) {
@@ -228,7 +285,7 @@ Result<StepRecord> run_standby(Work& work, const std::string& directory) {
       input.parameters.values.emplace_back(name, value);
   }
   input.feature_names = names_of(program);
-  input.train = view(*rows, labels->data());
+  input.train = view(*rows, labels->codes.data());
   input.early_stopping_rounds = 0;
   input.seed = d.model->seed;
   return finish_training(work, directory, "standby", input);
@@ -252,22 +309,26 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   evaluate::EvaluateInput input;
   spec::Evaluation definition = *d.evaluation;
   if (recorded != nullptr) {
-    definition = without_label_fields(definition, *rows, *d.contract, input.absent);
+    definition = without_label_fields(definition, *rows, *d.contract, labels->task, input.absent);
     input.is_bounded = true;
   }
   input.definition = &definition;
-  input.predictions = {&test_rows, test_margins(margins, parts),
-                       std::span(*labels).subspan(static_cast<std::size_t>(parts.validation_end))};
+  const stats::Task& task = labels->task;
+  input.predictions = {
+      &task, &test_rows, test_margins(margins, parts, task),
+      std::span(labels->codes).subspan(static_cast<std::size_t>(parts.validation_end))};
+  HEDDLE_ASSIGN_OR_RETURN(input.predictions.interval, interval_of(work, primary));
   const auto times_of = [&](std::int64_t begin, std::int64_t end) {
     return times->empty() ? std::span<const Micros>()
                           : std::span(*times).subspan(static_cast<std::size_t>(begin),
                                                       static_cast<std::size_t>(end - begin));
   };
   const auto test_times = times_of(parts.validation_end, parts.rows);
-  input.split = {&train_rows,    &test_rows, times_of(0, parts.train_end), test_times,
-                 features.get(), names,      input.predictions.labels};
+  input.split = {&task,      &train_rows,    &test_rows, times_of(0, parts.train_end),
+                 test_times, features.get(), names,      input.predictions.labels};
   evaluate::Predictions standby = input.predictions;
-  standby.margins = test_margins(standby_margins, parts);
+  standby.margins = test_margins(standby_margins, parts, task);
+  HEDDLE_ASSIGN_OR_RETURN(standby.interval, interval_of(work, "standby"));
   HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(definition, standby));
   evaluate::BaseAnswers base;
   if (recorded != nullptr || evaluate::reads_base(definition)) {
@@ -283,7 +344,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
                    "a retrain is held against what serves, which has to answer its rows"};
     }
     HEDDLE_ASSIGN_OR_RETURN(judged, judge_retrain(work, parts,
-                                                  {&test_rows, input.predictions.margins,
+                                                  {&task, &test_rows, input.predictions.margins,
                                                    base.margins, input.predictions.labels}));
     input.more_gates = judged.gates;
     input.more_numbers = judged.numbers;
@@ -335,9 +396,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
     record.facts.set("base_metrics", std::move(of_base));
     record.facts.set("retrain", judged.evidence);
   }
-  work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}",
-                                    evidence.metrics.at("auc"), evidence.metrics.at("log_loss"),
-                                    input.standby.at("auc"), input.standby.at("log_loss")));
+  work.note("evaluate", fmt::format("{}; standby {}", in_words(evidence.metrics, task.kind, true),
+                                    in_words(input.standby, task.kind, false)));
   return record;
 }
 
@@ -400,10 +460,11 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.floats(trained, "margins.f32"));
   // The model learned from the training rows: what it says of them is no reference for what it will
   // say.
-  std::vector<float> margins(static_cast<std::size_t>(parts.rows),
+  const std::size_t outputs = labels->task.outputs();
+  std::vector<float> margins(static_cast<std::size_t>(parts.rows) * outputs,
                              std::numeric_limits<float>::quiet_NaN());
   std::copy(held.begin(), held.end(),
-            margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
+            margins.data() + static_cast<std::size_t>(parts.train_end) * outputs);
   HEDDLE_ASSIGN_OR_RETURN(const auto known_times, work.times());
   std::vector<Micros> arrived;
   if (known_times->empty()) arrived = arrivals(*d.monitor, rows->rows());
@@ -413,8 +474,10 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
     input.columns.push_back(column.view());
   }
   input.event_time = known_times->empty() ? arrived : *known_times;
+  input.task = labels->task;
   input.margins = margins;
-  input.labels = *labels;
+  input.codes = labels->codes;
+  HEDDLE_ASSIGN_OR_RETURN(input.interval, interval_of(work, trained));
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
                           watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
@@ -434,8 +497,8 @@ Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, co
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   HeldOut held;
   held.rows = received->slice(parts.validation_end, parts.rows);
-  held.labels.assign(labels->begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
-                     labels->end());
+  held.labels.assign(labels->codes.begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
+                     labels->codes.end());
   if (!times->empty())
     held.times.assign(times->begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
                       times->end());
@@ -465,7 +528,11 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto how, work.json(trained, "how.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   Assembly assembly;
+  assembly.task = labels->task;
+  HEDDLE_ASSIGN_OR_RETURN(const auto interval, interval_of(work, trained));
+  assembly.calibration = score::uncalibrated(labels->task, interval);
   assembly.contract = &contract;
   assembly.features = &program;
   if (trained == "runtime") {
@@ -487,7 +554,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   doc::Value names = doc::Value::array();
   for (const auto& name : program.feature_names()) names.push(std::string(name));
   assembly.config = doc::Value::object(
-      {{"format", "heddle.bundle/1"},
+      {{"format", "heddle.bundle/2"},
        {"model", d.model->identity.name},
        {"role", role},
        {"commit", d.project->commit},
@@ -497,6 +564,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
        {"rounds", how.int_or("rounds")},
        {"seed", how.int_or("seed")},
        {"target", d.model->target.text},
+       {"task", spec::task_schema().print(labels->task)},
        {"time_field", d.model->time_field},
        {"features", std::move(names)},
        {"lineage",

@@ -2,7 +2,9 @@
 
 #include <cmath>
 
+#include "doc/json.hpp"
 #include "flow/assemble.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -21,7 +23,7 @@ doc::Value Recipe::to_value() const {
                              {"parameters", parameters_to_value(parameters)},
                              {"rounds", rounds},
                              {"trials", trials},
-                             {"log_loss", log_loss}});
+                             {"loss", loss}});
 }
 
 Result<Recipe> Recipe::from_value(const doc::Value& value) {
@@ -43,14 +45,15 @@ Result<Recipe> Recipe::from_value(const doc::Value& value) {
   out.rounds = value.int_or("rounds", -1);
   if (out.rounds < 0) return corrupt("rounds");
   out.trials = static_cast<int>(value.int_or("trials"));
-  out.log_loss = value.double_or("log_loss", std::nan(""));
+  out.loss = value.double_or("loss", std::nan(""));
   return out;
 }
 
 Digest Recorded::content() const {
   Hasher hasher;
-  hasher.update_field("heddle.recorded/1");
+  hasher.update_field("heddle.recorded/2");
   hasher.update_field(rows.content_digest().hex());
+  hasher.update_field(doc::to_canonical_json(spec::task_schema().print(task)));
   add(hasher, labels);
   add(hasher, event_times);
   add(hasher, label_accounts);

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "spec/model.hpp"
+#include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::flow {
@@ -21,7 +22,7 @@ struct Recipe {
   spec::TrainerParameters parameters{};
   std::int64_t rounds = 0;  ///< of the model that the search ended with
   int trials = 0;
-  double log_loss = 0;  ///< of the best trial
+  double loss = 0;  ///< of the best trial, on the validation rows
 
   [[nodiscard]] doc::Value to_value() const;
   /// kCorrupt, naming the part.
@@ -32,16 +33,17 @@ struct Recipe {
 /// the base has learned from.
 struct RowsBefore {
   table::Table rows{};
-  std::vector<std::uint8_t> labels{};
-  std::string of{};       ///< where they are from, for people
-  std::string why_not{};  ///< there are none
+  std::vector<double> labels{};  ///< codes of the task of what serves
+  std::string of{};              ///< where they are from, for people
+  std::string why_not{};         ///< there are none
 };
 
 /// Recorded traffic with its labels: the source of a retrain. Vectors have one item a row.
 struct Recorded {
-  table::Table rows{};                 ///< request fields as received, in event-time order
-  std::vector<std::uint8_t> labels{};  ///< 0 or 1
-  std::vector<Micros> event_times{};   ///< ascending
+  table::Table rows{};                ///< request fields as received, in event-time order
+  stats::Task task{};                 ///< of what serves
+  std::vector<double> labels{};       ///< codes of it
+  std::vector<Micros> event_times{};  ///< ascending
   /// Who alone labelled each row, as a place in `accounts`, whose first name is empty (several did,
   /// or nobody knows); both empty: not known. Where others than the one that labelled most of what
   /// is trained on labelled held-out rows too, the candidate must not clearly lose on those.

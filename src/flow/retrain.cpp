@@ -27,6 +27,19 @@ Result<void> check(const Definitions& definitions, const Recorded& recorded) {
                                recorded.event_times.size(), rows),
                    "give one of each a row");
   }
+  const stats::Task declared = model.declared();
+  const bool is_same_task =
+      recorded.task.kind == declared.kind &&
+      (declared.classes.empty() || (declared.classes == recorded.task.classes &&
+                                    declared.whole_classes == recorded.task.whole_classes));
+  if (!is_same_task) {
+    return invalid("retrain-other-task",
+                   fmt::format("what serves is of task `{}`, and model `{}` is defined as `{}`, or "
+                               "with other classes",
+                               stats::task_name(recorded.task.kind), model.identity.name,
+                               stats::task_name(declared.kind)),
+                   "run `heddle run` and release what it gives");
+  }
   if (recorded.recipe.trainer != model.trainer) {
     return invalid("retrain-other-trainer",
                    fmt::format("the last accepted search of model `{}` is of trainer `{}`, its "

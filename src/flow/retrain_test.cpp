@@ -25,13 +25,13 @@ table::Table as_recorded(const table::Table& rows) {
   return *table::Table::make(columns);
 }
 
-std::vector<std::uint8_t> truth_of(const table::Table& rows) {
-  std::vector<std::uint8_t> out;
+std::vector<double> truth_of(const table::Table& rows) {
+  std::vector<double> out;
   for (const auto late : rows.find("late")->ints) out.push_back(late > 15 ? 1 : 0);
   return out;
 }
 
-void turn_over(std::vector<std::uint8_t>& labels) {
+void turn_over(std::vector<double>& labels) {
   for (auto& label : labels) label = 1 - label;
 }
 
@@ -113,7 +113,8 @@ TEST_F(Retraining, MeetsTheGatesOfTheEvaluationAndHasABaselineOfItsOwn) {
   ASSERT_EQ(outcome->train_rows + outcome->holdout_rows, 2000);  // none was refused
   const doc::Value last(recorded_.event_times[static_cast<std::size_t>(outcome->train_rows - 1)]);
   EXPECT_EQ(*made.config().find("learned_until"), last);
-  const auto calibrated = *with_calibration(*scene_.objects, outcome->bundle, 0.5, "c0ffee");
+  const auto calibrated =
+      *with_calibration(*scene_.objects, outcome->bundle, {{0.5}, {}}, "c0ffee");
   EXPECT_EQ(*open(calibrated).config().find("learned_until"), last);
 }
 

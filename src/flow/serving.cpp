@@ -72,7 +72,9 @@ Result<bool> is_candidate(const Work& work, const bundle::Bundle& serving) {
   const Definitions& d = work.definitions();
   const StepRecord trained = work.record(primary_step(*d.model));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, serving.json(bundle::kCalibration));
-  if (calibration.double_or("intercept") != 0 ||
+  HEDDLE_ASSIGN_OR_RETURN(const auto offsets, score::calibration_schema().parse(calibration));
+  if (std::any_of(offsets.offsets.begin(), offsets.offsets.end(),
+                  [](double offset) { return offset != 0; }) ||
       serving.has(bundle::kRuntime) != d.model->runtime.has_value())
     return false;
   const auto same_bytes = [&](std::string_view layer, const Digest& digest) {
@@ -115,6 +117,15 @@ std::string lacking(const contract::Contract& contract, const table::Table& rows
   return fmt::format("the held-out rows have no column `{}`", fmt::join(missing, "`, `"));
 }
 
+std::string in_words(const stats::Task& task) {
+  const auto name = stats::task_name(task.kind);
+  if (task.kind != stats::TaskKind::kClasses) return fmt::format("`{}`", name);
+  return fmt::format(
+      "`{}` of {} ({}{})", name, task.classes.size(),
+      fmt::join(std::span(task.classes).first(std::min<std::size_t>(task.classes.size(), 5)), ", "),
+      task.classes.size() > 5 ? ", ..." : "");
+}
+
 /// Takes the rows out that the base has learned from, as far as times tell.
 void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
                        evaluate::BaseAnswers& out) {
@@ -125,10 +136,12 @@ void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
     out.note = "it is not known which of these rows the base has learned from";
     return;
   }
-  for (std::size_t row = 0; row < out.margins.size(); ++row) {
+  const std::size_t outputs = out.margins.size() / times.size();
+  for (std::size_t row = 0; row < times.size(); ++row) {
     if (times[row] > until->as_int()) continue;
-    out.refused -= std::isfinite(out.margins[row]) ? 0 : 1;
-    out.margins[row] = kNan;
+    const auto of_row = std::span(out.margins).subspan(row * outputs, outputs);
+    out.refused -= std::isfinite(of_row[0]) ? 0 : 1;
+    std::fill(of_row.begin(), of_row.end(), kNan);
     ++out.learned;
   }
 }
@@ -184,11 +197,16 @@ Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& recei
   const auto plan = score::Plan::load(*opened, host_of(work));
   if (!plan.ok()) return cannot(plan.error().message);
   if (const auto why = lacking((*plan)->contract(), received); !why.empty()) return cannot(why);
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  if ((*plan)->task() != labels->task)
+    return cannot(fmt::format("its task is {}, the candidate's is {}", in_words((*plan)->task()),
+                              in_words(labels->task)));
   auto scored = (*plan)->score_table(received);
   if (!scored.ok()) return cannot(scored.error().message);
   out.margins = std::move(scored->margins);
-  out.refused = std::count_if(out.margins.begin(), out.margins.end(),
-                              [](float margin) { return !std::isfinite(margin); });
+  out.interval = (*plan)->conformal();
+  for (std::size_t at = 0; at < out.margins.size(); at += scored->outputs)
+    out.refused += std::isfinite(out.margins[at]) ? 0 : 1;
   leave_out_learned(opened->config(), times, out);
   return out;
 }

@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::flow {
 
@@ -222,11 +223,15 @@ void Work::keep_matrix(const std::string& part, table::Matrix matrix) {
   matrices_[part] = std::make_shared<const table::Matrix>(std::move(matrix));
 }
 
-Result<std::shared_ptr<const std::vector<std::uint8_t>>> Work::labels() {
+Result<std::shared_ptr<const Labels>> Work::labels() {
   const std::lock_guard guard(reading_);
   if (labels_ == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("split", "labels.u8"));
-    labels_ = std::make_shared<const std::vector<std::uint8_t>>(text.begin(), text.end());
+    HEDDLE_ASSIGN_OR_RETURN(const auto task, json("split", "task.json"));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("split", "labels.f64"));
+    Labels read;
+    HEDDLE_ASSIGN_OR_RETURN(read.task, spec::task_schema().parse(task));
+    HEDDLE_ASSIGN_OR_RETURN(read.codes, doubles_of(text));
+    labels_ = std::make_shared<const Labels>(std::move(read));
   }
   return labels_;
 }
@@ -269,9 +274,9 @@ Result<std::shared_ptr<const std::vector<Micros>>> Work::times() {
   return times_;
 }
 
-void Work::keep_labels(std::vector<std::uint8_t> labels) {
+void Work::keep_labels(Labels labels) {
   const std::lock_guard guard(reading_);
-  labels_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(labels));
+  labels_ = std::make_shared<const Labels>(std::move(labels));
 }
 
 doc::Value Parts::to_value() const {
@@ -322,6 +327,17 @@ Result<table::Matrix> matrix_of(std::string_view bytes) {
 
 Result<void> write_floats(const std::string& path, const std::vector<float>& values) {
   return write_file_atomic(path, as_bytes(values.data(), values.size() * sizeof(float)));
+}
+
+std::string_view bytes_of(const std::vector<double>& values) {
+  return as_bytes(values.data(), values.size() * sizeof(double));
+}
+
+Result<std::vector<double>> doubles_of(std::string_view bytes) {
+  if (bytes.size() % sizeof(double) != 0) return corrupt("a list of numbers ends inside one");
+  std::vector<double> values(bytes.size() / sizeof(double));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
 }
 
 Result<std::vector<float>> floats_of(std::string_view bytes) {

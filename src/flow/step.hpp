@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flow/assemble.hpp"
 #include "flow/cache.hpp"
 #include "flow/flow.hpp"
 #include "flow/recorded.hpp"
@@ -98,9 +99,9 @@ class Work {
   /// A matrix of `features`: `train`, `validation`, `test`.
   [[nodiscard]] Result<std::shared_ptr<const table::Matrix>> matrix(const std::string& part);
   void keep_matrix(const std::string& part, table::Matrix matrix);
-  /// Labels of the accepted rows.
-  [[nodiscard]] Result<std::shared_ptr<const std::vector<std::uint8_t>>> labels();
-  void keep_labels(std::vector<std::uint8_t> labels);
+  /// The task, with its classes, and the labels of the accepted rows.
+  [[nodiscard]] Result<std::shared_ptr<const Labels>> labels();
+  void keep_labels(Labels labels);
   /// Event times of the accepted rows, ascending; empty when they have no order.
   [[nodiscard]] Result<std::shared_ptr<const std::vector<Micros>>> times();
   /// Over recorded traffic: places of the accepted rows among those recorded.
@@ -127,7 +128,7 @@ class Work {
   Rows received_;
   Rows reference_;
   std::map<std::string, std::shared_ptr<const table::Matrix>> matrices_;
-  std::shared_ptr<const std::vector<std::uint8_t>> labels_;
+  std::shared_ptr<const Labels> labels_;
   std::shared_ptr<const std::vector<Micros>> times_;
   std::shared_ptr<const std::vector<std::int64_t>> kept_;
 };
@@ -164,5 +165,8 @@ struct Parts {
 [[nodiscard]] Result<table::Matrix> matrix_of(std::string_view bytes);
 [[nodiscard]] Result<void> write_floats(const std::string& path, const std::vector<float>& values);
 [[nodiscard]] Result<std::vector<float>> floats_of(std::string_view bytes);
+/// A file of doubles, little-endian.
+[[nodiscard]] std::string_view bytes_of(const std::vector<double>& values);
+[[nodiscard]] Result<std::vector<double>> doubles_of(std::string_view bytes);
 
 }  // namespace heddle::flow

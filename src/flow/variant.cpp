@@ -7,6 +7,7 @@
 #include "feature/program.hpp"
 #include "flow/assemble.hpp"
 #include "runtime/spec.hpp"
+#include "score/plan.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -17,7 +18,8 @@ struct Base {
   doc::Value contract_value;
   contract::Contract contract;
   feature::Program features;
-  double intercept = 0;
+  stats::Task task;
+  score::Calibration calibration;
 };
 
 Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
@@ -26,10 +28,11 @@ Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   HEDDLE_ASSIGN_OR_RETURN(const auto features_value, bundle.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
-  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
-  const double intercept = calibration.double_or("intercept");
-  return Base{std::move(bundle), std::move(contract_value), std::move(contract),
-              std::move(features), intercept};
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(written));
+  HEDDLE_ASSIGN_OR_RETURN(auto task, score::task_of(bundle));
+  return Base{std::move(bundle),   std::move(contract_value), std::move(contract),
+              std::move(features), std::move(task),           std::move(calibration)};
 }
 
 Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view title) {
@@ -53,7 +56,8 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, d
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &base.features;
-  assembly.intercept = base.intercept;
+  assembly.task = base.task;
+  assembly.calibration = base.calibration;
   if (base.bundle.has(bundle::kRuntime)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto written, base.bundle.json(bundle::kRuntime));
     HEDDLE_ASSIGN_OR_RETURN(assembly.runtime, runtime::parse(written));
@@ -132,16 +136,20 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
 }
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
-                                double intercept, const std::string& commit) {
-  if (!std::isfinite(intercept))
-    return Error{ErrorKind::kInvalid, "intercept-not-finite",
-                 "a calibration intercept must be a number", "give it in logits"};
+                                const score::Calibration& calibration, const std::string& commit) {
+  const auto& offsets = calibration.offsets;
+  if (!std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); }))
+    return Error{ErrorKind::kInvalid, "calibration-not-finite",
+                 "each offset of a calibration must be a number",
+                 "give them in logits, of a regression in the target's unit"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
-  auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
+  HEDDLE_TRY(score::check_calibration(calibration, base.task));
+  auto change = doc::Value::object(
+      {{"kind", "calibration"}, {"to", score::calibration_schema().print(calibration)}});
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
-  assembly.intercept = intercept;
+  assembly.calibration = calibration;
   return assemble(objects, assembly);
 }
 

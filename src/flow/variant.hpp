@@ -4,6 +4,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "score/calibration.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
 
@@ -24,8 +25,10 @@ namespace heddle::flow {
 [[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base,
                                                const std::string& id, const std::string& commit);
 
-/// The base with this calibration intercept (logits) in place of its own.
+/// The base with this calibration in place of its own. kInvalid `calibration-not-finite` unless
+/// each offset is a number; kCorrupt where they are not those of its task.
 [[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base,
-                                              double intercept, const std::string& commit);
+                                              const score::Calibration& calibration,
+                                              const std::string& commit);
 
 }  // namespace heddle::flow

@@ -25,9 +25,9 @@ TEST(Variant, CalibrationAndTransform) {
   const table::Table rows = make_rows(400, 99);
   const auto before = margins_of(*scene.objects, base, rows);
 
-  const auto calibrated = with_calibration(*scene.objects, base, 0.5, "c0ffee");
+  const auto calibrated = with_calibration(*scene.objects, base, {{0.5}, {}}, "c0ffee");
   ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
-  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5, "c0ffee"), *calibrated);
+  EXPECT_EQ(*with_calibration(*scene.objects, base, {{0.5}, {}}, "c0ffee"), *calibrated);
   const auto moved = margins_of(*scene.objects, *calibrated, rows);
   for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
 
@@ -65,7 +65,7 @@ TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
   layers.push_back({std::string(bundle::kBaseline), "", baseline});
   const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
   ASSERT_TRUE(blind.ok()) << blind.error().str();
-  const auto made = with_calibration(*scene.objects, *blind, 0.1, "c0ffee");
+  const auto made = with_calibration(*scene.objects, *blind, {{0.1}, {}}, "c0ffee");
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(made.error().id, "watch-baseline");
 }

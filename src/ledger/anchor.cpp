@@ -13,8 +13,11 @@ constexpr int kMostMoves = 32;
 Error unreadable(const std::string& ref, std::string_view why) {
   return {ErrorKind::kCorrupt, "ledger-anchor-unreadable",
           fmt::format("the ledger's anchor `{}` cannot be read: {}", ref, why),
-          "see `git fsck`. Mended, all goes on; to go on without it, a person says so: `heddle "
-          "audit restore --reason TEXT --person NAME --key FILE`"};
+          fmt::format("see `git fsck`: once it can be read, all goes on. Where it is lost, take it "
+                      "away (`git update-ref -d {0}`, or the file `.git/{0}`), and a person says "
+                      "that it goes on without: `heddle audit restore --reason TEXT --person NAME "
+                      "--key FILE`",
+                      ref)};
 }
 
 Result<Checkpoint> checkpoint_at(store::Git& git, const std::string& revision,

@@ -1,14 +1,10 @@
 #include "ledger/history.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-
-#include "base/file.hpp"
+#include <optional>
 
 namespace heddle::ledger {
 
@@ -47,9 +43,9 @@ Result<void> write_mark(store::Txn& txn, const HistoryMark& mark) {
   return txn.put("ledger", "history", mark.str());
 }
 
-Result<History> read_history(const std::string& directory) {
+Result<History> read_history(FilePort& files, const std::string& directory) {
   History history;
-  auto read = read_file(directory + "/history");
+  auto read = read_file(files, directory + "/history");
   if (!read.ok() && read.error().kind == ErrorKind::kNotFound) return history;
   // Read as none, it would be written over.
   HEDDLE_ASSIGN_OR_RETURN(const auto text, std::move(read));
@@ -65,25 +61,21 @@ Result<History> read_history(const std::string& directory) {
   return history;
 }
 
-Result<void> append_history(const std::string& directory, std::size_t whole_bytes,
+Result<void> append_history(FilePort& files, const std::string& directory, std::size_t whole_bytes,
                             std::string_view note) {
   const std::string path = directory + "/history";
-  const bool created = !path_exists(path);
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  const int fd = files.open(path.c_str(), O_WRONLY | O_CREAT, 0644);
+  if (fd < 0) return file_error("write", path);
   const std::string record = std::string(note) + "\n";
-  const auto size = static_cast<off_t>(whole_bytes);
-  const bool written =
-      fd >= 0 && ::ftruncate(fd, size) == 0 &&
-      ::pwrite(fd, record.data(), record.size(), size) == static_cast<ssize_t>(record.size()) &&
-      ::fsync(fd) == 0;
-  const int code = errno;
-  if (fd >= 0) ::close(fd);
-  if (!written) {
-    return Error{ErrorKind::kIo, code == ENOSPC ? "disk-full" : "file-io-failed",
-                 fmt::format("cannot write `{}`: {}", path, std::strerror(code)),
-                 "free space on that disk"};
-  }
-  if (created) return fsync_dir(directory);
+  const auto size = static_cast<std::int64_t>(whole_bytes);
+  const bool written = files.ftruncate(fd, size) == 0 && write_all(files, fd, record, size) == 0 &&
+                       files.fsync(fd) == 0;
+  std::optional<Error> error;
+  if (!written) error = file_error("write", path);
+  files.close(fd);
+  if (error) return *std::move(error);
+  // The first one made the file, now or in a try that failed: its name must be durable too.
+  if (whole_bytes == 0) return fsync_dir(files, directory);
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "base/file_port.hpp"
 #include "base/result.hpp"
 #include "store/store.hpp"
 
@@ -32,9 +33,9 @@ struct HistoryMark {
 /// Empty when none was written.
 [[nodiscard]] Result<HistoryMark> read_mark(store::Txn& txn);
 [[nodiscard]] Result<void> write_mark(store::Txn& txn, const HistoryMark& mark);
-[[nodiscard]] Result<History> read_history(const std::string& directory);
+[[nodiscard]] Result<History> read_history(FilePort& files, const std::string& directory);
 /// Appends and syncs; first cuts off what a crash left half-written after `whole_bytes`.
-[[nodiscard]] Result<void> append_history(const std::string& directory, std::size_t whole_bytes,
-                                          std::string_view note);
+[[nodiscard]] Result<void> append_history(FilePort& files, const std::string& directory,
+                                          std::size_t whole_bytes, std::string_view note);
 
 }  // namespace heddle::ledger

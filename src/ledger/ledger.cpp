@@ -1,11 +1,8 @@
 #include "ledger/ledger.hpp"
 
-#include <sys/stat.h>
-
 #include <mutex>
 
 #include "base/encoding.hpp"
-#include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "ledger/anchor.hpp"
@@ -33,6 +30,7 @@ namespace {
 constexpr const char* kCollection = "ledger";
 constexpr const char* kAnchored = "anchored";    ///< key: number of the entry that says so
 constexpr const char* kAbandoned = "abandoned";  ///< key: `SIZE ROOT` lines, of restores
+constexpr const char* kSetAside = "set_aside";   ///< key: folder that the next restore names
 
 Error rolled_back(std::uint64_t have, std::uint64_t known, std::string_view where) {
   return {ErrorKind::kCorrupt, "ledger-rolled-back",
@@ -56,12 +54,14 @@ struct Ledger::Impl {
         options(std::move(options_in)),
         clock(options.clock != nullptr ? *options.clock : system_clock()),
         key{"heddle/" + options.project, options.key.public_key},
-        tiles(options.directory) {}
+        files(*options.files),
+        tiles(files, options.directory) {}
 
   store::State& state;
   Options options;
   const Clock& clock;
   VerifierKey key;
+  FilePort& files;
 
   std::mutex publishing;  ///< guards what follows up to `checkpoint_mutex`; taken before the state,
                           ///< never inside it
@@ -125,23 +125,22 @@ struct Ledger::Impl {
   /// Looks for what was deleted since it was written.
   Result<void> look() {
     std::vector<std::string> missing;
-    if (signed_size() > 0 && !path_exists(options.directory + "/checkpoint"))
+    if (signed_size() > 0 && !path_exists(files, options.directory + "/checkpoint"))
       missing.emplace_back("checkpoint");
     const auto size = signed_size();
     if (loaded && size > 0) {
       const auto last = (size - 1) / kTileWidth;
       const auto newest = entries_path(last, tile_width(0, last, size));
       // Loading finds what is gone, says so and writes it again.
-      if (!path_exists(options.directory + "/" + newest)) loaded = false;
+      if (!path_exists(files, options.directory + "/" + newest)) loaded = false;
     }
     // By its size only: it grows for years, and `verify` reads it whole.
-    struct stat info{};
     const auto path = options.directory + "/history";
-    const bool shorter =
-        ::stat(path.c_str(), &info) == 0 && static_cast<std::size_t>(info.st_size) < history_bytes;
-    if (history_bytes > 0 && (shorter || !path_exists(path))) {
+    const std::int64_t bytes = files.size(path.c_str());
+    const bool shorter = bytes >= 0 && static_cast<std::size_t>(bytes) < history_bytes;
+    if (history_bytes > 0 && (shorter || !path_exists(files, path))) {
       missing.emplace_back("history");
-      HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
+      HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(files, options.directory));
       follow(history);
     }
     return record_damage(missing);
@@ -195,7 +194,7 @@ struct Ledger::Impl {
   /// Writes the tiles of the last checkpoint from the state's rows.
   Result<void> rewrite() {
     const auto size = signed_size();
-    tiles = TileWriter(options.directory);
+    tiles = TileWriter(files, options.directory);
     std::vector<std::string> entries;
     while (tiles.size() < size) {
       entries.clear();
@@ -217,14 +216,18 @@ struct Ledger::Impl {
   }
 
   Result<void> open() {
-    HEDDLE_TRY(make_dirs(options.directory));
+    HEDDLE_TRY(make_dirs(files, options.directory));
+    const std::string path = options.directory + "/checkpoint";
+    // Read, not asked for first: what a failing disk says of one call it may deny at the next.
+    const auto published = read_file(files, path);
+    if (!published.ok() && published.error().kind != ErrorKind::kNotFound) return published.error();
     const std::string vkey_path = options.directory + "/vkey";
+    const auto there = read_file(files, vkey_path);
+    if (!there.ok() && there.error().kind != ErrorKind::kNotFound) return there.error();
     // Until something is signed the project may still get another name.
-    const auto there = read_file(vkey_path);
-    const bool is_signed = path_exists(options.directory + "/checkpoint");
-    if (!there.ok() || (!is_signed && *there != key.str() + "\n"))
-      HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
-    HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
+    if (!there.ok() || (!published.ok() && *there != key.str() + "\n"))
+      HEDDLE_TRY(write_file_atomic(files, vkey_path, key.str() + "\n"));
+    HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(files, options.directory));
     follow(history);
     std::vector<std::string> missing;
     HistoryMark known;
@@ -238,13 +241,12 @@ struct Ledger::Impl {
       note = history.notes.back();
       HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
     }
-    const std::string path = options.directory + "/checkpoint";
-    if (path_exists(path)) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(path));
+    if (published.ok()) {
+      const std::string& text = *published;
       HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(text, key));
       if (!last || newest.size > last->size) {
         // Signed and written, and then a crash before the history: it counts.
-        HEDDLE_TRY(append_history(options.directory, history_bytes, text));
+        HEDDLE_TRY(append_history(files, options.directory, history_bytes, text));
         history_bytes += text.size() + 1;
         mark.add(text);
         last = newest;
@@ -270,7 +272,7 @@ struct Ledger::Impl {
     if (rows != head.range.size()) return inconsistent(head.range.size(), "the state's own head");
     if (rows < signed_size()) return rolled_back(rows, signed_size(), "the last checkpoint");
     HEDDLE_TRY(record_damage(missing));
-    if (last) HEDDLE_TRY(write_file_atomic(path, note));
+    if (last) HEDDLE_TRY(write_file_atomic(files, path, note));
     HEDDLE_TRY(load());
     HEDDLE_TRY(read_rows());  // with what was recorded meanwhile
     // What was committed after the checkpoint, against the head that was committed with it.
@@ -290,7 +292,7 @@ struct Ledger::Impl {
   Result<Digest> root_at(std::uint64_t size) {
     const auto published = signed_size();
     if (size <= published) {
-      TileReader reader(options.directory, published);
+      TileReader reader(files, options.directory, published);
       return root_of(size, reader.reader());
     }
     CompactRange range;
@@ -378,15 +380,15 @@ struct Ledger::Impl {
     HEDDLE_TRY(tiles.flush());
     if (last) {
       // From the bytes that others will read, so that nothing is signed that they could not follow.
-      TileReader reader(options.directory, size);
+      TileReader reader(files, options.directory, size);
       HEDDLE_ASSIGN_OR_RETURN(const auto proof,
                               consistency_proof(last->size, size, reader.reader()));
       if (!verify_consistency(last->size, size, last->root, next.root, proof))
         return inconsistent(last->size, "the last checkpoint");
     }
     const auto text = sign_checkpoint(next, options.key, key.name);
-    HEDDLE_TRY(write_file_atomic(options.directory + "/checkpoint", text));
-    HEDDLE_TRY(append_history(options.directory, history_bytes, text));
+    HEDDLE_TRY(write_file_atomic(files, options.directory + "/checkpoint", text));
+    HEDDLE_TRY(append_history(files, options.directory, history_bytes, text));
     history_bytes += text.size() + 1;
     tiles.sweep();
     {
@@ -417,16 +419,22 @@ Result<std::unique_ptr<Ledger>> Ledger::open(store::State& state, Options option
       (opened.error().id == "ledger-rolled-back" || opened.error().id == "ledger-inconsistent");
   if (too_new) {
     const auto aside = fmt::format("{}.abandoned-{}", options.directory, uuid7());
-    if (::rename(options.directory.c_str(), aside.c_str()) != 0) {
-      return Error{ErrorKind::kIo, "file-io-failed",
-                   fmt::format("cannot rename `{}`", options.directory), "see whose it is"};
-    }
-    HEDDLE_TRY(state.write([](store::Txn& txn) { return txn.erase(kCollection, "history"); }));
+    // Named before it is moved: who comes after a crash in between finds it by that name.
+    HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_TRY(txn.erase(kCollection, "history"));
+      return txn.put(kCollection, kSetAside, aside.substr(aside.find_last_of('/') + 1));
+    }));
+    if (options.files->rename(options.directory.c_str(), aside.c_str()) != 0)
+      return file_error("rename", options.directory);
     impl = std::make_unique<Impl>(state, options);
-    impl->set_aside = aside.substr(aside.find_last_of('/') + 1);
     opened = impl->open();
   }
   HEDDLE_TRY(std::move(opened));
+  HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto name, txn.get(kCollection, kSetAside));
+    impl->set_aside = name.value_or("");
+    return {};
+  }));
   return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
 }
 
@@ -506,13 +514,20 @@ Result<std::uint64_t> Ledger::restore(store::Git& git, Entry entry) {
     HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
       // Before the entry: an anchor that is gone, or that cannot be read, is made anew after it.
       HEDDLE_TRY(txn.erase(kCollection, kAnchored));
+      HEDDLE_TRY(txn.erase(kCollection, kSetAside));
       HEDDLE_ASSIGN_OR_RETURN(number, impl_->append(txn, entry));
       auto known = strange.known;
       for (const auto& each : strange.checkpoints) known += abandoned_text(each) + "\n";
       return txn.put(kCollection, kAbandoned, known);
     }));
+    impl_->set_aside.clear();
   }
-  HEDDLE_TRY(anchor(git));
+  // The person's word counts from its entry on. Where git cannot be written the anchor follows as
+  // soon as it can, as after any other decision.
+  if (const auto anchored = anchor(git); !anchored.ok()) {
+    if (anchored.error().kind == ErrorKind::kCorrupt) return anchored.error();
+    log::error("the ledger's checkpoint is not kept in git: {}", anchored.error().str());
+  }
   return number;
 }
 
@@ -525,7 +540,8 @@ Result<Checkpoint> Ledger::rebuild(Entry entry) {
   HEDDLE_TRY(impl_->look());
   HEDDLE_TRY(impl_->rewrite());
   if (impl_->signed_size() > 0)
-    HEDDLE_TRY(write_file_atomic(impl_->options.directory + "/checkpoint", impl_->note));
+    HEDDLE_TRY(
+        write_file_atomic(impl_->files, impl_->options.directory + "/checkpoint", impl_->note));
   entry.action = kRebuildAction;
   entry.target = "ledger";
   entry.result = "done";
@@ -539,7 +555,7 @@ Result<Proof> Ledger::prove(std::uint64_t index) {
   proof.index = index;
   const auto size = impl_->signed_size();
   proof.checkpoint = impl_->note;
-  TileReader reader(impl_->options.directory, size);
+  TileReader reader(impl_->files, impl_->options.directory, size);
   HEDDLE_ASSIGN_OR_RETURN(proof.hashes, inclusion_proof(index, size, reader.reader()));
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) {
     return txn.read_log(index, index + 1, [&](std::uint64_t, std::string_view entry) {
@@ -548,17 +564,6 @@ Result<Proof> Ledger::prove(std::uint64_t index) {
     });
   }));
   return proof;
-}
-
-Result<std::vector<Digest>> Ledger::prove_consistency(std::uint64_t old_size, std::uint64_t size) {
-  const std::lock_guard lock(impl_->publishing);
-  const auto published = impl_->signed_size();
-  if (size > published) {
-    return Error{ErrorKind::kInvalid, "ledger-proof-range",
-                 fmt::format("{} of {} entries are not published", size - published, size)};
-  }
-  TileReader reader(impl_->options.directory, published);
-  return consistency_proof(old_size, size, reader.reader());
 }
 
 Result<void> Ledger::read(std::uint64_t from, const std::function<bool(const Entry&)>& visit) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/file_port.hpp"
 #include "base/signature.hpp"
 #include "ledger/checkpoint.hpp"
 #include "ledger/entry.hpp"
@@ -40,6 +41,7 @@ class Ledger {
     /// A person puts an older state in force: published files that it does not hold are set aside
     /// (`<directory>.abandoned-...`), and `restore` follows.
     bool restores = false;
+    FilePort* files = &system_files();
   };
 
   /// Checks what is on disk against the state: kCorrupt `ledger-rolled-back` when the state holds
@@ -83,8 +85,6 @@ class Ledger {
 
   /// Of a published entry, against the last checkpoint.
   [[nodiscard]] Result<Proof> prove(std::uint64_t index);
-  [[nodiscard]] Result<std::vector<Digest>> prove_consistency(std::uint64_t old_size,
-                                                              std::uint64_t size);
 
   /// Committed entries from `from` on, oldest first, until `visit` returns false.
   [[nodiscard]] Result<void> read(std::uint64_t from,

@@ -11,7 +11,6 @@
 #include "base/file.hpp"
 #include "doc/json.hpp"
 #include "ledger/anchor.hpp"
-#include "ledger/effect.hpp"
 #include "ledger/tiles.hpp"
 #include "ledger/verify.hpp"
 
@@ -151,8 +150,10 @@ TEST_F(LedgerTest, GrowsThroughTileBoundariesAndProvesEveryStep) {
   }
   const auto last = seen.back();
   EXPECT_EQ(last.size, 1512U);
+  TileReader tiles_of_last(system_files(), tiles(), last.size);
   for (const auto& checkpoint : seen) {
-    const auto proof = ledger_->prove_consistency(checkpoint.size, last.size).value();
+    const auto proof =
+        consistency_proof(checkpoint.size, last.size, tiles_of_last.reader()).value();
     EXPECT_TRUE(verify_consistency(checkpoint.size, last.size, checkpoint.root, last.root, proof));
   }
   for (const std::uint64_t i : {0U, 255U, 256U, 1023U, 1511U}) {
@@ -527,6 +528,13 @@ TEST_F(PutBackTest, AnUnreadableAnchorIsNoMissingOne) {
     git_ = adapters::open_git(root_, clock_).value();
     expect_found("ledger-anchor-unreadable");
   }
+  // As the hint says.
+  const auto said = ledger_->check_anchor(*git_).error();
+  EXPECT_NE(said.hint.find("git update-ref -d " + ref()), std::string::npos) << said.hint;
+  git("update-ref -d " + ref());
+  git_ = adapters::open_git(root_, clock_).value();
+  expect_found("ledger-anchor-missing");
+  restore();
 }
 
 TEST_F(PutBackTest, AStateAloneThatWasPutBackIsRestoredTooAndItsTilesAreKeptAside) {
@@ -586,33 +594,6 @@ TEST_F(TamperTest, AnotherKeyIsNotBelieved) {
   const auto other = Ed25519Key::from_seed(std::string(32, '\6')).value();
   VerifyOptions verify_options{tiles(), {"heddle/flights", other.public_key}, nullptr, nullptr};
   EXPECT_TRUE(has(verify(verify_options).value(), "checkpoint-unsigned"));
-}
-
-TEST_F(LedgerTest, EffectsDangleUntilTheyAreSettled) {
-  const auto detail = doc::Value::object({{"url", "http://127.0.0.1:1/"}});
-  for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(state_
-                    ->write([&](store::Txn& txn) {
-                      return intend(*ledger_, txn, "op-1", "webhook", detail);
-                    })
-                    .ok());
-  }
-  EXPECT_EQ(ledger_->size().value(), 1U);
-  open();
-  const auto open_effects = dangling(*state_).value();
-  ASSERT_EQ(open_effects.size(), 1U);
-  EXPECT_EQ(open_effects[0].op_id, "op-1");
-  EXPECT_EQ(open_effects[0].detail, detail);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(settle(*ledger_, *state_, "op-1", true, "").ok());
-  EXPECT_EQ(ledger_->size().value(), 2U);
-  EXPECT_TRUE(dangling(*state_).value().empty());
-  // It is over: wanting it again does not begin it again.
-  ASSERT_TRUE(
-      state_
-          ->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); })
-          .ok());
-  EXPECT_TRUE(dangling(*state_).value().empty());
-  EXPECT_EQ(settle(*ledger_, *state_, "op-2", true, "").error().id, "effect-unknown");
 }
 
 }  // namespace

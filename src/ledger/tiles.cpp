@@ -1,9 +1,5 @@
 #include "ledger/tiles.hpp"
 
-#include <unistd.h>
-
-#include "base/file.hpp"
-
 namespace heddle::ledger {
 namespace {
 
@@ -91,7 +87,7 @@ Result<const std::vector<Digest>*> TileReader::tile(int level, std::uint64_t ind
   if (const auto found = tiles_.find(key); found != tiles_.end()) return &found->second;
   const auto width = tile_width(level, index, size_);
   const auto path = tile_path(level, index, width);
-  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, read_file(directory_ + "/" + path));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, read_file(*files_, directory_ + "/" + path));
   HEDDLE_ASSIGN_OR_RETURN(auto hashes, parse_tile(bytes));
   if (hashes.size() != width)
     return tile_error(path, fmt::format("holds {} hashes", hashes.size()));
@@ -114,7 +110,7 @@ Result<void> TileWriter::load(std::uint64_t size) {
   edge_.clear();
   stale_.clear();
   flushed_ = size;
-  TileReader tiles(directory_, size);
+  TileReader tiles(*files_, directory_, size);
   std::vector<Digest> peaks;  // of the compact range, largest first
   for (int level = 7; level >= 0; --level) {
     const auto count = level_size(level, size) % kTileWidth;
@@ -138,8 +134,8 @@ Result<void> TileWriter::load(std::uint64_t size) {
     bytes.push_back(static_cast<char>(size >> shift & 0xff));
   HEDDLE_ASSIGN_OR_RETURN(range_, CompactRange::from_bytes(bytes + tile_bytes(peaks)));
   if (const auto width = size % kTileWidth; width > 0) {
-    HEDDLE_ASSIGN_OR_RETURN(bundle_,
-                            read_file(directory_ + "/" + entries_path(size / kTileWidth, width)));
+    HEDDLE_ASSIGN_OR_RETURN(
+        bundle_, read_file(*files_, directory_ + "/" + entries_path(size / kTileWidth, width)));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, parse_entries(bundle_));
     if (entries.size() != width)
       return tile_error(entries_path(size / kTileWidth, width), "has another number of entries");
@@ -153,8 +149,8 @@ Result<void> TileWriter::load(std::uint64_t size) {
 
 Result<void> TileWriter::write(const std::string& path, std::string_view bytes) {
   const std::string full = directory_ + "/" + path;
-  HEDDLE_TRY(make_dirs(full.substr(0, full.find_last_of('/'))));
-  return write_file_atomic(full, bytes);
+  HEDDLE_TRY(make_dirs(*files_, full.substr(0, full.find_last_of('/'))));
+  return write_file_atomic(*files_, full, bytes);
 }
 
 Result<void> TileWriter::append(std::string_view entry) {
@@ -205,8 +201,9 @@ Result<void> TileWriter::flush() {
 void TileWriter::sweep() {
   for (const auto& path : stale_) {
     const std::string full = directory_ + "/" + path;
-    ::unlink(full.c_str());
-    ::rmdir(full.substr(0, full.find_last_of('/')).c_str());  // only when it is empty
+    // One that stays is in nobody's way, and the folder goes only when it is empty.
+    (void)files_->unlink(full.c_str());
+    (void)files_->rmdir(full.substr(0, full.find_last_of('/')).c_str());
   }
   stale_.clear();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "base/file_port.hpp"
 #include "base/result.hpp"
 #include "ledger/tree.hpp"
 
@@ -34,8 +35,8 @@ void append_entry(std::string& bundle, std::string_view entry);
 /// thread-safe.
 class TileReader {
  public:
-  TileReader(std::string directory, std::uint64_t size)
-      : directory_(std::move(directory)), size_(size) {}
+  TileReader(FilePort& files, std::string directory, std::uint64_t size)
+      : files_(&files), directory_(std::move(directory)), size_(size) {}
   [[nodiscard]] Result<Digest> node(int level, std::uint64_t index);
   [[nodiscard]] NodeReader reader() {
     return [this](int level, std::uint64_t index) { return node(level, index); };
@@ -43,6 +44,7 @@ class TileReader {
   [[nodiscard]] Result<const std::vector<Digest>*> tile(int level, std::uint64_t index);
 
  private:
+  FilePort* files_;
   std::string directory_;
   std::uint64_t size_;
   std::map<std::pair<int, std::uint64_t>, std::vector<Digest>> tiles_;
@@ -52,7 +54,8 @@ class TileReader {
 /// its right edge only. Not thread-safe. After an error it has to be loaded again.
 class TileWriter {
  public:
-  explicit TileWriter(std::string directory) : directory_(std::move(directory)) {}
+  TileWriter(FilePort& files, std::string directory)
+      : files_(&files), directory_(std::move(directory)) {}
   /// Goes on from a tree of `size` whose tiles are on disk; kNotFound or kCorrupt when they are
   /// not.
   [[nodiscard]] Result<void> load(std::uint64_t size);
@@ -68,6 +71,7 @@ class TileWriter {
   [[nodiscard]] Result<void> push(std::size_t level, const Digest& hash);
   [[nodiscard]] Result<void> write(const std::string& path, std::string_view bytes);
 
+  FilePort* files_;
   std::string directory_;
   CompactRange range_;
   std::string bundle_;                     ///< of the entries since the last full one

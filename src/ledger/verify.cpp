@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "base/file.hpp"
 #include "doc/items.hpp"
 #include "ledger/anchor.hpp"
 #include "ledger/approval_audit.hpp"
@@ -43,6 +42,7 @@ class Verifier {
                        entry)});
     }
     tree();
+    if (failed_) return *failed_;
     if (options_.state != nullptr) HEDDLE_TRY(state());
     if (options_.git != nullptr) HEDDLE_TRY(anchor());
     if (more_ > 0) audit_.findings.push_back({"ledger-more", fmt::format("and {} more", more_)});
@@ -59,8 +59,14 @@ class Verifier {
     }
   }
 
+  /// A file that is not there is a finding; one that cannot be read now says nothing.
+  void unread(const char* id, const Error& error) {
+    if (error.kind == ErrorKind::kNotFound) return find(id, "{}", error.message);
+    if (!failed_) failed_ = error;
+  }
+
   Result<void> checkpoint() {
-    auto note = read_file(options_.directory + "/checkpoint");
+    auto note = read_file(*options_.files, options_.directory + "/checkpoint");
     if (!note) {
       if (note.error().kind != ErrorKind::kNotFound) return note.error();
       std::uint64_t rows = 0;
@@ -71,7 +77,7 @@ class Verifier {
         }));
       }
       audit_.unpublished = rows;
-      if (mark_.notes > 0 || path_exists(options_.directory + "/history"))
+      if (mark_.notes > 0 || path_exists(*options_.files, options_.directory + "/history"))
         find("ledger-checkpoint-missing", "the checkpoint is gone");
       else if (rows == 0)
         return Error{ErrorKind::kNotFound, "ledger-empty", "there is no ledger yet",
@@ -93,7 +99,7 @@ class Verifier {
   }
 
   Result<void> history() {
-    HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options_.directory));
+    HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(*options_.files, options_.directory));
     // The first checkpoint of all may have been signed just before a crash: the next start adds it.
     if (history.notes.empty() && history.torn.empty())
       find("ledger-history-missing", "the history of signed checkpoints is gone");
@@ -132,8 +138,8 @@ class Verifier {
     for (std::uint64_t n = 0; n * kTileWidth < checkpoint_->size; ++n) {
       const auto width = tile_width(0, n, checkpoint_->size);
       const auto path = entries_path(n, width);
-      const auto bytes = read_file(options_.directory + "/" + path);
-      if (!bytes) return find("ledger-entries-missing", "{}", bytes.error().message);
+      const auto bytes = read_file(*options_.files, options_.directory + "/" + path);
+      if (!bytes) return unread("ledger-entries-missing", bytes.error());
       const auto entries = parse_entries(*bytes);
       if (!entries)
         return find("ledger-entries-changed", "`{}`: {}", path, entries.error().message);
@@ -234,8 +240,8 @@ class Verifier {
 
   void compare(int l, std::uint64_t n, std::uint64_t width, const std::vector<Digest>& level) {
     const auto path = tile_path(l, n, width);
-    const auto bytes = read_file(options_.directory + "/" + path);
-    if (!bytes) return find("ledger-tile-missing", "{}", bytes.error().message);
+    const auto bytes = read_file(*options_.files, options_.directory + "/" + path);
+    if (!bytes) return unread("ledger-tile-missing", bytes.error());
     const auto hashes = parse_tile(*bytes);
     if (!hashes || hashes->size() != width)
       return find("ledger-tile-changed", "`{}` is no tile of {} hashes", path, width);
@@ -324,6 +330,7 @@ class Verifier {
   std::set<std::string> abandoned_;               ///< checkpoints that restores named
   HistoryMark mark_;                              ///< what the state says was signed
   std::size_t more_ = 0;
+  std::optional<Error> failed_;  ///< what could not be read
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_port.hpp"
 #include "doc/value.hpp"
 #include "ledger/checkpoint.hpp"
 #include "store/store.hpp"
@@ -36,11 +37,13 @@ struct VerifyOptions {
   VerifierKey key;                ///< pinned, never taken from `directory`
   store::State* state = nullptr;  ///< also compare with the committed rows
   store::Git* git = nullptr;      ///< also compare with the anchor
+  FilePort* files = &system_files();
 };
 
 /// Recomputes the tree from the entries' bytes and compares it with the tiles, the signed
 /// checkpoint, every checkpoint of the history, the state and the anchor. Findings are in the
-/// audit; an error means that it could not be done at all.
+/// audit; an error means that it could not be done at all, for example
+/// that the disk did not give what is there: that is no proof that it was changed.
 [[nodiscard]] Result<Audit> verify(const VerifyOptions& options);
 
 }  // namespace heddle::ledger

@@ -328,7 +328,7 @@ TEST(Report, SaysTheSameNumbersEverywhereAndHidesNoFailure) {
   EXPECT_DOUBLE_EQ(value->find("served_latency")->double_or("p99_us"),
                    static_cast<double>(outcome->served_ns.quantile(0.99)) / 1e3);
   const std::string page = to_page(options, *outcome);
-  EXPECT_NE(page.find("status 422</td><td>20<"), std::string::npos);
+  EXPECT_NE(page.find("status 422</td><td class=\"n\">20<"), std::string::npos);
   EXPECT_NE(page.find("/a&lt;b&gt;"), std::string::npos);
   EXPECT_EQ(page.find("<b>/"), std::string::npos);
   EXPECT_EQ(page.find("nan"), std::string::npos);

@@ -11,8 +11,8 @@
 #include <gtest/gtest.h>
 #include <xgboost/c_api.h>
 
-#include "model/logistic.hpp"
 #include "model/scorer.hpp"
+#include "model/standardised.hpp"
 
 namespace heddle::model {
 namespace {
@@ -549,18 +549,18 @@ TEST(Forest, LoadsMegabytesFast) {
   EXPECT_LT(quickest_ms, 300) << bytes.size() << " bytes";
 }
 
-TEST(Logistic, ScoresWhatItsNumbersSay) {
-  LogisticWeights weights;
+TEST(StandardisedLinear, ScoresWhatItsNumbersSay) {
+  StandardisedLinear weights;
   weights.features = {"a", "b"};
   weights.mean = {1, 2};
   weights.scale = {2, 0.5};
   weights.missing = {1, 3};
   weights.weights = {0.5, -1};
-  weights.intercept = 0.125;
+  weights.intercepts = {0.125};
   const std::string bytes = to_json(weights);
   const auto scorer = Scorer::load(bytes);
   ASSERT_TRUE(scorer.ok()) << scorer.error().str();
-  EXPECT_EQ((*scorer)->format(), "heddle.logistic/1");
+  EXPECT_EQ((*scorer)->format(), "heddle.linear/1");
   EXPECT_EQ((*scorer)->features(), 2);
   const std::vector<float> rows = {3, 2, kNan, kNan};
   std::vector<float> out(2);
@@ -574,18 +574,42 @@ TEST(Logistic, ScoresWhatItsNumbersSay) {
       (*scorer)->contributions(std::span(rows).first(2), std::span(contributions).first(2)).ok());
 }
 
-TEST(Logistic, CorruptBytesAreNamed) {
+TEST(StandardisedLinear, HasAMarginOfEachOutput) {
+  StandardisedLinear model;
+  model.link = Link::kSoftmax;
+  model.mean = {1, 2};
+  model.scale = {2, 0.5};
+  model.missing = {1, 3};
+  model.weights = {0.5, -1, 1, 0, 0, 2};
+  model.intercepts = {0.125, 0, -1};
+  const auto scorer = Scorer::load(to_json(model));
+  ASSERT_TRUE(scorer.ok()) << scorer.error().str();
+  EXPECT_EQ((*scorer)->outputs(), 3);
+  EXPECT_EQ((*scorer)->link(), Link::kSoftmax);
+  const std::vector<float> rows = {3, 2, kNan, kNan};
+  std::vector<float> out(6);
+  (*scorer)->margins(rows.data(), 2, out.data());
+  EXPECT_EQ(out, (std::vector<float>{0.625F, 1, -1, 0.125F - 2, 0, 3}));
+  std::vector<double> contributions(9);
+  ASSERT_TRUE((*scorer)->contributions(std::span(rows).first(2), contributions).ok());
+  EXPECT_EQ(contributions, (std::vector<double>{0.5, 0, 0.125, 1, 0, 0, 0, 0, -1}));
+}
+
+TEST(StandardisedLinear, CorruptBytesAreNamed) {
   const std::string good =
-      R"({"format":"heddle.logistic/1","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercept":0.0})";
+      R"({"format":"heddle.linear/1","link":"logistic","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercepts":[0.0]})";
   ASSERT_TRUE(Scorer::load(good).ok());
   for (const auto& [from, to] : std::vector<std::pair<std::string_view, std::string_view>>{
            {R"("scale":[1.0])", R"("scale":[0.0])"},
            {R"("scale":[1.0])", R"("scale":[1.0,2.0])"},
            {R"("scale":[1.0])", R"("scale":[null])"},
            {R"("weights":[1.0])", R"("weights":"x")"},
-           {R"("intercept":0.0)", R"("intercept":null)"},
+           {R"("intercepts":[0.0])", R"("intercepts":[null])"},
+           {R"("intercepts":[0.0])", R"("intercepts":[0.0,0.0])"},
+           {R"("link":"logistic")", R"("link":"softmax")"},
+           {R"("link":"logistic")", R"("link":"probit")"},
            {"]}", "]"},
-           {"0.0}", "0.0"}}) {
+           {"[0.0]}", "[0.0]"}}) {
     if (good.find(from) == std::string::npos) continue;
     const auto loaded = Scorer::load(replace(good, from, to));
     ASSERT_FALSE(loaded.ok()) << to;

@@ -3,8 +3,8 @@
 #include "model/file_kind.hpp"
 #include "model/forest.hpp"
 #include "model/lightgbm.hpp"
-#include "model/logistic.hpp"
 #include "model/onnx.hpp"
+#include "model/standardised.hpp"
 #include "model/xgboost.hpp"
 
 namespace heddle::model {
@@ -24,9 +24,8 @@ Result<std::unique_ptr<Scorer>> Scorer::load(std::string_view bytes, const LoadO
   // by far the larger.
   const std::string_view head = bytes.substr(0, 64);
   const auto key = head.find("\"format\"");
-  if (key != std::string_view::npos &&
-      head.find("heddle.logistic/1", key) != std::string_view::npos)
-    return load_logistic(bytes);
+  if (key != std::string_view::npos && head.find("heddle.linear/1", key) != std::string_view::npos)
+    return load_standardised(bytes);
   if (bytes.starts_with("tree\n") || bytes.starts_with("tree\r\n")) {
     HEDDLE_ASSIGN_OR_RETURN(ParsedForest parsed, parse_lightgbm(bytes));
     return build_forest(std::move(parsed), options);

@@ -61,8 +61,8 @@ struct LoadOptions {
 ///  - LightGBM's text model: margins are doubles, bit-equal to `predict(raw_score=True)` on the
 ///  same floats;
 ///  - ONNX with one TreeEnsemble or linear operator of `ai.onnx.ml`;
-///  - `{"format": "heddle.logistic/1", ...}` (docs/adr/0005): standardised inputs, a mean for what
-///  is missing, weights.
+///  - `{"format": "heddle.linear/1", ...}` (docs/adr/0005): standardised inputs, a mean for what is
+///  missing, weights.
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -82,7 +82,7 @@ class Scorer {
   [[nodiscard]] virtual int outputs() const noexcept { return 1; }
   [[nodiscard]] virtual Link link() const noexcept { return Link::kLogistic; }
   [[nodiscard]] virtual const Use& use() const noexcept = 0;
-  /// `xgboost`, `lightgbm`, `onnx` or `heddle.logistic/1`.
+  /// `xgboost`, `lightgbm`, `onnx` or `heddle.linear/1`.
   [[nodiscard]] virtual std::string_view format() const noexcept = 0;
   /// Trees of the model; 0 for a linear one.
   [[nodiscard]] virtual int trees() const noexcept = 0;

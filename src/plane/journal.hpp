@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "expr/datum.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::plane {
 
@@ -53,12 +53,12 @@ struct RowRecord {
                                      ///< warnings), or `source-quarantined`
   std::vector<FieldValue> fields{};  ///< in the order of the request segment's field names; as
                                      ///< received, before transforms
-  float probability = 0;             ///< of the slot that answered; NaN when refused
-  float standby_probability =
-      0;  ///< of the standby, shadow-scored; NaN when there is none or the row was refused
-  float shadow_probability =
-      std::numeric_limits<float>::quiet_NaN();  ///< of the shadow slot; NaN when there is none, it
-                                                ///< gave no answer yet or the row was refused
+  /// The numbers of a prediction (stats::Task), all finite: of the slot that answered, of the
+  /// standby beside it and of the shadow slot. Empty: the row was not served, there is no such
+  /// slot, or it gave no answer yet.
+  std::vector<float> prediction{};
+  std::vector<float> standby_prediction{};
+  std::vector<float> shadow_prediction{};
 };
 
 struct RequestRecord {
@@ -71,7 +71,7 @@ struct RequestRecord {
   std::vector<RowRecord> rows{};
   Cohort cohort = Cohort::kNone;
   std::uint32_t micros = 0;  ///< from the whole request to its answer
-  std::string account{};     ///< whose token it came by; empty in journals of before
+  std::string account{};     ///< whose token it came by; empty: nobody knows
 };
 
 /// The same request, borrowed: what the hot path hands to the journal without copying.
@@ -79,9 +79,9 @@ struct RowView {
   RowOutcome outcome = RowOutcome::kServed;
   std::span<const std::string_view> rules{};
   std::span<const expr::Datum> fields{};
-  float probability = 0;
-  float standby_probability = 0;
-  float shadow_probability = std::numeric_limits<float>::quiet_NaN();
+  std::span<const float> prediction{};
+  std::span<const float> standby_prediction{};
+  std::span<const float> shadow_prediction{};
 };
 struct RequestView {
   std::string_view request_id;
@@ -97,10 +97,10 @@ struct RequestView {
 };
 
 struct LabelRecord {
-  std::string row_id;  ///< request_id#index
-  double label = 0;
+  std::string row_id;     ///< request_id#index
+  stats::Label label{};   ///< as it came: which code it has is said by a service's task
   Micros event_time = 0;  ///< when the label became known
-  std::string account{};  ///< whose token it came by; empty in journals of before
+  std::string account{};  ///< whose token it came by; empty: nobody knows
 };
 
 /// A worker that a slot has, and the layers of the sandbox around it.
@@ -212,6 +212,7 @@ class JournalWriter {
     std::uint64_t segment_bytes = 8 << 20;
     std::uint64_t max_bytes = kJournalBytes;  ///< of all segments
   };
+  /// kConflict (`journal-version`): what is there is of another version, and is left as it is.
   [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> open(Options options);
   virtual ~JournalWriter() = default;
   virtual void append(const Record& record) = 0;
@@ -242,6 +243,7 @@ class JournalWriter {
 /// the middle is kCorrupt.
 class JournalReader {
  public:
+  /// kConflict (`journal-version`): it is of another version.
   [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir,
                                                                    JournalPosition from = {});
   virtual ~JournalReader() = default;

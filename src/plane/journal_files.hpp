@@ -19,6 +19,11 @@ namespace heddle::plane {
 [[nodiscard]] Result<std::unique_ptr<JournalReader>> read_journal(const std::string& dir,
                                                                   JournalPosition from,
                                                                   FilePort& files);
+/// kConflict (`journal-version`) where the oldest or the newest of these segments is of another
+/// version of the journal. What cannot be read is not refused here.
+[[nodiscard]] Result<void> check_version(const std::string& dir,
+                                         const std::vector<std::uint64_t>& segments,
+                                         FilePort& files);
 /// `gaps`: where the journal could not be read, in words. Acts may have stood there.
 [[nodiscard]] Result<Standing> standing_acts(const std::string& dir, FilePort& files,
                                              std::vector<std::string>& gaps);

@@ -53,9 +53,9 @@ inline RequestRecord request(int n, int rows = 2) {
     row.outcome = i % 2 == 0 ? RowOutcome::kServed : RowOutcome::kRefused;
     row.fields = {text(fmt::format("ABQ-{}", i)), number(-n), FieldValue{}};
     if (i % 2 == 1) row.rules = {"distance-range", "origin-enum"};
-    row.probability = i % 2 == 0 ? 0.25f : std::nanf("");
-    row.standby_probability = 0.5f;
-    if (n == 3) row.shadow_probability = 0.75f;
+    if (i % 2 == 0) row.prediction = {0.25f};
+    row.standby_prediction = {0.5f};
+    if (n == 3) row.shadow_prediction = {0.75f};
     r.rows.push_back(row);
   }
   if (n > 0) {

@@ -181,8 +181,20 @@ Result<std::unique_ptr<JournalReader>> read_journal(const std::string& dir, Jour
   return std::unique_ptr<JournalReader>(std::make_unique<Reader>(dir, from, files));
 }
 
+Result<void> check_version(const std::string& dir, const std::vector<std::uint64_t>& segments,
+                           FilePort& files) {
+  if (segments.empty()) return {};
+  for (const std::uint64_t segment : {segments.front(), segments.back()}) {
+    const auto opened = SegmentReader::open(files, dir, segment);
+    if (!opened.ok() && opened.error().kind == ErrorKind::kConflict) return opened.error();
+  }
+  return {};
+}
+
 Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& dir,
                                                            JournalPosition from) {
+  if (const auto segments = list_segments(dir); segments.ok())
+    HEDDLE_TRY(check_version(dir, *segments, system_files()));
   return read_journal(dir, from, system_files());
 }
 

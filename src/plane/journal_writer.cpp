@@ -64,6 +64,7 @@ class Writer final : public JournalWriter {
   Result<void> open() {
     HEDDLE_TRY(make_dirs(files_, options_.dir));
     HEDDLE_ASSIGN_OR_RETURN(const auto segments, list_segments(options_.dir, files_));
+    HEDDLE_TRY(check_version(options_.dir, segments, files_));
     if (!segments.empty()) look_at_last(segments.back());
     reserve_.fill();
     measure();

@@ -39,7 +39,7 @@ TEST(Journal, GivesBackEveryRecord) {
                                              {"shadow", "sha256:bb", "none", ""}};
   writer->append(AppliedRecord{7, {"act-1"}, sandboxes});
   writer->append(request(1));
-  writer->append(LabelRecord{"r-1#0", 1, 99});
+  writer->append(LabelRecord{"r-1#0", true, 99});
   writer->append(ActRecord{"source-readmit", "source-1", 5, "5 clean rows", "act-2"});
   writer->append(StopRecord{"flights", "ops", "stop-1"});
   writer->append(TickRecord{-3});
@@ -59,8 +59,9 @@ TEST(Journal, GivesBackEveryRecord) {
   EXPECT_TRUE(got.rows[0].fields[2].datum().is_null());
   EXPECT_EQ(got.rows[1].outcome, RowOutcome::kRefused);
   EXPECT_EQ(got.rows[1].rules, (std::vector<std::string>{"distance-range", "origin-enum"}));
-  EXPECT_TRUE(std::isnan(got.rows[1].probability));
-  EXPECT_TRUE(std::isnan(got.rows[1].shadow_probability));
+  EXPECT_EQ(got.rows[0].prediction, std::vector<float>{0.25f});
+  EXPECT_TRUE(got.rows[1].prediction.empty());
+  EXPECT_TRUE(got.rows[1].shadow_prediction.empty());
   EXPECT_EQ(got.cohort, Cohort::kBaseline);
   EXPECT_EQ(got.micros, 300u);
   EXPECT_EQ(std::get<LabelRecord>(records[2]).row_id, "r-1#0");
@@ -82,8 +83,8 @@ TEST(Journal, ABorrowedRequestHasTheSameBytes) {
     rules.emplace_back(row.rules.begin(), row.rules.end());
   }
   for (std::size_t i = 0; i < owned.rows.size(); ++i) {
-    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability,
-                    owned.rows[i].standby_probability, owned.rows[i].shadow_probability});
+    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].prediction,
+                    owned.rows[i].standby_prediction, owned.rows[i].shadow_prediction});
   }
   std::string a;
   std::string b;
@@ -325,8 +326,7 @@ TEST(Journal, KeepsWhoSentARequestAndWhoseQuarantineEnded) {
     return decode_record(std::string_view(framed).substr(kRecordHead));
   };
   EXPECT_EQ(std::get<RequestRecord>(*read(request(3))).account, "app");
-  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).account,
-            "");  // as a journal of before has it
+  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).account, "");
   EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).micros, 300u);
   EXPECT_EQ(
       std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a", "app"})).account,
@@ -335,17 +335,54 @@ TEST(Journal, KeepsWhoSentARequestAndWhoseQuarantineEnded) {
             "");
 }
 
-TEST(Journal, ARequestFromBeforeCohortsReads) {
-  std::string framed;
-  append_record(request(1), framed);
-  std::string payload = framed.substr(kRecordHead);
-  payload.resize(payload.size() - 3);  // flags, and 301 as a varint
-  const auto record = decode_record(payload);
-  ASSERT_TRUE(record.has_value());
-  const auto& old = std::get<RequestRecord>(*record);
-  EXPECT_EQ(old.cohort, Cohort::kNone);
-  EXPECT_EQ(old.rows.size(), 2u);
-  EXPECT_TRUE(std::isnan(old.rows[0].shadow_probability));
+TEST(Journal, KeepsPredictionsOfAnyNumberOfOutputsAndLabelsAsTheyCame) {
+  const auto read = [](const Record& record) {
+    std::string framed;
+    append_record(record, framed);
+    return *decode_record(std::string_view(framed).substr(kRecordHead));
+  };
+  RequestRecord several = request(3);
+  several.rows[0].prediction = {0.125f, 0.25f, 0.625f};
+  several.rows[0].standby_prediction = {-1e30f};
+  several.rows[1].shadow_prediction.assign(1000, 0.001f);
+  const auto got = std::get<RequestRecord>(read(several));
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(got.rows[i].prediction, several.rows[i].prediction) << i;
+    EXPECT_EQ(got.rows[i].standby_prediction, several.rows[i].standby_prediction) << i;
+    EXPECT_EQ(got.rows[i].shadow_prediction, several.rows[i].shadow_prediction) << i;
+  }
+  for (const stats::Label& label :
+       {stats::Label(true), stats::Label(false), stats::Label(1.0), stats::Label(-0.1),
+        stats::Label(std::string("late")), stats::Label(std::string())})
+    EXPECT_EQ(std::get<LabelRecord>(read(LabelRecord{"r-1#0", label, 7, "app"})).label, label)
+        << stats::to_string(label);
+}
+
+/// As `heddle.journal/1` began: magic, and a head record whose checksum has no seed.
+std::string segment_of_before() {
+  std::string bytes(kSegmentMagic);
+  append_head({1, 0, {"a"}, 7}, bytes);
+  bytes[7] = '1';
+  return bytes;
+}
+
+TEST(Journal, OneOfVersion1IsRefusedWithWhatToDoAndLeftAsItIs) {
+  for (const bool only_magic : {false, true}) {
+    const Folder folder;
+    const std::string path = segment_path(folder.path(), 1);
+    const std::string bytes =
+        only_magic ? segment_of_before().substr(0, kSegmentMagic.size() + 1) : segment_of_before();
+    spill(path, bytes);
+    const auto written = JournalWriter::open({.dir = folder.path(), .fields = {"a"}});
+    ASSERT_FALSE(written.ok());
+    EXPECT_EQ(written.error().id, "journal-version");
+    EXPECT_NE(written.error().hint.find("mv " + folder.path()), std::string::npos)
+        << written.error().hint;
+    EXPECT_EQ(JournalReader::open(folder.path()).error().id, "journal-version");
+    EXPECT_EQ(standing_acts(folder.path()).error().id, "journal-version");
+    EXPECT_EQ(slurp(path), bytes);
+    EXPECT_EQ(list_dir(folder.path()).size(), 1U) << "nothing was added";
+  }
 }
 
 TEST(Route, ReadsWhatItWrote) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 
 #include "base/file.hpp"
@@ -14,7 +13,11 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "segments are little-endian");
 
-constexpr std::uint8_t kShadowed = 0x80;  ///< of a request's flags: a float32 a row follows
+/// The segments of `heddle.journal/1`.
+constexpr std::string_view kMagicOfBefore = "HEDLJRN1";
+
+/// What a label is, before its value.
+enum class LabelKind : std::uint8_t { kFalse, kTrue, kNumber, kText };
 
 template <class T>
 void put_raw(T value, std::string& out) {
@@ -154,17 +157,44 @@ void get_field(Reader& in, FieldValue& value) {
   }
 }
 
-/// What follows the rows of a request; journals from before these parts end there. The last byte of
-/// a record is never 0, which tells a whole record from an end that a power loss zeroed.
-template <class Request>
-void put_tail(const Request& r, std::string& out) {
-  const bool shadowed = std::any_of(r.rows.begin(), r.rows.end(), [](const auto& row) {
-    return !std::isnan(row.shadow_probability);
-  });
-  out.push_back(
-      static_cast<char>(static_cast<std::uint8_t>(r.cohort) | (shadowed ? kShadowed : 0)));
-  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i)
-    put_raw(r.rows[i].shadow_probability, out);
+void put_prediction(const std::vector<float>& prediction, std::string& out) {
+  put_varint(prediction.size(), out);
+  for (const float number : prediction) put_raw(number, out);
+}
+
+void get_prediction(Reader& in, std::vector<float>& prediction) {
+  prediction.resize(in.count());
+  for (float& number : prediction) number = in.raw<float>();
+}
+
+void put_label(const stats::Label& label, std::string& out) {
+  const auto kind = [&](LabelKind value) { out.push_back(static_cast<char>(value)); };
+  if (const auto* truth = std::get_if<bool>(&label)) {
+    kind(*truth ? LabelKind::kTrue : LabelKind::kFalse);
+  } else if (const auto* number = std::get_if<double>(&label)) {
+    kind(LabelKind::kNumber);
+    put_raw(*number, out);
+  } else {
+    kind(LabelKind::kText);
+    put_string(std::get<std::string>(label), out);
+  }
+}
+
+/// False: no label there is.
+bool get_label(Reader& in, stats::Label& label) {
+  switch (static_cast<LabelKind>(in.byte())) {
+    case LabelKind::kFalse: label = false; return true;
+    case LabelKind::kTrue: label = true; return true;
+    case LabelKind::kNumber: label = in.raw<double>(); return true;
+    case LabelKind::kText: in.string(label.emplace<std::string>()); return true;
+  }
+  return false;
+}
+
+/// What follows the rows of a request. The last byte of a record is never 0, which tells a whole
+/// record from an end that a power loss zeroed.
+void put_tail(const RequestRecord& r, std::string& out) {
+  out.push_back(static_cast<char>(r.cohort));
   put_varint(std::uint64_t{r.micros} + 1, out);
   if (!r.account.empty()) put_string(r.account, out);
 }
@@ -188,8 +218,9 @@ struct Encoder {
         for (const auto& rule : row.rules) put_string(rule, out);
         put_varint(row.fields.size(), out);
         for (const auto& field : row.fields) put_field(field, out);
-        put_raw(row.probability, out);
-        put_raw(row.standby_probability, out);
+        put_prediction(row.prediction, out);
+        put_prediction(row.standby_prediction, out);
+        put_prediction(row.shadow_prediction, out);
       }
       put_tail(r, out);
     });
@@ -197,7 +228,7 @@ struct Encoder {
   void operator()(const LabelRecord& r) const {
     framed(PayloadType::kLabel, seed, out, [&] {
       put_string(r.row_id, out);
-      put_raw(r.label, out);
+      put_label(r.label, out);
       put_signed(r.event_time, out);
       if (!r.account.empty()) put_string(r.account, out);
     });
@@ -256,16 +287,13 @@ RequestRecord get_request(Reader& in) {
     in.strings(row.rules);
     row.fields.resize(in.count());
     for (FieldValue& field : row.fields) get_field(in, field);
-    row.probability = in.raw<float>();
-    row.standby_probability = in.raw<float>();
+    get_prediction(in, row.prediction);
+    get_prediction(in, row.standby_prediction);
+    get_prediction(in, row.shadow_prediction);
     if (!in.ok()) break;
   }
-  if (in.finished()) return r;
-  const std::uint8_t flags = in.byte();
   r.cohort = static_cast<Cohort>(
-      std::min<std::uint8_t>(flags & ~kShadowed, static_cast<std::uint8_t>(Cohort::kBaseline)));
-  for (std::size_t i = 0; (flags & kShadowed) != 0 && i < r.rows.size(); ++i)
-    r.rows[i].shadow_probability = in.raw<float>();
+      std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(Cohort::kBaseline)));
   r.micros = static_cast<std::uint32_t>(in.varint() - 1);
   if (!in.finished()) in.string(r.account);
   return r;
@@ -298,7 +326,7 @@ void append_head(const SegmentHead& head, std::string& out) {
     put_varint(head.previous_end, out);
     put_varint(head.fields.size(), out);
     for (const auto& field : head.fields) put_string(field, out);
-    if (head.seed != 0) put_raw(head.seed, out);
+    put_raw(head.seed, out);
   });
 }
 
@@ -330,6 +358,10 @@ class Pen {
     if (!value.empty()) std::memcpy(at_, value.data(), value.size());
     at_ += value.size();
   }
+  void prediction(std::span<const float> numbers) noexcept {
+    varint(numbers.size());
+    for (const float number : numbers) raw(number);
+  }
   void field(const expr::Datum& value) noexcept {
     using Kind = expr::Datum::Kind;
     byte(static_cast<std::uint64_t>(value.kind));
@@ -353,7 +385,9 @@ std::size_t most_of(const RequestView& r) noexcept {
   std::size_t most = 2 + 9 * kMostVarint + r.request_id.size() + r.source.size() + r.slot.size() +
                      r.account.size();
   for (const RowView& row : r.rows) {
-    most += 1 + 2 * kMostVarint + 3 * sizeof(float);
+    most += 1 + 5 * kMostVarint +
+            sizeof(float) * (row.prediction.size() + row.standby_prediction.size() +
+                             row.shadow_prediction.size());
     for (const auto rule : row.rules) most += kMostVarint + rule.size();
     for (const expr::Datum& field : row.fields) {
       most += 1 + kMostVarint;
@@ -377,19 +411,17 @@ void append_request(const RequestView& r, std::string& out, std::uint32_t seed) 
   pen.text(r.slot);
   pen.varint(r.route_version);
   pen.varint(r.rows.size());
-  bool shadowed = false;
   for (const RowView& row : r.rows) {
     pen.byte(static_cast<std::uint64_t>(row.outcome));
     pen.varint(row.rules.size());
     for (const auto rule : row.rules) pen.text(rule);
     pen.varint(row.fields.size());
     for (const expr::Datum& field : row.fields) pen.field(field);
-    pen.raw(row.probability);
-    pen.raw(row.standby_probability);
-    shadowed = shadowed || !std::isnan(row.shadow_probability);
+    pen.prediction(row.prediction);
+    pen.prediction(row.standby_prediction);
+    pen.prediction(row.shadow_prediction);
   }
-  pen.byte(static_cast<std::uint64_t>(r.cohort) | (shadowed ? kShadowed : 0));
-  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) pen.raw(r.rows[i].shadow_probability);
+  pen.byte(static_cast<std::uint64_t>(r.cohort));
   pen.varint(std::uint64_t{r.micros} + 1);
   if (!r.account.empty()) pen.text(r.account);
   out.resize(static_cast<std::size_t>(pen.at() - out.data()));
@@ -407,8 +439,8 @@ std::optional<SegmentHead> decode_head(std::string_view payload) {
   head.segment = in.varint();
   head.previous_end = in.varint();
   in.strings(head.fields);
-  if (in.ok() && !in.finished()) head.seed = in.raw<std::uint32_t>();
-  if (!in.finished()) return std::nullopt;
+  head.seed = in.raw<std::uint32_t>();
+  if (!in.finished() || head.seed == 0) return std::nullopt;
   return head;
 }
 
@@ -420,7 +452,7 @@ std::optional<Record> decode_record(std::string_view payload) {
     case PayloadType::kLabel: {
       LabelRecord r;
       in.string(r.row_id);
-      r.label = in.raw<double>();
+      if (!get_label(in, r.label)) return std::nullopt;
       r.event_time = in.number();
       if (!in.finished()) in.string(r.account);
       record = std::move(r);
@@ -497,11 +529,22 @@ Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexc
   return result;
 }
 
+Error other_version(const std::string& dir) {
+  return Error{ErrorKind::kConflict, "journal-version",
+               fmt::format("the journal `{}` is of version 1, this program reads and writes "
+                           "`heddle.journal/2`; nothing of it was changed",
+                           dir),
+               fmt::format("let the version that wrote it read it to its end, or keep it for that "
+                           "version: `mv {0} {0}.v1`, then start again",
+                           dir)};
+}
+
 HeadFound read_head(std::string_view bytes, std::uint64_t segment) {
   HeadFound found;
   const std::string_view magic = bytes.substr(0, kSegmentMagic.size());
   if (!kSegmentMagic.starts_with(magic)) {
-    found.state = HeadFound::State::kDamaged;
+    found.state =
+        magic == kMagicOfBefore ? HeadFound::State::kOtherVersion : HeadFound::State::kDamaged;
     return found;
   }
   if (bytes.size() <= kSegmentMagic.size()) return found;
@@ -543,7 +586,6 @@ std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept {
   // Mostly it is the payload that is damaged, and its length leads behind it.
   const std::size_t own = kRecordHead + length_at(0);
   if (own < bytes.size() && is_whole(own)) return own;
-  if (seed == 0) return kNowhere;
   std::uint64_t checked = 0;
   for (std::size_t at = 1; at + kRecordHead < bytes.size() && checked < kMostChecked; ++at) {
     if (!begins_at(at)) continue;
@@ -555,10 +597,8 @@ std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept {
 
 namespace {
 
-/// A record whose writer was killed before it was whole. Without a seed a damaged length would look
-/// like that and hide what follows it.
-bool is_cut(std::string_view rest, std::uint32_t seed) noexcept {
-  if (seed == 0) return rest.empty();
+/// A record whose writer was killed before it was whole.
+bool is_cut(std::string_view rest) noexcept {
   if (rest.size() < kRecordHead) return true;
   std::uint32_t length = 0;
   std::memcpy(&length, rest.data(), 4);
@@ -585,7 +625,7 @@ Result<std::uint64_t> records_end(FilePort& files, const std::string& path, std:
     if (next == std::string_view::npos)
       // What a killed writer was about to write was promised to nobody. Anything else that stands
       // there was, and counts.
-      return std::uint64_t{is_cut(rest, head.head.seed) ? at : bytes.size()};
+      return std::uint64_t{is_cut(rest) ? at : bytes.size()};
     at += next;
   }
 }

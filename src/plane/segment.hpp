@@ -13,7 +13,7 @@ namespace heddle::plane {
 
 /// Bytes of a journal segment (docs/formats/journal.md): a magic, then records of length, CRC-32C
 /// and payload; the first payload is the head.
-inline constexpr std::string_view kSegmentMagic = "HEDLJRN1";
+inline constexpr std::string_view kSegmentMagic = "HEDLJRN2";
 inline constexpr std::size_t kRecordHead = 8;
 inline constexpr std::size_t kMaxPayload = 64 << 20;
 
@@ -33,7 +33,7 @@ struct SegmentHead {
   std::uint64_t previous_end = 0;  ///< where the segment before ended; 0: there was none
   std::vector<std::string> fields{};
   /// Xored into the checksums behind the head, so that no bytes that a client sent can pass for a
-  /// record; 0: a segment from before this.
+  /// record. Never 0.
   std::uint32_t seed = 0;
 };
 
@@ -66,15 +66,21 @@ struct Framed {
 
 /// The head of a segment, from its first bytes.
 struct HeadFound {
-  enum class State { kWhole, kTorn, kDamaged } state = State::kTorn;
+  enum class State {
+    kWhole,
+    kTorn,
+    kDamaged,
+    kOtherVersion  ///< `heddle.journal/1`, whose records have another form
+  } state = State::kTorn;
   SegmentHead head{};
   std::size_t bytes = 0;  ///< up to the first record
 };
 [[nodiscard]] HeadFound read_head(std::string_view bytes, std::uint64_t segment);
 
-/// Where the next whole record begins in `bytes`, at whose front there is none; npos: nowhere. With
-/// a seed any place is looked at, without one only where the length at the front leads to: else
-/// what a client sent could be taken for a record.
+/// What to do with a journal of another version: kConflict `journal-version`.
+[[nodiscard]] Error other_version(const std::string& dir);
+
+/// Where the next whole record begins in `bytes`, at whose front there is none; npos: nowhere.
 [[nodiscard]] std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept;
 
 /// Where the whole records of a segment end, whatever is damaged before; its size where its head

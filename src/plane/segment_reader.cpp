@@ -72,6 +72,7 @@ Result<std::pair<SegmentReader::Opened, std::optional<SegmentReader>>> SegmentRe
   bytes.resize(static_cast<std::size_t>(n));
   HeadFound found = read_head(bytes, segment);
   if (found.state == HeadFound::State::kTorn) return Answer{Opened::kUnbegun, std::nullopt};
+  if (found.state == HeadFound::State::kOtherVersion) return other_version(dir);
   if (found.state == HeadFound::State::kDamaged) return Answer{Opened::kDamaged, std::nullopt};
   reader.head_ = std::move(found.head);
   reader.head_bytes_ = found.bytes;

@@ -34,6 +34,8 @@ class JournalShares : public testing::Test {
       request.account = account;
       request.rows.resize(1);
       request.rows[0].fields.resize(1);
+      request.rows[0].prediction = {0.25F};
+      request.rows[0].standby_prediction = {0.5F};
       writer_->append(request);
       ASSERT_TRUE(writer_->commit().ok());
     }
@@ -43,7 +45,7 @@ class JournalShares : public testing::Test {
     int taken = 0;
     for (int i = 0; i < count; ++i) {
       if (writer_->room(RecordKind::kLabels, account) != Room::kYes) continue;
-      writer_->append(LabelRecord{fmt::format("{}-{}#0", account, i), 1, i, account});
+      writer_->append(LabelRecord{fmt::format("{}-{}#0", account, i), true, i, account});
       EXPECT_TRUE(writer_->commit().ok());
       ++taken;
     }

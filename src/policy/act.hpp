@@ -74,13 +74,18 @@ struct Decision {
 /// `kRequireApproval` it records the request for approval once and returns `applied = false`;
 /// propose the same `op_id` again after the approval to apply it. `possible` is called before
 /// anybody is asked: its error ends the act, so that no approval is asked for what could not be
-/// done. Thread-safe.
+/// done. `beside` is called at the end of the transaction, whatever was decided, unless the act was
+/// applied before: what belongs to a question or a denial and must not be lost in a crash after it.
+/// Thread-safe.
 class Engine {
  public:
+  using Beside = std::function<Result<void>(store::Txn&, const Decision&)>;
+
   virtual ~Engine() = default;
-  [[nodiscard]] virtual Result<Decision> act(
-      const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
-      const std::function<Result<void>()>& possible = {}) = 0;
+  [[nodiscard]] virtual Result<Decision> act(const Proposal& proposal,
+                                             const std::function<Result<void>(store::Txn&)>& apply,
+                                             const std::function<Result<void>()>& possible = {},
+                                             const Beside& beside = {}) = 0;
 };
 
 }  // namespace heddle::policy

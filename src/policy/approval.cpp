@@ -1,8 +1,5 @@
 #include "policy/approval.hpp"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,10 +7,9 @@
 #include <cstring>
 
 #include "base/file.hpp"
+#include "base/process.hpp"
 #include "doc/json.hpp"
 #include "ledger/tree.hpp"
-
-extern char** environ;
 
 namespace heddle::policy {
 namespace {
@@ -56,30 +52,17 @@ class Scratch {
   std::string path_;
 };
 
-/// Runs a program with `input` as its stdin and nothing to say; its exit code.
-Result<int> run(const std::vector<std::string>& arguments, const std::string& input) {
-  std::vector<char*> argv;
-  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, input.c_str(), O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  const int code = ::posix_spawnp(&child, argv[0], &files, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&files);
-  if (code != 0) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing",
-                 fmt::format("cannot run `{}`: {}", arguments[0], std::strerror(code)),
-                 "install the package openssh-client"};
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR)
-      return Error{ErrorKind::kInternal, "process-lost", "a child process was lost"};
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+/// Runs `ssh-keygen` with the file `input` as its stdin; its exit code.
+Result<int> run(std::vector<std::string> arguments, const std::string& input) {
+  auto finished = run_process({.argv = std::move(arguments),
+                               .in = StandardStream::read(input),
+                               .out = StandardStream::null(),
+                               .err = StandardStream::null()});
+  if (finished.ok()) return finished->exit.status();
+  Error error = finished.error();
+  error.id = "ssh-keygen-missing";
+  error.hint = "install the package openssh-client";
+  return error;
 }
 
 /// A principal in allowed_signers is a pattern list: a name that could be read as one matches
@@ -261,11 +244,7 @@ Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view st
     words.insert(words.end(), {"-f", scratch.file("allowed_signers")});
   }
   words.insert(words.end(), {"-n", name_space, "-s", scratch.file("signature")});
-  HEDDLE_ASSIGN_OR_RETURN(const int code, run(words, scratch.file("statement")));
-  if (code == 127) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`",
-                 "install the package openssh-client"};
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const int code, run(std::move(words), scratch.file("statement")));
   return code == 0;
 }
 

@@ -1,7 +1,6 @@
 #include "policy/engine.hpp"
 
 #include <mutex>
-#include <set>
 
 #include "base/encoding.hpp"
 #include "base/signature.hpp"
@@ -78,11 +77,6 @@ bool fulfilled(const Approval& approval, const Rulebook& rules) {
   return true;
 }
 
-bool is_open(const Approval& approval) noexcept {
-  return approval.status == Approval::Status::kPending ||
-         approval.status == Approval::Status::kApproved;
-}
-
 /// The same members with the same values, in any order.
 bool same_binds(const doc::Value& a, const doc::Value& b) {
   if (a.size() != b.size()) return false;
@@ -146,39 +140,10 @@ struct LocalEngine::Impl {
   mutable std::mutex mutex;  ///< guards what follows; never held inside a transaction
   std::shared_ptr<const Rulebook> rules;
   spec::Project project;
-  mutable std::mutex open_mutex;  ///< guards `maybe_open`; nothing is waited for under it
-  /// Ids of approvals that may be open: all that are, and some that were closed or never committed.
-  std::set<std::string> maybe_open;
 
   [[nodiscard]] std::shared_ptr<const Rulebook> rulebook() const {
     const std::lock_guard lock(mutex);
     return rules;
-  }
-
-  /// Once, at the opening: from then on each one is asked here.
-  Result<void> find_open() {
-    return state.read([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(const auto all, read_approvals(txn));
-      for (const auto& approval : all) {
-        if (is_open(approval)) maybe_open.insert(approval.id);
-      }
-      return {};
-    });
-  }
-
-  /// Also those whose time is over and that no entry has closed yet.
-  Result<std::vector<Approval>> read_open(store::Txn& txn) {
-    std::set<std::string> ids;
-    {
-      const std::lock_guard lock(open_mutex);
-      ids = maybe_open;
-    }
-    std::vector<Approval> open;
-    for (const auto& id : ids) {
-      HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
-      if (approval && is_open(*approval)) open.push_back(std::move(*approval));
-    }
-    return open;
   }
 
   /// As it is at `time`.
@@ -378,10 +343,6 @@ struct LocalEngine::Impl {
     entry.evidence.emplace_back("statement", sha256(approval.statement));
     HEDDLE_ASSIGN_OR_RETURN(approval.entry, settle(txn, std::move(entry), "asked"));
     HEDDLE_TRY(write_approval(txn, approval));
-    {
-      const std::lock_guard lock(open_mutex);
-      maybe_open.insert(approval.id);
-    }
     return wait(approval, verdict, decision);
   }
 
@@ -527,9 +488,24 @@ struct LocalEngine::Impl {
     return carry_out(txn, proposal, verdict, book, approval->id, apply, decision);
   }
 
+  /// By what the rules say now: in `txn`, with what was known of the act before.
+  Result<void> decide(store::Txn& txn, const Proposal& proposal, const Rulebook& book,
+                      const std::optional<Operation>& before, const std::optional<Checked>& checked,
+                      const std::function<Result<void>(store::Txn&)>& apply,
+                      const std::function<Result<void>()>& possible, Decision& decision) {
+    HEDDLE_ASSIGN_OR_RETURN(auto verdict, judge(txn, book, proposal));
+    switch (verdict.effect) {
+      case Effect::kDeny: return deny(txn, proposal, verdict, book, before, decision);
+      case Effect::kRequireApproval:
+        return with_approval(txn, proposal, verdict, book, before, checked, apply, possible,
+                             decision);
+      default: return carry_out(txn, proposal, verdict, book, "", apply, decision);
+    }
+  }
+
   Result<Decision> act(const Proposal& proposal,
                        const std::function<Result<void>(store::Txn&)>& apply,
-                       const std::function<Result<void>()>& possible) {
+                       const std::function<Result<void>()>& possible, const Beside& beside) {
     if (proposal.op_id.empty() || proposal.action.empty()) {
       return Error{ErrorKind::kInternal, "proposal-malformed",
                    "a proposal needs an op_id and an action"};
@@ -554,14 +530,8 @@ struct LocalEngine::Impl {
         decision.approval = before->approval;
         return {};
       }
-      HEDDLE_ASSIGN_OR_RETURN(auto verdict, judge(txn, *book, proposal));
-      switch (verdict.effect) {
-        case Effect::kDeny: return deny(txn, proposal, verdict, *book, before, decision);
-        case Effect::kRequireApproval:
-          return with_approval(txn, proposal, verdict, *book, before, checked, apply, possible,
-                               decision);
-        default: return carry_out(txn, proposal, verdict, *book, "", apply, decision);
-      }
+      HEDDLE_TRY(decide(txn, proposal, *book, before, checked, apply, possible, decision));
+      return beside ? beside(txn, decision) : Result<void>();
     }));
     return decision;
   }
@@ -688,7 +658,7 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(store::State& state, ledg
   std::unique_ptr<LocalEngine> engine(
       new LocalEngine(std::make_unique<Impl>(state, ledger, clock)));
   HEDDLE_TRY(engine->load(project));
-  HEDDLE_TRY(engine->impl_->find_open());
+  HEDDLE_TRY(state.write([](store::Txn& txn) { return index_approvals(txn); }));
   return engine;
 }
 
@@ -703,8 +673,9 @@ Result<void> LocalEngine::load(const spec::Project& project) {
 
 Result<Decision> LocalEngine::act(const Proposal& proposal,
                                   const std::function<Result<void>(store::Txn&)>& apply,
-                                  const std::function<Result<void>()>& possible) {
-  return impl_->act(proposal, apply, possible);
+                                  const std::function<Result<void>()>& possible,
+                                  const Beside& beside) {
+  return impl_->act(proposal, apply, possible, beside);
 }
 
 Result<Verdict> LocalEngine::evaluate(const Proposal& proposal) {
@@ -778,7 +749,7 @@ Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who,
 
 Result<void> LocalEngine::void_stale(store::Txn& txn,
                                      const std::function<std::string(const Approval&)>& why) {
-  HEDDLE_ASSIGN_OR_RETURN(auto approvals, impl_->read_open(txn));
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_open_approvals(txn));
   for (auto& approval : approvals) {
     if (auto reason = why(approval); !reason.empty()) {
       HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
@@ -793,7 +764,7 @@ Result<void> LocalEngine::void_stale(const std::function<std::string(const Appro
 
 Result<void> LocalEngine::close_expired() {
   return impl_->state.write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(auto approvals, impl_->read_open(txn));
+    HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_open_approvals(txn));
     for (auto& approval : approvals) HEDDLE_TRY(impl_->close_if_expired(txn, approval));
     return {};
   });
@@ -835,10 +806,40 @@ Result<std::vector<Approval>> LocalEngine::approvals() {
   return list;
 }
 
+Result<std::vector<std::string>> LocalEngine::approval_ids() {
+  std::vector<std::string> ids;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(ids, policy::approval_ids(txn));
+    return {};
+  }));
+  return ids;
+}
+
+Result<AskedBefore> LocalEngine::asked_before(const Proposal& proposal) {
+  const auto key =
+      question_key(proposal.action, proposal.target, proposal.attributes.string_or("slot"),
+                   proposal.binds, proposal.subjects);
+  AskedBefore before;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(before, read_asked_before(txn, key));
+    return {};
+  }));
+  return before;
+}
+
+Result<bool> LocalEngine::released_by_a_person(const std::string& service, const Digest& bundle) {
+  bool released = false;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(released, was_released_by_a_person(txn, service, bundle));
+    return {};
+  }));
+  return released;
+}
+
 Result<std::vector<Approval>> LocalEngine::open_approvals() {
   std::vector<Approval> list;
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(list, impl_->read_open(txn));
+    HEDDLE_ASSIGN_OR_RETURN(list, read_open_approvals(txn));
     HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
     for (auto& approval : list) Impl::see_at(approval, time);
     std::erase_if(list, [](const Approval& approval) { return !is_open(approval); });

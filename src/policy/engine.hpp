@@ -9,6 +9,7 @@
 #include "policy/act.hpp"
 #include "policy/approval.hpp"
 #include "policy/rulebook.hpp"
+#include "policy/standing.hpp"
 #include "store/store.hpp"
 
 namespace heddle::policy {
@@ -29,11 +30,12 @@ class LocalEngine final : public Engine {
       const Clock& clock = system_clock());
   ~LocalEngine() override;
 
-  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` returns
-  /// (everything rolled back), storage.
+  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` and `beside`
+  /// return (everything rolled back), storage.
   [[nodiscard]] Result<Decision> act(const Proposal& proposal,
                                      const std::function<Result<void>(store::Txn&)>& apply,
-                                     const std::function<Result<void>()>& possible = {}) override;
+                                     const std::function<Result<void>()>& possible = {},
+                                     const Beside& beside = {}) override;
   /// What the rules, budgets and stop flag say now; records nothing.
   [[nodiscard]] Result<Verdict> evaluate(const Proposal& proposal);
   /// From now on these definitions count; call it after the `definition.apply` act.
@@ -62,7 +64,14 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<bool> applied(const std::string& op_id);
   /// One whose time is over is `expired` here, whether or not an entry says so yet.
   [[nodiscard]] Result<Approval> approval(const std::string& id);
-  [[nodiscard]] Result<std::vector<Approval>> approvals();  ///< by id, all that ever were
+  /// All that ever were, in the order in which they were asked: for lists that people ask for.
+  [[nodiscard]] Result<std::vector<Approval>> approvals();
+  [[nodiscard]] Result<std::vector<std::string>> approval_ids();
+  /// What was asked before about the same as this proposal (its `binds` are set). Costs the same
+  /// however many approvals there were, as does the next.
+  [[nodiscard]] Result<AskedBefore> asked_before(const Proposal& proposal);
+  /// Whether a person released this bundle of the service.
+  [[nodiscard]] Result<bool> released_by_a_person(const std::string& service, const Digest& bundle);
   /// Those that wait for an answer, or have one and were not carried out yet, by id. Costs what
   /// they are, however many there were.
   [[nodiscard]] Result<std::vector<Approval>> open_approvals();

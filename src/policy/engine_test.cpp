@@ -173,6 +173,33 @@ TEST_F(EngineTest, WhatFailsToApplyLeavesNoTrace) {
   EXPECT_TRUE(act(proposal("op-1", "source.quarantine")).applied);
 }
 
+TEST_F(EngineTest, WhatIsWrittenBesideADecisionIsOfItsTransactionWhateverItIs) {
+  const auto nothing = [](store::Txn&) { return Result<void>(); };
+  for (const auto& what :
+       {proposal("swap", "slot.swap"), promotion(), proposal("denied", "data.delete")}) {
+    SCOPED_TRACE(what.op_id);
+    const auto size = ledger_->size().value();
+    const auto failed = engine_->act(what, nothing, {}, [](store::Txn&, const Decision&) {
+      return Result<void>(Error{ErrorKind::kIo, "disk", "no"});
+    });
+    EXPECT_EQ(failed.error().id, "disk");
+    EXPECT_EQ(ledger_->size().value(), size) << "nothing was decided either";
+    EXPECT_TRUE(engine_->open_approvals()->empty());
+    Decision seen;
+    const auto made = engine_->act(what, nothing, {}, [&](store::Txn& txn, const Decision& each) {
+      seen = each;
+      return txn.put("test", what.op_id, each.approval);
+    });
+    ASSERT_TRUE(made.ok()) << made.error().str();
+    EXPECT_EQ(seen.effect, made->effect);
+    EXPECT_EQ(seen.entry, made->entry);
+    EXPECT_EQ(seen.approval, made->approval);
+    if (made->effect == Effect::kRequireApproval) {
+      EXPECT_TRUE(engine_->reject(made->approval, {ActorType::kPerson, "ada"}, "no").ok());
+    }
+  }
+}
+
 TEST_F(EngineTest, ADenialIsRecordedOnce) {
   const auto first = act(proposal("op-1", "definition.apply"));
   EXPECT_EQ(first.effect, Effect::kDeny);

@@ -206,8 +206,8 @@ spec::PolicyRule recalibration_guard(const spec::Project& project,
   rule.actions = {"release.recalibrate"};
   // `#`: a double is written as one, also where it is whole.
   rule.when = spec::Expression{
-      fmt::format("attributes.intercept_delta > {0:#} || attributes.intercept_delta < -{0:#} || "
-                  "attributes.intercept_sum > {1:#} || attributes.intercept_sum < -{1:#}",
+      fmt::format("attributes.offset_delta > {0:#} || attributes.offset_delta < -{0:#} || "
+                  "attributes.offset_sum > {1:#} || attributes.offset_sum < -{1:#}",
                   bound.step, bound.sum),
       {}};
   rule.approver_role = role_asked(project, "release.recalibrate").value_or(promoter_role(project));

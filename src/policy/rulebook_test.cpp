@@ -116,7 +116,7 @@ TEST(Rulebook, ARecalibrationPastItsBoundIsAskedOfAPerson) {
   const auto free = rule("free", Kind::kAllow, {"agent:*", "person:*"}, {"release.*"});
   const auto move = [](double delta, double sum) {
     auto made = proposal("release.recalibrate");
-    made.attributes = doc::Value::object({{"intercept_delta", delta}, {"intercept_sum", sum}});
+    made.attributes = doc::Value::object({{"offset_delta", delta}, {"offset_sum", sum}});
     return made;
   };
   const auto effect = [&](const spec::Project& of, double delta, double sum) {

@@ -1,5 +1,8 @@
 #include "policy/standing.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "doc/json.hpp"
 #include "policy/rulebook.hpp"
 
@@ -8,8 +11,13 @@ namespace {
 
 constexpr std::string_view kOperations = "policy.operations";
 constexpr std::string_view kApprovals = "policy.approvals";
-constexpr std::string_view kApplied = "policy.applied";  // ACTION \0 DAY / TIME / ENTRY
-constexpr std::string_view kActions = "policy.actions";  // ACTION -> last day
+constexpr std::string_view kCount = "policy.count";        // `approvals` -> how many there were
+constexpr std::string_view kOpen = "policy.open";          // id of an approval -> nothing
+constexpr std::string_view kLast = "policy.asked";         // question -> id of the newest
+constexpr std::string_view kAnswered = "policy.answered";  // question -> id of the newest answered
+constexpr std::string_view kReleased = "policy.released";  // SERVICE/BUNDLE -> id of the approval
+constexpr std::string_view kApplied = "policy.applied";    // ACTION \0 DAY / TIME / ENTRY
+constexpr std::string_view kActions = "policy.actions";    // ACTION -> last day
 constexpr std::string_view kStopped = "policy.stopped";
 
 /// Days and times as text that sorts, also before 1970.
@@ -21,6 +29,42 @@ std::string time_text(Micros time) {
   return fmt::format("{:020}", static_cast<std::uint64_t>(time) + (std::uint64_t{1} << 63));
 }
 std::string prefix_of(std::string_view action) { return std::string(action) + '\0'; }
+
+/// `approval-10000` comes after `approval-9999`.
+bool is_older(std::string_view a, std::string_view b) {
+  return std::pair(a.size(), a) < std::pair(b.size(), b);
+}
+
+Result<void> put_newest(store::Txn& txn, std::string_view collection, const std::string& key,
+                        const std::string& id) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(collection, key));
+  if (known && !is_older(*known, id)) return {};
+  return txn.put(collection, key, id);
+}
+
+std::string released_key(const std::string& service, const Digest& bundle) {
+  return service + "/" + bundle.str();
+}
+
+/// What is found by this approval, as it is now.
+Result<void> index(store::Txn& txn, const Approval& approval) {
+  using Status = Approval::Status;
+  HEDDLE_TRY(is_open(approval) ? txn.put(kOpen, approval.id, "") : txn.erase(kOpen, approval.id));
+  const auto key = question_key(approval.action, approval.target, approval.slot, approval.binds,
+                                approval.subjects);
+  HEDDLE_TRY(put_newest(txn, kLast, key, approval.id));
+  const bool used = approval.status == Status::kUsed;
+  if (used || approval.status == Status::kRejected)
+    HEDDLE_TRY(put_newest(txn, kAnswered, key, approval.id));
+  // A yes to a repair of the input is about that alone.
+  if (!used || !approval.action.starts_with("release.")) return {};
+  for (const auto& subject : approval.subjects) {
+    if (subject.name != "bundle") continue;
+    HEDDLE_TRY(txn.put(kReleased, released_key(approval.binds.string_or("service"), subject.digest),
+                       approval.id));
+  }
+  return {};
+}
 
 /// A stop flag: whose decision it is.
 struct Stop {
@@ -92,20 +136,87 @@ Result<std::vector<Approval>> read_approvals(store::Txn& txn) {
     return true;
   }));
   HEDDLE_TRY(std::move(parsed));
+  std::sort(list.begin(), list.end(),
+            [](const auto& a, const auto& b) { return is_older(a.id, b.id); });
   return list;
 }
 
+Result<std::vector<std::string>> approval_ids(store::Txn& txn) {
+  std::vector<std::string> ids;
+  HEDDLE_TRY(txn.scan(kApprovals, "approval-", [&](std::string_view id, std::string_view) {
+    ids.emplace_back(id);
+    return true;
+  }));
+  std::sort(ids.begin(), ids.end(), is_older);
+  return ids;
+}
+
 Result<void> write_approval(store::Txn& txn, const Approval& approval) {
+  HEDDLE_TRY(index(txn, approval));
   return txn.put(kApprovals, approval.id, doc::to_json(approval_schema().print(approval)));
 }
 
 Result<std::string> next_approval_id(store::Txn& txn) {
-  std::size_t number = 1;
-  HEDDLE_TRY(txn.scan(kApprovals, "approval-", [&](std::string_view, std::string_view) {
-    ++number;
+  HEDDLE_ASSIGN_OR_RETURN(const auto count, txn.get(kCount, "approvals"));
+  const auto number = (count ? std::strtoull(count->c_str(), nullptr, 10) : 0) + 1;
+  HEDDLE_TRY(txn.put(kCount, "approvals", fmt::to_string(number)));
+  return fmt::format("approval-{:04}", number);
+}
+
+Result<void> index_approvals(store::Txn& txn) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto count, txn.get(kCount, "approvals"));
+  if (count) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const auto all, read_approvals(txn));
+  for (const auto& approval : all) HEDDLE_TRY(index(txn, approval));
+  return txn.put(kCount, "approvals", fmt::to_string(all.size()));
+}
+
+Result<std::vector<Approval>> read_open_approvals(store::Txn& txn) {
+  std::vector<std::string> ids;
+  HEDDLE_TRY(txn.scan(kOpen, "", [&](std::string_view id, std::string_view) {
+    ids.emplace_back(id);
     return true;
   }));
-  return fmt::format("approval-{:04}", number);
+  std::sort(ids.begin(), ids.end(), is_older);
+  std::vector<Approval> open;
+  for (const auto& id : ids) {
+    HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
+    if (approval && is_open(*approval)) open.push_back(std::move(*approval));
+  }
+  return open;
+}
+
+bool is_open(const Approval& approval) noexcept {
+  return approval.status == Approval::Status::kPending ||
+         approval.status == Approval::Status::kApproved;
+}
+
+std::string question_key(const std::string& action, const std::string& target,
+                         const std::string& slot, const doc::Value& binds,
+                         const std::vector<Named>& subjects) {
+  std::string key;
+  for (const auto& part :
+       {action, target, slot, binds.string_or("service"), binds.string_or("account"),
+        subjects.empty() ? std::string() : subjects.front().digest.str()})
+    key += part + '\0';
+  return key;
+}
+
+Result<AskedBefore> read_asked_before(store::Txn& txn, const std::string& key) {
+  AskedBefore before;
+  for (const auto& [collection, found] :
+       {std::pair(kLast, &before.last), std::pair(kAnswered, &before.answered)}) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto id, txn.get(collection, key));
+    if (!id) continue;
+    HEDDLE_ASSIGN_OR_RETURN(*found, read_approval(txn, *id));
+  }
+  return before;
+}
+
+Result<bool> was_released_by_a_person(store::Txn& txn, const std::string& service,
+                                      const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kReleased, released_key(service, bundle)));
+  return row.has_value();
 }
 
 Result<void> note_applied(store::Txn& txn, const std::string& action, const std::string& service,

@@ -29,9 +29,34 @@ struct Operation {
                                            const Operation& operation);
 
 [[nodiscard]] Result<std::optional<Approval>> read_approval(store::Txn& txn, std::string_view id);
-[[nodiscard]] Result<std::vector<Approval>> read_approvals(store::Txn& txn);  ///< by id
+/// All that ever were, in the order in which they were asked: for lists that people ask for.
+[[nodiscard]] Result<std::vector<Approval>> read_approvals(store::Txn& txn);
+[[nodiscard]] Result<std::vector<std::string>> approval_ids(store::Txn& txn);
+/// The approval and what is found by it: those that are open, the questions and answers about the
+/// same, the bundles that were released.
 [[nodiscard]] Result<void> write_approval(store::Txn& txn, const Approval& approval);
 [[nodiscard]] Result<std::string> next_approval_id(store::Txn& txn);
+/// What `write_approval` writes beside approvals, for those that are there already; once.
+[[nodiscard]] Result<void> index_approvals(store::Txn& txn);
+/// Those that wait for an answer, or have one and were not carried out yet.
+[[nodiscard]] Result<std::vector<Approval>> read_open_approvals(store::Txn& txn);
+[[nodiscard]] bool is_open(const Approval& approval) noexcept;
+
+/// What a question is about, as far as another one is about the same: action, target and slot, the
+/// account and service it binds, and its first subject.
+[[nodiscard]] std::string question_key(const std::string& action, const std::string& target,
+                                       const std::string& slot, const doc::Value& binds,
+                                       const std::vector<Named>& subjects);
+/// The newest question about that, and the newest to which a person's answer stands: a no, or a yes
+/// that was carried out.
+struct AskedBefore {
+  std::optional<Approval> last{};
+  std::optional<Approval> answered{};
+};
+[[nodiscard]] Result<AskedBefore> read_asked_before(store::Txn& txn, const std::string& key);
+/// Whether a person released this bundle of the service: said yes to it, and that was carried out.
+[[nodiscard]] Result<bool> was_released_by_a_person(store::Txn& txn, const std::string& service,
+                                                    const Digest& bundle);
 
 /// Applied decisions by action and time, and the service they were about (empty: none): what
 /// budgets and `ledger.count` count. Kept in the same transaction as the decision.

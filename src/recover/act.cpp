@@ -1,8 +1,13 @@
 #include "recover/act.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "recover/action.hpp"
+#include "watch/prior_shift.hpp"
 
 namespace heddle::recover {
 
@@ -11,17 +16,24 @@ std::string_view act_name(const Act::Kind& kind) noexcept {
 }
 
 std::string act_text(const Act& act) {
-  return std::visit(overloaded{[](const TransformInForce& t) {
-                                 return fmt::format("transform `{}` of `{}`", t.transform, t.field);
-                               },
-                               [](const RecalibrationInForce& r) {
-                                 return fmt::format("recalibration by {:+.4g} logits", r.intercept);
-                               },
-                               [](const SwapInForce&) { return std::string("swap to standby"); },
-                               [](const ReleaseInForce&) {
-                                 return std::string("release of the retrained model");
-                               }},
-                    act.kind);
+  return std::visit(
+      overloaded{
+          [](const TransformInForce& t) {
+            return fmt::format("transform `{}` of `{}`", t.transform, t.field);
+          },
+          [](const RecalibrationInForce& r) {
+            return fmt::format("recalibration by {}{:+.4g}", r.offsets.size() > 1 ? "up to " : "",
+                               largest_offset(r.offsets));
+          },
+          [](const SwapInForce&) { return std::string("swap to standby"); },
+          [](const ReleaseInForce&) { return std::string("release of the retrained model"); }},
+      act.kind);
+}
+
+double largest_offset(const std::vector<double>& offsets) noexcept {
+  const auto at = std::max_element(offsets.begin(), offsets.end(),
+                                   [](double a, double b) { return std::abs(a) < std::abs(b); });
+  return at == offsets.end() ? 0 : *at;
 }
 
 std::string Act::field() const {
@@ -46,7 +58,7 @@ doc::Value Act::to_value() const {
                                        {"field", transform.field},
                                        {"transform", transform.transform},
                                        {"lag_hours", transform.lag_hours},
-                                       {"intercept", recalibration.intercept},
+                                       {"offsets", watch::list_of(recalibration.offsets)},
                                        {"before", release.before},
                                        {"made", made},
                                        {"on_standby", release.on_standby},
@@ -67,7 +79,9 @@ Result<Act> Act::from_value(const doc::Value& value) {
       transform.clock = clock->as_int();
     out.kind = std::move(transform);
   } else if (kind == RecalibrationInForce::kName) {
-    out.kind = RecalibrationInForce{value.double_or("intercept")};
+    auto offsets = watch::offsets_of(value);
+    known = !offsets.empty();
+    out.kind = RecalibrationInForce{std::move(offsets)};
   } else if (kind == SwapInForce::kName) {
     out.kind = SwapInForce{value.string_or("before")};
   } else if (kind == ReleaseInForce::kName) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -24,7 +25,7 @@ struct TransformInForce {
 
 struct RecalibrationInForce {
   static constexpr std::string_view kName = "recalibration";
-  double intercept = 0;  ///< logits added
+  std::vector<double> offsets;  ///< what was added to the margins, one an output
 };
 
 /// The standby serves.
@@ -69,7 +70,9 @@ struct Act {
 
 [[nodiscard]] std::string_view act_name(
     const Act::Kind& kind) noexcept;  ///< transform, recalibration, swap, release
-/// What it does, for people: "transform `at-shift` of `at`", "recalibration by +0.5 logits".
+/// What it does, for people: "transform `at-shift` of `at`", "recalibration by +0.5".
 [[nodiscard]] std::string act_text(const Act& act);
+/// The one that is farthest from 0, with its sign; 0 of none.
+[[nodiscard]] double largest_offset(const std::vector<double>& offsets) noexcept;
 
 }  // namespace heddle::recover

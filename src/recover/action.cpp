@@ -1,9 +1,12 @@
 #include "recover/action.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <optional>
 #include <type_traits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace heddle::recover {
 namespace {
@@ -22,6 +25,9 @@ class Writer {
   }
   void optional(std::string_view name, const std::string& member) {
     if (!member.empty()) (*this)(name, member);
+  }
+  void numbers(std::string_view name, const std::vector<double>& member) {
+    (*this)(name, fmt::format("{}", fmt::join(member, ",")));
   }
   [[nodiscard]] doc::Value take() { return std::move(out_); }
 
@@ -69,6 +75,18 @@ class Reader {
   }
   void optional(std::string_view name, std::string& member) {
     if (from_.find(name) != nullptr) (*this)(name, member);
+  }
+  void numbers(std::string_view name, std::vector<double>& member) {
+    std::string text;
+    optional(name, text);
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::string_view one = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+      double number = 0;
+      const auto end = std::from_chars(one.data(), one.data() + one.size(), number).ptr;
+      if (end != one.data() + one.size()) return refuse(name, "numbers with commas between them");
+      member.push_back(number);
+    }
   }
   [[nodiscard]] const std::optional<Error>& fault() const noexcept { return fault_; }
 

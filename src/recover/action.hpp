@@ -178,15 +178,15 @@ struct ReleaseSource {
 struct SwapToStandby {
   static constexpr std::string_view kType = "slot.swap";
   static constexpr Target kTarget = Target::kService;
-  double primary_log_loss = 0;
-  double standby_log_loss = 0;
+  double primary_loss = 0;
+  double standby_loss = 0;
   std::int64_t rows = 0;
   Grounds grounds{};
 
   template <class Self, class V>
   static void members(Self& self, V& visit) {
-    visit("primary_log_loss", self.primary_log_loss);
-    visit("standby_log_loss", self.standby_log_loss);
+    visit("primary_loss", self.primary_loss);
+    visit("standby_loss", self.standby_loss);
     visit("rows", self.rows);
     Grounds::members(self.grounds, visit);
   }
@@ -288,12 +288,12 @@ struct RollBack {
 struct Recalibrate {
   static constexpr std::string_view kType = "release.recalibrate";
   static constexpr Target kTarget = Target::kService;
-  double intercept_delta = 0;
+  std::vector<double> offsets;  ///< added to the margins, one an output
   Grounds grounds{};
 
   template <class Self, class V>
   static void members(Self& self, V& visit) {
-    visit("intercept_delta", self.intercept_delta);
+    visit.numbers("offsets", self.offsets);
     Grounds::members(self.grounds, visit);
   }
 };
@@ -301,11 +301,11 @@ struct Recalibrate {
 struct WithdrawRecalibration {
   static constexpr std::string_view kType = "recalibration.withdraw";
   static constexpr Target kTarget = Target::kService;
-  double intercept_delta = 0;
+  std::vector<double> offsets;  ///< added to the margins, one an output
 
   template <class Self, class V>
   static void members(Self& self, V& visit) {
-    visit("intercept_delta", self.intercept_delta);
+    visit.numbers("offsets", self.offsets);
   }
 };
 

@@ -44,6 +44,22 @@ TEST(Action, EveryOneIsReadBackAsItWasWritten) {
   EXPECT_EQ(json(SwapBack{}), R"({"back":true})");
 }
 
+TEST(Action, NumbersAreReadBackToTheLastBit) {
+  const What what = WithdrawRecalibration{{0.1, -1.0 / 3, 1e-300, 0}};
+  EXPECT_EQ(json(what), R"({"offsets":"0.1,-0.3333333333333333,1e-300,0"})");
+  const auto back = what_of("recalibration.withdraw", attributes_of(what));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(std::get<WithdrawRecalibration>(*back).offsets,
+            std::get<WithdrawRecalibration>(what).offsets);
+  auto cut = attributes_of(what);
+  cut.set("offsets", "0.1,x");
+  EXPECT_EQ(what_of("recalibration.withdraw", cut).error().message,
+            "`offsets` of the action `recalibration.withdraw` is not numbers with commas between "
+            "them");
+  EXPECT_EQ(json(WithdrawRecalibration{std::vector<double>(1000, 0.25)}), "{}")
+      << "too many for a rule or a reader: the bundle holds them";
+}
+
 TEST(Action, AMemberThatIsMissingOrOfAnotherTypeIsNamed) {
   auto attributes = attributes_of(QuarantineSource{"s1", "app", "r", 1, 5});
   attributes.set("readmit_after", -1);
@@ -74,7 +90,7 @@ TEST(Action, TheTargetFollowsFromTheStruct) {
 TEST(Act, EveryKindIsKeptAndReadBack) {
   const std::vector<Act> acts{
       {"i/transform", TransformInForce{"at", "at-shift", 5, 7 * kHour}, "i", 1, "sha256:a", true},
-      {"i/recalibration", RecalibrationInForce{0.25}, "i", 2, "sha256:b"},
+      {"i/recalibration", RecalibrationInForce{{0.25}}, "i", 2, "sha256:b"},
       {"i/swap", SwapInForce{"sha256:c"}, "i", 3, "sha256:d"},
       {"i/release", ReleaseInForce{"sha256:e", true}, "i", 4, "sha256:f"}};
   for (const Act& act : acts) {

@@ -9,6 +9,7 @@
 
 #include "recover/cause.hpp"
 #include "recover/ladder.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::recover {
 
@@ -199,10 +200,11 @@ std::string Ladder::why_not(const Act& act, const Tick& tick) const {
   if (trial == nullptr || !trial->loses(options_.most_lost, rows_of_duration(tick.watch, duration)))
     return {};
   return fmt::format(
-      "the {} of {} does not pay any more: on the last of {} labelled rows it lost {:.0f} nats "
+      "the {} of {} does not pay any more: on the last of {} labelled rows it lost {:.0f}{} "
       "against what would be "
       "served without it",
-      act_name(act.kind), act.incident, trial->rows, trial->lost());
+      act_name(act.kind), act.incident, trial->rows, trial->lost(),
+      stats::loss_unit(tick.watch.task().kind));
 }
 
 void Ladder::verify(const Act& act, Tick& tick) {
@@ -327,22 +329,25 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
   const bool disputed = by_labels && tick.watch.alerts().confirmed(watch::Subject::kLabels);
   const Grounds grounds{only, only_labels, disputed};
   const Outcome outcome = std::visit(
-      overloaded{
-          [&](const TransformInForce& t) {
-            return propose(incident, WithdrawTransform{t.field, t.transform, grounds}, reason, tick,
-                           taken.id);
-          },
-          [&](const RecalibrationInForce& r) {
-            return propose(incident, WithdrawRecalibration{-r.intercept}, reason, tick, taken.id);
-          },
-          [&](const SwapInForce&) {
-            return propose(incident, SwapBack{}, reason, tick,
-                           incident.swaps > 1 ? fmt::format("back/{}/{}", taken.id, incident.swaps)
-                                              : "back/" + taken.id);
-          },
-          [&](const ReleaseInForce& r) {
-            return propose(incident, RollBack{r.before, grounds}, reason, tick, taken.id);
-          }},
+      overloaded{[&](const TransformInForce& t) {
+                   return propose(incident, WithdrawTransform{t.field, t.transform, grounds},
+                                  reason, tick, taken.id);
+                 },
+                 [&](const RecalibrationInForce& r) {
+                   std::vector<double> back = r.offsets;
+                   for (double& offset : back) offset = -offset;
+                   return propose(incident, WithdrawRecalibration{std::move(back)}, reason, tick,
+                                  taken.id);
+                 },
+                 [&](const SwapInForce&) {
+                   return propose(incident, SwapBack{}, reason, tick,
+                                  incident.swaps > 1
+                                      ? fmt::format("back/{}/{}", taken.id, incident.swaps)
+                                      : "back/" + taken.id);
+                 },
+                 [&](const ReleaseInForce& r) {
+                   return propose(incident, RollBack{r.before, grounds}, reason, tick, taken.id);
+                 }},
       taken.kind);
   if (outcome.status == Status::kOvertaken)
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
@@ -374,9 +379,8 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
   if (rows >= tick.watch.rows_of_chunk() && trial->pays()) {
     incident.timeline.push_back(
         {tick.now,
-         fmt::format(
-             "on {} labelled rows since, log loss is {:.4f} below what it would be without it",
-             rows, -trial->mean()),
+         fmt::format("on {} labelled rows since, {} is {:.4f} below what it would be without it",
+                     rows, stats::loss_name(tick.watch.task().kind), -trial->mean()),
          0});
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
@@ -397,9 +401,9 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
   }
-  incident.why = fmt::format(
-      "on {} labelled rows since, log loss is {:+.4f} against what it would be without it", rows,
-      trial->mean());
+  incident.why =
+      fmt::format("on {} labelled rows since, {} is {:+.4f} against what it would be without it",
+                  rows, stats::loss_name(tick.watch.task().kind), trial->mean());
   incident.timeline.push_back({tick.now, incident.why, 0});
   return Step::kWithdraw;
 }
@@ -413,10 +417,9 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   if (rows >= enough && trial->pays()) {
     incident.timeline.push_back(
         {tick.now,
-         fmt::format(
-             "on {} labelled rows newer than those it learned from, the candidate's log loss is "
-             "{:.4f} below that of what serves",
-             rows, -trial->mean()),
+         fmt::format("on {} labelled rows newer than those it learned from, the candidate's {} is "
+                     "{:.4f} below that of what serves",
+                     rows, stats::loss_name(tick.watch.task().kind), -trial->mean()),
          0});
     return Step::kPromote;
   }

@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 
 #include "recover/incident.hpp"
+#include "watch/prior_shift.hpp"
 
 namespace heddle::recover {
 
 using watch::Subject;
 
 Registry<Cause>& causes() {
-  static Registry<Cause> table({&unit_change(), &contract_fault(), &label_fault(), &prior_shift(),
-                                &time_shift(), &covariate_shift(), &concept_shift(), &clock_jump(),
-                                &monitor_silent(), &unrecorded_traffic(), &no_answers(),
-                                &costly_quarantine(), &label_conflict(), &fail_over(),
-                                &outlived_repair(), &unknown_cause()});
+  static Registry<Cause> table(
+      {&unit_change(), &contract_fault(), &label_fault(), &prior_shift(), &time_shift(),
+       &covariate_shift(), &concept_shift(), &clock_jump(), &monitor_silent(),
+       &unrecorded_traffic(), &no_answers(), &costly_quarantine(), &label_conflict(), &new_class(),
+       &coverage_loss(), &fail_over(), &outlived_repair(), &unknown_cause()});
   return table;
 }
 
@@ -57,6 +58,7 @@ Diagnosis diagnose(const watch::Watch& watch, const watch::Alert& alert) {
       if (!found) continue;
       out = *std::move(found);
       out.cause = cause;
+      out.task = watch.task().kind;
       const Subject subject = alert.last.subject;
       const bool of_rows =
           subject == Subject::kColumn || subject == Subject::kQuality || subject == Subject::kPrior;
@@ -87,8 +89,9 @@ doc::Value Diagnosis::to_value() const {
                              {"ratio", ratio},
                              {"ratio_name", ratio_name},
                              {"lag_hours", lag_hours},
-                             {"intercept", intercept},
+                             {"offsets", watch::list_of(offsets)},
                              {"change_from", change_from},
+                             {"task", stats::task_name(task)},
                              {"reason", reason}});
 }
 
@@ -111,8 +114,11 @@ Result<Diagnosis> Diagnosis::from_value(const doc::Value& value) {
   out.ratio = value.double_or("ratio", 1);
   out.ratio_name = value.string_or("ratio_name");
   out.lag_hours = static_cast<int>(value.int_or("lag_hours"));
-  out.intercept = value.double_or("intercept");
+  out.offsets = watch::offsets_of(value);
   out.change_from = value.int_or("change_from");
+  for (const auto kind : {stats::TaskKind::kClasses, stats::TaskKind::kRegression}) {
+    if (value.string_or("task") == stats::task_name(kind)) out.task = kind;
+  }
   out.reason = value.string_or("reason");
   return out;
 }

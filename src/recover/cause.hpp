@@ -121,6 +121,8 @@ class Cause {
 [[nodiscard]] const Cause& no_answers();
 [[nodiscard]] const Cause& costly_quarantine();
 [[nodiscard]] const Cause& label_conflict();
+[[nodiscard]] const Cause& new_class();
+[[nodiscard]] const Cause& coverage_loss();
 [[nodiscard]] const Cause& fail_over();
 [[nodiscard]] const Cause& outlived_repair();
 [[nodiscard]] const Cause& unknown_cause();

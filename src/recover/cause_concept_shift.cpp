@@ -1,9 +1,33 @@
 #include <fmt/format.h>
 
+#include "recover/incident.hpp"
 #include "recover/quality_cause.hpp"
 
 namespace heddle::recover {
 namespace {
+
+std::string_view refitted(stats::TaskKind task) {
+  switch (task) {
+    case stats::TaskKind::kBinary: return "log loss with a refitted intercept";
+    case stats::TaskKind::kClasses: return "log loss with refitted offsets of the classes";
+    case stats::TaskKind::kRegression: break;
+  }
+  return "absolute error with a refitted offset";
+}
+
+std::string_view constant(stats::TaskKind task) {
+  return task == stats::TaskKind::kRegression ? "that of the median" : "the label entropy";
+}
+
+/// The gate that the model of then would not have passed; empty: the task has none so plain.
+std::string_view gate_of(stats::TaskKind task) {
+  switch (task) {
+    case stats::TaskKind::kBinary: return "- id: keeps-the-order\n  when: metrics.auc > 0.55\n";
+    case stats::TaskKind::kRegression: return "- id: beats-the-mean\n  when: metrics.r2 > 0.0\n";
+    case stats::TaskKind::kClasses: break;
+  }
+  return {};
+}
 
 /// What the rows mean is another: standby if better, collect labels, retrain, gates, prove on newer
 /// rows, approval, promote, verify.
@@ -11,20 +35,20 @@ class ConceptShift final : public QualityCause {
  public:
   std::string_view name() const noexcept override { return "concept shift"; }
 
-  std::optional<Diagnosis> match(const watch::Alert& alert, const watch::Watch&) const override {
+  std::optional<Diagnosis> match(const watch::Alert& alert,
+                                 const watch::Watch& watch) const override {
     if (alert.first.subject != watch::Subject::kQuality) return std::nullopt;
     Diagnosis out;
     out.change_from = alert.first.from;
-    out.reason = fmt::format(
-        "log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while "
-        "every column is quiet",
-        alert.last.value, alert.last.threshold);
+    out.reason = fmt::format("{} is {:.2f} of {}, above {:.2f}, while every column is quiet",
+                             refitted(watch.task().kind), alert.last.value,
+                             constant(watch.task().kind), alert.last.threshold);
     return out;
   }
 
   Step first_step(const Incident&) const override { return Step::kCollect; }
 
-  std::vector<Amendment> amendments(const Incident&, const spec::Monitor& monitor,
+  std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor,
                                     const spec::Contract&) const override {
     std::vector<Amendment> list;
     if (monitor.quality.chunk_duration >= 2 * kHour) {
@@ -34,9 +58,12 @@ class ConceptShift final : public QualityCause {
       out.why = "half a chunk of labels already shows a ratio far above the threshold";
       list.push_back(std::move(out));
     }
-    list.push_back({monitor, true, "gates[]", "- id: keeps-the-order\n  when: metrics.auc > 0.55\n",
-                    "the model that served put rows in the wrong order; no release may, whatever "
-                    "its log loss"});
+    const std::string_view gate = gate_of(incident.diagnosis.task);
+    if (!gate.empty()) {
+      list.push_back({monitor, true, "gates[]", std::string(gate),
+                      "the model that served put rows in the wrong order; no release may, whatever "
+                      "its loss"});
+    }
     return list;
   }
 

@@ -5,7 +5,7 @@
 #include "plane/route.hpp"
 #include "recover/cause.hpp"
 #include "recover/incident.hpp"
-#include "stats/metrics.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::recover {
 namespace {
@@ -17,30 +17,31 @@ using watch::Subject;
 /// usual, as they are they do not. `chunk`: a finding of the quality ratio.
 std::vector<LabelJoin::Sender> turned_labels(const watch::Finding& chunk_of,
                                              const watch::Watch& watch) {
+  // What the opposite of a label is, only true and false say.
+  if (watch.task().kind != stats::TaskKind::kBinary) return {};
   const double threshold = chunk_of.threshold;
   std::vector<LabelJoin::Sender> turned;
   LabelJoin::Chunk rest;
   for (const auto& [sender, chunk] : watch.by_sender(chunk_of.from, chunk_of.to)) {
     std::vector<double> differences;
     std::vector<float> opposite;
-    for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
-      const bool label = chunk.labels[i] != 0;
-      differences.push_back(watch::loss_of(chunk.margins[i], label) -
-                            watch::loss_of(chunk.margins[i], !label));
+    for (std::size_t i = 0; i < chunk.codes.size(); ++i) {
       opposite.push_back(-chunk.margins[i]);
+      differences.push_back(stats::row_loss(watch.task(), chunk.row(i), chunk.codes[i]) -
+                            stats::row_loss(watch.task(), {&opposite.back(), 1}, chunk.codes[i]));
     }
-    const double over = stats::quality_ratio(opposite, chunk.labels).ratio;
-    const double as_is = stats::quality_ratio(chunk.margins, chunk.labels).ratio;
+    const double over = stats::quality_ratio(watch.task(), opposite, chunk.codes).ratio;
+    const double as_is = stats::quality_ratio(watch.task(), chunk.margins, chunk.codes).ratio;
     if (watch::paired_z(differences) > watch::kPairedZ && as_is > threshold && over <= threshold) {
       turned.push_back(sender);
       continue;
     }
-    rest.margins.insert(rest.margins.end(), chunk.margins.begin(), chunk.margins.end());
-    rest.labels.insert(rest.labels.end(), chunk.labels.begin(), chunk.labels.end());
+    rest.append(chunk);
   }
   // Only if it explains everything: what is bad beside it is no matter of these labels.
   const bool explained =
-      rest.labels.empty() || stats::quality_ratio(rest.margins, rest.labels).ratio <= threshold;
+      rest.codes.empty() ||
+      stats::quality_ratio(watch.task(), rest.margins, rest.codes).ratio <= threshold;
   return explained ? turned : std::vector<LabelJoin::Sender>{};
 }
 

@@ -5,12 +5,33 @@
 #include "recover/cause.hpp"
 #include "recover/incident.hpp"
 #include "recover/moved_base_rate.hpp"
-#include "stats/metrics.hpp"
+#include "watch/prior_shift.hpp"
 
 namespace heddle::recover {
 namespace {
 
-/// The base rate moved: recalibrate by half of the moved intercept, verify.
+std::string reason_of(stats::TaskKind task, const std::vector<double>& offsets,
+                      const watch::Finding& finding) {
+  switch (task) {
+    case stats::TaskKind::kBinary:
+      return fmt::format(
+          "the refitted intercept stays at {:+.2f} logits while the order of the scores holds",
+          offsets[0]);
+    case stats::TaskKind::kClasses:
+      return fmt::format(
+          "the log odds of two classes stay {:.2f} apart from the predictions while these tell "
+          "the classes apart as before",
+          finding.value);
+    case stats::TaskKind::kRegression: break;
+  }
+  return fmt::format(
+      "labels stay {:+.4g} from the predictions, {:.2f} of their usual deviation, while the "
+      "predictions tell them apart as before",
+      offsets[0], finding.value);
+}
+
+/// The base rate, the shares of the classes or the middle of a number moved: recalibrate by half of
+/// the moved offsets, verify.
 class PriorShift final : public Cause {
  public:
   std::string_view name() const noexcept override { return "prior shift"; }
@@ -21,10 +42,8 @@ class PriorShift final : public Cause {
       return std::nullopt;
     Diagnosis out;
     out.change_from = alert.first.from;
-    out.intercept = alert.last.detail.double_or("intercept");
-    out.reason = fmt::format(
-        "the refitted intercept stays at {:+.2f} logits while the order of the scores holds",
-        out.intercept);
+    out.offsets = watch::offsets_of(alert.last.detail);
+    out.reason = reason_of(watch.task().kind, out.offsets, alert.last);
     return out;
   }
 
@@ -35,7 +54,7 @@ class PriorShift final : public Cause {
 
   Step first_step(const Incident&) const override { return Step::kRecalibrate; }
 
-  std::vector<Amendment> amendments(const Incident&, const spec::Monitor& monitor,
+  std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor,
                                     const spec::Contract&) const override {
     std::vector<Amendment> list;
     Amendment out{monitor, false, "quality.prior_shift_chunks", "", ""};
@@ -45,6 +64,7 @@ class PriorShift final : public Cause {
       out.why = "fewer chunks agree as well";
       list.push_back(std::move(out));
     }
+    if (incident.diagnosis.task != stats::TaskKind::kBinary) return list;
     list.push_back({monitor, true, "gates[]",
                     "- id: base-rate-holds\n  when: metrics.calibration_error < 0.2\n",
                     "the base rate moved away from what was trained on; a release far from it "
@@ -61,17 +81,15 @@ class PriorShift final : public Cause {
 
 MovedBaseRate moved_base_rate(const watch::Alert& alert, const watch::Watch& watch) {
   MovedBaseRate out;
-  const double sign = alert.last.detail.double_or("intercept") < 0 ? -1 : 1;
   std::int64_t rows = 0;
   std::int64_t moved = 0;
   double most = 0;
   for (const auto& [sender, chunk] : watch.by_sender(alert.last.from, alert.last.to)) {
-    const double intercept = sign * stats::refit_intercept(chunk.margins, chunk.labels);
-    rows += static_cast<std::int64_t>(chunk.labels.size());
-    if (intercept > alert.last.threshold / 2)
-      moved += static_cast<std::int64_t>(chunk.labels.size());
-    if (intercept <= most) continue;
-    most = intercept;
+    const double by = watch::moved_along(watch.task(), chunk, alert.last);
+    rows += chunk.rows();
+    if (by > alert.last.threshold / 2) moved += chunk.rows();
+    if (by <= most) continue;
+    most = by;
     out.most = sender;
   }
   out.for_most = 2 * moved >= rows;

@@ -25,7 +25,7 @@ class Unknown final : public Cause {
                                alert.last.threshold);
       return out;
     }
-    out.intercept = alert.last.detail.double_or("intercept");
+    out.offsets = watch::offsets_of(alert.last.detail);
     std::tie(out.account, out.source) = moved_base_rate(alert, watch).most;
     out.reason = fmt::format(
         "the base rate moved where source {} sends, not for most rows: something of that source, "

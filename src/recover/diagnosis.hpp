@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::recover {
 
@@ -27,10 +29,11 @@ struct Diagnosis {
                                      ///< labels; empty: the labels of several do
   double ratio = 1;                  ///< unit change: value / expected
   std::string ratio_name{};
-  int lag_hours = 0;       ///< time shift, of the rows as they were received
-  double intercept = 0;    ///< prior shift, logits
-  Micros change_from = 0;  ///< event time from which rows are affected
-  std::string reason{};    ///< one sentence for people
+  int lag_hours = 0;              ///< time shift, of the rows as they were received
+  std::vector<double> offsets{};  ///< prior shift: what would have to be added to the margins
+  Micros change_from = 0;         ///< event time from which rows are affected
+  stats::TaskKind task = stats::TaskKind::kBinary;  ///< of what served then
+  std::string reason{};                             ///< one sentence for people
 
   [[nodiscard]] doc::Value to_value() const;
   /// kCorrupt `recover-state` when its cause is in no table.

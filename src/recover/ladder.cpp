@@ -9,6 +9,7 @@
 #include "plane/route.hpp"
 #include "recover/cause.hpp"
 #include "recover/postmortem.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::recover {
 
@@ -286,8 +287,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   // A question that waits is put again at each tick, so that its answer is followed.
   if (!is_new && !incident.swap_asked) return;
   incident.compared_until = seen->to;
-  if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss) ||
-      seen->z < watch::kPairedZ) {
+  const double margin = options_.swap_margin * tick.watch.loss_scale();
+  if (!(seen->standby_loss + margin < seen->primary_loss) || seen->z < watch::kPairedZ) {
     drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
     return;
   }
@@ -295,14 +296,15 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const std::string& only = incident.diagnosis.only_account.empty()
                                 ? seen->only_account
                                 : incident.diagnosis.only_account;
-  SwapToStandby swap{seen->primary_log_loss, seen->standby_log_loss, seen->rows,
+  SwapToStandby swap{seen->primary_loss, seen->standby_loss, seen->rows,
                      grounds_of(incident, seen->label_account, tick)};
   swap.grounds.only_account = only;
   const Outcome outcome =
       propose(incident, std::move(swap),
-              fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
+              fmt::format("on {} labelled rows since the change the standby has {} {:.3f}, "
                           "the primary {:.3f}",
-                          seen->rows, seen->standby_log_loss, seen->primary_log_loss),
+                          seen->rows, stats::loss_name(tick.watch.task().kind), seen->standby_loss,
+                          seen->primary_loss),
               tick, std::to_string(incident.swaps + 1));
   // One question, whatever newer rows say: its op_id is that of the swap, not of the comparison.
   incident.swap_asked = outcome.status == Status::kWaiting;
@@ -696,8 +698,9 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::recalibrate(Incident& incident, Tick& tick) {
-  const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
-  const Outcome outcome = propose(incident, Recalibrate{delta, grounds_of(incident, {}, tick)},
+  std::vector<double> added = incident.diagnosis.offsets;
+  for (double& offset : added) offset *= options_.recalibrate_share;
+  const Outcome outcome = propose(incident, Recalibrate{added, grounds_of(incident, {}, tick)},
                                   incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
@@ -706,12 +709,14 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   // One recalibration is in force: the sum of what was added, held against none at all.
-  double sum = delta;
+  std::vector<double> sum = std::move(added);
   for (const Act& old : acts_) {
-    if (const auto* before = old.as<RecalibrationInForce>()) sum += before->intercept;
+    const auto* before = old.as<RecalibrationInForce>();
+    if (before == nullptr || before->offsets.size() != sum.size()) continue;
+    for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += before->offsets[k];
   }
   incident.act = incident.id + "/recalibration";
-  begin({incident.act, RecalibrationInForce{sum}, incident.id, tick.now, outcome.made});
+  begin({incident.act, RecalibrationInForce{std::move(sum)}, incident.id, tick.now, outcome.made});
   respond(incident, "recalibration", tick);
   return Step::kVerifyAct;
 }

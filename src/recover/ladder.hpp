@@ -45,11 +45,13 @@ class Ladder {
     std::string evaluation_file;               ///< where an evaluation case would stand
     std::uint32_t readmit_after = 5;           ///< clean rows that let a quarantined source in
     std::int64_t retrain_rows = kRetrainRows;  ///< the policy's bound W
-    double swap_margin = 0.005;                ///< log loss by which the standby must be better
-    double recalibrate_share = 0.5;            ///< of the moved intercept
-    /// What an act may lose, since it was worth most, before it is taken back: a share of the label
-    /// entropy of one quality chunk. It bounds the harm of any act; chance is kept out by the
-    /// standard error beside it.
+    /// Loss by which the standby must be better: in nats, of a regression in units of the
+    /// reference's label scale.
+    double swap_margin = 0.005;
+    double recalibrate_share = 0.5;  ///< of the moved offsets
+    /// What an act may lose, since it was worth most, before it is taken back: a share of what the
+    /// best constant answer loses on one quality chunk. It bounds the harm of any act; chance is
+    /// kept out by the standard error beside it.
     double most_lost = 0.05;
   };
   explicit Ladder(Options options) : options_(std::move(options)) {}

@@ -121,7 +121,7 @@ class World : public Effects {
                    },
                    [&](const WithdrawRecalibration& a) {
                      route.primary = sha256("primary");
-                     intercept += a.intercept_delta;
+                     intercept += a.offsets[0];
                      return true;
                    },
                    [&](const RollBack& a) {
@@ -142,7 +142,7 @@ class World : public Effects {
                    },
                    [&](const Recalibrate& a) {
                      route.primary = sha256("recalibrated" + action.op_id);
-                     intercept += a.intercept_delta;
+                     intercept += a.offsets[0];
                      return true;
                    },
                    [](const auto&) { return false; }},
@@ -187,12 +187,12 @@ class World : public Effects {
         if (known.back().apply_repair) known.back().apply_repair(received.fields);
         const float primary = margin_of(received.fields) + static_cast<float>(intercept);
         if (known.back().primary == sha256("retrained")) {
-          row.probability = sigmoid(retrained_margin(received.fields));
+          row.prediction = {sigmoid(retrained_margin(received.fields))};
         } else if (known.back().primary == sha256("standby")) {
-          row.probability = row.standby_probability;
-          row.standby_probability = sigmoid(primary);
+          row.prediction = row.standby_prediction;
+          row.standby_prediction = {sigmoid(primary)};
         } else {
-          row.probability = sigmoid(primary);
+          row.prediction = {sigmoid(primary)};
         }
       }
       journal.push_back(record);
@@ -242,17 +242,19 @@ class World : public Effects {
     for (const Act& act : ladder.acts()) {
       const auto* recalibration = act.as<RecalibrationInForce>();
       const double without =
-          recalibration != nullptr ? intercept - recalibration->intercept : intercept;
+          recalibration != nullptr ? intercept - recalibration->offsets[0] : intercept;
       const auto repair = act.is<TransformInForce>() ? nullptr : route.apply_repair;
       route.alternatives.push_back({act.id, false, [repair, without](const Fields& received) {
                                       Fields fields = received;
                                       if (repair) repair(fields);
-                                      return margin_of(fields) + static_cast<float>(without);
+                                      return std::vector<float>{margin_of(fields) +
+                                                                static_cast<float>(without)};
                                     }});
     }
     for (const auto& [trial, bundle] : ladder.candidates()) {
-      route.alternatives.push_back(
-          {trial, true, [](const Fields& fields) { return retrained_margin(fields); }});
+      route.alternatives.push_back({trial, true, [](const Fields& fields) {
+                                      return std::vector<float>{retrained_margin(fields)};
+                                    }});
     }
   }
 

@@ -519,7 +519,7 @@ TEST(Ladder, PriorShiftRecalibratesByHalf) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay)
       << "measured on labels that came after";
-  EXPECT_NEAR(s.world.attributes("release.recalibrate").double_or("intercept_delta"), -0.6, 0.2);
+  EXPECT_NEAR(s.world.last_of<Recalibrate>().offsets[0], -0.6, 0.2);
   EXPECT_FALSE(s.did("retrain"));
 }
 
@@ -786,7 +786,7 @@ auto labels_of_two(double lies) {
     plane::LabelRecord said = label;
     const bool of_two = watch::fixture::is_of(0.4, label.row_id);
     said.account = of_two ? "two" : "one";
-    if (of_two && watch::fixture::is_of(lies, "lie" + label.row_id)) said.label = 1;
+    if (of_two && watch::fixture::is_of(lies, "lie" + label.row_id)) said.label = true;
     return std::vector<plane::LabelRecord>{said};
   };
 }

@@ -264,6 +264,13 @@ Result<void> Releases::set_shadow(Digest bundle) {
   return {};
 }
 
+void Releases::leave_only(const std::function<bool(const Digest&)>& stays) {
+  const auto goes = [&](const Digest& bundle) { return !bundle.empty() && !stays(bundle); };
+  if (goes(state_.standby)) state_.standby = {};
+  if (goes(state_.shadow)) state_.shadow = {};
+  if (goes(state_.canary.canary.bundle)) state_.canary = {};
+}
+
 Result<void> Releases::quarantine(plane::QuarantinedSource source) {
   for (const auto& known : state_.quarantined) {
     if (known.is(source.account, source.source)) {

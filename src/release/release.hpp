@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -92,6 +93,10 @@ class Releases {
   /// Scored beside and compared, never answers; needs to be ready, not approved. An empty digest
   /// takes the shadow away. kConflict for a bundle in another slot.
   [[nodiscard]] Result<void> set_shadow(Digest bundle);
+
+  /// Nothing but the primary stays of what `stays` says no to: a slot that cannot be compared with
+  /// a new primary. Part of the command before it, so in the same table. The rollback target stays.
+  void leave_only(const std::function<bool(const Digest&)>& stays);
 
   [[nodiscard]] Result<void> quarantine(
       plane::QuarantinedSource source);  ///< kConflict when it is already

@@ -53,6 +53,23 @@ TEST(Releases, UnapprovedAndUnreadyAreRefusedAndChangeNothing) {
   EXPECT_EQ(r.revoke(kA).error().id, "release-in-use");  // it is the way back
 }
 
+TEST(Releases, LeavesOnlyWhatMayStayAndTheWayBack) {
+  Releases r = with({kA, kB, kC});
+  ASSERT_TRUE(r.promote(kA).ok());
+  ASSERT_TRUE(r.set_standby(kB).ok());
+  ASSERT_TRUE(r.promote(kC).ok());
+  ASSERT_TRUE(r.set_shadow(kA).ok());
+  const std::uint64_t version = r.version();
+  r.leave_only([](const Digest& bundle) { return bundle == kB; });
+  EXPECT_EQ(r.standby(), kB);
+  EXPECT_TRUE(r.shadow().empty());
+  EXPECT_EQ(r.rollback_target(), kA);
+  r.leave_only([](const Digest&) { return false; });
+  EXPECT_TRUE(r.standby().empty());
+  EXPECT_EQ(r.primary(), kC);
+  EXPECT_EQ(r.version(), version);
+}
+
 TEST(Releases, SourcesGoInAndOut) {
   Releases r = with({kA});
   ASSERT_TRUE(r.promote(kA).ok());

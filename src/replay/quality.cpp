@@ -11,7 +11,7 @@ namespace {
 
 struct Columns {
   std::vector<float> heddle, never, oracle;
-  std::vector<std::uint8_t> labels;
+  std::vector<double> labels;
 
   void add(const ScoredRow& row) {
     heddle.push_back(row.heddle);
@@ -28,7 +28,7 @@ PeriodQuality measure(std::string name, const Columns& columns) {
   PeriodQuality out;
   out.name = std::move(name);
   out.rows = static_cast<std::int64_t>(columns.labels.size());
-  const auto positive = std::count(columns.labels.begin(), columns.labels.end(), std::uint8_t{1});
+  const auto positive = std::count(columns.labels.begin(), columns.labels.end(), 1.0);
   out.positive_share =
       out.rows > 0 ? static_cast<double>(positive) / static_cast<double>(out.rows) : 0;
   out.heddle = of(columns.heddle);

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -162,8 +164,6 @@ bool about_label(Fault::Kind kind) {
          kind == Fault::Kind::kDropPositive;
 }
 
-constexpr std::int8_t kNoLabel = -1;
-
 double unit_changed(double value, double factor) { return std::round(value * factor); }
 
 }  // namespace
@@ -225,22 +225,7 @@ Result<Recording> Recording::open(const Options& options) {
     recording.times_.push_back(times[static_cast<std::size_t>(row)]);
   const auto n = static_cast<std::size_t>(picked.rows());
 
-  expr::Environment environment;
-  for (const table::Column& column : picked.columns())
-    environment.variables.push_back({column.name, column.type});
-  HEDDLE_ASSIGN_OR_RETURN(const expr::Program target,
-                          expr::Program::compile(options.target, environment, Type::kBool));
-  recording.labels_.resize(n);
-  const std::vector<expr::ColumnView> views = picked.views();
-  expr::Program::Scratch scratch;
-  target.evaluate_columns(views, 0, picked.rows(), scratch,
-                          [&](std::int64_t row, expr::Datum value) {
-                            // Null, or an error: what is not known is not false.
-                            const bool known = value.kind == expr::Datum::Kind::kBool;
-                            if (!known) ++recording.unlabelled_;
-                            recording.labels_[static_cast<std::size_t>(row)] =
-                                static_cast<std::int8_t>(known ? (value.b ? 1 : 0) : kNoLabel);
-                          });
+  HEDDLE_TRY(recording.evaluate_target(options, picked));
 
   recording.sources_.assign(n, 0);
   if (!options.source_field.empty()) {
@@ -277,7 +262,15 @@ Result<Recording> Recording::open(const Options& options) {
   recording.bits_.assign(left, 0);
   for (std::size_t f = 0; f < options.faults.size(); ++f) {
     const Fault& fault = options.faults[f];
-    if (!about_label(fault.kind)) {
+    if (about_label(fault.kind)) {
+      if (recording.target_ != Type::kBool) {
+        return Error{
+            ErrorKind::kInvalid, "replay-fault-label",
+            fmt::format("fault `{}` turns labels over, and the target is not true or false",
+                        fault.name),
+            "leave it out"};
+      }
+    } else {
       const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
       HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, recording.table_.column(fault.field));
       HEDDLE_TRY(check_fault(fault, *column));
@@ -288,11 +281,49 @@ Result<Recording> Recording::open(const Options& options) {
       if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i)))
         continue;
       recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
-      if (fault.kind == Fault::Kind::kInvertLabel && recording.labels_[i] != kNoLabel)
-        recording.labels_[i] = static_cast<std::int8_t>(1 - recording.labels_[i]);
+      if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] = 1 - recording.labels_[i];
     }
   }
   return recording;
+}
+
+/// What the target says of each row.
+Result<void> Recording::evaluate_target(const Options& options, const table::Table& picked) {
+  expr::Environment environment;
+  for (const table::Column& column : picked.columns())
+    environment.variables.push_back({column.name, column.type});
+  HEDDLE_ASSIGN_OR_RETURN(const expr::Program target,
+                          expr::Program::compile(options.target, environment));
+  target_ = target.type();
+  if (target_ != Type::kBool && target_ != Type::kString && target_ != Type::kInt &&
+      target_ != Type::kDouble) {
+    return Error{ErrorKind::kInvalid, "replay-target",
+                 fmt::format("the target `{}` is neither true or false, a string nor a number",
+                             options.target),
+                 "see the target of the Model"};
+  }
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  labels_.resize(static_cast<std::size_t>(picked.rows()));
+  std::unordered_map<std::string, std::size_t> places;
+  const std::vector<expr::ColumnView> views = picked.views();
+  expr::Program::Scratch scratch;
+  target.evaluate_columns(
+      views, 0, picked.rows(), scratch, [&](std::int64_t row, const expr::Datum& value) {
+        using Kind = expr::Datum::Kind;
+        double code = kNone;  // null, or an error: what is not known is not false
+        if (value.kind == Kind::kBool) {
+          code = value.b ? 1 : 0;
+        } else if (value.kind == Kind::kString) {
+          const auto [at, fresh] = places.try_emplace(std::string(value.str()), words_.size());
+          if (fresh) words_.push_back(at->first);
+          code = static_cast<double>(at->second);
+        } else if (value.kind == Kind::kInt || value.kind == Kind::kDouble) {
+          code = std::isfinite(value.number()) ? value.number() : kNone;
+        }
+        if (std::isnan(code)) ++unlabelled_;
+        labels_[static_cast<std::size_t>(row)] = code;
+      });
+  return {};
 }
 
 Result<void> Recording::drop_positives(std::uint64_t seed) {
@@ -321,14 +352,35 @@ Result<void> Recording::drop_positives(std::uint64_t seed) {
   return {};
 }
 
-std::optional<std::uint8_t> Recording::sent_label(std::int64_t row) const noexcept {
-  const std::uint8_t bits = fault_bits(row);
-  std::optional<std::uint8_t> label = this->label(row);
-  for (std::size_t f = 0; label && bits != 0 && f < faults_.size(); ++f) {
-    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel)
-      label = static_cast<std::uint8_t>(1 - *label);
+void append_label(const stats::Label& label, std::string& out) {
+  if (const auto* truth = std::get_if<bool>(&label))
+    out.push_back(*truth ? '1' : '0');
+  else if (const auto* number = std::get_if<double>(&label))
+    fmt::format_to(std::back_inserter(out), "{}", *number);
+  else
+    append_string(std::get<std::string>(label), out);
+}
+
+std::optional<stats::Label> Recording::label_of(double code) const {
+  if (std::isnan(code)) return std::nullopt;
+  switch (target_) {
+    case Type::kBool: return code != 0;
+    case Type::kString: return words_[static_cast<std::size_t>(code)];
+    default: return code;
   }
-  return label;
+}
+
+std::optional<stats::Label> Recording::label(std::int64_t row) const {
+  return label_of(labels_[static_cast<std::size_t>(row)]);
+}
+
+std::optional<stats::Label> Recording::sent_label(std::int64_t row) const {
+  const std::uint8_t bits = fault_bits(row);
+  double code = labels_[static_cast<std::size_t>(row)];
+  for (std::size_t f = 0; bits != 0 && f < faults_.size(); ++f) {
+    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel) code = 1 - code;
+  }
+  return label_of(code);
 }
 
 void Recording::append_json(std::int64_t row, std::string& out) const {

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "replay/fault.hpp"
+#include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::replay {
@@ -25,7 +26,7 @@ class Recording {
     std::vector<std::string> fields;  ///< request fields
     std::map<std::string, table::Type, std::less<>>
         types{};         ///< of the contract's fields, those of labels included
-    std::string target;  ///< CEL over the contract's fields, bool
+    std::string target;  ///< CEL over the contract's fields: bool, a string or a number
     int sources = 1;
     std::string source_field{};
     Micros from = INT64_MIN;
@@ -46,13 +47,10 @@ class Recording {
     return sources_[static_cast<std::size_t>(row)];
   }
   /// As the world had it: `kInvertLabel` changes it, no other fault does. Empty where the target is
-  /// null or fails: nobody knows what became of the row.
-  [[nodiscard]] std::optional<std::uint8_t> label(std::int64_t row) const noexcept {
-    const std::int8_t label = labels_[static_cast<std::size_t>(row)];
-    return label < 0 ? std::nullopt : std::optional(static_cast<std::uint8_t>(label));
-  }
+  /// null, fails or is no finite number: nobody knows what became of the row.
+  [[nodiscard]] std::optional<stats::Label> label(std::int64_t row) const;
   /// What is sent as its label: the same, unless a `kWrongLabel` touches the row.
-  [[nodiscard]] std::optional<std::uint8_t> sent_label(std::int64_t row) const noexcept;
+  [[nodiscard]] std::optional<stats::Label> sent_label(std::int64_t row) const;
   /// Bit i: fault i of the options touches this row.
   [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept {
     return bits_[static_cast<std::size_t>(row)];
@@ -76,13 +74,19 @@ class Recording {
     int field;
   };
   Recording() = default;
+  [[nodiscard]] Result<void> evaluate_target(const Options& options, const table::Table& picked);
+  [[nodiscard]] std::optional<stats::Label> label_of(double code) const;
   /// Leaves the rows out that a `kDropPositive` touches.
   [[nodiscard]] Result<void> drop_positives(std::uint64_t seed);
 
   table::Table table_;               ///< request fields only, in their order
   std::vector<std::string> prefix_;  ///< `{"date":` or `,"distance":`
   std::vector<Micros> times_;
-  std::vector<std::int8_t> labels_;  ///< -1: none
+  /// 0 or 1 of a true-or-false target, a position in `words_` of one of strings, else the number;
+  /// NaN: none.
+  std::vector<double> labels_;
+  table::Type target_ = table::Type::kBool;
+  std::vector<std::string> words_;  ///< of a target of strings, in order of first use
   std::vector<std::uint8_t> sources_;
   std::vector<std::uint8_t> bits_;
   std::vector<Fault> faults_;
@@ -90,6 +94,9 @@ class Recording {
   std::int64_t unlabelled_ = 0;
   std::int64_t untimed_ = 0;
 };
+
+/// A label as JSON: of a true-or-false target 1 or 0.
+void append_label(const stats::Label& label, std::string& out);
 
 /// CRC-32 (IEEE 802.3), the fixed hash that gives a row its source.
 [[nodiscard]] std::uint32_t crc32(std::string_view bytes) noexcept;

@@ -165,7 +165,7 @@ TEST(Recording, ChangesTheUnitOfOneSourceOnly) {
     EXPECT_EQ(value->int_or("distance"),
               faulty ? std::llround(miles * 1.609344) : std::llround(miles));
     EXPECT_EQ(recording->fault_bits(row), faulty ? 1 : 0);
-    EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
+    EXPECT_EQ(recording->label(row), stats::Label(row % 5 == 0));
   }
   EXPECT_GT(touched, 0) << "no airport of the example hashes to the faulty source";
   const auto received = recording->received(all);
@@ -217,7 +217,7 @@ TEST(Recording, InvertsLabelsByTheTrueHour) {
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
     const int hour = static_cast<int>(row * 10 / 60);
     const bool inverted = hour >= 6 && hour <= 11;
-    EXPECT_EQ(recording->label(row), (row % 5 == 0) != inverted ? 1 : 0) << row;
+    EXPECT_EQ(recording->label(row), stats::Label((row % 5 == 0) != inverted)) << row;
   }
 }
 
@@ -233,11 +233,67 @@ TEST(Recording, WrongLabelsAreSentAndTheWorldStaysAsItWas) {
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   int wrong = 0;
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
-    EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
+    EXPECT_EQ(recording->label(row), stats::Label(row % 5 == 0));
     wrong += recording->sent_label(row) != recording->label(row);
     EXPECT_EQ(recording->sent_label(row) != recording->label(row), recording->source(row) == 2);
   }
   EXPECT_GT(wrong, 0);
+}
+
+TEST(Recording, TheTargetMayBeAClassOrANumber) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  options.faults.clear();
+  options.target = R"(delay > 15 ? "late, \"very\"" : delay > 0 ? "late" : "early")";
+  const auto classes = Recording::open(options);
+  ASSERT_TRUE(classes.ok()) << classes.error().str();
+  std::set<stats::Label> seen;
+  for (std::int64_t row = 0; row < classes->rows(); ++row) {
+    ASSERT_TRUE(classes->label(row).has_value()) << row;
+    EXPECT_EQ(classes->label(row), classes->sent_label(row)) << row;
+    seen.insert(*classes->label(row));
+  }
+  EXPECT_GE(seen.size(), 2U);
+  EXPECT_TRUE(seen.contains(stats::Label(std::string("late, \"very\""))));
+  options.target = "delay";
+  const auto numbers = Recording::open(options);
+  ASSERT_TRUE(numbers.ok()) << numbers.error().str();
+  EXPECT_TRUE(std::holds_alternative<double>(*numbers->label(0)));
+  std::string body;
+  const std::vector<DueLabel> due = {{1, 0, *numbers->label(0), kStart},
+                                     {1, 1, stats::Label(std::string("a\"b")), kStart},
+                                     {1, 2, stats::Label(true), kStart}};
+  write_labels(due, "r1.0", body);
+  const auto sent = doc::parse_json(body);
+  ASSERT_TRUE(sent.ok()) << body;
+  const auto& labels = sent->find("labels")->as_array();
+  EXPECT_EQ(labels[0].double_or("label"), std::get<double>(*numbers->label(0)));
+  EXPECT_EQ(labels[1].string_or("label"), "a\"b");
+  EXPECT_EQ(labels[2].int_or("label"), 1);
+  // What turns a label over says nothing of these.
+  Fault inverted;
+  inverted.name = "d";
+  inverted.kind = Fault::Kind::kInvertLabel;
+  options.faults = {inverted};
+  EXPECT_EQ(Recording::open(options).error().id, "replay-fault-label");
+  options.faults.clear();
+  options.target = "date";
+  EXPECT_EQ(Recording::open(options).error().id, "replay-target");
+}
+
+TEST(AnswerReader, HasANumberOfEachTasksPrediction) {
+  const auto read = [](const std::string& predictions) {
+    static AnswerReader reader;
+    const auto answer = reader.read(fmt::format(R"({{"predictions":[{},null]}})", predictions), 2);
+    EXPECT_TRUE(answer.ok());
+    EXPECT_TRUE(std::isnan((*answer)->predictions.at(1)));
+    return (*answer)->predictions.at(0);
+  };
+  EXPECT_EQ(read(R"({"probability":0.25})"), 0.25F);
+  EXPECT_EQ(read(R"({"value":-12.5,"lower":-13,"upper":0})"), -12.5F);
+  EXPECT_EQ(read(R"({"label":"late","probabilities":{"early":0.25,"late":0.75}})"), 0.75F);
+  EXPECT_TRUE(std::isnan(read(R"({"label":null,"validation":["a"]})")));
+  EXPECT_TRUE(std::isnan(read(R"({"value":null,"validation":["a"]})")));
 }
 
 /// The flights with some cells missing.
@@ -324,8 +380,9 @@ TEST(Recording, LeavesPositivesOut) {
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   int positive = 0;
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
-    EXPECT_FALSE(recording->label(row) == 1 && recording->event_time(row) < fault.to);
-    positive += *recording->label(row);
+    const bool is_positive = recording->label(row) == stats::Label(true);
+    EXPECT_FALSE(is_positive && recording->event_time(row) < fault.to);
+    positive += is_positive ? 1 : 0;
     std::string json;
     recording->append_json(row, json);
     EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row))
@@ -347,6 +404,8 @@ TEST(Truth, ComesBackAsItWasWritten) {
   const Folder folder;
   const std::string path = folder / "truth.jsonl";
   const std::vector<Fault> faults = flights_faults();
+  const std::vector<std::optional<stats::Label>> kLabels = {
+      std::nullopt, 12.5, -0.1, std::string("late"), std::string("a \"quoted\" \\ one\\")};
   {
     auto writer = TruthWriter::open(path, faults);
     ASSERT_TRUE(writer.ok());
@@ -355,31 +414,33 @@ TEST(Truth, ComesBackAsItWasWritten) {
                                     .index = 4,
                                     .event_time = kStart,
                                     .source = 2,
-                                    .label = 1,
+                                    .label = true,
                                     .faults = 0b11001});
     writer->add(run_id(7, kStart), {.recorded = 4,
                                     .request = 13,
                                     .index = 0,
                                     .event_time = kStart + 5,
                                     .source = 0,
-                                    .label = 0,
+                                    .label = false,
                                     .faults = 0});
+    for (const auto& label : kLabels) writer->add(run_id(7, kStart), {.label = label});
     ASSERT_TRUE(writer->finish().ok());
   }
   const auto truth = read_truth(path);
   ASSERT_TRUE(truth.ok()) << truth.error().str();
   ASSERT_EQ(truth->faults.size(), 5u);
-  ASSERT_EQ(truth->rows.size(), 2u);
+  ASSERT_EQ(truth->rows.size(), 2u + kLabels.size());
+  for (std::size_t i = 0; i < kLabels.size(); ++i) EXPECT_EQ(truth->rows[2 + i].label, kLabels[i]);
   EXPECT_EQ(truth->rows[0].recorded, 3);
   EXPECT_EQ(truth->rows[0].request, 12);
   EXPECT_EQ(truth->rows[0].index, 4);
   EXPECT_EQ(truth->rows[0].event_time, kStart);
   EXPECT_EQ(truth->rows[0].source, 2);
-  EXPECT_EQ(truth->rows[0].label, 1);
+  EXPECT_EQ(truth->rows[0].label, stats::Label(true));
   EXPECT_EQ(truth->rows[0].faults, 0b11001);
   EXPECT_EQ(truth->rows[1].faults, 0);
   ASSERT_TRUE(
-      write_file_atomic(path, "{\"schema\":\"heddle.truth/1\",\"faults\":[]}\nnonsense\n").ok());
+      write_file_atomic(path, "{\"schema\":\"heddle.truth/2\",\"faults\":[]}\nnonsense\n").ok());
   EXPECT_EQ(read_truth(path).error().id, "replay-truth-line");
 }
 
@@ -563,11 +624,11 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
     const std::string id = fmt::format(
         "{}#{}", request_id(run_id(options.seed, from_civil({2001, 3, 1})), row.request),
         row.index);
-    EXPECT_EQ(plane.labels.at(id), row.label);
+    EXPECT_EQ(plane.labels.at(id), std::get<bool>(*row.label) ? 1 : 0);
     EXPECT_EQ(plane.label_times.at(id), row.event_time + kDay);
     const bool refused = row.recorded % 7 == 3;
     EXPECT_EQ(replayed->rows[i].outcome, refused ? Outcome::kRefused : Outcome::kServed);
-    EXPECT_EQ(std::isnan(replayed->rows[i].probability), refused);
+    EXPECT_EQ(std::isnan(replayed->rows[i].prediction), refused);
     EXPECT_EQ(replayed->rows[i].recorded, row.recorded);
   }
 }

@@ -95,7 +95,7 @@ struct Received {
   bool answered = false;
   std::string bundle;
   std::string slot;
-  std::vector<float> probabilities;
+  std::vector<float> predictions;
 };
 
 /// One connection with what it needs to send and count. Confined to one thread.
@@ -141,7 +141,7 @@ class Sender {
     out.answered = true;
     out.bundle.assign((*read)->bundle);
     out.slot.assign((*read)->slot);
-    out.probabilities = (*read)->probabilities;
+    out.predictions = (*read)->predictions;
   }
   void labels(std::span<const DueLabel> due) {
     for (std::size_t at = 0; at < due.size(); at += kLabelsPerRequest) {
@@ -414,10 +414,10 @@ Result<Replayed> replay(const Options& options) {
         out.recorded = row;
         out.request = batch.request;
         out.index = static_cast<std::int32_t>(i);
-        out.probability = answer.answered ? answer.probabilities[i] : std::nanf("");
-        out.outcome = !answer.answered              ? Outcome::kFailed
-                      : std::isnan(out.probability) ? Outcome::kRefused
-                                                    : Outcome::kServed;
+        out.prediction = answer.answered ? answer.predictions[i] : std::nanf("");
+        out.outcome = !answer.answered             ? Outcome::kFailed
+                      : std::isnan(out.prediction) ? Outcome::kRefused
+                                                   : Outcome::kServed;
         if (out.outcome == Outcome::kServed) {
           out.bundle = bundle;
           out.slot = slot;

@@ -25,7 +25,7 @@ struct Options {
   std::vector<std::string> fields;  ///< request fields (the contract's, label fields left out)
   std::map<std::string, table::Type, std::less<>>
       types{};         ///< of the contract's fields, those of labels included
-  std::string target;  ///< CEL over the contract's fields, bool: the label
+  std::string target;  ///< CEL over the contract's fields: the label
   std::vector<std::string>
       sources;  ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`
   std::string source_field{};  ///< string column; empty: everything from the first source
@@ -55,7 +55,7 @@ struct RowAnswer {
   std::int64_t recorded = 0;  ///< row of the recording
   std::int64_t request = 0;
   std::int32_t index = 0;    ///< within its request
-  float probability = 0;     ///< NaN unless served
+  float prediction = 0;      ///< NaN unless served; of AnswerReader::Answer
   std::int16_t bundle = -1;  ///< index into `Replayed::bundles`; -1 unless served
   std::int8_t slot = -1;     ///< index into `Replayed::slots`; -1 unless served
   Outcome outcome = Outcome::kFailed;

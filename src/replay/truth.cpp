@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "doc/json.hpp"
 #include "replay/replayer.hpp"
 
 namespace heddle::replay {
@@ -29,9 +30,21 @@ class Line {
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return true;
   }
-  bool label(std::optional<std::uint8_t>& out) {
+  bool label(std::optional<stats::Label>& out) {
     if (expect("null")) return true;
-    return number(out.emplace());
+    if (expect("true")) return out.emplace(true), true;
+    if (expect("false")) return out.emplace(false), true;
+    double value = 0;
+    if (!rest_.starts_with('"')) return number(value) && (out.emplace(value), true);
+    // The string ends at the first quote that is not escaped.
+    std::size_t end = 1;
+    while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
+    if (end >= rest_.size()) return false;
+    const auto text = doc::parse_json(rest_.substr(0, end + 1));
+    if (!text.ok() || !text->is_string()) return false;
+    out.emplace(text->as_string());
+    rest_.remove_prefix(end + 1);
+    return true;
   }
   bool until(char stop, std::string_view& out) {
     const std::size_t at = rest_.find(stop);
@@ -55,8 +68,9 @@ class Line {
   std::string_view rest_;
 };
 
-std::string label_text(std::optional<std::uint8_t> label) {
-  return label ? fmt::format("{}", *label) : "null";
+std::string label_text(const std::optional<stats::Label>& label) {
+  if (!label) return "null";
+  return doc::to_json(std::visit([](const auto& value) { return doc::Value(value); }, *label));
 }
 
 void append_names(const std::vector<std::string>& names, unsigned bits, std::string& out) {
@@ -93,7 +107,7 @@ Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const F
   std::vector<std::string> names;
   for (const Fault& fault : faults) names.push_back(fault.name);
   TruthWriter writer(file, path, std::move(names));
-  writer.line_ = "{\"schema\":\"heddle.truth/1\",\"faults\":";
+  writer.line_ = "{\"schema\":\"heddle.truth/2\",\"faults\":";
   append_names(writer.names_, ~0u, writer.line_);
   writer.line_ += "}\n";
   std::fwrite(writer.line_.data(), 1, writer.line_.size(), file);
@@ -134,7 +148,7 @@ Result<Truth> read_truth(const std::string& path) {
     ++number;
     bool good;
     if (number == 1) {
-      good = line.expect("{\"schema\":\"heddle.truth/1\",\"faults\":") &&
+      good = line.expect("{\"schema\":\"heddle.truth/2\",\"faults\":") &&
              line.names(truth.faults) && truth.faults.size() <= 8;
     } else {
       TruthRow row;

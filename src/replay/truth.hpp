@@ -19,7 +19,7 @@ struct TruthRow {
   std::int32_t index = 0;  ///< within the request
   Micros event_time = 0;
   std::uint8_t source = 0;
-  std::optional<std::uint8_t> label{};  ///< empty: nobody knows
+  std::optional<stats::Label> label{};  ///< empty: nobody knows
   std::uint8_t faults = 0;              ///< bit i: fault i of the header touched it
 };
 
@@ -29,9 +29,10 @@ struct Truth {
 };
 
 /// Writes the truth beside the traffic: JSON lines, first a header
-/// `{"schema":"heddle.truth/1","faults":[...]}`, then one line a row,
-/// `{"id":"r1.3a9dd880-00000000#0","row":0,"time":...,"source":2,"label":1,"faults":["a"]}`;
-/// `label` is null where nobody knows. Confined to one thread.
+/// `{"schema":"heddle.truth/2","faults":[...]}`, then one line a row,
+/// `{"id":"r1.3a9dd880-00000000#0","row":0,"time":...,"source":2,"label":true,"faults":["a"]}`;
+/// `label` is what the target is, true or false, a string or a number, and null where nobody knows.
+/// Confined to one thread.
 class TruthWriter {
  public:
   [[nodiscard]] static Result<TruthWriter> open(const std::string& path,

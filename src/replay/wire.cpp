@@ -1,5 +1,6 @@
 #include "replay/wire.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -27,9 +28,10 @@ void write_labels(std::span<const DueLabel> labels, std::string_view run, std::s
   out = "{\"labels\":[";
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const DueLabel& label = labels[i];
-    fmt::format_to(std::back_inserter(out),
-                   "{}{{\"row_id\":\"{}#{}\",\"label\":{},\"event_time\":\"{}\"}}",
-                   i > 0 ? "," : "", request_id(run, label.request), label.index, label.label,
+    fmt::format_to(std::back_inserter(out), "{}{{\"row_id\":\"{}#{}\",\"label\":", i > 0 ? "," : "",
+                   request_id(run, label.request), label.index);
+    append_label(label.label, out);
+    fmt::format_to(std::back_inserter(out), ",\"event_time\":\"{}\"}}",
                    format_time(label.event_time));
   }
   out.append("]}");
@@ -73,6 +75,25 @@ std::int64_t read_refused(std::string_view body) {
   return refused;
 }
 
+namespace {
+
+/// The one number of a row's prediction; NaN: it has none.
+float prediction_of(const simdjson::dom::element& row) {
+  double number = 0;
+  for (const char* name : {"probability", "value"}) {
+    if (row[name].get(number) == simdjson::SUCCESS) return static_cast<float>(number);
+  }
+  simdjson::dom::object probabilities;
+  if (row["probabilities"].get(probabilities) != simdjson::SUCCESS) return std::nanf("");
+  double best = 0;
+  for (const auto [name, probability] : probabilities) {
+    if (probability.get(number) == simdjson::SUCCESS) best = std::max(best, number);
+  }
+  return static_cast<float>(best);
+}
+
+}  // namespace
+
 struct AnswerReader::Parser {
   simdjson::dom::parser dom;
 };
@@ -89,7 +110,7 @@ Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, st
   };
   answer_.bundle = {};
   answer_.slot = {};
-  answer_.probabilities.clear();
+  answer_.predictions.clear();
   simdjson::dom::element root;
   if (parser_->dom.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS)
     return wrong("no JSON");
@@ -98,13 +119,9 @@ Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, st
   // Absent when no row was served.
   if (root["bundle"].get(answer_.bundle) != simdjson::SUCCESS) answer_.bundle = {};
   if (root["slot"].get(answer_.slot) != simdjson::SUCCESS) answer_.slot = {};
-  for (const simdjson::dom::element row : predictions) {
-    double probability = 0;
-    answer_.probabilities.push_back(row["probability"].get(probability) == simdjson::SUCCESS
-                                        ? static_cast<float>(probability)
-                                        : std::nanf(""));
-  }
-  if (answer_.probabilities.size() != rows) return wrong("another number of rows than the request");
+  for (const simdjson::dom::element row : predictions)
+    answer_.predictions.push_back(prediction_of(row));
+  if (answer_.predictions.size() != rows) return wrong("another number of rows than the request");
   return &answer_;
 }
 

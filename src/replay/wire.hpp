@@ -23,7 +23,7 @@ struct Batch {
 struct DueLabel {
   std::int64_t request = 0;
   std::int32_t index = 0;
-  std::uint8_t label = 0;
+  stats::Label label{};
   Micros event_time = 0;  ///< when it becomes known
 };
 
@@ -50,7 +50,9 @@ class AnswerReader {
   struct Answer {
     std::string_view bundle;  ///< empty when no row was served
     std::string_view slot;
-    std::vector<float> probabilities;  ///< one a row; NaN: refused
+    /// One a row: the probability of a binary service, the value of a regression, of several
+    /// classes the probability of the label; NaN: refused.
+    std::vector<float> predictions;
   };
   /// kCorrupt when it is not an answer to a request of `rows` rows. The result lives until the next
   /// call.

@@ -119,7 +119,7 @@ Error cannot(const std::string& program, int why) {
 }
 
 void close_all(Process& process) {
-  for (int* fd : {&process.pid_fd, &process.output, &process.scratch}) {
+  for (int* fd : {&process.output, &process.scratch}) {
     if (*fd >= 0) ::close(*fd);
     *fd = -1;
   }
@@ -150,6 +150,7 @@ Result<Process> spawn(const Launch& launch) {
     become_launcher(file.get(), write_end.get(), theirs.get(), parent, environment, uid_map,
                     gid_map);
   if (pid < 0) return cannot(launch.program, errno);
+  ChildProcess launcher = ChildProcess::adopt(pid, true);
   write_end.reset();
   theirs.reset();
   LaunchReport report;
@@ -157,46 +158,22 @@ Result<Process> spawn(const Launch& launch) {
   const bool said = receive_message(ours.get(), &report, sizeof report, &scratch, 1);
   if (!said || report.failed != 0 || scratch < 0) {
     if (scratch >= 0) ::close(scratch);
-    ::kill(-pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
     return cannot(launch.program, said ? report.failed : ECHILD);
   }
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
-  return Process{pid, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), read_end.release(),
-                 scratch, report.layers};
+  return Process{std::move(launcher), read_end.release(), scratch, report.layers};
 }
 
 std::optional<std::string> reap(Process& process) {
-  siginfo_t info{};
-  // WNOWAIT first: the process stays a zombie, and its id its own, until nobody can kill by that id
-  // any more.
-  if (::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-      info.si_pid == 0)
-    return std::nullopt;
-  ::kill(-process.pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  process.pid = -1;
+  const auto exit = process.launcher.ended();
+  if (!exit) return std::nullopt;
   close_all(process);
-  return WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                             : fmt::format("exit code {}", WEXITSTATUS(status));
+  return exit->str();
 }
 
 void end(Process& process, std::int64_t grace_ms) {
-  if (process.pid <= 0) return;
-  ::kill(-process.pid, SIGTERM);
-  for (std::int64_t waited = 0; waited < grace_ms; waited += 10) {
-    pollfd fd{process.pid_fd, POLLIN, 0};
-    ::poll(&fd, process.pid_fd >= 0 ? 1 : 0, 10);
-    if (reap(process).has_value()) return;
-  }
-  ::kill(-process.pid, SIGKILL);
-  while (!reap(process).has_value()) {
-    pollfd fd{process.pid_fd, POLLIN, 0};
-    ::poll(&fd, process.pid_fd >= 0 ? 1 : 0, 10);
-  }
+  (void)process.launcher.stop(SIGTERM, grace_ms);
+  close_all(process);
 }
 
 Result<std::string> find_program(const std::string& name, const std::string& directory) {

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
-
+#include "base/process.hpp"
 #include "base/result.hpp"
 #include "runtime/sandbox.hpp"
 
@@ -15,8 +14,7 @@ namespace heddle::runtime {
 /// A worker's launcher, in a session of its own, killed by the kernel when the thread that started
 /// it ends. It ends when the worker does, as the worker did, and takes along all that one started.
 struct Process {
-  pid_t pid = -1;
-  int pid_fd = -1;   ///< readable once it ended; -1: the kernel has none
+  ChildProcess launcher;
   int output = -1;   ///< stdout and stderr of all its processes, non-blocking
   int scratch = -1;  ///< its scratch folder: a place in its root, not in ours
   Layers layers{};   ///< of the sandbox, those in force

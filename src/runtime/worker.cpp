@@ -334,8 +334,11 @@ void Supervised::probe(int scratch) {
 bool Supervised::watch(Process& process, std::string& how) {
   const std::int64_t begin = system_clock().mono_ns();
   while (!ending_) {
-    pollfd fds[3] = {{wake_, POLLIN, 0}, {process.output, POLLIN, 0}, {process.pid_fd, POLLIN, 0}};
-    ::poll(fds, 3, static_cast<int>(ready_ && process.pid_fd >= 0 ? 60'000 : kProbeEveryMs));
+    pollfd fds[3] = {{wake_, POLLIN, 0},
+                     {process.output, POLLIN, 0},
+                     {process.launcher.descriptor(), POLLIN, 0}};
+    ::poll(fds, 3,
+           static_cast<int>(ready_ && process.launcher.descriptor() >= 0 ? 60'000 : kProbeEveryMs));
     output_.read(process.output);
     // Output that ended is no reason to wake up for ever: a worker may close it.
     if ((fds[1].revents & POLLHUP) != 0 && (fds[1].revents & POLLIN) == 0) {

@@ -13,8 +13,8 @@
 #include "contract/contract.hpp"
 #include "doc/json.hpp"
 #include "feature/program.hpp"
-#include "model/logistic.hpp"
 #include "model/scorer.hpp"
+#include "model/standardised.hpp"
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
 
@@ -129,18 +129,17 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
       {.name = "far", .expression = {"distance / 1000.0", {}}},
       {.name = "late_from", .kind = spec::Feature::Kind::kTargetEncoding, .inputs = {"origin"}}};
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
-  std::vector<std::uint8_t> labels;
-  for (int i = 0; i < 100; ++i)
-    labels.push_back(static_cast<std::uint8_t>(i % 5 == 1 || i % 3 == 0));
+  std::vector<double> labels;
+  for (int i = 0; i < 100; ++i) labels.push_back(i % 5 == 1 || i % 3 == 0 ? 1 : 0);
   HEDDLE_TRY(program.fit(table, labels));
   const std::string model = model::to_json({.features = {"hour", "far", "late_from"},
                                             .mean = {12, 0.7, 0.4},
                                             .scale = {6, 0.4, 0.2},
                                             .missing = {12, 0.7, 0.4},
                                             .weights = {0.5, -0.25, 1.5},
-                                            .intercept = model_intercept});
+                                            .intercepts = {model_intercept}});
   HEDDLE_ASSIGN_OR_RETURN(const auto plan,
-                          Plan::from_parts(compiled.to_value(), program.to_value(), model, 0));
+                          Plan::from_parts(compiled.to_value(), program.to_value(), model));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(reference));
   if (break_parity) scored.margins[7] = std::nextafter(scored.margins[7], 1e9f);
@@ -150,9 +149,13 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
   layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
   layers.push_back({std::string(bundle::kModel), {}, model});
-  layers.push_back({std::string(bundle::kCalibration), {}, R"({"intercept":0.125})"});
+  layers.push_back({std::string(bundle::kCalibration),
+                    {},
+                    R"({"format":"heddle.calibration/1","offsets":[0.125]})"});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
+  return bundle::pack(
+      objects, std::move(layers),
+      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
 }
 
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
@@ -189,9 +192,11 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   layers.push_back({std::string(bundle::kRuntimeFiles), {}, files});
   layers.push_back({std::string(bundle::kCalibration),
                     {},
-                    doc::to_json(doc::Value::object({{"intercept", intercept}}))});
+                    doc::to_json(calibration_schema().print({{intercept}, {}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
+  return bundle::pack(
+      objects, std::move(layers),
+      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
 }
 
 }  // namespace heddle::score::fixture

@@ -9,12 +9,14 @@
 #include "doc/numbers.hpp"
 #include "feature/program.hpp"
 #include "model/scorer.hpp"
+#include "model/task_link.hpp"
+#include "spec/task.hpp"
 #include "stats/scalar.hpp"
 
 namespace heddle::score {
 namespace {
 
-constexpr std::string_view kReferenceFormat = "heddle.reference/1";
+constexpr std::string_view kReferenceFormat = "heddle.reference/2";
 constexpr std::int64_t kMostReferenceRows = 1000;
 constexpr std::size_t kBatch = 256;  ///< rows of a table that a runtime is asked at once
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -59,24 +61,6 @@ bool same_fields(const contract::Contract& contract, const feature::Program& fea
                     });
 }
 
-/// What a service answers is the probability that the target is true: the logistic of the model's
-/// margin. Any other model would be served as something that it never said.
-Result<void> check_link(const model::Scorer& scorer) {
-  if (scorer.outputs() != 1) {
-    return Error{
-        ErrorKind::kInvalid, "score-outputs",
-        fmt::format("the model has {} margins a row, a service answers one", scorer.outputs()),
-        "train a model of two classes or one target"};
-  }
-  if (scorer.use().log_odds) return {};
-  return Error{ErrorKind::kInvalid, "score-link",
-               fmt::format("the margin of the model (`{}`) is no log odds of a true target, and a "
-                           "service passes it through the logistic",
-                           scorer.use().objective),
-               "train it with `binary:logistic` (XGBoost), `binary` (LightGBM) or a classifier "
-               "with probabilities, or serve it by a `runtime`"};
-}
-
 /// Whether the model reads the columns that the program makes: where the file names its features,
 /// they are the program's, in its order.
 Result<void> check_columns(const model::Scorer& scorer, std::span<const std::string> made) {
@@ -104,22 +88,17 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
   return {};
 }
 
-/// Of two labels the second is what the model's probability is of: it must be the target's true.
-Result<void> check_classes(const model::Scorer& scorer) {
-  const auto& classes = scorer.use().classes;
-  if (classes.empty()) return {};
-  constexpr std::pair<std::string_view, std::string_view> kTruths[] = {
-      {"0", "1"}, {"false", "true"}, {"False", "True"}, {"-1", "1"}};
-  const bool plain = classes.size() == 2 &&
-                     std::any_of(std::begin(kTruths), std::end(kTruths), [&](const auto& truth) {
-                       return classes[0] == truth.first && classes[1] == truth.second;
-                     });
-  if (plain) return {};
-  return Error{
-      ErrorKind::kInvalid, "score-classes",
-      fmt::format("the model's classes are `{}`: which of them is a true target is not said",
-                  fmt::join(classes, "`, `")),
-      "train it on the labels 0 and 1, 1 where the target is true, or serve it by a `runtime`"};
+/// The margins of one row of `reference.json`; NaN where the contract refuses it.
+Result<std::vector<float>> margins_of(const doc::Value& written, std::size_t outputs) {
+  std::vector<float> out(outputs, kNaN);
+  if (written.is_null()) return out;
+  const bool is_list = written.is_array() && written.size() == outputs &&
+                       std::all_of(written.as_array().begin(), written.as_array().end(),
+                                   [](const doc::Value& each) { return each.is_number(); });
+  if (!is_list) return corrupt("`reference.json` has margins of another count than the task");
+  for (std::size_t k = 0; k < outputs; ++k)
+    out[k] = static_cast<float>(written.as_array()[k].as_double());
+  return out;
 }
 
 /// Equal in every bit; one NaN is like another.
@@ -156,14 +135,12 @@ struct Plan::Parts {
     features.apply_row(typed, buffers.features, buffers.program);
     rows.add_features(buffers.features);
   }
-  /// The uncalibrated margin of a typed row.
-  [[nodiscard]] float margin(std::span<const expr::Datum> typed,
-                             Scratch::Buffers& buffers) const noexcept {
+  /// The uncalibrated margins of a typed row.
+  void margins(std::span<const expr::Datum> typed, Scratch::Buffers& buffers,
+               std::span<float> out) const noexcept {
     buffers.features.resize(features.feature_names().size());
     features.apply_row(typed, buffers.features, buffers.program);
-    float out = 0;
-    model->margins(buffers.features.data(), 1, &out);
-    return out;
+    model->margins(buffers.features.data(), 1, out.data());
   }
 };
 
@@ -174,6 +151,17 @@ void calibrate(float margin, double intercept, float& calibrated, float& probabi
   const double moved = static_cast<double>(margin) + intercept;
   calibrated = static_cast<float>(moved);
   probability = static_cast<float>(stats::sigmoid(moved));
+}
+
+/// The same of every task: `margins` become the calibrated ones.
+void calibrate(const stats::Task& task, std::span<const double> offsets, std::span<float> margins,
+               std::span<float> prediction) noexcept {
+  // Of binary from the double, so that nothing is rounded twice.
+  if (task.kind == stats::TaskKind::kBinary)
+    return calibrate(margins[0], offsets[0], margins[0], prediction[0]);
+  for (std::size_t k = 0; k < margins.size(); ++k)
+    margins[k] = static_cast<float>(static_cast<double>(margins[k]) + offsets[k]);
+  task.predict(margins, prediction);
 }
 
 }  // namespace
@@ -207,6 +195,14 @@ void calibrate_answer(float answer, double intercept, float& calibrated,
   if (intercept == 0) probability = answer;
 }
 
+/// A row whose prediction is not finite was not answered.
+void keep_answered(RowResult& out) noexcept {
+  if (std::ranges::all_of(out.prediction, [](float number) { return std::isfinite(number); }))
+    return;
+  out.margins.clear();
+  out.prediction.clear();
+}
+
 }  // namespace
 
 Plan::Plan(std::unique_ptr<const Parts> parts) : parts_(std::move(parts)) {}
@@ -214,37 +210,44 @@ Plan::~Plan() = default;
 
 Result<std::unique_ptr<const Plan>> Plan::from_parts(const doc::Value& contract,
                                                      const doc::Value& features,
-                                                     std::string_view model, double intercept) {
-  HEDDLE_ASSIGN_OR_RETURN(auto plan, build(contract, features, model, intercept));
+                                                     std::string_view model,
+                                                     const stats::Task& task,
+                                                     const Calibration& calibration) {
+  HEDDLE_ASSIGN_OR_RETURN(auto plan, build(contract, features, model, task, calibration));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
 Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc::Value& features,
-                                          std::string_view model, double intercept) {
-  if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
+                                          std::string_view model, const stats::Task& task,
+                                          const Calibration& calibration) {
+  HEDDLE_TRY(check_calibration(calibration, task));
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   if (!same_fields(compiled, program))
     return corrupt("the feature program was written for other fields than the contract's");
   HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
-  HEDDLE_TRY(check_link(*scorer));
   HEDDLE_TRY(check_columns(*scorer, program.feature_names()));
-  HEDDLE_TRY(check_classes(*scorer));
+  HEDDLE_TRY(model::check_task(*scorer, task));
   auto parts =
       std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), std::move(scorer)});
   const auto& names = parts->features.feature_names();
   parts->contribution_names.assign(names.begin(), names.end());
   parts->contribution_names.emplace_back("bias");
   std::unique_ptr<Plan> plan(new Plan(std::move(parts)));
-  plan->intercept_ = intercept;
+  plan->task_ = task;
+  plan->calibration_ = calibration;
   return plan;
 }
 
 Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
                                                    const doc::Value& features,
                                                    runtime::Runtime runtime, std::string_view files,
-                                                   double intercept, const runtime::Host& host) {
-  if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
+                                                   const stats::Task& task,
+                                                   const Calibration& calibration,
+                                                   const runtime::Host& host) {
+  HEDDLE_TRY(check_calibration(calibration, task));
+  if (task.kind != stats::TaskKind::kBinary)
+    return corrupt("a runtime answers probabilities of a bool, and its task is another");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   if (!same_fields(compiled, program))
@@ -255,7 +258,8 @@ Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
   auto parts = std::make_unique<Parts>(
       Parts{std::move(compiled), std::move(program), nullptr, std::move(endpoint)});
   std::unique_ptr<Plan> plan(new Plan(std::move(parts)));
-  plan->intercept_ = intercept;
+  plan->task_ = task;
+  plan->calibration_ = calibration;
   return plan;
 }
 
@@ -264,8 +268,8 @@ Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contrac
                                                        runtime::Runtime runtime,
                                                        std::string_view files, double intercept,
                                                        const runtime::Host& host) {
-  HEDDLE_ASSIGN_OR_RETURN(
-      auto plan, build_external(contract, features, std::move(runtime), files, intercept, host));
+  HEDDLE_ASSIGN_OR_RETURN(auto plan, build_external(contract, features, std::move(runtime), files,
+                                                    {}, {{intercept}, {}}, host));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
@@ -273,29 +277,34 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
                                                const runtime::Host& host) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
-  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, calibration_schema().parse(written));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, bundle.json(bundle::kReference));
-  const doc::Value* intercept = calibration.find("intercept");
-  if (intercept == nullptr || !intercept->is_number())
-    return corrupt("`calibration.json` has no `intercept`");
+  HEDDLE_ASSIGN_OR_RETURN(const auto task, task_of(bundle));
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {
     if (bundle.has(bundle::kModel)) return corrupt("it has both a model and a runtime");
-    HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kRuntime));
-    HEDDLE_ASSIGN_OR_RETURN(auto runtime, runtime::parse(written));
+    HEDDLE_ASSIGN_OR_RETURN(const auto described, bundle.json(bundle::kRuntime));
+    HEDDLE_ASSIGN_OR_RETURN(auto runtime, runtime::parse(described));
     std::string_view files;
     if (runtime.kind == runtime::Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(files, bundle.layer(bundle::kRuntimeFiles));
     }
     HEDDLE_ASSIGN_OR_RETURN(plan, build_external(contract, features, std::move(runtime), files,
-                                                 intercept->as_double(), host));
+                                                 task, calibration, host));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto model, bundle.layer(bundle::kModel));
-    HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, intercept->as_double()));
+    HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, task, calibration));
   }
   plan->bundle_ = bundle.digest();
   HEDDLE_ASSIGN_OR_RETURN(plan->reference_rows_, plan->prove(reference));
   return std::unique_ptr<const Plan>(std::move(plan));
+}
+
+Result<stats::Task> task_of(const bundle::Bundle& bundle) {
+  const doc::Value* task = bundle.config().find("task");
+  if (task == nullptr) return corrupt("it does not say its task: it is of a version before");
+  return spec::task_schema().parse(*task);
 }
 
 Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
@@ -321,6 +330,8 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   std::int64_t served = 0;
   runtime::Rows asked;  // with a runtime: what it is asked, and what it is to say
   std::vector<float> wanted;
+  const std::size_t outputs = task_.outputs();
+  std::vector<float> got(outputs);
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const doc::Value& values = rows->as_array()[row];
     if (!values.is_array() || values.size() != order.size())
@@ -328,19 +339,21 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
     for (std::size_t i = 0; i < order.size(); ++i)
       raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
-    const doc::Value& written = margins->as_array()[row];
-    const float expected = written.is_number() ? static_cast<float>(written.as_double()) : kNaN;
+    HEDDLE_ASSIGN_OR_RETURN(const auto expected, margins_of(margins->as_array()[row], outputs));
     if (parts_->endpoint != nullptr && !check.refused) {
       parts_->put(check.row, *scratch.buffers, asked);
-      wanted.push_back(expected);
+      wanted.push_back(expected[0]);
       ++served;
       continue;
     }
-    const float got = check.refused ? kNaN : parts_->margin(check.row, *scratch.buffers);
-    if (!same(got, expected)) {
+    std::fill(got.begin(), got.end(), kNaN);
+    if (!check.refused) parts_->margins(check.row, *scratch.buffers, got);
+    for (std::size_t k = 0; k < outputs; ++k) {
+      if (same(got[k], expected[k])) continue;
       return Error{ErrorKind::kCorrupt, "score-no-parity",
-                   fmt::format("reference row {} scores {:.9g}, the training library had {:.9g}",
-                               row, got, expected),
+                   fmt::format("reference row {} scores {:.9g} in output {}, the training library "
+                               "had {:.9g}",
+                               row, got[k], k, expected[k]),
                    "do not serve this bundle: build it again with `heddle run` on the version that "
                    "serves it"};
     }
@@ -372,12 +385,17 @@ Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) con
 void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                    runtime::Rows& rows) const {
   parts_->contract.check(raw, out.check);
-  out.margin = out.probability = kNaN;
+  out.margins.clear();
+  out.prediction.clear();
   if (!out.check.refused) parts_->put(out.check.row, *scratch.buffers, rows);
 }
 
-void Plan::finish(float answer, RowResult& out) const noexcept {
-  calibrate_answer(answer, intercept_, out.margin, out.probability);
+void Plan::finish(std::span<const float> answer, RowResult& out) const {
+  out.margins.resize(1);
+  out.prediction.resize(1);
+  calibrate_answer(answer.empty() ? kNaN : answer[0], calibration_.offsets[0], out.margins[0],
+                   out.prediction[0]);
+  keep_answered(out);
 }
 
 const std::vector<std::string>& Plan::contribution_names() const noexcept {
@@ -386,7 +404,8 @@ const std::vector<std::string>& Plan::contribution_names() const noexcept {
 
 Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float> out,
                                Scratch& scratch) const {
-  if (out.size() != parts_->contribution_names.size())
+  const std::size_t line = parts_->contribution_names.size();
+  if (out.size() != task_.outputs() * line)
     return Error{ErrorKind::kInternal, "score-explain", "a row of contributions of another length"};
   if (parts_->model == nullptr) {
     return Error{ErrorKind::kInvalid, "explain-runtime",
@@ -404,7 +423,8 @@ Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float
   parts_->features.apply_row(check.row, buffers.features, buffers.program);
   std::vector<double> exact(out.size());
   HEDDLE_TRY(parts_->model->contributions(buffers.features, exact));
-  exact.back() += intercept_;
+  for (std::size_t k = 0; k < task_.outputs(); ++k)
+    exact[(k + 1) * line - 1] += calibration_.offsets[k];
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(exact[i]);
   return {};
 }
@@ -413,17 +433,21 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
                      Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);
   if (out.check.refused) {
-    out.margin = out.probability = kNaN;
+    out.margins.clear();
+    out.prediction.clear();
     return;
   }
   if (parts_->endpoint != nullptr) {
     runtime::Rows rows;
     parts_->put(out.check.row, *scratch.buffers, rows);
     const auto answer = parts_->endpoint->score(std::move(rows));
-    return finish(answer.ok() ? (*answer)[0] : kNaN, out);
+    return finish(answer.ok() ? std::span<const float>(*answer) : std::span<const float>(), out);
   }
-  calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margin,
-            out.probability);
+  out.margins.resize(task_.outputs());
+  out.prediction.resize(task_.outputs());
+  parts_->margins(out.check.row, *scratch.buffers, out.margins);
+  calibrate(task_, calibration_.offsets, out.margins, out.prediction);
+  keep_answered(out);
 }
 
 Result<TableResult> Plan::score_table(const table::Table& rows) const {
@@ -434,19 +458,25 @@ Result<TableResult> Plan::score_table(const table::Table& rows) const {
         raw, ask(*parts_->endpoint, parts_->contract, parts_->features, check.accepted));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto matrix, parts_->features.apply(check.accepted));
-    raw.resize(static_cast<std::size_t>(matrix.rows));
+    raw.resize(static_cast<std::size_t>(matrix.rows) * task_.outputs());
     parts_->model->margins(matrix.values.data(), matrix.rows, raw.data());
   }
   TableResult result;
-  result.margins.resize(check.refused.size(), kNaN);
-  result.probabilities.resize(check.refused.size(), kNaN);
+  const std::size_t outputs = task_.outputs();
+  result.outputs = outputs;
+  result.margins.resize(check.refused.size() * outputs, kNaN);
+  result.predictions.resize(check.refused.size() * outputs, kNaN);
   std::size_t next = 0;
   for (std::size_t row = 0; row < check.refused.size(); ++row) {
     if (check.refused[row] != 0) continue;
-    if (parts_->endpoint != nullptr)
-      calibrate_answer(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
-    else
-      calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+    const auto margins = std::span(result.margins).subspan(row * outputs, outputs);
+    const auto prediction = std::span(result.predictions).subspan(row * outputs, outputs);
+    if (parts_->endpoint != nullptr) {
+      calibrate_answer(raw[next++], calibration_.offsets[0], margins[0], prediction[0]);
+      continue;
+    }
+    std::copy_n(raw.data() + outputs * next++, outputs, margins.begin());
+    calibrate(task_, calibration_.offsets, margins, prediction);
   }
   result.refused = std::move(check.refused);
   return result;
@@ -496,22 +526,28 @@ Result<std::vector<float>> Plan::ask(const runtime::Endpoint& endpoint,
 
 Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields,
                                         const table::Table& rows,
-                                        std::span<const float> expected_margins) {
-  if (rows.rows() != static_cast<std::int64_t>(expected_margins.size()) || rows.rows() == 0 ||
+                                        std::span<const float> expected_margins,
+                                        std::size_t outputs) {
+  const auto count = static_cast<std::size_t>(rows.rows());
+  if (count * outputs != expected_margins.size() || count == 0 ||
       rows.rows() > kMostReferenceRows) {
     return Error{
         ErrorKind::kInvalid, "score-reference",
         fmt::format("{} reference rows with {} margins", rows.rows(), expected_margins.size()),
-        fmt::format("give 1 to {} rows, one margin each", kMostReferenceRows)};
+        fmt::format("give 1 to {} rows, the margins of each", kMostReferenceRows)};
   }
   HEDDLE_ASSIGN_OR_RETURN(auto value, rows_value(kReferenceFormat, fields, rows));
   doc::Value margins = doc::Value::array();
-  for (const float margin : expected_margins) {
-    // A double holds every float: written and read back, the bits are the same.
-    if (std::isnan(margin))
+  for (std::size_t row = 0; row < count; ++row) {
+    const auto of_row = expected_margins.subspan(row * outputs, outputs);
+    if (std::isnan(of_row[0])) {
       margins.push(nullptr);
-    else
-      margins.push(static_cast<double>(margin));
+      continue;
+    }
+    // A double holds every float: written and read back, the bits are the same.
+    doc::Value numbers = doc::Value::array();
+    for (const float margin : of_row) numbers.push(static_cast<double>(margin));
+    margins.push(std::move(numbers));
   }
   value.set("margins", std::move(margins));
   return value;

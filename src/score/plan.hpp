@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@
 #include "expr/datum.hpp"
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
+#include "score/calibration.hpp"
+#include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::score {
@@ -29,22 +32,26 @@ struct Scratch {
   std::unique_ptr<Buffers> buffers;
 };
 
-/// What became of one row. `check` is reused: no allocation at steady state.
+/// What became of one row. All of it is reused: no allocation at steady state.
 struct RowResult {
   contract::RowCheck check;
-  float margin = 0;       ///< after calibration, log odds; NaN when refused
-  float probability = 0;  ///< sigmoid of it; NaN when refused
+  /// `Task::outputs()` numbers of each; both are empty when the row was refused or nothing
+  /// answered.
+  std::vector<float> margins;     ///< after calibration
+  std::vector<float> prediction;  ///< what follows from them (Task::predict); all finite
 };
 
 /// What became of the rows of a table, in their order.
 struct TableResult {
+  std::size_t outputs = 1;            ///< of a row
   std::vector<std::uint8_t> refused;  ///< one a row
-  std::vector<float> margins;         ///< NaN where refused
-  std::vector<float> probabilities;
+  /// `outputs` a row, row-major; NaN where a row was refused or nothing answered.
+  std::vector<float> margins;
+  std::vector<float> predictions;
 };
 
 /// Everything between a raw row and its answer, from one bundle: contract check, transforms,
-/// feature program, model margin, calibration intercept, probability. The only path by which rows
+/// feature program, model margins, calibration, prediction. The only path by which rows
 /// are scored: data plane, flow and replay use it. Immutable; any number of threads may score, each
 /// with its own scratch. A bundle with a runtime has no model of ours: `score_row` and
 /// `score_table` wait for its worker or upstream, and whoever must not wait takes `prepare`,
@@ -60,11 +67,10 @@ class Plan {
                                                                 const runtime::Host& host = {});
 
   /// The same from the parts, without a parity check: for making the bundle in the first place.
-  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(const doc::Value& contract,
-                                                                      const doc::Value& features,
-                                                                      std::string_view model,
-                                                                      double intercept);
-  /// The same with a runtime in place of the model; `files` are its worker's.
+  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(
+      const doc::Value& contract, const doc::Value& features, std::string_view model,
+      const stats::Task& task = {}, const Calibration& calibration = {{0.0}, {}});
+  /// The same with a runtime in place of the model; `files` are its worker's. Its task is binary.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
       std::string_view files, double intercept, const runtime::Host& host = {});
@@ -77,15 +83,16 @@ class Plan {
   /// unless the row is refused.
   void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                runtime::Rows& rows) const;
-  /// The runtime's probability of a prepared row becomes its result; NaN stays NaN.
-  void finish(float answer, RowResult& out) const noexcept;
+  /// What the runtime answered to a prepared row becomes its result; empty or not finite: nothing.
+  void finish(std::span<const float> answer, RowResult& out) const;
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
   /// What each feature adds to the margin of a row that keeps the contract, then the bias
-  /// (model::Scorer::contributions): `out` takes `contribution_names().size()` numbers, all NaN for
-  /// a refused row. The bias includes the calibration, so that they sum to the calibrated margin
-  /// but for rounding. kInvalid: the model cannot tell, or a runtime scores the rows.
+  /// (model::Scorer::contributions): `out` takes task outputs x `contribution_names().size()`
+  /// numbers, all NaN for a refused row. The bias includes the calibration, so that each line sums
+  /// to its calibrated margin but for rounding. kInvalid: the model cannot tell, or a runtime
+  /// scores the rows.
   [[nodiscard]] Result<void> explain_row(std::span<const expr::Datum> raw, std::span<float> out,
                                          Scratch& scratch) const;
   [[nodiscard]] const std::vector<std::string>& contribution_names()
@@ -95,19 +102,25 @@ class Plan {
   /// `score_row` for each row.
   [[nodiscard]] Result<TableResult> score_table(const table::Table& rows) const;
 
+  /// What a prediction is, and a label of its rows.
+  [[nodiscard]] const stats::Task& task() const noexcept { return task_; }
+  [[nodiscard]] const std::optional<Conformal>& conformal() const noexcept {
+    return calibration_.interval;
+  }
+  [[nodiscard]] const Calibration& calibration() const noexcept { return calibration_; }
   [[nodiscard]] const contract::Contract& contract() const noexcept;
   [[nodiscard]] const Digest& bundle() const noexcept { return bundle_; }
-  [[nodiscard]] double intercept() const noexcept { return intercept_; }
   [[nodiscard]] int feature_count() const noexcept;
   [[nodiscard]] std::int64_t reference_rows() const noexcept { return reference_rows_; }
 
-  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/1", "fields":
-  /// [..], "rows": [[..]], "margins": [..]} (docs/formats/reference.md). `expected_margins[i]` is
-  /// the training library's margin of row i before calibration, NaN where the contract refuses the
-  /// row; at most 1,000 rows.
+  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/2", "fields":
+  /// [..], "rows": [[..]], "margins": [[..]]} (docs/formats/reference.md). `expected_margins` are
+  /// the training library's, rows x `outputs`, before calibration, NaN where the contract refuses
+  /// the row; at most 1,000 rows.
   [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields,
                                                          const table::Table& rows,
-                                                         std::span<const float> expected_margins);
+                                                         std::span<const float> expected_margins,
+                                                         std::size_t outputs = 1);
   /// The part of it that is the rows, any number of them: {"format", "fields": [..], "rows":
   /// [[..]]}.
   [[nodiscard]] static Result<doc::Value> rows_value(std::string_view format,
@@ -131,17 +144,23 @@ class Plan {
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract,
                                                            const doc::Value& features,
                                                            std::string_view model,
-                                                           double intercept);
+                                                           const stats::Task& task,
+                                                           const Calibration& calibration);
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build_external(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-      std::string_view files, double intercept, const runtime::Host& host);
+      std::string_view files, const stats::Task& task, const Calibration& calibration,
+      const runtime::Host& host);
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 
   std::unique_ptr<const Parts> parts_;
   Digest bundle_{};
-  double intercept_ = 0;
+  stats::Task task_{};
+  Calibration calibration_{};
   std::int64_t reference_rows_ = 0;
 };
+
+/// What the bundle's configuration says. kCorrupt: it is of a version before, or damaged.
+[[nodiscard]] Result<stats::Task> task_of(const bundle::Bundle& bundle);
 
 }  // namespace heddle::score

@@ -38,7 +38,8 @@ TEST(Plan, LoadsAndProvesABundle) {
   const auto plan = load();
   EXPECT_EQ(plan->reference_rows(), 20);
   EXPECT_EQ(plan->feature_count(), 3);
-  EXPECT_EQ(plan->intercept(), 0.125);
+  EXPECT_EQ(plan->calibration(), (Calibration{{0.125}, {}}));
+  EXPECT_EQ(plan->task(), stats::Task{});
 }
 
 TEST(Plan, RowAndTableGiveTheSameBits) {
@@ -60,17 +61,18 @@ TEST(Plan, RowAndTableGiveTheSameBits) {
     const auto at = static_cast<std::size_t>(i);
     ASSERT_EQ(result.check.refused, table->refused[at] != 0) << i;
     if (result.check.refused) {
-      EXPECT_TRUE(std::isnan(result.probability) && std::isnan(table->probabilities[at]));
+      EXPECT_TRUE(result.prediction.empty() && result.margins.empty());
+      EXPECT_TRUE(std::isnan(table->predictions[at]));
       continue;
     }
     ++served;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.probability),
-              std::bit_cast<std::uint32_t>(table->probabilities[at]))
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.prediction.at(0)),
+              std::bit_cast<std::uint32_t>(table->predictions[at]))
         << i;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margin),
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margins.at(0)),
               std::bit_cast<std::uint32_t>(table->margins[at]))
         << i;
-    EXPECT_NEAR(result.probability, stats::sigmoid(static_cast<double>(result.margin)), 1e-6);
+    EXPECT_NEAR(result.prediction[0], stats::sigmoid(static_cast<double>(result.margins[0])), 1e-6);
   }
   EXPECT_GT(served, 100);
   EXPECT_LT(served, 200);
@@ -115,8 +117,8 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
   for (
       const std::string reference :
       {R"({})",
-       R"({"format":"heddle.reference/1","fields":["date","origin","distance"],"rows":[],"margins":[]})",
-       R"({"format":"heddle.reference/1","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
+       R"({"format":"heddle.reference/2","fields":["date","origin","distance"],"rows":[],"margins":[]})",
+       R"({"format":"heddle.reference/2","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
     std::vector<bundle::Layer> layers = good.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kReference) layer.bytes = reference;
@@ -126,6 +128,39 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
     ASSERT_FALSE(plan.ok()) << reference;
     EXPECT_EQ(plan.error().kind, ErrorKind::kCorrupt);
   }
+}
+
+TEST(Plan, RefusesABundleThatDoesNotSayItsTaskOrIsCalibratedForAnother) {
+  fixture::MemoryObjects objects;
+  const auto good = *bundle::open(objects, *fixture::pack(objects, -0.5));
+  const auto loaded = [&](const std::vector<bundle::Layer>& layers, const doc::Value& config) {
+    return Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, config)));
+  };
+  const auto before = loaded(good.layers(), doc::Value::object({{"model", "trips"}}));
+  ASSERT_FALSE(before.ok());
+  EXPECT_EQ(before.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(before.error().hint.find("heddle run"), std::string::npos) << before.error().str();
+  for (
+      const char* calibration :
+      {R"({"intercept":0.125})", R"({"format":"heddle.calibration/1"})",
+       R"({"format":"heddle.calibration/1","offsets":[]})",
+       R"({"format":"heddle.calibration/1","offsets":[0.5,0.5]})",
+       R"({"format":"heddle.calibration/2","offsets":[0.5]})",
+       R"({"format":"heddle.calibration/1","offsets":[0.5],"interval":{"coverage":0.9,"quantile":1.0}})"}) {
+    auto layers = good.layers();
+    for (auto& layer : layers) {
+      if (layer.title == bundle::kCalibration) layer.bytes = calibration;
+    }
+    const auto plan = loaded(layers, good.config());
+    ASSERT_FALSE(plan.ok()) << calibration;
+    EXPECT_EQ(plan.error().kind, ErrorKind::kCorrupt) << plan.error().str();
+  }
+  auto other = good.config();
+  other.set("task", doc::Value::object({{"kind", "regression"}}));
+  EXPECT_EQ(loaded(good.layers(), other).error().id, "score-link");
+  other.set("task",
+            doc::Value::object({{"kind", "classes"}, {"classes", doc::Value::array({"a", "b"})}}));
+  EXPECT_FALSE(loaded(good.layers(), other).ok());
 }
 
 TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
@@ -175,7 +210,7 @@ TEST(Plan, RefusesAModelWhoseAnswersWouldBeSomethingElse) {
   const auto contract = *good.json(bundle::kContract);
   const auto features = *good.json(bundle::kFeatures);
   const auto loaded = [&](const std::string& model) {
-    return Plan::from_parts(contract, features, model, 0);
+    return Plan::from_parts(contract, features, model);
   };
   for (const std::string_view objective : {"binary:logistic", "binary:logitraw", "reg:logistic"}) {
     EXPECT_TRUE(loaded(stump(objective)).ok())
@@ -230,11 +265,11 @@ TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {
     const std::vector<expr::Datum> raw = {views[0].at(i), views[1].at(i), views[2].at(i)};
     (*plan)->score_row(raw, result, scratch);
     const auto at = static_cast<std::size_t>(i);
-    EXPECT_EQ(result.probability, scored->probabilities[at]) << i;
-    EXPECT_EQ(result.margin, scored->margins[at]) << i;
+    EXPECT_EQ(result.prediction.at(0), scored->predictions[at]) << i;
+    EXPECT_EQ(result.margins.at(0), scored->margins[at]) << i;
     const double hour = static_cast<double>((i * 5) % 24) / 100;
     const double odds = std::exp(0.5) * hour / (1 - hour);
-    EXPECT_NEAR(result.probability, odds / (1 + odds), 1e-6) << i;
+    EXPECT_NEAR(result.prediction[0], odds / (1 + odds), 1e-6) << i;
   }
 }
 

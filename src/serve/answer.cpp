@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
+#include "doc/json_string.hpp"
+#include "serve/output_values.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -16,19 +18,77 @@ void put_rules(std::span<const std::string_view> rules, std::string& out) {
   }
 }
 
-/// Feature names are names of definitions.
-void put_contributions(const Answer& answer, std::size_t row, std::string& out) {
-  const std::size_t width = answer.contribution_names.size();
-  out.append(",\"contributions\":{");
-  for (std::size_t i = 0; i < width; ++i) {
+/// What each feature added to one margin. Feature names are names of definitions.
+void put_features(const Answer& answer, std::span<const float> contributions, std::string& out) {
+  out.push_back('{');
+  for (std::size_t i = 0; i < contributions.size(); ++i) {
     out.append(i > 0 ? ",\"" : "\"").append(answer.contribution_names[i]).append("\":");
-    const float value = answer.contributions[row * width + i];
-    if (std::isfinite(value))
-      put_number(value, out);  // JSON has no infinity
+    if (std::isfinite(contributions[i]))
+      put_number(contributions[i], out);  // JSON has no infinity
     else
       out.append("null");
   }
   out.push_back('}');
+}
+
+/// Of several classes those of each margin by its class.
+void put_contributions(const Answer& answer, std::size_t row, std::string& out) {
+  const std::size_t width = answer.contribution_names.size();
+  const std::size_t outputs = answer.task->outputs();
+  const auto of_row = answer.contributions.subspan(row * outputs * width, outputs * width);
+  out.append(",\"contributions\":");
+  if (answer.task->kind != stats::TaskKind::kClasses) return put_features(answer, of_row, out);
+  for (std::size_t k = 0; k < outputs; ++k) {
+    out.push_back(k > 0 ? ',' : '{');
+    doc::append_json_string(answer.task->classes[k], out);
+    out.push_back(':');
+    put_features(answer, of_row.subspan(k * width, width), out);
+  }
+  out.push_back('}');
+}
+
+/// `"label": .., "probabilities": {..}`, and with an interval `"set": [..]`.
+void put_classes(const Answer& answer, const plane::RowView& row, std::string& out) {
+  const stats::Task& task = *answer.task;
+  put_class(task, label_of(answer, row), out);
+  for (std::size_t k = 0; k < task.classes.size(); ++k) {
+    out.append(k > 0 ? "," : ",\"probabilities\":{");
+    doc::append_json_string(task.classes[k], out);
+    out.push_back(':');
+    put_number(row.prediction[k], out);
+  }
+  out.push_back('}');
+  if (answer.conformal == nullptr) return;
+  out.append(",\"set\":[");
+  bool first = true;
+  for (std::size_t k = 0; k < task.classes.size(); ++k) {
+    if (!is_in_set(answer, row, k)) continue;
+    if (!std::exchange(first, false)) out.push_back(',');
+    put_class(task, task.classes[k], out);
+  }
+  out.push_back(']');
+}
+
+/// The name that a prediction begins with, null where there is none.
+std::string_view leading_member(stats::TaskKind kind) noexcept {
+  switch (kind) {
+    case stats::TaskKind::kBinary: return "{\"probability\":";
+    case stats::TaskKind::kClasses: return "{\"label\":";
+    case stats::TaskKind::kRegression: break;
+  }
+  return "{\"value\":";
+}
+
+/// The value of that member, and what follows from it.
+void put_prediction(const Answer& answer, const plane::RowView& row, std::string& out) {
+  if (answer.task->kind == stats::TaskKind::kClasses) return put_classes(answer, row, out);
+  put_number(row.prediction[0], out);
+  if (answer.conformal == nullptr || answer.task->kind != stats::TaskKind::kRegression) return;
+  const auto bounds = interval_of(answer, row);
+  out.append(",\"lower\":");
+  put_number(bounds.lower, out);
+  out.append(",\"upper\":");
+  put_number(bounds.upper, out);
 }
 
 }  // namespace
@@ -64,11 +124,13 @@ void write_predictions(const Answer& answer, net::Response& out) {
   body.append("\",\"route_version\":");
   put_integer(by.route_version, body);
   body.append(",\"predictions\":[");
+  const std::string_view leading = leading_member(answer.task->kind);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const plane::RowView& row = rows[i];
-    body.append(i > 0 ? ",{\"probability\":" : "{\"probability\":");
+    if (i > 0) body.push_back(',');
+    body.append(leading);
     if (row.outcome == plane::RowOutcome::kServed) {
-      put_number(row.probability, body);
+      put_prediction(answer, row, body);
       if (!row.rules.empty()) {
         body.append(",\"warnings\":[");
         put_rules(row.rules, body);

@@ -8,7 +8,8 @@
 #include "base/error.hpp"
 #include "net/http.hpp"
 #include "plane/journal.hpp"
-#include "serve/rows.hpp"
+#include "score/plan.hpp"
+#include "serve/outputs.hpp"
 
 namespace heddle::serve {
 
@@ -28,9 +29,11 @@ struct AnsweredBy {
 /// One request's answer, borrowed from the engine until its next call.
 struct Answer {
   AnsweredBy by;
-  std::span<const plane::RowView> rows{};  ///< as they go into the journal
-  std::span<const float> contributions{};  ///< rows x names, empty when not asked for; NaN where
-                                           ///< the row was not served
+  const stats::Task* task = nullptr;
+  const score::Conformal* conformal = nullptr;  ///< null: who answered gives no intervals
+  std::span<const plane::RowView> rows{};       ///< as they go into the journal
+  std::span<const float> contributions{};  ///< rows x outputs of the task x names, empty when not
+                                           ///< asked for; NaN where the row was not served
   std::span<const std::string> contribution_names{};  ///< the features', then `bias`
 };
 
@@ -40,16 +43,13 @@ void write_predictions(const Answer& answer, net::Response& out);
 /// The Open Inference Protocol's infer response; outputs wanted as binary stand behind the JSON,
 /// whose length goes into `Inference-Header-Content-Length`. Only a 200 has binary ones: what reads
 /// an error reads JSON.
-void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions,
-               net::Response& out);
+void write_oip(const Answer& answer, const WantedOutputs& wanted, net::Response& out);
 /// `{"error", "id", "hint"}` with the status of its kind.
 void write_error(const Error& error, net::Response& out);
 
 [[nodiscard]] int status_of(std::span<const plane::RowView> rows) noexcept;
 /// The rules a row broke, comma-separated.
 void put_validation(const plane::RowView& row, std::string& out);
-/// The same of all rows as a BYTES tensor's raw data: each after its length in 4 bytes.
-void put_raw_validation(std::span<const plane::RowView> rows, std::string& out);
 void put_number(float value, std::string& out);
 void put_integer(std::uint64_t value, std::string& out);
 

@@ -14,6 +14,10 @@ namespace heddle::serve {
 namespace {
 
 constexpr std::size_t kMostExplained = 32;
+constexpr std::size_t kMostContributions = 1 << 18;
+/// Of the probabilities of an answer as JSON, about.
+constexpr std::size_t kMostAnswerBytes = 8 << 20;
+constexpr std::size_t kBytesOfProbability = 16;  ///< digits and what stands around them
 constexpr std::string_view kDefaultSource = "default";
 // Which clock an act `clock-jump` is about.
 constexpr std::string_view kReplay = "replay";
@@ -24,6 +28,21 @@ std::string_view header_of(std::span<const net::Header> headers, std::string_vie
     if (net::same_token(header.name, name)) return header.value;
   }
   return {};
+}
+
+/// Whether who answers has the outputs that are asked for, and the answer is of a bounded size:
+/// many classes make much of a few rows.
+Result<void> check_answer(const Rows& rows, const score::Plan& plan) {
+  HEDDLE_TRY(rows.outputs.check(plan.task(), plan.conformal().has_value()));
+  if (plan.task().kind != stats::TaskKind::kClasses) return {};
+  std::size_t bytes = 0;
+  for (const std::string& name : plan.task().classes) bytes += name.size() + kBytesOfProbability;
+  if (rows.count * bytes <= kMostAnswerBytes) return {};
+  return Error{ErrorKind::kTooLarge, "answer-too-large",
+               fmt::format("the probabilities of {} rows of {} classes are more than an answer "
+                           "holds",
+                           rows.count, plan.task().classes.size()),
+               fmt::format("send at most {} rows at once", kMostAnswerBytes / bytes)};
 }
 
 /// The same text for equal values.
@@ -347,9 +366,7 @@ void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
 
 void Engine::score(const Rows& rows, Admitted& admitted) {
   const std::size_t width = serving_->fields.size();
-  rows_.clear();
-  rules_.clear();
-  rule_ends_.clear();
+  begin_rows(*serving_, *admitted.slot.loaded->plan, rows.count);
   Held held = this->held(admitted);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
@@ -358,7 +375,6 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   for (std::size_t i = 0; i < rows.count; ++i) {
     plane::RowView row;
     row.fields = rows.row(i, width);
-    row.probability = row.standby_probability = kNaN;
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
@@ -370,22 +386,22 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kRefused;
       ++refused;
       strayed += stray.empty() ? 0 : 1;
-    } else if (!std::isfinite(result_.probability)) {
+    } else if (result_.prediction.empty()) {
       row.outcome = plane::RowOutcome::kFailed;
       rules_.push_back(kNoAnswer);
       ++failed;
     } else {
       row.outcome = plane::RowOutcome::kServed;
-      row.probability = result_.probability;
+      row.prediction = keep(result_.prediction);
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability},
-                                       std::pair{SlotId::kShadow, &row.shadow_probability}}) {
+      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
+                                       std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
         const Loaded& beside = serving_->slot(slot);
         if (beside.plan == nullptr || slot == admitted.slot.id ||
             beside.plan->endpoint() != nullptr)
           continue;
         beside.plan->score_row(row.fields, shadow_, scratch_);
-        *into = shadow_.probability;
+        *into = keep(shadow_.prediction);
       }
     }
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
@@ -439,6 +455,28 @@ void Engine::settle(const Held& held, Micros event_time) {
   if (held.over) readmit(at, event_time);
 }
 
+/// Room for the rows of one request and what they borrow: their spans stay where they are.
+void Engine::begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count) {
+  rows_.clear();
+  rules_.clear();
+  rule_ends_.clear();
+  std::size_t numbers = answering.task().outputs();
+  for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
+    const auto& plan = serving.slot(slot).plan;
+    numbers += plan == nullptr ? 0 : plan->task().outputs();
+  }
+  if (predictions_.size() < count * numbers) predictions_.resize(count * numbers);
+  predictions_kept_ = 0;
+}
+
+/// A copy that lives as long as `rows_`; `begin_rows` made room for it.
+std::span<const float> Engine::keep(std::span<const float> prediction) noexcept {
+  float* const at = predictions_.data() + predictions_kept_;
+  std::ranges::copy(prediction, at);
+  predictions_kept_ += prediction.size();
+  return {at, prediction.size()};
+}
+
 /// Gives each of `rows_` its rules, once `rules_` has its place.
 void Engine::end_rules() {
   std::size_t begin = 0;
@@ -479,9 +517,11 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
 
 Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   HEDDLE_ASSIGN_OR_RETURN(Admitted admitted, admit(asked));
+  const score::Plan& plan = *admitted.slot.loaded->plan;
+  HEDDLE_TRY(check_answer(asked.rows, plan));
   contributions_.clear();
-  if (asked.rows.contributions.wanted) HEDDLE_TRY(explain(asked.rows, *admitted.slot.loaded->plan));
-  if (admitted.slot.loaded->plan->endpoint() != nullptr) return infer_later(asked, admitted);
+  if (asked.rows.outputs[Output::kContributions].wanted) HEDDLE_TRY(explain(asked.rows, plan));
+  if (plan.endpoint() != nullptr) return infer_later(asked, admitted);
   const std::int64_t begin = options_.clock->mono_ns();
   score(asked.rows, admitted);
   const std::int64_t end = options_.clock->mono_ns();
@@ -494,7 +534,7 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin,
                   admitted.arrival);
   // What was not served is not explained.
-  const std::size_t width = contributions_.size() / rows_.size();
+  const std::size_t width = contributions_.size() / rows_.size();  // 0: nobody asked
   for (std::size_t i = 0; width > 0 && i < rows_.size(); ++i) {
     if (rows_[i].outcome != plane::RowOutcome::kServed)
       std::fill_n(contributions_.begin() + static_cast<std::ptrdiff_t>(i * width), width, kNaN);
@@ -502,9 +542,11 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   return std::optional(
       Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id),
                     serving_->route.version},
+             .task = &plan.task(),
+             .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,
              .rows = rows_,
              .contributions = contributions_,
-             .contribution_names = admitted.slot.loaded->plan->contribution_names()});
+             .contribution_names = plan.contribution_names()});
 }
 
 /// Many times the cost of scoring, and only on request.
@@ -515,7 +557,14 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
                              kMostExplained),
                  "an explanation costs many times an answer: send them in several requests"};
   }
-  const std::size_t width = plan.contribution_names().size();
+  const std::size_t width = plan.task().outputs() * plan.contribution_names().size();
+  if (rows.count * width > kMostContributions) {
+    return Error{ErrorKind::kTooLarge, "explain-too-many",
+                 fmt::format("{} rows of {} contributions are to be explained, at most {} "
+                             "contributions are at once",
+                             rows.count, width, kMostContributions),
+                 "send fewer rows at once"};
+  }
   contributions_.resize(rows.count * width);
   for (std::size_t i = 0; i < rows.count; ++i) {
     HEDDLE_TRY(plan.explain_row(rows.row(i, serving_->fields.size()),
@@ -547,18 +596,20 @@ Result<Engine::RefusedLabels> Engine::add_labels(std::span<const LabelIn> labels
                                                  std::string_view account) {
   HEDDLE_TRY(has_room(options_.journal->room(plane::RecordKind::kLabels, account),
                       fmt::format("labels of `{}`", account)));
+  const score::Plan* plan = serving_ == nullptr ? nullptr : serving_->any_plan();
+  if (plan == nullptr) return not_ready();  // nobody knows what a label of it is
   const Micros now = options_.clock->wall();
   RefusedLabels refused;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const LabelIn& label = labels[i];
     const auto time = event_clock_.of_label(label.event_time, now);
-    if (auto valid = check_label(label); !valid.ok()) {
+    if (auto valid = check_label(label, plan->task()); !valid.ok()) {
       refused.emplace_back(i, valid.error());
     } else if (!time.ok()) {
       refused.emplace_back(i, time.error());
     } else {
       options_.journal->append(
-          plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
+          plane::LabelRecord{std::string(label.row_id), *label.label, *time, std::string(account)});
     }
   }
   // Accepted means recorded: who is told so does not send them again.

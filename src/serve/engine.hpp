@@ -81,10 +81,10 @@ class Engine {
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
-  /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
-  /// joins them, and counts those that find none. None is taken, and none is lost, when the account
-  /// holds its share of the journal (kBusy `journal-share`) or when nothing is recorded
-  /// (kUnavailable `journal-full`).
+  /// Journals the others, as sent by `account`. kUnavailable while nothing is loaded. Whether a row
+  /// is known is not: the control plane joins them, and counts those that find none. None is taken,
+  /// and none is lost, when the account holds its share of the journal (kBusy `journal-share`) or
+  /// when nothing is recorded (kUnavailable `journal-full`).
   [[nodiscard]] Result<RefusedLabels> add_labels(std::span<const LabelIn> labels,
                                                  std::string_view account);
   /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp). To say it
@@ -164,6 +164,8 @@ class Engine {
                                 bool stray) const;
   void settle(const Held& held, Micros event_time);
   void end_rules();
+  void begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count);
+  [[nodiscard]] std::span<const float> keep(std::span<const float> prediction) noexcept;
 
   // Slots with a runtime (engine_later.cpp).
   struct Pending;
@@ -216,6 +218,8 @@ class Engine {
   std::vector<plane::RowView> rows_;
   std::vector<std::string_view> rules_;
   std::vector<std::size_t> rule_ends_;
+  std::vector<float> predictions_;    ///< what `rows_` borrow; as large as they can need
+  std::size_t predictions_kept_ = 0;  ///< numbers of it that are taken
   std::vector<float> contributions_;
   std::string made_id_;
   std::string key_;

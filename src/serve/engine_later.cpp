@@ -13,8 +13,24 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
+/// What a runtime answered to the row that was sent as this one.
+std::span<const float> of_row(std::span<const float> answers, int sent, const score::Plan& plan) {
+  const std::size_t outputs = plan.task().outputs();
+  return answers.subspan(static_cast<std::size_t>(sent) * outputs, outputs);
+}
+
 constexpr std::int64_t kPatientNs =
     1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
+
+/// How far two predictions are apart: the difference of probabilities or values, of classes the
+/// total variation distance; of two that cannot be compared all of it.
+double difference_of(std::span<const float> a, std::span<const float> b) {
+  if (a.size() != b.size()) return 1;
+  double sum = 0;
+  for (std::size_t k = 0; k < a.size(); ++k)
+    sum += std::abs(static_cast<double>(a[k]) - static_cast<double>(b[k]));
+  return a.size() > 1 ? sum / 2 : sum;
+}
 
 }  // namespace
 
@@ -146,11 +162,11 @@ void Engine::answered_beside(std::uint64_t id, const Result<std::vector<float>>&
   if (found == beside_.end()) return;
   Beside& beside = *found->second;
   const score::Plan& plan = *beside.serving->slot(beside.slot).plan;
-  beside.probabilities.assign(beside.sent.size(), kNaN);
+  beside.predictions.assign(beside.sent.size(), {});
   for (std::size_t i = 0; i < beside.sent.size(); ++i) {
     if (beside.sent[i] == kNotSent || !answers.ok()) continue;
-    plan.finish((*answers)[static_cast<std::size_t>(beside.sent[i])], shadow_);
-    beside.probabilities[i] = shadow_.probability;
+    plan.finish(of_row(*answers, beside.sent[i], plan), shadow_);
+    beside.predictions[i] = shadow_.prediction;
   }
   beside.there = true;
   if (beside.compared) compare(id, {});
@@ -162,7 +178,8 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
   if (found == beside_.end()) return;
   Beside& beside = *found->second;
   if (!beside.compared) {
-    for (const plane::RowView& row : rows) beside.answered.push_back(row.probability);
+    for (const plane::RowView& row : rows)
+      beside.answered.emplace_back(row.prediction.begin(), row.prediction.end());
     beside.compared = true;
   }
   if (!beside.there) return;
@@ -171,12 +188,11 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
   double difference = 0;
   for (std::size_t i = 0; i < beside.sent.size(); ++i) {
     if (beside.sent[i] == kNotSent) continue;
-    if (!std::isfinite(beside.probabilities[i])) {
+    if (beside.predictions[i].empty()) {
       ++failed;
-    } else if (std::isfinite(beside.answered[i])) {
+    } else if (!beside.answered[i].empty()) {
       ++count;
-      difference += std::abs(static_cast<double>(beside.probabilities[i]) -
-                             static_cast<double>(beside.answered[i]));
+      difference += difference_of(beside.predictions[i], beside.answered[i]);
     }
   }
   metrics_.beside(beside.slot, count, failed, difference);
@@ -213,45 +229,45 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
 Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const Slot& slot = p.admitted.slot;
   const std::size_t width = p.serving->fields.size();
-  const auto& known = slot.loaded->plan->contract().rules();
+  const score::Plan& plan = *slot.loaded->plan;
+  const auto& known = plan.contract().rules();
   const std::int64_t now = options_.clock->mono_ns();
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
     log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id),
               answers.error().message);
   }
-  const auto probabilities_of = [&](std::uint64_t id) -> const std::vector<float>* {
+  using Predictions = std::vector<std::vector<float>>;
+  const auto predictions_of = [&](std::uint64_t id) -> const Predictions* {
     const auto found = beside_.find(id);
-    return found != beside_.end() && found->second->there ? &found->second->probabilities : nullptr;
+    return found != beside_.end() && found->second->there ? &found->second->predictions : nullptr;
   };
-  const std::vector<float>* standby = probabilities_of(p.standby);
-  const std::vector<float>* shadow = probabilities_of(p.shadow);
-  rows_.clear();
-  rules_.clear();
-  rule_ends_.clear();
+  const Predictions* standby = predictions_of(p.standby);
+  const Predictions* shadow = predictions_of(p.shadow);
+  begin_rows(*p.serving, plan, p.rows.size());
   std::uint32_t served = 0, refused = 0, failed = 0, strayed = 0;
   for (std::size_t i = 0; i < p.rows.size(); ++i) {
     const Pending::Row& kept = p.rows[i];
     plane::RowView row;
     row.fields = std::span(p.values).subspan(i * width, width);
-    row.probability = row.standby_probability = kNaN;
     row.outcome = kept.outcome;
     if (row.outcome == plane::RowOutcome::kServed) {
-      slot.loaded->plan->finish(
-          answers.ok() ? (*answers)[static_cast<std::size_t>(kept.sent)] : kNaN, result_);
-      if (std::isfinite(result_.probability)) {
-        row.probability = result_.probability;
+      std::span<const float> answer;
+      if (answers.ok()) answer = of_row(*answers, kept.sent, plan);
+      plan.finish(answer, result_);
+      if (!result_.prediction.empty()) {
+        row.prediction = keep(result_.prediction);
         ++served;
         for (const auto& [id, into, given] :
-             {std::tuple{SlotId::kStandby, &row.standby_probability, standby},
-              std::tuple{SlotId::kShadow, &row.shadow_probability, shadow}}) {
+             {std::tuple{SlotId::kStandby, &row.standby_prediction, standby},
+              std::tuple{SlotId::kShadow, &row.shadow_prediction, shadow}}) {
           const Loaded& beside = p.serving->slot(id);
           if (beside.plan == nullptr || id == slot.id) continue;
           if (beside.plan->endpoint() != nullptr) {
-            if (given != nullptr) *into = (*given)[i];
+            if (given != nullptr) *into = keep((*given)[i]);
           } else {
             beside.plan->score_row(row.fields, shadow_, scratch_);
-            *into = shadow_.probability;
+            *into = keep(shadow_.prediction);
           }
         }
       } else {
@@ -292,6 +308,8 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
                   p.admitted.arrival);
   return Answer{
       .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
+      .task = &plan.task(),
+      .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,
       .rows = rows_};
 }
 

@@ -2,6 +2,7 @@
 
 #include "doc/protobuf.hpp"
 #include "serve/grpc_api.hpp"
+#include "serve/output_values.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -13,6 +14,24 @@ void put_parameter(ProtoWriter& writer, std::string_view name, std::string_view 
     entry.bytes(1, name);
     entry.message(2, [&](ProtoWriter& value) { value.bytes(3, text); });
   });
+}
+
+/// Values by the member of `InferTensorContents` that holds their datatype.
+void put_contents(const Answer& answer, Output output, ProtoWriter& contents) {
+  std::string raw;
+  switch (datatype_of(*answer.task, output)) {
+    case Datatype::kFp32: put_raw(answer, output, raw); return contents.bytes(6, raw);
+    case Datatype::kBool:
+      // A packed varint of 0 or 1 is that byte.
+      put_raw(answer, output, raw);
+      return contents.bytes(1, raw);
+    case Datatype::kInt64:
+      for (const plane::RowView& row : answer.rows)
+        contents.integer(3, static_cast<std::uint64_t>(whole_label(answer, row)));
+      return;
+    default:
+      return each_text(answer, output, [&](std::string_view text) { contents.bytes(8, text); });
+  }
 }
 
 /// Why no row was served.
@@ -52,55 +71,24 @@ Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::str
     entry.bytes(1, "route_version");
     entry.message(2, [&](ProtoWriter& value) { value.integer(2, answer.by.route_version); });
   });
-  const std::size_t rows = answer.rows.size();
-  std::string probabilities;
-  std::string validation;
-  if (wanted.probability) {
-    for (const plane::RowView& row : answer.rows)
-      probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
-    writer.message(5, [&](ProtoWriter& output) {
-      output.bytes(1, "probability");
-      output.bytes(2, "FP32");
-      output.integer(3, rows);
+  for_each_output(answer, wanted.outputs, [&](Output output) {
+    writer.message(5, [&](ProtoWriter& tensor) {
+      tensor.bytes(1, name_of(output));
+      tensor.bytes(2, name_of(datatype_of(*answer.task, output)));
+      tensor.integer(3, answer.rows.size());
+      const Dimensions more = dimensions_of(answer, output);
+      for (std::size_t i = 0; i < more.count; ++i) tensor.integer(3, more.each[i]);
       if (!wanted.raw)
-        output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
+        tensor.message(5, [&](ProtoWriter& contents) { put_contents(answer, output, contents); });
     });
-  }
-  if (wanted.validation) {
-    writer.message(5, [&](ProtoWriter& output) {
-      output.bytes(1, "validation");
-      output.bytes(2, "BYTES");
-      output.integer(3, rows);
-      if (wanted.raw) return;
-      output.message(5, [&](ProtoWriter& contents) {
-        for (const plane::RowView& row : answer.rows) {
-          validation.clear();
-          put_validation(row, validation);
-          contents.bytes(8, validation);
-        }
-      });
-    });
-  }
-  const std::string_view contributions(reinterpret_cast<const char*>(answer.contributions.data()),
-                                       answer.contributions.size_bytes());
-  if (!contributions.empty()) {
-    writer.message(5, [&](ProtoWriter& output) {
-      output.bytes(1, "contributions");
-      output.bytes(2, "FP32");
-      output.integer(3, rows);
-      output.integer(3, answer.contribution_names.size());
-      if (!wanted.raw)
-        output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
-    });
-  }
+  });
   if (!wanted.raw) return {};
-  if (wanted.probability) writer.bytes(6, probabilities);
-  if (wanted.validation) {
-    validation.clear();
-    put_raw_validation(answer.rows, validation);
-    writer.bytes(6, validation);
-  }
-  if (!contributions.empty()) writer.bytes(6, contributions);
+  std::string raw;
+  for_each_output(answer, wanted.outputs, [&](Output output) {
+    raw.clear();
+    put_raw(answer, output, raw);
+    writer.bytes(6, raw);
+  });
   return {};
 }
 

@@ -90,7 +90,13 @@ void write_config(ProtoWriter& writer, const oip::Model& model, std::size_t most
       config.message(6, [&](ProtoWriter& w) {
         w.bytes(1, tensor.name);
         w.integer(2, config_type(tensor.datatype));
-        w.integer(3, 1);
+        w.integer(3, static_cast<std::uint64_t>(tensor.shape.size() > 1 ? tensor.shape[1] : 1));
+      });
+    }
+    for (const auto& [name, text] : model.parameters) {
+      config.message(14, [&](ProtoWriter& entry) {
+        entry.bytes(1, name);
+        entry.message(2, [&](ProtoWriter& value) { value.bytes(1, text); });
       });
     }
     config.bytes(17, oip::kServer);
@@ -250,7 +256,7 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
   if (infer.rows->timeout_us > 0)
     deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
   if (read > deadline) return too_late();
-  const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
+  const GrpcWanted wanted{infer.rows->outputs, infer.raw};
   Deferred later(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(
       const auto given,

@@ -65,10 +65,9 @@ void write_stream(const Result<void>& done, std::string_view response, std::stri
 /// What a status and a stream say of an error: message, hint and id.
 [[nodiscard]] std::string status_text(const Error& error);
 
-/// Which outputs a client wants, and how.
+/// What a client wants, and how.
 struct GrpcWanted {
-  bool probability = true;
-  bool validation = true;
+  WantedOutputs outputs{};
   bool raw = false;  ///< else typed contents
 };
 

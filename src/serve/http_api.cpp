@@ -22,6 +22,16 @@ constexpr std::int64_t kMs = 1'000'000;
 constexpr std::string_view kShed =
     R"({"error":"more requests came than can be answered in time","id":"overloaded","hint":"try again after `Retry-After`, with fewer at once"})";
 
+/// What predictions and labels are; null while nothing is loaded.
+doc::Value describe_task(const Serving* serving) {
+  const score::Plan* plan = serving == nullptr ? nullptr : serving->any_plan();
+  if (plan == nullptr) return {};
+  doc::Value task = doc::Value::object({{"kind", stats::task_name(plan->task().kind)}});
+  if (!plan->task().classes.empty()) task.set("classes", oip::classes_of(plan->task()));
+  if (plan->conformal().has_value()) task.set("coverage", plan->conformal()->coverage);
+  return task;
+}
+
 void not_allowed(std::string_view allowed, net::Response& response) {
   response.status = 405;
   response.headers = fmt::format("Allow: {}\r\n", allowed);
@@ -63,10 +73,8 @@ class HttpApi::Deferred final : public Later {
 
   Done later() override {
     api_.deferred_ = true;
-    return [api = &api_, kind = kind_, probability = rows_.probability,
-            validation = rows_.validation, contributions = rows_.contributions,
-            begin = api_.begin_ns_, queued = api_.queued_ns_, read = read_ns_,
-            tracing = api_.tracing_,
+    return [api = &api_, kind = kind_, outputs = rows_.outputs, begin = api_.begin_ns_,
+            queued = api_.queued_ns_, read = read_ns_, tracing = api_.tracing_,
             responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       const std::int64_t scored = api->options_.clock->mono_ns();
@@ -76,7 +84,7 @@ class HttpApi::Deferred final : public Later {
       } else if (kind == Body::kRows)
         write_predictions(*answer, response);
       else
-        write_oip(*answer, probability, validation, contributions, response);
+        write_oip(*answer, outputs, response);
       say_when_to_retry(response);
       const std::int64_t written = api->options_.clock->mono_ns();
       const std::int64_t took = written - begin;
@@ -164,7 +172,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   if (kind == Body::kRows)
     write_predictions(answer, response);
   else
-    write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
+    write_oip(answer, rows->outputs, response);
   const Stages stages{queued_ns_, read - begin_ns_, scored - read,
                       options_.clock->mono_ns() - scored};
   metrics.stages(stages);
@@ -246,6 +254,7 @@ void HttpApi::describe_service(net::Response& response) const {
       doc::Value::object({{"service", engine_.name()},
                           {"ready", engine_.ready()},
                           {"stopped", engine_.stopped()},
+                          {"task", describe_task(serving)},
                           {"failed_over", engine_.failed_over()},
                           {"slot", slot.ok() ? name_of(slot->id) : ""},
                           {"bundle", slot.ok() ? slot->loaded->digest : ""},

@@ -176,7 +176,8 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
          [](const Compared& c) { return c.rows; });
   beside("heddle_beside_failed_total", "Rows or requests that it gave no answer for",
          [](const Compared& c) { return c.failed; });
-  beside("heddle_beside_difference_sum", "Sum of the differences to the answers, in probability",
+  beside("heddle_beside_difference_sum",
+         "Sum of the differences to the answers, in probability or value",
          [](const Compared& c) { return c.difference; });
   return out;
 }

@@ -1,9 +1,7 @@
-#include <cmath>
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "serve/answer.hpp"
+#include "serve/output_values.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -12,53 +10,44 @@ namespace {
 /// into `raw`.
 class Outputs {
  public:
-  Outputs(std::string& json, std::size_t rows) : json_(json), rows_(rows) {}
+  Outputs(const Answer& answer, std::string& json) : answer_(answer), json_(json) {}
 
-  void begin(std::string_view name, std::string_view datatype, std::size_t columns) {
-    json_.append(first_ ? "{\"name\":\"" : ",{\"name\":\"")
-        .append(name)
-        .append("\",\"datatype\":\"")
-        .append(datatype)
-        .append("\",\"shape\":[");
-    first_ = false;
-    put_integer(rows_, json_);
-    if (columns > 0) {
-      json_.push_back(',');
-      put_integer(columns, json_);
+  void write(Output output, bool is_binary) {
+    begin(output);
+    if (is_binary) {
+      const std::size_t before = raw.size();
+      put_raw(answer_, output, raw);
+      json_.append(",\"parameters\":{\"binary_data_size\":");
+      put_integer(raw.size() - before, json_);
+      json_.append("}}");
+    } else {
+      json_.append(",\"data\":[");
+      put_json(answer_, output, json_);
+      json_.append("]}");
     }
-    json_.push_back(']');
-  }
-  void json_data() { json_.append(",\"data\":["); }
-  void end_json_data() { json_.append("]}"); }
-  void binary(std::size_t bytes) {
-    json_.append(",\"parameters\":{\"binary_data_size\":");
-    put_integer(bytes, json_);
-    json_.append("}}");
-  }
-
-  void floats(std::string_view name, std::size_t columns, std::span<const float> values,
-              const Wanted& wanted) {
-    begin(name, "FP32", columns);
-    if (wanted.binary) {
-      raw.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-      return binary(values.size_bytes());
-    }
-    json_data();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (i > 0) json_.push_back(',');
-      if (std::isfinite(values[i]))
-        put_number(values[i], json_);  // JSON has no NaN
-      else
-        json_.append("null");
-    }
-    end_json_data();
   }
 
   std::string raw;
 
  private:
+  void begin(Output output) {
+    json_.append(first_ ? "{\"name\":\"" : ",{\"name\":\"")
+        .append(name_of(output))
+        .append("\",\"datatype\":\"")
+        .append(name_of(datatype_of(*answer_.task, output)))
+        .append("\",\"shape\":[");
+    first_ = false;
+    put_integer(answer_.rows.size(), json_);
+    const Dimensions more = dimensions_of(answer_, output);
+    for (std::size_t i = 0; i < more.count; ++i) {
+      json_.push_back(',');
+      put_integer(more.each[i], json_);
+    }
+    json_.push_back(']');
+  }
+
+  const Answer& answer_;
   std::string& json_;
-  std::size_t rows_;
   bool first_ = true;
 };
 
@@ -71,26 +60,15 @@ void put_validation(const plane::RowView& row, std::string& out) {
   }
 }
 
-void put_raw_validation(std::span<const plane::RowView> rows, std::string& out) {
-  for (const plane::RowView& row : rows) {
-    const std::size_t at = out.size();
-    out.append(4, '\0');
-    put_validation(row, out);
-    const auto length = static_cast<std::uint32_t>(out.size() - at - 4);
-    std::memcpy(out.data() + at, &length, 4);
-  }
-}
-
-void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions,
-               net::Response& out) {
+void write_oip(const Answer& answer, const WantedOutputs& wanted, net::Response& out) {
   const AnsweredBy& by = answer.by;
   out.status = status_of(answer.rows);
   std::string& body = out.body;
-  if (out.status == 200) {
+  // Clients look for `error` in JSON when the status is not 200: then nothing is binary.
+  const bool is_served = out.status == 200;
+  if (is_served) {
     body.push_back('{');
   } else {
-    // Clients look for `error` in JSON when the status is not 200.
-    probability.binary = validation.binary = contributions.binary = false;
     body.append(out.status == 422 ? R"({"error":"every row was refused, `validation` says why",)"
                                   : R"({"error":"the model gave no answer, try again",)");
   }
@@ -102,47 +80,10 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
   body.append("\",\"route_version\":");
   put_integer(by.route_version, body);
   body.append("},\"outputs\":[");
-  Outputs outputs(body, answer.rows.size());
-  if (probability.wanted) {
-    outputs.begin("probability", "FP32", 0);
-    if (probability.binary) {
-      for (const plane::RowView& row : answer.rows) {
-        char bytes[sizeof(float)];
-        std::memcpy(bytes, &row.probability, sizeof bytes);  // NaN where no probability is given
-        outputs.raw.append(bytes, sizeof bytes);
-      }
-      outputs.binary(answer.rows.size() * sizeof(float));
-    } else {
-      outputs.json_data();
-      for (std::size_t i = 0; i < answer.rows.size(); ++i) {
-        if (i > 0) body.push_back(',');
-        if (answer.rows[i].outcome == plane::RowOutcome::kServed)
-          put_number(answer.rows[i].probability, body);
-        else
-          body.append("null");
-      }
-      outputs.end_json_data();
-    }
-  }
-  if (validation.wanted) {
-    outputs.begin("validation", "BYTES", 0);
-    if (validation.binary) {
-      const std::size_t before = outputs.raw.size();
-      put_raw_validation(answer.rows, outputs.raw);
-      outputs.binary(outputs.raw.size() - before);
-    } else {
-      outputs.json_data();
-      for (std::size_t i = 0; i < answer.rows.size(); ++i) {
-        body.append(i > 0 ? ",\"" : "\"");
-        put_validation(answer.rows[i], body);
-        body.push_back('"');
-      }
-      outputs.end_json_data();
-    }
-  }
-  if (!answer.contributions.empty())
-    outputs.floats("contributions", answer.contribution_names.size(), answer.contributions,
-                   contributions);
+  Outputs outputs(answer, body);
+  for_each_output(answer, wanted, [&](Output output) {
+    outputs.write(output, is_served && wanted[output].binary);
+  });
   body.append("]}");
   if (outputs.raw.empty()) return;
   out.content_type = "application/octet-stream";

@@ -37,17 +37,22 @@ doc::Value to_config(const oip::Model& model, std::size_t most_rows) {
       const std::string type = tensor.datatype == Datatype::kBytes
                                    ? "TYPE_STRING"
                                    : fmt::format("TYPE_{}", name_of(tensor.datatype));
+      const std::int64_t columns = tensor.shape.size() > 1 ? tensor.shape[1] : 1;
       list.push(doc::Value::object(
-          {{"name", tensor.name}, {"data_type", type}, {"dims", doc::Value::array({1})}}));
+          {{"name", tensor.name}, {"data_type", type}, {"dims", doc::Value::array({columns})}}));
     }
     return list;
   };
+  doc::Value parameters = doc::Value::object();
+  for (const auto& [name, text] : model.parameters)
+    parameters.set(name, doc::Value::object({{"string_value", text}}));
   return doc::Value::object({{"name", model.name},
                              {"platform", oip::kPlatform},
                              {"backend", oip::kServer},
                              {"max_batch_size", most_rows},
                              {"input", tensors(model.inputs)},
-                             {"output", tensors(model.outputs)}});
+                             {"output", tensors(model.outputs)},
+                             {"parameters", std::move(parameters)}});
 }
 
 doc::Value to_value(const std::vector<oip::Statistics>& all) {

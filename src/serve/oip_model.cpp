@@ -1,6 +1,10 @@
 #include "serve/oip_model.hpp"
 
+#include <cstdlib>
+
 #include <fmt/format.h>
+
+#include "doc/json.hpp"
 
 namespace heddle::serve::oip {
 
@@ -11,6 +15,17 @@ const std::vector<std::string_view>& extensions() {
 }
 
 std::string_view server_version() { return HEDDLE_VERSION; }
+
+doc::Value classes_of(const stats::Task& task) {
+  auto classes = doc::Value::array();
+  for (const std::string& name : task.classes) {
+    if (task.whole_classes)
+      classes.push(static_cast<std::int64_t>(std::strtoll(name.c_str(), nullptr, 10)));
+    else
+      classes.push(name);
+  }
+  return classes;
+}
 
 Result<Model> describe(const Engine& engine, std::string_view version) {
   const score::Plan* plan = engine.serving() == nullptr ? nullptr : engine.serving()->any_plan();
@@ -29,7 +44,22 @@ Result<Model> describe(const Engine& engine, std::string_view version) {
   }
   for (const spec::Field& field : plan->contract().request_fields())
     model.inputs.push_back({field.name, datatype_of(field.type), {-1}});
-  model.outputs = {{"probability", Datatype::kFp32, {-1}}, {"validation", Datatype::kBytes, {-1}}};
+  for (std::size_t i = 0; i < kOutputs; ++i) {
+    const auto output = static_cast<Output>(i);
+    if (output == Output::kContributions ||
+        !has_output(plan->task(), plan->conformal().has_value(), output))
+      continue;
+    Tensor tensor{std::string(name_of(output)), datatype_of(plan->task(), output), {-1}};
+    if (const std::size_t columns = columns_of(plan->task(), output); columns > 0)
+      tensor.shape.push_back(static_cast<std::int64_t>(columns));
+    model.outputs.push_back(std::move(tensor));
+  }
+  model.parameters = {{"task", std::string(stats::task_name(plan->task().kind))}};
+  if (!plan->task().classes.empty()) {
+    model.parameters.emplace_back("classes", doc::to_json(classes_of(plan->task())));
+  }
+  if (plan->conformal().has_value())
+    model.parameters.emplace_back("coverage", fmt::format("{}", plan->conformal()->coverage));
   return model;
 }
 

@@ -2,8 +2,10 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "doc/value.hpp"
 #include "serve/engine.hpp"
 #include "serve/tensor.hpp"
 
@@ -28,7 +30,12 @@ struct Model {
   std::vector<std::string> versions;
   std::vector<Tensor> inputs;
   std::vector<Tensor> outputs;
+  /// Of the configuration: `task`, `classes` as a JSON array in the order of `probabilities`, the
+  /// `coverage` of intervals or sets.
+  std::vector<std::pair<std::string, std::string>> parameters;
 };
+/// The classes of a task as labels are written: strings, or whole numbers.
+[[nodiscard]] doc::Value classes_of(const stats::Task& task);
 /// kUnavailable while nothing is loaded; kNotFound for a version there is not.
 [[nodiscard]] Result<Model> describe(const Engine& engine, std::string_view version);
 

@@ -41,10 +41,10 @@ struct Engine::Pending {
 struct Engine::Beside {
   std::shared_ptr<const Serving> serving;
   SlotId slot = SlotId::kShadow;
-  std::vector<int> sent;             ///< one a row of the request
-  std::vector<float> probabilities;  ///< one a row, once `there`
+  std::vector<int> sent;                        ///< one a row of the request
+  std::vector<std::vector<float>> predictions;  ///< one a row, once `there`; empty: none
   bool there = false;
-  std::vector<float> answered;  ///< what the request was answered, once `compared`
+  std::vector<std::vector<float>> answered;  ///< what the request was answered, once `compared`
   bool compared = false;
 };
 

@@ -118,7 +118,7 @@ Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
       return Error{ErrorKind::kInvalid, "request-shape", "`explain` is neither true nor false",
                    "send a boolean"};
     // An output that is asked for by its name is wanted whatever comes first.
-    if (parameter.number != 0) rows.contributions.wanted = true;
+    if (parameter.number != 0) rows.outputs[Output::kContributions].wanted = true;
   } else if (!changes_nothing(parameter)) {
     return unknown_parameter(name, "`source`, `event_time`, `timeout`, `explain`");
   }
@@ -137,7 +137,7 @@ Result<void> take_output(std::string_view message, Rows& rows) {
       return unknown_parameter(parameter.name, "`binary_data`");
   }
   if (reader.failed()) return malformed("a requested output");
-  HEDDLE_TRY(rows.list_output(name));
+  HEDDLE_TRY(rows.outputs.list(name));
   return {};
 }
 

@@ -70,7 +70,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
     } else if (name == "explain") {
       if (seen.again(kExplain)) return repeated(name);
-      if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS)
+      if (parameter.get(rows.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
         return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else if (name == "binary_data_output") {
       if (seen.again(kBinary)) return repeated(name);
@@ -78,8 +78,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       if (parameter.get(binary) != simdjson::SUCCESS)
         return invalid("request-shape", "`binary_data_output` is neither true nor false",
                        "send a boolean");
-      for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions})
-        output->binary = binary;
+      rows.outputs.all_binary(binary);
     } else if (!changes_nothing(name, parameter)) {
       return unknown_member(name,
                             "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
@@ -108,7 +107,7 @@ Result<void> read_output(const element& value, Rows& rows) {
       return unknown_member(name, "`name`, `parameters`");
     }
   }
-  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.list_output(output_name));
+  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.outputs.list(output_name));
   if (!seen.has(kParameters)) return {};
   bool has_binary = false;
   for (const auto [name, setting] : parameters) {
@@ -243,7 +242,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   std::string_view raw = body.substr(json_bytes);
   tensors_.begin(fields, max_rows, rows_);
   constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8,
-                          kOutputs = 16, kInputs = 32;
+                          kOutputList = 16, kInputs = 32;
   Seen seen;
   element outputs;
   for (const auto [member, value] : root) {
@@ -269,7 +268,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       HEDDLE_TRY(read_parameters(value, rows_));
     } else if (member == "outputs") {
       if (value.is_null()) continue;
-      if (seen.again(kOutputs)) return repeated(member);
+      if (seen.again(kOutputList)) return repeated(member);
       outputs = value;
     } else if (member == "inputs") {
       if (seen.again(kInputs)) return repeated(member);
@@ -308,7 +307,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
     }
   }
-  if (seen.has(kOutputs)) HEDDLE_TRY(read_outputs(outputs, rows_));
+  if (seen.has(kOutputList)) HEDDLE_TRY(read_outputs(outputs, rows_));
   if (rows_.count == 0)
     return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
   tensors_.finish();

@@ -80,7 +80,7 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
       HEDDLE_ASSIGN_OR_RETURN(rows_.source, to_id(value, name));
     } else if (name == "explain") {
       if (std::exchange(has_explain, true)) return repeated(name);
-      if (value.get(rows_.contributions.wanted) != simdjson::SUCCESS)
+      if (value.get(rows_.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
         return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else {
       return unknown_member(name, "`rows`, `request_id`, `event_time`, `source`, `explain`");
@@ -91,6 +91,22 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
                    "send `\"rows\": [{field: value}]` with at least one row");
   return &rows_;
 }
+
+namespace {
+
+/// None of null and of a string that is no text.
+std::optional<stats::Label> to_label(const expr::Datum& value) {
+  using Kind = expr::Datum::Kind;
+  switch (value.kind) {
+    case Kind::kBool: return value.b;
+    case Kind::kInt: return static_cast<double>(value.i);
+    case Kind::kDouble: return value.d;
+    case Kind::kString: return std::string(value.str());
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
 
 Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view body,
                                                             std::size_t max_labels) {
@@ -125,11 +141,8 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
           if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
         } else if (key == "label") {
           if (std::exchange(has_value, true)) return repeated(key);
-          bool flag = false;
-          if (cell.get(flag) == simdjson::SUCCESS)
-            label.label = flag ? 1 : 0;
-          else if (cell.get(label.label) != simdjson::SUCCESS)
-            label.label = std::numeric_limits<double>::quiet_NaN();
+          expr::Datum given;
+          if (parser_->to_datum(cell, given)) label.label = to_label(given);
         } else if (key == "event_time") {
           if (std::exchange(has_time, true)) return repeated(key);
           if (cell.is_null()) continue;

@@ -1,7 +1,6 @@
 #include "serve/rows.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/ranges.h>
 
@@ -9,6 +8,31 @@ namespace heddle::serve {
 namespace {
 
 constexpr std::size_t kMostStrayName = 64;
+
+/// What labels a task has, for a message.
+std::string_view labels_of(const stats::Task& task) {
+  switch (task.kind) {
+    case stats::TaskKind::kBinary: return "true or false, or 1 or 0";
+    case stats::TaskKind::kRegression: return "a finite number";
+    case stats::TaskKind::kClasses: break;
+  }
+  return task.whole_classes ? "one of the model's classes, a whole number"
+                            : "one of the model's classes, a string";
+}
+
+/// Why this is no label of the task, by what `Task::code_of` said of it.
+Error refusal(const stats::Task& task, const stats::Label& label, Error said) {
+  // A client chose the text: a message does not repeat all of a long one.
+  const auto* text = std::get_if<std::string>(&label);
+  if (text != nullptr && text->size() > kMostShown) {
+    auto again = task.code_of(stats::Label(std::string(shown(*text)) + "..."));
+    if (!again.ok()) said = std::move(again).error();
+  }
+  said.kind = ErrorKind::kUnprocessable;
+  if (task.kind == stats::TaskKind::kBinary) said.id = "label-value";
+  said.hint = fmt::format("a label of this service is {}", labels_of(task));
+  return said;
+}
 
 }  // namespace
 
@@ -39,8 +63,7 @@ void Rows::clear() {
   timeout_us = 0;
   count = 0;
   values.clear();
-  probability = validation = {};
-  contributions = {.wanted = false};
+  outputs.clear();
   stray.clear();
 }
 
@@ -65,21 +88,6 @@ std::span<const Rows::Stray> Rows::stray_of(std::size_t row) const noexcept {
   return {first, last};
 }
 
-Result<Wanted*> Rows::list_output(std::string_view name) {
-  Wanted* const output = name == "probability"     ? &probability
-                         : name == "validation"    ? &validation
-                         : name == "contributions" ? &contributions
-                                                   : nullptr;
-  if (output == nullptr)
-    return Error{ErrorKind::kInvalid, "oip-output", "the request asks for an unknown output",
-                 "outputs are `probability`, `validation` and `contributions`"};
-  if (output->named) return repeated(name);
-  if (!probability.named && !validation.named && !contributions.named)
-    probability.wanted = validation.wanted = false;
-  output->named = output->wanted = true;
-  return output;
-}
-
 std::string_view shown(std::string_view name) noexcept { return name.substr(0, kMostShown); }
 
 Error repeated(std::string_view name) {
@@ -87,15 +95,14 @@ Error repeated(std::string_view name) {
                fmt::format("`{}` is there twice", shown(name)), "give each name once"};
 }
 
-Result<void> check_label(const LabelIn& label) {
+Result<void> check_label(const LabelIn& label, const stats::Task& task) {
   if (label.fault.has_value()) return *label.fault;
-  if (label.label != 0 && label.label != 1) {
-    return Error{ErrorKind::kUnprocessable, "label-value",
-                 std::isnan(label.label)
-                     ? std::string("what is no number is no value of the target")
-                     : fmt::format("{} is no value of the target", label.label),
-                 "the target is true or false: send 1 or 0"};
+  if (!label.label.has_value()) {
+    return Error{ErrorKind::kUnprocessable, "label-value", "there is no label",
+                 fmt::format("a label is {}", labels_of(task))};
   }
+  if (auto code = task.code_of(*label.label); !code.ok())
+    return refusal(task, *label.label, std::move(code).error());
   const auto hash = label.row_id.find('#');
   const std::string_view index =
       hash == std::string_view::npos ? std::string_view() : label.row_id.substr(hash + 1);

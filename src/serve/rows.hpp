@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,7 +10,9 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "expr/datum.hpp"
+#include "serve/outputs.hpp"
 #include "spec/contract.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::serve {
 
@@ -32,13 +33,6 @@ class FieldNames {
   std::vector<std::uint32_t> by_name_;  ///< places, in the order of the names
 };
 
-/// What a client asks back of one output.
-struct Wanted {
-  bool wanted = true;
-  bool binary = false;  ///< as raw bytes behind the JSON (OIP, binary tensor data)
-  bool named = false;   ///< in the request's list of outputs
-};
-
 /// A body that was understood: rows x fields of what arrived, nulls where nothing did. Strings are
 /// borrowed from the body and the reader.
 struct Rows {
@@ -49,10 +43,7 @@ struct Rows {
   std::int64_t timeout_us = 0;  ///< how long the client waits for an answer; 0: it did not say
   std::size_t count = 0;
   std::vector<expr::Datum> values{};  ///< count x fields, row-major
-  Wanted probability{};
-  Wanted validation{};
-  Wanted contributions{.wanted =
-                           false};  ///< what each feature adds to the margin; only when asked for
+  WantedOutputs outputs{};
 
   /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the
   /// contract does not have, `not-a-scalar/NAME` for an array or an object. By row, at most
@@ -68,9 +59,6 @@ struct Rows {
   void add_stray(std::size_t row, std::string_view rule, std::string_view name);
   /// Those of one row; `stray` is in the order of the rows.
   [[nodiscard]] std::span<const Stray> stray_of(std::size_t row) const noexcept;
-  /// Takes up that the client lists the output `name`: of `probability` and `validation` only
-  /// listed ones are given. Errors: `oip-output`, `request-repeated`.
-  [[nodiscard]] Result<Wanted*> list_output(std::string_view name);
   [[nodiscard]] std::span<const expr::Datum> row(std::size_t i, std::size_t fields) const noexcept {
     return {values.data() + i * fields, fields};
   }
@@ -81,15 +69,16 @@ inline constexpr std::string_view kNotAScalar = "not-a-scalar";
 inline constexpr std::size_t kMostStray = 4;
 
 struct LabelIn {
-  std::string_view row_id{};  ///< empty: none, or none that a row could have
-  double label = std::numeric_limits<double>::quiet_NaN();  ///< NaN: none, or no number
+  std::string_view row_id{};            ///< empty: none, or none that a row could have
+  std::optional<stats::Label> label{};  ///< none: it is missing, null, an array or an object
   std::optional<Micros> event_time{};
   std::optional<Error> fault{};  ///< of a member that means nothing: this label is refused
 };
 
-/// Whether this can be the label of a row: its `fault`; `label-value` when it is no value of the
-/// target (every target is binary: 0 or 1), `label-row-id` when no row can have the id.
-[[nodiscard]] Result<void> check_label(const LabelIn& label);
+/// Whether this can be the label of a row: its `fault`; `label-value` where there is none, and of a
+/// binary task where it is no value of the target; of the others the ids of `Task::code_of`;
+/// `label-row-id` when no row can have the id.
+[[nodiscard]] Result<void> check_label(const LabelIn& label, const stats::Task& task);
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;

@@ -145,8 +145,9 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   EXPECT_EQ(records[0].request_id, "a");
   EXPECT_EQ(records[0].slot, "primary");
   ASSERT_EQ(records[0].rows.size(), 2u);
-  EXPECT_FLOAT_EQ(records[0].rows[0].probability, 0.05f);
-  EXPECT_GT(records[0].rows[0].standby_probability, 0) << "the native standby is scored beside";
+  EXPECT_FLOAT_EQ(records[0].rows[0].prediction.at(0), 0.05f);
+  EXPECT_GT(records[0].rows[0].standby_prediction.at(0), 0)
+      << "the native standby is scored beside";
   EXPECT_EQ(records[0].rows[0].fields[1].s, "LAX");
   EXPECT_EQ(records[0].rows[1].outcome, plane::RowOutcome::kRefused);
   EXPECT_EQ(records[1].request_id, "b");

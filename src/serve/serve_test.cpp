@@ -125,9 +125,9 @@ TEST(DataPlane, AnswersJournalsAndShadowScores) {
   EXPECT_EQ(requests[0].account, "replayer");
   EXPECT_EQ(requests[0].event_time, *parse_time("2001-04-10T06:00:00Z"));
   ASSERT_EQ(requests[0].rows.size(), 2u);
-  EXPECT_FLOAT_EQ(requests[0].rows[0].probability,
+  EXPECT_FLOAT_EQ(requests[0].rows[0].prediction.at(0),
                   static_cast<float>(predictions[0].double_or("probability")));
-  EXPECT_GT(requests[0].rows[0].standby_probability, requests[0].rows[0].probability);
+  EXPECT_GT(requests[0].rows[0].standby_prediction.at(0), requests[0].rows[0].prediction.at(0));
   EXPECT_EQ(requests[0].rows[1].outcome, plane::RowOutcome::kRefused);
   EXPECT_EQ(requests[0].rows[0].fields[1].s, "LAX");
 

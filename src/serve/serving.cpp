@@ -377,15 +377,21 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) 
   const score::Plan* reads = serving->any_plan();
   for (std::size_t i = 1; i < kSlots; ++i) {
     Loaded& slot = serving->slots[i];
-    if (slot.plan == nullptr || slot.plan.get() == reads ||
-        same_fields(reads->contract(), slot.plan->contract()))
-      continue;
-    complain(
-        {ErrorKind::kInvalid, "serve-slot-fields",
-         fmt::format("the contract of the {} has other request fields than the one that answers",
-                     name_of(static_cast<SlotId>(i))),
-         "release a bundle built from the same contract"});
-    slot.plan.reset();
+    if (slot.plan == nullptr || slot.plan.get() == reads) continue;
+    const std::string_view name = name_of(static_cast<SlotId>(i));
+    if (!same_fields(reads->contract(), slot.plan->contract())) {
+      complain(
+          {ErrorKind::kInvalid, "serve-slot-fields",
+           fmt::format("the contract of the {} has other request fields than the one that answers",
+                       name),
+           "release a bundle built from the same contract"});
+      slot.plan.reset();
+    } else if (slot.plan->task() != reads->task()) {
+      complain({ErrorKind::kInvalid, "serve-slot-task",
+                fmt::format("the {} has another task, or other classes, than what answers", name),
+                "release a bundle of the same task"});
+      slot.plan.reset();
+    }
   }
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
   serving->sticky = parse_sticky(route.canary.sticky, serving->fields);

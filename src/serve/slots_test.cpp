@@ -252,10 +252,10 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
   for (const auto& request : world.of<plane::RequestRecord>()) {
     ++cohorts[static_cast<std::size_t>(request.cohort)];
     EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
-    EXPECT_FALSE(std::isnan(request.rows[0].shadow_probability));
-    EXPECT_FALSE(std::isnan(request.rows[0].standby_probability));
-    EXPECT_EQ(request.rows[0].shadow_probability,
-              request.rows[0].standby_probability);  // the same bundle
+    EXPECT_FALSE(request.rows[0].shadow_prediction.empty());
+    EXPECT_FALSE(request.rows[0].standby_prediction.empty());
+    EXPECT_EQ(request.rows[0].shadow_prediction,
+              request.rows[0].standby_prediction);  // the same bundle
   }
   EXPECT_EQ(cohorts[1], slots["canary"]);
   EXPECT_GT(cohorts[1], 50);

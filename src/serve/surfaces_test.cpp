@@ -56,8 +56,35 @@ std::shared_ptr<const score::Plan> native_plan(double weight) {
                                             .scale = {1, 0.01},
                                             .missing = {0, 0},
                                             .weights = {weight, weight},
-                                            .intercept = 0});
-  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model, 0);
+                                            .intercepts = {0}});
+  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model);
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  return std::move(*plan);
+}
+
+/// A linear model of several classes or of a number, with an interval. Of `kGoodRow` the number is
+/// 20.4.
+std::shared_ptr<const score::Plan> task_plan(const stats::Task& task) {
+  const Parts made = parts();
+  const bool is_number = task.kind == stats::TaskKind::kRegression;
+  model::StandardisedLinear linear{
+      .link = is_number ? model::Link::kIdentity : model::Link::kSoftmax,
+      .features = {"hour", "far"},
+      .mean = {0, 0},
+      .scale = {1, 1},
+      .missing = {0, 0}};
+  linear.weights.assign(2 * task.outputs(), 0);
+  linear.intercepts.assign(task.outputs(), 0);
+  if (is_number) {
+    linear.weights = {2, 1};
+    linear.intercepts = {10};
+  } else {
+    linear.intercepts.back() = 2;
+  }
+  const score::Calibration calibration{std::vector<double>(task.outputs(), 0.0),
+                                       stats::Conformal{0.9, is_number ? 3 : 0.6}};
+  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(),
+                                      model::to_json(linear), task, calibration);
   EXPECT_TRUE(plan.ok()) << plan.error().str();
   return std::move(*plan);
 }
@@ -252,6 +279,96 @@ class Surfaces {
   std::condition_variable there_;
   std::vector<std::function<void()>> posted_;
 };
+
+TEST(SurfacesOfATask, AnswerAndTakeLabelsOfIt) {
+  struct Case {
+    stats::Task task;
+    const char* begins;   ///< of the prediction
+    const char* outputs;  ///< of the infer response, in order
+    const char* good;     ///< labels
+    const char* bad;
+    const char* id;
+  };
+  const Case cases[] = {
+      {{.kind = stats::TaskKind::kClasses, .classes = {"early", "late", "never"}},
+       R"({"label":"never","probabilities":{"early":0.)",
+       "probabilities,label,set,validation",
+       R"("late")",
+       R"("lately")",
+       "label-class-unknown"},
+      {{.kind = stats::TaskKind::kClasses, .classes = {"-1", "7"}, .whole_classes = true},
+       R"({"label":7,"probabilities":{"-1":0.)",
+       "probabilities,label,set,validation",
+       "-1",
+       "0.5",
+       "label-type"},
+      {{.kind = stats::TaskKind::kRegression},
+       R"({"value":20.4,"lower":17.)",
+       "value,lower,upper,validation",
+       "-3.5",
+       "Infinity",
+       "label-not-finite"}};
+  for (const Case& each : cases) {
+    SCOPED_TRACE(each.begins);
+    Surfaces surfaces(task_plan(each.task));
+    const auto plain = surfaces.post(
+        kPredict, fmt::format(R"({{"rows":[{}],"explain":true,"request_id":"q-1","source":"s1"}})",
+                              kGoodRow));
+    EXPECT_EQ(plain.status, 200) << plain.body;
+    EXPECT_NE(plain.body.find(fmt::format(R"("predictions":[{})", each.begins)), std::string::npos)
+        << plain.body;
+    EXPECT_NE(plain.body.find("contributions"), std::string::npos) << plain.body;
+    const auto oip = surfaces.post(
+        "/v2/models/trips/infer",
+        R"({"parameters":{"source":"s1"},"inputs":[{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]},
+            {"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]},{"name":"distance","datatype":"INT64","shape":[1],"data":[400]}]})");
+    EXPECT_EQ(oip.status, 200) << oip.body;
+    std::string names;
+    const doc::Value answer = *doc::parse_json(oip.body);
+    for (const doc::Value& output : answer.find("outputs")->as_array())
+      names += (names.empty() ? "" : ",") + output.string_or("name");
+    EXPECT_EQ(names, each.outputs);
+    EXPECT_EQ(surfaces.call(kModelInfer, infer_message(2)).status, 0);
+    const auto labelled = surfaces.post(
+        "/v1/services/trips/labels",
+        fmt::format(
+            R"({{"labels":[{{"row_id":"q-1#0","label":{}}},{{"row_id":"q-1#1","label":{}}}]}})",
+            each.good, each.bad));
+    EXPECT_EQ(labelled.status, 202) << labelled.body;
+    const doc::Value taken = *doc::parse_json(labelled.body);
+    EXPECT_EQ(taken.int_or("accepted"), 1) << labelled.body;
+    EXPECT_EQ(taken.find("errors")->as_array()[0].string_or("id"), each.id) << labelled.body;
+    std::size_t labels = 0;
+    for (const plane::Record& record : surfaces.records()) {
+      labels += std::holds_alternative<plane::LabelRecord>(record) ? 1 : 0;
+      if (const auto* request = std::get_if<plane::RequestRecord>(&record)) {
+        EXPECT_EQ(request->rows[0].prediction.size(), each.task.outputs());
+      }
+    }
+    EXPECT_EQ(labels, 1U) << "what is refused is not journaled";
+  }
+}
+
+TEST(SurfacesOfATask, AThousandClassesAreAnsweredInABoundedSize) {
+  stats::Task many{.kind = stats::TaskKind::kClasses};
+  for (int i = 0; i < 1000; ++i) many.classes.push_back(fmt::format("class-{}", i));
+  Surfaces surfaces(task_plan(many));
+  const auto send = [&](int rows) {
+    std::string body = kGoodRow;
+    for (int i = 1; i < rows; ++i) body += fmt::format(",{}", kGoodRow);
+    return surfaces.post(kPredict, fmt::format(R"({{"rows":[{}],"source":"s1"}})", body));
+  };
+  const auto one = send(1);
+  EXPECT_EQ(one.status, 200) << one.body.substr(0, 300);
+  const auto refused = send(500);
+  EXPECT_EQ(refused.status, 413) << refused.body.substr(0, 300);
+  EXPECT_NE(refused.body.find("answer-too-large"), std::string::npos) << refused.body;
+  const auto at = refused.body.find("at most ");
+  ASSERT_NE(at, std::string::npos) << refused.body;
+  const auto most = send(std::stoi(refused.body.substr(at + 8)));
+  EXPECT_EQ(most.status, 200) << most.body.substr(0, 300);
+  EXPECT_LT(most.body.size(), std::size_t{9} << 20);
+}
 
 TEST(Surfaces, Every503SaysWhenToComeAgain) {
   Surfaces broken(native_plan(1e308));

@@ -37,20 +37,44 @@ expr::Environment feature_environment(std::span<const Field> fields, const Featu
   return environment;
 }
 
-expr::Environment metric_environment(std::span<const Field> fields) {
+expr::Environment answer_environment(const stats::Task& task) {
   expr::Environment environment;
-  environment.variables.push_back({"probability", expr::Type::kDouble});
-  environment.variables.push_back({"label", expr::Type::kInt});
+  switch (task.kind) {
+    case stats::TaskKind::kBinary:
+      environment.variables = {{"probability", expr::Type::kDouble}, {"label", expr::Type::kInt}};
+      break;
+    case stats::TaskKind::kClasses: {
+      const expr::Type type = task.whole_classes ? expr::Type::kInt : expr::Type::kString;
+      for (const auto& name : task.classes)
+        environment.variables.push_back({"probabilities." + name, expr::Type::kDouble});
+      environment.variables.push_back({"predicted", type});
+      environment.variables.push_back({"label", type});
+      break;
+    }
+    case stats::TaskKind::kRegression:
+      environment.variables = {{"value", expr::Type::kDouble}, {"label", expr::Type::kDouble}};
+      break;
+  }
+  return environment;
+}
+
+expr::Environment metric_environment(std::span<const Field> fields, const stats::Task& task) {
+  expr::Environment environment = answer_environment(task);
   for (const auto& field : fields) environment.variables.push_back({field.name, field.type});
   return environment;
 }
 
-expr::Environment gate_environment(const Evaluation& evaluation) {
+std::string_view single_feature_measure(stats::TaskKind task) noexcept {
+  return task == stats::TaskKind::kRegression ? "single_feature_correlation" : "single_feature_auc";
+}
+
+expr::Environment gate_environment(const Evaluation& evaluation, const Model& model) {
   expr::Environment environment;
   const auto add = [&](std::string name) {
     environment.variables.push_back({std::move(name), expr::Type::kDouble});
   };
-  std::vector<std::string> names = stats::metrics().names();
+  std::vector<std::string> names =
+      stats::metric_names(model.declared(), model.coverage.has_value());
   names.emplace_back("rows");
   for (const auto& metric : evaluation.metrics) {
     if (std::find(names.begin(), names.end(), metric.name) == names.end())
@@ -65,8 +89,9 @@ expr::Environment gate_environment(const Evaluation& evaluation) {
       add(fmt::format("slices.{}.{}_max", slice.name, metric));
     }
   }
-  for (const char* check :
-       {"time_order_violations", "duplicate_rows", "duplicate_share", "single_feature_auc"}) {
+  for (const std::string_view check :
+       {std::string_view("time_order_violations"), std::string_view("duplicate_rows"),
+        std::string_view("duplicate_share"), single_feature_measure(model.task)}) {
     add(fmt::format("leakage.{}", check));
   }
   return environment;
@@ -83,7 +108,6 @@ std::vector<expr::Domain> row_domains(const expr::Environment& environment,
   std::vector<expr::Domain> out;
   for (const auto& variable : environment.variables) {
     expr::Domain& domain = out.emplace_back();
-    if (variable.name == "probability" || variable.name == "label") domain = {0, 1, false, {}};
     const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& each) {
       return each.name == variable.name && each.type == variable.type;
     });
@@ -101,22 +125,46 @@ std::vector<expr::Domain> row_domains(const expr::Environment& environment,
   return out;
 }
 
+std::vector<expr::Domain> metric_domains(const expr::Environment& environment,
+                                         std::span<const Field> fields, const stats::Task& task) {
+  std::vector<expr::Domain> out = row_domains(environment, fields, true);
+  const std::size_t answers = answer_environment(task).variables.size();
+  for (std::size_t i = 0; i < answers; ++i) {
+    switch (environment.variables[i].type) {
+      case expr::Type::kString: out[i] = {.texts = task.classes}; break;
+      case expr::Type::kDouble:
+        out[i] = task.kind == stats::TaskKind::kRegression
+                     ? expr::Domain{-DBL_MAX, DBL_MAX, false, {}}
+                     : expr::Domain{0, 1, false, {}};
+        break;
+      default:
+        // 0 or 1 of binary; a class that is a whole number is any.
+        out[i] = {};
+        if (task.kind == stats::TaskKind::kBinary) out[i] = {0, 1, false, {}};
+    }
+  }
+  return out;
+}
+
 std::vector<expr::Domain> gate_domains(const expr::Environment& gates) {
   std::vector<expr::Domain> out;
   for (const auto& variable : gates.variables) {
     expr::Domain& domain = out.emplace_back();
-    const auto is_of = [&](std::string_view metric) {
+    const auto is_of = [&](std::string_view metric, bool is_per_class = false) {
       const std::size_t found = variable.name.find(metric);
       const bool is_word =
           found != std::string::npos && found > 0 && variable.name[found - 1] == '.';
       if (!is_word) return false;
       const std::string_view rest = std::string_view(variable.name).substr(found + metric.size());
-      return rest.empty() || rest == "_min" || rest == "_max";
+      return rest.empty() || rest == "_min" || rest == "_max" ||
+             (is_per_class && rest.front() == '.');
     };
     for (const stats::Metric* metric : stats::metrics().rows()) {
-      if (is_of(metric->name())) domain.low = metric->low(), domain.high = metric->high();
+      if (is_of(metric->name(), metric->is_per_class()))
+        domain.low = metric->low(), domain.high = metric->high();
     }
-    for (const char* share : {"duplicate_share", "single_feature_auc"}) {
+    for (const char* share :
+         {"duplicate_share", "single_feature_auc", "single_feature_correlation"}) {
       if (is_of(share)) domain.low = 0, domain.high = 1;
     }
     for (const char* count : {"rows", "time_order_violations", "duplicate_rows"}) {

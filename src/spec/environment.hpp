@@ -8,6 +8,7 @@
 #include "spec/contract.hpp"
 #include "spec/evaluation.hpp"
 #include "spec/feature_set.hpp"
+#include "spec/model.hpp"
 
 namespace heddle::spec {
 
@@ -22,13 +23,21 @@ namespace heddle::spec {
 /// encoders as double). Stops at the first feature that does not compile.
 [[nodiscard]] expr::Environment feature_environment(std::span<const Field> fields,
                                                     const FeatureSet& features);
-/// Metrics of the project's own: `probability` (double), `label` (int), then the request's fields
-/// and label fields.
-[[nodiscard]] expr::Environment metric_environment(std::span<const Field> fields);
-/// Gates: `metrics.NAME`, `standby.NAME`, `base.NAME`, `slices.SLICE.METRIC_min` and `_max`,
-/// `leakage.time_order_violations`, `leakage.duplicate_rows`, `leakage.duplicate_share`,
-/// `leakage.single_feature_auc`; all double.
-[[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation);
+/// Metrics of the project's own: what is answered and what was true, then the request's fields and
+/// label fields. binary: `probability` (double), `label` (int 0 or 1); classes:
+/// `probabilities.CLASS` (double), `predicted` and `label` (string, or int where the classes are
+/// whole numbers); regression: `value` and `label` (double).
+[[nodiscard]] expr::Environment metric_environment(std::span<const Field> fields,
+                                                   const stats::Task& task);
+/// The part of it that is not of the fields.
+[[nodiscard]] expr::Environment answer_environment(const stats::Task& task);
+/// Gates: `metrics.NAME`, `standby.NAME`, `base.NAME`, `slices.SLICE.METRIC_min` and `_max` of the
+/// metrics of the model's task, `leakage.time_order_violations`, `leakage.duplicate_rows`,
+/// `leakage.duplicate_share` and `leakage.` with `single_feature_measure`; all double.
+[[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation, const Model& model);
+/// What says how well one feature alone predicts the target: `single_feature_auc`, of a regression
+/// `single_feature_correlation`.
+[[nodiscard]] std::string_view single_feature_measure(stats::TaskKind task) noexcept;
 /// Monitor rules: the request's fields and `event_time`.
 [[nodiscard]] expr::Environment monitor_environment(std::span<const Field> fields);
 
@@ -37,6 +46,10 @@ namespace heddle::spec {
 [[nodiscard]] std::vector<expr::Domain> row_domains(const expr::Environment& environment,
                                                     std::span<const Field> fields,
                                                     bool is_accepted);
+/// The same of a metric's own expression.
+[[nodiscard]] std::vector<expr::Domain> metric_domains(const expr::Environment& environment,
+                                                       std::span<const Field> fields,
+                                                       const stats::Task& task);
 [[nodiscard]] std::vector<expr::Domain> gate_domains(const expr::Environment& gates);
 
 }  // namespace heddle::spec

@@ -7,9 +7,9 @@
 
 namespace heddle::spec {
 
-/// A metric of the project's own: a row expression over `probability`, `label` (0 or 1) and the
-/// contract's fields, then an aggregation. Built-in names (`auc`, `log_loss`, `calibration_error`,
-/// `accuracy`) need no expression.
+/// A metric of the project's own: a row expression over what is answered, `label` and the
+/// contract's fields (spec::metric_environment), then an aggregation. Built-in names
+/// (stats::metrics()) need no expression.
 struct Metric {
   std::string name;
   Expression expression{};
@@ -39,8 +39,10 @@ struct Evaluation {
   std::vector<Gate> gates;
   std::string
       base_service{};  ///< whose primary is `base.*`; empty: the services of the model agree
-  double single_feature_auc_max =
-      0.95;  ///< leakage: a feature that alone predicts the target better than this
+  /// Leakage: a feature that alone predicts the target better than this. Of binary and of classes
+  /// the first counts, of a regression the second.
+  double single_feature_auc_max = 0.95;
+  double single_feature_correlation_max = 0.95;
 };
 
 }  // namespace heddle::spec

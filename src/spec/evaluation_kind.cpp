@@ -15,7 +15,8 @@ const Schema<Evaluation>& evaluation_keys() {
                                  fmt::join(stats::metrics().names(), "`, `")));
     t.text("name", &Metric::name, "its name").required();
     t.expression("expression", &Metric::expression,
-                 "CEL over `probability`, `label` and the contract's fields");
+                 "CEL over what is answered (`probability`; `probabilities.CLASS`, `predicted`; "
+                 "`value`), `label` and the contract's fields");
     t.text("aggregation", &Metric::aggregation, "of the rows' values").one_of({"mean", "sum"});
     t.text("unit", &Metric::unit, "for people");
     t.boolean("lower_is_better", &Metric::lower_is_better, "the direction");
@@ -60,7 +61,11 @@ const Schema<Evaluation>& evaluation_keys() {
   static const Schema<Evaluation> leakage = [] {
     Schema<Evaluation> t("leakage", "checks that the past is told apart from the future");
     t.number("single_feature_auc_max", &Evaluation::single_feature_auc_max,
-             "a feature that alone predicts better than this is suspect");
+             "of binary and of classes: a feature that alone tells the classes apart better than "
+             "this is suspect");
+    t.number("single_feature_correlation_max", &Evaluation::single_feature_correlation_max,
+             "of a regression: a feature whose rank correlation with the target is above this is "
+             "suspect");
     return t;
   }();
   static const Schema<Evaluation> table = [] {
@@ -89,14 +94,18 @@ class EvaluationChecker : public Checking {
     const Model* model =
         refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
     check_base_service(evaluation);
-    const expr::Environment gates = gate_environment(evaluation);
+    if (model == nullptr) return;  // what can be named depends on its task
+    const stats::Task task = model->declared();
+    const expr::Environment gates = gate_environment(evaluation, *model);
     std::set<std::string> seen;
     for (const auto& gate : evaluation.gates) {
       unique(file, seen, gate.id, gate.when.position, "gate");
+      if (names_other_metric(evaluation, gate, *model, gates)) continue;
       compile(file, fmt::format("gate `{}`", gate.id), gate.when,
               {gates, gate_domains(gates), Use::kGate}, expr::Type::kBool);
     }
-    if (model != nullptr && model->time_field.empty()) {
+    check_leakage_bound(evaluation, task.kind);
+    if (model->time_field.empty()) {
       for (const auto& gate : evaluation.gates) {
         const auto read = expr::names_in(gate.when.text);
         if (!read.ok() ||
@@ -109,20 +118,105 @@ class EvaluationChecker : public Checking {
             "add `train.time_field` to the model, or remove the gate");
       }
     }
-    const Contract* contract = model == nullptr ? nullptr : contract_of(*model);
+    const Contract* contract = contract_of(*model);
     if (contract == nullptr) return;
-    const expr::Environment metrics = metric_environment(contract->fields);
+    const expr::Environment metrics = metric_environment(contract->fields, task);
     std::set<std::string> names;
     for (std::size_t i = 0; i < evaluation.metrics.size(); ++i) {
       const auto& metric = evaluation.metrics[i];
       unique(file, names, metric.name, at(evaluation.identity, "metrics", i), "metric");
-      if (!metric.expression.text.empty())
+      if (!metric.expression.text.empty()) {
         compile(file, fmt::format("metric `{}`", metric.name), metric.expression,
-                {metrics, row_domains(metrics, contract->fields, true)}, expr::Type::kDouble);
+                {metrics, metric_domains(metrics, contract->fields, task)}, expr::Type::kDouble);
+      } else if (is_of_other_task(metric.name, task.kind)) {
+        report_other_task(file, at(evaluation.identity, "metrics", i),
+                          fmt::format("metric `{}`", metric.name), metric.name, task);
+      }
     }
     for (const auto& slice : evaluation.slices) {
       need_field(file, at(evaluation.identity, "slices"), *contract, slice.field,
                  fmt::format("slice `{}`", slice.name));
+    }
+  }
+
+  static bool is_of_other_task(std::string_view metric, stats::TaskKind task) {
+    return stats::metrics().find(metric) != nullptr && stats::find_metric(task, metric) == nullptr;
+  }
+
+  void report_other_task(const std::string& file, doc::Position position, std::string_view what,
+                         std::string_view metric, const stats::Task& task) {
+    std::vector<std::string_view> names;
+    for (const auto* each : stats::metrics_of(task.kind)) names.push_back(each->name());
+    report(file, position, "metric-task",
+           fmt::format("{} names `{}`, which a model of task `{}` does not have", what, metric,
+                       stats::task_name(task.kind)),
+           fmt::format("it has `{}`", fmt::join(names, "`, `")));
+  }
+
+  /// True, with a finding, when a gate reads a metric of another task, or of a class that nobody
+  /// declared.
+  bool names_other_metric(const Evaluation& evaluation, const Gate& gate, const Model& model,
+                          const expr::Environment& gates) {
+    const auto read = expr::names_in(gate.when.text);
+    if (!read.ok()) return false;
+    const stats::Task task = model.declared();
+    const std::string what = fmt::format("gate `{}`", gate.id);
+    for (const auto& name : *read) {
+      const bool is_known = std::any_of(gates.variables.begin(), gates.variables.end(),
+                                        [&](const auto& each) { return each.name == name; });
+      const std::string_view metric = metric_in(name);
+      if (is_known || metric.empty()) continue;
+      const std::string_view first = metric.substr(0, metric.find('.'));
+      const stats::Metric* found = stats::find_metric(task.kind, first);
+      if (found != nullptr && found->needs_interval() && !model.coverage) {
+        report(evaluation.identity.file, gate.when.position, "metric-task",
+               fmt::format("{} names `{}`, and model `{}` has no interval", what, first,
+                           evaluation.model),
+               "add `interval: {coverage: 0.9}` to the model");
+        return true;
+      }
+      if (is_of_other_task(first, task.kind)) {
+        report_other_task(evaluation.identity.file, gate.when.position, what, first, task);
+        return true;
+      }
+      if (found != nullptr && found->is_per_class() && first != metric && task.classes.empty()) {
+        report(evaluation.identity.file, gate.when.position, "classes-not-declared",
+               fmt::format("{} names `{}` of a class, and model `{}` learns its classes from the "
+                           "rows",
+                           what, first, evaluation.model),
+               "declare `classes` in the model: then a gate can name them");
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// The part of a gate's name that is a metric: `auc` of `metrics.auc` and of
+  /// `slices.place.auc_min`. Empty: none.
+  static std::string_view metric_in(std::string_view name) {
+    for (const std::string_view group : {"metrics.", "standby.", "base."}) {
+      if (name.starts_with(group)) return name.substr(group.size());
+    }
+    if (!name.starts_with("slices.")) return {};
+    name.remove_prefix(std::string_view("slices.").size());
+    const std::size_t dot = name.find('.');
+    if (dot == std::string_view::npos) return {};
+    name.remove_prefix(dot + 1);
+    if (name.ends_with("_min") || name.ends_with("_max")) name.remove_suffix(4);
+    return name;
+  }
+
+  /// A bound of the other task's measure bounds nothing.
+  void check_leakage_bound(const Evaluation& evaluation, stats::TaskKind task) {
+    const doc::Value* leakage = evaluation.identity.content.find("leakage");
+    const std::string measured = fmt::format("{}_max", single_feature_measure(task));
+    for (const char* key : {"single_feature_auc_max", "single_feature_correlation_max"}) {
+      const doc::Value* written = leakage == nullptr ? nullptr : leakage->find(key);
+      if (written == nullptr || key == measured) continue;
+      report(
+          evaluation.identity.file, written->position(), "metric-task",
+          fmt::format("`{}` bounds nothing of a model of task `{}`", key, stats::task_name(task)),
+          fmt::format("write `{}`", measured));
     }
   }
 

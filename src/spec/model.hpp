@@ -6,6 +6,8 @@
 
 #include "base/clock.hpp"
 #include "spec/identity.hpp"
+#include "stats/task.hpp"
+#include "trainer/trainer.hpp"
 
 namespace heddle::spec {
 
@@ -13,16 +15,14 @@ namespace heddle::spec {
 /// kChoice one of `choices`.
 struct SearchDimension {
   enum class Kind { kUniform, kLogUniform, kInteger, kLogInteger, kChoice };
-  std::string name;  ///< an XGBoost parameter
+  std::string name;  ///< a parameter of the trainer
   Kind kind = Kind::kUniform;
   double low = 0;
   double high = 0;
   std::vector<double> choices{};
 };
 
-struct TrainerParameters {
-  std::vector<std::pair<std::string, std::string>> values;  ///< handed to the trainer as they are
-};
+using TrainerParameters = trainer::Parameters;
 
 struct Search {
   int trials = 20;
@@ -69,15 +69,23 @@ struct Model {
   Micros train_to = 0;  ///< exclusive; 0: all rows. Validation and test are the last parts
   double validation_fraction = 0.15;  ///< of the rows, in order, after training
   double test_fraction = 0.15;        ///< of the rows, in order, after validation
-  Expression target;                  ///< over fields, label fields included; bool
-  std::optional<Runtime> runtime{};   ///< set: nothing is searched or trained for the primary
+  Expression target;                  ///< over fields, label fields included
+  /// As declared, or as the type of the target says.
+  stats::TaskKind task = stats::TaskKind::kBinary;
+  bool is_task_declared = false;
+  std::vector<std::string> classes{};  ///< of kClasses, in their order; empty: learned
+  bool whole_classes = false;          ///< the declared classes are whole numbers
+  std::optional<double> coverage{};    ///< of the conformal interval or set; nullopt: there is none
+  std::optional<Runtime> runtime{};    ///< set: nothing is searched or trained for the primary
   std::string trainer = "xgboost";
   TrainerParameters parameters;  ///< fixed parameters, shared by all trials
   Search search;
-  std::string standby_trainer =
-      "logistic";  ///< `logistic` or `xgboost`: the simpler model of the same run
+  std::string standby_trainer{};  ///< of the simpler model of the same run; as the task has it
   TrainerParameters standby_parameters;
   std::int64_t seed = 0;
+
+  /// What is known of the task before there are rows: learned classes are not.
+  [[nodiscard]] stats::Task declared() const { return {task, classes, whole_classes}; }
 };
 
 }  // namespace heddle::spec

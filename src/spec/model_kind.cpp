@@ -4,10 +4,14 @@
 #include "base/file.hpp"
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
-#include "spec/trainer_parameters.hpp"
+#include "spec/task.hpp"
+#include "trainer/trainer.hpp"
 
 namespace heddle::spec {
 namespace {
+
+constexpr stats::TaskKind kTasks[] = {stats::TaskKind::kBinary, stats::TaskKind::kClasses,
+                                      stats::TaskKind::kRegression};
 
 void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& reader) {
   for (const auto& [name, parameter] : value.as_object()) {
@@ -26,6 +30,50 @@ void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& re
                     "write a number or a string");
     into.values.emplace_back(name, std::move(text));
   }
+}
+
+/// The classes as a Model lists them: all texts, or all whole numbers.
+void set_classes(Model& into, const doc::Value& value, Reader& reader) {
+  const auto wrong = [&](doc::Position at, std::string what, std::string hint) {
+    reader.report(at, "bad-classes", std::move(what), std::move(hint));
+  };
+  constexpr const char* kForm = "for example `classes: [low, middle, high]` or `[0, 1, 2]`";
+  if (!value.is_array() || value.size() < 2 || value.size() > kMostClasses)
+    return wrong(value.position(),
+                 fmt::format("`classes` must be a list of 2 to {} classes", kMostClasses), kForm);
+  into.whole_classes = value.as_array().front().is_int();
+  std::set<std::string> seen;
+  for (const auto& item : value.as_array()) {
+    if (into.whole_classes ? !item.is_int() : !item.is_string() || item.as_string().empty())
+      return wrong(item.position(), "the classes must be texts, or whole numbers, all alike",
+                   kForm);
+    auto name = into.whole_classes ? fmt::to_string(item.as_int()) : item.as_string();
+    if (!seen.insert(name).second)
+      wrong(item.position(), fmt::format("class `{}` appears more than once", name),
+            "remove one of the two");
+    into.classes.push_back(std::move(name));
+  }
+}
+
+const Schema<Model>& interval_keys() {
+  static const Schema<Model> interval = [] {
+    Schema<Model> t("interval",
+                    "a split-conformal interval of each value, or set of classes, from the "
+                    "validation rows");
+    t.custom("coverage", Shape::kNumber,
+             "the share of true values that it is to hold, above 0 and below 1",
+             [](Model& into, const doc::Value& value, Reader& reader) {
+               const double coverage = value.as_double();
+               if (!(coverage > 0 && coverage < 1))
+                 return reader.report(value.position(), "bad-interval",
+                                      fmt::format("`coverage` is {}", coverage),
+                                      "give a share above 0 and below 1, for example 0.9");
+               into.coverage = coverage;
+             })
+        .required();
+    return t;
+  }();
+  return interval;
 }
 
 const Schema<Model>& model_keys() {
@@ -112,7 +160,9 @@ const Schema<Model>& model_keys() {
   }();
   static const Schema<Model> standby = [] {
     Schema<Model> t("standby", "the simpler model of the same run");
-    t.text("trainer", &Model::standby_trainer, "its trainer").one_of(trainer_names()).required();
+    t.text("trainer", &Model::standby_trainer,
+           "its trainer; default: `logistic`, of a regression `ridge`")
+        .one_of(trainer::trainers().names());
     t.custom("parameters", Shape::kMap, "parameters of its trainer",
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.standby_parameters, value, reader);
@@ -181,15 +231,33 @@ const Schema<Model>& model_keys() {
     Schema<Model> t("Model", "what is trained, from which rows, for which target, by which search");
     add_named_head(t, "Model");
     t.text("features", &Model::features, "name of the feature set").required();
-    t.expression("target", &Model::target, "CEL over the contract's fields, label fields too; bool")
+    t.expression("target", &Model::target,
+                 "CEL over the contract's fields, label fields too: a bool, a string, a whole "
+                 "number or a number")
         .required();
+    t.custom("task", Shape::kText,
+             "what is predicted: the probability of `true`, the probability of each of several "
+             "classes, or a number; default: as the target's type says",
+             [](Model& into, const doc::Value& value, Reader&) {
+               for (const auto kind : kTasks) {
+                 if (value.as_string() == stats::task_name(kind)) into.task = kind;
+               }
+               into.is_task_declared = true;
+             })
+        .one_of({"binary", "classes", "regression"});
+    t.custom("classes", Shape::kAny,
+             "of `task: classes`: a list of texts or whole numbers, in the order of the answers; "
+             "default: those of the training rows, sorted",
+             set_classes);
+    t.within("interval", interval_keys(),
+             "of `classes` and `regression`: answers have an interval or a set of classes");
     t.within("train", train, "which rows").required();
     t.custom("runtime", Shape::kObject, "what scores the rows in place of a trained model",
              [](Model& into, const doc::Value& value, Reader& reader) {
                reader.read(runtime, value, &into.runtime.emplace());
              });
     t.keys.back().object = &runtime;
-    t.text("trainer", &Model::trainer, "the trainer").one_of(trainer_names());
+    t.text("trainer", &Model::trainer, "the trainer").one_of(trainer::trainers().names());
     t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.parameters, value, reader);
@@ -212,6 +280,12 @@ const Schema<Model>& model_keys() {
 }
 
 class ModelChecker : public Checking {
+  /// A trainer of the table, and what it is to train.
+  struct Training {
+    const trainer::Trainer* of = nullptr;
+    stats::TaskKind task = stats::TaskKind::kBinary;
+  };
+
  public:
   explicit ModelChecker(const Checking& all) : Checking(all) {}
 
@@ -236,13 +310,13 @@ class ModelChecker : public Checking {
              fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
              "put the worker's program and model there");
     }
-    check_trainers(model);
     const Contract* contract = contract_of(model);
+    if (contract != nullptr) check_target(model, *contract);
+    if (model.standby_trainer.empty())
+      model.standby_trainer = trainer::simple_trainer(model.task).name();
+    check_task(model);
+    check_trainers(model);
     if (contract == nullptr) return;
-    const expr::Environment targets = target_environment(contract->fields);
-    compile(file, "the target", model.target,
-            {targets, row_domains(targets, contract->fields, true), Use::kTarget},
-            expr::Type::kBool);
     const doc::Value* train = model.identity.content.find("train");
     const doc::Value* time_field = train == nullptr ? nullptr : train->find("time_field");
     const doc::Position position = time_field == nullptr ? doc::Position{} : time_field->position();
@@ -256,30 +330,152 @@ class ModelChecker : public Checking {
     }
   }
 
+  /// What the target's type says of the task, and whether it is what was declared.
+  void check_target(Model& model, const Contract& contract) {
+    const std::string& file = model.identity.file;
+    const expr::Environment targets = target_environment(contract.fields);
+    const auto typed = expr::Program::compile(model.target.text, targets);
+    const auto type = typed.ok() ? typed->type() : expr::Type::kNull;
+    const bool is_bool = !typed.ok() || type == expr::Type::kBool;
+    if (compile(file, "the target", model.target,
+                {targets, row_domains(targets, contract.fields, true),
+                 is_bool ? Use::kTarget : Use::kValue},
+                is_bool ? expr::Type::kBool : type) == expr::Type::kNull)
+      return;
+    if (!model.is_task_declared) {
+      infer_task(model, type);
+      return check_class_types(model, type);
+    }
+    const auto suits = [&](stats::TaskKind kind) {
+      switch (kind) {
+        case stats::TaskKind::kBinary: return type == expr::Type::kBool;
+        case stats::TaskKind::kClasses:
+          return type == expr::Type::kString || type == expr::Type::kInt;
+        case stats::TaskKind::kRegression:
+          return type == expr::Type::kInt || type == expr::Type::kDouble;
+      }
+      return false;
+    };
+    if (suits(model.task)) return check_class_types(model, type);
+    std::vector<std::string_view> possible;
+    for (const auto kind : kTasks) {
+      if (suits(kind)) possible.push_back(stats::task_name(kind));
+    }
+    report(file, model.target.position, "task-target",
+           fmt::format("the target is a {}, and the task is `{}`", expr::type_name(type),
+                       stats::task_name(model.task)),
+           possible.empty()
+               ? "the target of a model is a bool, a string or a number: write it so"
+               : fmt::format("set `task: {}`, or write another target", possible.front()));
+  }
+
+  void infer_task(Model& model, expr::Type type) {
+    switch (type) {
+      case expr::Type::kBool: model.task = stats::TaskKind::kBinary; return;
+      case expr::Type::kString: model.task = stats::TaskKind::kClasses; return;
+      case expr::Type::kDouble: model.task = stats::TaskKind::kRegression; return;
+      case expr::Type::kInt:
+        report(model.identity.file, model.target.position, "task-unclear",
+               "the target is a whole number: it may be a class or an amount",
+               "add `task: classes` or `task: regression`; of 0 and 1 write the target as `... == "
+               "1`");
+        return;
+      default:
+        report(model.identity.file, model.target.position, "task-target",
+               fmt::format("the target is a {}", expr::type_name(type)),
+               "the target of a model is a bool, a string or a number: write it so");
+    }
+  }
+
+  /// Whether the declared classes are of the target's type.
+  void check_class_types(const Model& model, expr::Type type) {
+    const bool is_int = type == expr::Type::kInt;
+    if (model.task != stats::TaskKind::kClasses || model.classes.empty() ||
+        model.whole_classes == is_int)
+      return;
+    report(model.identity.file, at(model.identity, "classes"), "bad-classes",
+           fmt::format("the target is a {}, and the classes are {}", expr::type_name(type),
+                       model.whole_classes ? "whole numbers" : "texts"),
+           is_int ? "write the classes as whole numbers, without quotes"
+                  : "write the classes as texts, in quotes");
+  }
+
+  /// What the task does not have.
+  void check_task(const Model& model) {
+    const std::string& file = model.identity.file;
+    if (model.task != stats::TaskKind::kClasses && !model.classes.empty()) {
+      report(file, at(model.identity, "classes"), "bad-classes",
+             fmt::format("a model of task `{}` has no classes", stats::task_name(model.task)),
+             "remove `classes`, or set `task: classes` and a target that is a class");
+    }
+    if (model.task == stats::TaskKind::kBinary && model.coverage) {
+      report(file, at(model.identity, "interval"), "bad-interval",
+             "a probability of true or false has no interval",
+             "remove `interval`: it belongs to `classes` and `regression`");
+    }
+    if (model.task == stats::TaskKind::kBinary) return;
+    if (model.runtime.has_value()) {
+      report(file, at(model.identity, "runtime"), "bad-runtime",
+             fmt::format("a runtime answers probabilities of a bool, and the task is `{}`",
+                         stats::task_name(model.task)),
+             "train the model here, or serve a bool by the runtime");
+    }
+    if (model.task == stats::TaskKind::kClasses) check_encoders(model);
+  }
+
+  /// A mean of the target is a number of one target, not of several classes.
+  void check_encoders(const Model& model) {
+    const auto set = project_.feature_sets.find(model.features);
+    if (set == project_.feature_sets.end()) return;
+    for (const auto& feature : set->second.features) {
+      if (feature.kind != Feature::Kind::kTargetEncoding) continue;
+      report(
+          model.identity.file, at(model.identity, "features"), "encoder-of-classes",
+          fmt::format("feature `{}` of `{}` is a `target_encoding`, which encodes by the mean of "
+                      "one target, and the task is `classes`",
+                      feature.name, model.features),
+          "use `frequency_encoding`, or an expression of each value, for example `place == "
+          "\"A\"`");
+      return;
+    }
+  }
+
+  /// Whether the trainer does the task. Null, with a finding, when it does not.
+  const trainer::Trainer* trainer_of(const Model& model, const std::string& name,
+                                     std::string_view key) {
+    const trainer::Trainer* found = trainer::trainers().find(name);
+    if (found == nullptr || found->does(model.task)) return found;  // the choices say it
+    report(model.identity.file, at(model.identity, key), "trainer-task",
+           fmt::format("trainer `{}` does not train a model of task `{}`", name,
+                       stats::task_name(model.task)),
+           fmt::format("use `{}`", fmt::join(trainer::trainers_of(model.task), "` or `")));
+    return nullptr;
+  }
+
   /// Reports what is wrong with `name` = `value` of a trainer.
-  void check_value(const std::string& file, doc::Position position, const std::string& trainer,
+  void check_value(const std::string& file, doc::Position position, const Training& training,
                    const std::string& name, const std::string& value) {
-    const auto fault = check_parameter(trainer, name, value);
+    const auto fault = trainer::check_parameter(*training.of, training.task, name, value);
     if (!fault) return;
     report(file, position, std::string(fault->id), fault->message, fault->hint);
   }
 
   /// Fixed parameters of a trainer, and that none is given under two names.
-  void check_fixed(const std::string& file, const std::string& trainer,
+  void check_fixed(const std::string& file, const Training& training,
                    const TrainerParameters& parameters, const doc::Value* written,
                    std::set<std::string>& taken) {
     for (const auto& [name, value] : parameters.values) {
       const doc::Value* const place = written == nullptr ? nullptr : written->find(name);
       const doc::Position position = place == nullptr ? doc::Position{} : place->position();
-      check_value(file, position, trainer, name, value);
-      check_once(file, trainer, name, position, taken);
+      check_value(file, position, training, name, value);
+      check_once(file, training, name, position, taken);
     }
   }
 
   /// A parameter is set once: fixed or searched, and by one of its names.
-  void check_once(const std::string& file, const std::string& trainer, const std::string& name,
+  void check_once(const std::string& file, const Training& training, const std::string& name,
                   doc::Position position, std::set<std::string>& taken) {
-    const std::string canonical(canonical_parameter(trainer, name));
+    const std::string canonical(trainer::canonical_parameter(*training.of, training.task, name));
     if (taken.insert(canonical).second) return;
     report(file, position, "duplicate-name",
            name == canonical
@@ -290,14 +486,14 @@ class ModelChecker : public Checking {
 
   /// What the others that are set leave without effect. `place` says where a parameter stands.
   template <class Place>
-  void check_unused(const std::string& file, const std::string& trainer,
-                    const std::vector<SetParameter>& parameters, const Place& place) {
-    for (const auto& [name, fault] : unused_parameters(trainer, parameters))
+  void check_unused(const std::string& file, const Training& training,
+                    const std::vector<trainer::SetParameter>& parameters, const Place& place) {
+    for (const auto& [name, fault] : training.of->unused(parameters))
       report(file, place(name), std::string(fault.id), fault.message, fault.hint);
   }
 
-  static std::vector<SetParameter> fixed_parameters(const TrainerParameters& parameters) {
-    std::vector<SetParameter> out;
+  static std::vector<trainer::SetParameter> fixed_parameters(const TrainerParameters& parameters) {
+    std::vector<trainer::SetParameter> out;
     for (const auto& [name, value] : parameters.values) out.push_back({name, value});
     return out;
   }
@@ -307,30 +503,37 @@ class ModelChecker : public Checking {
     const doc::Value& content = model.identity.content;
     const doc::Value* const standby = content.find("standby");
     std::set<std::string> standby_taken;
-    check_fixed(file, model.standby_trainer, model.standby_parameters,
-                standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    const Training of_standby{trainer_of(model, model.standby_trainer, "standby"), model.task};
+    if (of_standby.of != nullptr) {
+      check_fixed(file, of_standby, model.standby_parameters,
+                  standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    }
     const auto place_in = [](const doc::Value* section, const std::string& name) {
       const doc::Value* found = section == nullptr ? nullptr : section->find(name);
       return found == nullptr ? doc::Position{} : found->position();
     };
-    check_unused(file, model.standby_trainer, fixed_parameters(model.standby_parameters),
-                 [&](const std::string& name) {
-                   return place_in(standby == nullptr ? nullptr : standby->find("parameters"),
-                                   name);
-                 });
+    if (of_standby.of != nullptr) {
+      check_unused(file, of_standby, fixed_parameters(model.standby_parameters),
+                   [&](const std::string& name) {
+                     return place_in(standby == nullptr ? nullptr : standby->find("parameters"),
+                                     name);
+                   });
+    }
     if (model.runtime.has_value()) return;  // nothing else is trained
+    const Training training{trainer_of(model, model.trainer, "trainer"), model.task};
+    if (training.of == nullptr) return;
     std::set<std::string> taken;
-    check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
+    check_fixed(file, training, model.parameters, content.find("parameters"), taken);
     const doc::Value* const search = content.find("search");
     const doc::Value* const space = search == nullptr ? nullptr : search->find("space");
     for (std::size_t i = 0; i < model.search.space.size(); ++i) {
       const bool written = space != nullptr && space->is_array() && i < space->size();
-      check_dimension(file, model.trainer, model.search.space[i],
+      check_dimension(file, training, model.search.space[i],
                       written ? space->as_array()[i].position() : doc::Position{}, taken);
     }
-    std::vector<SetParameter> set = fixed_parameters(model.parameters);
+    std::vector<trainer::SetParameter> set = fixed_parameters(model.parameters);
     for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
-    check_unused(file, model.trainer, set, [&](const std::string& name) {
+    check_unused(file, training, set, [&](const std::string& name) {
       for (std::size_t i = 0; i < model.search.space.size(); ++i) {
         const bool is_here = model.search.space[i].name == name && space != nullptr &&
                              space->is_array() && i < space->size();
@@ -341,7 +544,7 @@ class ModelChecker : public Checking {
   }
 
   /// Every value that the search may draw must be one that the trainer takes.
-  void check_dimension(const std::string& file, const std::string& trainer,
+  void check_dimension(const std::string& file, const Training& training,
                        const SearchDimension& dimension, doc::Position position,
                        std::set<std::string>& taken) {
     using Kind = SearchDimension::Kind;
@@ -351,11 +554,12 @@ class ModelChecker : public Checking {
              "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
       return;
     }
-    check_once(file, trainer, dimension.name, position, taken);
+    check_once(file, training, dimension.name, position, taken);
     const bool draws_integers = dimension.kind == Kind::kInteger ||
                                 dimension.kind == Kind::kLogInteger ||
                                 dimension.kind == Kind::kChoice;
-    if (!draws_integers && is_integer_parameter(trainer, dimension.name)) {
+    if (!draws_integers &&
+        trainer::is_integer_parameter(*training.of, training.task, dimension.name)) {
       report(file, position, "bad-search",
              fmt::format("parameter `{}` is a whole number", dimension.name),
              "set `kind: integer` or `kind: log_integer`");
@@ -364,7 +568,8 @@ class ModelChecker : public Checking {
     std::vector<double> values = dimension.choices;
     if (dimension.kind != Kind::kChoice) values = {dimension.low, dimension.high};
     for (const double value : values) {
-      const auto fault = check_parameter(trainer, dimension.name, fmt::format("{}", value));
+      const auto fault = trainer::check_parameter(*training.of, training.task, dimension.name,
+                                                  fmt::format("{}", value));
       if (!fault) continue;
       report(file, position, std::string(fault->id), fault->message, fault->hint);
       return;

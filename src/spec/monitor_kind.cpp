@@ -12,7 +12,7 @@ namespace heddle::spec {
 namespace {
 
 constexpr double kEndless = HUGE_VAL;
-constexpr double kMostIntercept = 20;  ///< logits: stats::refit_intercept goes no further
+constexpr double kMostIntercept = 20;  ///< logits: stats::refit_offsets goes no further
 
 /// Findings about one monitor. Positions come from its content as it was read.
 class MonitorCheck {

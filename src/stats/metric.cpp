@@ -5,9 +5,41 @@
 namespace heddle::stats {
 
 Registry<Metric>& metrics() {
-  static Registry<Metric> table(
-      {&auc_metric(), &log_loss_metric(), &calibration_error_metric(), &accuracy_metric()});
+  static Registry<Metric> table({&auc_metric(), &log_loss_metric(), &calibration_error_metric(),
+                                 &accuracy_metric(), &macro_f1_metric(), &recall_metric(),
+                                 &mae_metric(), &rmse_metric(), &r2_metric(), &pinball_metric(),
+                                 &coverage_metric()});
   return table;
+}
+
+std::vector<const Metric*> metrics_of(TaskKind task, bool has_interval) {
+  std::vector<const Metric*> out;
+  for (const Metric* metric : metrics().rows()) {
+    if (metric->does(task) && (has_interval || !metric->needs_interval())) out.push_back(metric);
+  }
+  return out;
+}
+
+const Metric* find_metric(TaskKind task, std::string_view name) {
+  for (const Metric* metric : metrics().rows()) {
+    if (metric->does(task) && metric->name() == name) return metric;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> metric_names(const Task& task, bool has_interval) {
+  std::vector<std::string> out;
+  for (const Metric* metric : metrics_of(task.kind, has_interval)) {
+    const std::string name(metric->name());
+    out.push_back(name);
+    if (!metric->is_per_class()) continue;
+    for (const auto& each : task.classes) out.push_back(name + "." + each);
+  }
+  return out;
+}
+
+const Metric& loss_metric(TaskKind task) {
+  return task == TaskKind::kRegression ? mae_metric() : log_loss_metric();
 }
 
 std::optional<double> error_of_mean(const std::vector<double>& differences) {
@@ -20,16 +52,34 @@ std::optional<double> error_of_mean(const std::vector<double>& differences) {
   return std::sqrt(squares / (n - 1) / n);
 }
 
-std::optional<double> error_of_loss(const Answers& base, const Answers& candidate,
-                                    double (*loss)(double, bool)) {
+std::optional<double> error_of_rows(const Answers& base, const Answers& candidate,
+                                    double (*of_row)(const Answers&, std::size_t)) {
   std::vector<double> differences;
-  differences.reserve(base.labels.size());
-  for (std::size_t i = 0; i < base.labels.size(); ++i) {
-    const bool label = base.labels[i] != 0;
-    differences.push_back(loss(static_cast<double>(candidate.margins[i]), label) -
-                          loss(static_cast<double>(base.margins[i]), label));
-  }
+  differences.reserve(base.rows());
+  for (std::size_t i = 0; i < base.rows(); ++i)
+    differences.push_back(of_row(candidate, i) - of_row(base, i));
   return error_of_mean(differences);
+}
+
+double mean_of_rows(const Answers& answers, double (*of_row)(const Answers&, std::size_t)) {
+  if (answers.rows() == 0) return std::numeric_limits<double>::quiet_NaN();
+  double sum = 0;
+  for (std::size_t i = 0; i < answers.rows(); ++i) sum += of_row(answers, i);
+  return sum / static_cast<double>(answers.rows());
+}
+
+ClassCounts class_counts(const Answers& answers) {
+  const std::size_t classes = answers.task->classes.size();
+  ClassCounts out;
+  for (auto* counts : {&out.labelled, &out.predicted, &out.right}) counts->assign(classes, 0);
+  for (std::size_t i = 0; i < answers.rows(); ++i) {
+    const auto label = static_cast<std::size_t>(answers.labels[i]);
+    const std::size_t predicted = Task::best(answers.margins_of(i));
+    ++out.labelled[label];
+    ++out.predicted[predicted];
+    if (label == predicted) ++out.right[label];
+  }
+  return out;
 }
 
 }  // namespace heddle::stats

@@ -3,23 +3,25 @@
 namespace heddle::stats {
 namespace {
 
-double is_right(double margin, bool label) { return (margin >= 0) == label ? 1 : 0; }
+double is_right(const Answers& answers, std::size_t row) {
+  const auto margins = answers.margins_of(row);
+  const double likelier = answers.task->kind == TaskKind::kBinary
+                              ? (margins[0] >= 0 ? 1.0 : 0.0)
+                              : static_cast<double>(Task::best(margins));
+  return likelier == answers.labels[row] ? 1 : 0;
+}
 
-/// Share of rows whose label is the likelier one.
+/// Share of rows whose label is the most probable one.
 class Accuracy final : public Metric {
  public:
   std::string_view name() const noexcept override { return "accuracy"; }
+  bool does(TaskKind task) const noexcept override { return task != TaskKind::kRegression; }
   bool lower_is_better() const noexcept override { return false; }
   double high() const noexcept override { return 1; }
-  double value(const Answers& answers) const override {
-    std::int64_t right = 0;
-    for (std::size_t i = 0; i < answers.labels.size(); ++i)
-      right += (answers.margins[i] >= 0) == (answers.labels[i] != 0);
-    return static_cast<double>(right) / static_cast<double>(answers.labels.size());
-  }
+  double value(const Answers& answers) const override { return mean_of_rows(answers, is_right); }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
-    return error_of_loss(base, candidate, is_right);
+    return error_of_rows(base, candidate, is_right);
   }
 };
 

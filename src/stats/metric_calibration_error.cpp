@@ -10,15 +10,16 @@ namespace {
 class CalibrationError final : public Metric {
  public:
   std::string_view name() const noexcept override { return "calibration_error"; }
+  bool does(TaskKind task) const noexcept override { return task == TaskKind::kBinary; }
   bool lower_is_better() const noexcept override { return true; }
   double high() const noexcept override { return 1; }
   double value(const Answers& answers) const override {
-    return calibration_error(answers.probabilities, answers.labels);
+    return calibration_error(answers.predictions, answers.labels);
   }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
     const double error =
-        calibration_difference_error(base.probabilities, candidate.probabilities, base.labels);
+        calibration_difference_error(base.predictions, candidate.predictions, base.labels);
     return std::isnan(error) ? std::nullopt : std::optional(error);
   }
 };

@@ -1,28 +1,23 @@
-#include <algorithm>
-#include <cmath>
-
 #include "stats/metric.hpp"
-#include "stats/metrics.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::stats {
 namespace {
 
-/// log(1 + exp(x)) without overflow, x against the label.
-double loss_of(double margin, bool label) {
-  const double against = label ? -margin : margin;
-  return std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
+double loss_of_row(const Answers& answers, std::size_t row) {
+  return row_loss(*answers.task, answers.margins_of(row), answers.labels[row]);
 }
 
+/// Mean negative log likelihood, natural log; of several classes the multinomial one.
 class LogLoss final : public Metric {
  public:
   std::string_view name() const noexcept override { return "log_loss"; }
+  bool does(TaskKind task) const noexcept override { return task != TaskKind::kRegression; }
   bool lower_is_better() const noexcept override { return true; }
-  double value(const Answers& answers) const override {
-    return log_loss_of_margins(answers.margins, answers.labels);
-  }
+  double value(const Answers& answers) const override { return mean_of_rows(answers, loss_of_row); }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
-    return error_of_loss(base, candidate, loss_of);
+    return error_of_rows(base, candidate, loss_of_row);
   }
 };
 

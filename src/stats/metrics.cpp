@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "stats/draws.hpp"
 #include "stats/scalar.hpp"
 
 namespace heddle::stats {
@@ -14,15 +15,15 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-double positives(std::span<const std::uint8_t> y) {
-  std::size_t n = 0;
-  for (const std::uint8_t label : y) n += label != 0;
-  return static_cast<double>(n);
+template <class Label>
+double positives(std::span<const Label> y) {
+  return static_cast<double>(
+      std::count_if(y.begin(), y.end(), [](Label label) { return label != 0; }));
 }
 
 /// For each row the share of the other class that it is on the right side of, ties one half: a
 /// positive above negatives, a negative below positives. The mean over a class is the auc.
-std::vector<double> placements(std::span<const float> p, std::span<const std::uint8_t> y) {
+std::vector<double> placements(std::span<const float> p, std::span<const double> y) {
   const double n1 = positives(y);
   const double n0 = static_cast<double>(y.size()) - n1;
   std::vector<std::uint32_t> order(p.size());
@@ -57,22 +58,6 @@ double variance_of(const std::vector<double>& values) {
   return squares / (n - 1);
 }
 
-/// splitmix64 (Steele, Lea, Flood 2014): a fixed stream, the same on every machine.
-class Draws {
- public:
-  /// One of 0 .. n - 1, n below 2^32.
-  std::size_t below(std::size_t n) noexcept {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    z ^= z >> 31;
-    return static_cast<std::size_t>(((z >> 32) * n) >> 32);
-  }
-
- private:
-  std::uint64_t state_ = 20260101;
-};
-
 int bin_of(float p, int bins) {
   return std::clamp(static_cast<int>(static_cast<double>(p) * bins), 0, bins - 1);
 }
@@ -80,7 +65,7 @@ int bin_of(float p, int bins) {
 }  // namespace
 
 double auc_difference_error(std::span<const float> p, std::span<const float> q,
-                            std::span<const std::uint8_t> y) {
+                            std::span<const double> y) {
   const std::vector<double> of_p = placements(p, y);
   const std::vector<double> of_q = placements(q, y);
   std::vector<double> ones;
@@ -92,7 +77,7 @@ double auc_difference_error(std::span<const float> p, std::span<const float> q,
                    variance_of(zeros) / static_cast<double>(zeros.size()));
 }
 
-double auc(std::span<const float> p, std::span<const std::uint8_t> y) {
+double auc(std::span<const float> p, std::span<const double> y) {
   const double n1 = positives(y);
   const double n0 = static_cast<double>(y.size()) - n1;
   if (n1 == 0 || n0 == 0) return kNan;
@@ -114,7 +99,7 @@ double auc(std::span<const float> p, std::span<const std::uint8_t> y) {
   return wins / (n1 * n0);
 }
 
-double log_loss(std::span<const float> p, std::span<const std::uint8_t> y) {
+double log_loss(std::span<const float> p, std::span<const double> y) {
   if (p.empty()) return kNan;
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i) {
@@ -136,7 +121,7 @@ double log_loss_of_margins(std::span<const float> margins, std::span<const std::
   return sum / static_cast<double>(margins.size());
 }
 
-double calibration_error(std::span<const float> p, std::span<const std::uint8_t> y, int bins) {
+double calibration_error(std::span<const float> p, std::span<const double> y, int bins) {
   if (p.empty() || bins <= 0) return kNan;
   std::vector<double> difference(static_cast<std::size_t>(bins), 0.0);
   for (std::size_t i = 0; i < p.size(); ++i) {
@@ -149,7 +134,7 @@ double calibration_error(std::span<const float> p, std::span<const std::uint8_t>
 }
 
 double calibration_difference_error(std::span<const float> p, std::span<const float> q,
-                                    std::span<const std::uint8_t> y, int bins) {
+                                    std::span<const double> y, int bins) {
   constexpr std::size_t kResamples = 1000;
   constexpr std::size_t kMostGroups = 1000;
   const std::size_t groups = std::min(p.size(), kMostGroups);
@@ -182,42 +167,6 @@ double calibration_difference_error(std::span<const float> p, std::span<const fl
     differences.push_back(difference / drawn[0]);
   }
   return std::sqrt(variance_of(differences));
-}
-
-double label_entropy(std::span<const std::uint8_t> y) {
-  if (y.empty()) return kNan;
-  const double rate = positives(y) / static_cast<double>(y.size());
-  if (rate == 0 || rate == 1) return 0;
-  return -(rate * log(rate) + (1 - rate) * log1p(-rate));
-}
-
-double refit_intercept(std::span<const float> margins, std::span<const std::uint8_t> y) {
-  constexpr double kBound = 20;
-  double b = 0;
-  if (margins.empty()) return b;
-  for (int step = 0; step < 100; ++step) {
-    double gradient = 0;
-    double curvature = 0;
-    for (std::size_t i = 0; i < margins.size(); ++i) {
-      const double p = sigmoid(static_cast<double>(margins[i]) + b);
-      gradient += (y[i] != 0 ? 1.0 : 0.0) - p;
-      curvature += p * (1 - p);
-    }
-    const double move = std::clamp(gradient / std::max(curvature, 1e-12), -2.0, 2.0);
-    b = std::clamp(b + move, -kBound, kBound);
-    if (std::abs(move) < 1e-10 || std::abs(b) == kBound) break;
-  }
-  return b;
-}
-
-QualityRatio quality_ratio(std::span<const float> margins, std::span<const std::uint8_t> y) {
-  QualityRatio out{kNan, 0, kNan};
-  if (margins.empty()) return out;
-  out.log_loss = log_loss_of_margins(margins, y);
-  out.intercept = refit_intercept(margins, y);
-  const double entropy = label_entropy(y);
-  if (entropy > 0) out.ratio = log_loss_of_margins(margins, y, out.intercept) / entropy;
-  return out;
 }
 
 PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t> y) {

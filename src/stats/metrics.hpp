@@ -12,16 +12,16 @@ namespace heddle::stats {
 
 /// Area under the ROC curve by mid-ranks (Mann-Whitney U over n1 * n0; ties count one half). O(n
 /// log n).
-[[nodiscard]] double auc(std::span<const float> p, std::span<const std::uint8_t> y);
+[[nodiscard]] double auc(std::span<const float> p, std::span<const double> y);
 
 /// Standard error of auc(q) - auc(p) for two models on the same rows, which are taken for
 /// independent (DeLong, DeLong, Clarke-Pearson 1988, eq. 5, by the mid-ranks of Sun and Xu 2014).
 /// NaN with less than two rows of a class.
 [[nodiscard]] double auc_difference_error(std::span<const float> p, std::span<const float> q,
-                                          std::span<const std::uint8_t> y);
+                                          std::span<const double> y);
 
 /// Mean negative log likelihood, natural log; probabilities are clipped to [1e-15, 1 - 1e-15].
-[[nodiscard]] double log_loss(std::span<const float> p, std::span<const std::uint8_t> y);
+[[nodiscard]] double log_loss(std::span<const float> p, std::span<const double> y);
 
 /// The same from margins, each moved by `intercept`; exact for large margins, nothing clipped.
 [[nodiscard]] double log_loss_of_margins(std::span<const float> margins,
@@ -29,7 +29,7 @@ namespace heddle::stats {
 
 /// Expected calibration error over `bins` equal-width bins: sum of |mean p - mean y| * share (Guo
 /// et al. 2017, eq. 3).
-[[nodiscard]] double calibration_error(std::span<const float> p, std::span<const std::uint8_t> y,
+[[nodiscard]] double calibration_error(std::span<const float> p, std::span<const double> y,
                                        int bins = 15);
 
 /// Standard error of calibration_error(q) - calibration_error(p) for two models on the same rows,
@@ -39,29 +39,7 @@ namespace heddle::stats {
 /// rows.
 [[nodiscard]] double calibration_difference_error(std::span<const float> p,
                                                   std::span<const float> q,
-                                                  std::span<const std::uint8_t> y, int bins = 15);
-
-/// Entropy of the labels in nats: the log loss of the best constant answer. 0 if there is one class
-/// only.
-[[nodiscard]] double label_entropy(std::span<const std::uint8_t> y);
-
-/// The `b` that minimises the log loss of `margins + b`: maximum likelihood of an intercept with
-/// the margins as offset, by Newton's method (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1).
-/// Clipped to [-20, 20]; 0 for no rows.
-[[nodiscard]] double refit_intercept(std::span<const float> margins,
-                                     std::span<const std::uint8_t> y);
-
-/// Log loss after refitting the intercept only, over the entropy of the labels. 1 or more: the
-/// order of the scores is worth no more than the base rate, whatever the base rate has become.
-/// Blind to prior shift by construction; `intercept` is where that shows. `ratio` is NaN without
-/// rows or with one class.
-struct QualityRatio {
-  double ratio = 0;
-  double intercept = 0;
-  double log_loss = 0;  ///< as served, before the refit
-};
-[[nodiscard]] QualityRatio quality_ratio(std::span<const float> margins,
-                                         std::span<const std::uint8_t> y);
+                                                  std::span<const double> y, int bins = 15);
 
 /// Platt's map p = sigmoid(slope * margin + intercept), with his smoothed targets (Platt 1999,
 /// section 2.2), fitted by Newton's method with step halving (Lin, Lin, Weng 2007, algorithm 1).

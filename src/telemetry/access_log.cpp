@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
+
+#include <fmt/ranges.h>
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
@@ -25,7 +25,6 @@ using expr::Type;
 
 constexpr std::int64_t kChunkRows = 16'384;
 constexpr std::string_view kSuffix = ".parquet";
-constexpr std::string_view kAccount = "account";
 
 /// The columns, in the order in which a row is hashed. `fields` comes last, and only where the
 /// service asks for it.
@@ -36,7 +35,7 @@ const std::vector<table::ColumnInfo>& columns() {
                                                      {"arrival", Type::kTimestamp},
                                                      {"event_time", Type::kTimestamp},
                                                      {"source", Type::kString},
-                                                     {std::string(kAccount), Type::kString},
+                                                     {"account", Type::kString},
                                                      {"slot", Type::kString},
                                                      {"route_version", Type::kInt},
                                                      {"bundle", Type::kString},
@@ -47,7 +46,7 @@ const std::vector<table::ColumnInfo>& columns() {
                                                      {"refused", Type::kInt},
                                                      {"outcome", Type::kString},
                                                      {"rules", Type::kString},
-                                                     {"probability", Type::kDouble},
+                                                     {"prediction", Type::kString},
                                                      {"fields", Type::kString}};
   return all;
 }
@@ -74,8 +73,7 @@ doc::Value value_of(const plane::FieldValue& field) {
   }
 }
 
-/// What is hashed of a row: a JSON array of its columns. Times are microseconds; a probability is
-/// the eight hex digits of the float32, so that no reader's way of writing numbers matters.
+/// What is hashed of a row: a JSON array of its columns. Times are microseconds.
 std::string leaf_of(std::span<const expr::ColumnView> row, std::int64_t at) {
   auto leaf = doc::Value::array();
   for (const auto& column : row) {
@@ -85,13 +83,15 @@ std::string leaf_of(std::span<const expr::ColumnView> row, std::int64_t at) {
       case Kind::kInt:
       case Kind::kTimestamp: leaf.push(value.i); break;
       case Kind::kString: leaf.push(value.str()); break;
-      case Kind::kDouble:
-        leaf.push(fmt::format("{:08x}", std::bit_cast<std::uint32_t>(static_cast<float>(value.d))));
-        break;
       default: leaf.push(nullptr);
     }
   }
   return doc::to_json(leaf);
+}
+
+/// The shortest text of each number, comma-separated.
+std::string text_of(const std::vector<float>& prediction) {
+  return fmt::format("{}", fmt::join(prediction, ","));
 }
 
 Result<std::string> make_salt() {
@@ -123,7 +123,6 @@ class Rows {
     at().codes.push_back(texts_[next_].insert(value)), end(valid);
   }
   void integer(std::int64_t value) { at().ints.push_back(value), end(true); }
-  void real(double value, bool valid) { at().doubles.push_back(valid ? value : 0), end(valid); }
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
   Result<table::Table> finish() {
@@ -192,8 +191,8 @@ class Conversion {
       std::string rules;
       for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
       rows_.text(rules, !rules.empty());
-      rows_.real(static_cast<double>(row.probability),
-                 row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability));
+      const bool answered = row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
+      rows_.text(answered ? text_of(row.prediction) : std::string(), answered);
       if (source_.fields) {
         auto fields = doc::Value::object();
         for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f)
@@ -282,12 +281,15 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
                         [&](const auto& column) { return column.name == name; }) -
            found.begin();
   };
-  // Segments of before have no account; `fields` are there where the service asked for them.
+  if (place_of("probability") < std::ssize(found)) {
+    return Error{
+        ErrorKind::kConflict, "access-version",
+        fmt::format("`{}` is of `heddle.access/1`, this program reads `heddle.access/2`", path),
+        "verify it with the version that wrote it, or move it away"};
+  }
+  // `fields` are there where the service asked for them.
   auto expected = columns();
-  std::erase_if(expected, [&](const auto& column) {
-    return (column.name == kAccount || column.name == "fields") &&
-           place_of(column.name) == std::ssize(found);
-  });
+  if (place_of("fields") == std::ssize(found)) expected.pop_back();
   const bool right =
       std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
                  [](const auto& a, const auto& b) { return a.name == b.name && a.type == b.type; });
@@ -321,7 +323,7 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   return out;
 }
 
-std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t bytes) {
+PastBound past_bound(const std::string& folder, std::uint64_t bytes, std::int64_t free_bytes) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> files;
   std::uint64_t total = 0;
   for (const auto segment : list_access(folder)) {
@@ -330,10 +332,11 @@ std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t b
     files.emplace_back(segment, static_cast<std::uint64_t>(info.st_size));
     total += files.back().second;
   }
-  std::vector<std::uint64_t> out;
-  while (out.size() + 1 < files.size() && total > bytes) {
-    total -= files[out.size()].second;
-    out.push_back(files[out.size()].first);
+  PastBound out{access_bytes(bytes, total, free_bytes)};
+  auto& old = out.segments;
+  while (old.size() + 1 < files.size() && total > out.bytes) {
+    total -= files[old.size()].second;
+    old.push_back(files[old.size()].first);
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -44,11 +45,26 @@ struct AccessSource {
                                                  const std::string& folder);
 
 /// Reads a segment back and computes its root from the rows that stand there. kNotFound when it is
-/// gone, kCorrupt when it is no access log.
+/// gone, kConflict (`access-version`) when it is of another version, kCorrupt when it is no access
+/// log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
 
+/// What an access log may take of its disk, which has `free_bytes` left (negative: not known): the
+/// `bytes` that its definition says, or a quarter of what it has and the disk has left, where that
+/// is less. A disk that is filled by it takes nothing else any more.
+[[nodiscard]] constexpr std::uint64_t access_bytes(std::uint64_t bytes, std::uint64_t has,
+                                                   std::int64_t free_bytes) noexcept {
+  if (free_bytes < 0) return bytes;
+  return std::min(bytes, has / 4 + static_cast<std::uint64_t>(free_bytes) / 4);
+}
+
 /// The oldest segments, so many that at most `bytes` are left without them; the newest stays.
-[[nodiscard]] std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t bytes);
+struct PastBound {
+  std::uint64_t bytes = 0;  ///< by `access_bytes`
+  std::vector<std::uint64_t> segments{};
+};
+[[nodiscard]] PastBound past_bound(const std::string& folder, std::uint64_t bytes,
+                                   std::int64_t free_bytes);
 /// Removes them. One that is gone already is no error.
 [[nodiscard]] Result<void> remove_access(const std::string& folder,
                                          const std::vector<std::uint64_t>& segments);

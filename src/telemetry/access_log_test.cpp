@@ -45,14 +45,13 @@ class AccessLogTest : public testing::Test {
       plane::FieldValue origin, distance;
       origin.kind = expr::Datum::Kind::kString, origin.s = "a \"secret\"";
       distance.kind = expr::Datum::Kind::kInt, distance.i = 7;
-      request.rows.push_back({.fields = {origin, distance}, .probability = 0.1f});
+      request.rows.push_back({.fields = {origin, distance}, .prediction = {0.1f}});
+      if (i == 1) request.rows[0].prediction = {0.125f, 0.5f, 0.375f};
       request.rows.push_back({.outcome = plane::RowOutcome::kRefused,
                               .rules = {"a", "b"},
-                              .fields = {origin, distance},
-                              .probability = NAN});
-      request.rows.push_back({.outcome = plane::RowOutcome::kQuarantined,
-                              .rules = {"source-quarantined"},
-                              .probability = NAN});
+                              .fields = {origin, distance}});
+      request.rows.push_back(
+          {.outcome = plane::RowOutcome::kQuarantined, .rules = {"source-quarantined"}});
       (*writer)->append(plane::Record(request));
       (*writer)->append(plane::Record(plane::TickRecord{i}));
     }
@@ -94,12 +93,13 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   EXPECT_EQ(text("bundle", 0).str(), "sha256:aa");
   EXPECT_TRUE(text("bundle", 3).is_null());
   EXPECT_EQ(text("cohort", 0).str(), "baseline");
-  EXPECT_TRUE(text("account", 0).is_null()) << "a journal of before does not say";
+  EXPECT_TRUE(text("account", 0).is_null()) << "nobody knows";
   EXPECT_EQ(text("account", 3).str(), "app");
   EXPECT_EQ(text("outcome", 2).str(), "quarantined");
   EXPECT_EQ(text("rules", 1).str(), "a,b");
-  EXPECT_EQ(static_cast<float>(text("probability", 0).d), 0.1f);
-  EXPECT_TRUE(text("probability", 1).is_null());
+  EXPECT_EQ(text("prediction", 0).str(), "0.1");
+  EXPECT_EQ(text("prediction", 3).str(), "0.125,0.5,0.375");
+  EXPECT_TRUE(text("prediction", 1).is_null());
   EXPECT_THAT(*read_file(access_path(dir_ + "/access", 1)),
               testing::Not(testing::HasSubstr("secret")));
 }
@@ -124,9 +124,6 @@ TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
         changed.codes[30] = 0;
         changed.dictionary = std::make_shared<table::Dictionary>(
             std::vector<std::string>(column.dictionary->views().size(), "x"));
-      } else if (changed.type == expr::Type::kDouble) {
-        changed.doubles[30] =
-            static_cast<double>(std::nextafter(static_cast<float>(changed.doubles[30]), 1.0f));
       } else {
         ++changed.ints[30];
       }
@@ -141,25 +138,25 @@ TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
   }
 }
 
-TEST_F(AccessLogTest, ASegmentOfBeforeAccountsIsRead) {
+TEST_F(AccessLogTest, OtherColumnsAreRefusedAndAnotherVersionIsNamed) {
   journal(100);
   journal(1);
   ASSERT_TRUE(convert(1).ok());
   const auto path = access_path(dir_ + "/access", 1);
   const auto table = *table::read_table(path);
-  std::vector<table::Column> kept;
-  for (const auto& column : table.columns()) {
-    if (column.name != "account") kept.push_back(column);
-  }
-  ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
-  const auto back = read_access(dir_ + "/access", 1);
-  ASSERT_TRUE(back.ok()) << back.error().str();
-  EXPECT_EQ(back->requests, 100);
-  EXPECT_EQ(back->served, 100);
-  EXPECT_EQ(back->refused, 100);
-  kept.erase(kept.begin() + 5);  // `source`: that was always there
+  std::vector<table::Column> kept(table.columns().begin(), table.columns().end());
+  kept.erase(kept.begin() + 5);  // `source`
   ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
   EXPECT_EQ(read_access(dir_ + "/access", 1).error().id, "access-format");
+  // `heddle.access/1` had one number.
+  kept.assign(table.columns().begin(), table.columns().end());
+  table::Column probability{.name = "probability", .type = expr::Type::kDouble};
+  probability.doubles.assign(static_cast<std::size_t>(table.rows()), 0.25);
+  kept.back() = probability;
+  ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
+  const std::string before = *read_file(path);
+  EXPECT_EQ(read_access(dir_ + "/access", 1).error().id, "access-version");
+  EXPECT_EQ(*read_file(path), before);
 }
 
 TEST_F(AccessLogTest, ARootSaysNothingOfTheRows) {
@@ -175,9 +172,9 @@ TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
   for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(1, 2, 3));
   const auto prune = [&](std::uint64_t bytes) {
-    const auto old = past_bound(dir_ + "/access", bytes);
-    EXPECT_TRUE(remove_access(dir_ + "/access", old).ok());
-    return old.size();
+    const auto old = past_bound(dir_ + "/access", bytes, -1);
+    EXPECT_TRUE(remove_access(dir_ + "/access", old.segments).ok());
+    return old.segments.size();
   };
   EXPECT_EQ(prune(1 << 30), 0u);
   const auto size = std::filesystem::file_size(access_path(dir_ + "/access", 3));
@@ -185,6 +182,26 @@ TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
   EXPECT_EQ(prune(0), 1u);
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(3));
   EXPECT_EQ(read_access(dir_ + "/access", 1).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(AccessLogTest, TakesAQuarterOfASmallDiskAtMost) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, std::int64_t{1} << 40), 512 * kMiB);
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, 300 * kMiB), 100 * kMiB);
+  EXPECT_EQ(access_bytes(512 * kMiB, 100 * kMiB, 0), 25 * kMiB) << "others filled it";
+  EXPECT_EQ(access_bytes(512 * kMiB, 0, -1), 512 * kMiB);
+  for (int i = 0; i < 4; ++i) journal(1);
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
+  std::uint64_t has = 0;
+  for (std::uint64_t i = 1; i <= 3; ++i)
+    has += std::filesystem::file_size(access_path(dir_ + "/access", i));
+  EXPECT_TRUE(
+      past_bound(dir_ + "/access", 1 << 30, static_cast<std::int64_t>(4 * has)).segments.empty());
+  const auto small = past_bound(dir_ + "/access", 1 << 30, static_cast<std::int64_t>(has));
+  EXPECT_EQ(small.bytes, has / 4 + has / 4);
+  EXPECT_THAT(small.segments, testing::ElementsAre(1, 2));
+  EXPECT_THAT(past_bound(dir_ + "/access", 1 << 30, 0).segments, testing::ElementsAre(1, 2))
+      << "the newest stays";
 }
 
 TEST_F(AccessLogTest, ASegmentWithoutRowsMakesNone) {

@@ -11,7 +11,7 @@
 namespace heddle::train {
 namespace {
 
-constexpr char kMagic[8] = {'H', 'D', 'L', 'R', 'O', 'W', 'S', '1'};
+constexpr char kMagic[8] = {'H', 'D', 'L', 'R', 'O', 'W', 'S', '2'};
 constexpr std::size_t kHeader = 32;
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 36;
 constexpr std::int64_t kMaxColumns = 1 << 16;
@@ -25,6 +25,11 @@ void append_rows(std::string& out, const RowsView& view, const std::vector<std::
   }
 }
 
+void append_labels(std::string& out, const RowsView& view, const std::vector<std::int64_t>& rows) {
+  for (const std::int64_t row : rows)
+    out.append(reinterpret_cast<const char*>(view.labels + row), sizeof(double));
+}
+
 }  // namespace
 
 std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& train_rows,
@@ -33,15 +38,15 @@ std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& 
   const std::int64_t header[3] = {static_cast<std::int64_t>(train_rows.size()),
                                   static_cast<std::int64_t>(validation_rows.size()), train.columns};
   std::string out;
-  out.reserve(kHeader + (train_rows.size() + validation_rows.size()) *
-                            (static_cast<std::size_t>(train.columns) * sizeof(float) + 1));
+  out.reserve(kHeader +
+              (train_rows.size() + validation_rows.size()) *
+                  (static_cast<std::size_t>(train.columns) * sizeof(float) + sizeof(double)));
   out.append(kMagic, sizeof kMagic);
   out.append(reinterpret_cast<const char*>(header), sizeof header);
+  append_labels(out, train, train_rows);
+  append_labels(out, validation, validation_rows);
   append_rows(out, train, train_rows);
   append_rows(out, validation, validation_rows);
-  for (const std::int64_t row : train_rows) out += static_cast<char>(train.labels[row] != 0);
-  for (const std::int64_t row : validation_rows)
-    out += static_cast<char>(validation.labels[row] != 0);
   return out;
 }
 
@@ -73,11 +78,11 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
     return corrupt;
   }
   const auto rows = static_cast<std::size_t>(trained + validated);
-  if (kHeader + rows * (static_cast<std::size_t>(columns) * sizeof(float) + 1) != file.size_)
-    return corrupt;
-  const auto* features = reinterpret_cast<const float*>(bytes + kHeader);
-  const auto* labels =
-      reinterpret_cast<const std::uint8_t*>(features + rows * static_cast<std::size_t>(columns));
+  const std::size_t row_size = static_cast<std::size_t>(columns) * sizeof(float) + sizeof(double);
+  if (kHeader + rows * row_size != file.size_) return corrupt;
+  // Labels first: the head keeps them aligned, whatever the count of floats is.
+  const auto* labels = reinterpret_cast<const double*>(bytes + kHeader);
+  const auto* features = reinterpret_cast<const float*>(labels + rows);
   file.train_ = {features, labels, trained, static_cast<int>(columns)};
   file.validation_ = {features + trained * columns, labels + trained, validated,
                       static_cast<int>(columns)};

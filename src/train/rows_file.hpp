@@ -9,9 +9,9 @@
 
 namespace heddle::train {
 
-/// The rows that all trials of a search share, mapped into each trial's memory. Bytes: `HDLROWS1`;
-/// three little-endian int64 (training rows, validation rows, columns); training features,
-/// validation features (float32, row-major); training labels, validation labels (one byte each).
+/// The rows that all trials of a search share, mapped into each trial's memory. Bytes: `HDLROWS2`;
+/// three little-endian int64 (training rows, validation rows, columns); training labels, validation
+/// labels (float64); training features, validation features (float32, row-major).
 /// Movable, not copyable; the views live as long as it does.
 class RowsFile {
  public:

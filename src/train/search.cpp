@@ -10,6 +10,7 @@
 #include "base/digest.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/task.hpp"
 #include "train/rows_file.hpp"
 #include "train/tpe.hpp"
 
@@ -107,7 +108,7 @@ class Run {
     for (int i = 0; i <= number - 1 - std::max(1, input_.search.parallel); ++i) {
       const Trial& earlier = trials_[static_cast<std::size_t>(i)];
       if (earlier.state == Trial::State::kFinished)
-        history.push_back({earlier.values, earlier.log_loss});
+        history.push_back({earlier.values, earlier.loss});
     }
     trial.values = tpe_.propose(number, history);
     trial.parameters = input_.parameters;
@@ -118,7 +119,8 @@ class Run {
     doc::Value::Array names;
     for (const auto& name : input_.feature_names) names.emplace_back(name);
     const std::string params = doc::to_json(
-        doc::Value::object({{"format", "heddle.trial/1"},
+        doc::Value::object({{"format", "heddle.trial/2"},
+                            {"task", spec::task_schema().print(input_.task)},
                             {"trainer", input_.trainer},
                             {"parameters", pairs_of(trial.parameters)},
                             {"feature_names", std::move(names)},
@@ -145,10 +147,10 @@ class Run {
     HEDDLE_ASSIGN_OR_RETURN(const std::string text,
                             read_file(folder(trial.number) + "/result.json"));
     HEDDLE_ASSIGN_OR_RETURN(const doc::Value result, doc::parse_json(text));
-    const doc::Value* loss = result.find("log_loss");
+    const doc::Value* loss = result.find("loss");
     if (loss != nullptr && loss->is_number() && std::isfinite(loss->as_double())) {
       trial.state = Trial::State::kFinished;
-      trial.log_loss = loss->as_double();
+      trial.loss = loss->as_double();
       trial.rounds = static_cast<int>(result.int_or("rounds"));
       trial.seconds = result.double_or("seconds");
       trial.error.clear();
@@ -160,7 +162,7 @@ class Run {
 
   static void fail(Trial& trial, std::string why) {
     trial.state = Trial::State::kFailed;
-    trial.log_loss = std::numeric_limits<double>::quiet_NaN();
+    trial.loss = std::numeric_limits<double>::quiet_NaN();
     trial.error = std::move(why);
   }
 
@@ -217,7 +219,7 @@ Result<void> prepare_folder(const SearchInput& input) {
                                 wanted > 0 ? std::max<std::int64_t>(wanted / 2, 1) : 0));
   // The folder's key is its rows: parameters are compared trial by trial.
   const Digest digest = sha256(rows);
-  const std::string key = fmt::format("heddle.search/1 {}\n", digest.str());
+  const std::string key = fmt::format("heddle.search/2 {}\n", digest.str());
   const auto before = read_file(input.directory + "/search.key");
   const auto kept = sha256_file(input.directory + "/rows.bin");
   if (before.ok() && *before == key && kept.ok() && *kept == digest) return {};
@@ -239,7 +241,7 @@ doc::Value Trial::to_value() const {
                           {"state", state == State::kFinished ? "finished" : "failed"},
                           {"parameters", pairs_of(parameters)}});
   if (state == State::kFinished) {
-    value.set("log_loss", log_loss);
+    value.set("loss", loss);
     value.set("rounds", rounds);
   } else {
     value.set("error", error);
@@ -281,8 +283,7 @@ Result<SearchResult> search(const SearchInput& input, const TrialSink& on_trial)
   result.best = -1;
   for (const auto& trial : result.trials) {
     if (trial.state != Trial::State::kFinished) continue;
-    if (result.best < 0 ||
-        trial.log_loss < result.trials[static_cast<std::size_t>(result.best)].log_loss)
+    if (result.best < 0 || trial.loss < result.trials[static_cast<std::size_t>(result.best)].loss)
       result.best = trial.number;
   }
   if (result.best < 0) {

@@ -20,7 +20,7 @@ struct Trial {
   State state = State::kFinished;
   std::vector<double> values{};          ///< one a dimension of the space
   spec::TrainerParameters parameters{};  ///< the fixed ones and this trial's
-  double log_loss = 0;                   ///< on the validation rows; NaN when failed
+  double loss = 0;                       ///< the task's, on the validation rows; NaN when failed
   int rounds = 0;
   double seconds = 0;    ///< of wall time: for people, decides nothing
   std::string error{};   ///< why it failed
@@ -32,6 +32,7 @@ struct Trial {
 
 struct SearchInput {
   spec::Search search{};
+  stats::Task task{};
   std::string trainer = "xgboost";
   spec::TrainerParameters parameters{};  ///< fixed, shared by all trials
   std::vector<std::string> feature_names{};
@@ -47,7 +48,7 @@ struct SearchInput {
 
 struct SearchResult {
   std::vector<Trial> trials{};                ///< by number
-  int best = 0;                               ///< the lowest log loss; of equals the first
+  int best = 0;                               ///< the lowest loss; of equals the first
   [[nodiscard]] doc::Value to_value() const;  ///< {"best", "trials": [...]}
 };
 

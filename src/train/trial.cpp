@@ -4,6 +4,7 @@
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/task.hpp"
 #include "train/rows_file.hpp"
 #include "train/search.hpp"
 
@@ -19,7 +20,7 @@ Result<Finished> train_trial(const std::string& dir) {
   const auto start = std::chrono::steady_clock::now();
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/params.json"));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value params, doc::parse_json(text));
-  if (params.string_or("format") != "heddle.trial/1") {
+  if (params.string_or("format") != "heddle.trial/2") {
     return Error{ErrorKind::kInvalid, "trial-params",
                  fmt::format("`{}/params.json` is no trial of this version", dir),
                  "start the search again"};
@@ -28,6 +29,9 @@ Result<Finished> train_trial(const std::string& dir) {
                           RowsFile::open(dir + "/" + params.string_or("rows", "../rows.bin")));
   TrainInput input;
   input.trainer = params.string_or("trainer");
+  const doc::Value* task = params.find("task");
+  HEDDLE_ASSIGN_OR_RETURN(input.task,
+                          spec::task_schema().parse(task == nullptr ? doc::Value() : *task));
   input.train = rows.train();
   input.validation = rows.validation();
   input.max_rounds = static_cast<int>(params.int_or("max_rounds", 1));
@@ -48,15 +52,15 @@ Result<Finished> train_trial(const std::string& dir) {
 }
 
 Result<void> write_result(const std::string& dir, const Finished& finished) {
-  if (!std::isfinite(finished.trained.validation_log_loss)) {
-    return Error{ErrorKind::kInvalid, "trial-no-loss", "the validation log loss is no number",
-                 "give the search validation rows"};
+  if (!std::isfinite(finished.trained.validation_loss)) {
+    return Error{ErrorKind::kInvalid, "trial-no-loss",
+                 "the loss on the validation rows is no number", "give the search validation rows"};
   }
   HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
   return write_file_atomic(
       dir + "/result.json",
-      doc::to_json(doc::Value::object({{"format", "heddle.trial-result/1"},
-                                       {"log_loss", finished.trained.validation_log_loss},
+      doc::to_json(doc::Value::object({{"format", "heddle.trial-result/2"},
+                                       {"loss", finished.trained.validation_loss},
                                        {"rounds", finished.trained.rounds},
                                        {"seconds", finished.seconds}})));
 }
@@ -72,7 +76,7 @@ int run_trial(const std::string& dir) {
   std::fprintf(stderr, "%s\n", error.str().c_str());
   (void)write_file_atomic(dir + "/result.json",
                           doc::to_json(doc::Value::object(
-                              {{"format", "heddle.trial-result/1"}, {"error", error.message}})));
+                              {{"format", "heddle.trial-result/2"}, {"error", error.message}})));
   return 1;
 }
 

@@ -74,7 +74,7 @@ struct Seen {
 TEST(Accounts, AFaultOfOneAccountIsNamedAsThatAndOfBothAsNobodys) {
   const std::vector<Seen> cases = {{"column/hour_of_day", {.shift_hours = 5}, 3},
                                    {"quality/ratio", {.inverted = true}, 4},
-                                   {"prior/intercept", {.prior = -2.4}, 12}};
+                                   {"prior/offsets", {.prior = -2.4}, 12}};
   for (const Seen& seen : cases) {
     SCOPED_TRACE(seen.metric);
     Two alone;
@@ -166,14 +166,20 @@ TEST(Accounts, WhatAnAccountCallsItsSourceIsNoOtherAccounts) {
   for (const char* account : {"a", "b"}) {
     for (int i = 0; i < 10; ++i) {
       const std::string id = std::string(account) + std::to_string(i);
-      join.add_row({.id = id, .event_time = kDay, .epoch = 1, .source = "s1", .account = account});
+      const float margin = 0;
+      join.add_row({.id = id,
+                    .event_time = kDay,
+                    .epoch = 1,
+                    .margins = {&margin, 1},
+                    .source = "s1",
+                    .account = account});
       (void)join.add_label(id, account[0] == 'a' ? 1 : 0, 2 * kDay);
     }
   }
   const auto senders = join.by_sender(0, 3 * kDay, 1);
   ASSERT_EQ(senders.size(), 2u);
-  EXPECT_EQ(senders.at({"a", "s1"}).labels, std::vector<std::uint8_t>(10, 1));
-  EXPECT_EQ(senders.at({"b", "s1"}).labels, std::vector<std::uint8_t>(10, 0));
+  EXPECT_EQ(senders.at({"a", "s1"}).codes, std::vector<double>(10, 1));
+  EXPECT_EQ(senders.at({"b", "s1"}).codes, std::vector<double>(10, 0));
 }
 
 TEST(Accounts, AStandbyThatOneAccountAloneFavoursIsNamedAsThat) {
@@ -217,17 +223,27 @@ TEST(Accounts, RowsOfADayAreCountedBySender) {
   EXPECT_EQ(again.take(), bytes);
 }
 
+/// A row on which what is served loses so much, and the alternative so much.
+void add(Trials& trials, std::uint32_t number, double served, double other, std::int64_t chunk,
+         const char* account) {
+  TrialRow row;
+  row.margins = {static_cast<float>(served)};  // of a regression whose labels are all 0
+  row.alternatives = {{number, {static_cast<float>(other)}}};
+  row.account = account;
+  trials.add(stats::Task{stats::TaskKind::kRegression}, row, chunk, 0);
+}
+
 TEST(Accounts, ATrialSaysWhoseRowsItLosesOn) {
   const auto trial = [](double of_b) {
     Trials trials;
     const std::uint32_t number = trials.number("act");
     for (int i = 0; i < 1000; ++i) {  // it pays for both, then no more
-      trials.add(number, 0.1, 0.3 + 0.1 * (i % 2), i % 4 == 0, 0, i % 3 == 0 ? "b" : "a");
+      add(trials, number, 0.1, 0.3 + 0.1 * (i % 2), 0, i % 3 == 0 ? "b" : "a");
     }
     for (int i = 0; i < 1000; ++i) {
       const bool is_b = i % 3 == 0;
       const double lost = (is_b ? of_b : 0.3) + 0.1 * (i % 2);
-      trials.add(number, 0.1 + lost, 0.15, i % 4 == 0, 1, is_b ? "b" : "a");
+      add(trials, number, 0.1 + lost, 0.15, 1, is_b ? "b" : "a");
     }
     return trials;
   };

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "stats/metrics.hpp"
+#include "stats/quality.hpp"
 #include "stats/scalar.hpp"
 
 namespace heddle::watch {
@@ -42,12 +42,23 @@ std::vector<std::pair<std::size_t, std::size_t>> chunks_of(std::span<const Micro
   return out;
 }
 
+std::span<const float> margins_of(const BaselineInput& input, std::size_t row) {
+  const std::size_t outputs = input.task.outputs();
+  return input.margins.subspan(row * outputs, outputs);
+}
+
+bool is_scored(const BaselineInput& input, std::size_t row) {
+  const std::size_t outputs = input.task.outputs();
+  return (row + 1) * outputs <= input.margins.size() && !std::isnan(input.margins[row * outputs]);
+}
+
 /// The values of a metric's column, one a row; an error datum where a row says nothing of it.
 Result<std::vector<expr::Datum>> values_of(const spec::DistributionMetric& metric,
                                            const BaselineInput& input) {
   const std::size_t rows = input.event_time.size();
   std::vector<expr::Datum> values(rows, expr::Datum::error());
-  expr::Type type = expr::Type::kDouble;
+  const bool has_classes = input.task.kind == stats::TaskKind::kClasses;
+  expr::Type type = has_classes ? expr::Type::kString : expr::Type::kDouble;
   const expr::ColumnView* column = nullptr;
   if (metric.column != "prediction") {
     const auto it = std::find(input.names.begin(), input.names.end(), metric.column);
@@ -70,10 +81,11 @@ Result<std::vector<expr::Datum>> values_of(const spec::DistributionMetric& metri
   for (std::size_t i = 0; i < rows; ++i) {
     if (column != nullptr) {
       values[i] = column->at(static_cast<std::int64_t>(i));
-    } else if (i < input.margins.size() && !std::isnan(input.margins[i])) {
-      // As the journal holds it: a float.
-      values[i] = expr::Datum::real(
-          static_cast<float>(stats::sigmoid(static_cast<double>(input.margins[i]))));
+    } else if (is_scored(input, i)) {
+      // As the journal holds it: floats.
+      std::vector<float> prediction(input.task.outputs());
+      input.task.predict(margins_of(input, i), prediction);
+      values[i] = prediction_datum(input.task, prediction);
     }
   }
   return values;
@@ -166,7 +178,52 @@ DependencyReference dependency_of(const spec::RowRule& rule, const BaselineInput
   return out;
 }
 
+/// What the labels are like, and the model on them, chunk by chunk.
+void add_quality(const spec::QualityMetric& metric, const BaselineInput& input, Baseline& out) {
+  std::vector<double> ratios;
+  std::vector<double> coverages;
+  std::vector<double> all;
+  for (const auto& [begin, end] : chunks_of(input.event_time, metric.chunk_duration, 1)) {
+    std::vector<float> margins;
+    std::vector<double> codes;
+    std::int64_t held = 0;
+    std::vector<float> prediction(input.task.outputs());
+    for (std::size_t i = begin; i < end && i < input.codes.size(); ++i) {
+      if (!is_scored(input, i)) continue;
+      const auto row = margins_of(input, i);
+      margins.insert(margins.end(), row.begin(), row.end());
+      codes.push_back(input.codes[i]);
+      if (!input.interval) continue;
+      input.task.predict(row, prediction);
+      held += stats::holds(input.task, prediction, codes.back(), input.interval->quantile) ? 1 : 0;
+    }
+    all.insert(all.end(), codes.begin(), codes.end());
+    if (static_cast<std::int64_t>(codes.size()) < metric.chunk_rows) continue;
+    const double ratio = stats::quality_ratio(input.task, margins, codes).ratio;
+    if (std::isfinite(ratio)) ratios.push_back(ratio);
+    if (input.interval)
+      coverages.push_back(static_cast<double>(held) / static_cast<double>(codes.size()));
+  }
+  std::tie(out.ratio_mean, out.ratio_sd) = mean_and_sd(ratios);
+  out.ratio_chunks = static_cast<int>(ratios.size());
+  std::tie(out.coverage_mean, out.coverage_sd) = mean_and_sd(coverages);
+  out.coverage_chunks = static_cast<int>(coverages.size());
+  if (input.task.kind != stats::TaskKind::kRegression || all.empty()) return;
+  out.label_median = stats::median(all);
+  for (double& label : all) label = std::abs(label - out.label_median);
+  const double spread = stats::median(all);
+  out.label_scale = spread > 0 ? spread : mean_and_sd(all).first;
+  // Labels that are all equal: `run` refuses them, and a unit of 0 would divide by nothing.
+  if (!(out.label_scale > 0)) out.label_scale = 1;
+}
+
 }  // namespace
+
+expr::Datum prediction_datum(const stats::Task& task, std::span<const float> prediction) {
+  if (task.kind != stats::TaskKind::kClasses)
+    return expr::Datum::real(static_cast<double>(prediction[0]));
+  return expr::Datum::string(task.classes[stats::Task::best(prediction)]);
+}
 
 bool dependency_key(std::span<const expr::Datum> determinant, std::string& key) {
   key.clear();
@@ -210,23 +267,7 @@ Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contra
     if (rule.kind == spec::RowRule::Kind::kDependency)
       out.dependencies.push_back(dependency_of(rule, input));
   }
-  std::vector<double> ratios;
-  for (const auto& [begin, end] : chunks_of(input.event_time, monitor.quality.chunk_duration, 1)) {
-    if (!monitor.labelled_quality) break;
-    std::vector<float> margins;
-    std::vector<std::uint8_t> labels;
-    for (std::size_t i = begin; i < end && i < input.margins.size() && i < input.labels.size();
-         ++i) {
-      if (std::isnan(input.margins[i])) continue;
-      margins.push_back(input.margins[i]);
-      labels.push_back(input.labels[i]);
-    }
-    if (static_cast<std::int64_t>(margins.size()) < monitor.quality.chunk_rows) continue;
-    const double ratio = stats::quality_ratio(margins, labels).ratio;
-    if (std::isfinite(ratio)) ratios.push_back(ratio);
-  }
-  std::tie(out.ratio_mean, out.ratio_sd) = mean_and_sd(ratios);
-  out.ratio_chunks = static_cast<int>(ratios.size());
+  if (monitor.labelled_quality) add_quality(monitor.quality, input, out);
   return out;
 }
 

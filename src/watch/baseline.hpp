@@ -15,6 +15,8 @@
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
 #include "stats/binning.hpp"
+#include "stats/conformal.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::watch {
 
@@ -63,6 +65,15 @@ struct Baseline {
                           ///< none could be had
   double ratio_sd = 0;
   int ratio_chunks = 0;
+  double label_median = 0;  ///< of a regression's labels; else 0
+  /// What a regression's prior shift is measured in: the median absolute deviation of its labels,
+  /// or, where more than half of them are equal, their mean one. 1 for the other tasks.
+  double label_scale = 1;
+  /// Share of the labels that the bundle's interval held, over the reference chunks; 0 with
+  /// `coverage_chunks` 0 where it has none.
+  double coverage_mean = 0;
+  double coverage_sd = 0;
+  int coverage_chunks = 0;
 
   [[nodiscard]] doc::Value to_value() const;
   /// kCorrupt, naming the part, when anything is absent, of another type or out of its range: a
@@ -74,17 +85,20 @@ struct Baseline {
 
 /// The reference rows. `columns[i]` is the column `names[i]`, after the contract's transforms; all
 /// of one length, as are `event_time` (microseconds, ascending) and, where the model scored the row
-/// and it has a label, `margins` (NaN otherwise; best from rows the model did not learn from) and
-/// `labels`.
+/// and it has a label, `margins` (`task.outputs()` a row, row-major; NaN otherwise; best from rows
+/// the model did not learn from) and `codes` of the labels.
 struct BaselineInput {
   std::vector<std::string> names;
   std::vector<expr::ColumnView> columns;
   std::span<const Micros> event_time;
   std::span<const float> margins;
-  std::span<const std::uint8_t> labels;
+  std::span<const double> codes;
+  stats::Task task{};
+  std::optional<stats::Conformal> interval{};  ///< of the bundle
 };
 
-/// kInvalid when a metric names a column that is not among the fields (`prediction` always is),
+/// kInvalid when a metric names a column that is not among the fields (`prediction` always is: a
+/// number, of several classes the name of the likeliest),
 /// when its kind does not read the column's type, when the reference has no row for it, and when
 /// its threshold is out of its reach: each would watch nothing without a word.
 [[nodiscard]] Result<Baseline> build_baseline(const spec::Monitor& monitor,
@@ -95,6 +109,11 @@ struct BaselineInput {
 /// fills, thresholds that rest on fewer than `kFewestChunks` windows.
 [[nodiscard]] std::vector<std::string> weak_points(const spec::Monitor& monitor,
                                                    const Baseline& baseline);
+
+/// What the column `prediction` is for a row: its number; of several classes the name of the
+/// likeliest one, borrowed from the task.
+[[nodiscard]] expr::Datum prediction_datum(const stats::Task& task,
+                                           std::span<const float> prediction);
 
 /// The key of a dependency's row; false when a determinant is not a string or an integer.
 [[nodiscard]] bool dependency_key(std::span<const expr::Datum> determinant, std::string& key);

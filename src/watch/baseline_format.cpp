@@ -1,5 +1,6 @@
 // The baseline as JSON: docs/formats/baseline.md.
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,7 +13,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.baseline/2";
+constexpr std::string_view kFormat = "heddle.baseline/3";
 
 Error corrupt(std::string_view what) {
   return Error{ErrorKind::kCorrupt, "watch-baseline",
@@ -182,7 +183,11 @@ doc::Value Baseline::to_value() const {
        {"metrics", std::move(metric_list)},
        {"dependencies", std::move(dependency_list)},
        {"quality",
-        doc::Value::object({{"mean", ratio_mean}, {"sd", ratio_sd}, {"chunks", ratio_chunks}})}});
+        doc::Value::object({{"mean", ratio_mean}, {"sd", ratio_sd}, {"chunks", ratio_chunks}})},
+       {"labels", doc::Value::object({{"median", label_median}, {"scale", label_scale}})},
+       {"coverage",
+        doc::Value::object(
+            {{"mean", coverage_mean}, {"sd", coverage_sd}, {"chunks", coverage_chunks}})}});
 }
 
 Result<Baseline> Baseline::from_value(const doc::Value& value) {
@@ -192,9 +197,11 @@ Result<Baseline> Baseline::from_value(const doc::Value& value) {
   const doc::Value* list = value.find("metrics");
   const doc::Value* dependencies = value.find("dependencies");
   const doc::Value* quality = value.find("quality");
+  const doc::Value* labels = value.find("labels");
+  const doc::Value* coverage = value.find("coverage");
   if (list == nullptr || !list->is_array() || dependencies == nullptr ||
-      !dependencies->is_array() || quality == nullptr) {
-    return corrupt("`metrics`, `dependencies` or `quality` is missing");
+      !dependencies->is_array() || quality == nullptr || labels == nullptr || coverage == nullptr) {
+    return corrupt("`metrics`, `dependencies`, `quality`, `labels` or `coverage` is missing");
   }
   Baseline out;
   for (const doc::Value& item : list->as_array()) {
@@ -210,6 +217,15 @@ Result<Baseline> Baseline::from_value(const doc::Value& value) {
   out.ratio_sd = part.finite("sd", 0);
   out.ratio_chunks = part.count("chunks");
   HEDDLE_TRY(part.done());
+  Part of_labels(*labels, "the labels");
+  out.label_median = of_labels.finite("median", -std::numeric_limits<double>::max());
+  out.label_scale = of_labels.finite("scale", std::numeric_limits<double>::min());
+  HEDDLE_TRY(of_labels.done());
+  Part of_coverage(*coverage, "the coverage");
+  out.coverage_mean = of_coverage.finite("mean", 0);
+  out.coverage_sd = of_coverage.finite("sd", 0);
+  out.coverage_chunks = of_coverage.count("chunks");
+  HEDDLE_TRY(of_coverage.done());
   return out;
 }
 

@@ -23,7 +23,7 @@ Result<Baseline> baseline_of(const statistic::Statistic* kind, expr::ColumnView 
   spec::Monitor monitor;
   monitor.distributions = {{"x", "x", kind, floor, 3}};
   monitor.labelled_quality = false;
-  return build_baseline(monitor, {}, {{"x"}, {column}, time, {}, {}});
+  return build_baseline(monitor, {}, {{"x"}, {column}, time, {}, {}, {}, {}});
 }
 
 expr::ColumnView column(expr::Type type, const std::vector<std::int64_t>& values) {
@@ -186,7 +186,8 @@ TEST(Baseline, AMetricThatCannotAlertIsRefused) {
   spec::Monitor monitor;
   monitor.distributions = {{"score", "prediction", &statistic::ks(), 0.1, 3}};
   const std::vector<Micros> time{0, 1};
-  EXPECT_EQ(build_baseline(monitor, {}, {{}, {}, time, {}, {}}).error().id, "watch-no-reference");
+  EXPECT_EQ(build_baseline(monitor, {}, {{}, {}, time, {}, {}, {}, {}}).error().id,
+            "watch-no-reference");
 }
 
 TEST(Baseline, InfinitiesAreReadBackAsTheyWere) {
@@ -292,7 +293,7 @@ TEST(Baseline, ADependencyIsNotLearnedFromWhatIsNoNumber) {
   monitor.labelled_quality = false;
   const auto built =
       build_baseline(monitor, fixture::Stream::contract(),
-                     {{"place", "distance"}, {place, column(distances)}, time, {}, {}});
+                     {{"place", "distance"}, {place, column(distances)}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok());
   EXPECT_EQ(built->dependencies.at(0).expected, (std::map<std::string, double>{{"a\x1f", 12}}));
 }

@@ -40,8 +40,9 @@ void ColumnWindows::row(const SeenRow& seen, std::vector<Finding>&) {
   std::vector<expr::Datum> values;
   for (const MetricReference& metric : seen.baseline->metrics) {
     if (metric.metric.column == "prediction") {
-      const bool known = seen.served() && !std::isnan(seen.row.probability) && seen.by_primary;
-      values.push_back(known ? expr::Datum::real(static_cast<double>(seen.row.probability))
+      const bool known =
+          seen.served() && seen.by_primary && seen.row.prediction.size() == seen.task.outputs();
+      values.push_back(known ? prediction_datum(seen.task, seen.row.prediction)
                              : expr::Datum::error());
       continue;
     }

@@ -7,7 +7,7 @@ namespace heddle::watch {
 Registry<DetectorKind>& detectors() {
   static Registry<DetectorKind> table({&column_windows(), &answers(), &source_windows(),
                                        &rule_windows(), &quality_windows(), &label_sources(),
-                                       &silence(), &unrecorded()});
+                                       &silence(), &unrecorded(), &unknown_classes()});
   return table;
 }
 

@@ -49,6 +49,7 @@ struct SeenRow {
   const std::vector<plane::FieldValue>& fields;  ///< after the repairs
   const std::vector<std::string>& names;         ///< of the fields
   const std::vector<expr::Type>& types;          ///< of the fields, by the contract
+  const stats::Task& task;                       ///< of who answered
   const Baseline* baseline;                      ///< of who answered; nullptr: there is none
   bool of_epoch;                                 ///< by a release of this epoch
   bool by_primary;                               ///< not by a standby or a canary
@@ -66,7 +67,9 @@ struct SeenRow {
 /// A tick as detectors see it.
 struct SeenTick {
   Micros at;
-  const Baseline* baseline;    ///< of the route that answers; nullptr: there is none
+  const Baseline* baseline;  ///< of the route that answers; nullptr: there is none
+  /// Of the route that answers; nullptr: it has none.
+  const stats::Conformal* interval;
   bool is_routed;              ///< a route is known
   std::string_view unwatched;  ///< why the route has no baseline
   const LabelJoin& join;
@@ -130,5 +133,6 @@ class DetectorKind {
 [[nodiscard]] const DetectorKind& label_sources();
 [[nodiscard]] const DetectorKind& silence();
 [[nodiscard]] const DetectorKind& unrecorded();
+[[nodiscard]] const DetectorKind& unknown_classes();
 
 }  // namespace heddle::watch

@@ -7,9 +7,9 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 11> kNames{"contract", "column",  "prediction", "quality",
+  constexpr std::array<std::string_view, 12> kNames{"contract", "column",  "prediction", "quality",
                                                     "prior",    "rule",    "monitor",    "answers",
-                                                    "labels",   "journal", "other"};
+                                                    "labels",   "journal", "coverage",   "other"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 

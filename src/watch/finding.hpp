@@ -23,6 +23,7 @@ enum class Subject : std::uint8_t {
   kAnswers,
   kLabels,
   kJournal,
+  kCoverage,
   kOther  ///< of a detector that none of these describes
 };
 

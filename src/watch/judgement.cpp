@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -9,18 +10,21 @@
 namespace heddle::watch {
 namespace {
 
-constexpr std::string_view kFormat = "heddle.cohorts/2";
+constexpr std::string_view kFormat = "heddle.cohorts/3";
 constexpr std::string_view kFormats = "heddle.cohorts/";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kMeasures = 7;  ///< that share the error rate
 constexpr std::size_t kMostUnpaired = 65'536;
-constexpr std::size_t kMostRows = 20'000;  ///< whose label may still come; the oldest go
+/// Whose label may still come; the oldest go. Of many classes fewer, so that their predictions
+/// take no more room.
+constexpr std::size_t kMostRows = 20'000;
+constexpr std::size_t kMostNumbers = 200'000;
+constexpr std::size_t kLeastRows = 200;
 constexpr std::int64_t kLeastRequests =
     50;  ///< of a cohort, before it is judged good: rows of one request are not independent
 constexpr std::int64_t kLeastLabels = 100;
 constexpr std::size_t kPerOctave = 16;  ///< latency buckets: 4.4 % wide
 constexpr std::size_t kLatencyBuckets = 32 * kPerOctave;
-constexpr std::size_t kScoreBuckets = 100;
 constexpr std::uint8_t kFailedBit = 1, kRefusedBit = 2;
 
 std::size_t latency_bucket(std::uint32_t micros) {
@@ -84,6 +88,41 @@ Moments load_moments(StateReader& in) {
   out.n = in.i64();
   out.sum = in.real();
   out.squares = in.real();
+  return out;
+}
+
+void save_task(StateWriter& out, const stats::Task& task) {
+  out.put(std::uint64_t{static_cast<std::uint8_t>(task.kind)});
+  out.put(task.whole_classes);
+  out.put(std::uint64_t{task.classes.size()});
+  for (const std::string& name : task.classes) out.put(name);
+}
+
+stats::Task load_task(StateReader& in) {
+  stats::Task task;
+  task.kind = static_cast<stats::TaskKind>(std::min<std::uint64_t>(in.u64(), 2));
+  task.whole_classes = in.flag();
+  for (std::uint64_t n = in.count(); n > 0; --n) task.classes.push_back(in.text());
+  return task;
+}
+
+/// The output whose distribution moved most, as a distance (Kolmogorov, Smirnov); NaN where a side
+/// has no scores.
+struct Shift {
+  double distance = kNaN;
+  std::size_t output = 0;
+  std::int64_t canary = 0;  ///< scores of each side
+  std::int64_t baseline = 0;
+};
+Shift shift_of(std::span<const stats::Histogram> canary,
+               std::span<const stats::Histogram> baseline) {
+  Shift out;
+  for (std::size_t k = 0; k < canary.size() && k < baseline.size(); ++k) {
+    if (canary[k].total() == 0 || baseline[k].total() == 0) return out;
+    const double distance = stats::kolmogorov_smirnov(canary[k], baseline[k]);
+    if (k == 0 || distance > out.distance)
+      out = {distance, k, canary[k].total(), baseline[k].total()};
+  }
   return out;
 }
 
@@ -174,24 +213,27 @@ doc::Value Judgement::to_value() const {
                              {"reasons", std::move(why)}});
 }
 
-void CohortBook::Side::clear() {
+void CohortBook::Side::clear(const PredictionScale& scale) {
   *this = {};
   latency = stats::Histogram(kLatencyBuckets);
-  scores = stats::Histogram(kScoreBuckets);
+  scores.assign(scale.task().outputs(), stats::Histogram(scale.buckets()));
 }
 
 void CohortBook::clear_step() {
-  canary_.clear();
-  baseline_.clear();
+  canary_.clear(scale_);
+  baseline_.clear(scale_);
   failures_ = {};
   refusals_ = {};
   unpaired_.clear();
   looks_ = 0;
 }
 
-void CohortBook::follow(std::uint64_t started, std::uint64_t stepped) {
+void CohortBook::follow(std::uint64_t started, std::uint64_t stepped, const stats::Task& task) {
   if (started == started_ && stepped == stepped_) return;
-  if (started != started_) *this = {};
+  if (started != started_) {
+    *this = {};
+    scale_ = PredictionScale(task);
+  }
   started_ = started;
   stepped_ = stepped;
   clear_step();
@@ -221,16 +263,16 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   const bool is_canary = request.cohort == plane::Cohort::kCanary;
   Side& side = is_canary ? canary_ : baseline_;
   const auto served =
-      std::find_if(request.rows.begin(), request.rows.end(), [](const plane::RowRecord& row) {
-        return row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability);
+      std::find_if(request.rows.begin(), request.rows.end(), [&](const plane::RowRecord& row) {
+        return row.outcome == plane::RowOutcome::kServed &&
+               row.prediction.size() == scale_.task().outputs();
       });
   if (served != request.rows.end()) {
-    std::string id = fmt::format("{}#{}", request.request_id, served - request.rows.begin());
-    if (rows_.emplace(id, Row{is_canary, static_cast<double>(served->probability)}).second)
-      order_.push_back(std::move(id));
-    if (order_.size() > kMostRows) {
-      rows_.erase(order_.front());
-      order_.pop_front();
+    remember(fmt::format("{}#{}", request.request_id, served - request.rows.begin()), is_canary,
+             served->prediction);
+    if (!is_canary && scale_.learn(served->prediction)) {
+      // What was labelled before there was a scale counts from now on.
+      for (const auto& [id, row] : rows_) add_loss(row);
     }
   }
   if (request.route_version < stepped_) return;
@@ -248,14 +290,34 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   if ((outcome & kRefusedBit) != 0) ++side.refused;
   pair(is_canary, outcome);
   if (request.micros > 0) side.latency.add(latency_bucket(request.micros));
-  if (served == request.rows.end()) return;
-  const auto score = static_cast<double>(served->probability);
-  side.scores.add(std::min(kScoreBuckets - 1,
-                           static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * kScoreBuckets)));
-  const auto reference =
-      static_cast<double>(std::isnan(served->shadow_probability) ? served->standby_probability
-                                                                 : served->shadow_probability);
-  if (!std::isnan(reference)) side.distance.add(std::min(1.0, std::abs(score - reference)));
+  if (served != request.rows.end()) count_scores(side, *served);
+}
+
+void CohortBook::count_scores(Side& side, const plane::RowRecord& served) {
+  if (!scale_.ready()) return;
+  for (std::size_t k = 0; k < served.prediction.size(); ++k)
+    side.scores[k].add(scale_.bucket(served.prediction[k]));
+  const auto& reference =
+      served.shadow_prediction.empty() ? served.standby_prediction : served.shadow_prediction;
+  if (!reference.empty()) side.distance.add(scale_.difference(served.prediction, reference));
+}
+
+void CohortBook::remember(std::string id, bool canary, const std::vector<float>& prediction) {
+  if (rows_.emplace(id, Row{canary, prediction}).second) order_.push_back(std::move(id));
+  const std::size_t outputs = std::max<std::size_t>(1, scale_.task().outputs());
+  if (order_.size() <= std::clamp(kMostNumbers / outputs, kLeastRows, kMostRows)) return;
+  rows_.erase(order_.front());
+  order_.pop_front();
+}
+
+void CohortBook::add_loss(const Row& row) {
+  if (scale_.ready() && row.opinion.stands())
+    loss_of(row).add(scale_.loss(row.prediction, static_cast<double>(row.opinion.label)));
+}
+
+void CohortBook::take_back_loss(const Row& row) {
+  if (scale_.ready() && row.opinion.stands())
+    loss_of(row).take_back(scale_.loss(row.prediction, static_cast<double>(row.opinion.label)));
 }
 
 Moments& CohortBook::loss_of(const Row& row) {
@@ -265,16 +327,12 @@ Moments& CohortBook::loss_of(const Row& row) {
 
 void CohortBook::observe(const plane::LabelRecord& label) {
   const auto found = rows_.find(label.row_id);
-  if (found == rows_.end() || (label.label != 0 && label.label != 1)) return;
+  const auto code = scale_.task().code_of(label.label);
+  if (found == rows_.end() || !code.ok()) return;
   Row& row = found->second;
-  const auto loss = [&] {
-    const double error = row.probability - row.opinion.label;
-    return error * error;
-  };
-  if (row.opinion.stands()) loss_of(row).take_back(loss());
-  row.opinion.add(static_cast<std::int8_t>(label.label), label.event_time,
-                  names_.number(label.account));
-  if (row.opinion.stands()) loss_of(row).add(loss());
+  take_back_loss(row);
+  row.opinion.add(static_cast<float>(*code), label.event_time, names_.number(label.account));
+  add_loss(row);
 }
 
 CohortBook::Losses CohortBook::losses(const std::string& without) const {
@@ -377,12 +435,19 @@ Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps
         fmt::format("its {} latency is {:.0f} us, the baseline's {:.0f} us", word, longer, beside));
   }
 
-  const bool scored = canary_.scores.total() > 0 && baseline_.scores.total() > 0;
-  const double shift = scored ? stats::kolmogorov_smirnov(canary_.scores, baseline_.scores) : kNaN;
-  add("score_shift", shift, scored ? 0.0 : kNaN, shift <= rules.score_shift,
-      shift > rules.score_shift + ks_radius(canary_.scores.total(), at_look / 2) +
-                  ks_radius(baseline_.scores.total(), at_look / 2),
-      fmt::format("its scores are distributed otherwise: a distance of {:.2f}", shift));
+  const Shift shift = shift_of(canary_.scores, baseline_.scores);
+  // Any of the outputs may be the one: each gets its part of the error rate.
+  const double each_side =
+      at_look / (2 * static_cast<double>(std::max<std::size_t>(1, canary_.scores.size())));
+  add("score_shift", shift.distance, std::isnan(shift.distance) ? kNaN : 0.0,
+      shift.distance <= rules.score_shift,
+      shift.distance > rules.score_shift + ks_radius(shift.canary, each_side) +
+                           ks_radius(shift.baseline, each_side),
+      fmt::format("its scores {}are distributed otherwise: a distance of {:.2f}",
+                  scale_.task().kind == stats::TaskKind::kClasses
+                      ? fmt::format("of class `{}` ", scale_.task().classes[shift.output])
+                      : std::string(),
+                  shift.distance));
 
   const auto compare = [&](const char* name, const Moments& canary, const Moments& baseline,
                            double allowed, double delta, std::string why) {
@@ -398,8 +463,8 @@ Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps
   const bool labelled = loss.canary.n >= kLeastLabels && loss.baseline.n >= kLeastLabels;
   compare("loss", labelled ? loss.canary : Moments{}, labelled ? loss.baseline : Moments{},
           rules.loss, every / spent(all_looks_),
-          fmt::format("its squared error against {} labels is {:.4f}, the baseline's {:.4f}",
-                      loss.canary.n, loss.canary.mean(), loss.baseline.mean()));
+          fmt::format("its {} against {} labels is {:.4f}, the baseline's {:.4f}",
+                      scale_.loss_text(), loss.canary.n, loss.canary.mean(), loss.baseline.mean()));
 
   const auto is = [&](Verdict verdict) {
     return std::any_of(out.measures.begin(), out.measures.end(),
@@ -428,14 +493,17 @@ Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps
 void CohortBook::Side::save(StateWriter& out) const {
   for (const std::int64_t count : {requests, rows, failed, refused}) out.put(count);
   save_histogram(out, latency);
-  save_histogram(out, scores);
+  out.put(std::uint64_t{scores.size()});  // none before the first canary
+  for (const stats::Histogram& each : scores) save_histogram(out, each);
   save_moments(out, distance);
 }
 
-void CohortBook::Side::load(StateReader& in) {
+void CohortBook::Side::load(StateReader& in, const PredictionScale& scale) {
   for (std::int64_t* count : {&requests, &rows, &failed, &refused}) *count = in.i64();
   latency = load_histogram(in, kLatencyBuckets);
-  scores = load_histogram(in, kScoreBuckets);
+  scores.clear();
+  for (std::uint64_t n = in.count(); n > 0; --n)
+    scores.push_back(load_histogram(in, scale.buckets()));
   distance = load_moments(in);
 }
 
@@ -446,6 +514,8 @@ std::string CohortBook::save() const {
   out.put(stepped_);
   out.put(looks_);
   out.put(all_looks_);
+  save_task(out, scale_.task());
+  scale_.save(out);
   canary_.save(out);
   baseline_.save(out);
   for (const Pairs& pairs : {failures_, refusals_}) {
@@ -459,7 +529,8 @@ std::string CohortBook::save() const {
     const Row& row = rows_.at(id);
     out.put(id);
     out.put(row.canary);
-    out.put(row.probability);
+    out.put(std::string_view(reinterpret_cast<const char*>(row.prediction.data()),
+                             row.prediction.size() * sizeof(float)));
     save_opinion(out, row.opinion, names_);
   }
   out.put(std::uint64_t{losses_.size()});
@@ -483,8 +554,10 @@ Result<void> CohortBook::restore(std::string_view bytes) {
     stepped_ = in.u64();
     looks_ = in.i64();
     all_looks_ = in.i64();
-    canary_.load(in);
-    baseline_.load(in);
+    scale_ = PredictionScale(load_task(in));
+    scale_.load(in);
+    canary_.load(in, scale_);
+    baseline_.load(in, scale_);
     for (Pairs* pairs : {&failures_, &refusals_}) {
       pairs->canary = in.i64();
       pairs->baseline = in.i64();
@@ -494,8 +567,10 @@ Result<void> CohortBook::restore(std::string_view bytes) {
     for (std::uint64_t n = in.count(); n > 0; --n) {
       std::string id = in.text();
       const bool canary = in.flag();
-      const double probability = in.real();
-      rows_[id] = {canary, probability, load_opinion(in, names_)};
+      const std::string numbers = in.text();
+      std::vector<float> prediction(numbers.size() / sizeof(float));
+      std::memcpy(prediction.data(), numbers.data(), prediction.size() * sizeof(float));
+      rows_[id] = {canary, std::move(prediction), load_opinion(in, names_)};
       order_.push_back(std::move(id));
     }
     for (std::uint64_t n = in.count(); n > 0; --n) {
@@ -504,7 +579,10 @@ Result<void> CohortBook::restore(std::string_view bytes) {
       losses.baseline = load_moments(in);
     }
   }
-  if (known && in.done()) return {};
+  const auto fits = [this](const Side& side) {
+    return side.scores.empty() || side.scores.size() == scale_.task().outputs();
+  };
+  if (known && in.done() && fits(canary_) && fits(baseline_)) return {};
   *this = {};
   return Error{ErrorKind::kCorrupt, "cohort-state", "the saved cohorts of the canary are not whole",
                "end the canary and start it again"};

@@ -15,6 +15,7 @@
 #include "stats/binning.hpp"
 #include "watch/label_opinion.hpp"
 #include "watch/names.hpp"
+#include "watch/prediction_scale.hpp"
 #include "watch/state_bytes.hpp"
 
 namespace heddle::watch {
@@ -74,7 +75,8 @@ struct Moments {
                                 std::int64_t baseline) noexcept;
 
 /// The two cohorts of a running canary, from the journal's records: counts and sketches of bounded
-/// size, whatever the traffic. Canary and baseline are drawn from the same traffic at the same
+/// size, whatever the traffic: predictions are compared as their task's `PredictionScale` has it.
+/// Canary and baseline are drawn from the same traffic at the same
 /// time; a canary is never compared with the past. The unit is the request: rows of one request are
 /// not independent, so its first served row stands for it in scores, agreement and loss. What
 /// accounts say of that row's label is a `LabelOpinion`, as everywhere in the watch: a row that two
@@ -90,7 +92,7 @@ class CohortBook {
  public:
   /// The canary that started with route version `started`, at the weight set by `stepped`. Another
   /// canary forgets everything, another step all but what labels say.
-  void follow(std::uint64_t started, std::uint64_t stepped);
+  void follow(std::uint64_t started, std::uint64_t stepped, const stats::Task& task);
   void observe(const plane::RequestRecord& request);
   void observe(const plane::LabelRecord& label);
 
@@ -122,11 +124,11 @@ class CohortBook {
     std::int64_t failed = 0;   ///< requests with a row that got no answer
     std::int64_t refused = 0;  ///< requests with a refused row
     stats::Histogram latency{};
-    stats::Histogram scores{};
-    Moments distance{};  ///< from the score of the shadow, else the standby
-    void clear();
+    std::vector<stats::Histogram> scores{};  ///< of each output
+    Moments distance{};  ///< from the prediction of the shadow, else the standby
+    void clear(const PredictionScale& scale);
     void save(StateWriter& out) const;
-    void load(StateReader& in);
+    void load(StateReader& in, const PredictionScale& scale);
   };
   /// Pairs of which exactly one had it.
   struct Pairs {
@@ -135,16 +137,21 @@ class CohortBook {
   };
   struct Row {
     bool canary = false;
-    double probability = 0;
+    std::vector<float> prediction{};
     LabelOpinion opinion{};
   };
-  /// Squared errors of both sides.
+  /// What predictions of both sides lost (PredictionScale::loss).
   struct Losses {
     Moments canary, baseline;
   };
   void pair(bool canary, std::uint8_t outcome);
   void clear_step();
+  void count_scores(Side& side, const plane::RowRecord& served);
+  void remember(std::string id, bool canary, const std::vector<float>& prediction);
   [[nodiscard]] Moments& loss_of(const Row& row);
+  /// The opinion of the row stands from now on, or is about not to.
+  void add_loss(const Row& row);
+  void take_back_loss(const Row& row);
   /// Of all rows but those that `without` alone labelled; empty: of all.
   [[nodiscard]] Losses losses(const std::string& without) const;
   [[nodiscard]] Judgement weigh(const spec::JudgementRules& rules, std::size_t steps,
@@ -152,6 +159,7 @@ class CohortBook {
 
   std::uint64_t started_ = 0;
   std::uint64_t stepped_ = 0;
+  PredictionScale scale_;
   std::int64_t looks_ = 0;  ///< of this step
   std::int64_t all_looks_ = 0;
   Side canary_;

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 namespace heddle::watch {
 namespace {
 
@@ -42,9 +44,9 @@ class Traffic {
           static_cast<std::uint32_t>(100 * world.latency * std::exp(0.5 * normal_(random_)));
       plane::RowRecord row;
       const double chance = 0.1 + 0.6 * unit_(random_);
-      row.probability = static_cast<float>(
-          std::clamp(chance + world.shift + world.noise * normal_(random_), 0.0, 1.0));
-      row.shadow_probability = static_cast<float>(chance);
+      row.prediction = {static_cast<float>(
+          std::clamp(chance + world.shift + world.noise * normal_(random_), 0.0, 1.0))};
+      row.shadow_prediction = {static_cast<float>(chance)};
       if (unit_(random_) < world.failed)
         row.outcome = plane::RowOutcome::kFailed;
       else if (unit_(random_) < world.refused)
@@ -52,8 +54,7 @@ class Traffic {
       request.rows = {row};
       book.observe(request);
       if (labels)
-        book.observe(
-            plane::LabelRecord{request.request_id + "#0", unit_(random_) < chance ? 1.0 : 0.0, 0});
+        book.observe(plane::LabelRecord{request.request_id + "#0", unit_(random_) < chance, 0});
     }
   }
 
@@ -64,9 +65,9 @@ class Traffic {
   int next_ = 0;
 };
 
-CohortBook book() {
+CohortBook book(const stats::Task& task = {}) {
   CohortBook out;
-  out.follow(3, 3);
+  out.follow(3, 3, task);
   return out;
 }
 
@@ -156,6 +157,168 @@ TEST(Judgement, RegressionsAreFound) {
   }
 }
 
+const stats::Task kThree{.kind = stats::TaskKind::kClasses, .classes = {"early", "late", "never"}};
+const stats::Task kNumber{.kind = stats::TaskKind::kRegression};
+
+/// Traffic of several classes or of a number: how the canary's predictions differ from what they
+/// should be, by the other way to be wrong each.
+class PredictedTraffic {
+ public:
+  PredictedTraffic(const stats::Task& task, unsigned seed) : task_(task), random_(seed) {}
+
+  /// `shift`: of the canary's predictions; `noise`: on them alone, so that they are not shifted.
+  void send(CohortBook& book, int requests, double shift, double noise) {
+    for (int i = 0; i < requests; ++i) {
+      const bool is_canary = unit_(random_) < 0.5;
+      plane::RequestRecord request;
+      request.request_id = "r" + std::to_string(next_++);
+      request.cohort = is_canary ? plane::Cohort::kCanary : plane::Cohort::kBaseline;
+      request.route_version = 3;
+      request.micros = 100;
+      request.rows.resize(1);
+      const double level = normal_(random_);
+      const auto [truth, label] = predict(level, 0);
+      const double wrong = is_canary ? shift + noise * normal_(random_) : 0;
+      request.rows[0].prediction = predict(level, wrong).first;
+      request.rows[0].shadow_prediction = truth;
+      book.observe(request);
+      book.observe(plane::LabelRecord{request.request_id + "#0", label, i});
+    }
+  }
+
+ private:
+  std::pair<std::vector<float>, stats::Label> predict(double level, double wrong) {
+    if (task_.kind == stats::TaskKind::kRegression)
+      return {{static_cast<float>(40 * level + 300 + 40 * wrong)},
+              stats::Label(40 * level + 300 + 10 * normal_(random_))};
+    const std::vector<float> margins = {static_cast<float>(level + wrong), 0.0F,
+                                        static_cast<float>(-level - wrong)};
+    std::vector<float> prediction(3);
+    task_.predict(margins, prediction);
+    double draw = unit_(random_);
+    std::size_t k = 0;
+    for (; k < 2 && draw > static_cast<double>(prediction[k]); ++k)
+      draw -= static_cast<double>(prediction[k]);
+    return {prediction, stats::Label(task_.classes[k])};
+  }
+
+  stats::Task task_;
+  std::mt19937 random_;
+  std::uniform_real_distribution<double> unit_{0, 1};
+  std::normal_distribution<double> normal_{0, 1};
+  int next_ = 0;
+};
+
+Verdict verdict_of(const Judgement& judgement, std::string_view name) {
+  for (const Measure& measure : judgement.measures)
+    if (measure.name == name) return measure.verdict;
+  return Verdict::kInconclusive;
+}
+
+TEST(Judgement, EqualCohortsOfEveryTaskBecomeGood) {
+  for (const stats::Task& task : {kThree, kNumber}) {
+    int good = 0;
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+      PredictedTraffic traffic(task, seed);
+      CohortBook b = book(task);
+      traffic.send(b, 4'000, 0, 0);
+      const Judgement judgement = b.judge({}, 3);
+      for (const char* name : {"score_shift", "disagreement", "loss"})
+        EXPECT_NE(verdict_of(judgement, name), Verdict::kBad) << name << seed;
+      good += judgement.verdict == Verdict::kGood ? 1 : 0;
+    }
+    EXPECT_GE(good, 18) << stats::task_name(task.kind);
+  }
+}
+
+TEST(Judgement, ShiftedAndNoisyPredictionsOfEveryTaskAreFound) {
+  for (const stats::Task& task : {kThree, kNumber}) {
+    for (unsigned seed = 1; seed <= 10; ++seed) {
+      PredictedTraffic traffic(task, seed);
+      CohortBook shifted = book(task);
+      traffic.send(shifted, 6'000, 1.5, 0);
+      const Judgement moved = shifted.judge({}, 3);
+      EXPECT_EQ(verdict_of(moved, "score_shift"), Verdict::kBad)
+          << stats::task_name(task.kind) << seed;
+      EXPECT_EQ(verdict_of(moved, "disagreement"), Verdict::kBad)
+          << stats::task_name(task.kind) << seed;
+      CohortBook noisy = book(task);
+      traffic.send(noisy, 6'000, 0, 2);
+      EXPECT_EQ(verdict_of(noisy.judge({}, 3), "loss"), Verdict::kBad)
+          << stats::task_name(task.kind) << seed;
+    }
+  }
+}
+
+/// Labels that come before the scale of a regression is known count once it is.
+TEST(Judgement, ANumberIsComparedOnceTheBaselineGaveAScale) {
+  CohortBook b = book(kNumber);
+  const auto send = [&](bool canary, int i, float value) {
+    plane::RequestRecord request;
+    request.request_id = fmt::format("{}{}", canary ? "c" : "b", i);
+    request.cohort = canary ? plane::Cohort::kCanary : plane::Cohort::kBaseline;
+    request.route_version = 3;
+    request.rows.resize(1);
+    request.rows[0].prediction = {value};
+    b.observe(request);
+    b.observe(plane::LabelRecord{request.request_id + "#0", stats::Label(100.0), i});
+  };
+  send(true, 0, 90);
+  for (int i = 1; i < static_cast<int>(PredictionScale::kFirstValues); ++i)
+    send(false, i, static_cast<float>(i));
+  EXPECT_EQ(b.labelled(), 0);
+  send(false, 0, 0);
+  EXPECT_EQ(b.labelled(), 1 + static_cast<std::int64_t>(PredictionScale::kFirstValues));
+  CohortBook again;
+  ASSERT_TRUE(again.restore(b.save()).ok());
+  EXPECT_EQ(again.save(), b.save());
+  EXPECT_EQ(again.labelled(), b.labelled());
+}
+
+TEST(PredictionScale, BringsEveryTaskIntoUnits) {
+  const std::vector<float> sure = {1, 0, 0}, other = {0, 1, 0}, thirds = {0.5F, 0.25F, 0.25F};
+  const PredictionScale classes(kThree);
+  EXPECT_EQ(classes.difference(sure, other), 1);
+  EXPECT_EQ(classes.difference(sure, thirds), 0);
+  EXPECT_EQ(classes.loss(sure, 1), 1);
+  EXPECT_EQ(classes.loss(sure, 0), 0);
+  EXPECT_EQ(classes.loss(thirds, 0), (0.25 + 0.0625 + 0.0625) / 2);
+  PredictionScale numbers(kNumber);
+  for (std::size_t i = 0; i < PredictionScale::kFirstValues; ++i) {
+    EXPECT_FALSE(numbers.ready());
+    EXPECT_EQ(numbers.learn(std::vector<float>{static_cast<float>(i)}),
+              i + 1 == PredictionScale::kFirstValues);
+  }
+  // From the 5 % to the 95 % quantile of 0 to 199 are 180.
+  EXPECT_EQ(numbers.difference(std::vector<float>{10}, std::vector<float>{55}), 0.25);
+  EXPECT_EQ(numbers.loss(std::vector<float>{10}, 100'000), 1);
+  EXPECT_EQ(numbers.bucket(-1e9F), 0U);
+  EXPECT_EQ(numbers.bucket(1e9F), numbers.buckets() - 1);
+  PredictionScale constant(kNumber);
+  for (std::size_t i = 0; i < PredictionScale::kFirstValues; ++i)
+    (void)constant.learn(std::vector<float>{7});
+  EXPECT_EQ(constant.loss(std::vector<float>{7}, 7), 0);
+  EXPECT_EQ(constant.loss(std::vector<float>{7}, 7.5), 1);
+}
+
+TEST(Judgement, AThousandClassesTakeNoMoreRoom) {
+  stats::Task many{.kind = stats::TaskKind::kClasses};
+  for (int i = 0; i < 1000; ++i) many.classes.push_back(std::to_string(i));
+  CohortBook b = book(many);
+  plane::RequestRecord request;
+  request.route_version = 3;
+  request.rows.resize(1);
+  request.rows[0].prediction.assign(1000, 0.001F);
+  for (int i = 0; i < 1000; ++i) {
+    request.request_id = std::to_string(i);
+    request.cohort = i % 2 == 0 ? plane::Cohort::kCanary : plane::Cohort::kBaseline;
+    b.observe(request);
+  }
+  EXPECT_EQ(b.rows(), 200U);
+  EXPECT_LT(b.save().size(), 4U << 20);
+  EXPECT_EQ(verdict_of(b.judge({}, 1), "score_shift"), Verdict::kGood);
+}
+
 TEST(Judgement, FailuresTellBeforeThereAreEnoughRows) {
   Traffic traffic(1);
   CohortBook b = book();
@@ -186,15 +349,15 @@ TEST(Judgement, AStepStartsAnewAndLabelsGoOn) {
   early.cohort = plane::Cohort::kCanary;
   early.route_version = 3;
   early.rows.resize(1);
-  early.rows[0].probability = 0.25F;
+  early.rows[0].prediction = {0.25F};
   b.observe(early);
-  b.follow(3, 9);
+  b.follow(3, 9, {});
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
   traffic.send(b, 100, {}, {});  // answered by version 3: of the step before
   EXPECT_EQ(b.show({}, 1).canary_rows, 0);
-  b.observe(plane::LabelRecord{"early#0", 1, 5});
+  b.observe(plane::LabelRecord{"early#0", true, 5});
   EXPECT_EQ(b.labelled(), 1);
-  b.follow(12, 12);
+  b.follow(12, 12, {});
   EXPECT_EQ(b.rows(), 0U);
   EXPECT_EQ(b.labelled(), 0);
 }
@@ -217,9 +380,7 @@ CohortBook labelled_by(
       request.route_version = 3;
       request.micros = 100;
       request.rows.resize(1);
-      request.rows[0].probability = 0.2F;
-      request.rows[0].shadow_probability = std::numeric_limits<float>::quiet_NaN();
-      request.rows[0].standby_probability = std::numeric_limits<float>::quiet_NaN();
+      request.rows[0].prediction = {0.2F};
       b.observe(request);
       for (const auto& [account, label] : say) {
         const double value = label(canary, i);
@@ -243,7 +404,7 @@ TEST(Judgement, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
     ASSERT_TRUE(back.restore(b.save()).ok());
     for (int i = 0; i < 200; ++i) {  // one of them thinks better of it
       for (CohortBook* one : {&b, &back})
-        one->observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "liar"});
+        one->observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", false, 1'000, "liar"});
     }
     EXPECT_EQ(b.labelled(), 400);
     EXPECT_EQ(back.save(), b.save());
@@ -253,10 +414,10 @@ TEST(Judgement, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
 
 TEST(Judgement, OfOneAccountTheLaterWordCounts) {
   CohortBook b = labelled_by(200, {{"one", [](bool, int) { return 1.0; }}});
-  b.observe(plane::LabelRecord{"c5#0", 0, 4, "one"});  // older than what it said
+  b.observe(plane::LabelRecord{"c5#0", false, 4, "one"});  // older than what it said
   EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.64, 1e-6);
   for (int i = 0; i < 200; ++i)
-    b.observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", 0, 1'000, "one"});
+    b.observe(plane::LabelRecord{"c" + std::to_string(i) + "#0", false, 1'000, "one"});
   EXPECT_NEAR(loss_of(b.show({}, 1)).canary, 0.04, 1e-6);
   EXPECT_NEAR(loss_of(b.show({}, 1)).baseline, 0.64, 1e-6);
   EXPECT_EQ(b.labelled(), 400);
@@ -303,6 +464,12 @@ TEST(Judgement, MemoryIsBoundedAndTheStateSurvives) {
   same.send(back, 500, {.failed = 0.2}, {}, true);
   EXPECT_EQ(b.judge({}, 3).to_value(), back.judge({}, 3).to_value());
   EXPECT_EQ(back.restore(b.save().substr(9)).error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(Judgement, WhatFollowedNoCanaryYetIsRestored) {
+  CohortBook back;
+  ASSERT_TRUE(back.restore(CohortBook{}.save()).ok());
+  EXPECT_EQ(back.started(), 0U);
 }
 
 }  // namespace

@@ -13,27 +13,57 @@ constexpr std::size_t kRoomToRefine = 8;
 /// Days that labels are counted by: an incident of more than a year ago learns from no row of then.
 constexpr std::int64_t kMostDays = 400;
 
+/// Whether some label of the task has this code. A journal that another program wrote may hold
+/// others: half a label is not a true one.
+bool is_code(const stats::Task& task, double code) {
+  if (task.kind == stats::TaskKind::kRegression) return std::isfinite(static_cast<float>(code));
+  const double most =
+      task.kind == stats::TaskKind::kBinary ? 1 : static_cast<double>(task.classes.size()) - 1;
+  return code >= 0 && code <= most && code == std::trunc(code);
+}
+
+void save_task(StateWriter& out, const stats::Task& task) {
+  out.put(static_cast<int>(task.kind));
+  out.put(task.whole_classes);
+  out.put(std::uint64_t{task.classes.size()});
+  for (const std::string& name : task.classes) out.put(name);
+}
+
+stats::Task load_task(StateReader& in) {
+  stats::Task task;
+  task.kind = static_cast<stats::TaskKind>(in.small());
+  task.whole_classes = in.flag();
+  for (std::uint64_t n = in.count(); n > 0; --n) task.classes.push_back(in.text());
+  return task;
+}
+
 std::int64_t day_of(Micros time) { return time >= 0 ? time / kDay : -((-time + kDay - 1) / kDay); }
 
 }  // namespace
 
+void LabelJoin::begin(const stats::Task& task) {
+  if (task == task_) return;
+  clear();
+  task_ = task;
+  outputs_ = RowOutputs(task.outputs());
+}
+
 void LabelJoin::add_row(const ServedRow& served) {
   const RowKey key = row_key(options_.secret, served.id);
   if (!sample_.takes(key)) return;
-  if (find(key) != nullptr) return;  // a retried request: the first answer counts
+  if (find(key)) return;  // a retried request: the first answer counts
   Row row;
   row.key = key;
   row.sequence = next_++;
   row.event_time = served.event_time;
-  row.margin = served.margin;
-  row.standby_margin = served.standby_margin;
   row.epoch = static_cast<std::uint32_t>(served.epoch);
   row.source = names_.number(served.source);
   row.account = names_.number(served.account);
-  for (const auto& [trial, margin] : served.alternatives)
-    alternatives_.push_back({row.sequence, trial, margin});
+  for (const TrialMargins& margins : served.alternatives)
+    alternatives_.push_back({row.sequence, margins});
   index_.insert(key, place_of(rows_.size()));
   rows_.push_back(row);
+  outputs_.push(served.margins, served.standby);
   if (const auto early = waiting_.take(key)) {
     LabelOpinion& opinion = rows_.back().opinion;
     opinion = *early;
@@ -41,22 +71,29 @@ void LabelJoin::add_row(const ServedRow& served) {
     opinion.other_by = names_.number(waiting_.account(early->other_by));
     count_labels(opinion, 1);
     counts_.contested += opinion.contested() ? 1 : 0;
-    labelled(rows_.back());
+    labelled(rows_.size() - 1);
   }
-  if (rows_.size() > options_.most_rows) thin();
+  if (is_too_large()) thin();
 }
 
-LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micros event_time,
+/// In eights of bytes, of which a row of one output has sixteen.
+bool LabelJoin::is_too_large() const noexcept {
+  constexpr std::size_t kRow = 16;
+  const std::size_t further = task_.outputs() > 1 ? task_.outputs() - 1 : 0;
+  return rows_.size() * (kRow + further) + alternatives_.size() * further / 2 >
+         options_.most_rows * kRow;
+}
+
+LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double code, Micros event_time,
                                         std::string_view account) {
-  // A journal of before, or one that another program wrote: half a label is not a true one.
-  if (label != 0 && label != 1) {
+  if (!is_code(task_, code)) {
     ++counts_.malformed;
     return Outcome::kMalformed;
   }
-  const auto value = static_cast<std::int8_t>(label);
+  const auto value = static_cast<float>(code);
   const RowKey key = row_key(options_.secret, id);
-  Row* row = find(key);
-  if (row == nullptr) {
+  const auto at = find(key);
+  if (!at) {
     if (!sample_.always_takes(key)) {
       ++counts_.unsampled;
       return Outcome::kUnsampled;
@@ -64,49 +101,62 @@ LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micro
     counts_.forgotten += waiting_.add(key, value, event_time, account) ? 0 : 1;
     return Outcome::kWaiting;
   }
-  const LabelOpinion before = row->opinion;
-  row->opinion.add(value, event_time, names_.number(account));
-  const LabelOpinion& now = row->opinion;
-  if (now == before) return now.label == value ? Outcome::kRepeated : Outcome::kIgnored;
+  Row& row = rows_[*at];
+  const LabelOpinion before = row.opinion;
+  const bool is_news = row.opinion.add(value, event_time, names_.number(account));
+  const LabelOpinion& now = row.opinion;
+  if (!is_news) return same_label(now.label, value) ? Outcome::kRepeated : Outcome::kIgnored;
   count_labels(before, -1);
   count_labels(now, 1);
   counts_.contested += now.contested() && !before.contested() ? 1 : 0;
   // A row that is in a piece already was labelled; one that is not goes into the next piece with
   // its label. A repeat counts with its later time: a label of between the two is the older one
   // then, whichever came first.
-  if (row->sequence < kept_rows_) relabelled_.insert(row->sequence);
-  if (before.label < 0) {
-    labelled(*row);
+  if (row.sequence < kept_rows_) relabelled_.insert(row.sequence);
+  if (!before.has_label()) {
+    labelled(*at);
     return Outcome::kJoined;
   }
   if (now.contested()) return Outcome::kContested;
-  return now.label == before.label ? Outcome::kRepeated : Outcome::kChanged;
+  return same_label(now.label, before.label) ? Outcome::kRepeated : Outcome::kChanged;
+}
+
+void LabelJoin::add_unknown_class(const std::string& name) {
+  ++counts_.unknown_class;
+  if (unknown_classes_.size() < kMostUnknownClasses || unknown_classes_.contains(name))
+    ++unknown_classes_[name];
 }
 
 /// By each account that has a say.
 void LabelJoin::count_labels(const LabelOpinion& opinion, std::int64_t rows) {
-  if (opinion.label >= 0) rows_of_label_account_[opinion.by] += rows;
-  if (opinion.other >= 0) rows_of_label_account_[opinion.other_by] += rows;
+  if (opinion.has_label()) rows_of_label_account_[opinion.by] += rows;
+  if (opinion.has_other()) rows_of_label_account_[opinion.other_by] += rows;
 }
 
 /// The first label of a row that is kept.
-void LabelJoin::labelled(Row& row) {
+void LabelJoin::labelled(std::size_t at) {
+  const Row& row = rows_[at];
   labelled_by_day_[day_of(row.event_time)] += std::int64_t{1} << sample_.halvings_at(row.sequence);
   ++counts_.joined;
   if (!row.opinion.stands()) return;
   auto alternatives = alternatives_of(row.sequence);
-  if (!alternatives.empty())
-    joined_.push_back({row.event_time, row.margin, row.opinion.label != 0, names_.name(row.account),
-                       row.opinion.confirmed() ? std::string() : names_.name(row.opinion.by),
-                       std::move(alternatives)});
+  if (alternatives.empty()) return;
+  const auto margins = outputs_.primary(at);
+  joined_.push_back({row.event_time,
+                     {margins.begin(), margins.end()},
+                     static_cast<double>(row.opinion.label),
+                     names_.name(row.account),
+                     row.opinion.confirmed() ? std::string() : names_.name(row.opinion.by),
+                     std::move(alternatives)});
 }
 
-LabelJoin::Row* LabelJoin::find(RowKey key) {
+std::optional<std::size_t> LabelJoin::find(RowKey key) const {
   std::uint32_t place = 0;
   // The difference is right also where places have gone round.
-  const auto row = [&](std::uint32_t at) -> Row& { return rows_[std::uint32_t{at - front_}]; };
-  const auto is = [&](std::uint32_t at) { return row(at).key == key; };
-  return index_.find(key, is, place) ? &row(place) : nullptr;
+  const auto row = [&](std::uint32_t at) { return std::size_t{std::uint32_t{at - front_}}; };
+  const auto is = [&](std::uint32_t at) { return rows_[row(at)].key == key; };
+  if (!index_.find(key, is, place)) return std::nullopt;
+  return row(place);
 }
 
 LabelJoin::Rows::const_iterator LabelJoin::from_sequence(std::uint64_t sequence) const {
@@ -115,29 +165,33 @@ LabelJoin::Rows::const_iterator LabelJoin::from_sequence(std::uint64_t sequence)
       [](const Row& row, std::uint64_t wanted) { return row.sequence < wanted; });
 }
 
-std::vector<std::pair<std::uint32_t, float>> LabelJoin::alternatives_of(
-    std::uint64_t sequence) const {
-  std::vector<std::pair<std::uint32_t, float>> out;
+std::vector<TrialMargins> LabelJoin::alternatives_of(std::uint64_t sequence) const {
+  std::vector<TrialMargins> out;
   auto at = std::lower_bound(
       alternatives_.begin(), alternatives_.end(), sequence,
       [](const Alternative& item, std::uint64_t wanted) { return item.sequence < wanted; });
-  for (; at != alternatives_.end() && at->sequence == sequence; ++at)
-    out.emplace_back(at->trial, at->margin);
+  for (; at != alternatives_.end() && at->sequence == sequence; ++at) out.push_back(at->margins);
   return out;
 }
 
 /// Halves the sample, and what is kept with it.
 void LabelJoin::thin() {
   sample_.halve();
-  const auto outside = [&](const Row& row) { return !sample_.holds(row.key, row.sequence); };
-  rows_.erase(std::remove_if(rows_.begin(), rows_.end(), outside), rows_.end());
+  Rows rows;
+  RowOutputs outputs(outputs_.outputs());
   index_.clear();
   rows_of_label_account_.clear();
   front_ = 0;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
-    index_.insert(rows_[i].key, place_of(i));
-    count_labels(rows_[i].opinion, 1);
+    const Row& row = rows_[i];
+    if (!sample_.holds(row.key, row.sequence)) continue;
+    index_.insert(row.key, place_of(rows.size()));
+    count_labels(row.opinion, 1);
+    rows.push_back(row);
+    outputs.push(outputs_.primary(i), outputs_.standby(i));
   }
+  rows_ = std::move(rows);
+  outputs_ = std::move(outputs);
   const auto gone = [&](const Alternative& item) {
     const auto at = from_sequence(item.sequence);
     return at == rows_.end() || at->sequence != item.sequence;
@@ -153,6 +207,7 @@ void LabelJoin::forget_front() {
   index_.erase(rows_.front().key, place_of(0));
   count_labels(rows_.front().opinion, -1);
   rows_.pop_front();
+  outputs_.pop_front();
   ++front_;
   first_ = rows_.empty() ? next_ : rows_.front().sequence;
   while (!alternatives_.empty() && alternatives_.front().sequence <= sequence)
@@ -173,6 +228,7 @@ void LabelJoin::prune(Micros before) {
 
 void LabelJoin::clear() {
   rows_.clear();
+  outputs_.clear();
   index_.clear();
   alternatives_.clear();
   waiting_.clear();
@@ -180,14 +236,16 @@ void LabelJoin::clear() {
   rows_of_label_account_.clear();
   labelled_by_day_.clear();
   counts_ = {};
+  unknown_classes_.clear();
   refine_after_ = INT64_MIN;
   first_ = next_;
 }
 
 double LabelJoin::sample() const noexcept { return std::ldexp(1.0, -sample_.halvings()); }
 
-/// Calls `take` with each row of `epoch` with from <= event time < to that is in the coarsest
-/// sample among them, so that no part of the time weighs more than another. That sample's share.
+/// Calls `take` with the place of each row of `epoch` with from <= event time < to that is in the
+/// coarsest sample among them, so that no part of the time weighs more than another. That sample's
+/// share.
 template <class Take>
 double LabelJoin::select(Micros from, Micros to, std::uint64_t epoch, Take take) const {
   const auto wanted = [&](const Row& row) {
@@ -197,20 +255,37 @@ double LabelJoin::select(Micros from, Micros to, std::uint64_t epoch, Take take)
   if (first == rows_.end()) return 1;
   const int halvings = sample_.halvings_at(first->sequence);
   for (auto row = first; row != rows_.end(); ++row) {
-    if (wanted(*row) && RowSample::begins(row->key, halvings)) take(*row);
+    if (wanted(*row) && RowSample::begins(row->key, halvings))
+      take(static_cast<std::size_t>(row - rows_.begin()));
   }
   return std::ldexp(1.0, -halvings);
 }
 
+bool LabelJoin::add_to(Chunk& chunk, std::size_t at) const {
+  const auto margins = outputs_.primary(at);
+  if (!rows_[at].opinion.stands() || std::isnan(margins[0])) return false;
+  const auto standby = outputs_.standby(at);
+  chunk.outputs = outputs_.outputs();
+  chunk.margins.insert(chunk.margins.end(), margins.begin(), margins.end());
+  chunk.standby.insert(chunk.standby.end(), standby.begin(), standby.end());
+  chunk.codes.push_back(static_cast<double>(rows_[at].opinion.label));
+  return true;
+}
+
+void LabelJoin::Chunk::append(const Chunk& other) {
+  outputs = other.outputs;
+  margins.insert(margins.end(), other.margins.begin(), other.margins.end());
+  standby.insert(standby.end(), other.standby.begin(), other.standby.end());
+  codes.insert(codes.end(), other.codes.begin(), other.codes.end());
+}
+
 LabelJoin::Chunk LabelJoin::collect(Micros from, Micros to, std::uint64_t epoch) const {
   Chunk chunk;
+  chunk.outputs = outputs_.outputs();
   chunk.first = to;
-  chunk.sample = select(from, to, epoch, [&](const Row& row) {
-    chunk.first = std::min(chunk.first, row.event_time);
-    if (!row.opinion.stands() || std::isnan(row.margin)) return;
-    chunk.margins.push_back(row.margin);
-    chunk.standby.push_back(row.standby_margin);
-    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
+  chunk.sample = select(from, to, epoch, [&](std::size_t at) {
+    chunk.first = std::min(chunk.first, rows_[at].event_time);
+    (void)add_to(chunk, at);
   });
   return chunk;
 }
@@ -225,39 +300,31 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
 }
 
 template <class Key>
-LabelJoin::Chunks LabelJoin::by(Key key, Micros from, Micros to, std::uint64_t epoch) const {
-  Chunks out;
-  const double sample = select(from, to, epoch, [&](const Row& row) {
-    if (!row.opinion.stands() || std::isnan(row.margin)) return;
-    Chunk& chunk = out[names_.name(key(row))];
-    chunk.margins.push_back(row.margin);
-    chunk.standby.push_back(row.standby_margin);
-    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
+auto LabelJoin::by(Key key, Micros from, Micros to, std::uint64_t epoch) const {
+  std::map<decltype(key(rows_.front())), Chunk> out;
+  const double sample = select(from, to, epoch, [&](std::size_t at) {
+    Chunk one;
+    if (add_to(one, at)) out[key(rows_[at])].append(one);
   });
-  for (auto& [name, chunk] : out) chunk.sample = sample;
+  for (auto& [of, chunk] : out) chunk.sample = sample;
   return out;
 }
 
 std::map<LabelJoin::Sender, LabelJoin::Chunk> LabelJoin::by_sender(Micros from, Micros to,
                                                                    std::uint64_t epoch) const {
-  std::map<Sender, Chunk> out;
-  (void)select(from, to, epoch, [&](const Row& row) {
-    if (!row.opinion.stands() || std::isnan(row.margin)) return;
-    Chunk& chunk = out[{names_.name(row.account), names_.name(row.source)}];
-    chunk.margins.push_back(row.margin);
-    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
-  });
-  return out;
+  const auto sender = [&](const Row& row) {
+    return Sender{names_.name(row.account), names_.name(row.source)};
+  };
+  return by(sender, from, to, epoch);
 }
 
 LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
-  return by([](const Row& row) { return row.account; }, from, to, epoch);
+  return by([&](const Row& row) { return names_.name(row.account); }, from, to, epoch);
 }
 
 LabelJoin::Chunks LabelJoin::by_label_account(Micros from, Micros to, std::uint64_t epoch) const {
-  // 0 is the empty name.
-  const auto alone = [](const Row& row) {
-    return row.opinion.confirmed() ? std::uint16_t{0} : row.opinion.by;
+  const auto alone = [&](const Row& row) {
+    return row.opinion.confirmed() ? std::string() : names_.name(row.opinion.by);
   };
   return by(alone, from, to, epoch);
 }
@@ -270,9 +337,13 @@ std::int64_t LabelJoin::label_accounts(std::int64_t least_rows) const {
 
 std::vector<LabelJoin::Labelled> LabelJoin::labelled(Micros from, Micros to) const {
   std::vector<Labelled> out;
-  for (const Row& row : rows_) {
-    if (row.event_time >= from && row.event_time < to && row.opinion.label >= 0)
-      out.push_back({row.event_time, row.margin, row.source, row.account, row.opinion});
+  for (std::size_t at = 0; at < rows_.size(); ++at) {
+    const Row& row = rows_[at];
+    if (row.event_time < from || row.event_time >= to || !row.opinion.has_label()) continue;
+    const auto margins = outputs_.primary(at);
+    const bool has_classes = task_.kind == stats::TaskKind::kClasses && !std::isnan(margins[0]);
+    const float score = has_classes ? static_cast<float>(stats::Task::best(margins)) : margins[0];
+    out.push_back({row.event_time, score, row.source, row.account, row.opinion});
   }
   return out;
 }
@@ -286,15 +357,21 @@ std::int64_t LabelJoin::labelled_since(Micros from) const {
 
 void LabelJoin::save_head(StateWriter& out) const {
   out.put(options_.secret);
+  save_task(out, task_);
   out.put(first_);
   out.put(next_);
   out.put(std::uint64_t{rows_.size()});
   sample_.save(out);
   out.put(refine_after_);
   waiting_.save_head(out);
-  for (const std::int64_t count :
-       {counts_.joined, counts_.malformed, counts_.forgotten, counts_.unsampled, counts_.contested})
+  for (const std::int64_t count : {counts_.joined, counts_.malformed, counts_.unknown_class,
+                                   counts_.forgotten, counts_.unsampled, counts_.contested})
     out.put(count);
+  out.put(std::uint64_t{unknown_classes_.size()});
+  for (const auto& [name, count] : unknown_classes_) {
+    out.put(name);
+    out.put(count);
+  }
   out.put(std::uint64_t{labelled_by_day_.size()});
   for (const auto& [day, count] : labelled_by_day_) {
     out.put(day);
@@ -305,15 +382,21 @@ void LabelJoin::save_head(StateWriter& out) const {
 void LabelJoin::load_head(StateReader& in) {
   *this = LabelJoin(std::move(options_));
   options_.secret = in.text();
+  task_ = load_task(in);
+  outputs_ = RowOutputs(task_.outputs());
   first_ = in.u64();
   next_ = in.u64();
   loaded_rows_ = in.u64();
   sample_.load(in);
   refine_after_ = in.i64();
   waiting_.load_head(in);
-  for (std::int64_t* count : {&counts_.joined, &counts_.malformed, &counts_.forgotten,
-                              &counts_.unsampled, &counts_.contested})
+  for (std::int64_t* count : {&counts_.joined, &counts_.malformed, &counts_.unknown_class,
+                              &counts_.forgotten, &counts_.unsampled, &counts_.contested})
     *count = in.i64();
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    std::string name = in.text();
+    unknown_classes_[std::move(name)] = in.i64();
+  }
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t day = in.i64();
     labelled_by_day_.emplace(day, in.i64());
@@ -323,6 +406,7 @@ void LabelJoin::load_head(StateReader& in) {
 /// Rows from sequence number `from` on, with their labels as they are now.
 void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
   auto row = from_sequence(from);
+  out.put(std::uint64_t{outputs_.outputs()});
   out.put(static_cast<std::uint64_t>(std::distance(row, rows_.end())));
   for (; row != rows_.end(); ++row) {
     out.put(row->sequence);
@@ -330,16 +414,15 @@ void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
     out.put(row->key.low);
     out.put(row->event_time);
     out.put(std::uint64_t{row->epoch});
-    out.put(static_cast<double>(row->margin));
-    out.put(static_cast<double>(row->standby_margin));
+    out.put_floats(outputs_.both(static_cast<std::size_t>(row - rows_.begin())));
     save_opinion(out, row->opinion, names_);
     out.put(names_.name(row->source));
     out.put(names_.name(row->account));
     const auto alternatives = alternatives_of(row->sequence);
     out.put(std::uint64_t{alternatives.size()});
-    for (const auto& [trial, margin] : alternatives) {
+    for (const auto& [trial, margins] : alternatives) {
       out.put(std::uint64_t{trial});
-      out.put(static_cast<double>(margin));
+      out.put_floats(margins);
     }
   }
 }
@@ -408,22 +491,23 @@ void LabelJoin::dropped(std::span<const std::uint64_t> numbers) {
 bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
   StateReader in(bytes);
   Lifetime until;
-  for (std::uint64_t n = in.count(); n > 0; --n) {
+  // Of a task of before: its rows were all forgotten.
+  const std::uint64_t outputs = in.count();
+  for (std::uint64_t n = in.count(); n > 0 && in.ok(); --n) {
     Row row;
     row.sequence = in.u64();
     row.key.high = in.u64();
     row.key.low = in.u64();
     row.event_time = in.i64();
     row.epoch = static_cast<std::uint32_t>(in.u64());
-    row.margin = static_cast<float>(in.real());
-    row.standby_margin = static_cast<float>(in.real());
+    const std::vector<float> margins = in.floats(2 * outputs);
     row.opinion = load_opinion(in, names_);
     row.source = names_.number(in.text());
     row.account = names_.number(in.text());
     const std::size_t before = alternatives_.size();
     for (std::uint64_t m = in.count(); m > 0; --m) {
       const auto trial = static_cast<std::uint32_t>(in.u64());
-      alternatives_.push_back({row.sequence, trial, static_cast<float>(in.real())});
+      alternatives_.push_back({row.sequence, {trial, in.floats(outputs)}});
     }
     until.rows_end = std::max(until.rows_end, row.sequence + 1);
     // Forgotten since, or sampled away.
@@ -432,9 +516,11 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
       continue;
     }
     if (!rows_.empty() && rows_.back().sequence >= row.sequence) return false;
+    if (outputs != outputs_.outputs() || margins.size() != 2 * outputs) return false;
     index_.insert(row.key, place_of(rows_.size()));
     count_labels(row.opinion, 1);
     rows_.push_back(row);
+    outputs_.push(std::span(margins).first(outputs), std::span(margins).last(outputs));
   }
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::uint64_t sequence = in.u64();

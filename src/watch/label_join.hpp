@@ -12,47 +12,57 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "stats/task.hpp"
 #include "watch/label_opinion.hpp"
 #include "watch/names.hpp"
 #include "watch/row_index.hpp"
+#include "watch/row_outputs.hpp"
 #include "watch/row_sample.hpp"
 #include "watch/state_bytes.hpp"
 #include "watch/waiting_labels.hpp"
 
 namespace heddle::watch {
 
-/// Rows that wait for their label are kept up to this number; past it they are sampled. Of a week
-/// of rows that is 150,000 a day: the standard error of a day's log loss stays below .003 nats. A
-/// row costs about 120 bytes, and a label that waits about 100.
+/// Rows that wait for their label are kept up to this number, of a model of one output; past it
+/// they are sampled. Of a week of rows that is 150,000 a day: the standard error of a day's log
+/// loss stays below .003 nats. A row costs about 128 bytes, 8 more for each further output (the
+/// margins of both slots) and 4 for each further output of each trial; a label that waits costs
+/// about 100. Models of more outputs have the same memory and so fewer rows: 670,000 of 10 classes,
+/// 16,500 of 1,000.
 inline constexpr std::size_t kMostRows = 1 << 20;
 inline constexpr std::size_t kMostWaitingLabels = 1 << 18;
+inline constexpr std::size_t kMostUnknownClasses = 20;
 
-/// One served row that waits for its label.
+/// What the alternative of a trial, by its number, says of a row.
+using TrialMargins = std::pair<std::uint32_t, std::vector<float>>;
+
+/// One served row that waits for its label. Margins are as many as the task has outputs.
 struct ServedRow {
   std::string_view id;
   Micros event_time = 0;
   std::uint64_t epoch = 0;
-  float margin = 0;            ///< of the primary; NaN when the standby answered
-  float standby_margin = 0;    ///< NaN without standby
-  std::string_view source{};   ///< where it came from
-  std::string_view account{};  ///< who sent it
-  /// Trials this row belongs to, by number, with the margin of the alternative.
-  std::vector<std::pair<std::uint32_t, float>> alternatives{};
+  std::span<const float> margins{};  ///< of the primary; none when the standby answered
+  std::span<const float> standby{};  ///< margins of the standby; none without one
+  std::string_view source{};         ///< where it came from
+  std::string_view account{};        ///< who sent it
+  /// Trials this row belongs to, by number, with the margins of the alternative.
+  std::vector<TrialMargins> alternatives{};
 };
 
 /// A row of a trial whose first label came.
 struct TrialRow {
   Micros event_time = 0;
-  float margin = 0;
-  bool label = false;
+  std::vector<float> margins{};  ///< NaN: the primary did not answer
+  double code = 0;               ///< of its label
   std::string account{};
   std::string label_account{};  ///< who alone says so; empty: several do, or nobody knows
-  std::vector<std::pair<std::uint32_t, float>> alternatives{};
+  std::vector<TrialMargins> alternatives{};
 };
 
 /// Rows and labels brought together by row id. What accounts say of one row is a `LabelOpinion`: of
 /// one account's labels the later event time wins, and a row that two accounts contradict each
 /// other about has no label. Labels of unknown rows wait for their row as long as rows are kept.
+/// All rows and labels in it are of one task.
 /// Its memory is bounded whatever comes: where there are more rows than `most_rows` a uniform
 /// sample of them is kept (`RowSample`), and what it says is said of a sample. Single-threaded;
 /// deterministic in its input order.
@@ -77,8 +87,9 @@ class LabelJoin {
     std::size_t most_waiting = kMostWaitingLabels;
   };
   struct Counts {
-    std::int64_t joined = 0;     ///< labels that met their row
-    std::int64_t malformed = 0;  ///< values that no target has; the data plane lets none in
+    std::int64_t joined = 0;         ///< labels that met their row
+    std::int64_t malformed = 0;      ///< values that no target has; the data plane lets none in
+    std::int64_t unknown_class = 0;  ///< labels of a class that the task does not have
     std::int64_t forgotten = 0;  ///< labels whose row never came within the time that rows are kept
     std::int64_t unsampled = 0;  ///< labels of rows that are not in the sample
     std::int64_t contested = 0;  ///< rows that two accounts came to contradict each other about
@@ -88,11 +99,16 @@ class LabelJoin {
   explicit LabelJoin(Options options)
       : options_(std::move(options)), waiting_(options_.most_waiting) {}
 
+  /// What is served from now on. Where the task is another than before, all rows and waiting labels
+  /// are forgotten: what was said of them means nothing to the new one.
+  void begin(const stats::Task& task);
   void add_row(const ServedRow& row);
   /// Rows of a trial whose first label came since the last call, in that order.
   [[nodiscard]] std::vector<TrialRow> take_joined() { return std::exchange(joined_, {}); }
-  Outcome add_label(std::string_view id, double label, Micros event_time,
+  /// `code`: of the label, by `task().code_of`.
+  Outcome add_label(std::string_view id, double code, Micros event_time,
                     std::string_view account = {});
+  void add_unknown_class(const std::string& name);
   /// Forgets rows and waiting labels older than `before`, by event time. Twice as many rows are
   /// taken again when a `before` ago there was room for eight times as many.
   void prune(Micros before);
@@ -102,11 +118,23 @@ class LabelJoin {
   void clear();
 
   struct Chunk {
-    std::vector<float> margins;
+    std::vector<float> margins;  ///< `outputs` a row, row-major
     std::vector<float> standby;  ///< as long as `margins`; NaN where there is none
-    std::vector<std::uint8_t> labels;
-    Micros first = 0;   ///< event time of its first row of the epoch, labelled or not
-    double sample = 1;  ///< share of the rows that are in it
+    std::vector<double> codes;   ///< of the labels, one a row
+    std::size_t outputs = 1;     ///< of the task
+    Micros first = 0;            ///< event time of its first row of the epoch, labelled or not
+    double sample = 1;           ///< share of the rows that are in it
+
+    [[nodiscard]] std::int64_t rows() const noexcept {
+      return static_cast<std::int64_t>(codes.size());
+    }
+    [[nodiscard]] std::span<const float> row(std::size_t i) const {
+      return std::span(margins).subspan(i * outputs, outputs);
+    }
+    [[nodiscard]] std::span<const float> standby_row(std::size_t i) const {
+      return std::span(standby).subspan(i * outputs, outputs);
+    }
+    void append(const Chunk& other);
   };
   /// Labelled rows of `epoch` answered by the primary with from <= event time < to, in order of
   /// arrival: a uniform sample of them.
@@ -131,7 +159,8 @@ class LabelJoin {
   /// A row that has a label, whatever its epoch.
   struct Labelled {
     Micros event_time = 0;
-    float margin = 0;  ///< NaN: the primary did not answer
+    /// The margin; of several classes the position of the largest. NaN: the primary did not answer.
+    float score = 0;
     std::uint16_t source = 0, account = 0;
     LabelOpinion opinion{};
   };
@@ -149,8 +178,14 @@ class LabelJoin {
     return waiting_.given_up();
   }
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
+  /// Labels by the class that the task does not have: the first `kMostUnknownClasses` of them.
+  [[nodiscard]] const std::map<std::string, std::int64_t>& unknown_classes() const noexcept {
+    return unknown_classes_;
+  }
   /// Share of the rows that come now which is kept: 1, 1/2, 1/4 ...
   [[nodiscard]] double sample() const noexcept;
+  /// What the labels are codes of.
+  [[nodiscard]] const stats::Task& task() const noexcept { return task_; }
 
   void save_head(StateWriter& out) const;
   /// Before the first piece.
@@ -177,8 +212,6 @@ class LabelJoin {
     std::uint64_t sequence = 0;  ///< counts the rows that were taken; ascending, with gaps
     Micros event_time = 0;
     LabelOpinion opinion{};
-    float margin = 0;
-    float standby_margin = 0;
     std::uint32_t epoch = 0;
     std::uint16_t source = 0;
     std::uint16_t account = 0;
@@ -186,8 +219,7 @@ class LabelJoin {
   /// What a trial's alternative says of a row. Few rows have one: it is kept beside them.
   struct Alternative {
     std::uint64_t sequence = 0;
-    std::uint32_t trial = 0;
-    float margin = 0;
+    TrialMargins margins{};
   };
   /// Until when a piece is needed: for rows below `rows_end`, and waiting labels up to
   /// `waiting_end`.
@@ -197,26 +229,31 @@ class LabelJoin {
   };
   using Rows = std::deque<Row>;
   [[nodiscard]] Rows::const_iterator from_sequence(std::uint64_t sequence) const;
-  [[nodiscard]] Row* find(RowKey key);
+  /// Its place in `rows_`.
+  [[nodiscard]] std::optional<std::size_t> find(RowKey key) const;
   [[nodiscard]] std::uint32_t place_of(std::size_t at) const noexcept {
     return static_cast<std::uint32_t>(front_ + at);
   }
-  [[nodiscard]] std::vector<std::pair<std::uint32_t, float>> alternatives_of(
-      std::uint64_t sequence) const;
-  void labelled(Row& row);
+  [[nodiscard]] std::vector<TrialMargins> alternatives_of(std::uint64_t sequence) const;
+  [[nodiscard]] bool is_too_large() const noexcept;
+  /// The row at this place of `rows_` with its label; false: it has none, or no answer.
+  bool add_to(Chunk& chunk, std::size_t at) const;
+  void labelled(std::size_t at);
   void count_labels(const LabelOpinion& opinion, std::int64_t rows);
   void thin();
   void forget_front();
   template <class Key>
-  [[nodiscard]] Chunks by(Key key, Micros from, Micros to, std::uint64_t epoch) const;
+  [[nodiscard]] auto by(Key key, Micros from, Micros to, std::uint64_t epoch) const;
   template <class Take>
   double select(Micros from, Micros to, std::uint64_t epoch, Take take) const;
   void save_rows(StateWriter& out, std::uint64_t from) const;
   [[nodiscard]] Lifetime lifetime_of_changes() const;
 
   Options options_;
+  stats::Task task_;
   RowSample sample_;
   Rows rows_;
+  RowOutputs outputs_;                    ///< margins, a row each
   std::deque<Alternative> alternatives_;  ///< by sequence, then as given
   std::uint64_t first_ = 0;               ///< rows below this sequence number were forgotten
   std::uint64_t next_ = 0;                ///< sequence number of the next row
@@ -228,6 +265,7 @@ class LabelJoin {
   Micros refine_after_ = INT64_MIN;  ///< the sample stays as it is until this is forgotten
   Names names_;                      ///< of sources and accounts
   Counts counts_;
+  std::map<std::string, std::int64_t> unknown_classes_;
   std::uint64_t loaded_rows_ = 0;  ///< by the head that was loaded
 
   std::map<std::uint64_t, Lifetime> pieces_;  ///< that are kept

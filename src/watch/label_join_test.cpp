@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <map>
 #include <random>
@@ -49,8 +50,12 @@ std::string whole(const LabelJoin& join) {
   return out.take();
 }
 
+/// Its margins live as long as the test.
 ServedRow row_of(std::string_view id, Micros time, float margin = 0.5F) {
-  return {id, time, 1, margin, 0.1F, "s"};
+  static std::deque<float> margins;
+  static const float standby = 0.1F;
+  const std::span<const float> primary(&margins.emplace_back(margin), 1);
+  return {id, time, 1, primary, std::span(&standby, 1), "s"};
 }
 
 TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
@@ -64,7 +69,7 @@ TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
   EXPECT_EQ(join.add_label("a#0", 0, 25), LabelJoin::Outcome::kIgnored)
       << "what was said again at 30 is later";
   EXPECT_EQ(join.add_label("a#0", 0, 31), LabelJoin::Outcome::kChanged);
-  EXPECT_EQ(join.collect(0, 100, 1).labels, (std::vector<std::uint8_t>{0}));
+  EXPECT_EQ(join.collect(0, 100, 1).codes, (std::vector<double>{0}));
   join.prune(11);
   EXPECT_EQ(join.rows(), 1U);
   EXPECT_EQ(join.add_label("b#0", 1, 40), LabelJoin::Outcome::kJoined);
@@ -82,7 +87,7 @@ TEST(LabelJoin, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
     EXPECT_EQ(join.add_label("a#0", 0, 90, "liar"),
               early ? LabelJoin::Outcome::kWaiting : LabelJoin::Outcome::kContested);
     if (early) join.add_row(row_of("a#0", 10));
-    EXPECT_TRUE(join.collect(0, 100, 1).labels.empty());
+    EXPECT_TRUE(join.collect(0, 100, 1).codes.empty());
     EXPECT_EQ(join.counts().contested, 1);
     EXPECT_EQ(join.label_accounts(1), 2);
     LabelJoin again;
@@ -92,9 +97,9 @@ TEST(LabelJoin, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
     EXPECT_EQ(whole(again), whole(join));
     // A third word does not decide it; one of the two may think better of it.
     EXPECT_EQ(again.add_label("a#0", 1, 95, "third"), LabelJoin::Outcome::kRepeated);
-    EXPECT_TRUE(again.collect(0, 100, 1).labels.empty());
+    EXPECT_TRUE(again.collect(0, 100, 1).codes.empty());
     EXPECT_EQ(again.add_label("a#0", 1, 96, "liar"), LabelJoin::Outcome::kRepeated);
-    EXPECT_EQ(again.collect(0, 100, 1).labels, (std::vector<std::uint8_t>{1}));
+    EXPECT_EQ(again.collect(0, 100, 1).codes, (std::vector<double>{1}));
     EXPECT_EQ(again.by_label_account(0, 100, 1).count(""), 1U) << "both say so";
   }
 }
@@ -107,8 +112,8 @@ TEST(LabelJoin, OfOneAccountTheLaterWordCountsAndOthersRowsAreItsOwn) {
   EXPECT_EQ(join.add_label("a#0", 0, 30, "one"), LabelJoin::Outcome::kChanged);
   (void)join.add_label("b#0", 1, 20, "two");
   const auto chunks = join.by_label_account(0, 100, 1);
-  EXPECT_EQ(chunks.at("one").labels, (std::vector<std::uint8_t>{0}));
-  EXPECT_EQ(chunks.at("two").labels, (std::vector<std::uint8_t>{1}));
+  EXPECT_EQ(chunks.at("one").codes, (std::vector<double>{0}));
+  EXPECT_EQ(chunks.at("two").codes, (std::vector<double>{1}));
   EXPECT_EQ(join.label_accounts(2), 0);
   join.prune(11);
   EXPECT_EQ(join.label_accounts(1), 1) << "the rows of `one` were forgotten";
@@ -124,7 +129,7 @@ TEST(LabelJoin, WhatIsNoValueOfTheTargetIsNoLabel) {
   }
   EXPECT_EQ(join.counts().malformed, 10);
   EXPECT_EQ(join.waiting(), 0U);
-  EXPECT_TRUE(join.collect(0, 100, 1).labels.empty());
+  EXPECT_TRUE(join.collect(0, 100, 1).codes.empty());
 }
 
 TEST(LabelJoin, ARetriedRowCountsOnceAlsoWithItsEarlyLabel) {
@@ -176,7 +181,7 @@ TEST(LabelJoin, WhatItKeepsIsBoundedAndAUniformSample) {
   for (const float margin : chunk.margins) sum += static_cast<double>(margin);
   EXPECT_NEAR(sum / n, 1, 4 * 0.5 / std::sqrt(n));
   double labels = 0;
-  for (const auto label : chunk.labels) labels += label;
+  for (const auto label : chunk.codes) labels += label;
   EXPECT_NEAR(labels / n, 0.25, 4 * std::sqrt(0.1875 / n));
   // Days of before the sample, and in it: what was labelled stands for as many as there were.
   EXPECT_NEAR(static_cast<double>(join.labelled_since(0)), 19 * 20'000.0, 0.1 * 19 * 20'000);

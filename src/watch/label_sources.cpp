@@ -18,36 +18,81 @@ constexpr double kLeastEffect = 0.05;     ///< share of true labels
 constexpr std::int64_t kLeastOfStratum = 5;
 constexpr double kStandardErrors = 4;  ///< rows of one day hang together a little
 constexpr std::uint64_t kTimes = 8;    ///< parts of a chunk
-constexpr std::size_t kScores = 4;     ///< parts of the scores
+constexpr std::size_t kQuarters = 4;
 
 Micros floor_to(Micros time, Micros step) { return time - (time % step + step) % step; }
 
-/// Upper ends of all quarters of the margins but the last.
-std::array<float, kScores - 1> quarters_of(std::span<const LabelJoin::Labelled> rows) {
-  std::vector<float> margins;
-  for (const LabelJoin::Labelled& row : rows) margins.push_back(row.margin);
-  std::array<float, kScores - 1> ends{};
-  for (std::size_t i = 0; i < ends.size() && !margins.empty(); ++i) {
+/// Upper ends of all quarters of the values but the last.
+std::array<float, kQuarters - 1> quarters_of(std::vector<float> values) {
+  std::array<float, kQuarters - 1> ends{};
+  for (std::size_t i = 0; i < ends.size() && !values.empty(); ++i) {
     const auto at =
-        margins.begin() + static_cast<std::ptrdiff_t>((i + 1) * margins.size() / kScores);
-    std::nth_element(margins.begin(), at, margins.end());
+        values.begin() + static_cast<std::ptrdiff_t>((i + 1) * values.size() / kQuarters);
+    std::nth_element(values.begin(), at, values.end());
     ends[i] = *at;
   }
   return ends;
+}
+
+std::uint64_t quarter_of(const std::array<float, kQuarters - 1>& ends, float value) {
+  return static_cast<std::uint64_t>(std::upper_bound(ends.begin(), ends.end(), value) -
+                                    ends.begin());
+}
+
+/// What rows that are alike share: source, sender, chunk, part of the chunk, score.
+std::vector<std::uint64_t> strata_of(const stats::Task& task,
+                                     std::span<const LabelJoin::Labelled> rows, Micros duration) {
+  std::vector<float> scores;
+  for (const LabelJoin::Labelled& row : rows) scores.push_back(row.score);
+  const auto quarters = quarters_of(std::move(scores));
+  std::vector<std::uint64_t> out;
+  for (const LabelJoin::Labelled& row : rows) {
+    const Micros begin = floor_to(row.event_time, duration);
+    const auto time = static_cast<std::uint64_t>(row.event_time - begin) * kTimes /
+                      static_cast<std::uint64_t>(duration);
+    const auto chunk = static_cast<std::uint64_t>(begin / duration);
+    // Of more than 256 classes some share a stratum, which hides nothing of a lie.
+    const std::uint64_t score = task.kind == stats::TaskKind::kClasses
+                                    ? static_cast<std::uint64_t>(row.score) & 0xff
+                                    : quarter_of(quarters, row.score);
+    const std::uint64_t sender = std::uint64_t{row.source} << 16 | row.account;
+    out.push_back(sender << 32 | (chunk & 0xffff) << 16 | time << 8 | score);
+  }
+  return out;
+}
+
+/// The kind of each row's label: its class; of a regression its quarter among the labels of its
+/// stratum, for what is large in one is not in another.
+std::vector<std::int32_t> kinds_of(const stats::Task& task,
+                                   std::span<const LabelJoin::Labelled> rows,
+                                   std::span<const std::uint64_t> strata) {
+  std::vector<std::int32_t> out;
+  std::map<std::uint64_t, std::vector<float>> labels;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (task.kind == stats::TaskKind::kRegression)
+      labels[strata[i]].push_back(rows[i].opinion.label);
+    else
+      out.push_back(static_cast<std::int32_t>(rows[i].opinion.label));
+  }
+  std::map<std::uint64_t, std::array<float, kQuarters - 1>> ends;
+  for (auto& [stratum, values] : labels) ends[stratum] = quarters_of(std::move(values));
+  for (std::size_t i = out.size(); i < rows.size(); ++i)
+    out.push_back(static_cast<std::int32_t>(quarter_of(ends[strata[i]], rows[i].opinion.label)));
+  return out;
 }
 
 }  // namespace
 
 LabelDistance label_distance(std::vector<StratumRow> rows) {
   struct Table {
-    double rows[2] = {};      // of the others, own
-    double positive[2] = {};  // of these
+    double rows[2] = {};                                  // of the others, own
+    std::map<std::int32_t, std::array<double, 2>> kinds;  // of these
   };
   std::map<std::uint64_t, Table> tables;
   for (const StratumRow& row : rows) {
     Table& table = tables[row.stratum];
     table.rows[row.own ? 1 : 0] += 1;
-    table.positive[row.own ? 1 : 0] += row.label ? 1 : 0;
+    table.kinds[row.label][row.own ? 1 : 0] += 1;
   }
   LabelDistance out;
   double weights = 0;
@@ -59,14 +104,25 @@ LabelDistance label_distance(std::vector<StratumRow> rows) {
     out.rows += static_cast<std::int64_t>(own);
     ++out.strata;
     const double all = others + own;
-    const double share = (table.positive[0] + table.positive[1]) / all;
-    const double difference = table.positive[1] / own - table.positive[0] / others;
-    // Where there is no difference this is the mean of its square.
-    const double chance = share * (1 - share) * (1 / own + 1 / others) * all / (all - 1);
+    // Half of the sum of squared differences, and what it and its variance are where there is no
+    // difference: the shares of a sample have the covariance of a multinomial.
+    double difference = 0;
+    double chance = 0;
+    double second = 0;  // sums of powers of the shares
+    double third = 0;
+    for (const auto& [kind, counts] : table.kinds) {
+      const double share = (counts[0] + counts[1]) / all;
+      const double apart = counts[1] / own - counts[0] / others;
+      difference += apart * apart / 2;
+      chance += share * (1 - share) / 2;
+      second += share * share;
+      third += share * share * share;
+    }
+    const double spread = (1 / own + 1 / others) * all / (all - 1);
     const double weight = own * others / all;
     weights += weight;
-    squares += weight * (difference * difference - chance);
-    variance += 2 * weight * weight * chance * chance;
+    squares += weight * (difference - chance * spread);
+    variance += weight * weight * spread * spread * (second - 2 * third + second * second) / 2;
   }
   if (weights == 0) return out;
   const double effect = squares / weights;
@@ -76,9 +132,11 @@ LabelDistance label_distance(std::vector<StratumRow> rows) {
   return out;
 }
 
+/// The open chunk may have grown for weeks, for want of rows: its end would be waited for again.
+void LabelSources::set_back(Micros, RowCounts&) { from_ = to_ = INT64_MIN; }
+
 void LabelSources::close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out) {
-  // A clock that was set back begins anew: a chunk never opens after now, and would be waited for.
-  if (to_ == INT64_MIN || watermark < from_) {
+  if (to_ == INT64_MIN) {
     from_ = floor_to(watermark, duration_);
     to_ = from_ + duration_;
   }
@@ -138,29 +196,20 @@ Finding LabelSources::on_like_rows(const LabelJoin& join,
   std::set<std::uint16_t> accounts;
   for (const LabelJoin::Labelled& row : all) {
     // What two say alike is of neither alone.
-    if (!row.opinion.stands() || row.opinion.confirmed() || std::isnan(row.margin)) continue;
+    if (!row.opinion.stands() || row.opinion.confirmed() || std::isnan(row.score)) continue;
     rows.push_back(row);
     accounts.insert(row.opinion.by);
   }
-  const auto quarters = quarters_of(rows);
+  const auto strata = strata_of(join.task(), rows, duration_);
+  const auto kinds = kinds_of(join.task(), rows, strata);
   Finding f;
   f.key = "labels/like-rows";
   f.threshold = kLeastEffect;
   LabelDistance most;
   for (const std::uint16_t account : accounts) {
     std::vector<StratumRow> compared;
-    for (const LabelJoin::Labelled& row : rows) {
-      const auto time =
-          static_cast<std::uint64_t>(row.event_time - floor_to(row.event_time, duration_)) *
-          kTimes / static_cast<std::uint64_t>(duration_);
-      const auto chunk =
-          static_cast<std::uint64_t>(floor_to(row.event_time, duration_) / duration_);
-      const auto score = static_cast<std::uint64_t>(
-          std::upper_bound(quarters.begin(), quarters.end(), row.margin) - quarters.begin());
-      const std::uint64_t sender = std::uint64_t{row.source} << 16 | row.account;
-      const std::uint64_t stratum = sender << 32 | (chunk & 0xffff) << 16 | time << 8 | score;
-      compared.push_back({stratum, row.opinion.by == account, row.opinion.label != 0});
-    }
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      compared.push_back({strata[i], rows[i].opinion.by == account, kinds[i]});
     const LabelDistance distance = label_distance(std::move(compared));
     f.rows = std::max(f.rows, distance.rows);
     if (distance.at_least <= most.at_least || join.name(account).empty()) continue;

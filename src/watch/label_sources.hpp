@@ -15,7 +15,8 @@ namespace heddle::watch {
 
 /// How far the labels of one account are from those of the others on rows that are alike.
 struct LabelDistance {
-  /// Weighted root mean square, over strata, of the difference between the shares of true labels,
+  /// Weighted root mean square, over strata, of the difference between the shares of each kind of
+  /// label (root of half the sum of squares: of two kinds the difference of the shares of one),
   /// less what chance adds; 0 when chance alone explains it.
   double effect = 0;
   double standard_error = 0;  ///< of its square, where there is no difference
@@ -27,8 +28,8 @@ struct LabelDistance {
 /// One row to compare labels on. Rows of one `stratum` are alike.
 struct StratumRow {
   std::uint64_t stratum = 0;
-  bool own = false;  ///< labelled by the account; else by another
-  bool label = false;
+  bool own = false;        ///< labelled by the account; else by another
+  std::int32_t label = 0;  ///< its kind
 };
 
 /// Pearson's chi-squared of each stratum's table of account and label, by its N - 1 form (Campbell
@@ -39,9 +40,10 @@ struct StratumRow {
 /// Where several accounts send labels they are held against each other, in chunks of event time
 /// that end when labels are due: on the same rows (`labels/same-rows`: the share that two
 /// contradict each other about), and on rows that are alike, which means of one source, sender,
-/// eighth of a chunk and quarter of the scores (`labels/like-rows`: `LabelDistance::at_least`). Who
-/// is right is not known. Accounts that label no rows of one kind are not compared.
-/// Single-threaded.
+/// eighth of a chunk and quarter of the scores, or class that is likeliest
+/// (`labels/like-rows`: `LabelDistance::at_least`). Kinds of labels are the classes; of a
+/// regression the quarters of the labels of those rows. Who is right is not known. Accounts that
+/// label no rows of one kind are not compared. Single-threaded.
 class LabelSources final : public Detector {
  public:
   explicit LabelSources(const spec::Monitor& monitor)
@@ -54,6 +56,8 @@ class LabelSources final : public Detector {
   void tick(const SeenTick& tick, std::vector<Finding>& out) override {
     if (is_watched_) close(tick.join, tick.at, out);
   }
+
+  void set_back(Micros to, RowCounts& counts) override;
 
   /// Judges every chunk whose labels are due at `watermark`.
   void close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out);

@@ -25,8 +25,9 @@ TEST(LabelDistance, IsThatOfPearsonsTablesByStratum) {
       {40, 30, 60, 20}, {50, 10, 30, 15}, {20, 12, 25, 8}, {4, 4, 9, 0}};
   std::vector<StratumRow> rows;
   for (std::size_t s = 0; s < cells.size(); ++s) {
-    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true});
-    for (int i = 0; i < cells[s].others; ++i) rows.push_back({s, false, i < cells[s].others_true});
+    for (int i = 0; i < cells[s].own; ++i) rows.push_back({s, true, i < cells[s].own_true ? 1 : 0});
+    for (int i = 0; i < cells[s].others; ++i)
+      rows.push_back({s, false, i < cells[s].others_true ? 1 : 0});
   }
   const LabelDistance distance = label_distance(rows);
   EXPECT_EQ(distance.strata, 3) << "four rows say nothing";
@@ -44,7 +45,7 @@ struct TwoLabellers {
   }
   /// `share` of the labels are of `two`, the others of `one`. `lie` is what `two` makes of its own;
   /// `also`: it labels the rows of `one` too, so that both do.
-  void play(int from, int to, double share, double (*lie)(double), bool also = false,
+  void play(int from, int to, double share, bool (*lie)(bool), bool also = false,
             const Stream::Fault& fault = {}) {
     for (int day = from; day < to; ++day) {
       std::vector<plane::Record> records;
@@ -58,7 +59,7 @@ struct TwoLabellers {
         const bool of_two = fixture::is_of(share, label->row_id);
         plane::LabelRecord lied = *label;
         lied.account = "two";
-        lied.label = lie(label->label);
+        lied.label = lie(std::get<bool>(label->label));
         label->account = "one";
         if (!of_two || also) watch.observe(*label, out);
         if (of_two) watch.observe(lied, out);
@@ -85,20 +86,44 @@ struct TwoLabellers {
   Output out;
 };
 
-double as_it_is(double label) { return label; }
-double turned(double label) { return 1 - label; }
+bool as_it_is(bool label) { return label; }
+bool turned(bool label) { return !label; }
+
+/// Rows of `day` that two accounts contradict each other about.
+void contested(LabelJoin& join, int day, int rows) {
+  for (int i = 0; i < rows; ++i) {
+    const std::string id = "r" + std::to_string(day) + "-" + std::to_string(i);
+    const float margin = 0.5F;
+    join.add_row({id, day * kDay + i * kMinute, 1, {&margin, 1}, {}, "s", "app"});
+    (void)join.add_label(id, 1, (day + 1) * kDay, "one");
+    (void)join.add_label(id, 0, (day + 1) * kDay, "two");
+  }
+}
+
+TEST(LabelSources, AClockThatIsSetBackIntoAChunkThatGrewBeginsAnew) {
+  LabelSources sources(Stream::monitor());
+  LabelJoin few;
+  RowCounts counts;
+  std::vector<Finding> out;
+  contested(few, 100, 3);
+  for (int day = 100; day < 107; ++day) sources.close(few, day * kDay, out);
+  ASSERT_TRUE(out.empty()) << "too few rows: the chunk grows";
+  sources.set_back(101 * kDay, counts);
+  LabelJoin join;
+  contested(join, 101, 600);
+  sources.close(join, 101 * kDay, out);
+  sources.close(join, 103 * kDay, out);
+  EXPECT_EQ(out.size(), 2U);
+}
 
 TEST(LabelSources, AClockThatIsSetBackDoesNotMakeItDeaf) {
   LabelSources sources(Stream::monitor());
   LabelJoin join;
+  RowCounts counts;
   std::vector<Finding> out;
   sources.close(join, 1000 * kDay, out);
-  for (int i = 0; i < 600; ++i) {
-    const std::string id = "r" + std::to_string(i);
-    join.add_row({id, 100 * kDay + i * kMinute, 1, 0.5F, 0.1F, "s", "app"});
-    (void)join.add_label(id, 1, 101 * kDay, "one");
-    (void)join.add_label(id, 0, 101 * kDay, "two");
-  }
+  contested(join, 100, 600);
+  sources.set_back(100 * kDay, counts);
   sources.close(join, 100 * kDay, out);
   sources.close(join, 102 * kDay, out);
   ASSERT_EQ(out.size(), 2U);

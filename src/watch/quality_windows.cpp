@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "stats/metrics.hpp"
+#include "stats/quality.hpp"
 #include "watch/trials.hpp"
 
 namespace heddle::watch {
@@ -13,7 +13,8 @@ namespace {
 /// Labels of others that tell whether they show what one account's do: less than a chunk wants, for
 /// they are only asked whether it is so with them too.
 constexpr std::int64_t kLeastOfOthers = 500;
-constexpr double kAgreement = 0.8;  ///< share of chunks whose intercept has the sign of their mean
+constexpr double kAgreement = 0.8;      ///< share of chunks that move the way of their mean
+constexpr std::size_t kMostShown = 20;  ///< offsets in a finding of the ratio
 
 /// The first multiple of `step` at or after `time`.
 Micros align_up(Micros time, Micros step) {
@@ -21,13 +22,13 @@ Micros align_up(Micros time, Micros step) {
   return rest == 0 ? time : time + step - rest;
 }
 
-/// Of the mean log loss of the chunk's rows.
-double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
-  const auto n = static_cast<double>(chunk.labels.size());
+/// Of the mean loss of the chunk's rows.
+double standard_error_of_loss(const stats::Task& task, const LabelJoin::Chunk& chunk) {
+  const auto n = static_cast<double>(chunk.rows());
   double sum = 0;
   double squares = 0;
-  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
-    const double loss = loss_of(chunk.margins[i], chunk.labels[i] != 0);
+  for (std::size_t i = 0; i < chunk.codes.size(); ++i) {
+    const double loss = stats::row_loss(task, chunk.row(i), chunk.codes[i]);
     sum += loss;
     squares += loss * loss;
   }
@@ -37,37 +38,43 @@ double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
 LabelJoin::Chunk all_but(const LabelJoin::Chunks& accounts, const std::string& one) {
   LabelJoin::Chunk out;
   for (const auto& [account, chunk] : accounts) {
-    if (account == one) continue;
-    out.margins.insert(out.margins.end(), chunk.margins.begin(), chunk.margins.end());
-    out.standby.insert(out.standby.end(), chunk.standby.begin(), chunk.standby.end());
-    out.labels.insert(out.labels.end(), chunk.labels.begin(), chunk.labels.end());
+    if (account != one) out.append(chunk);
   }
   return out;
 }
 
-/// Log loss of the primary less that of the standby, where both answered.
-std::vector<double> losses_of(const LabelJoin::Chunk& chunk) {
-  std::vector<double> differences;
-  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
-    if (std::isnan(chunk.standby[i])) continue;
-    const bool label = chunk.labels[i] != 0;
-    differences.push_back(loss_of(chunk.margins[i], label) - loss_of(chunk.standby[i], label));
+/// Losses where both slots answered.
+struct Paired {
+  std::vector<double> differences;  ///< of the primary less of the standby
+  double primary = 0;               ///< in sum
+  double standby = 0;
+};
+
+Paired losses_of(const stats::Task& task, const LabelJoin::Chunk& chunk) {
+  Paired out;
+  for (std::size_t i = 0; i < chunk.codes.size(); ++i) {
+    if (std::isnan(chunk.standby_row(i)[0])) continue;
+    const double primary = stats::row_loss(task, chunk.row(i), chunk.codes[i]);
+    const double standby = stats::row_loss(task, chunk.standby_row(i), chunk.codes[i]);
+    out.differences.push_back(primary - standby);
+    out.primary += primary;
+    out.standby += standby;
   }
-  return differences;
+  return out;
 }
 
-bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
+bool is_seen_in(const stats::Task& task, const LabelJoin::Chunk& rows, const Finding& finding) {
   if (finding.subject == Subject::kQuality)
-    return stats::quality_ratio(rows.margins, rows.labels).ratio > finding.threshold;
-  const double sign = finding.detail.double_or("intercept") < 0 ? -1 : 1;
-  return sign * stats::refit_intercept(rows.margins, rows.labels) > finding.threshold;
+    return stats::quality_ratio(task, rows.margins, rows.codes).ratio > finding.threshold;
+  return moved_along(task, rows, finding) > finding.threshold;
 }
 
 }  // namespace
 
 void QualityWindows::start(const Epoch& epoch) {
   last_above_ = false;
-  intercepts_.clear();
+  chunks_.clear();
+  coverage_.clear();
   comparison_.reset();
   epoch_ = epoch.number;
   from_ = epoch.from;
@@ -83,21 +90,32 @@ void QualityWindows::tick(const SeenTick& tick, std::vector<Finding>& out) {
       tick.at - label_delay_ - (metric_.prior_shift_chunks + 1) * metric_.chunk_duration;
   const bool quiet =
       !tick.alerts.standing(Subject::kColumn, fresh) && !tick.alerts.confirmed(Subject::kQuality);
-  close(tick.join, *tick.baseline, tick.at, quiet, tick.several, tick.several_label, out);
+  // Intervals are off with predictions that are: nothing is said of them until these are mended.
+  const bool is_moved =
+      tick.alerts.confirmed(Subject::kPrior) || tick.alerts.confirmed(Subject::kQuality);
+  close(tick.join, *tick.baseline, is_moved ? nullptr : tick.interval, tick.at, quiet, tick.several,
+        tick.several_label, out);
 }
 
-void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
-                           bool quiet, bool several, bool several_label,
-                           std::vector<Finding>& out) {
+void QualityWindows::close(const LabelJoin& join, const Baseline& baseline,
+                           const stats::Conformal* interval, Micros watermark, bool quiet,
+                           bool several, bool several_label, std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
-    if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
+    if (chunk.rows() >= metric_.chunk_rows) {
       const std::size_t first = out.size();
-      judge(chunk, baseline, to_, quiet, out);
+      judge(join.task(), chunk, baseline, to_, quiet, out);
+      if (interval != nullptr) {
+        // What moved the predictions moves their intervals with them: that is told first.
+        const bool is_told = std::any_of(out.begin() + static_cast<std::ptrdiff_t>(first),
+                                         out.end(), [](const Finding& f) { return f.alert; });
+        judge_coverage(chunk, join.task(), baseline, *interval, quiet && !is_told, out);
+      }
       if (several) {
         name_accounts(join, std::span(out).subspan(first));
         if (comparison_ && comparison_->to == to_)
-          comparison_->only_account = who_favours_standby(join.by_account(from_, to_, epoch_));
+          comparison_->only_account =
+              who_favours_standby(join.task(), join.by_account(from_, to_, epoch_));
       }
       if (several_label) name_label_accounts(join, std::span(out).subspan(first));
       from_ = to_;
@@ -113,8 +131,8 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
 void QualityWindows::name_accounts(const LabelJoin& join, std::span<Finding> findings) const {
   for (Finding& finding : findings) {
     if (finding.alert)
-      finding.account =
-          only_one(join.by_account(finding.from, finding.to, epoch_), metric_.chunk_rows, finding);
+      finding.account = only_one(join.task(), join.by_account(finding.from, finding.to, epoch_),
+                                 metric_.chunk_rows, finding);
   }
 }
 
@@ -122,20 +140,20 @@ void QualityWindows::name_label_accounts(const LabelJoin& join, std::span<Findin
   for (Finding& finding : findings) {
     const auto accounts = join.by_label_account(finding.from, finding.to, epoch_);
     if (finding.subject == Subject::kQuality && comparison_)
-      comparison_->label_account = who_favours_standby(accounts);
-    if (finding.alert) finding.label_account = only_one(accounts, kLeastOfOthers, finding);
+      comparison_->label_account = who_favours_standby(join.task(), accounts);
+    if (finding.alert)
+      finding.label_account = only_one(join.task(), accounts, kLeastOfOthers, finding);
   }
 }
 
 /// The first of the accounts without which the finding would not stand.
-std::string QualityWindows::only_one(const LabelJoin::Chunks& accounts, std::int64_t least,
-                                     const Finding& finding) {
+std::string QualityWindows::only_one(const stats::Task& task, const LabelJoin::Chunks& accounts,
+                                     std::int64_t least, const Finding& finding) {
   for (const auto& [account, own] : accounts) {
     if (account.empty()) continue;  // of nobody alone, or of somebody who is not known
     const LabelJoin::Chunk others = all_but(accounts, account);
     // Too few labels of the others say nothing, and what nobody else shows is this one's.
-    if (static_cast<std::int64_t>(others.labels.size()) >= least && is_seen_in(others, finding))
-      continue;
+    if (others.rows() >= least && is_seen_in(task, others, finding)) continue;
     return account;
   }
   return {};
@@ -143,36 +161,33 @@ std::string QualityWindows::only_one(const LabelJoin::Chunks& accounts, std::int
 
 /// The first of the accounts without which the standby would not be the better one; empty where
 /// there is none, or where the standby is no better.
-std::string QualityWindows::who_favours_standby(const LabelJoin::Chunks& accounts) const {
+std::string QualityWindows::who_favours_standby(const stats::Task& task,
+                                                const LabelJoin::Chunks& accounts) const {
   if (!comparison_ || comparison_->z <= kPairedZ) return {};
   for (const auto& [account, own] : accounts) {
-    if (!account.empty() && paired_z(losses_of(all_but(accounts, account))) <= kPairedZ)
+    if (!account.empty() &&
+        paired_z(losses_of(task, all_but(accounts, account)).differences) <= kPairedZ)
       return account;
   }
   return {};
 }
 
-void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to,
-                           bool quiet, std::vector<Finding>& out) {
-  const stats::QualityRatio quality = stats::quality_ratio(chunk.margins, chunk.labels);
+void QualityWindows::judge(const stats::Task& task, const LabelJoin::Chunk& chunk,
+                           const Baseline& baseline, Micros to, bool quiet,
+                           std::vector<Finding>& out) {
+  const stats::Quality quality = stats::quality_ratio(task, chunk.margins, chunk.codes);
   if (std::isnan(quality.ratio)) return;
 
-  std::vector<float> primary;
-  std::vector<float> standby;
-  std::vector<std::uint8_t> labels;
-  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
-    if (std::isnan(chunk.standby[i])) continue;
-    primary.push_back(chunk.margins[i]);
-    standby.push_back(chunk.standby[i]);
-    labels.push_back(chunk.labels[i]);
-  }
   comparison_.reset();
-  if (!labels.empty()) {
-    comparison_ = Comparison{stats::log_loss_of_margins(primary, labels),
-                             stats::log_loss_of_margins(standby, labels),
-                             static_cast<std::int64_t>(labels.size()),
+  const Paired paired = losses_of(task, chunk);
+  if (!paired.differences.empty()) {
+    const auto rows = static_cast<double>(paired.differences.size());
+    comparison_ = Comparison{paired.primary / rows,
+                             paired.standby / rows,
+                             static_cast<std::int64_t>(paired.differences.size()),
                              to,
-                             paired_z(losses_of(chunk)),
+                             paired_z(paired.differences),
+                             {},
                              {}};
   }
 
@@ -189,40 +204,71 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   last_above_ = f.alert;
   f.from = from_;
   f.to = to;
-  f.rows = static_cast<std::int64_t>(chunk.labels.size());
+  f.rows = chunk.rows();
   f.epoch = epoch_;
-  f.detail = doc::Value::object({{"log_loss", quality.log_loss}, {"intercept", quality.intercept}});
-  if (comparison_) f.detail.set("standby_log_loss", comparison_->standby_log_loss);
+  f.detail = doc::Value::object({{"loss", quality.loss}});
+  if (quality.offsets.size() <= kMostShown) f.detail.set("offsets", list_of(quality.offsets));
+  if (comparison_) f.detail.set("standby_loss", comparison_->standby_loss);
   if (chunk.sample < 1) {
     // What is said of a sample is said with how far it may be off.
     f.detail.set("sample", chunk.sample);
-    f.detail.set("log_loss_standard_error", standard_error_of_loss(chunk));
+    f.detail.set("loss_standard_error", standard_error_of_loss(task, chunk));
   }
   out.push_back(f);
 
-  // Where the scores do not order the labels, an intercept says nothing about the base rate: labels
-  // that were turned over have one too.
-  if (!f.alert) intercepts_.push_back(quality.intercept);
+  // Where the predictions do not tell the labels apart, offsets say nothing about the base rate:
+  // labels that were turned over have some too.
+  if (!f.alert)
+    chunks_.push_back({quality.offsets, stats::class_rows(task, chunk.margins, chunk.codes)});
+  judge_prior(task, baseline, f, quiet, out);
+}
+
+void QualityWindows::judge_prior(const stats::Task& task, const Baseline& baseline,
+                                 const Finding& quality, bool quiet, std::vector<Finding>& out) {
   const auto wanted = static_cast<std::size_t>(std::max(1, metric_.prior_shift_chunks));
-  if (intercepts_.size() < wanted) return;
-  if (intercepts_.size() > wanted) intercepts_.erase(intercepts_.begin());
-  double mean = 0;
-  for (const double b : intercepts_) mean += b;
-  mean /= static_cast<double>(wanted);
-  const auto agreeing =
-      std::count_if(intercepts_.begin(), intercepts_.end(), [&](double b) { return b * mean > 0; });
-  Finding prior = f;
-  prior.key = "prior/intercept";
+  if (chunks_.size() < wanted) return;
+  if (chunks_.size() > wanted) chunks_.erase(chunks_.begin());
+  const PriorShift shift = prior_shift(task, chunks_, baseline.label_scale);
+  Finding prior = quality;
+  prior.key = "prior/offsets";
   prior.subject = Subject::kPrior;
-  prior.value = std::abs(mean);
+  prior.value = shift.size;
   prior.threshold = metric_.prior_shift;
-  prior.alert = quiet && !f.alert && prior.value > prior.threshold &&
-                static_cast<double>(agreeing) >= kAgreement * static_cast<double>(wanted);
+  prior.alert =
+      quiet && !quality.alert && prior.value > prior.threshold && shift.agreement >= kAgreement;
   prior.raises = prior.confirms = prior.alert;
-  prior.from = to - static_cast<Micros>(wanted) * metric_.chunk_duration;
-  prior.detail = doc::Value::object({{"intercept", mean}, {"chunks", metric_.prior_shift_chunks}});
-  if (prior.alert) intercepts_.clear();  // the next judgement needs as many fresh chunks
+  prior.from = quality.to - static_cast<Micros>(wanted) * metric_.chunk_duration;
+  prior.detail = doc::Value::object({{"offsets", list_of(shift.offsets)},
+                                     {"scale", baseline.label_scale},
+                                     {"chunks", metric_.prior_shift_chunks}});
+  if (prior.alert) chunks_.clear();  // the next judgement needs as many fresh chunks
   out.push_back(std::move(prior));
+}
+
+void QualityWindows::judge_coverage(const LabelJoin::Chunk& chunk, const stats::Task& task,
+                                    const Baseline& baseline, const stats::Conformal& interval,
+                                    bool quiet, std::vector<Finding>& out) {
+  const auto wanted = static_cast<std::size_t>(std::max(1, metric_.prior_shift_chunks));
+  coverage_.push_back(coverage_of(task, chunk, interval));
+  if (coverage_.size() > wanted) coverage_.erase(coverage_.begin());
+  if (coverage_.size() < wanted) return;
+  const Coverage coverage =
+      watch::judge_coverage(coverage_, interval.coverage, baseline, metric_.sds);
+  Finding f;
+  f.key = "quality/coverage";
+  f.subject = Subject::kCoverage;
+  f.value = coverage.missed;
+  f.threshold = coverage.threshold;
+  f.alert = f.raises = f.confirms = quiet && coverage.is_low;
+  f.from = to_ - static_cast<Micros>(wanted) * metric_.chunk_duration;
+  f.to = to_;
+  for (const ChunkCoverage& each : coverage_) f.rows += each.rows;
+  f.epoch = epoch_;
+  f.detail = doc::Value::object({{"declared", interval.coverage},
+                                 {"quantile", interval.quantile},
+                                 {"chunks", metric_.prior_shift_chunks}});
+  if (f.alert) coverage_.clear();  // the next judgement needs as many fresh chunks
+  out.push_back(std::move(f));
 }
 
 void QualityWindows::save(StateWriter& out) const {
@@ -230,12 +276,22 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(from_);
   out.put(to_);
   out.put(last_above_);
-  out.put(std::uint64_t{intercepts_.size()});
-  for (const double b : intercepts_) out.put(b);
+  out.put(std::uint64_t{chunks_.size()});
+  for (const ChunkOffsets& chunk : chunks_) {
+    for (const std::vector<double>* numbers : {&chunk.offsets, &chunk.weights}) {
+      out.put(std::uint64_t{numbers->size()});
+      for (const double number : *numbers) out.put(number);
+    }
+  }
+  out.put(std::uint64_t{coverage_.size()});
+  for (const ChunkCoverage& chunk : coverage_) {
+    out.put(chunk.held);
+    out.put(chunk.rows);
+  }
   out.put(comparison_.has_value());
   const Comparison c = comparison_.value_or(Comparison{});
-  out.put(c.primary_log_loss);
-  out.put(c.standby_log_loss);
+  out.put(c.primary_loss);
+  out.put(c.standby_loss);
   out.put(c.rows);
   out.put(c.to);
   out.put(c.z);
@@ -248,12 +304,22 @@ void QualityWindows::load(StateReader& in) {
   from_ = in.i64();
   to_ = in.i64();
   last_above_ = in.flag();
-  intercepts_.assign(in.count(), 0);
-  for (double& b : intercepts_) b = in.real();
+  chunks_.assign(in.count(), {});
+  for (ChunkOffsets& chunk : chunks_) {
+    for (std::vector<double>* numbers : {&chunk.offsets, &chunk.weights}) {
+      numbers->assign(in.count(), 0);
+      for (double& number : *numbers) number = in.real();
+    }
+  }
+  coverage_.assign(in.count(), {});
+  for (ChunkCoverage& chunk : coverage_) {
+    chunk.held = in.i64();
+    chunk.rows = in.i64();
+  }
   const bool compared = in.flag();
   Comparison c;
-  c.primary_log_loss = in.real();
-  c.standby_log_loss = in.real();
+  c.primary_loss = in.real();
+  c.standby_loss = in.real();
   c.rows = in.i64();
   c.to = in.i64();
   c.z = in.real();

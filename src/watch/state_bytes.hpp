@@ -3,8 +3,10 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace heddle::watch {
 
@@ -24,6 +26,13 @@ class StateWriter {
     bytes_.append(value);
   }
   void put(const std::string& value) { put(std::string_view(value)); }
+  /// Four bytes each, their IEEE bits; how many there are is known to who reads them.
+  void put_floats(std::span<const float> values) {
+    for (const float value : values) {
+      const auto bits = std::bit_cast<std::uint32_t>(value);
+      for (int i = 0; i < 4; ++i) bytes_.push_back(static_cast<char>(bits >> (8 * i)));
+    }
+  }
   [[nodiscard]] std::string take() { return std::move(bytes_); }
 
  private:
@@ -55,6 +64,22 @@ class StateReader {
     }
     std::string out(bytes_.substr(0, size));
     bytes_.remove_prefix(size);
+    return out;
+  }
+  /// None where there are not so many.
+  [[nodiscard]] std::vector<float> floats(std::uint64_t count) {
+    if (count > bytes_.size() / 4) {
+      fail();
+      return {};
+    }
+    std::vector<float> out(count);
+    for (float& value : out) {
+      std::uint32_t bits = 0;
+      for (std::size_t i = 0; i < 4; ++i)
+        bits |= std::uint32_t{static_cast<unsigned char>(bytes_[i])} << (8 * i);
+      value = std::bit_cast<float>(bits);
+      bytes_.remove_prefix(4);
+    }
     return out;
   }
   /// A count of items of at least 8 bytes each: 0 when there cannot be so many.

@@ -69,7 +69,7 @@ class Stream {
     std::vector<std::int64_t> distances;
     std::vector<std::int32_t> codes;
     std::vector<float> margins;
-    std::vector<std::uint8_t> labels;
+    std::vector<double> labels;
     for (int day = 0; day < 40; ++day) {
       new_day({});
       for (int i = 0; i < kRows; ++i) {
@@ -92,7 +92,7 @@ class Stream {
     place.dictionary = views.data();
     return *build_baseline(
         monitor(), contract(),
-        {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels});
+        {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels, {}, {}});
   }
 
   /// One day of requests with the labels of the day before, in event order, and a tick every two
@@ -143,15 +143,14 @@ class Stream {
         row.rules = {"at.required"};
       }
       // A standby that ignores the hour: worse on clean days, better when the hour is wrong.
-      row.probability =
-          static_cast<float>(stats::sigmoid(margin(t.hour + fault.shift_hours, t.distance)));
-      row.standby_probability =
-          static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000));
+      row.prediction = {
+          static_cast<float>(stats::sigmoid(margin(t.hour + fault.shift_hours, t.distance)))};
+      row.standby_prediction = {
+          static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000))};
       request.rows.push_back(row);
       out.push_back(request);
-      labels.push_back({request.request_id + "#0",
-                        static_cast<double>(fault.wrong_labels ? 1 - t.late : t.late),
-                        t.time + kDay});
+      labels.push_back(
+          {request.request_id + "#0", (t.late != 0) != fault.wrong_labels, t.time + kDay});
     }
     while (due < late_labels_.size()) out.push_back(late_labels_[due++]);
     late_labels_ = std::move(labels);

@@ -3,24 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "stats/quality.hpp"
+
 namespace heddle::watch {
 namespace {
 
 constexpr std::size_t kLeastPairs = 300;
 
-double entropy(double share) {
-  return share <= 0 || share >= 1 ? 0
-                                  : -share * std::log(share) - (1 - share) * std::log(1 - share);
-}
-
 }  // namespace
 
-double loss_of(float margin, bool label) noexcept {
-  const double m = label ? -static_cast<double>(margin) : static_cast<double>(margin);
-  return m > 0 ? m + std::log1p(std::exp(-m)) : std::log1p(std::exp(m));
-}
-
-void Trial::add(double difference, bool label, std::int64_t row_chunk) noexcept {
+void Trial::add(double difference, std::int64_t row_chunk) noexcept {
   if (row_chunk > chunk) {
     chunk = row_chunk;
     closed = sum;
@@ -31,17 +23,32 @@ void Trial::add(double difference, bool label, std::int64_t row_chunk) noexcept 
     }
   }
   ++rows;
-  positive += label ? 1 : 0;
   sum += difference;
   squares += difference * difference;
+}
+
+void Trial::add_label(const stats::Task& task, double code, double median) {
+  if (task.kind == stats::TaskKind::kRegression)
+    deviation += std::abs(code - median);
+  else
+    ++classes[static_cast<std::int32_t>(code)];
+}
+
+double Trial::constant_loss() const {
+  if (rows == 0) return 0;
+  double loss = deviation / static_cast<double>(rows);
+  for (const auto& [code, count] : classes) {
+    const double share = static_cast<double>(count) / static_cast<double>(rows);
+    loss -= share * std::log(share);
+  }
+  return loss;
 }
 
 double Trial::mean() const noexcept { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
 
 bool Trial::loses(double share, std::int64_t rows_of_chunk) const noexcept {
   if (rows == 0) return false;
-  const double all = entropy(static_cast<double>(positive) / static_cast<double>(rows)) *
-                     static_cast<double>(rows_of_chunk);
+  const double all = constant_loss() * static_cast<double>(rows_of_chunk);
   const auto beyond = [&](double loss, double variance, double allowed) {
     return loss > allowed * all && loss > 4 * std::sqrt(variance);
   };
@@ -59,24 +66,32 @@ std::uint32_t Trials::number(const std::string& name, bool candidate) {
   return at->second.number;
 }
 
-void Trials::add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
-                 const std::string& account, const std::string& label_account) {
-  for (auto& [name, running] : running_) {
-    if (running.number != number) continue;
-    const double difference = running.candidate ? other - served : served - other;
-    const double before = running.trial.least;
-    running.trial.add(difference, label, chunk);
-    // It was worth most at the end of the chunk before this row.
-    for (auto* shares : {&running.shares, &running.label_shares}) {
-      for (auto& [of, share] : *shares) {
-        if (running.trial.least == before) break;
-        share.least = share.sum;
-        share.least_squares = share.squares;
-      }
-      Share& share = (*shares)[shares == &running.shares ? account : label_account];
-      share.sum += difference;
-      share.squares += difference * difference;
+void Trials::add(const stats::Task& task, const TrialRow& row, std::int64_t chunk, double median) {
+  const double served = stats::row_loss(task, row.margins, row.code);
+  for (const auto& [number, margins] : row.alternatives) {
+    if (std::isnan(margins[0])) continue;
+    const double other = stats::row_loss(task, margins, row.code);
+    for (auto& [name, running] : running_) {
+      if (running.number != number) continue;
+      running.trial.add_label(task, row.code, median);
+      running.add(running.candidate ? other - served : served - other, chunk, row);
     }
+  }
+}
+
+void Trials::Running::add(double difference, std::int64_t chunk, const TrialRow& row) {
+  const double before = trial.least;
+  trial.add(difference, chunk);
+  // It was worth most at the end of the chunk before this row.
+  for (auto* of_accounts : {&shares, &label_shares}) {
+    for (auto& [of, share] : *of_accounts) {
+      if (trial.least == before) break;
+      share.least = share.sum;
+      share.least_squares = share.squares;
+    }
+    Share& share = (*of_accounts)[of_accounts == &shares ? row.account : row.label_account];
+    share.sum += difference;
+    share.squares += difference * difference;
   }
 }
 
@@ -140,10 +155,14 @@ void Trials::save(StateWriter& out) const {
     out.put(std::uint64_t{running.number});
     out.put(running.candidate);
     out.put(t.rows);
-    out.put(t.positive);
+    out.put(std::uint64_t{t.classes.size()});
+    for (const auto& [code, count] : t.classes) {
+      out.put(int{code});
+      out.put(count);
+    }
     out.put(t.chunk);
     for (const double value :
-         {t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
+         {t.deviation, t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
       out.put(value);
     for (const auto* shares : {&running.shares, &running.label_shares}) {
       out.put(std::uint64_t{shares->size()});
@@ -165,10 +184,13 @@ void Trials::load(StateReader& in) {
     running.candidate = in.flag();
     Trial& t = running.trial;
     t.rows = in.i64();
-    t.positive = in.i64();
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      const int code = in.small();
+      t.classes[code] = in.i64();
+    }
     t.chunk = in.i64();
-    for (double* value :
-         {&t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least, &t.least_squares})
+    for (double* value : {&t.deviation, &t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least,
+                          &t.least_squares})
       *value = in.real();
     for (auto* shares : {&running.shares, &running.label_shares}) {
       for (std::uint64_t m = in.count(); m > 0; --m) {

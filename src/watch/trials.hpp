@@ -5,17 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "stats/task.hpp"
+#include "watch/label_join.hpp"
 #include "watch/state_bytes.hpp"
 
 namespace heddle::watch {
 
 /// Something on trial held against its alternative, on the same labelled rows: what is served with
 /// a repair against what would be served without it, or a candidate against what is served. Loss is
-/// log loss in nats; a difference above zero says that the alternative is better.
+/// that of `stats::row_loss`; a difference above zero says that the alternative is better.
 struct Trial {
   std::int64_t rows = 0;
-  std::int64_t positive = 0;  ///< rows with a true label
-  double sum = 0;             ///< of the differences
+  std::map<std::int32_t, std::int64_t> classes{};  ///< rows by the code of their label
+  double deviation = 0;  ///< of a regression's labels from the reference's median, in sum
+  double sum = 0;        ///< of the differences
   double squares = 0;
   std::int64_t chunk = INT64_MIN;  ///< the newest quality chunk that a row was of
   double closed = 0;               ///< `sum` when the chunk before it ended
@@ -25,12 +28,18 @@ struct Trial {
 
   /// `row_chunk`: of the row's event time. Hours of a day differ in what a model is good at, so
   /// losses count by whole chunks.
-  void add(double difference, bool label, std::int64_t row_chunk) noexcept;
+  void add(double difference, std::int64_t row_chunk) noexcept;
+  /// The label of the same row.
+  void add_label(const stats::Task& task, double code, double median);
+  /// Mean loss of a constant answer: the entropy of the labels; of a regression their mean distance
+  /// from the reference's median.
+  [[nodiscard]] double constant_loss() const;
   [[nodiscard]] double mean() const noexcept;
   /// What this instead of the alternative has lost since it was worth most.
   [[nodiscard]] double lost() const noexcept { return sum - least; }
-  /// At the end of a chunk it had lost more than `share` of what `rows_of_chunk` labels have of
-  /// entropy, or within one four times as much; and more than chance explains: four standard errors
+  /// At the end of a chunk it had lost more than `share` of what a constant answer loses on
+  /// `rows_of_chunk` rows, or within one four times as much; and more than chance explains: four
+  /// standard errors
   /// of the differences since its best. Looking at every row is what four instead of two are for.
   [[nodiscard]] bool loses(double share, std::int64_t rows_of_chunk) const noexcept;
   /// Over all rows it is better than the alternative by more than two standard errors.
@@ -45,9 +54,9 @@ class Trials {
  public:
   /// The number by which rows refer to the trial `name`; begins it when there is none.
   [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false);
-  /// `served` and `other` are losses; a trial of a candidate takes them the other way round.
-  void add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
-           const std::string& account, const std::string& label_account = {});
+  /// A row that was labelled, in each of its trials. A trial of a candidate takes the losses the
+  /// other way round.
+  void add(const stats::Task& task, const TrialRow& row, std::int64_t chunk, double median);
   [[nodiscard]] const Trial* find(const std::string& name) const;
   /// Of a trial that loses: the account without whose rows the loss is within two standard errors.
   /// Empty: there is none, or only one account has rows in it.
@@ -77,6 +86,7 @@ class Trials {
     Trial trial;
     std::map<std::string, Share> shares;        ///< by account
     std::map<std::string, Share> label_shares;  ///< by the account that alone labelled the rows
+    void add(double difference, std::int64_t chunk, const TrialRow& row);
   };
   [[nodiscard]] static bool loses_without(const Trial& trial, const Share& share);
   [[nodiscard]] static bool pays_without(const Trial& trial, const Share& share);
@@ -93,8 +103,5 @@ class Trials {
 /// together a little.
 [[nodiscard]] double paired_z(const std::vector<double>& differences) noexcept;
 inline constexpr double kPairedZ = 4;
-
-/// Log loss of one answer.
-[[nodiscard]] double loss_of(float margin, bool label) noexcept;
 
 }  // namespace heddle::watch

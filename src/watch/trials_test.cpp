@@ -12,10 +12,15 @@ constexpr std::int64_t kChunk = 2000;  ///< rows
 /// What a chunk may lose: 5 % of the entropy of 2,000 labels, half of them true.
 const double kAllowed = kShare * std::log(2.0) * static_cast<double>(kChunk);
 
+void add_row(Trial& trial, double difference, double code, std::int64_t chunk) {
+  trial.add(difference, chunk);
+  trial.add_label({}, code, 0);
+}
+
 /// Rows of one chunk that lose `loss` in sum, with a little noise.
 void add(Trial& trial, std::int64_t chunk, int rows, double loss) {
   for (int i = 0; i < rows; ++i)
-    trial.add(loss / rows + (i % 2 == 0 ? 0.01 : -0.01), i % 2 == 0, chunk);
+    add_row(trial, loss / rows + (i % 2 == 0 ? 0.01 : -0.01), i % 2, chunk);
 }
 
 TEST(TrialLoss, WhatItLosesCountsByWholeChunks) {
@@ -52,15 +57,33 @@ TEST(TrialLoss, WhatLosesFourTimesAsMuchDoesNotWaitForTheEndOfTheChunk) {
 TEST(TrialLoss, ChanceIsNoLoss) {
   Trial trial;
   // One row in a hundred loses a lot: as much in sum, and within four standard errors.
-  for (int i = 0; i < kChunk; ++i) trial.add(i % 100 == 0 ? kAllowed / 15 : 0, i % 2 == 0, 0);
-  trial.add(0, true, 1);
+  for (int i = 0; i < kChunk; ++i) add_row(trial, i % 100 == 0 ? kAllowed / 15 : 0, i % 2, 0);
+  add_row(trial, 0, 1, 1);
   EXPECT_GT(trial.lost(), kAllowed);
   EXPECT_TRUE(trial.loses(kShare, kChunk));
   Trial rare;
-  for (int i = 0; i < kChunk; ++i) rare.add(i % 500 == 0 ? kAllowed / 3 : 0, i % 2 == 0, 0);
-  rare.add(0, true, 1);
+  for (int i = 0; i < kChunk; ++i) add_row(rare, i % 500 == 0 ? kAllowed / 3 : 0, i % 2, 0);
+  add_row(rare, 0, 1, 1);
   EXPECT_GT(rare.lost(), kAllowed);
   EXPECT_FALSE(rare.loses(kShare, kChunk));
+}
+
+TEST(TrialLoss, WhatAConstantAnswerLosesFollowsFromTheTask) {
+  Trial classes;
+  const stats::Task three{stats::TaskKind::kClasses, {"a", "b", "c"}};
+  for (int i = 0; i < 12; ++i) {
+    classes.add(0, 0);
+    classes.add_label(three, i % 4 == 3 ? 2 : i % 2, 0);
+  }
+  // Shares of 1/2, 1/4 and 1/4.
+  EXPECT_NEAR(classes.constant_loss(), 1.5 * std::log(2.0), 1e-12);
+  Trial numbers;
+  for (const double label : {1.0, 4.0, 10.0}) {
+    numbers.add(0, 0);
+    numbers.add_label(stats::Task{stats::TaskKind::kRegression}, label, 3);
+  }
+  EXPECT_NEAR(numbers.constant_loss(), (2.0 + 1 + 7) / 3, 1e-12);
+  EXPECT_EQ(Trial{}.constant_loss(), 0);
 }
 
 TEST(Trials, TheAccountWithoutWhoseLabelsItWouldNotPayIsNamed) {
@@ -71,10 +94,12 @@ TEST(Trials, TheAccountWithoutWhoseLabelsItWouldNotPayIsNamed) {
       const bool two = i % 4 == 0;
       const double gain = two ? of_two : 0.1;
       // A candidate: what is served loses so much more.
-      trials.add(number, 0.5 + gain + 0.05 * (i % 3 - 1), 0.5, i % 2 == 0, 0, "app",
-                 confirmed ? ""
-                 : two     ? "two"
-                           : "one");
+      TrialRow row;
+      row.margins = {static_cast<float>(0.5 + gain + 0.05 * (i % 3 - 1))};
+      row.account = "app";
+      row.label_account = confirmed ? "" : two ? "two" : "one";
+      row.alternatives = {{number, {0.5F}}};
+      trials.add(stats::Task{stats::TaskKind::kRegression}, row, 0, 0);  // each label is 0
     }
     return trials;
   };

@@ -9,7 +9,7 @@ namespace heddle::watch {
 namespace {
 
 Micros latest_of(const LabelOpinion& label) {
-  return label.other < 0 ? label.time : std::max(label.time, label.other_time);
+  return label.has_other() ? std::max(label.time, label.other_time) : label.time;
 }
 
 std::int64_t hour_of(Micros time) {
@@ -43,14 +43,12 @@ void WaitingLabels::erase(Labels::iterator at) {
   labels_.erase(at);
 }
 
-bool WaitingLabels::add(RowKey key, std::int8_t label, Micros event_time,
-                        std::string_view account) {
+bool WaitingLabels::add(RowKey key, float label, Micros event_time, std::string_view account) {
   if (event_time < pruned_before_) return false;
   const std::uint16_t by = names_.number(account);
   auto [at, fresh] = labels_.try_emplace(key);
   const LabelOpinion before = at->second;
-  at->second.add(label, event_time, by);
-  if (at->second == before) return true;
+  if (!at->second.add(label, event_time, by)) return true;
   // It is of the account that spoke first: who adds to it takes no more room.
   if (!fresh && hour_of(at->second) != hour_of(before)) leave(key, before);
   if (fresh || hour_of(at->second) != hour_of(before)) enter(key, at->second);

@@ -26,7 +26,7 @@ class WaitingLabels {
   explicit WaitingLabels(std::size_t most) : most_(most) {}
 
   /// False: older than what is kept.
-  bool add(RowKey key, std::int8_t label, Micros event_time, std::string_view account);
+  bool add(RowKey key, float label, Micros event_time, std::string_view account);
   /// What was said of the label of a row that came now; accounts by their number here.
   [[nodiscard]] std::optional<LabelOpinion> take(RowKey key);
   [[nodiscard]] const std::string& account(std::uint16_t number) const {

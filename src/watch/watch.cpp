@@ -5,18 +5,19 @@
 #include <limits>
 #include <utility>
 
-#include "stats/scalar.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/5";
+constexpr std::string_view kFormat = "heddle.watch-state/6";
 
-float margin_of(float probability) {
-  return std::isnan(probability)
-             ? probability
-             : static_cast<float>(stats::logit(static_cast<double>(probability)));
+/// None for no prediction.
+std::vector<float> margins_of(const stats::Task& task, const std::vector<float>& prediction) {
+  // Of another task than the route's: nothing can be said of it.
+  if (prediction.size() != task.outputs()) return {};
+  return stats::margins_of(task, prediction);
 }
 
 std::string key_of(const Route& route) { return route.primary.hex() + "/" + route.repair; }
@@ -59,6 +60,8 @@ Result<Watch> Watch::open(Options options) {
 
 void Watch::register_route(Route route) {
   const std::uint64_t version = route.version;
+  // Labels that come before the first row are of what answers first.
+  if (epoch_ == 0) join_.begin(route.task);
   routes_.insert_or_assign(version, std::move(route));
 }
 
@@ -69,8 +72,7 @@ void Watch::observe(const plane::Record& record, Output& out) {
     // One that says it is from the future waits as long as one of today.
     const Micros latest =
         watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
-    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest),
-                          label->account);
+    take_label(*label, std::min(label->event_time, latest));
     const std::size_t settled = out.findings.size();
     for (const Named& each : detectors_) each.detector->label(*label, out.findings);
     settle(settled, watermark_ == INT64_MIN ? label->event_time : watermark_, out);
@@ -87,6 +89,16 @@ void Watch::observe(const plane::Record& record, Output& out) {
   } else if (const auto* act = std::get_if<plane::ActRecord>(&record)) {
     observe_clock(*act, out);
   }
+}
+
+void Watch::take_label(const plane::LabelRecord& label, Micros event_time) {
+  const auto code = join_.task().code_of(label.label);
+  if (!code.ok() && code.error().id == "label-class-unknown") {
+    join_.add_unknown_class(stats::to_string(label.label));
+    return;
+  }
+  (void)join_.add_label(label.row_id, code.ok() ? *code : std::numeric_limits<double>::quiet_NaN(),
+                        event_time, label.account);
 }
 
 void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
@@ -129,6 +141,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   if (key == epoch_key_) return;
   epoch_key_ = std::move(key);
   ++epoch_;
+  if (route.task != join_.task()) trials_ = {};
+  join_.begin(route.task);
   // Everything after the last row of the epoch before is this one's; of the very first one, nothing
   // is known before its first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
@@ -189,21 +203,19 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       route.apply_repair(repaired);
       fields = &repaired;
     }
-    const SeenRow seen{request,  row,        *fields, options_.fields, types_, baseline,
-                       of_epoch, by_primary, rows_};
+    const SeenRow seen{request,    row,      *fields,  options_.fields, types_,
+                       route.task, baseline, of_epoch, by_primary,      rows_};
     for (const Named& each : detectors_) each.detector->row(seen, out.findings);
     if (seen.served() && of_epoch) {
       const std::string id = request.request_id + "#" + std::to_string(index);
-      ServedRow joined{
-          id,
-          request.event_time,
-          epoch_,
-          by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
-          margin_of(row.standby_probability),
-          request.source,
-          request.account};
+      const auto margins =
+          by_primary ? margins_of(route.task, row.prediction) : std::vector<float>{};
+      const auto standby = margins_of(route.task, row.standby_prediction);
+      ServedRow joined{id,      request.event_time, epoch_,         margins,
+                       standby, request.source,     request.account};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
-        joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
+        auto other = route.alternatives[i].margins(row.fields);
+        if (!other.empty()) joined.alternatives.emplace_back(trials[i], std::move(other));
       }
       join_.add_row(joined);
     }
@@ -222,15 +234,22 @@ void Watch::forget_what_is_ahead(Micros event_time) {
 }
 
 void Watch::try_alternatives() {
-  for (const TrialRow& row : join_.take_joined()) {
-    for (const auto& [trial, margin] : row.alternatives) {
-      if (std::isnan(margin) || std::isnan(row.margin)) continue;
-      trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
-                  row.event_time / options_.monitor.quality.chunk_duration, row.account,
-                  row.label_account);
-    }
+  const auto joined = join_.take_joined();
+  if (joined.empty()) return;
+  const double median = baseline() == nullptr ? 0 : baseline()->label_median;
+  for (const TrialRow& row : joined) {
+    if (std::isnan(row.margins[0])) continue;
+    trials_.add(join_.task(), row, row.event_time / options_.monitor.quality.chunk_duration,
+                median);
   }
 }
+
+const Baseline* Watch::baseline() const {
+  const auto route = routes_.find(route_version_);
+  return route == routes_.end() ? nullptr : route->second.baseline.get();
+}
+
+double Watch::loss_scale() const { return baseline() == nullptr ? 1 : baseline()->label_scale; }
 
 std::int64_t Watch::rows_of_chunk() const {
   const auto at = latest_.find("quality/ratio");
@@ -243,12 +262,17 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   watermark_ = event_time;
   const auto route = routes_.find(route_version_);
   const bool is_routed = route != routes_.end();
-  const SeenTick tick{
-      event_time,      is_routed ? route->second.baseline.get() : nullptr,
-      is_routed,       is_routed ? std::string_view(route->second.unwatched) : std::string_view(),
-      join_,           alerts_,
-      latest_,         accounts_.several(),
-      several_label(), rows_};
+  const SeenTick tick{event_time,
+                      is_routed ? route->second.baseline.get() : nullptr,
+                      is_routed && route->second.interval ? &*route->second.interval : nullptr,
+                      is_routed,
+                      is_routed ? std::string_view(route->second.unwatched) : std::string_view(),
+                      join_,
+                      alerts_,
+                      latest_,
+                      accounts_.several(),
+                      several_label(),
+                      rows_};
   // Each sees what those before it found.
   for (const Named& each : detectors_) {
     const std::size_t settled = out.findings.size();

@@ -37,8 +37,8 @@ namespace heddle::watch {
 struct Alternative {
   std::string trial;
   bool candidate = false;  ///< the alternative is under trial, else what is served
-  /// Log odds for the fields of a row as received; NaN when it would be refused.
-  std::function<float(const std::vector<plane::FieldValue>&)> margin{};
+  /// Margins for the fields of a row as received; none when it would be refused.
+  std::function<std::vector<float>(const std::vector<plane::FieldValue>&)> margins{};
 };
 
 /// What a route version means to the watch. Two routes of one primary and one repair share an
@@ -53,7 +53,9 @@ struct Route {
   std::string unwatched{};  ///< why there is no baseline
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
-  std::vector<Alternative> alternatives{};  ///< none: nothing is on trial
+  std::vector<Alternative> alternatives{};     ///< none: nothing is on trial
+  stats::Task task{};                          ///< of the primary: what predictions and labels are
+  std::optional<stats::Conformal> interval{};  ///< of the primary's bundle
 };
 
 /// What came of a record, in order.
@@ -99,6 +101,8 @@ class Watch {
     return join_.label_accounts(options_.monitor.window_rows) > 1;
   }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
+  /// What losses are measured by: 1 nat; of a regression the label scale of the reference.
+  [[nodiscard]] double loss_scale() const;
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
   /// Where the clock of a timestamp field stands against the time of the event, now; empty when
@@ -112,6 +116,8 @@ class Watch {
                                                                         Micros to) const {
     return join_.by_sender(from, to, epoch_);
   }
+  /// Of the rows and labels in `by_sender`.
+  [[nodiscard]] const stats::Task& task() const noexcept { return join_.task(); }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const {
     return join_.labelled_since(from);
   }
@@ -168,12 +174,15 @@ class Watch {
   void observe_request(const plane::RequestRecord& request, Output& out);
   void observe_tick(Micros event_time, Output& out);
   void observe_clock(const plane::ActRecord& act, Output& out);
+  void take_label(const plane::LabelRecord& label, Micros event_time);
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
   void begin_anew(Micros at);
   void settle(std::size_t from, Micros at, Output& out);
   void try_alternatives();
+  /// Of the route that answers; nullptr: there is none.
+  [[nodiscard]] const Baseline* baseline() const;
 
   Options options_;
   std::vector<expr::Type> types_;  ///< of the fields, by the contract

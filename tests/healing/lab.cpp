@@ -36,7 +36,7 @@ constexpr Micros kStuckAfter = 15 * kDay;  ///< no step of the ladder waits long
 struct Sent {
   std::string id;
   Micros due = 0;
-  double label = 0;
+  stats::Label label{};
 };
 
 /// The two newest bundles of the project's objects that a run left: primary and standby by their
@@ -239,13 +239,14 @@ class Lab {
       }
       const plane::RowRecord answer = score(row, request, *primary, standby);
       if (answer.outcome == plane::RowOutcome::kServed) {
-        const float probability = never.probabilities[static_cast<std::size_t>(row)];
+        const float probability = never.predictions[static_cast<std::size_t>(row)];
         if (const auto label = recording_->sent_label(row)) {
           sent.push_back({fmt::format("{}#{}", request.request_id, request.rows.size()),
-                          time + kLabelDelay, static_cast<double>(*label)});
+                          time + kLabelDelay, *label});
         }
         if (const auto label = recording_->label(row); label && !std::isnan(probability))
-          scored_.push_back({time, *label, answer.probability, probability, probability});
+          scored_.push_back({time, static_cast<std::uint8_t>(std::get<bool>(*label) ? 1 : 0),
+                             answer.prediction[0], probability, probability});
       } else {
         ++refused_;
       }
@@ -295,8 +296,7 @@ class Lab {
       out.fields.push_back(std::move(field));
     }
     primary.score_row(raw, result_, scratch_);
-    out.probability = result_.probability;
-    out.standby_probability = std::nanf("");
+    out.prediction = result_.prediction;
     const bool refused = result_.check.refused;
     if (refused) {
       out.outcome = plane::RowOutcome::kRefused;
@@ -320,10 +320,10 @@ class Lab {
                                          std::string(kAccount)});
       }
     }
-    if (out.outcome != plane::RowOutcome::kServed) out.probability = std::nanf("");
+    if (out.outcome != plane::RowOutcome::kServed) out.prediction.clear();
     if (standby != nullptr && out.outcome == plane::RowOutcome::kServed) {
       standby->score_row(raw, result_, scratch_);
-      out.standby_probability = result_.probability;
+      out.standby_prediction = result_.prediction;
     }
     return out;
   }

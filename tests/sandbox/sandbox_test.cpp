@@ -135,8 +135,8 @@ Outcome run(const Launch& launch) {
   out.layers = process->layers;
   const int output = ::dup(process->output);
   while (true) {
-    pollfd fds[2] = {{process->output, POLLIN, 0}, {process->pid_fd, POLLIN, 0}};
-    ::poll(fds, 2, 100);
+    pollfd waits = {process->output, POLLIN, 0};
+    ::poll(&waits, 1, 10);
     out.output += read_more(output);
     if (auto how = reap(*process); how.has_value()) {
       out.how = *how;

@@ -382,6 +382,38 @@ def repositories_that_cannot_be_read(world):
 
 
 @case
+def locks_that_were_left(world):
+    """A process that was killed while git moved a ref leaves the ref's lock file."""
+    project = world.copy(world.built)
+    applies(project)
+    assert project.run("audit", "verify").code == 0
+    anchor = next((project.root / ".git/refs/heddle/anchor").iterdir())
+    lock = anchor.with_name(anchor.name + ".lock")
+    before = anchor.read_text()
+    lock.touch()
+    project.edit("people.yaml", "roles: [ml-engineer, approver]", "roles: [approver, ml-engineer]")
+    git(project, "commit", "-qam", "another")
+    head = git(project, "rev-parse", "HEAD")
+    left = project.root / ".git/refs/heddle/applied" / f"{head}.lock"
+    left.touch()
+    applies(project)
+    assert not lock.exists() and not left.exists()
+    assert anchor.read_text() != before and git(project, "rev-parse", f"refs/heddle/applied/{head}") == head
+    # What cannot be removed keeps the checkpoint from git, and no command from its work.
+    lock.mkdir()
+    project.edit("people.yaml", "roles: [approver, ml-engineer]", "roles: [ml-engineer, approver]")
+    git(project, "commit", "-qam", "and back")
+    before = anchor.read_text()
+    applies(project)
+    done = project.run("audit", "verify")
+    assert done.code == 0 and str(lock) in done.err and "git fsck" not in done.err, done
+    assert anchor.read_text() == before
+    lock.rmdir()
+    done = project.run("audit", "verify")
+    assert done.code == 0 and "not kept" not in done.err and anchor.read_text() != before, done
+
+
+@case
 def files_beside_definitions(world):
     """people.yaml, heddle.yaml and files of values count as definitions do."""
     project = world.copy(world.built)

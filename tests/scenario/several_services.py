@@ -203,7 +203,43 @@ def what_two_fight_over(world):
     return "each at its place"
 
 
-CASES = [an_incident_in_one, one_that_cannot_serve, what_two_fight_over]
+def one_that_cannot_be_read(world):
+    """A service whose route cannot be written is locked: nothing of it is decided, and the others go on."""
+    project, told = world.copy(world.built), Told()
+    widen(project)
+    project.edit("monitors/second.yaml", "cool_down: 1d", f"cool_down: 1d\nnotifications:\n  - {{url: \"http://127.0.0.1:{told.server_port}/second\", secret: \"${{env:TOLD}}\", attempts: 3}}")
+    commit_all(project)
+    works(project.run("apply"))
+    with Planes(project, environment={"TOLD": "secret"}) as planes:
+        for name in SERVICES:
+            release(world, project, name)
+            planes.until(lambda: answers(project, name), f"`{name}` answers")
+        route = project.root / ".heddle/routes/second.json"
+        kept = route.read_bytes()
+        route.unlink()
+        route.mkdir()
+        planes.kill("control")
+        locked = lambda: {each["name"] for each in project.json("status")["services"] if "locked" in each}
+        planes.until(lambda: planes.control_live() and locked() == {"second"}, "the second is locked")
+        planes.until(lambda: ("/second", "second", "service-locked", "heddle status") in told.came, "its people are told")
+        assert "LOCKED" in project.run("status").out
+        open_incident = lambda name: project.run("incident", "open", name, "--reason", "looks odd", "--person", "ann", "--key", world.keys / "ann")
+        works(open_incident("late"))
+        refused(open_incident("second"), 10, "service-locked")
+        works(project.run("incident", "list"))
+        assert all(answers(project, name) for name in SERVICES)
+        # Somebody mends it.
+        route.rmdir()
+        route.write_bytes(kept)
+        planes.until(lambda: not locked(), "the second is decided about again")
+        works(open_incident("second"))
+        entries = [each["action"] for each in project.json("audit", "log")["decisions"] if each["action"].startswith("service.")]
+        assert entries == ["service.lock", "service.unlock"], entries
+        works(project.run("audit", "verify"))
+    return "the others went on"
+
+
+CASES = [an_incident_in_one, one_that_cannot_serve, one_that_cannot_be_read, what_two_fight_over]
 
 if __name__ == "__main__":
     world = World(sys.argv[1])

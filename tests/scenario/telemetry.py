@@ -11,7 +11,6 @@ import http.client
 import http.server
 import json
 import os
-import struct
 import sys
 import threading
 import time
@@ -191,12 +190,7 @@ def metrics_are_read_by_a_scraper(world):
 
 
 def leaf(row):
-    out = []
-    for value in row:
-        if isinstance(value, float):
-            value = struct.pack(">f", value).hex()
-        out.append(value)
-    return json.dumps(out, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(list(row), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def root_of(leaves):
@@ -251,7 +245,7 @@ def the_access_log_is_what_the_ledger_says(world):
         assert row["account"] == "caller", row
         assert row["source"] in ("one", "default") and row["slot"] == "primary" and row["bundle"].startswith("sha256:") and "fields" not in names, row
         refused = [dict(zip(names, r)) for r in table if r[names.index("outcome")] == "refused"]
-        assert refused and all(r["rules"] == "route-fixes-distance" and r["probability"] is None for r in refused)
+        assert refused and all(r["rules"] == "route-fixes-distance" and r["prediction"] is None for r in refused)
         assert b"AAA" not in segments(project)[-1].read_bytes()
         entries = [e for e in planes.operation("decision.list", {"from": 0}).json["decisions"] if e["action"] == "access.segment"]
         assert len(entries) == len(known) and "AAA" not in json.dumps(entries)

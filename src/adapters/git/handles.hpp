@@ -22,7 +22,6 @@ using Commit = std::unique_ptr<git_commit, Free<git_commit, git_commit_free>>;
 using Blob = std::unique_ptr<git_blob, Free<git_blob, git_blob_free>>;
 using Builder = std::unique_ptr<git_treebuilder, Free<git_treebuilder, git_treebuilder_free>>;
 using Signature = std::unique_ptr<git_signature, Free<git_signature, git_signature_free>>;
-using Reference = std::unique_ptr<git_reference, Free<git_reference, git_reference_free>>;
 
 /// What libgit2 said last, as an error of ours.
 [[nodiscard]] Error git_failure(std::string_view what);

@@ -8,17 +8,11 @@
 #include <optional>
 
 #include "adapters/git/handles.hpp"
+#include "adapters/git/ref_lock.hpp"
 #include "adapters/git/walk.hpp"
 #include "base/digest.hpp"
 
 namespace heddle::adapters {
-
-Error git_failure(std::string_view what) {
-  const git_error* last = git_error_last();
-  return {ErrorKind::kIo, "git-failed",
-          fmt::format("cannot {}: {}", what, last != nullptr ? last->message : "unknown"),
-          "see what `git fsck` says of the project's repository"};
-}
 
 std::string hex(const git_oid& id) {
   std::string text(GIT_OID_HEXSZ, '\0');
@@ -48,11 +42,12 @@ struct Folder {
 class GitRepository final : public store::Git {
  public:
   GitRepository(Repository repository, std::string directory, std::string prefix,
-                const Clock& clock)
+                const Clock& clock, std::chrono::milliseconds lock_patience)
       : repository_(std::move(repository)),
         directory_(std::move(directory)),
         prefix_(std::move(prefix)),
-        clock_(clock) {}
+        clock_(clock),
+        lock_patience_(lock_patience) {}
   ~GitRepository() override {
     repository_.reset();
     git_libgit2_shutdown();
@@ -131,10 +126,14 @@ class GitRepository final : public store::Git {
     const std::lock_guard lock(mutex_);
     if (!ref.starts_with("refs/heddle/")) return ref_refused(ref);
     HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(std::string(commit)));
-    git_reference* raw = nullptr;
-    const int code = git_reference_create(&raw, repository_.get(), ref.c_str(),
-                                          git_object_id(object.get()), 1, "kept by Heddle");
-    const Reference made(raw);
+    HEDDLE_ASSIGN_OR_RETURN(const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
+                              git_reference* made = nullptr;
+                              const int done = git_reference_create(
+                                  &made, repository_.get(), ref.c_str(),
+                                  git_object_id(object.get()), 1, "kept by Heddle");
+                              git_reference_free(made);
+                              return done;
+                            }));
     if (code != 0) return git_failure(fmt::format("write `{}`", ref));
     return {};
   }
@@ -193,11 +192,16 @@ class GitRepository final : public store::Git {
         return git_failure(fmt::format("begin the log of `{}`", ref));
     }
     // Only if nobody moved the ref meanwhile.
-    git_reference* moved = nullptr;
     const git_oid none{};
-    const int code = git_reference_create_matching(&moved, repository_.get(), ref.c_str(), &id, 1,
-                                                   found == 0 ? &tip : &none, message.c_str());
-    git_reference_free(moved);
+    const git_oid* before = found == 0 ? &tip : &none;
+    HEDDLE_ASSIGN_OR_RETURN(const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
+                              git_reference* moved = nullptr;
+                              const int done = git_reference_create_matching(
+                                  &moved, repository_.get(), ref.c_str(), &id, 1, before,
+                                  message.c_str());
+                              git_reference_free(moved);
+                              return done;
+                            }));
     if (code == GIT_EMODIFIED || code == GIT_EEXISTS) {
       return Error{ErrorKind::kConflict, "git-ref-moved",
                    fmt::format("`{}` was moved by somebody else meanwhile", ref), "try again"};
@@ -320,11 +324,13 @@ class GitRepository final : public store::Git {
   std::string directory_;  ///< of the project
   std::string prefix_;  ///< of the project inside the repository; empty or with a slash at its end
   const Clock& clock_;
+  std::chrono::milliseconds lock_patience_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const Clock& clock) {
+Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const Clock& clock,
+                                             std::chrono::milliseconds lock_patience) {
   git_libgit2_init();
   // What is written has to survive a power loss before anybody is told of it.
   git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
@@ -355,8 +361,8 @@ Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const
     if (whole.size() > above.size() && whole.starts_with(above))
       prefix = whole.substr(above.size());
   }
-  return std::unique_ptr<store::Git>(
-      std::make_unique<GitRepository>(std::move(repository), directory, std::move(prefix), clock));
+  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(
+      std::move(repository), directory, std::move(prefix), clock, lock_patience));
 }
 
 }  // namespace heddle::adapters

@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <thread>
 
+#include "adapters/git/ref_lock.hpp"
 #include "base/digest.hpp"
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
+#include "store/git_conformance.hpp"
 
 namespace heddle::adapters {
 namespace {
@@ -31,31 +35,35 @@ std::string git(const std::string& directory, const std::string& arguments) {
   return text;
 }
 
+std::unique_ptr<store::Git> make_repository(const std::string& directory,
+                                            const std::vector<store::Git::File>& files) {
+  git(directory, "init -q");
+  for (const auto& file : files) {
+    const std::string path = directory + "/" + file.path;
+    HEDDLE_CHECK(make_dirs(path.substr(0, path.rfind('/'))).ok(), path);
+    HEDDLE_CHECK(write_file_atomic(path, file.bytes).ok(), path);
+  }
+  if (!files.empty()) {
+    git(directory, "add -A");
+    git(directory, "commit -q -m start");
+  }
+  return open_git(directory).value();
+}
+
 class GitTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = testing::TempDir() + "/git.XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
-    git(root_, "init -q");
-    ASSERT_TRUE(make_dirs(root_ + "/sub").ok());
-    ASSERT_TRUE(write_file_atomic(root_ + "/a.txt", "one\n").ok());
-    ASSERT_TRUE(write_file_atomic(root_ + "/sub/b.txt", "two\n").ok());
-    git(root_, "add -A");
-    git(root_, "commit -q -m start");
-    repository_ = open_git(root_).value();
+    repository_ = make_repository(root_, {{"a.txt", "one\n"}, {"sub/b.txt", "two\n"}});
   }
-  std::string root_;
+  heddle::fixture::Folder folder_;
+  const std::string& root_ = folder_.path();
   std::unique_ptr<store::Git> repository_;
 };
 
 TEST_F(GitTest, ReadsWhatGitReads) {
   EXPECT_EQ(repository_->head().value(), git(root_, "rev-parse HEAD"));
   EXPECT_EQ(repository_->blob_id("one\n"), git(root_, "rev-parse HEAD:a.txt"));
-  EXPECT_EQ(repository_->read("HEAD", "sub/b.txt").value(), "two\n");
-  EXPECT_EQ(repository_->read("HEAD", "sub").error().id, "git-file-not-found");
-  EXPECT_EQ(repository_->read("HEAD", "absent").error().id, "git-file-not-found");
-  EXPECT_EQ(repository_->read("no-such", "a.txt").error().id, "git-revision-not-found");
+  EXPECT_EQ(repository_->find("HEAD", "sub")->id, git(root_, "rev-parse HEAD:sub"));
 }
 
 TEST_F(GitTest, ACommitTouchesItsRefAlone) {
@@ -78,32 +86,6 @@ TEST_F(GitTest, ACommitTouchesItsRefAlone) {
   git(root_, "fsck --strict");
 }
 
-TEST_F(GitTest, TheSameTreeAgainIsNoNewCommit) {
-  const auto first =
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value();
-  EXPECT_EQ(
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value(),
-      first);
-  const auto second =
-      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "2"}}, "two").value();
-  EXPECT_NE(second, first);
-  EXPECT_EQ(git(root_, "rev-parse refs/heddle/checkpoints^"), first);
-  EXPECT_EQ(git(root_, "show refs/heddle/checkpoints:checkpoint"), "2");
-  EXPECT_EQ(git(root_, "ls-tree -r --name-only refs/heddle/checkpoints"), "checkpoint");
-}
-
-TEST_F(GitTest, OtherRefsAndPathsOutsideAreRefused) {
-  for (const char* ref : {"refs/heads/main", "HEAD", "refs/heads/heddle/../main", "refs/tags/v1",
-                          "refs/heads/heddle/"}) {
-    EXPECT_EQ(repository_->commit(ref, "", {{"x", "y"}}, "m").error().id, "git-ref-refused") << ref;
-  }
-  for (const char* path : {"../x", "/x", "a//b", ".git/config", "", "a/.", "sub/.git/x"}) {
-    EXPECT_EQ(repository_->commit("refs/heads/heddle/x", "", {{path, "y"}}, "m").error().id,
-              "git-path-refused")
-        << path;
-  }
-}
-
 TEST_F(GitTest, AProjectInAFolderOfARepositoryHasItsOwnPaths) {
   const auto inner = open_git(root_ + "/sub").value();
   EXPECT_EQ(inner->read("HEAD", "b.txt").value(), "two\n");
@@ -112,38 +94,12 @@ TEST_F(GitTest, AProjectInAFolderOfARepositoryHasItsOwnPaths) {
 }
 
 TEST_F(GitTest, OutsideARepositoryItSaysWhatToDo) {
-  std::string name = testing::TempDir() + "/nogit.XXXXXX";
-  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  const heddle::fixture::Folder elsewhere;
   ::setenv("GIT_CEILING_DIRECTORIES", testing::TempDir().c_str(), 1);
-  const auto opened = open_git(name);
+  const auto opened = open_git(elsewhere.path());
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().id, "git-not-found");
   EXPECT_FALSE(opened.error().hint.empty());
-}
-
-TEST_F(GitTest, ARepositoryWithoutACommitSaysSo) {
-  std::string name = testing::TempDir() + "/empty.XXXXXX";
-  ASSERT_NE(::mkdtemp(name.data()), nullptr);
-  git(name, "init -q");
-  const auto empty = open_git(name).value();
-  EXPECT_EQ(empty->head().error().id, "git-no-commit");
-  EXPECT_TRUE(empty->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").ok());
-}
-
-TEST_F(GitTest, CommitsOfManyThreadsAllLand) {
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 5; ++i) {
-        EXPECT_TRUE(
-            repository_
-                ->commit("refs/heads/heddle/state", "", {{fmt::format("{}-{}", t, i), "x"}}, "m")
-                .ok());
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  EXPECT_EQ(git(root_, "rev-list --count heddle/state"), "20");
 }
 
 using Kind = store::Git::Entry::Kind;
@@ -277,5 +233,150 @@ TEST_F(GitTest, WhatIsKeptOutlivesItsBranch) {
   EXPECT_EQ(repository_->resolve("HEAD~5").error().id, "git-revision-not-found");
 }
 
+constexpr std::chrono::milliseconds kSoon{20};
+
+/// As `kill -9` leaves it, or as a program holds it.
+void lock_ref(const std::string& root, const std::string& ref) {
+  const auto file = root + "/.git/" + ref + ".lock";
+  ASSERT_TRUE(make_dirs(file.substr(0, file.find_last_of('/'))).ok());
+  ASSERT_TRUE(write_file_atomic(file, "").ok());
+}
+
+TEST_F(GitTest, ALockThatAKilledProcessLeftIsRemoved) {
+  const auto head = repository_->head().value();
+  repository_ = open_git(root_, system_clock(), kSoon).value();
+  const std::string anchor = "refs/heddle/anchor/0a1b2c3d";
+  const std::string branch = "refs/heads/heddle/tiny/s/incident-0001";
+  const std::string applied = "refs/heddle/applied/" + head;
+  for (const char* text : {"1", "2"}) {  // for a ref that is not there yet, and for one that is
+    for (const auto& ref : {anchor, branch}) {
+      lock_ref(root_, ref);
+      const auto made = repository_->commit(ref, "HEAD", {{"checkpoint", text}}, "m");
+      ASSERT_TRUE(made.ok()) << made.error().str();
+      EXPECT_EQ(git(root_, "rev-parse " + ref), *made);
+      EXPECT_FALSE(path_exists(root_ + "/.git/" + ref + ".lock"));
+      git(root_, "update-ref " + ref + " " + *made);
+    }
+  }
+  lock_ref(root_, applied);
+  ASSERT_TRUE(repository_->keep(applied, head).ok());
+  EXPECT_EQ(git(root_, "rev-parse " + applied), head);
+  git(root_, "fsck --strict");
+}
+
+TEST_F(GitTest, InAWorkTreeOfItsOwnItIsTheLockOfTheRepository) {
+  git(root_, "worktree add -q '" + root_ + "-beside'");
+  const auto beside = open_git(root_ + "-beside", system_clock(), kSoon).value();
+  const std::string ref = "refs/heddle/anchor/0a1b2c3d";
+  lock_ref(root_, ref);
+  ASSERT_TRUE(beside->commit(ref, "", {{"checkpoint", "1"}}, "m").ok());
+  EXPECT_FALSE(path_exists(root_ + "/.git/" + ref + ".lock"));
+}
+
+TEST_F(GitTest, ALockThatIsHeldIsWaitedFor) {
+  repository_ = open_git(root_, system_clock(), std::chrono::hours(1)).value();
+  const std::string ref = "refs/heddle/anchor/0a1b2c3d";
+  lock_ref(root_, ref);
+  std::thread writer([&] {
+    const auto made = repository_->commit(ref, "", {{"checkpoint", "1"}}, "m");
+    EXPECT_TRUE(made.ok()) << made.error().str();
+  });
+  // It has its turn now, and finds the lock.
+  while (FileLock::acquire(root_ + "/.git/" + kRefTurn).ok()) std::this_thread::yield();
+  ASSERT_EQ(::unlink((root_ + "/.git/" + ref + ".lock").c_str()), 0);
+  writer.join();
+  EXPECT_EQ(git(root_, "show " + ref + ":checkpoint"), "1");
+}
+
+TEST_F(GitTest, ALockThatCameMeanwhileIsSomebodyElses) {
+  git_repository* raw = nullptr;
+  ASSERT_EQ(git_repository_open(&raw, root_.c_str()), 0);
+  const Repository repository(raw);
+  const std::string ref = "refs/heddle/anchor/0a1b2c3d";
+  const auto file = root_ + "/.git/" + ref + ".lock";
+  for (const bool before : {false, true}) {
+    ::unlink(file.c_str());
+    if (before) lock_ref(root_, ref);  // and the one that held it gives it to another
+    bool came = false;
+    const auto written = write_ref(raw, ref, kSoon, [&] {
+      if (!came) lock_ref(root_, ref);
+      came = true;
+      return GIT_ELOCKED;
+    });
+    ASSERT_FALSE(written.ok());
+    EXPECT_EQ(written.error().id, "git-ref-locked");
+    EXPECT_NE(written.error().hint.find(ref + ".lock"), std::string::npos) << written.error().str();
+    EXPECT_TRUE(path_exists(file));
+  }
+}
+
+TEST_F(GitTest, ALockThatCannotBeRemovedIsNamed) {
+  repository_ = open_git(root_, system_clock(), kSoon).value();
+  const std::string ref = "refs/heddle/anchor/0a1b2c3d";
+  ASSERT_TRUE(make_dirs(root_ + "/.git/" + ref + ".lock/x").ok());
+  const auto made = repository_->commit(ref, "", {{"checkpoint", "1"}}, "m");
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().id, "git-ref-locked");
+  EXPECT_NE(made.error().hint.find(ref + ".lock"), std::string::npos) << made.error().str();
+  EXPECT_EQ(made.error().hint.find("git fsck"), std::string::npos) << made.error().str();
+}
+
+TEST_F(GitTest, LocksOfOtherFilesKeepNothingFromItsPlace) {
+  for (const char* name : {"packed-refs", "index", "HEAD", "config"})
+    ASSERT_TRUE(write_file_atomic(root_ + "/.git/" + name + ".lock", "").ok());
+  repository_ = open_git(root_, system_clock(), kSoon).value();
+  const auto made = repository_->commit("refs/heads/heddle/x", "HEAD", {{"checkpoint", "1"}}, "m");
+  ASSERT_TRUE(made.ok()) << made.error().str();
+  EXPECT_TRUE(repository_->keep("refs/heddle/applied/" + *made, *made).ok());
+  EXPECT_TRUE(path_exists(root_ + "/.git/packed-refs.lock")) << "it is not Heddle's to remove";
+}
+
+TEST_F(GitTest, ALineOfTheLogThatWasCutShortHidesNoOther) {
+  const std::string ref = "refs/heddle/anchor/0a1b2c3d";
+  const auto one = repository_->commit(ref, "", {{"checkpoint", "1"}}, "one").value();
+  const auto two = repository_->commit(ref, "", {{"checkpoint", "2"}}, "two").value();
+  const auto log = root_ + "/.git/logs/" + ref;
+  const auto whole = read_file(log).value();
+  ASSERT_TRUE(write_file_atomic(log, whole + two + " 0123").ok());  // killed in the third
+  const auto three = repository_->commit(ref, "", {{"checkpoint", "3"}}, "three").value();
+  std::vector<std::string> named;
+  for (int i = 0; i < 3; ++i) {
+    const auto before = open_git(root_).value()->resolve(fmt::format("{}@{{{}}}", ref, i));
+    if (before.ok()) named.push_back(*before);
+  }
+  EXPECT_NE(std::find(named.begin(), named.end(), one), named.end());
+  EXPECT_NE(std::find(named.begin(), named.end(), two), named.end());
+  EXPECT_EQ(repository_->resolve(ref).value(), three);
+}
+
+TEST(GitFailure, SaysWhatToDoAboutTheFailureAtHand) {
+  git_libgit2_init();
+  const auto of = [](int klass, const char* message) {
+    git_error_set_str(klass, message);
+    return git_failure("write `refs/heddle/x`");
+  };
+  const auto full = of(GIT_ERROR_OS, "failed to write data: No space left on device");
+  EXPECT_EQ(full.id, "disk-full");
+  EXPECT_EQ(full.hint.rfind("free space", 0), 0U) << full.hint;
+  const auto foreign = of(GIT_ERROR_OS, "failed to create locked file 'x': Permission denied");
+  EXPECT_EQ(foreign.id, "git-failed");
+  EXPECT_NE(foreign.hint.find("another user"), std::string::npos) << foreign.hint;
+  EXPECT_NE(of(GIT_ERROR_OS, "x: Read-only file system").hint.find("reading only"),
+            std::string::npos);
+  EXPECT_NE(of(GIT_ERROR_OS, "x: Too many open files").hint.find("ulimit"), std::string::npos);
+  EXPECT_NE(of(GIT_ERROR_CONFIG, "failed to parse config file").hint.find("git config"),
+            std::string::npos);
+  EXPECT_NE(of(GIT_ERROR_ODB, "object not found").hint.find("git fsck"), std::string::npos);
+  for (const auto& each : {full, foreign}) EXPECT_EQ(each.kind, ErrorKind::kIo);
+  git_libgit2_shutdown();
+}
+
 }  // namespace
+
 }  // namespace heddle::adapters
+
+namespace heddle::store {
+
+INSTANTIATE_TEST_SUITE_P(Libgit2, GitConformance, testing::Values(adapters::make_repository));
+
+}  // namespace heddle::store

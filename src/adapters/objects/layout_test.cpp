@@ -3,14 +3,27 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include <filesystem>
 #include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
 #include "doc/json.hpp"
+#include "store/objects_conformance.hpp"
+
+namespace heddle::store {
+
+INSTANTIATE_TEST_SUITE_P(
+    Layout, ObjectsConformance,
+    testing::Values(ObjectsAdapter{
+        [](const std::string& directory) { return adapters::open_layout(directory).value(); },
+        [](Objects&, const std::string& directory, const Digest& digest, std::string_view bytes) {
+          ASSERT_TRUE(write_file_atomic(directory + "/blobs/sha256/" + digest.hex(), bytes).ok());
+        }}));
+
+}  // namespace heddle::store
 
 namespace heddle::adapters {
 namespace {
@@ -18,16 +31,13 @@ namespace {
 class LayoutTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "heddle-layout-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     auto opened = open_layout(directory_);
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     objects_ = std::move(*opened);
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
 
-  std::string directory_;
+  heddle::fixture::Folder folder_;
+  const std::string& directory_ = folder_.path();
   std::unique_ptr<store::Objects> objects_;
 };
 
@@ -36,37 +46,6 @@ TEST_F(LayoutTest, IsAnOciImageLayout) {
   const auto index = doc::parse_json(*read_file(directory_ + "/index.json"));
   ASSERT_TRUE(index.ok());
   EXPECT_EQ(index->int_or("schemaVersion"), 2);
-}
-
-TEST_F(LayoutTest, WhatWasPutIsRead) {
-  const auto digest = objects_->put("hello");
-  ASSERT_TRUE(digest.ok());
-  EXPECT_EQ(digest->hex(), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
-  EXPECT_TRUE(objects_->has(*digest));
-  EXPECT_EQ(*objects_->get(*digest), "hello");
-  EXPECT_EQ(objects_->get(sha256("other")).error().kind, ErrorKind::kNotFound);
-}
-
-TEST_F(LayoutTest, AFlippedByteIsRefusedAndPutHealsIt) {
-  const Digest digest = *objects_->put("hello");
-  const std::string path = directory_ + "/blobs/sha256/" + digest.hex();
-  ASSERT_TRUE(write_file_atomic(path, "hellp").ok());
-  EXPECT_EQ(objects_->get(digest).error().kind, ErrorKind::kCorrupt);
-  ASSERT_TRUE(objects_->put("hello").ok());
-  EXPECT_EQ(*objects_->get(digest), "hello");
-}
-
-TEST_F(LayoutTest, TheNewestTagWins) {
-  const Digest first = *objects_->put("1");
-  const Digest second = *objects_->put("2");
-  ASSERT_TRUE(objects_->tag("latest", first, "application/json", 1).ok());
-  ASSERT_TRUE(objects_->tag("other", first, "application/json", 1).ok());
-  ASSERT_TRUE(objects_->tag("latest", second, "application/json", 1).ok());
-  const auto tags = objects_->tags();
-  ASSERT_TRUE(tags.ok());
-  ASSERT_EQ(tags->size(), 2U);
-  EXPECT_EQ((*tags)[0], std::pair(std::string("other"), first));
-  EXPECT_EQ((*tags)[1], std::pair(std::string("latest"), second));
 }
 
 TEST_F(LayoutTest, WritersFromManyThreadsAndInstancesAgree) {
