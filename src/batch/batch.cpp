@@ -15,6 +15,7 @@
 #include "batch/profile.hpp"
 #include "doc/json.hpp"
 #include "stats/conformal.hpp"
+#include "stats/conformal_bounds.hpp"
 #include "table/lookup.hpp"
 #include "table/stream.hpp"
 
@@ -162,9 +163,10 @@ class AnswerWriter {
         set.push(task.classes[k]);
       texts_[1].add(texts_[1].code_of(doc::to_json(set)));
     } else if (interval) {
-      const auto ends = stats::conformal_interval(prediction[0], interval->quantile);
-      numbers_[1].add(static_cast<float>(ends.lower));
-      numbers_[2].add(static_cast<float>(ends.upper));
+      // Those that the endpoint answers.
+      const auto ends = stats::conformal_bounds(prediction[0], interval->quantile);
+      numbers_[1].add(ends.lower);
+      numbers_[2].add(ends.upper);
     }
   }
 

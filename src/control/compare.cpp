@@ -14,6 +14,7 @@
 #include "evaluate/paired.hpp"
 #include "flow/held_out.hpp"
 #include "score/plan.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::control {
 namespace {
@@ -218,6 +219,7 @@ Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& 
                                    {"count", both.labels.size()},
                                    {"refused_by_base", both.refused_by_base},
                                    {"refused_by_candidate", both.refused_by_candidate}});
+  out.set("loss", stats::loss_name(question.base.plan->task().kind));
   if (question.base.plan->task().kind == stats::TaskKind::kBinary)
     about.set("positive", std::count(both.labels.begin(), both.labels.end(), 1));
   if (!rows.note.empty()) about.set("note", rows.note);

@@ -72,9 +72,9 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   auto binds = doc::Value::object({{"service", service_.identity.name}});
   for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases_, name).value_or(""));
   // Terms: what the subjects do not say of the act itself.
-  for (const char* term :
-       {"weight", "field", "expression", "source", "account", "rule", "offset_delta", "offset_sum",
-        "from", "rows", "started_at", "back", "id", "text", "jump"}) {
+  for (const char* term : {"weight", "field", "expression", "source", "account", "rule",
+                           "offset_delta", "offset_sum", "interval_delta", "interval_sum", "from",
+                           "rows", "started_at", "back", "id", "text", "jump"}) {
     const auto* value = proposal.attributes.find(term);
     if (value != nullptr)
       binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));

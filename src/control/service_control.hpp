@@ -298,16 +298,17 @@ class ServiceControl final : public recover::Effects {
   struct Slots {
     Digest primary{}, standby{};
   };
-  /// Takes an act back: `undo` makes of what serves what serves without it. `offsets`: that this
-  /// adds to the margins.
+  /// Takes an act back: `undo` makes of what serves what serves without it. `change`: what
+  /// this adds to the calibration.
   [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  const std::vector<double>& offsets = {});
+                                                  const recover::RecalibrationInForce& change = {});
   [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
   [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
-  /// `base` with `added` to its offsets.
-  [[nodiscard]] Result<void> recalibrated(const Digest& base, const std::vector<double>& added,
-                                          Slots& back);
+  /// `base` with `change` added to its calibration. `refit`: see `flow::with_calibration`.
+  [[nodiscard]] Result<void> recalibrated(const Digest& base,
+                                          const recover::RecalibrationInForce& change, Slots& back,
+                                          const doc::Value& refit = {});
   [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
                                                const recover::Lapse& what);
   [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,

@@ -359,8 +359,9 @@ Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Di
   proposal.attributes.set("comparison", verdict);
   if (verdict == "worse") {
     proposal.reason += fmt::format(
-        "; on {} rows of {} its log loss is clearly above that of what serves: a person decides",
-        compared.find("rows")->int_or("count"), compared.find("rows")->string_or("of"));
+        "; on {} rows of {} its {} is clearly above that of what serves: a person decides",
+        compared.find("rows")->int_or("count"), compared.find("rows")->string_or("of"),
+        compared.string_or("loss"));
   }
   return {};
 }

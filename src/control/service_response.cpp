@@ -92,6 +92,16 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
   }
 }
 
+/// Of a retrain's evidence: labelled rows that it was not taught, by their class.
+std::map<std::string, std::int64_t> left_out_of(const doc::Value& judged) {
+  std::map<std::string, std::int64_t> out;
+  const doc::Value* list = judged.find("left_out");
+  if (list == nullptr || !list->is_array()) return out;
+  for (const doc::Value& each : list->as_array())
+    out[each.string_or("class")] += each.int_or("rows");
+  return out;
+}
+
 /// What the work of a retrain left (`run_retrain`).
 recover::Candidate candidate_of(const doc::Value& result) {
   recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed")};
@@ -103,6 +113,8 @@ recover::Candidate candidate_of(const doc::Value& result) {
   }
   if (const doc::Value* metrics = result.find("metrics"); metrics != nullptr)
     out.metrics = *metrics;
+  if (const doc::Value* judged = result.find("judged"); judged != nullptr)
+    out.left_out = left_out_of(*judged);
   return out;
 }
 
@@ -123,6 +135,13 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
         "changed, or the labels did",
         before->int_or("rows"), before->string_or("of"));
   }
+  if (judged != nullptr) {
+    const auto left_out = left_out_of(*judged);
+    std::int64_t rows = 0;
+    for (const auto& [name, count] : left_out) rows += count;
+    proposal.attributes.set("rows_left_out", rows);
+    if (rows > 0) proposal.reason += "; " + recover::left_out_text(left_out);
+  }
   const auto* labels = judged == nullptr ? nullptr : judged->find("label_accounts");
   const auto only = labels == nullptr ? std::string() : labels->string_or("only");
   if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
@@ -131,24 +150,54 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   return {};
 }
 
+/// What the bundle says of how its interval was fitted; null: it was not.
+doc::Value refit_evidence(const recover::Action& action, const recover::Recalibrate& what) {
+  if (what.interval_rows == 0) return {};
+  return doc::Value::object({{"incident", action.incident},
+                             {"rows", what.interval_rows},
+                             {"held_before", what.interval_held},
+                             {"held_newer", what.interval_held_newer}});
+}
+
 /// A sum of offsets is given to a billionth of its unit.
 constexpr double kSteps = 1e9;
 
-/// What an act adds to the offsets of `primary`, and what that makes in sum: policies bound both,
-/// each by its largest. In logits; of a regression in units of the label scale of its baseline.
+/// A sum without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads
+/// it.
+double rounded(double value) { return std::round(value * kSteps) / kSteps; }
+
+/// The same of the interval: what an act changes of its quantile, and how far that is in sum from
+/// the one of the release.
+void name_interval(policy::Proposal& proposal, const watch::Route& primary,
+                   const CalibrationChange& before, double added, double scale) {
+  if (!primary.interval || !before.intervals) return;
+  const auto kind = primary.task.kind;
+  const double now = primary.interval->quantile;
+  const double one = rounded(stats::quantile_change(kind, now, now + added, scale));
+  const double all =
+      rounded(stats::quantile_change(kind, before.intervals->first.quantile, now + added, scale));
+  proposal.attributes.set("interval_delta", one);
+  proposal.attributes.set("interval_sum", all);
+  if (added == 0) return;
+  proposal.reason += fmt::format("; of the intervals {:+.4g}, {:+.4g} in sum", one, all);
+}
+
+/// What an act adds to the offsets of `primary` and to the quantile of its interval, and what that
+/// makes in sum: policies bound each, of the offsets the largest. In logits; of a regression in
+/// units of the label scale of its baseline.
 Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
                               const std::string& service, const watch::Route& primary,
-                              const std::vector<double>& added) {
+                              const std::vector<double>& added, double quantile) {
   HEDDLE_ASSIGN_OR_RETURN(
-      auto sum,
+      auto before,
       calibration_since_release(*parts.objects, primary.primary, [&](const Digest& bundle) {
         return parts.policy->released_by_a_person(service, bundle);
       }));
+  auto& sum = before.offsets;
   for (std::size_t k = 0; k < sum.size() && k < added.size(); ++k) sum[k] += added[k];
   const double scale = primary.baseline == nullptr ? 1 : primary.baseline->label_scale;
   const double one = recover::largest_offset(added) / scale;
-  // Without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads it.
-  const double all = std::round(recover::largest_offset(sum) / scale * kSteps) / kSteps;
+  const double all = rounded(recover::largest_offset(sum) / scale);
   proposal.attributes.set("offset_delta", one);
   proposal.attributes.set("offset_sum", all);
   proposal.reason += fmt::format(
@@ -156,6 +205,7 @@ Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& pa
       primary.task.kind == stats::TaskKind::kRegression ? "of the usual deviation of a label"
                                                         : "logits",
       all);
+  name_interval(proposal, primary, before, quantile, scale);
   return {};
 }
 
@@ -231,8 +281,11 @@ Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action&
           [&](const Recalibrate& what) { return recalibrate(action, what); },
           [&](const WithdrawRecalibration& what) {
             return withdraw(
-                action, [&](Slots& back) { return recalibrated(back.primary, what.offsets, back); },
-                what.offsets);
+                action,
+                [&](Slots& back) {
+                  return recalibrated(back.primary, {what.offsets, what.quantile}, back);
+                },
+                recover::RecalibrationInForce{what.offsets, what.quantile});
           }},
       action.what);
 }
@@ -385,8 +438,10 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
   return {};
 }
 
-Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<double>& added,
-                                          Slots& back) {
+Result<void> ServiceControl::recalibrated(const Digest& base,
+                                          const recover::RecalibrationInForce& change, Slots& back,
+                                          const doc::Value& refit) {
+  const auto& added = change.offsets;
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
   HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
@@ -398,14 +453,15 @@ Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<
                  "another model serves by now: it is recalibrated when its own labels say so"};
   }
   for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
+  if (calibration.interval) calibration.interval->quantile += change.quantile;
   HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base, calibration,
-                                                               parts_.project->commit));
+                                                               parts_.project->commit, refit));
   return {};
 }
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
                                                   const std::function<Result<void>(Slots&)>& undo,
-                                                  const std::vector<double>& offsets) {
+                                                  const recover::RecalibrationInForce& change) {
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied,
                           parts_.policy->applied(service_.identity.name + "/" + action.op_id));
@@ -424,9 +480,10 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
-  if (!offsets.empty()) {
+  if (!change.offsets.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
-    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, offsets));
+    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, change.offsets,
+                                change.quantile));
   }
   HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
@@ -558,12 +615,14 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action,
                                                      const recover::Recalibrate& what) {
   Slots slots;
-  HEDDLE_TRY(recalibrated(releases_.primary(), what.offsets, slots));
+  HEDDLE_TRY(recalibrated(releases_.primary(), {what.offsets, what.quantile}, slots,
+                          refit_evidence(action, what)));
   const Digest variant = slots.primary;
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", variant});
   HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
-  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, what.offsets));
+  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, what.offsets,
+                              what.quantile));
   HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {

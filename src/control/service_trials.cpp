@@ -20,9 +20,10 @@ Result<Digest> ServiceControl::without(const recover::Act& act) {
           },
           [&](const recover::RecalibrationInForce& recalibration) {
             Slots back;
-            std::vector<double> added = recalibration.offsets;
-            for (double& offset : added) offset = -offset;
-            auto made = recalibrated(releases_.primary(), added, back);
+            auto opposite = recalibration;
+            for (double& offset : opposite.offsets) offset = -offset;
+            opposite.quantile = -opposite.quantile;
+            auto made = recalibrated(releases_.primary(), opposite, back);
             return made.ok() ? Result<Digest>(back.primary) : Result<Digest>(made.error());
           },
           [&](const recover::SwapInForce&) { return Result<Digest>(releases_.standby()); },
@@ -74,7 +75,10 @@ Result<void> ServiceControl::try_alternatives() {
   const bool on_standby =
       std::any_of(ladder_->acts().begin(), ladder_->acts().end(),
                   [](const auto& act) { return act.template is<recover::SwapInForce>(); });
+  std::string recalibration;  // that changed the interval
   for (const auto& act : ladder_->acts()) {
+    const auto* changed = act.as<recover::RecalibrationInForce>();
+    if (changed != nullptr && changed->quantile != 0) recalibration = act.id;
     // The calibration is of the primary that waits, not of the standby that took over.
     if (on_standby && act.is<recover::RecalibrationInForce>()) continue;
     auto bundle = without(act);
@@ -98,6 +102,9 @@ Result<void> ServiceControl::try_alternatives() {
     }
     names.push_back(name);
     used[bundle] = plans_[bundle];
+    // What changed of the intervals pays, or not, by what they hold and how wide they are.
+    if (const auto& interval = plans_[bundle]->conformal(); interval && name == recalibration)
+      alternative->quantile = interval->quantile;
     route.alternatives.push_back(*std::move(alternative));
   }
   plans_ = std::move(used);

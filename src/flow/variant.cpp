@@ -12,6 +12,8 @@
 namespace heddle::flow {
 namespace {
 
+constexpr std::string_view kIntervalRefit = "interval_refit";
+
 /// A bundle taken apart.
 struct Base {
   bundle::Bundle bundle;
@@ -77,6 +79,22 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, d
   return assembly;
 }
 
+/// The evaluation of a bundle with what its interval was fitted to since.
+Result<std::string> with_refit(const bundle::Bundle& bundle, const doc::Value& refit) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, bundle.json(bundle::kEvaluation));
+  auto out = doc::Value::object();
+  if (!evaluation.is_object()) {
+    return Error{ErrorKind::kCorrupt, "bundle-evaluation",
+                 "the evaluation of the bundle is no JSON object",
+                 "build it again with `heddle run`"};
+  }
+  for (const auto& [name, value] : evaluation.as_object()) {
+    if (name != kIntervalRefit) out.set(name, value);
+  }
+  if (!refit.is_null()) out.set(std::string(kIntervalRefit), refit);
+  return doc::to_json(out);
+}
+
 /// The contract of a layer with one transform more; one of the same id is replaced in its place.
 Result<contract::Contract> contract_with(doc::Value value, const spec::Transform& transform) {
   doc::Value added = doc::Value::object({{"id", transform.id},
@@ -136,11 +154,14 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
 }
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
-                                const score::Calibration& calibration, const std::string& commit) {
+                                const score::Calibration& calibration, const std::string& commit,
+                                const doc::Value& refit) {
   const auto& offsets = calibration.offsets;
-  if (!std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); }))
+  const bool is_finite =
+      std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); });
+  if (!is_finite || (calibration.interval && !std::isfinite(calibration.interval->quantile)))
     return Error{ErrorKind::kInvalid, "calibration-not-finite",
-                 "each offset of a calibration must be a number",
+                 "each offset of a calibration, and the quantile of its interval, must be a number",
                  "give them in logits, of a regression in the target's unit"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_TRY(score::check_calibration(calibration, base.task));
@@ -149,6 +170,9 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
+  if (calibration.interval != base.calibration.interval) {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, with_refit(base.bundle, refit));
+  }
   assembly.calibration = calibration;
   return assemble(objects, assembly);
 }

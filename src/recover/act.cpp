@@ -11,6 +11,20 @@
 
 namespace heddle::recover {
 
+namespace {
+
+std::string calibration_text(const std::vector<double>& offsets, double quantile) {
+  const double largest = largest_offset(offsets);
+  std::string text;
+  if (largest != 0 || quantile == 0)
+    text = fmt::format("by {}{:+.4g}", offsets.size() > 1 ? "up to " : "", largest);
+  if (quantile != 0)
+    text += fmt::format("{}of the intervals by {:+.4g}", text.empty() ? "" : ", ", quantile);
+  return text;
+}
+
+}  // namespace
+
 std::string_view act_name(const Act::Kind& kind) noexcept {
   return std::visit([](const auto& each) { return std::decay_t<decltype(each)>::kName; }, kind);
 }
@@ -22,8 +36,7 @@ std::string act_text(const Act& act) {
             return fmt::format("transform `{}` of `{}`", t.transform, t.field);
           },
           [](const RecalibrationInForce& r) {
-            return fmt::format("recalibration by {}{:+.4g}", r.offsets.size() > 1 ? "up to " : "",
-                               largest_offset(r.offsets));
+            return fmt::format("recalibration {}", calibration_text(r.offsets, r.quantile));
           },
           [](const SwapInForce&) { return std::string("swap to standby"); },
           [](const ReleaseInForce&) { return std::string("release of the retrained model"); }},
@@ -59,6 +72,7 @@ doc::Value Act::to_value() const {
                                        {"transform", transform.transform},
                                        {"lag_hours", transform.lag_hours},
                                        {"offsets", watch::list_of(recalibration.offsets)},
+                                       {"quantile", recalibration.quantile},
                                        {"before", release.before},
                                        {"made", made},
                                        {"on_standby", release.on_standby},
@@ -81,7 +95,7 @@ Result<Act> Act::from_value(const doc::Value& value) {
   } else if (kind == RecalibrationInForce::kName) {
     auto offsets = watch::offsets_of(value);
     known = !offsets.empty();
-    out.kind = RecalibrationInForce{std::move(offsets)};
+    out.kind = RecalibrationInForce{std::move(offsets), value.double_or("quantile")};
   } else if (kind == SwapInForce::kName) {
     out.kind = SwapInForce{value.string_or("before")};
   } else if (kind == ReleaseInForce::kName) {

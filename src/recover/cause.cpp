@@ -59,9 +59,11 @@ Diagnosis diagnose(const watch::Watch& watch, const watch::Alert& alert) {
       out = *std::move(found);
       out.cause = cause;
       out.task = watch.task().kind;
+      out.classes = std::ssize(watch.task().classes);
+      out.coverage = watch.interval() == nullptr ? 0 : watch.interval()->coverage;
       const Subject subject = alert.last.subject;
-      const bool of_rows =
-          subject == Subject::kColumn || subject == Subject::kQuality || subject == Subject::kPrior;
+      const bool of_rows = subject == Subject::kColumn || subject == Subject::kQuality ||
+                           subject == Subject::kPrior || subject == Subject::kCoverage;
       if (of_rows && !alert.last.account.empty()) {
         out.only_account = alert.last.account;
         out.reason += fmt::format("; only the rows of account `{}` show it", out.only_account);
@@ -92,6 +94,8 @@ doc::Value Diagnosis::to_value() const {
                              {"offsets", watch::list_of(offsets)},
                              {"change_from", change_from},
                              {"task", stats::task_name(task)},
+                             {"classes", classes},
+                             {"coverage", coverage},
                              {"reason", reason}});
 }
 
@@ -119,6 +123,8 @@ Result<Diagnosis> Diagnosis::from_value(const doc::Value& value) {
   for (const auto kind : {stats::TaskKind::kClasses, stats::TaskKind::kRegression}) {
     if (value.string_or("task") == stats::task_name(kind)) out.task = kind;
   }
+  out.classes = value.int_or("classes");
+  out.coverage = value.double_or("coverage");
   out.reason = value.string_or("reason");
   return out;
 }

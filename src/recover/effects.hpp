@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,7 +25,13 @@ struct Candidate {
   bool gates_passed = true;
   std::vector<std::string> failed_gates{};
   doc::Value metrics{};
+  /// What it was not taught: labelled rows of classes that the model does not have, by class.
+  std::map<std::string, std::int64_t> left_out{};
 };
+
+/// "it was not taught 12 labelled rows of classes that the model does not have: `lost` (12)"; at
+/// most five of them are named.
+[[nodiscard]] std::string left_out_text(const std::map<std::string, std::int64_t>& left_out);
 
 /// What became of an action.
 struct Outcome {

@@ -119,6 +119,13 @@ doc::Value Incident::to_value() const {
                                        {"why", why},
                                        {"act", act}});
   if (clock) out.set("clock", *clock);
+  if (refit) {
+    out.set("refit", doc::Value::object({{"quantile", refit->quantile},
+                                         {"rows", refit->rows},
+                                         {"held", refit->held},
+                                         {"held_newer", refit->held_newer},
+                                         {"is_stable", refit->is_stable}}));
+  }
   return out;
 }
 
@@ -181,6 +188,11 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
       out.quiet[w.string_or("key")] = {w.int_or("seen"), static_cast<int>(w.int_or("windows")),
                                        static_cast<int>(w.int_or("whole"))};
     }
+  }
+  if (const doc::Value* refit = value.find("refit"); refit != nullptr) {
+    out.refit = watch::IntervalRefit{refit->double_or("quantile"), refit->int_or("rows"),
+                                     refit->double_or("held"), refit->double_or("held_newer"),
+                                     refit->bool_or("is_stable")};
   }
   out.stands = value.bool_or("stands");
   out.unverified = value.bool_or("unverified");

@@ -63,6 +63,7 @@ class World : public Effects {
       if (action.event_time < retrain->started_at + 2 * kHour) return later(Status::kRunning);
       out.candidate = Candidate{failed_gates.empty() ? sha256("retrained").str() : std::string(),
                                 failed_gates.empty(), failed_gates};
+      out.candidate->left_out = left_out;
     }
     if (is_release) out.before = known.back().primary.str();
     if (out.status == Status::kApplied) apply(action);
@@ -281,9 +282,10 @@ class World : public Effects {
   std::set<std::string> denied;
   std::set<std::string> unanswered;
   std::set<std::string> overtaken;
-  std::map<std::string, std::string> failed;  ///< by type: why
-  std::vector<std::string> failed_gates;      ///< of a retrain
-  std::set<std::string> failing;              ///< the machine's fault
+  std::map<std::string, std::string> failed;     ///< by type: why
+  std::vector<std::string> failed_gates;         ///< of a retrain
+  std::map<std::string, std::int64_t> left_out;  ///< of a retrain
+  std::set<std::string> failing;                 ///< the machine's fault
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;

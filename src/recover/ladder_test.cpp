@@ -459,6 +459,20 @@ TEST(Ladder, ARetrainThatGaveNothingSaysWhy) {
   }
 }
 
+TEST(Ladder, WhatARetrainWasNotTaughtIsInItsIncident) {
+  Scene s(26);
+  s.world.left_out = {{"lost", 40}, {"stolen", 2}};
+  s.play(100, 103, {});
+  s.play(103, 109, {.inverted = true});
+  ASSERT_TRUE(s.did("retrain.start"));
+  const auto& timeline = s.ladder.incidents()[0].timeline;
+  EXPECT_TRUE(std::any_of(timeline.begin(), timeline.end(), [](const TimelineEntry& entry) {
+    return entry.what ==
+           "the retrain: it was not taught 42 labelled rows of classes that the model does not "
+           "have: `lost` (40), `stolen` (2)";
+  }));
+}
+
 /// The data plane leaves the primary in the morning of `day`.
 void fail_over(Scene& s, int day) {
   watch::Route route = s.world.known.back();

@@ -158,6 +158,23 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
       doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
 }
 
+/// The same model as one of a number, its interval `quantile` to each side at a coverage of .9.
+inline Result<Digest> pack_number(store::Objects& objects, double quantile) {
+  HEDDLE_ASSIGN_OR_RETURN(const Digest logistic, pack(objects, 0));
+  HEDDLE_ASSIGN_OR_RETURN(const auto made, bundle::open(objects, logistic));
+  auto layers = made.layers();
+  for (auto& layer : layers) {
+    if (layer.title == bundle::kModel) {
+      layer.bytes.replace(layer.bytes.find("logistic"), 8, "identity");
+    } else if (layer.title == bundle::kCalibration) {
+      layer.bytes = doc::to_json(calibration_schema().print({{0.125}, Conformal{.9, quantile}}));
+    }
+  }
+  auto config = made.config();
+  config.set("task", doc::Value::object({{"kind", "regression"}}));
+  return bundle::pack(objects, std::move(layers), std::move(config));
+}
+
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
 /// proven without a bias.
 inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0",
