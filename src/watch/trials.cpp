@@ -9,6 +9,7 @@ namespace heddle::watch {
 namespace {
 
 constexpr std::size_t kLeastPairs = 300;
+constexpr double kSameLoss = 1e-4;  ///< nats: rounding alone
 
 double interval_loss_of(const stats::Task& task, const std::vector<float>& margins, double code,
                         const stats::Conformal& interval) {
@@ -43,6 +44,7 @@ void Trial::add_label(const stats::Task& task, double code, double median) {
 
 double Trial::constant_loss() const {
   if (rows == 0) return 0;
+  if (interval > 0 && !predictions_differ) return interval / static_cast<double>(rows);
   double loss = (deviation + interval) / static_cast<double>(rows);
   for (const auto& [code, count] : classes) {
     const double share = static_cast<double>(count) / static_cast<double>(rows);
@@ -88,6 +90,9 @@ void Trials::add(const stats::Task& task, const TrialRow& row, std::int64_t chun
         const double cost =
             interval_loss_of(task, margins, row.code, {both.served.coverage, both.alternative});
         running.trial.interval += cost;
+        // Margins of classes that were recorded as probabilities are off by a constant.
+        const double same = task.kind == stats::TaskKind::kRegression ? 0 : kSameLoss;
+        if (std::abs(served - other) > same) running.trial.predictions_differ = true;
         difference += interval_loss_of(task, row.margins, row.code, both.served) - cost;
       }
       running.add(running.candidate ? -difference : difference, chunk, row);
@@ -177,6 +182,7 @@ void Trials::save(StateWriter& out) const {
       out.put(count);
     }
     out.put(t.chunk);
+    out.put(t.predictions_differ);
     out.put(running.intervals.has_value());
     const TrialIntervals intervals = running.intervals.value_or(TrialIntervals{});
     for (const double value :
@@ -210,6 +216,7 @@ void Trials::load(StateReader& in) {
       t.classes[code] = in.i64();
     }
     t.chunk = in.i64();
+    t.predictions_differ = in.flag();
     const bool compared = in.flag();
     TrialIntervals intervals;
     for (double* value : {&intervals.served.coverage, &intervals.served.quantile,

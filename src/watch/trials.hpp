@@ -20,8 +20,10 @@ struct Trial {
   std::int64_t rows = 0;
   std::map<std::int32_t, std::int64_t> classes{};  ///< rows by the code of their label
   double deviation = 0;  ///< of a regression's labels from the reference's median, in sum
-  double interval = 0;  ///< what the alternative's intervals cost, in sum; 0: they are not compared
-  double sum = 0;       ///< of the differences
+  /// What the alternative's intervals cost, in sum; 0: they are not compared.
+  double interval = 0;
+  bool predictions_differ = false;  ///< of any row: else the intervals alone are on trial
+  double sum = 0;                   ///< of the differences
   double squares = 0;
   std::int64_t chunk = INT64_MIN;  ///< the newest quality chunk that a row was of
   double closed = 0;               ///< `sum` when the chunk before it ended
@@ -35,7 +37,8 @@ struct Trial {
   /// The label of the same row.
   void add_label(const stats::Task& task, double code, double median);
   /// Mean loss of a constant answer: the entropy of the labels; of a regression their mean distance
-  /// from the reference's median; where intervals are compared, what these cost with it.
+  /// from the reference's median. Where intervals are compared, what these cost with it; where they
+  /// alone are on trial, that alone.
   [[nodiscard]] double constant_loss() const;
   [[nodiscard]] double mean() const noexcept;
   /// What this instead of the alternative has lost since it was worth most.

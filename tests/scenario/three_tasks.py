@@ -33,7 +33,7 @@ def stamps(start, days, a_day):
 
 
 class Wines:
-    """Three cultivars by the chemistry of a bottle: the measured ones, drawn again with what a measurement is off by. Drift: the third comes four times as often."""
+    """Three cultivars by the chemistry of a bottle: the measured ones, drawn again with what a measurement is off by. Drift: the third comes more than twice as often."""
     service = "wines"
     trained_a_day, served_a_day, days, drift_on = 300, 600, 24, 5
     names = ("barolo", "grignolino", "not barbera")
@@ -49,9 +49,9 @@ class Wines:
         self.columns[self.target] = "string"
 
     def rows(self, count, draw, drift=False):
-        weights = numpy.where(self.labels == 2, 4.0 if drift else 1.0, 1.0)
+        weights = numpy.where(self.labels == 2, 2.5 if drift else 1.0, 1.0)
         chosen = draw.choice(len(self.labels), count, p=weights / weights.sum())
-        values = self.values[chosen] + 0.6 * self.spread * draw.normal(size=(count, self.values.shape[1]))
+        values = self.values[chosen] + 1.0 * self.spread * draw.normal(size=(count, self.values.shape[1]))
         for row, label, noise in zip(values, self.labels[chosen], draw.normal(size=count)):
             yield [f"{value:.5g}" for value in row] + [f"{noise:.5g}", self.names[label]]
 
@@ -59,7 +59,7 @@ class Wines:
 class Numbers:
     """A number with intervals. Drift: it is measured worse, so that it lies twice as far from what it is expected to be, and expected no differently."""
     service = "number"
-    trained_a_day, served_a_day, days, drift_on = 400, 1200, 24, 6
+    trained_a_day, served_a_day, days, drift_on = 400, 2000, 24, 6
     target = "amount"
     model = "target: amount\n"
 
@@ -114,7 +114,7 @@ def define(project, kind):
         + ("        customProperties:\n          - {property: role, vendor: heddle, value: label}\n" if column == kind.target else "")
         for column, type_ in {"at": "timestamp", **kind.columns}.items())
     is_number = isinstance(kind, Numbers)
-    gates = ["metrics.r2 > 0.5", "metrics.coverage > 0.85"] if is_number else ["metrics.accuracy > 0.7", "metrics.macro_f1 > 0.7", "metrics.coverage > 0.85"]
+    gates = ["metrics.r2 > 0.5", "metrics.coverage > 0.85"] if is_number else ["metrics.accuracy > 0.8", "metrics.macro_f1 > 0.8", "metrics.coverage > 0.85"]
     monitor = (project.root / "monitors/late.yaml").read_text()
     monitor = re.sub(r"distributions:\n.*\n", f"distributions:\n  - {{name: first, column: {kind.watched}, kind: ks, floor: 0.1, sds: 3}}\n", monitor)
     monitor = several_services.of_service(monitor, name).replace("label_delay: 1d", "label_delay: 6h").replace("label_retention: 7d", "label_retention: 14d")
@@ -199,7 +199,7 @@ def broken_source(world, planes):
 def recovered(project, service, cause):
     """The incident of a service that has one, closed, recovered by a recalibration, with a page and a branch of its own."""
     mine = incidents_of(project, service)
-    assert [each["cause"] for each in mine] == [cause], [(each["cause"], each["reason"]) for each in mine]
+    assert {each["cause"] for each in mine} == {cause}, [(each["cause"], each["reason"]) for each in mine]
     shown = project.json("incident", "show", f"{service}/incident-0001")
     assert shown["state"] == "closed" and shown["response"].startswith("recalibration"), shown
     assert "## Timeline" in shown["page"] and "recovered: no" not in shown["page"], shown["page"]
@@ -232,6 +232,7 @@ def three_tasks_round_the_loop(world):
         planes.until(lambda: several_services.answers(project, "late"), "`late` answers")
         others = broken_source(world, planes)
 
+        others_incidents = len(incidents_of(project, "late"))
         width = lambda: (lambda one: one["upper"] - one["lower"])(answered("number", world.sent["number"][0]).json["predictions"][0])
         before = width()
         # Traffic of weeks and its labels, of both at once, while the third answers.
@@ -258,7 +259,7 @@ def three_tasks_round_the_loop(world):
         assert abs(1 - now["value"] - COVERAGE) <= 0.01, now
         wines = last_of(planes, "wines", "quality/coverage")
         assert abs(1 - wines["value"] - COVERAGE) <= 0.02, wines
-        assert len(incidents_of(project, "late")) == 1
+        assert len(incidents_of(project, "late")) == others_incidents
     works(project.run("audit", "verify"))
     return f"{others + load.sent} requests beside them, 0 failed; the interval holds {1 - now['value']:.3f} of {COVERAGE}"
 
