@@ -111,6 +111,8 @@ bool same(float a, float b) {
 
 struct Scratch::Buffers {
   std::vector<float> features;
+  std::vector<float> margins;  ///< of `features`, before calibration
+  std::vector<float> beside;   ///< features of a plan that scores beside: those above stay
   feature::Program::Scratch program;
 };
 
@@ -135,12 +137,12 @@ struct Plan::Parts {
     features.apply_row(typed, buffers.features, buffers.program);
     rows.add_features(buffers.features);
   }
-  /// The uncalibrated margins of a typed row.
-  void margins(std::span<const expr::Datum> typed, Scratch::Buffers& buffers,
-               std::span<float> out) const noexcept {
-    buffers.features.resize(features.feature_names().size());
-    features.apply_row(typed, buffers.features, buffers.program);
-    model->margins(buffers.features.data(), 1, out.data());
+  /// The uncalibrated margins of a typed row, whose features go into `columns`.
+  void margins(std::span<const expr::Datum> typed, feature::Program::Scratch& program,
+               std::vector<float>& columns, std::span<float> out) const noexcept {
+    columns.resize(features.feature_names().size());
+    features.apply_row(typed, columns, program);
+    model->margins(columns.data(), 1, out.data());
   }
 };
 
@@ -297,6 +299,11 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
     HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, task, calibration));
   }
   plan->bundle_ = bundle.digest();
+  if (plan->endpoint() == nullptr) {
+    const auto digest_of = [&](std::string_view layer) { return sha256(*bundle.layer(layer)); };
+    plan->sources_ = {digest_of(bundle::kContract), digest_of(bundle::kFeatures),
+                      digest_of(bundle::kModel)};
+  }
   HEDDLE_ASSIGN_OR_RETURN(plan->reference_rows_, plan->prove(reference));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
@@ -347,7 +354,8 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
       continue;
     }
     std::fill(got.begin(), got.end(), kNaN);
-    if (!check.refused) parts_->margins(check.row, *scratch.buffers, got);
+    Scratch::Buffers& buffers = *scratch.buffers;
+    if (!check.refused) parts_->margins(check.row, buffers.program, buffers.features, got);
     for (std::size_t k = 0; k < outputs; ++k) {
       if (same(got[k], expected[k])) continue;
       return Error{ErrorKind::kCorrupt, "score-no-parity",
@@ -443,9 +451,49 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
     const auto answer = parts_->endpoint->score(std::move(rows));
     return finish(answer.ok() ? std::span<const float>(*answer) : std::span<const float>(), out);
   }
+  Scratch::Buffers& buffers = *scratch.buffers;
+  buffers.margins.resize(task_.outputs());
+  parts_->margins(out.check.row, buffers.program, buffers.features, buffers.margins);
+  answer(buffers.margins, out);
+}
+
+/// `margins` calibrated, and the prediction that follows.
+void Plan::answer(std::span<const float> margins, RowResult& out) const noexcept {
+  out.margins.assign(margins.begin(), margins.end());
+  out.prediction.resize(margins.size());
+  calibrate(task_, calibration_.offsets, out.margins, out.prediction);
+  keep_answered(out);
+}
+
+Shared Plan::shared_with(const Plan& other) const noexcept {
+  const auto same = [](const Digest& a, const Digest& b) { return !a.empty() && a == b; };
+  // The task is part of what margins mean, and no layer says it.
+  if (task_ != other.task_ || !same(sources_.contract, other.sources_.contract))
+    return Shared::kNothing;
+  if (!same(sources_.features, other.sources_.features)) return Shared::kCheck;
+  return same(sources_.model, other.sources_.model) ? Shared::kMargins : Shared::kFeatures;
+}
+
+void Plan::score_beside(Shared shared, std::span<const expr::Datum> raw, const RowResult& first,
+                        RowResult& out, Scratch& scratch) const noexcept {
+  Scratch::Buffers& buffers = *scratch.buffers;
+  if (shared == Shared::kMargins) return answer(buffers.margins, out);
   out.margins.resize(task_.outputs());
   out.prediction.resize(task_.outputs());
-  parts_->margins(out.check.row, *scratch.buffers, out.margins);
+  const contract::RowCheck* check = &first.check;
+  if (shared == Shared::kNothing) {
+    parts_->contract.check(raw, out.check);
+    check = &out.check;
+    if (check->refused) {
+      out.margins.clear();
+      out.prediction.clear();
+      return;
+    }
+  }
+  if (shared == Shared::kFeatures)
+    parts_->model->margins(buffers.features.data(), 1, out.margins.data());
+  else
+    parts_->margins(check->row, buffers.program, buffers.beside, out.margins);
   calibrate(task_, calibration_.offsets, out.margins, out.prediction);
   keep_answered(out);
 }

@@ -41,6 +41,9 @@ struct RowResult {
   std::vector<float> prediction;  ///< what follows from them (Task::predict); all finite
 };
 
+/// How much of the work on a row two plans have in common; each step includes the ones before.
+enum class Shared : std::uint8_t { kNothing, kCheck, kFeatures, kMargins };
+
 /// What became of the rows of a table, in their order.
 struct TableResult {
   std::size_t outputs = 1;            ///< of a row
@@ -88,6 +91,14 @@ class Plan {
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
+  /// What this plan has in common with another one, by the digests of the bundles' layers. Nothing
+  /// where one was not loaded from a bundle, or has a runtime.
+  [[nodiscard]] Shared shared_with(const Plan& other) const noexcept;
+  /// The same answer as `score_row`'s, with what the plan that answered, of which this one is
+  /// `shared_with`, left of the row: `first` is its result, not refused, and its `score_row` was
+  /// the last one with this scratch. Of the result's check nothing is said. Not with a runtime.
+  void score_beside(Shared shared, std::span<const expr::Datum> raw, const RowResult& first,
+                    RowResult& out, Scratch& scratch) const noexcept;
   /// What each feature adds to the margin of a row that keeps the contract, then the bias
   /// (model::Scorer::contributions): `out` takes task outputs x `contribution_names().size()`
   /// numbers, all NaN for a refused row. The bias includes the calibration, so that each line sums
@@ -140,6 +151,10 @@ class Plan {
 
  private:
   struct Parts;
+  /// Digests of the layers that decide what a row's answer is; empty where there is none.
+  struct Sources {
+    Digest contract{}, features{}, model{};
+  };
   explicit Plan(std::unique_ptr<const Parts> parts);
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract,
                                                            const doc::Value& features,
@@ -150,11 +165,13 @@ class Plan {
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
       std::string_view files, const stats::Task& task, const Calibration& calibration,
       const runtime::Host& host);
+  void answer(std::span<const float> margins, RowResult& out) const noexcept;
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 
   std::unique_ptr<const Parts> parts_;
   Digest bundle_{};
+  Sources sources_{};
   stats::Task task_{};
   Calibration calibration_{};
   std::int64_t reference_rows_ = 0;
