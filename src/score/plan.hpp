@@ -64,7 +64,7 @@ class Plan {
   /// Builds the plan and proves it on the bundle's `reference.json`: the margins must be equal in
   /// every bit, else kCorrupt
   /// (`score-no-parity`). kCorrupt also when a layer is malformed or layers disagree (features of
-  /// program and model). With a runtime, which is started in `host`, the probabilities must agree
+  /// program and model). With a runtime, which is started in `host`, the predictions must agree
   /// within its tolerance.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> load(const bundle::Bundle& bundle,
                                                                 const runtime::Host& host = {});
@@ -73,10 +73,11 @@ class Plan {
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(
       const doc::Value& contract, const doc::Value& features, std::string_view model,
       const stats::Task& task = {}, const Calibration& calibration = {{0.0}, {}});
-  /// The same with a runtime in place of the model; `files` are its worker's. Its task is binary.
+  /// The same with a runtime in place of the model; `files` are its worker's.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-      std::string_view files, double intercept, const runtime::Host& host = {});
+      std::string_view files, const stats::Task& task, const Calibration& calibration,
+      const runtime::Host& host = {});
 
   ~Plan();
 
@@ -86,7 +87,8 @@ class Plan {
   /// unless the row is refused.
   void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                runtime::Rows& rows) const;
-  /// What the runtime answered to a prepared row becomes its result; empty or not finite: nothing.
+  /// What the runtime answered to a prepared row, `Task::outputs()` numbers, becomes its result;
+  /// empty or not finite: nothing.
   void finish(std::span<const float> answer, RowResult& out) const;
 
   /// `raw[i]` is what arrived for request field i.
@@ -142,8 +144,9 @@ class Plan {
   /// program.
   [[nodiscard]] static runtime::Shape shape_of(const contract::Contract& contract,
                                                const feature::Program& features,
-                                               runtime::Runtime::Inputs inputs);
-  /// One probability a row of such a table, in batches.
+                                               runtime::Runtime::Inputs inputs,
+                                               const stats::Task& task);
+  /// The answers to the rows of such a table, `Task::outputs()` numbers each, in batches.
   [[nodiscard]] static Result<std::vector<float>> ask(const runtime::Endpoint& endpoint,
                                                       const contract::Contract& contract,
                                                       const feature::Program& features,
@@ -176,6 +179,11 @@ class Plan {
   Calibration calibration_{};
   std::int64_t reference_rows_ = 0;
 };
+
+/// The margins that a prediction of the task follows from (Task::predict): log odds, logarithms of
+/// probabilities, both clipped at 1e-15, or the value. NaN stays NaN.
+void margins_of(const stats::Task& task, std::span<const float> prediction,
+                std::span<float> margins) noexcept;
 
 /// What the bundle's configuration says. kCorrupt: it is of a version before, or damaged.
 [[nodiscard]] Result<stats::Task> task_of(const bundle::Bundle& bundle);
