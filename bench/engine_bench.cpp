@@ -125,8 +125,8 @@ double goal_of(const std::string& peer, std::int64_t count) {
 bool compete(std::vector<Contest>& contests, std::initializer_list<std::int64_t> counts,
              const std::string& what, Value& results) {
   bool all_met = true;
-  fmt::print("  {:>6}  {:<14} {:<8} {:>12} {:>12} {:>8} {:>17} {:>5}\n", "rows", "peer",
-             "version", "ours us", "theirs us", "ratio", "spread", "goal");
+  fmt::print("  {:>6}  {:<14} {:<8} {:>12} {:>12} {:>8} {:>17} {:>5}\n", "rows", "peer", "version",
+             "ours us", "theirs us", "ratio", "spread", "goal");
   for (const std::int64_t count : counts) {
     std::vector<std::vector<double>> mine(contests.size());
     std::vector<std::vector<double>> theirs(contests.size());
@@ -152,18 +152,17 @@ bool compete(std::vector<Contest>& contests, std::initializer_list<std::int64_t>
           "  {:>6}  {:<14} {:<8} {:>12.2f} {:>12.2f} {:>8.1f} {:>8.1f}-{:<8.1f} {:>5.0f} {}\n",
           count, contests[c].name, contests[c].version, median(mine[c]), median(theirs[c]), ratio,
           *low, *high, goal, met ? "met" : "missed");
-      results.push(
-          Value::object({{"what", fmt::format("tree engine, {}, {} rows", what, count)},
-                         {"peer", contests[c].name},
-                         {"peer_version", contests[c].version},
-                         {"ours", median(mine[c])},
-                         {"theirs", median(theirs[c])},
-                         {"unit", "us"},
-                         {"ratio", ratio},
-                         {"spread", array_of({*low, *high})},
-                         {"runs", kRuns},
-                         {"goal", goal},
-                         {"met", met}}));
+      results.push(Value::object({{"what", fmt::format("tree engine, {}, {} rows", what, count)},
+                                  {"peer", contests[c].name},
+                                  {"peer_version", contests[c].version},
+                                  {"ours", median(mine[c])},
+                                  {"theirs", median(theirs[c])},
+                                  {"unit", "us"},
+                                  {"ratio", ratio},
+                                  {"spread", array_of({*low, *high})},
+                                  {"runs", kRuns},
+                                  {"goal", goal},
+                                  {"met", met}}));
     }
   }
   return all_met;
@@ -175,7 +174,8 @@ bool same_bits(Contest& contest, std::int64_t count) {
   const std::vector<double> theirs = contest.peer->first_margins(count);
   std::size_t differ = 0;
   for (std::size_t i = 0; i < mine.size() && i < theirs.size(); ++i)
-    differ += std::bit_cast<std::uint64_t>(mine[i]) == std::bit_cast<std::uint64_t>(theirs[i]) ? 0 : 1;
+    differ +=
+        std::bit_cast<std::uint64_t>(mine[i]) == std::bit_cast<std::uint64_t>(theirs[i]) ? 0 : 1;
   const bool same = mine.size() == theirs.size() && differ == 0;
   fmt::print("  {} {}: {} of {} margins differ in a bit\n", contest.name, contest.version, differ,
              mine.size());
@@ -202,8 +202,8 @@ bool measure_tasks(const std::string& folder, const EngineRows& rows, const Valu
     add(kXgboost, xgboost_version(), xgboost, xgboost_peer(xgboost, shaped));
     add("LightGBM", std::string(versions.string_or("LightGBM")), lightgbm,
         lightgbm_peer(std::string(versions.string_or("lib_lightgbm")), lightgbm, shaped));
-    const std::string what = outputs == 1 ? "a number, 100 rounds"
-                                          : fmt::format("{} classes, 100 rounds", outputs);
+    const std::string what =
+        outputs == 1 ? "a number, 100 rounds" : fmt::format("{} classes, 100 rounds", outputs);
     fmt::print("{}, {} features; layouts for 1, 100, 10,000 rows:", what, rows.columns);
     for (std::size_t i = 0; i < ours.size(); ++i)
       fmt::print(" {} ({} model)", ours[i]->scorer().layouts(), contests[i].name);

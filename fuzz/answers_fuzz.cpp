@@ -1,6 +1,6 @@
 // What a worker or an upstream answers, and what it says of its model. The first byte says how many
-// rows were asked and of which task, two more how many bytes follow the JSON. Whatever is understood
-// is a prediction of the task for each row, or none.
+// rows were asked and of which task, two more how many bytes follow the JSON. Whatever is
+// understood is a prediction of the task for each row, or none.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -17,9 +17,8 @@ using namespace heddle;  // NOLINT(google-build-using-namespace): one function
 
 namespace {
 
-const stats::Task kTasks[] = {{},
-                              {stats::TaskKind::kClasses, {"a", "b", "c"}},
-                              {stats::TaskKind::kRegression}};
+const stats::Task kTasks[] = {
+    {}, {stats::TaskKind::kClasses, {"a", "b", "c"}}, {stats::TaskKind::kRegression}};
 
 /// Nothing but numbers of the task gets through.
 void check(const stats::Task& task, std::span<const float> answer) {

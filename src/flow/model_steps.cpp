@@ -244,13 +244,13 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   const stats::Task& task = labels->task;
   HEDDLE_ASSIGN_OR_RETURN(
       const auto endpoint,
-      runtime::Endpoint::start(
-          definition, score::Plan::shape_of(contract, program, definition.inputs, task), files,
-          host_of(work)));
+      runtime::Endpoint::start(definition,
+                               score::Plan::shape_of(contract, program, definition.inputs, task),
+                               files, host_of(work)));
   // Validation and test rows, as training leaves them.
-  HEDDLE_ASSIGN_OR_RETURN(const auto answers,
-                          score::Plan::ask(*endpoint, contract, program,
-                                           rows->slice(parts.train_end, parts.rows)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto answers,
+      score::Plan::ask(*endpoint, contract, program, rows->slice(parts.train_end, parts.rows)));
   const std::size_t outputs = task.outputs();
   std::vector<float> margins(answers.size());
   for (std::size_t at = 0; at < answers.size(); at += outputs) {

@@ -25,9 +25,10 @@ class Client {
  public:
   [[nodiscard]] static Result<Client> open(const Address& address, Runtime::Kind kind);
 
-  /// Whether the model is ready, of this task as far as it says one (oip::check_metadata), and which
-  /// form it speaks. kUnavailable (`runtime-not-ready`) when it says no.
-  [[nodiscard]] Result<void> probe(const stats::Task& task, std::int64_t timeout_ms);
+  /// Whether the model is ready, which form it speaks, and whether it is of this task, as far as it
+  /// says one (oip::check_metadata); null: of any. kUnavailable (`runtime-not-ready`) when it says
+  /// no.
+  [[nodiscard]] Result<void> probe(std::int64_t timeout_ms, const stats::Task* task = nullptr);
   /// `task.outputs()` numbers a row, in the order of `rows`; NaN where none were given. kTimeout,
   /// kUnavailable, kCorrupt, or kUnavailable
   /// (`runtime-refused`) with the runtime's words when it answers with an error.

@@ -39,9 +39,9 @@ class Live final : public Endpoint {
       address_ = {.url = runtime_.url, .model = runtime_.model, .token = runtime_.token};
     }
     HEDDLE_ASSIGN_OR_RETURN(auto client, Client::open(address_, runtime_.kind));
-    HEDDLE_TRY(client.probe(shape_.task, runtime_.kind == Runtime::Kind::kProcess
-                                             ? runtime_.start_timeout_ms
-                                             : runtime_.timeout_ms));
+    const bool has_begun = runtime_.kind == Runtime::Kind::kProcess;
+    HEDDLE_TRY(
+        client.probe(has_begun ? runtime_.start_timeout_ms : runtime_.timeout_ms, &shape_.task));
     Pool::Options pool;
     pool.outputs = shape_.task.outputs();
     pool.connections = static_cast<std::size_t>(runtime_.connections);

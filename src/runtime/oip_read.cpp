@@ -123,8 +123,8 @@ Result<std::vector<double>> numbers_of(const Tensor& tensor, std::string_view ou
     return values;
   }
   if (tensor.raw->size() != count * width)
-    return wrong(fmt::format("`{}` has {} bytes, its shape asks for {}", output,
-                             tensor.raw->size(), count * width));
+    return wrong(fmt::format("`{}` has {} bytes, its shape asks for {}", output, tensor.raw->size(),
+                             count * width));
   values.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     float narrow = 0;
@@ -179,8 +179,7 @@ Result<std::vector<float>> read(std::string_view body, std::size_t json_bytes,
   const auto parsed =
       doc::parse_json(body.substr(0, json_bytes), {.max_depth = 16, .max_bytes = 64 << 20});
   if (!parsed.ok()) return wrong(parsed.error().message);
-  HEDDLE_ASSIGN_OR_RETURN(const Tensor tensor,
-                          tensor_of(*parsed, body.substr(json_bytes), output));
+  HEDDLE_ASSIGN_OR_RETURN(const Tensor tensor, tensor_of(*parsed, body.substr(json_bytes), output));
   const std::size_t columns = columns_of(*tensor.described, rows);
   if (!suits(task, columns))
     return wrong(fmt::format("`{}` has another shape than {}", output, shapes_of(task, rows)));

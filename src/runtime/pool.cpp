@@ -108,8 +108,8 @@ void Pool::finish(const Batch& batch, Result<std::vector<float>> answer) {
       item->done(answer.error());
       continue;
     }
-    const auto mine_of_all = std::span(*answer).subspan(
-        begin * options_.outputs, item->rows.count() * options_.outputs);
+    const auto mine_of_all =
+        std::span(*answer).subspan(begin * options_.outputs, item->rows.count() * options_.outputs);
     item->done(std::vector<float>(mine_of_all.begin(), mine_of_all.end()));
   }
 }

@@ -183,14 +183,14 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   runtime.output = task.kind == stats::TaskKind::kBinary    ? "probability"
                    : task.kind == stats::TaskKind::kClasses ? "probabilities"
                                                             : "value";
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan,
-                          Plan::from_runtime(compiled.to_value(), program.to_value(), runtime,
-                                             files, task, uncalibrated(task)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto plan, Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files,
+                                          task, uncalibrated(task)));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins,
-                                             task.outputs()));
+      const auto proof,
+      Plan::make_reference(compiled.request_fields(), reference, scored.margins, task.outputs()));
   runtime.command.insert(runtime.command.end(), {"--bias", bias});
   Calibration calibration = uncalibrated(task, interval);
   calibration.offsets.back() = intercept;

@@ -177,8 +177,7 @@ Result<std::vector<float>> ask_all(const runtime::Endpoint& endpoint, runtime::R
   const std::size_t batch = std::min(kBatch, endpoint.batch_rows());
   for (std::size_t begin = 0; begin < rows.count(); begin += batch) {
     HEDDLE_ASSIGN_OR_RETURN(
-        const auto some,
-        endpoint.score(rows.slice(begin, std::min(rows.count(), begin + batch))));
+        const auto some, endpoint.score(rows.slice(begin, std::min(rows.count(), begin + batch))));
     answers.insert(answers.end(), some.begin(), some.end());
   }
   return answers;
@@ -260,13 +259,10 @@ Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
   return plan;
 }
 
-Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contract,
-                                                       const doc::Value& features,
-                                                       runtime::Runtime runtime,
-                                                       std::string_view files,
-                                                       const stats::Task& task,
-                                                       const Calibration& calibration,
-                                                       const runtime::Host& host) {
+Result<std::unique_ptr<const Plan>> Plan::from_runtime(
+    const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
+    std::string_view files, const stats::Task& task, const Calibration& calibration,
+    const runtime::Host& host) {
   HEDDLE_ASSIGN_OR_RETURN(auto plan, build_external(contract, features, std::move(runtime), files,
                                                     task, calibration, host));
   return std::unique_ptr<const Plan>(std::move(plan));
@@ -343,7 +339,8 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
     for (std::size_t i = 0; i < order.size(); ++i)
       raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
-    HEDDLE_ASSIGN_OR_RETURN(const auto expected, written_margins(margins->as_array()[row], outputs));
+    HEDDLE_ASSIGN_OR_RETURN(const auto expected,
+                            written_margins(margins->as_array()[row], outputs));
     if (parts_->endpoint != nullptr && !check.refused) {
       parts_->put(check.row, *scratch.buffers, asked);
       wanted.insert(wanted.end(), expected.begin(), expected.end());
@@ -401,8 +398,8 @@ void margins_of(const stats::Task& task, std::span<const float> prediction,
     switch (task.kind) {
       case stats::TaskKind::kBinary: margins[k] = static_cast<float>(stats::logit(number)); break;
       case stats::TaskKind::kClasses:
-        margins[k] = std::isnan(number) ? kNaN
-                                        : static_cast<float>(stats::log(std::max(number, kLeast)));
+        margins[k] =
+            std::isnan(number) ? kNaN : static_cast<float>(stats::log(std::max(number, kLeast)));
         break;
       case stats::TaskKind::kRegression: margins[k] = prediction[k]; break;
     }
@@ -561,8 +558,8 @@ int Plan::feature_count() const noexcept {
 const runtime::Endpoint* Plan::endpoint() const noexcept { return parts_->endpoint.get(); }
 
 runtime::Shape Plan::shape_of(const contract::Contract& contract, const feature::Program& features,
-                              runtime::Runtime::Inputs inputs) {
-  runtime::Shape shape{.inputs = inputs};
+                              runtime::Runtime::Inputs inputs, const stats::Task& task) {
+  runtime::Shape shape{.inputs = inputs, .task = task};
   const auto fields = contract.request_fields();
   if (inputs == runtime::Runtime::Inputs::kFields)
     shape.fields.assign(fields.begin(), fields.end());

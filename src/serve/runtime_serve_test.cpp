@@ -160,12 +160,12 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
 }
 
 doc::Value infer(net::HttpClient& http, std::string_view date) {
-  return World::json(http.post(
-      "/v2/models/trips/infer",
-      fmt::format(
-          R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["{}"]}},
+  return World::json(
+      http.post("/v2/models/trips/infer",
+                fmt::format(
+                    R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["{}"]}},
     {{"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]}},{{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]}})",
-          date)));
+                    date)));
 }
 
 TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {

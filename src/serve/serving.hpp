@@ -32,11 +32,11 @@ struct Quarantine {
 /// put in force by one pointer store.
 struct Serving {
   plane::RouteTable route;
-  Slots slots;        ///< the primary's plan is null only when the standby may take its place
+  Slots slots;  ///< the primary's plan is null only when the standby may take its place
   /// What the plan of the second slot has in common with that of the first, which answers.
   std::array<std::array<score::Shared, kSlots>, kSlots> shared{};
-  FieldNames fields;  ///< of all slots
-  StickyKey sticky;   ///< of the canary
+  FieldNames fields;         ///< of all slots
+  StickyKey sticky;          ///< of the canary
   DrawSecret draw_secret{};  ///< of the canary
   std::vector<Quarantine> quarantined;
   std::string primary_error;  ///< why the primary's plan is null

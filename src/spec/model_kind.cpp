@@ -197,9 +197,10 @@ const Schema<Model>& model_keys() {
            "`probabilities`, of `task: regression` `value`");
     t.integer("timeout_ms", &Runtime::timeout_ms, "for one answer", 1);
     t.integer("connections", &Runtime::connections, "batches under way at once", 1);
-    t.number("tolerance", &Runtime::tolerance,
-             "largest difference to the reference predictions, in probability; of `task: regression` "
-             "as a share of the value, or of 1 where that is larger");
+    t.number(
+        "tolerance", &Runtime::tolerance,
+        "largest difference to the reference predictions, in probability; of `task: regression` "
+        "as a share of the value, or of 1 where that is larger");
     t.text("files", &Runtime::files, "of `process`: the worker's folder");
     t.texts("command", &Runtime::command,
             "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");

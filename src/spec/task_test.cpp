@@ -110,6 +110,10 @@ TEST_F(TaskOfModel, HasItsTrainersAndEncoders) {
 }
 
 TEST_F(TaskOfModel, ARuntimeAnswersWhatItsTaskPredicts) {
+  change("models/m.yaml",
+         "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: "
+         "0.3}\n",
+         "");
   const std::string upstream = "runtime: {kind: upstream, url: \"http://h:1\", model: m}\n";
   EXPECT_THAT(found("late > 0", upstream), ElementsAre());
   EXPECT_EQ(model().runtime->output, "probability");

@@ -37,10 +37,10 @@ def _fields(data):
 
 
 @functools.cache
-def _messages(address):
+def _messages(address, metadata):
     with grpc.insecure_channel(address) as channel:
         ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", request_serializer=bytes, response_deserializer=bytes)
-        reply = next(ask(iter([_field(4, SERVICE.encode())]), timeout=10))
+        reply = next(ask(iter([_field(4, SERVICE.encode())]), timeout=10, metadata=metadata))
     pool = descriptor_pool.DescriptorPool()
     for number, described in _fields(reply):
         if number != 4:
@@ -54,15 +54,15 @@ def _messages(address):
 def infer(project, model, tensors):
     """Outputs by name as numpy arrays of their shapes; texts as `str`."""
     port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[1]
-    address = f"127.0.0.1:{port}"
-    request_type, response_type = _messages(address)
+    address, metadata = f"127.0.0.1:{port}", (("authorization", "Bearer " + project.token("caller")),)
+    request_type, response_type = _messages(address, metadata)
     request = request_type(model_name=model)
     for tensor in tensors:
         sent = request.inputs.add(name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"])
         getattr(sent.contents, _MEMBERS[tensor["datatype"]]).extend(tensor["data"])
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary(f"/{SERVICE}/ModelInfer", request_serializer=request_type.SerializeToString, response_deserializer=response_type.FromString)
-        answer = call(request, timeout=30, metadata=(("authorization", "Bearer " + project.token("caller")),))
+        answer = call(request, timeout=30, metadata=metadata)
     outputs = {}
     for tensor in answer.outputs:
         values = list(getattr(tensor.contents, _MEMBERS[tensor.datatype]))
