@@ -254,7 +254,7 @@ class ServedModels(unittest.TestCase):
         joblib.dump(LogisticRegression().fit(self.matrix, three), os.path.join(self.folder, "model.joblib"))
         with Served(self.folder, 'import heddle, joblib\nheddle.serve(joblib.load("model.joblib"))\n') as served:
             connection = served.connect()
-            connection.request("GET", "/v2/models/model")
+            connection.request("GET", "/v2/models/delay")
             described = json.loads(connection.getresponse().read())
             self.assertEqual(described["outputs"], [{"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]}])
             self.assertEqual(described["parameters"], {"classes": "[0, 1, 2]"})
