@@ -36,7 +36,16 @@ def treelite_form(source, target):
 def lightgbm_form(rows, labels, target, trees, **more):
     import lightgbm as lgb
 
-    parameters = {"objective": "binary", **more, "num_leaves": 64, "max_depth": 6, "learning_rate": 0.1, "verbose": -1, "num_threads": 1, "seed": 1}
+    parameters = {
+        "objective": "binary",
+        **more,
+        "num_leaves": 64,
+        "max_depth": 6,
+        "learning_rate": 0.1,
+        "verbose": -1,
+        "num_threads": 1,
+        "seed": 1,
+    }
     lgb.train(parameters, lgb.Dataset(rows, labels), trees).save_model(target)
 
 
@@ -54,7 +63,8 @@ def made(steps):
             continue
         try:
             make(target)
-        except Exception as error:  # the table says which peer is not there, and the others are measured
+        except Exception as error:
+            # The table says which peer is not there, and the others are measured.
             print(f"engine: no {target.name}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
@@ -70,9 +80,23 @@ def main(folder, columns, counts):
             (folder / f"lleaves-{trees}.so", lambda target: lleaves_form(folder / f"lightgbm-{trees}.txt", target)),
         ]
         made(steps)
-    several, numbers = (np.fromfile(folder / f"labels-{task}.bin", np.float32) for task in ("classes", "regression"))
-    made([(folder / "lightgbm-classes.txt", lambda target: lightgbm_form(rows, several, target, 100, objective="multiclass", num_class=7)),
-          (folder / "lightgbm-regression.txt", lambda target: lightgbm_form(rows, numbers, target, 100, objective="regression"))])
+    several, numbers = (
+        np.fromfile(folder / f"labels-{task}.bin", np.float32) for task in ("classes", "regression")
+    )
+    made(
+        [
+            (
+                folder / "lightgbm-classes.txt",
+                lambda target: lightgbm_form(
+                    rows, several, target, 100, objective="multiclass", num_class=7
+                ),
+            ),
+            (
+                folder / "lightgbm-regression.txt",
+                lambda target: lightgbm_form(rows, numbers, target, 100, objective="regression"),
+            ),
+        ]
+    )
     names = {"LightGBM": "lightgbm", "ONNX Runtime": "onnxruntime", "lleaves": "lleaves", "treelite": "tl2cgen"}
     import lightgbm
     versions = {name: importlib.metadata.version(package) for name, package in names.items()}

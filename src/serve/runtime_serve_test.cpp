@@ -160,12 +160,15 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
 }
 
 doc::Value infer(net::HttpClient& http, std::string_view date) {
+  const auto tensor = [](std::string_view name, std::string_view datatype, std::string_view value) {
+    return fmt::format(R"({{"name":"{}","shape":[1],"datatype":"{}","data":[{}]}})", name, datatype,
+                       value);
+  };
+  const std::string inputs = tensor("date", "BYTES", fmt::format("\"{}\"", date)) + "," +
+                             tensor("origin", "BYTES", "\"LAX\"") + "," +
+                             tensor("distance", "INT64", "400");
   return World::json(
-      http.post("/v2/models/trips/infer",
-                fmt::format(
-                    R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["{}"]}},
-    {{"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]}},{{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]}})",
-                    date)));
+      http.post("/v2/models/trips/infer", fmt::format(R"({{"inputs":[{}]}})", inputs)));
 }
 
 TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {

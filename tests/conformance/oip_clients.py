@@ -34,16 +34,29 @@ KINDS = {"label": str, "set": bool}
 
 
 def task_of(prediction):
-    return "binary" if "probability" in prediction else "classes" if "label" in prediction else "regression"
+    return (
+        "binary"
+        if "probability" in prediction
+        else "classes"
+        if "label" in prediction
+        else "regression"
+    )
 
 
 def outputs_of(predictions):
     """The outputs of the protocol from plain predictions, all served."""
     if task_of(predictions[0]) != "classes":
-        return {name: [each[name] for each in predictions] for name in ("probability", "value", "lower", "upper") if name in predictions[0]}
+        return {
+            name: [each[name] for each in predictions]
+            for name in ("probability", "value", "lower", "upper")
+            if name in predictions[0]
+        }
     classes = list(predictions[0]["probabilities"])
-    return {"probabilities": [list(each["probabilities"].values()) for each in predictions], "label": [each["label"] for each in predictions],
-            "set": [[name in each["set"] for name in classes] for each in predictions]}
+    return {
+        "probabilities": [list(each["probabilities"].values()) for each in predictions],
+        "label": [each["label"] for each in predictions],
+        "set": [[name in each["set"] for name in classes] for each in predictions],
+    }
 
 
 class Case:
@@ -52,7 +65,13 @@ class Case:
 
     def __init__(self, known):
         self.http, self.grpc, self._headers, self.bundle = known["http"], known["grpc"], known["headers"], known["bundle"]
-        self.task, self.outputs = known["task"], {name: numpy.array(values, dtype=KINDS.get(name, numpy.float32)) for name, values in known["outputs"].items()}
+        self.task, self.outputs = (
+            known["task"],
+            {
+                name: numpy.array(values, dtype=KINDS.get(name, numpy.float32))
+                for name, values in known["outputs"].items()
+            },
+        )
         self.wanted = self.outputs[PREDICTIONS[self.task]]
         self.columns = {name: numpy.array(values, dtype=numpy.int64) if name == "distance" else numpy.array([v.encode() for v in values], dtype=object)
                         for name, values in known["columns"].items()}
@@ -69,8 +88,15 @@ class Case:
         plain = planes.predict({"rows": [{name: values[i] for name, values in columns.items()} for i in range(3)]})
         assert plain.status == 200, plain
         grpc_port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[1]
-        return {"http": f"127.0.0.1:{project.port()}", "grpc": f"127.0.0.1:{grpc_port}", "headers": {"authorization": "Bearer " + project.token("caller")},
-                "columns": columns, "outputs": outputs_of(plain.json["predictions"]), "bundle": plain.json["bundle"], "task": task_of(plain.json["predictions"][0])}
+        return {
+            "http": f"127.0.0.1:{project.port()}",
+            "grpc": f"127.0.0.1:{grpc_port}",
+            "headers": {"authorization": "Bearer " + project.token("caller")},
+            "columns": columns,
+            "outputs": outputs_of(plain.json["predictions"]),
+            "bundle": plain.json["bundle"],
+            "task": task_of(plain.json["predictions"][0]),
+        }
 
     def holds(self, probability, model_version=None):
         numpy.testing.assert_array_equal(numpy.asarray(probability, dtype=numpy.float32).reshape(-1), self.wanted)
@@ -82,11 +108,15 @@ class Case:
         for name, wanted in self.outputs.items():
             got = numpy.asarray(outputs[name])
             if name == "label":
-                got = numpy.array([each.decode() if isinstance(each, bytes) else each for each in got.reshape(-1)]).reshape(got.shape)
+                got = numpy.array(
+                    [each.decode() if isinstance(each, bytes) else each for each in got.reshape(-1)]
+                ).reshape(got.shape)
                 assert got.dtype.kind == "U", got
             assert got.shape == wanted.shape, (name, got.shape)
             assert name != "set" or got.dtype == bool, got.dtype
-            numpy.testing.assert_array_equal(got if name in KINDS else got.astype(numpy.float32), wanted, name)
+            numpy.testing.assert_array_equal(
+                got if name in KINDS else got.astype(numpy.float32), wanted, name
+            )
 
     def triton_inputs(self, module, shape=(3,), binary=None):
         inputs = []
@@ -348,16 +378,29 @@ def tasks_triton_http(case):
     import tritonclient.http
 
     client = tritonclient.http.InferenceServerClient(case.http)
-    described = {each["name"]: each for each in client.get_model_metadata(MODEL, headers=case.headers)["outputs"]}
+    described = {
+        each["name"]: each
+        for each in client.get_model_metadata(MODEL, headers=case.headers)["outputs"]
+    }
     assert sorted(described) == sorted([*case.outputs, "validation"]), described
     types = {"label": "BYTES", "set": "BOOL"}
     for name, values in case.outputs.items():
-        assert described[name]["datatype"] == types.get(name, "FP32") and described[name]["shape"] == [-1, *values.shape[1:]], described[name]
+        assert described[name]["datatype"] == types.get(name, "FP32") and described[name][
+            "shape"
+        ] == [-1, *values.shape[1:]], described[name]
     # As the client asks by itself: raw bytes of all outputs.
     every = client.infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers)
     case.holds_outputs({name: every.as_numpy(name) for name in described})
-    listed = [tritonclient.http.InferRequestedOutput(name, binary_data=name == "label") for name in case.outputs]
-    some = client.infer(MODEL, case.triton_inputs(tritonclient.http, binary=False), headers=case.headers, outputs=listed)
+    listed = [
+        tritonclient.http.InferRequestedOutput(name, binary_data=name == "label")
+        for name in case.outputs
+    ]
+    some = client.infer(
+        MODEL,
+        case.triton_inputs(tritonclient.http, binary=False),
+        headers=case.headers,
+        outputs=listed,
+    )
     assert some.as_numpy("validation") is None
     case.holds_outputs({**{name: some.as_numpy(name) for name in case.outputs}, "validation": None})
     client.close()
@@ -371,7 +414,9 @@ def tasks_triton_grpc(case):
     assert config["parameters"]["task"]["string_value"] == case.task, config
     if case.task == "classes":
         classes = json.loads(config["parameters"]["classes"]["string_value"])
-        assert set(case.outputs["label"]) <= set(classes) and len(classes) == case.wanted.shape[1], classes
+        assert (
+            set(case.outputs["label"]) <= set(classes) and len(classes) == case.wanted.shape[1]
+        ), classes
     answer = client.infer(MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers)
     case.holds_outputs({name: answer.as_numpy(name) for name in [*case.outputs, "validation"]})
     client.close()
@@ -383,11 +428,25 @@ def tasks_open_inference_openapi(case):
 
     with httpx.Client(headers=case.headers) as connection:
         client = OpenInferenceClient(base_url=f"http://{case.http}", httpx_client=connection)
-        inputs = [{"name": name, "shape": [3], "datatype": "INT64" if name == "distance" else "BYTES",
-                   "data": [v if isinstance(v, int) else v.decode() for v in values.tolist()]} for name, values in case.columns.items()]
+        inputs = [
+            {
+                "name": name,
+                "shape": [3],
+                "datatype": "INT64" if name == "distance" else "BYTES",
+                "data": [v if isinstance(v, int) else v.decode() for v in values.tolist()],
+            }
+            for name, values in case.columns.items()
+        ]
         answer = client.model_infer(MODEL, request=InferenceRequest.parse_obj({"inputs": inputs}))
         # Its model of the answer makes floats of booleans; which they were, the datatype says.
-        case.holds_outputs({each.name: numpy.array(each.data.__root__, dtype=bool if each.datatype == "BOOL" else None).reshape(each.shape) for each in answer.outputs})
+        case.holds_outputs(
+            {
+                each.name: numpy.array(
+                    each.data.__root__, dtype=bool if each.datatype == "BOOL" else None
+                ).reshape(each.shape)
+                for each in answer.outputs
+            }
+        )
 
 
 def tasks_open_inference_grpc(case):
@@ -397,10 +456,19 @@ def tasks_open_inference_grpc(case):
 
     members = {"FP32": "fp32_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
     with grpc.insecure_channel(case.grpc) as channel:
-        answer = GRPCInferenceServiceStub(channel).ModelInfer(protocol.ModelInferRequest(model_name=MODEL, inputs=typed_tensors(protocol, case)),
-                                                              metadata=list(case.headers.items()))
-        case.holds_outputs({each.name: numpy.array(list(getattr(each.contents, members[each.datatype])), dtype=object if each.datatype == "BYTES" else None).reshape(each.shape)
-                            for each in answer.outputs})
+        answer = GRPCInferenceServiceStub(channel).ModelInfer(
+            protocol.ModelInferRequest(model_name=MODEL, inputs=typed_tensors(protocol, case)),
+            metadata=list(case.headers.items()),
+        )
+        case.holds_outputs(
+            {
+                each.name: numpy.array(
+                    list(getattr(each.contents, members[each.datatype])),
+                    dtype=object if each.datatype == "BYTES" else None,
+                ).reshape(each.shape)
+                for each in answer.outputs
+            }
+        )
 
 
 def kserve_inputs(case):
@@ -419,7 +487,12 @@ def tasks_kserve_rest(case):
 
     async def run():
         client = InferenceRESTClient(RESTConfig(protocol="v2"))
-        answer = await client.infer(f"http://{case.http}", InferRequest(model_name=MODEL, infer_inputs=kserve_inputs(case)), model_name=MODEL, headers=case.headers)
+        answer = await client.infer(
+            f"http://{case.http}",
+            InferRequest(model_name=MODEL, infer_inputs=kserve_inputs(case)),
+            model_name=MODEL,
+            headers=case.headers,
+        )
         case.holds_outputs({each.name: each.as_numpy() for each in answer.outputs})
         await client.close()
 
@@ -431,7 +504,10 @@ def tasks_kserve_grpc(case):
 
     async def run():
         async with InferenceGRPCClient(case.grpc) as client:
-            answer = await client.infer(InferRequest(model_name=MODEL, infer_inputs=kserve_inputs(case)), headers=list(case.headers.items()))
+            answer = await client.infer(
+                InferRequest(model_name=MODEL, infer_inputs=kserve_inputs(case)),
+                headers=list(case.headers.items()),
+            )
             case.holds_outputs({each.name: each.as_numpy() for each in answer.outputs})
 
     asyncio.run(run())
@@ -443,8 +519,12 @@ CLIENTS = {
     "kserve InferenceRESTClient": kserve_rest, "kserve InferenceGRPCClient": kserve_grpc, "grpc reflection": reflection,
 }
 OF_A_TASK = {
-    "tritonclient.http": tasks_triton_http, "tritonclient.grpc": tasks_triton_grpc, "open-inference-openapi": tasks_open_inference_openapi,
-    "open-inference-grpc": tasks_open_inference_grpc, "kserve InferenceRESTClient": tasks_kserve_rest, "kserve InferenceGRPCClient": tasks_kserve_grpc,
+    "tritonclient.http": tasks_triton_http,
+    "tritonclient.grpc": tasks_triton_grpc,
+    "open-inference-openapi": tasks_open_inference_openapi,
+    "open-inference-grpc": tasks_open_inference_grpc,
+    "kserve InferenceRESTClient": tasks_kserve_rest,
+    "kserve InferenceGRPCClient": tasks_kserve_grpc,
 }
 
 
@@ -453,13 +533,27 @@ def of_task(world, task):
     project = world.copy(world.fresh)
     project.keys = world.keys
     classes = task == "classes"
-    target = "'delay > 20 ? \"late\" : delay > 5 ? \"some\" : \"none\"'" if classes else "delay / 2.0"
-    project.edit("models/late.yaml", "target: delay > 15", f"target: {target}\ninterval: {{coverage: 0.9}}")
+    target = '\'delay > 20 ? "late" : delay > 5 ? "some" : "none"\'' if classes else "delay / 2.0"
+    project.edit(
+        "models/late.yaml", "target: delay > 15", f"target: {target}\ninterval: {{coverage: 0.9}}"
+    )
     project.edit("models/late.yaml", "  objective: binary:logistic\n", "")
     project.edit("models/late.yaml", "standby:\n  trainer: logistic\n", "")
-    project.edit("features/trips.yaml", "  - name: origin_late\n    target_encoding: {inputs: [origin], smoothing: 50}\n", "")
-    project.edit("evaluations/late.yaml", "  - name: auc\n  - name: log_loss\n", f"  - name: {'log_loss' if classes else 'mae'}\n")
-    project.edit("evaluations/late.yaml", "metrics.auc > 0.55", "metrics.accuracy > 0.3" if classes else "metrics.mae < 30.0")
+    project.edit(
+        "features/trips.yaml",
+        "  - name: origin_late\n    target_encoding: {inputs: [origin], smoothing: 50}\n",
+        "",
+    )
+    project.edit(
+        "evaluations/late.yaml",
+        "  - name: auc\n  - name: log_loss\n",
+        f"  - name: {'log_loss' if classes else 'mae'}\n",
+    )
+    project.edit(
+        "evaluations/late.yaml",
+        "metrics.auc > 0.55",
+        "metrics.accuracy > 0.3" if classes else "metrics.mae < 30.0",
+    )
     project.commit()
     works(project.run("run"))
     return project
@@ -471,7 +565,13 @@ def ask_all(world, project, clients):
         planes.release(world)
         known = world.dir / "case.json"
         known.write_text(json.dumps(Case.known(project, planes)))
-        return sum(subprocess.run([sys.executable, __file__, "--client", name, str(known)], timeout=120).returncode != 0 for name in clients)
+        return sum(
+            subprocess.run(
+                [sys.executable, __file__, "--client", name, str(known)], timeout=120
+            ).returncode
+            != 0
+            for name in clients
+        )
 
 
 def main(binary):

@@ -1,4 +1,5 @@
 """The Open Inference Protocol over gRPC by what the server itself says of its messages (reflection): no generated code."""
+
 import functools
 import re
 
@@ -7,7 +8,13 @@ import numpy
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVICE = "inference.GRPCInferenceService"
-_MEMBERS = {"FP64": "fp64_contents", "FP32": "fp32_contents", "INT64": "int64_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
+_MEMBERS = {
+    "FP64": "fp64_contents",
+    "FP32": "fp32_contents",
+    "INT64": "int64_contents",
+    "BOOL": "bool_contents",
+    "BYTES": "bytes_contents",
+}
 
 
 def _field(number, payload):
@@ -31,7 +38,7 @@ def _fields(data):
         key, at = _varint(data, at)
         size, end = _varint(data, at)
         if key & 7 == 2:
-            yield key >> 3, data[end:end + size]
+            yield key >> 3, data[end : end + size]
             end += size
         at = end
 
@@ -39,7 +46,11 @@ def _fields(data):
 @functools.cache
 def _messages(address, metadata):
     with grpc.insecure_channel(address) as channel:
-        ask = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", request_serializer=bytes, response_deserializer=bytes)
+        ask = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=bytes,
+            response_deserializer=bytes,
+        )
         reply = next(ask(iter([_field(4, SERVICE.encode())]), timeout=10, metadata=metadata))
     pool = descriptor_pool.DescriptorPool()
     for number, described in _fields(reply):
@@ -48,23 +59,38 @@ def _messages(address, metadata):
         for _, file in _fields(described):
             pool.Add(descriptor_pb2.FileDescriptorProto.FromString(file))
     service = pool.FindServiceByName(SERVICE).methods_by_name["ModelInfer"]
-    return message_factory.GetMessageClass(service.input_type), message_factory.GetMessageClass(service.output_type)
+    return message_factory.GetMessageClass(service.input_type), message_factory.GetMessageClass(
+        service.output_type
+    )
 
 
 def infer(project, model, tensors):
     """Outputs by name as numpy arrays of their shapes; texts as `str`."""
-    port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[1]
-    address, metadata = f"127.0.0.1:{port}", (("authorization", "Bearer " + project.token("caller")),)
+    port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[
+        1
+    ]
+    address, metadata = (
+        f"127.0.0.1:{port}",
+        (("authorization", "Bearer " + project.token("caller")),),
+    )
     request_type, response_type = _messages(address, metadata)
     request = request_type(model_name=model)
     for tensor in tensors:
-        sent = request.inputs.add(name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"])
+        sent = request.inputs.add(
+            name=tensor["name"], datatype=tensor["datatype"], shape=tensor["shape"]
+        )
         getattr(sent.contents, _MEMBERS[tensor["datatype"]]).extend(tensor["data"])
     with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(f"/{SERVICE}/ModelInfer", request_serializer=request_type.SerializeToString, response_deserializer=response_type.FromString)
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=request_type.SerializeToString,
+            response_deserializer=response_type.FromString,
+        )
         answer = call(request, timeout=30, metadata=metadata)
     outputs = {}
     for tensor in answer.outputs:
         values = list(getattr(tensor.contents, _MEMBERS[tensor.datatype]))
-        outputs[tensor.name] = numpy.array([each.decode() for each in values] if tensor.datatype == "BYTES" else values).reshape(tensor.shape)
+        outputs[tensor.name] = numpy.array(
+            [each.decode() for each in values] if tensor.datatype == "BYTES" else values
+        ).reshape(tensor.shape)
     return outputs

@@ -25,8 +25,16 @@ class ModelFault(Exception):
 class Model:
     """`run` is what the worker calls; the object itself can be called like the function that was decorated."""
 
-    def __init__(self, run: Callable[[Arrays], Any], *, name: str, output: str = "probability", inputs: Sequence[dict[str, Any]] = (),
-                 classes: Sequence[Any] = (), function: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        run: Callable[[Arrays], Any],
+        *,
+        name: str,
+        output: str = "probability",
+        inputs: Sequence[dict[str, Any]] = (),
+        classes: Sequence[Any] = (),
+        function: Callable[..., Any] | None = None,
+    ) -> None:
         """`classes`: those of the columns of `output`, where each has its own."""
         self._run, self.name, self.output, self.inputs, self._function = run, name, output, list(inputs), function
         self.classes = list(classes)
@@ -57,7 +65,9 @@ def decorate(function: Any = None, *, output: str = "probability", features: Seq
     return Model(lambda arrays: function(frame(arrays, features)), name=getattr(function, "__name__", "model"), output=output, function=function)
 
 
-def as_model(thing: Any, *, output: str | None = None, features: Sequence[str] = (), positive: Any = None) -> Model:
+def as_model(
+    thing: Any, *, output: str | None = None, features: Sequence[str] = (), positive: Any = None
+) -> Model:
     """A Model as it is; else by what the object is. A module that was never imported cannot have made it, so none is imported here.
     `output`: default `probability`; `probabilities` of a classifier of more than two classes, `value` of a regressor. `positive` is
     the label of a classifier whose probability alone is given."""
@@ -167,7 +177,11 @@ def _positive_column(thing: Any, output: str, positive: Any) -> int | None:
 def _estimator(thing: Any, output: str, features: Sequence[str], positive: Any) -> Model:
     names = [str(each) for each in (features or getattr(thing, "feature_names_in_", ()))]
     gives_probabilities = hasattr(thing, "predict_proba")
-    if output in ("probability", "probabilities") and not gives_probabilities and _is_classifier(thing):
+    if (
+        output in ("probability", "probabilities")
+        and not gives_probabilities
+        and _is_classifier(thing)
+    ):
         raise TypeError(f"the `{type(thing).__name__}` has no probabilities, and its labels would be taken for such: fit it with probabilities "
                         "(`CalibratedClassifierCV(model)`, `SVC(probability=True)`), or serve its labels under another name, `output=\"label\"`")
     column = _positive_column(thing, output, positive) if gives_probabilities else None
@@ -188,8 +202,13 @@ def _estimator(thing: Any, output: str, features: Sequence[str], positive: Any) 
 
     width = len(names) or getattr(thing, "n_features_in_", -1)
     classes = _classes_of(thing) if gives_probabilities and column is None else ()
-    return Model(run, name=type(thing).__name__, output=output, inputs=[{"name": "features", "datatype": "FP32", "shape": [-1, width]}],
-                 classes=classes)
+    return Model(
+        run,
+        name=type(thing).__name__,
+        output=output,
+        inputs=[{"name": "features", "datatype": "FP32", "shape": [-1, width]}],
+        classes=classes,
+    )
 
 
 def _torch(thing: Any, output: str) -> Model:

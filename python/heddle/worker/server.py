@@ -156,8 +156,19 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         raise SystemExit(f"error: cannot listen on {host}:{port}: {failure.strerror}\n\nhint: choose another `--port`") from None
 
 
-def serve(model: Any, *, socket: str | None = None, port: int | None = None, host: str = "127.0.0.1", name: str | None = None,
-          threads: int = 1, output: str | None = None, features: Sequence[str] = (), positive: Any = None, most_body: int = 64 << 20) -> None:
+def serve(
+    model: Any,
+    *,
+    socket: str | None = None,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    name: str | None = None,
+    threads: int = 1,
+    output: str | None = None,
+    features: Sequence[str] = (),
+    positive: Any = None,
+    most_body: int = 64 << 20,
+) -> None:
     """Serves `model` (a decorated or plain function, a scikit-learn estimator, a torch.nn.Module, an onnxruntime.InferenceSession) and
     returns after SIGTERM or SIGINT. Where: `socket` or `port`, else HEDDLE_WORKER_SOCKET, which the data plane sets, else the command
     line's `--port PORT [--host HOST] [--name NAME]`. Under a data plane it ends with it. `threads` calls are in the model at once: more
