@@ -7,20 +7,9 @@
 #include <new>
 #include <set>
 
+#include "base/allocations_fixture.hpp"
 #include "score/bundle_fixture.hpp"
 #include "stats/scalar.hpp"
-
-namespace {
-std::size_t g_allocations = 0;
-}
-// Counts what is allocated; out of line, or the compiler pairs the halves wrongly.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++g_allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace heddle::score {
 namespace {
@@ -91,12 +80,12 @@ TEST(Plan, ScoringARowAllocatesNothingAtSteadyState) {
     plan->score_row(good, result, scratch);
     plan->score_row(bad, result, scratch);
   }
-  const std::size_t before = g_allocations;
+  const std::size_t before = heddle::fixture::allocations;
   for (int i = 0; i < 1000; ++i) {
     plan->score_row(good, result, scratch);
     plan->score_row(bad, result, scratch);
   }
-  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(heddle::fixture::allocations, before);
   plan->score_row(good, result, scratch);
   EXPECT_FALSE(result.check.refused);
 }
@@ -230,9 +219,9 @@ TEST_F(ScoredBeside, AllocatesNothingAtSteadyState) {
       plan->score_beside(plan->shared_with(*answering), raw, first, beside, scratch);
   };
   for (int i = 0; i < 10; ++i) score();
-  const std::size_t before = g_allocations;
+  const std::size_t before = heddle::fixture::allocations;
   for (int i = 0; i < 1000; ++i) score();
-  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(heddle::fixture::allocations, before);
 }
 
 TEST(Plan, RefusesABundleWithoutParity) {
