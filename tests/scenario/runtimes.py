@@ -5,6 +5,7 @@ Then a worker that answers several classes and an upstream that answers a number
 
     runtimes.py HEDDLE [CASE...]      needs tests/requirements.txt (scikit-learn, pandas, grpcio); exit 0 when everything holds
 """
+import csv
 import json
 import os
 import pathlib
@@ -392,6 +393,16 @@ class Served:
             numpy.testing.assert_array_equal(grpc[name].astype(rest[name].dtype), rest[name], name)
         return rest
 
+    def scored(self):
+        """The file that the run learned from, by `heddle score`: its rows, by column."""
+        out = self.world.dir / "scored.csv"
+        said = self.project.json(
+            "score", self.project.root / "data/rows.csv", "-o", out, "--service", "late"
+        )
+        assert said["refused"] == 0, said
+        with open(out, newline="") as file:
+            return list(csv.DictReader(file))
+
     def watched(self):
         """Every row that was asked in plain form is in the journal, and its label finds it."""
         told = self.planes.request(
@@ -457,6 +468,9 @@ def several_classes_by_a_worker(heddle):
             assert outputs["set"].shape == wanted.shape and outputs["label"].tolist() == [
                 names[i] for i in wanted.argmax(axis=1)
             ], outputs
+            for row, probabilities in zip(served.scored(), wanted):
+                got = [float(row[f"probabilities.{name}"]) for name in names]
+                numpy.testing.assert_allclose(got, probabilities, atol=1e-5)
             served.watched()
     finally:
         world.close()
@@ -490,6 +504,8 @@ def a_number_by_an_upstream(heddle):
             assert (outputs["lower"] < outputs["value"]).all() and (
                 outputs["value"] < outputs["upper"]
             ).all(), outputs
+            got = [float(row["value"]) for row in served.scored()]
+            numpy.testing.assert_allclose(got, wanted, rtol=1e-4)
             served.watched()
     finally:
         if upstream is not None:
