@@ -315,7 +315,7 @@ def recovered(project, service, cause):
         (each["cause"], each["reason"]) for each in mine
     ]
     shown = project.json("incident", "show", f"{service}/incident-0001")
-    assert shown["state"] == "closed" and shown["response"].startswith("recalibration"), shown
+    assert shown["state"] == "done" and shown["response"].startswith("recalibration"), shown
     assert "## Timeline" in shown["page"] and "recovered: no" not in shown["page"], shown["page"]
     branches = subprocess.run(
         ["git", "-C", str(project.root), "branch", "--list", f"heddle/*{service}*"],
