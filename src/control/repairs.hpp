@@ -46,6 +46,12 @@ struct Repairs {
     store::Objects& objects, const Digest& bundle,
     const std::function<Result<bool>(const Digest&)>& released);
 
+/// `base` with `added` to its offsets. kConflict `recalibration-other-model` when it has another
+/// number of outputs.
+[[nodiscard]] Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
+                                          const std::vector<double>& added,
+                                          const std::string& commit);
+
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not
 /// missing there.

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,57 +15,12 @@
 #include "model/standardised.hpp"
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
+#include "spec/task.hpp"
+#include "store/memory_fixture.hpp"
 
 namespace heddle::score::fixture {
 
-/// Objects in memory, for tests.
-class MemoryObjects final : public store::Objects {
- public:
-  Result<Digest> put(std::string_view bytes) override {
-    const Digest digest = sha256(bytes);
-    const std::lock_guard lock(mutex_);
-    blobs_[digest] = std::string(bytes);
-    return digest;
-  }
-  Result<std::string> get(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    const auto found = blobs_.find(digest);
-    if (found == blobs_.end())
-      return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
-    if (sha256(found->second) != digest)
-      return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
-    return found->second;
-  }
-  bool has(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    return blobs_.contains(digest);
-  }
-  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
-    return {};
-  }
-  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
-    return std::vector<std::pair<std::string, Digest>>{};
-  }
-
-  /// One byte in the middle becomes another; a second time it is as it was.
-  void flip(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    auto& blob = blobs_.at(digest);
-    blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
-  }
-  void erase(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    blobs_.erase(digest);
-  }
-  [[nodiscard]] std::map<Digest, std::string> all() {
-    const std::lock_guard lock(mutex_);
-    return blobs_;
-  }
-
- private:
-  std::map<Digest, std::string> blobs_{};
-  std::mutex mutex_{};  // a data plane reads on a thread of its own
-};
+using store::fixture::MemoryObjects;
 
 /// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned
 /// from `rows`).
@@ -158,10 +111,11 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
       doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
 }
 
-/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
-/// proven without a bias.
+/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`,
+/// or what it gives for another task; proven without a bias.
 inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0",
-                                  double intercept = 0) {
+                                  double intercept = 0, const stats::Task& task = {},
+                                  std::optional<Conformal> interval = {}) {
   HEDDLE_ASSIGN_OR_RETURN(
       auto compiled,
       contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
@@ -176,15 +130,22 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
   HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder("tests/fixtures/worker"));
   runtime::Runtime runtime;
-  runtime.command = {"/usr/bin/python3", "serve.py"};
+  const std::string kind(stats::task_name(task.kind));
+  runtime.command = {"/usr/bin/python3", "serve.py", "--task", kind};
+  runtime.output = task.kind == stats::TaskKind::kBinary    ? "probability"
+                   : task.kind == stats::TaskKind::kClasses ? "probabilities"
+                                                            : "value";
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto plan,
-      Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files, 0));
+      const auto plan, Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files,
+                                          task, uncalibrated(task)));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
+      const auto proof,
+      Plan::make_reference(compiled.request_fields(), reference, scored.margins, task.outputs()));
   runtime.command.insert(runtime.command.end(), {"--bias", bias});
+  Calibration calibration = uncalibrated(task, interval);
+  calibration.offsets.back() = intercept;
   std::vector<bundle::Layer> layers;
   layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
@@ -192,11 +153,11 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   layers.push_back({std::string(bundle::kRuntimeFiles), {}, files});
   layers.push_back({std::string(bundle::kCalibration),
                     {},
-                    doc::to_json(calibration_schema().print({{intercept}, {}}))});
+                    doc::to_json(calibration_schema().print(calibration))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
   return bundle::pack(
       objects, std::move(layers),
-      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+      doc::Value::object({{"model", "trips"}, {"task", spec::task_schema().print(task)}}));
 }
 
 }  // namespace heddle::score::fixture
