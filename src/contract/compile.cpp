@@ -54,7 +54,6 @@ Contract::Code::Code() = default;
 Contract::Code::~Code() = default;
 Contract::Contract(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Contract::Contract(Contract&&) noexcept = default;
-Contract& Contract::operator=(Contract&&) noexcept = default;
 Contract::~Contract() = default;
 
 Result<Contract> Contract::compile(const spec::Contract& contract, const LoadEnum& load_enum) {
@@ -159,7 +158,6 @@ std::span<const spec::Field> Contract::request_fields() const noexcept {
 std::span<const spec::Field> Contract::fields() const noexcept { return code_->definition.fields; }
 const std::vector<RuleInfo>& Contract::rules() const noexcept { return code_->rules; }
 const std::vector<LearnedDependency>& Contract::learned() const noexcept { return code_->learned; }
-const std::string& Contract::version() const noexcept { return code_->definition.version; }
 
 std::vector<std::string> Contract::transform_ids() const {
   std::vector<std::string> out;

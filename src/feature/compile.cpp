@@ -70,7 +70,6 @@ class Order {
 
 Program::Program(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Program::Program(Program&&) noexcept = default;
-Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
 Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const spec::Field> fields) {
