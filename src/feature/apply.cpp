@@ -23,8 +23,6 @@ double share(std::int64_t count, std::int64_t rows) {
 
 Scratch::Scratch() : buffers(std::make_unique<Buffers>()) {}
 Scratch::~Scratch() = default;
-Scratch::Scratch(Scratch&&) noexcept = default;
-Scratch& Scratch::operator=(Scratch&&) noexcept = default;
 
 std::int32_t Program::Code::tuple_of(int combination, Scratch::Buffers& buffers) const noexcept {
   std::int32_t& code = buffers.codes[static_cast<std::size_t>(combination)];

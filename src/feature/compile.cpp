@@ -280,7 +280,6 @@ class Program::Code::Compiler {
 
 Program::Program(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Program::Program(Program&&) noexcept = default;
-Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
 Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const spec::Field> fields) {

@@ -106,14 +106,6 @@ RowsFile::RowsFile(RowsFile&& other) noexcept
       train_(other.train_),
       validation_(other.validation_) {}
 
-RowsFile& RowsFile::operator=(RowsFile&& other) noexcept {
-  std::swap(address_, other.address_);
-  std::swap(size_, other.size_);
-  std::swap(train_, other.train_);
-  std::swap(validation_, other.validation_);
-  return *this;
-}
-
 RowsFile::~RowsFile() {
   if (address_ != nullptr) ::munmap(address_, size_);
 }
