@@ -84,7 +84,8 @@ def main(build):
     missing = unbuilt(build)
     if missing:
         print(
-            f"{len(missing)} objects of {build} are not built, `{missing[0]}` for one: build everything first"
+            f"{len(missing)} objects of {build} are not built, `{missing[0]}` for one:"
+            " build everything first"
         )
         sys.exit(77)
     defined, by_product, by_tests = {}, set(), set()
