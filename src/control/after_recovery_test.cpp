@@ -535,7 +535,7 @@ TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
     std::size_t count = 0;
     EXPECT_TRUE(state_
                     ->read([&](store::Txn& txn) {
-                      return txn.scan("retrains", "s/", [&](std::string_view, std::string_view) {
+                      return txn.scan("works", "s/", [&](std::string_view, std::string_view) {
                         ++count;
                         return true;
                       });

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "flow/variant.hpp"
 #include "recover/act.hpp"
 #include "score/calibration.hpp"
 
@@ -201,6 +202,25 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
     dropped.push_back(recover::act_text(act));
   }
   return dropped;
+}
+
+Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
+                            const recover::RecalibrationInForce& change, const std::string& commit,
+                            const doc::Value& refit) {
+  const auto& added = change.offsets;
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, base));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  auto& offsets = calibration.offsets;
+  if (offsets.size() != added.size()) {
+    return Error{ErrorKind::kConflict, "recalibration-other-model",
+                 fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
+                             added.size(), base.short_str(), offsets.size()),
+                 "another model serves by now: it is recalibrated when its own labels say so"};
+  }
+  for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
+  if (calibration.interval) calibration.interval->quantile += change.quantile;
+  return flow::with_calibration(objects, base, calibration, commit, refit);
 }
 
 }  // namespace heddle::control

@@ -10,6 +10,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "bundle/bundle.hpp"
+#include "recover/act.hpp"
 #include "score/calibration.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
@@ -57,6 +58,12 @@ struct CalibrationChange {
 [[nodiscard]] Result<CalibrationChange> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
     const std::function<Result<bool>(const Digest&)>& released);
+
+/// `base` with `change` added to its calibration. `refit`: see `flow::with_calibration`. kConflict
+/// `recalibration-other-model` when it has another number of outputs.
+[[nodiscard]] Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
+                                          const recover::RecalibrationInForce& change,
+                                          const std::string& commit, const doc::Value& refit = {});
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

@@ -123,7 +123,6 @@ class Reader {
   /// A finding about the member `key` of the record that is being read. `what` goes on after the
   /// member's path: "must rise".
   void refuse(std::string_view key, std::string_view what);
-  void warn(Position at, std::string id, std::string message, std::string hint);
   /// A warning that is given once a file: at the first place where `topic` arises, with the number
   /// of the others.
   void warn_once(std::string topic, Position at, std::string id, std::string message,

@@ -62,6 +62,20 @@ Result<std::string> to_json(const Entry& entry) {
   return json;
 }
 
+namespace {
+
+/// The texts of a list; none where there is no list.
+std::vector<std::string> texts_of(const doc::Value* list) {
+  std::vector<std::string> out;
+  if (list == nullptr || !list->is_array()) return out;
+  for (const auto& each : list->as_array()) {
+    if (each.is_string()) out.push_back(each.as_string());
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<Entry> parse_entry(std::string_view json) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(json));
   const auto t = parse_time(value.string_or("t"));
@@ -82,11 +96,7 @@ Result<Entry> parse_entry(std::string_view json) {
   if (const auto* policy = value.find("policy"); policy != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(entry.policy, Digest::parse(policy->string_or("digest")));
     entry.decision = policy->string_or("decision");
-    if (const auto* rules = policy->find("rules"); rules != nullptr && rules->is_array()) {
-      for (const auto& rule : rules->as_array()) {
-        if (rule.is_string()) entry.rules.push_back(rule.as_string());
-      }
-    }
+    entry.rules = texts_of(policy->find("rules"));
   }
   if (const auto* attributes = value.find("attributes"); attributes != nullptr)
     entry.attributes = *attributes;

@@ -414,7 +414,6 @@ struct Rulebook::Impl {
 
 Rulebook::Rulebook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Rulebook::Rulebook(Rulebook&&) noexcept = default;
-Rulebook& Rulebook::operator=(Rulebook&&) noexcept = default;
 Rulebook::~Rulebook() = default;
 
 Result<Rulebook> Rulebook::compile(const spec::Project& project) {
@@ -579,7 +578,6 @@ std::vector<spec::Budget> Rulebook::budgets(std::string_view service) const {
   }
   return all;
 }
-const std::vector<spec::Person>& Rulebook::people() const noexcept { return impl_->people; }
 
 const spec::Person* Rulebook::person(std::string_view name) const noexcept {
   for (const auto& person : impl_->people) {

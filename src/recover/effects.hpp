@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "plane/route.hpp"
 #include "recover/act.hpp"
 #include "recover/action.hpp"
+#include "recover/postmortem.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::recover {
@@ -65,10 +65,12 @@ class Effects {
   /// An error is a fault of ours or of the machine: the ladder stays where it is and tries again
   /// later (`Incident::failing`).
   [[nodiscard]] virtual Result<Outcome> perform(const Action& action) = 0;
-  /// The journal's records with event times in [from, to), ticks included, in their order, until
-  /// `sink` says that it wants no more. An error where that is more than one decision may read.
-  [[nodiscard]] virtual Result<void> recorded(
-      Micros from, Micros to, const std::function<bool(const plane::Record&)>& sink) = 0;
+  /// The postmortem of an incident (`postmortem_of`), which is asked for under the `op_id` of what
+  /// writes it and with the incident as it is at the first call. nullopt: it is being made, ask
+  /// again at a later tick. Where it cannot be measured, its page says why.
+  [[nodiscard]] virtual std::optional<Postmortem> postmortem(const PostmortemInput& input,
+                                                             const std::string& op_id,
+                                                             Micros now) = 0;
   /// What holds back the rows of this account of this source now, its own quarantine before one of
   /// everybody's; empty: nothing does.
   [[nodiscard]] virtual std::optional<plane::QuarantinedSource> quarantine_of(

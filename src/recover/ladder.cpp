@@ -865,10 +865,13 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
 Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
   const PostmortemInput input{incident,        options_.monitor, options_.contract,
                               options_.fields, options_.service, options_.evaluation_file};
-  const Postmortem pm = postmortem_of(input, tick.effects);
-  const Outcome outcome = propose(
-      incident, WritePostmortem{pm.page, pm.addition_file, pm.addition_path, pm.addition, pm.proof},
-      "page, addition and its proof on a branch for review", tick);
+  const auto made =
+      tick.effects.postmortem(input, op_id_of(incident, WritePostmortem::kType), tick.now);
+  if (!made) return incident.step;
+  const Outcome outcome = propose(incident,
+                                  WritePostmortem{made->page, made->addition_file,
+                                                  made->addition_path, made->addition, made->proof},
+                                  "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
 }
 

@@ -24,7 +24,7 @@ using Status = Outcome::Status;
 
 /// A world that plays the control plane: applies what it is told to, remembers what was done under
 /// which op_id.
-class World : public Effects {
+class World : public Effects, public Recording {
  public:
   explicit World(unsigned seed)
       : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
@@ -76,8 +76,14 @@ class World : public Effects {
       pages.push_back(written->page);
     return out;
   }
-  Result<void> recorded(Micros from, Micros to,
-                        const std::function<bool(const plane::Record&)>& sink) override {
+  std::optional<Postmortem> postmortem(const PostmortemInput& input, const std::string& op_id,
+                                       Micros now) override {
+    const auto first = written_since.try_emplace(op_id, now).first->second;
+    if (now < first + page_after) return std::nullopt;
+    return postmortem_of(input, *this);
+  }
+  Result<void> records(Micros from, Micros to,
+                       const std::function<bool(const plane::Record&)>& sink) override {
     for (const auto& record : journal) {
       const auto* request = std::get_if<plane::RequestRecord>(&record);
       const auto* label = std::get_if<plane::LabelRecord>(&record);
@@ -274,6 +280,7 @@ class World : public Effects {
   std::vector<Alert> moves;
   std::map<std::string, Outcome> done;
   std::map<std::string, Micros> waiting_since;
+  std::map<std::string, Micros> written_since;  ///< pages, by op_id
   std::map<std::string, Action> last;
   std::vector<std::string> applied;
   std::vector<std::string> asked;
@@ -289,6 +296,7 @@ class World : public Effects {
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;
+  Micros page_after = 0;          ///< event time that a page takes
   bool labels_are_right = false;  ///< what the person answers who is asked; false: not yet
   double intercept = 0;
 };

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,57 +16,11 @@
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
 #include "spec/task.hpp"
+#include "store/memory_fixture.hpp"
 
 namespace heddle::score::fixture {
 
-/// Objects in memory, for tests.
-class MemoryObjects final : public store::Objects {
- public:
-  Result<Digest> put(std::string_view bytes) override {
-    const Digest digest = sha256(bytes);
-    const std::lock_guard lock(mutex_);
-    blobs_[digest] = std::string(bytes);
-    return digest;
-  }
-  Result<std::string> get(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    const auto found = blobs_.find(digest);
-    if (found == blobs_.end())
-      return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
-    if (sha256(found->second) != digest)
-      return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
-    return found->second;
-  }
-  bool has(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    return blobs_.contains(digest);
-  }
-  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
-    return {};
-  }
-  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
-    return std::vector<std::pair<std::string, Digest>>{};
-  }
-
-  /// One byte in the middle becomes another; a second time it is as it was.
-  void flip(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    auto& blob = blobs_.at(digest);
-    blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
-  }
-  void erase(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    blobs_.erase(digest);
-  }
-  [[nodiscard]] std::map<Digest, std::string> all() {
-    const std::lock_guard lock(mutex_);
-    return blobs_;
-  }
-
- private:
-  std::map<Digest, std::string> blobs_{};
-  std::mutex mutex_{};  // a data plane reads on a thread of its own
-};
+using store::fixture::MemoryObjects;
 
 /// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned
 /// from `rows`).

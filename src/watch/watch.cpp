@@ -298,11 +298,6 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   accounts_.prune(event_time - options_.monitor.label_retention);
 }
 
-bool Watch::watching() const {
-  const auto route = routes_.find(route_version_);
-  return route == routes_.end() || route->second.baseline != nullptr;
-}
-
 void Watch::settle(std::size_t from, Micros at, Output& out) {
   for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
     const std::string metric = silence_->report(out.findings[i].key);

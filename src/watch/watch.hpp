@@ -139,8 +139,6 @@ class Watch {
   }
   /// Share of the rows that come now which is kept for its label: 1, 1/2, 1/4 ...
   [[nodiscard]] double sample() const noexcept { return join_.sample(); }
-  /// Whether the route that answers has a baseline to be watched by.
-  [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return *silence_; }
   [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return *unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
