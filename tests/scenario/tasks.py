@@ -182,11 +182,13 @@ def score(world, project):
     return scored
 
 
+def is_given(name):
+    """Whether a column of the scored file is one that was sent."""
+    return name not in ADDED and not name.startswith("probabilities.")
+
+
 def same_as_served(planes, scored):
     """A file has what the endpoint answers, to the last digit: values, ends of intervals, sets."""
-    is_given = lambda name: name not in ADDED and not name.startswith(
-        "probabilities."
-    )  # noqa: E731
     given = [
         {name: float(text) for name, text in row.items() if is_given(name) and text}
         for row in scored
