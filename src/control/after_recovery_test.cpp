@@ -9,6 +9,7 @@
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
 #include "flow/variant.hpp"
+#include "recover/stored.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::control {
@@ -81,14 +82,11 @@ class AfterRecoveryTest : public fixture::ServiceTest {
   }
   /// As the ladder keeps it: what recovery did is in its saved state.
   void begin(const Act& act) {
-    auto ladder = control_->ladder().to_value();
-    ladder.find("acts")->push(act.to_value());
-    auto rest = doc::Value::object();
-    for (const auto& [member, value] : ladder.as_object()) {
-      if (member != "incidents") rest.set(member, value);
-    }
+    auto ladder = control_->ladder().state();
+    ladder.acts.push_back(act);
     const auto snapshot =
-        doc::Value::object({{"format", "heddle.control/2"}, {"ladder", std::move(rest)}});
+        doc::Value::object({{"format", "heddle.control/2"},
+                            {"ladder", recover::ladder_state_schema().print(ladder)}});
     ASSERT_TRUE(state_
                     ->write([&](store::Txn& txn) {
                       return txn.put("control", "s/snapshot", doc::to_json(snapshot));

@@ -15,10 +15,12 @@
 #include "control/outbox.hpp"
 #include "control/recipes.hpp"
 #include "control/recorded.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
+#include "recover/stored.hpp"
 #include "score/calibration.hpp"
 #include "score/plan.hpp"
 
@@ -192,22 +194,13 @@ Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view 
     clock_jump_ = plane::ActRecord{"clock-jump", "", jump->int_or("event_time"),
                                    jump->string_or("reason"), jump->string_or("id")};
   if (const auto* ladder = value.find("ladder")) {
-    auto incidents = doc::Value::array();
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kIncidents, name + "/", [&](std::string_view key, std::string_view bytes) {
-      auto incident = doc::parse_json(bytes);
-      if (!incident.ok()) {
-        parsed = incident.error();
-        return false;
-      }
-      rows_.known(kIncidents, key, bytes);
-      incidents.push(*std::move(incident));
-      return true;
-    }));
-    HEDDLE_TRY(std::move(parsed));
-    auto whole = *ladder;
-    whole.set("incidents", std::move(incidents));
-    HEDDLE_TRY(ladder_->restore(whole));
+    HEDDLE_ASSIGN_OR_RETURN(auto state, recover::ladder_state_schema().parse(*ladder));
+    HEDDLE_TRY(each_row(txn, kIncidents, name + "/", recover::incident_schema(),
+                        [&](auto key, auto bytes, recover::Incident incident) {
+                          rows_.known(kIncidents, key, bytes);
+                          state.incidents.push_back(std::move(incident));
+                        }));
+    ladder_->restore(std::move(state));
   }
   HEDDLE_TRY(restore_watch(txn));
   HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get(kControl, cohorts_key(name)));
@@ -450,25 +443,17 @@ Result<void> ServiceControl::save_snapshot() {
 /// last time, among the closed ones.
 Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
                                          const std::vector<std::string>& finished) {
-  auto ladder = ladder_->to_value();
-  auto rest = doc::Value::object();
-  for (auto& [member, value] : ladder.as_object()) {
-    if (member != "incidents") {
-      rest.set(member, std::move(value));
-      continue;
-    }
-    for (const auto& incident : value.as_array()) {
-      const auto id = incident.string_or("id");
-      const auto key = service_.identity.name + "/" + id;
-      if (std::find(finished.begin(), finished.end(), id) == finished.end()) {
-        HEDDLE_TRY(rows_.put(txn, kIncidents, key, doc::to_json(incident)));
-      } else {
-        HEDDLE_TRY(txn.put(kClosedIncidents, key, doc::to_json(incident)));
-        HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
-      }
+  for (const auto& incident : ladder_->incidents()) {
+    const auto key = service_.identity.name + "/" + incident.id;
+    const auto bytes = doc::to_json(recover::incident_schema().print(incident));
+    if (std::find(finished.begin(), finished.end(), incident.id) == finished.end()) {
+      HEDDLE_TRY(rows_.put(txn, kIncidents, key, bytes));
+    } else {
+      HEDDLE_TRY(txn.put(kClosedIncidents, key, bytes));
+      HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
     }
   }
-  snapshot.set("ladder", std::move(rest));
+  snapshot.set("ladder", recover::ladder_state_schema().print(ladder_->state()));
   return {};
 }
 
@@ -484,20 +469,11 @@ Result<void> ServiceControl::save_watch(store::Txn& txn, const watch::Watch::Cha
 
 Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
   std::vector<recover::Incident> all;
-  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kClosedIncidents, service_.identity.name + "/",
-                        [&](std::string_view, std::string_view bytes) {
-                          const auto value = doc::parse_json(bytes);
-                          auto incident = value.ok() ? recover::Incident::from_value(*value)
-                                                     : Result<recover::Incident>(value.error());
-                          if (incident.ok())
-                            all.push_back(*std::move(incident));
-                          else
-                            parsed = incident.error();
-                          return parsed.ok();
-                        }));
-    return parsed;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return each_row(txn, kClosedIncidents, service_.identity.name + "/", recover::incident_schema(),
+                    [&](auto, auto, recover::Incident incident) {
+                      all.push_back(std::move(incident));
+                    });
   }));
   const auto& hot = ladder_->incidents();
   all.insert(all.end(), hot.begin(), hot.end());

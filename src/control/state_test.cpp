@@ -18,6 +18,7 @@
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
+#include "recover/stored.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::control {
@@ -222,8 +223,8 @@ TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
                   ->write([&](store::Txn& txn) -> Result<void> {
                     for (int i = 0; i < 300; ++i) {
                       closed.id = fmt::format("incident-0{:03}-old", i);
-                      HEDDLE_TRY(
-                          txn.put("incidents", "s/" + closed.id, doc::to_json(closed.to_value())));
+                      HEDDLE_TRY(txn.put("incidents", "s/" + closed.id,
+                                         doc::to_json(recover::incident_schema().print(closed))));
                     }
                     return {};
                   })

@@ -147,7 +147,7 @@ TEST(Extension, ADetectorAndACauseGoTheWholeWay) {
   for (const auto& [name, bytes] : change.parts) parts[name] = bytes;
   EXPECT_TRUE(parts.contains("label-rate"));
   Ladder again(recover::fixture::options());
-  ASSERT_TRUE(again.restore(s.ladder.to_value()).ok());
+  again.restore(recover::fixture::read_back(s.ladder.state()));
   s.ladder = std::move(again);
   ASSERT_NE(of_cause(), nullptr);
 

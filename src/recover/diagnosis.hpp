@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
 #include "stats/task.hpp"
 
 namespace heddle::recover {
@@ -35,9 +33,7 @@ struct Diagnosis {
   stats::TaskKind task = stats::TaskKind::kBinary;  ///< of what served then
   std::string reason{};                             ///< one sentence for people
 
-  [[nodiscard]] doc::Value to_value() const;
-  /// kCorrupt `recover-state` when its cause is in no table.
-  [[nodiscard]] static Result<Diagnosis> from_value(const doc::Value& value);
+  bool operator==(const Diagnosis&) const = default;
 };
 
 }  // namespace heddle::recover
