@@ -11,6 +11,7 @@
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "control/home.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -54,7 +55,7 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   std::optional<watch::Baseline> baseline;
   if (bundle.has(bundle::kBaseline)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
-    HEDDLE_ASSIGN_OR_RETURN(baseline, watch::Baseline::from_value(value));
+    HEDDLE_ASSIGN_OR_RETURN(baseline, watch::baseline_schema().parse(value));
   }
   batch::Options options;
   options.input = arguments.file;

@@ -6,6 +6,8 @@
 #include "base/failpoint.hpp"
 #include "base/file_port.hpp"
 #include "base/log.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
 #include "telemetry/access_log.hpp"
@@ -34,14 +36,15 @@ Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(
     Core& core, const std::string& service) {
   std::map<std::pair<std::uint64_t, std::string>, std::string> out;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service + "/", [&](std::string_view, std::string_view bytes) {
-      if (const auto value = doc::parse_json(bytes); value.ok()) {
-        for (const char* slot : {"primary", "standby", "canary"})
-          out[{static_cast<std::uint64_t>(value->int_or("version")), slot}] =
-              value->string_or(slot);
-      }
-      return true;
-    });
+    return each_row(txn, kRoutes, service + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      const auto note = [&](const char* slot, const Digest& bundle) {
+                        out[{route.version, slot}] = bundle.empty() ? "" : bundle.str();
+                      };
+                      note("primary", route.primary);
+                      note("standby", route.standby);
+                      note("canary", route.canary);
+                    });
   }));
   return out;
 }

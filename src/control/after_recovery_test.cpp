@@ -9,7 +9,6 @@
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
 #include "flow/variant.hpp"
-#include "recover/stored.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::control {
@@ -82,14 +81,13 @@ class AfterRecoveryTest : public fixture::ServiceTest {
   }
   /// As the ladder keeps it: what recovery did is in its saved state.
   void begin(const Act& act) {
-    auto ladder = control_->ladder().state();
-    ladder.acts.push_back(act);
-    const auto snapshot =
-        doc::Value::object({{"format", "heddle.control/2"},
-                            {"ladder", recover::ladder_state_schema().print(ladder)}});
+    Snapshot snapshot;
+    snapshot.ladder = control_->ladder().state();
+    snapshot.ladder.acts.push_back(act);
     ASSERT_TRUE(state_
                     ->write([&](store::Txn& txn) {
-                      return txn.put("control", "s/snapshot", doc::to_json(snapshot));
+                      return txn.put("control", "s/snapshot",
+                                     doc::to_json(snapshot_schema().print(snapshot)));
                     })
                     .ok());
     open();

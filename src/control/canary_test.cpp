@@ -19,6 +19,7 @@
 #include "plane/route_file.hpp"
 #include "policy/ssh_key_fixture.hpp"
 #include "spec/task.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -80,7 +81,7 @@ class CanaryTest : public testing::Test {
           {{std::string(bundle::kContract), "", contract_json},
            {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
            {std::string(bundle::kCalibration), "", kNoCalibration},
-           {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
+           {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))}},
           doc::Value::object({{"name", name},
                               {"commit", "c0ffee"},
                               {"dirty", false},
@@ -335,7 +336,8 @@ TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatC
                          {{std::string(bundle::kContract), "", std::string(*contract)},
                           {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
                           {std::string(bundle::kCalibration), "", kNoCalibration},
-                          {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
+                          {std::string(bundle::kBaseline), "",
+                           doc::to_json(watch::baseline_schema().print(baseline))}},
                          doc::Value::object({{"name", name},
                                              {"commit", "c0ffee"},
                                              {"dirty", false},

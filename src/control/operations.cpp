@@ -22,6 +22,8 @@
 #include "control/requester.hpp"
 #include "control/sandboxes.hpp"
 #include "control/service_locks.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
@@ -461,16 +463,12 @@ Result<doc::Value> release_history(Core& core, const OfService& request, const C
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   auto releases = doc::Value::array();
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service->service().identity.name + "/",
-                    [&](std::string_view, std::string_view bytes) {
-                      if (auto value = doc::parse_json(bytes); value.ok()) {
-                        const auto decision = value->string_or("decision");
-                        value->set("event_time", time_or_empty(value->int_or("event_time")));
-                        value->set("entry",
-                                   decision.size() > 7 ? std::stoll(decision.substr(7)) : 0LL);
-                        releases.push(*std::move(value));
-                      }
-                      return true;
+    return each_row(txn, kRoutes, service->service().identity.name + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      auto value = route_row_schema().print(route);
+                      value.set("event_time", time_or_empty(route.event_time));
+                      value.set("entry", entry_of_decision(route.decision));
+                      releases.push(std::move(value));
                     });
   }));
   return doc::Value::object(
@@ -500,15 +498,14 @@ Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
   auto value = incident_value(found.incident, found.service);
   std::optional<std::string> row;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", found.service + "/" + found.incident.id));
+    HEDDLE_ASSIGN_OR_RETURN(row, txn.get(kPostmortems, found.service + "/" + found.incident.id));
     return {};
   }));
   if (row) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, doc::parse_json(*row));
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(postmortem.string_or("page")));
-    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(digest));
+    HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, postmortem_row_schema().parse_text(*row));
+    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(postmortem.page));
     value.set("page", page);
-    if (const auto* proof = postmortem.find("proof")) value.set("proof", *proof);
+    value.set("proof", postmortem.proof);
   }
   HEDDLE_ASSIGN_OR_RETURN(auto next, incident_next(core, found, row.has_value()));
   value.set("next", std::move(next));

@@ -267,8 +267,9 @@ void ServiceControl::take_by_hand() {
 }
 
 Result<void> ServiceControl::restore_by_hand(store::Txn& txn) {
-  HEDDLE_TRY(each_row(txn, kByHand, service_.identity.name + "/", recover::by_hand_schema(),
-                      [&](auto, auto, recover::ByHand act) { by_hand_.push_back(std::move(act)); }));
+  HEDDLE_TRY(
+      each_row(txn, kByHand, service_.identity.name + "/", recover::by_hand_schema(),
+               [&](auto, auto, recover::ByHand act) { by_hand_.push_back(std::move(act)); }));
   take_by_hand();
   return {};
 }

@@ -16,7 +16,7 @@ doc::Value ServiceControl::clock_jump() const {
 
 Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   if (act.act == "clock-jump") {
-    clock_jump_ = act;
+    clock_jump_ = ClockJump{act.id, act.event_time, act.reason};
     policy::Proposal proposal;
     proposal.action = "clock.jump";
     proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, act.id);
@@ -44,7 +44,7 @@ Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   snapshot_day_ = INT64_MIN;  // the next tick saves it
   next_look_ = std::min(next_look_, act.event_time);
   told_at_ = std::min(told_at_, act.event_time);
-  for (auto& retrain : retrains_) retrain.due = std::min(retrain.due, act.event_time);
+  for (auto& retrain : retrains_) retrain.row.due = std::min(retrain.row.due, act.event_time);
   return {};
 }
 

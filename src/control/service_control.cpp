@@ -15,6 +15,7 @@
 #include "control/outbox.hpp"
 #include "control/recipes.hpp"
 #include "control/recorded.hpp"
+#include "control/service_rows.hpp"
 #include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -23,6 +24,7 @@
 #include "recover/stored.hpp"
 #include "score/calibration.hpp"
 #include "score/plan.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -34,10 +36,8 @@ constexpr std::uint64_t kMostUnsavedSegments = 4;
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
-constexpr std::string_view kIncidents = "incidents";  ///< that the ladder still looks at
 constexpr std::string_view kWatchParts = "watch";
 constexpr std::string_view kWatchRows = "watch-rows";  ///< pieces of the label join, written once
-constexpr std::string_view kSnapshotFormat = "heddle.control/2";
 
 std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
 std::string cohorts_key(const std::string& service) { return service + "/cohorts"; }
@@ -45,10 +45,17 @@ std::string piece_key(const std::string& service, std::uint64_t number) {
   return fmt::format("{}/{:020}", service, number);
 }
 
-Error other_version(std::string_view found) {
-  return {ErrorKind::kConflict, "control-state-version",
-          fmt::format("the state of the control plane is `{}`", found),
-          fmt::format("this heddle reads `{}`: run the one that wrote it", kSnapshotFormat)};
+/// Of another version nothing is wrong: the Heddle that wrote it goes on with it.
+Result<Snapshot> parse_snapshot(std::string_view bytes) {
+  const auto& schema = snapshot_schema();
+  const auto value = doc::parse_json(bytes);
+  const auto* format = value.ok() ? value->find("format") : nullptr;
+  if (format != nullptr && format->is_string() && format->as_string() != schema.format) {
+    return Error{ErrorKind::kConflict, "control-state-version",
+                 fmt::format("the state of the control plane is `{}`", format->as_string()),
+                 fmt::format("this heddle reads `{}`: run the one that wrote it", schema.format)};
+  }
+  return schema.parse_text(bytes);
 }
 
 /// A value of a typed row as the journal holds values.
@@ -123,37 +130,21 @@ Result<void> ServiceControl::restore() {
       HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*releases));
       HEDDLE_ASSIGN_OR_RETURN(releases_, release::Releases::from_value(value));
     }
-    HEDDLE_TRY(txn.scan("routes", name + "/", [&](std::string_view, std::string_view bytes) {
-      const auto value = doc::parse_json(bytes);
-      if (value.ok()) {
-        if (const auto primary = Digest::parse(value->string_or("primary"));
-            primary.ok() && !primary->empty()) {
-          versions.emplace_back(static_cast<std::uint64_t>(value->int_or("version")), *primary);
-        }
-      }
-      return true;
-    }));
+    HEDDLE_TRY(each_row(txn, kRoutes, name + "/", route_row_schema(),
+                        [&](auto, auto, const RouteRow& route) {
+                          if (!route.primary.empty())
+                            versions.emplace_back(route.version, route.primary);
+                        }));
     HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get(kControl, snapshot_key(name)));
     if (snapshot) HEDDLE_TRY(restore_snapshot(txn, *snapshot, position));
     HEDDLE_TRY(restore_by_hand(txn));
-    HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
-      const auto value = doc::parse_json(bytes);
-      if (!value.ok()) return true;
-      const auto digest = [&](const char* member) {
-        const auto parsed = Digest::parse(value->string_or(member));
-        return parsed.ok() ? *parsed : Digest();
-      };
-      variants_[std::string(key.substr(name.size() + 1))] = {
-          digest("of_primary"), digest("of_standby"), digest("primary"), digest("standby")};
-      return true;
-    }));
-    HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
-      const auto value = doc::parse_json(bytes);
-      if (value.ok())
-        retrains_.push_back({value->string_or("dir"), value->string_or("name"),
-                             value->int_or("due"), value->string_or("request")});
-      return true;
-    }));
+    HEDDLE_TRY(each_row(txn, kVariants, name + "/", repaired_schema(),
+                        [&](std::string_view key, auto, const Repaired& made) {
+                          variants_[std::string(key.substr(name.size() + 1))] = made;
+                        }));
+    HEDDLE_TRY(each_row(
+        txn, kRetrains, name + "/", retrain_row_schema(),
+        [&](auto, auto, RetrainRow row) { retrains_.push_back({std::move(row), {}, false}); }));
     return {};
   }));
   std::sort(versions.begin(), versions.end());
@@ -180,35 +171,30 @@ Result<void> ServiceControl::restore() {
 Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view snapshot,
                                               plane::JournalPosition& position) {
   const std::string& name = service_.identity.name;
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(snapshot));
-  if (value.string_or("format") != kSnapshotFormat) return other_version(value.string_or("format"));
+  HEDDLE_ASSIGN_OR_RETURN(auto saved, parse_snapshot(snapshot));
   rows_.known(kControl, snapshot_key(name), snapshot);
-  position.segment = static_cast<std::uint64_t>(value.int_or("segment"));
-  position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
-  applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
-  last_tick_ = value.int_or("tick", INT64_MIN);
+  position.segment = saved.segment;
+  position.offset = saved.offset;
+  applied_ = saved.applied;
   // The watermark follows from reading on: a route of the last tick may not be applied yet.
-  snapshot_day_ = value.int_or("day", INT64_MIN);
-  finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
-  if (const auto* jump = value.find("clock_jump"); jump != nullptr && jump->is_object())
-    clock_jump_ = plane::ActRecord{"clock-jump", "", jump->int_or("event_time"),
-                                   jump->string_or("reason"), jump->string_or("id")};
-  if (const auto* ladder = value.find("ladder")) {
-    HEDDLE_ASSIGN_OR_RETURN(auto state, recover::ladder_state_schema().parse(*ladder));
-    HEDDLE_TRY(each_row(txn, kIncidents, name + "/", recover::incident_schema(),
-                        [&](auto key, auto bytes, recover::Incident incident) {
-                          rows_.known(kIncidents, key, bytes);
-                          state.incidents.push_back(std::move(incident));
-                        }));
-    ladder_->restore(std::move(state));
-  }
+  last_tick_ = saved.tick;
+  snapshot_day_ = saved.day;
+  finding_count_ = saved.findings;
+  clock_jump_ = std::move(saved.clock_jump);
+  HEDDLE_TRY(each_row(txn, kIncidents, name + "/", recover::incident_schema(),
+                      [&](auto key, auto bytes, recover::Incident incident) {
+                        rows_.known(kIncidents, key, bytes);
+                        saved.ladder.incidents.push_back(std::move(incident));
+                      }));
+  ladder_->restore(std::move(saved.ladder));
   HEDDLE_TRY(restore_watch(txn));
   HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get(kControl, cohorts_key(name)));
-  if (const auto* canary = value.find("canary"); canary != nullptr && cohorts) {
-    rows_.known(kControl, cohorts_key(name), *cohorts);
-    HEDDLE_TRY(cohorts_.restore(*cohorts));
-    restore_canary(*canary);
-  }
+  if (!cohorts) return {};  // the canary is judged from now on
+  rows_.known(kControl, cohorts_key(name), *cohorts);
+  HEDDLE_TRY(cohorts_.restore(*cohorts));
+  look_ = std::move(saved.look);
+  next_look_ = saved.next_look;
+  told_at_ = saved.told_at;
   return {};
 }
 
@@ -262,7 +248,7 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   route.primary = primary;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*parts_.objects, primary));
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
-  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
+  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::baseline_schema().parse_text(profile));
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
   HEDDLE_ASSIGN_OR_RETURN(route.task, score::task_of(bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration_value, bundle.json(bundle::kCalibration));
@@ -407,22 +393,17 @@ Result<void> ServiceControl::save_snapshot() {
       HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
                          doc::to_json(finding.to_value())));
     }
-    auto value = doc::Value::object({{"format", kSnapshotFormat},
-                                     {"segment", position.segment},
-                                     {"offset", position.offset},
-                                     {"applied", applied_},
-                                     {"tick", last_tick_},
-                                     {"day", snapshot_day_},
-                                     {"clock_jump", clock_jump()},
-                                     {"findings", count},
-                                     {"canary", canary_state()}});
-    HEDDLE_TRY(save_ladder(txn, value, finished));
+    HEDDLE_TRY(save_incidents(txn, finished));
     HEDDLE_TRY(drop_by_hand(txn));
     // The ladder that is saved here has their result.
     for (const auto& retrain : retrains_) {
-      if (retrain.taken) HEDDLE_TRY(txn.erase("retrains", name + "/" + retrain.name));
+      if (retrain.taken) HEDDLE_TRY(txn.erase(kRetrains, name + "/" + retrain.row.name));
     }
-    HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
+    const Snapshot snapshot{position.segment, position.offset, applied_,        last_tick_,
+                            snapshot_day_,    clock_jump_,     count,           look_,
+                            next_look_,       told_at_,        ladder_->state()};
+    HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name),
+                         doc::to_json(snapshot_schema().print(snapshot))));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
     return save_watch(txn, change);
@@ -441,8 +422,8 @@ Result<void> ServiceControl::save_snapshot() {
 
 /// Each incident is a row, written when it changed; those that are finished are written for the
 /// last time, among the closed ones.
-Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
-                                         const std::vector<std::string>& finished) {
+Result<void> ServiceControl::save_incidents(store::Txn& txn,
+                                            const std::vector<std::string>& finished) {
   for (const auto& incident : ladder_->incidents()) {
     const auto key = service_.identity.name + "/" + incident.id;
     const auto bytes = doc::to_json(recover::incident_schema().print(incident));
@@ -453,7 +434,6 @@ Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
       HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
     }
   }
-  snapshot.set("ladder", recover::ladder_state_schema().print(ladder_->state()));
   return {};
 }
 
@@ -470,10 +450,9 @@ Result<void> ServiceControl::save_watch(store::Txn& txn, const watch::Watch::Cha
 Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
   std::vector<recover::Incident> all;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
-    return each_row(txn, kClosedIncidents, service_.identity.name + "/", recover::incident_schema(),
-                    [&](auto, auto, recover::Incident incident) {
-                      all.push_back(std::move(incident));
-                    });
+    return each_row(
+        txn, kClosedIncidents, service_.identity.name + "/", recover::incident_schema(),
+        [&](auto, auto, recover::Incident incident) { all.push_back(std::move(incident)); });
   }));
   const auto& hot = ladder_->incidents();
   all.insert(all.end(), hot.begin(), hot.end());
@@ -486,7 +465,7 @@ Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
 
 Result<bool> ServiceControl::retrains_ended(Micros event_time) {
   for (auto& retrain : retrains_) {
-    if (retrain.due > event_time) {
+    if (retrain.row.due > event_time) {
       HEDDLE_TRY(retrain_ended(retrain));  // starts it again when a crash ended it
       continue;
     }
@@ -497,16 +476,16 @@ Result<bool> ServiceControl::retrains_ended(Micros event_time) {
 }
 
 Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
-  if (path_exists(retrain.dir + "/result.json")) return true;
+  if (path_exists(retrain.row.dir + "/result.json")) return true;
   if (!retrain.handle) {
-    HEDDLE_TRY(make_dirs(retrain.dir));
-    if (!path_exists(retrain.dir + "/request.json"))
-      HEDDLE_TRY(write_file_atomic(retrain.dir + "/request.json", retrain.request));
+    HEDDLE_TRY(make_dirs(retrain.row.dir));
+    if (!path_exists(retrain.row.dir + "/request.json"))
+      HEDDLE_TRY(write_file_atomic(retrain.row.dir + "/request.json", retrain.row.request));
     jobs::Job job;
-    job.name = retrain.name;
+    job.name = retrain.row.name;
     job.argv = {parts_.executable, "--project", parts_.home->root(),
-                "worker",          "retrain",   retrain.dir};
-    job.output_path = retrain.dir + "/log";
+                "worker",          "retrain",   retrain.row.dir};
+    job.output_path = retrain.row.dir + "/log";
     HEDDLE_ASSIGN_OR_RETURN(retrain.handle, parts_.runner->start(job));
     failpoint("control-retrain-started");
     return false;
@@ -514,12 +493,12 @@ Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
   HEDDLE_ASSIGN_OR_RETURN(const bool finished, parts_.runner->finished(*retrain.handle));
   if (!finished) return false;
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, parts_.runner->wait(*retrain.handle));
-  if (path_exists(retrain.dir + "/result.json")) return true;
+  if (path_exists(retrain.row.dir + "/result.json")) return true;
   // It ended without a result: that is its result, with the reason for people.
   const auto failed = doc::Value::object(
       {{"failed", fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
-                              outcome.exit_code, retrain.dir)}});
-  HEDDLE_TRY(write_file_atomic(retrain.dir + "/result.json", doc::to_json(failed)));
+                              outcome.exit_code, retrain.row.dir)}});
+  HEDDLE_TRY(write_file_atomic(retrain.row.dir + "/result.json", doc::to_json(failed)));
   return true;
 }
 
@@ -527,13 +506,12 @@ Result<void> ServiceControl::publish() {
   HEDDLE_TRY(make_dirs(parts_.home->routes()));
   std::string decision;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(
-        const auto row,
-        txn.get("routes", fmt::format("{}/{:010}", service_.identity.name, releases_.version())));
-    if (row) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-      decision = value.string_or("decision");
-    }
+    const auto key = fmt::format("{}/{:010}", service_.identity.name, releases_.version());
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kRoutes, key));
+    if (!row) return {};
+    auto route = route_row_schema().parse_text(*row);
+    if (!route.ok()) return in_row(kRoutes, key, std::move(route.error()));
+    decision = route->decision;
     return {};
   }));
   plane::RouteFile file{releases_.route(decision)};
@@ -550,30 +528,27 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
                                             const std::string& decision) {
   const std::string& name = service_.identity.name;
   HEDDLE_TRY(txn.put("releases", name, doc::to_json(next.to_value())));
-  const auto row = doc::Value::object(
-      {{"version", next.version()},
-       {"action", action},
-       {"primary", next.primary().empty() ? "" : next.primary().str()},
-       {"standby", next.standby().empty() ? "" : next.standby().str()},
-       {"canary", next.canary().running() ? next.canary().canary.bundle.str() : ""},
-       {"weight", next.canary().canary.weight},
-       {"shadow", next.shadow().empty() ? "" : next.shadow().str()},
-       {"event_time", event_time},
-       {"decision", decision}});
-  return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
+  const bool has_canary = next.canary().running();
+  const RouteRow row{next.version(),
+                     std::string(action),
+                     next.primary(),
+                     next.standby(),
+                     has_canary ? next.canary().canary.bundle : Digest(),
+                     next.canary().canary.weight,
+                     next.shadow(),
+                     event_time,
+                     decision};
+  return txn.put(kRoutes, fmt::format("{}/{:010}", name, next.version()),
+                 doc::to_json(route_row_schema().print(row)));
 }
 
 Result<bool> ServiceControl::was_released(const Digest& bundle) const {
-  const auto text = bundle.str();
   bool found = false;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service_.identity.name + "/",
-                    [&](std::string_view, std::string_view row) {
-                      const auto route = doc::parse_json(row);
-                      if (!route.ok()) return true;
-                      for (const char* slot : {"primary", "standby", "canary"})
-                        found = found || route->string_or(slot) == text;
-                      return !found;
+    return each_row(txn, kRoutes, service_.identity.name + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      for (const auto& slot : {route.primary, route.standby, route.canary})
+                        found = found || slot == bundle;
                     });
   }));
   return found;

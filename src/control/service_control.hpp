@@ -13,6 +13,7 @@
 #include "control/comparable.hpp"
 #include "control/comparing.hpp"
 #include "control/service_parts.hpp"
+#include "control/service_rows.hpp"
 #include "plane/journal.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
@@ -25,9 +26,6 @@ namespace heddle::control {
 
 /// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
 inline constexpr std::string_view kAskedAgain = "/again/";
-
-/// Collection of incidents that are over and that the ladder let go.
-inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
 /// TLS files of a data plane by their digests; empty: there is none.
 struct TlsFiles {
@@ -153,10 +151,7 @@ class ServiceControl final : public recover::Effects {
 
   /// A retrain under way: usable at `due` event time, not before.
   struct Retrain {
-    std::string dir;
-    std::string name;
-    Micros due = 0;
-    std::string request{};                 ///< what the worker reads; written before it starts
+    RetrainRow row;
     std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
     bool taken = false;                    ///< its result was: the next snapshot forgets it
   };
@@ -167,8 +162,8 @@ class ServiceControl final : public recover::Effects {
                                               plane::JournalPosition& position);
   [[nodiscard]] Result<void> restore_watch(store::Txn& txn);
   [[nodiscard]] Result<void> save_snapshot();
-  [[nodiscard]] Result<void> save_ladder(store::Txn& txn, doc::Value& snapshot,
-                                         const std::vector<std::string>& finished);
+  [[nodiscard]] Result<void> save_incidents(store::Txn& txn,
+                                            const std::vector<std::string>& finished);
   [[nodiscard]] Result<void> save_watch(store::Txn& txn, const watch::Watch::Change& change);
   [[nodiscard]] Result<void> decide(Micros event_time);
   /// False while a retrain that is due at or before `event_time` has not ended.
@@ -222,8 +217,6 @@ class ServiceControl final : public recover::Effects {
   /// taken back from it come again.
   [[nodiscard]] Result<void> name_repairs(policy::Proposal& proposal, const Digest& replaced,
                                           const Digest& bundle) const;
-  [[nodiscard]] doc::Value canary_state() const;
-  void restore_canary(const doc::Value& state);
 
   /// The canary that runs, if it ran by table `version` already; else empty.
   [[nodiscard]] Digest canary_of(std::uint64_t version) const;
@@ -283,15 +276,9 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
                                                        const recover::OpenIncident& what);
-  /// Repaired bundles, and those they were made from.
-  struct Repaired {
-    Digest of_primary, of_standby;
-    Digest primary, standby;
-  };
   /// A swap changes which of the two serves and not what is repaired; another release, or a
   /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
-  [[nodiscard]] static std::string to_json(const Repaired& made);
   [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
                                                            const recover::ProposeTransform& what);
   /// What primary and standby are to be.
@@ -366,18 +353,17 @@ class ServiceControl final : public recover::Effects {
   std::string certificate_;  ///< told, and its `client_ca` was not yet
   std::vector<TlsFiles> tls_files_;
   std::string journal_lost_;
-  std::optional<plane::ActRecord> clock_jump_;  ///< that stands
+  std::optional<ClockJump> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
   spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
-  doc::Value
-      judgement_{};  ///< the last one of the running canary, with its time and what came of it
-  Micros next_look_ = INT64_MIN;  ///< event time of the canary's next judgement
-  Micros told_at_ = INT64_MIN;    ///< event time from which it has been inconclusive
-  bool decided_ = false;          ///< something was decided anew since the last snapshot
-  ChangedRows rows_;              ///< of the snapshot
+  std::optional<CanaryLook> look_;  ///< of the canary that runs
+  Micros next_look_ = INT64_MIN;    ///< event time of the canary's next judgement
+  Micros told_at_ = INT64_MIN;      ///< event time from which it has been inconclusive
+  bool decided_ = false;            ///< something was decided anew since the last snapshot
+  ChangedRows rows_;                ///< of the snapshot
 };
 
 }  // namespace heddle::control

@@ -20,6 +20,7 @@
 #include "policy/ssh_key_fixture.hpp"
 #include "score/bundle_fixture.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control::fixture {
 
@@ -159,7 +160,7 @@ class ServiceTest : public testing::Test {
         bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
     auto layers = made.layers();
     layers.push_back(
-        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))});
     layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(*objects_, std::move(layers), made.config()).value();

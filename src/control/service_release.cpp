@@ -6,6 +6,7 @@
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
@@ -24,16 +25,6 @@ std::string_view family_of(std::string_view action) {
                                          : "release";
 }
 
-std::vector<policy::Named> read_named(const doc::Value* list) {
-  std::vector<policy::Named> items;
-  if (list == nullptr || !list->is_array()) return items;
-  for (const auto& item : list->as_array()) {
-    if (const auto digest = Digest::parse(item.string_or("digest")); digest.ok())
-      items.push_back({item.string_or("name"), *digest});
-  }
-  return items;
-}
-
 /// What a bundle demands of the sandbox around its worker: `full` or `available`; `none`: it brings
 /// no code.
 Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
@@ -41,50 +32,6 @@ Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto runtime, bundle.json(bundle::kRuntime));
   if (runtime.string_or("runtime") != "process") return std::string("none");
   return runtime.string_or("sandbox", "available");
-}
-
-doc::Value write_named(const std::vector<policy::Named>& items) {
-  auto list = doc::Value::array();
-  for (const auto& item : items)
-    list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
-  return list;
-}
-
-policy::Proposal read_proposal(const doc::Value& value) {
-  policy::Proposal proposal;
-  proposal.op_id = value.string_or("op_id");
-  proposal.action = value.string_or("action");
-  proposal.target = value.string_or("target");
-  const auto actor = value.string_or("actor");
-  proposal.actor = {actor.starts_with("system:")  ? policy::ActorType::kSystem
-                    : actor.starts_with("agent:") ? policy::ActorType::kAgent
-                                                  : policy::ActorType::kPerson,
-                    actor};
-  proposal.actor.proof.how = value.string_or("proof");
-  proposal.actor.proof.claimed = value.string_or("claimed");
-  proposal.event_time = value.int_or("event_time");
-  proposal.reason = value.string_or("reason");
-  proposal.incident = value.string_or("incident");
-  if (const auto* attributes = value.find("attributes")) proposal.attributes = *attributes;
-  proposal.subjects = read_named(value.find("subjects"));
-  proposal.evidence = read_named(value.find("evidence"));
-  return proposal;
-}
-
-doc::Value write_proposal(const policy::Proposal& proposal, const std::string& service) {
-  return doc::Value::object({{"service", service},
-                             {"op_id", proposal.op_id},
-                             {"action", proposal.action},
-                             {"target", proposal.target},
-                             {"actor", proposal.actor.id},
-                             {"proof", proposal.actor.proof.how},
-                             {"claimed", proposal.actor.proof.claimed},
-                             {"event_time", proposal.event_time},
-                             {"reason", proposal.reason},
-                             {"incident", proposal.incident},
-                             {"attributes", proposal.attributes},
-                             {"subjects", write_named(proposal.subjects)},
-                             {"evidence", write_named(proposal.evidence)}});
 }
 
 }  // namespace
@@ -161,7 +108,7 @@ ServiceControl::Beside ServiceControl::kept_until_approved(const policy::Proposa
     // it and as whose act it is carried out.
     if (asked) return {};
     return txn.put(kWaiting, made.approval,
-                   doc::to_json(write_proposal(proposal, service_.identity.name)));
+                   doc::to_json(waiting_row_schema().print({service_.identity.name, proposal})));
   };
 }
 
@@ -478,9 +425,10 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
     return {};
   }));
   if (!row) return false;
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-  if (value.string_or("service") != service_.identity.name) return false;
-  auto proposal = read_proposal(value);
+  auto waiting = waiting_row_schema().parse_text(*row);
+  if (!waiting.ok()) return in_row(kWaiting, approval, std::move(waiting.error()));
+  if (waiting->service != service_.identity.name) return false;
+  auto proposal = std::move(waiting->proposal);
   proposal.approval = approval;
   const auto decision = carry_out(proposal);
   if (decision.ok() && decision->applied) return true;

@@ -296,13 +296,6 @@ bool ServiceControl::made_of_what_serves(const Repaired& made) const {
          (made.of_primary == standby && made.of_standby == primary);
 }
 
-std::string ServiceControl::to_json(const Repaired& made) {
-  return doc::to_json(doc::Value::object({{"of_primary", text_of(made.of_primary)},
-                                          {"of_standby", text_of(made.of_standby)},
-                                          {"primary", text_of(made.primary)},
-                                          {"standby", text_of(made.standby)}}));
-}
-
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action,
                                                            const recover::ProposeTransform& what) {
   auto proposal = proposal_of(action);
@@ -339,7 +332,8 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
     // Kept before it is proposed: an approval is for these digests, whatever slot serves when the
     // question is put again.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
+      return txn.put(kVariants, service_.identity.name + "/" + action.op_id,
+                     doc::to_json(repaired_schema().print(made)));
     }));
     variant = variants_.insert_or_assign(action.op_id, made).first;
   }
@@ -415,7 +409,8 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
     const Repaired made{releases_.primary(), releases_.standby(), back.primary, back.standby};
     // Kept before it is proposed, as with a repair: a yes is for these digests.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
+      return txn.put(kVariants, service_.identity.name + "/" + action.op_id,
+                     doc::to_json(repaired_schema().print(made)));
     }));
     variant = variants_.insert_or_assign(action.op_id, made).first;
   }
@@ -479,12 +474,11 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
                                            {"until", started},
                                            {"rows", what.rows}});
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
-                                  [&](const Retrain& item) { return item.name == name; });
+                                  [&](const Retrain& item) { return item.row.name == name; });
   // By the policies of when it started, whatever was applied since.
   const Micros due =
-      known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->due;
-  const auto job = doc::Value::object(
-      {{"dir", dir}, {"name", name}, {"due", due}, {"request", doc::to_json(request)}});
+      known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->row.due;
+  const RetrainRow job{dir, name, due, doc::to_json(request)};
   // A folder of that name without a committed start is of other traffic: its result must not be
   // taken for this one's.
   if (known == retrains_.end() && path_exists(dir)) {
@@ -496,14 +490,14 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   }
   proposal.binds = binds_of(proposal);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
-                            return txn.put("retrains", service_.identity.name + "/" + name,
-                                           doc::to_json(job));
+                            return txn.put(kRetrains, service_.identity.name + "/" + name,
+                                           doc::to_json(retrain_row_schema().print(job)));
                           }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
-    retrains_.push_back({dir, name, due, doc::to_json(request)});
+    retrains_.push_back({job, {}, false});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
   }
   auto outcome = outcome_of(decision);
@@ -515,7 +509,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
   const auto result = doc::parse_json(text);
-  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.name == name;
+  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.row.name == name;
   // Read again it would say the same: a damaged result is a retrain that failed.
   if (!result.ok() || !result->is_object()) {
     outcome.status = Status::kFailed;
@@ -686,10 +680,9 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
-                       doc::to_json(doc::Value::object({{"incident", action.incident},
-                                                        {"page", page_digest.str()},
-                                                        {"proof", what.proof}})));
+        return txn.put(kPostmortems, fmt::format("{}/{}", service_.identity.name, action.incident),
+                       doc::to_json(postmortem_row_schema().print(
+                           {action.incident, page_digest, what.proof})));
       }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");

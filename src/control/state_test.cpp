@@ -19,6 +19,7 @@
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
 #include "recover/stored.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::control {
@@ -130,7 +131,8 @@ class StateTest : public testing::Test {
     const auto bundle = bundle::pack(
         *objects_,
         {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
-         {std::string(bundle::kBaseline), "", doc::to_json(stream_.baseline().to_value())},
+         {std::string(bundle::kBaseline), "",
+          doc::to_json(watch::baseline_schema().print(stream_.baseline()))},
          {std::string(bundle::kCalibration), "",
           R"({"format":"heddle.calibration/1","offsets":[0]})"},
          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},

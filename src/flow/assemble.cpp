@@ -19,6 +19,7 @@
 #include "table/cell.hpp"
 #include "trainer/trainer.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -114,7 +115,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   // What was packed is read as those read it that will use it: the data plane, and the watch.
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, packed.layer(bundle::kBaseline));
-  HEDDLE_TRY(watch::Baseline::parse(baseline));
+  HEDDLE_TRY(watch::baseline_schema().parse_text(baseline));
   return digest;
 }
 

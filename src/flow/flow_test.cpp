@@ -25,6 +25,7 @@
 #include "spec/load.hpp"
 #include "train/search.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -100,7 +101,7 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
   ASSERT_TRUE(run.ok()) << run.error().str();
   for (const Digest& digest : {run->candidate.bundle, run->candidate.standby}) {
     const auto opened = bundle::open(*scene.objects, digest);
-    const auto baseline = watch::Baseline::parse(*opened->layer(bundle::kBaseline));
+    const auto baseline = watch::baseline_schema().parse_text(*opened->layer(bundle::kBaseline));
     ASSERT_TRUE(baseline.ok()) << baseline.error().str();
     EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), 0)
         << "rows with an infinite number are refused";

@@ -24,6 +24,7 @@
 #include "train/search.hpp"
 #include "train/train.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -482,8 +483,9 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
                           watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"],
-                          write_json(directory, "baseline.json", baseline.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["baseline"],
+      write_json(directory, "baseline.json", watch::baseline_schema().print(baseline)));
   return record;
 }
 

@@ -12,6 +12,7 @@
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -103,7 +104,7 @@ TEST_F(Retraining, MeetsTheGatesOfTheEvaluationAndHasABaselineOfItsOwn) {
   EXPECT_TRUE(evaluation.find("standby") != nullptr);
   // Its baseline is of the recorded rows: their sizes were doubled below the base's points.
   EXPECT_NE(*made.layer(bundle::kBaseline), *open(primary_).layer(bundle::kBaseline));
-  EXPECT_TRUE(watch::Baseline::parse(*made.layer(bundle::kBaseline)).ok());
+  EXPECT_TRUE(watch::baseline_schema().parse_text(*made.layer(bundle::kBaseline)).ok());
   EXPECT_TRUE(score::Plan::load(made).ok());
   EXPECT_EQ(made.commit(), "c0ffee");
   EXPECT_TRUE(made.dirty()) << "what it is held against was built of no commit";

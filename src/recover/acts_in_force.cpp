@@ -53,8 +53,8 @@ std::vector<std::pair<std::string, std::string>> Ladder::candidates() const {
 }
 
 const Act* Ladder::act_of(const std::string& id) const {
-  const auto at =
-      std::find_if(state_.acts.begin(), state_.acts.end(), [&](const Act& act) { return act.id == id; });
+  const auto at = std::find_if(state_.acts.begin(), state_.acts.end(),
+                               [&](const Act& act) { return act.id == id; });
   return at == state_.acts.end() ? nullptr : &*at;
 }
 
@@ -133,9 +133,10 @@ void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
   const auto routes = tick.effects.routes();
   const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
   if (serves.empty() || serves == record.target) return;  // policy did not cover it
-  auto of = std::find_if(state_.incidents.begin(), state_.incidents.end(), [](const Incident& each) {
-    return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
-  });
+  auto of =
+      std::find_if(state_.incidents.begin(), state_.incidents.end(), [](const Incident& each) {
+        return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
+      });
   const std::string what = "the data plane failed over: " + record.reason;
   if (of == state_.incidents.end()) {
     Diagnosis diagnosis;
@@ -215,9 +216,10 @@ void Ladder::verify(const Act& act, Tick& tick) {
     follow_clock(act, tick);
     return;
   }
-  const auto owner = std::find_if(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
-    return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
-  });
+  const auto owner =
+      std::find_if(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
+        return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
+      });
   if (owner == state_.incidents.end()) {
     Diagnosis diagnosis;
     diagnosis.cause = &outlived_repair();
@@ -261,11 +263,12 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   const auto lag =
       static_cast<int>(std::lround(hours(*now - right_clock(*repair->clock, repair->lag_hours))));
   if (lag == 0 || lag == repair->lag_hours) return;
-  const bool known = std::any_of(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
-    return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
-           i.diagnosis.lag_hours == lag &&
-           (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
-  });
+  const bool known =
+      std::any_of(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
+        return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
+               i.diagnosis.lag_hours == lag &&
+               (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
+      });
   if (known) return;
   Diagnosis diagnosis;
   diagnosis.cause = &time_shift();

@@ -118,8 +118,8 @@ void Ladder::follow_closed(Incident& incident, Tick& tick) {
     incident.page_due = false;
   if (!incident.shut_out) return;
   const Diagnosis& d = incident.diagnosis;
-  const auto clean =
-      std::find(state_.readmitted.begin(), state_.readmitted.end(), Readmitted{d.account, d.source});
+  const auto clean = std::find(state_.readmitted.begin(), state_.readmitted.end(),
+                               Readmitted{d.account, d.source});
   if (clean == state_.readmitted.end()) {
     incident.shut_out = tick.effects.quarantine_of(d.account, d.source).has_value();
     return;

@@ -254,11 +254,12 @@ bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
   if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
       alert.first.subject == Subject::kJournal)
     return false;
-  return std::any_of(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& incident) {
-    return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
-           std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) !=
-               incident.keys.end();
-  });
+  return std::any_of(
+      state_.incidents.begin(), state_.incidents.end(), [&](const Incident& incident) {
+        return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
+               std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) !=
+                   incident.keys.end();
+      });
 }
 
 void Ladder::advance(Incident& incident, Tick& tick) {
@@ -467,8 +468,8 @@ Step Ladder::swap_back(Incident& incident, Tick& tick) {
 
 Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const Diagnosis& d = incident.diagnosis;
-  const auto it =
-      std::find(state_.readmitted.begin(), state_.readmitted.end(), Readmitted{d.account, d.source});
+  const auto it = std::find(state_.readmitted.begin(), state_.readmitted.end(),
+                            Readmitted{d.account, d.source});
   if (it != state_.readmitted.end()) {
     state_.readmitted.erase(it);
     return Step::kRelease;

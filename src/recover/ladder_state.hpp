@@ -20,7 +20,7 @@ struct Readmitted {
 /// The ladder as a value: everything that a restart needs to go on.
 struct LadderState {
   Micros last_tick = INT64_MIN;
-  std::int64_t opened = 0;   ///< incidents there ever were
+  std::int64_t opened = 0;    ///< incidents there ever were
   std::uint64_t by_hand = 0;  ///< number of the last act by hand that was taken
   std::vector<Act> acts;      ///< in force, the oldest first
   int recalibrations_taken_back = 0;

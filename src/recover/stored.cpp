@@ -243,8 +243,8 @@ void check_act(StoredAct& into, const Value&, Reader& reader) {
   if (into.kind == RecalibrationInForce::kName && into.offsets.empty())
     return reader.refuse("offsets", "must have a number for each output");
   if (!into.kind.empty() && into != stored(act_of(into)))
-    reader.refuse("kind", fmt::format("is `{}`, and a member of another kind is not empty",
-                                      into.kind));
+    reader.refuse("kind",
+                  fmt::format("is `{}`, and a member of another kind is not empty", into.kind));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "doc/json.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -196,12 +197,12 @@ TEST(Baseline, InfinitiesAreReadBackAsTheyWere) {
     values.push_back(i % 10 == 0 ? kInfinity : i % 10 == 1 ? -kInfinity : i);
   const auto built = baseline_of(&statistic::ks(), column(values));
   ASSERT_TRUE(built.ok()) << built.error().str();
-  const std::string text = doc::to_json(built->to_value());
+  const std::string text = doc::to_json(baseline_schema().print(*built));
   EXPECT_EQ(text.find("null"), std::string::npos);
   EXPECT_NE(text.find("\"-Infinity\""), std::string::npos);
-  const auto read = Baseline::parse(text);
+  const auto read = baseline_schema().parse_text(text);
   ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_EQ(doc::to_json(read->to_value()), text);
+  EXPECT_EQ(doc::to_json(baseline_schema().print(*read)), text);
   EXPECT_NEAR(distance(read, times(10, Datum::real(kInfinity))), 0.9, 1e-12);
   EXPECT_EQ(distance(read, times(10, Datum::real(kInfinity))),
             distance(built, times(10, Datum::real(kInfinity))));
@@ -239,8 +240,8 @@ void each_absence(doc::Value& at, const std::string& path,
 }
 
 TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
-  doc::Value value = fixture::Stream(15).baseline().to_value();
-  ASSERT_TRUE(Baseline::from_value(value).ok());
+  doc::Value value = baseline_schema().print(fixture::Stream(15).baseline());
+  ASSERT_TRUE(baseline_schema().parse(value).ok());
   int leaves = 0;
   each_leaf(value, "", [&](const std::string& path, doc::Value& leaf) {
     ++leaves;
@@ -252,10 +253,10 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
       const bool a_text = wrong.is_string() && kept.is_string();  // the digest is what tells
       if (a_text) continue;
       leaf = wrong;
-      EXPECT_FALSE(Baseline::from_value(value).ok()) << path << " = " << doc::to_json(wrong);
+      EXPECT_FALSE(baseline_schema().parse(value).ok()) << path << " = " << doc::to_json(wrong);
     }
     leaf = kInfinity;  // of the numbers only a point may be infinite
-    EXPECT_TRUE(path.find(".points[") != std::string::npos || !Baseline::from_value(value).ok())
+    EXPECT_TRUE(path.find(".points[") != std::string::npos || !baseline_schema().parse(value).ok())
         << path;
     leaf = kept;
   });
@@ -263,11 +264,11 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
   int absent = 0;
   each_absence(value, "", [&](const std::string& path) {
     ++absent;
-    EXPECT_FALSE(Baseline::from_value(value).ok()) << path;
+    EXPECT_FALSE(baseline_schema().parse(value).ok()) << path;
   });
   EXPECT_GT(absent, 20);
-  EXPECT_TRUE(Baseline::from_value(value).ok());
-  EXPECT_FALSE(Baseline::from_value(doc::Value::object({{"format", "heddle.baseline/1"}})).ok());
+  EXPECT_TRUE(baseline_schema().parse(value).ok());
+  EXPECT_FALSE(baseline_schema().parse(doc::Value::object({{"format", "heddle.baseline/1"}})).ok());
   // A reference without rows can never alert, and counts whose sum is no number mean nothing.
   for (const std::int64_t count : {std::int64_t{0}, INT64_MAX}) {
     doc::Value other = value;
@@ -278,7 +279,7 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
         for (auto& each : counts.as_array()) each = count;
       }
     }
-    EXPECT_FALSE(Baseline::from_value(other).ok()) << count;
+    EXPECT_FALSE(baseline_schema().parse(other).ok()) << count;
   }
 }
 
