@@ -4,7 +4,6 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
-#include "doc/items.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -19,19 +18,17 @@ Result<bundle::Bundle> open_bundle(const Invocation& invocation, const std::stri
 
 /// `search: 20 trials, log loss 0.4312; eta 0.12, max_depth 6; 94 rounds`, and of which release it
 /// is when that is another.
-std::string search_line(const doc::Value& config) {
-  const auto* search = config.find("search");
-  if (search == nullptr || !search->is_object()) return "";
+std::string search_line(const bundle::Config& config) {
+  if (!config.search) return "";
   std::vector<std::string> parameters;
-  for (const auto& [name, value] : doc::members_of(search->find("parameters")))
-    parameters.push_back(name + " " + doc::text_of(value));
-  const auto of = search->string_or("bundle");
-  const auto* task = config.find("task");
-  const bool is_number = task != nullptr && task->string_or("kind") == "regression";
-  return fmt::format("search: {} trials, {} {:.4f}; {}; {} rounds{}", search->int_or("trials"),
-                     is_number ? "mean absolute error" : "log loss", search->double_or("loss"),
-                     fmt::join(parameters, ", "), search->int_or("rounds"),
-                     of.empty() ? "" : ", accepted with " + of.substr(0, 19));
+  for (const auto& [name, value] : config.search->parameters.values)
+    parameters.push_back(name + " " + value);
+  const auto& of = config.search->bundle;
+  const bool is_number = config.task.kind == stats::TaskKind::kRegression;
+  return fmt::format("search: {} trials, {} {:.4f}; {}; {} rounds{}", config.search->trials,
+                     is_number ? "mean absolute error" : "log loss", config.search->loss,
+                     fmt::join(parameters, ", "), config.search->rounds,
+                     of.empty() ? "" : ", accepted with " + of.str().substr(0, 19));
 }
 
 int inspect(const Console& console, const bundle::Bundle& bundle) {
@@ -46,7 +43,7 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
     }
     console.document(
         doc::Value::object({{"digest", bundle.digest().str()},
-                            {"config", bundle.config()},
+                            {"config", bundle::config_schema().print(bundle.config())},
                             {"layers", layers},
                             {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
     return 0;

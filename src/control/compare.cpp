@@ -10,6 +10,7 @@
 #include "bundle/bundle.hpp"
 #include "control/home.hpp"
 #include "control/traffic.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "evaluate/paired.hpp"
 #include "flow/held_out.hpp"
@@ -67,12 +68,10 @@ Result<std::vector<spec::Field>> fields_of_both(const Side& base, const Side& ca
 /// Event time up to which the model learned; INT64_MIN: it says nothing of it. A retrained bundle
 /// that does not say is compared on nothing.
 Result<Micros> learned_until(const Side& side) {
+  using Kind = bundle::Learned::Kind;
   const auto& config = side.bundle.config();
-  const auto* until = config.find("learned_until");
-  if (until != nullptr && until->is_int()) return until->as_int();
-  const auto* change = config.find("change");
-  if (until == nullptr && (change == nullptr || change->string_or("kind") != "retrain"))
-    return INT64_MIN;
+  if (config.learned.kind == Kind::kUntil) return config.learned.until;
+  if (config.learned.kind == Kind::kNoTime && !config.is_retrained()) return INT64_MIN;
   return impossible(
       fmt::format("bundle {} was retrained on recorded traffic and does not say up to when",
                   side.bundle.digest().short_str()));
@@ -300,13 +299,13 @@ Result<doc::Value> compare_bundles(const ComparisonInput& input) {
 Result<void> run_comparison(const std::string& root, const std::string& dir, const Wiring& wiring) {
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto request, comparison_request_schema().parse_text(text));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   ComparisonInput input;
   input.objects = objects.get();
-  input.spool = home.spool(request.string_or("service"));
-  HEDDLE_ASSIGN_OR_RETURN(input.base, Digest::parse(request.string_or("base")));
-  HEDDLE_ASSIGN_OR_RETURN(input.candidate, Digest::parse(request.string_or("candidate")));
+  input.spool = home.spool(request.service);
+  input.base = request.base;
+  input.candidate = request.candidate;
   input.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t rows) {
     // Only for who looks on: what cannot be told changes nothing.
     (void)write_file_atomic(

@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "control/compare.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -40,8 +41,7 @@ Result<void> Comparing::start(const Digest& base, const Digest& candidate) {
   HEDDLE_TRY(make_dirs(dir));
   HEDDLE_TRY(write_file_atomic(
       dir + "/request.json",
-      doc::to_json(doc::Value::object(
-          {{"service", service_}, {"base", base.str()}, {"candidate", candidate.str()}}))));
+      doc::to_json(comparison_request_schema().print({service_, base, candidate}))));
   jobs::Job job;
   job.name = "compare-" + service_;
   job.argv = {executable_, "--project", home_.root(), "worker", "compare", dir};

@@ -17,6 +17,7 @@
 #include "control/recorded.hpp"
 #include "control/service_rows.hpp"
 #include "control/stored_rows.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
@@ -250,7 +251,7 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
   HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::baseline_schema().parse_text(profile));
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
-  HEDDLE_ASSIGN_OR_RETURN(route.task, score::task_of(bundle));
+  route.task = bundle.config().task;
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration_value, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration,
                           score::calibration_schema().parse(calibration_value));
@@ -495,10 +496,10 @@ Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, parts_.runner->wait(*retrain.handle));
   if (path_exists(retrain.row.dir + "/result.json")) return true;
   // It ended without a result: that is its result, with the reason for people.
-  const auto failed = doc::Value::object(
-      {{"failed", fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
-                              outcome.exit_code, retrain.row.dir)}});
-  HEDDLE_TRY(write_file_atomic(retrain.row.dir + "/result.json", doc::to_json(failed)));
+  RetrainResult failed;
+  failed.failed = fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
+                              outcome.exit_code, retrain.row.dir);
+  HEDDLE_TRY(write_file_atomic(retrain.row.dir + "/result.json", to_json(failed)));
   return true;
 }
 

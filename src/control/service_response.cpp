@@ -13,8 +13,8 @@
 #include "control/outbox.hpp"
 #include "control/recipes.hpp"
 #include "control/repairs.hpp"
-#include "control/retrain.hpp"
 #include "control/service_control.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "score/calibration.hpp"
@@ -93,17 +93,9 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
 }
 
 /// What the work of a retrain left (`run_retrain`).
-recover::Candidate candidate_of(const doc::Value& result) {
-  recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed")};
-  if (const doc::Value* gates = result.find("failed_gates");
-      gates != nullptr && gates->is_array()) {
-    for (const doc::Value& gate : gates->as_array()) {
-      if (gate.is_string()) out.failed_gates.push_back(gate.as_string());
-    }
-  }
-  if (const doc::Value* metrics = result.find("metrics"); metrics != nullptr)
-    out.metrics = *metrics;
-  return out;
+recover::Candidate candidate_of(RetrainResult result) {
+  return {result.bundle.empty() ? "" : result.bundle.str(), result.gates_passed,
+          std::move(result.failed_gates), std::move(result.metrics)};
 }
 
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
@@ -465,20 +457,19 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = what.started_at;
   HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
-  const auto request = doc::Value::object({{"format", kRetrainFormat},
-                                           {"service", service_.identity.name},
-                                           {"commit", parts_.project->commit},
-                                           {"base", releases_.primary().str()},
-                                           {"search", search},
-                                           {"from", what.from},
-                                           {"until", started},
-                                           {"rows", what.rows}});
+  const RetrainRequest request{service_.identity.name,
+                               parts_.project->commit,
+                               releases_.primary(),
+                               search,
+                               what.from,
+                               started,
+                               what.rows};
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
                                   [&](const Retrain& item) { return item.row.name == name; });
   // By the policies of when it started, whatever was applied since.
   const Micros due =
       known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->row.due;
-  const RetrainRow job{dir, name, due, doc::to_json(request)};
+  const RetrainRow job{dir, name, due, doc::to_json(retrain_request_schema().print(request))};
   // A folder of that name without a committed start is of other traffic: its result must not be
   // taken for this one's.
   if (known == retrains_.end() && path_exists(dir)) {
@@ -508,19 +499,20 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     return outcome;
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
-  const auto result = doc::parse_json(text);
+  auto result = parse_retrain_result(text);
   for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.row.name == name;
   // Read again it would say the same: a damaged result is a retrain that failed.
-  if (!result.ok() || !result->is_object()) {
+  if (!result.ok()) {
     outcome.status = Status::kFailed;
-    outcome.note = fmt::format("its result `{}/result.json` is damaged", dir);
+    outcome.note =
+        fmt::format("its result `{}/result.json` is damaged: {}", dir, result.error().message);
     return outcome;
   }
-  outcome.candidate = candidate_of(*result);
-  if (const auto failed = result->string_or("failed"); !failed.empty()) {
+  if (!result->failed.empty()) {
     outcome.status = Status::kFailed;
-    outcome.note = failed;
+    outcome.note = result->failed;
   }
+  outcome.candidate = candidate_of(*std::move(result));
   return outcome;
 }
 

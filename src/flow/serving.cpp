@@ -127,10 +127,9 @@ std::string in_words(const stats::Task& task) {
 }
 
 /// Takes the rows out that the base has learned from, as far as times tell.
-void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
+void leave_out_learned(const bundle::Config& config, std::span<const Micros> times,
                        evaluate::BaseAnswers& out) {
-  const auto* until = config.find("learned_until");
-  if (times.empty() || until == nullptr || !until->is_int()) {
+  if (times.empty() || config.learned.kind != bundle::Learned::Kind::kUntil) {
     // On rows that it knows the base looks better than it is: a candidate that passes is better all
     // the same.
     out.note = "it is not known which of these rows the base has learned from";
@@ -138,7 +137,7 @@ void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
   }
   const std::size_t outputs = out.margins.size() / times.size();
   for (std::size_t row = 0; row < times.size(); ++row) {
-    if (times[row] > until->as_int()) continue;
+    if (times[row] > config.learned.until) continue;
     const auto of_row = std::span(out.margins).subspan(row * outputs, outputs);
     out.refused -= std::isfinite(of_row[0]) ? 0 : 1;
     std::fill(of_row.begin(), of_row.end(), kNan);

@@ -30,7 +30,7 @@ Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
   HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(written));
-  HEDDLE_ASSIGN_OR_RETURN(auto task, score::task_of(bundle));
+  auto task = bundle.config().task;
   return Base{std::move(bundle),   std::move(contract_value), std::move(contract),
               std::move(features), std::move(task),           std::move(calibration)};
 }
@@ -41,18 +41,19 @@ Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view ti
 }
 
 /// The config of what is made from `base`.
-doc::Value derived(const Base& base, const Digest& digest, const std::string& commit,
-                   doc::Value change) {
-  doc::Value config = base.bundle.config();
-  config.set("commit", commit);
-  config.set("dirty", base.bundle.dirty() || commit.empty());
-  config.set("derived_from", digest.str());
-  config.set("change", std::move(change));
+bundle::Config derived(const Base& base, const Digest& digest, const std::string& commit,
+                       bundle::Change change) {
+  bundle::Config config = base.bundle.config();
+  config.commit = commit;
+  config.dirty = base.bundle.dirty() || commit.empty();
+  config.derived_from = digest;
+  config.change = std::move(change);
   return config;
 }
 
 /// The base's own parts, ready to be changed.
-Result<Assembly> same_as(const Base& base, const contract::Contract& contract, doc::Value config) {
+Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
+                         bundle::Config config) {
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &base.features;
@@ -102,10 +103,10 @@ Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest
                               const spec::Transform& transform, const std::string& commit) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
-  auto change = doc::Value::object({{"kind", "transform"},
-                                    {"id", transform.id},
-                                    {"field", transform.field},
-                                    {"expression", transform.expression.text}});
+  bundle::Change change{.kind = bundle::Change::Kind::kTransform,
+                        .id = transform.id,
+                        .field = transform.field,
+                        .expression = transform.expression.text};
   HEDDLE_ASSIGN_OR_RETURN(
       const auto assembly,
       same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
@@ -128,7 +129,7 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
                  "see `heddle bundle inspect`"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
-  auto change = doc::Value::object({{"kind", "transform-withdrawn"}, {"id", id}});
+  bundle::Change change{.kind = bundle::Change::Kind::kTransformWithdrawn, .id = id};
   HEDDLE_ASSIGN_OR_RETURN(
       const auto assembly,
       same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
@@ -144,8 +145,8 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
                  "give them in logits, of a regression in the target's unit"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_TRY(score::check_calibration(calibration, base.task));
-  auto change = doc::Value::object(
-      {{"kind", "calibration"}, {"to", score::calibration_schema().print(calibration)}});
+  bundle::Change change{.kind = bundle::Change::Kind::kCalibration,
+                        .to = score::calibration_schema().print(calibration)};
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));

@@ -160,7 +160,4 @@ class Plan {
   std::int64_t reference_rows_ = 0;
 };
 
-/// What the bundle's configuration says. kCorrupt: it is of a version before, or damaged.
-[[nodiscard]] Result<stats::Task> task_of(const bundle::Bundle& bundle);
-
 }  // namespace heddle::score
