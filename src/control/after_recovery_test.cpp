@@ -8,6 +8,7 @@
 #include "control/repairs.hpp"
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
+#include "control/work_files.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
 
@@ -125,9 +126,9 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     Digest made = pack(intercept);
     for (const auto& each : transforms)
       made = flow::with_transform(*objects_, made, each, "c0ffee").value();
-    auto config = doc::Value::object(
-        {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}});
-    return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(), config).value();
+    return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(),
+                        bundle::fixture::config())
+        .value();
   }
   /// What the bundle's contract makes of a distance of 100.
   double distance_by(const Digest& bundle) {
@@ -428,7 +429,7 @@ class DoneRunner final : public jobs::Runner {
   Result<bool> finished(std::int64_t) override { return true; }
   void stop(std::int64_t) override {}
   int started = 0;
-  std::string result = R"({"bundle": ""})";
+  std::string result = to_json(RetrainResult{});
 };
 
 TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
@@ -496,46 +497,31 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
   const auto searched = [&](double intercept, const char* depth, bool is_retrained) {
     const auto made = bundle::open(*objects_, pack(intercept)).value();
     auto config = made.config();
-    config.set("model", "m");
-    auto search = doc::Value::object({{"trainer", "xgboost"},
-                                      {"parameters", doc::Value::object({{"max_depth", depth}})},
-                                      {"rounds", 94},
-                                      {"trials", 20},
-                                      {"loss", 0.43}});
-    if (is_retrained) {
-      search.set("bundle", bundles_[0].str());
-      config.set("derived_from", bundles_[0].str());
-    }
-    config.set("search", std::move(search));
+    config.model = "m";
+    config.search = bundle::Search{{}, "xgboost", {{{"max_depth", depth}}}, 94, 20, 0.43};
+    if (is_retrained) config.search->bundle = config.derived_from = bundles_[0];
     return bundle::pack(*objects_, made.layers(), config).value();
   };
   const auto accepted = [&] { return accepted_search(*state_, "m").value(); };
-  EXPECT_TRUE(accepted().is_null()) << "nothing that was released had a search";
-  const auto made = bundle::open(*objects_, pack(0.125)).value();
-  auto foreign = made.config();
-  foreign.set("model", "m");
-  foreign.set("search", doc::Value::object({{"trainer", 7}}));
-  bundles_.push_back(bundle::pack(*objects_, made.layers(), foreign).value());
-  ASSERT_TRUE(promote(4)) << "what another program noted there keeps nothing from its release";
-  EXPECT_TRUE(accepted().is_null());
+  EXPECT_FALSE(accepted()) << "nothing that was released had a search";
   bundles_[2] = searched(0.5, "6", false);
   ASSERT_TRUE(promote(2));
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "6");
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "6");
   // The standby that takes over, and what a retrain made, change nothing of it.
   ASSERT_EQ(swap().status, Outcome::kApplied);
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
   bundles_[3] = searched(0.75, "3", true);
   ASSERT_TRUE(promote(3));
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
   // A newer run's does; and to go back to an older release is not to forget what was found since.
   bundles_.push_back(searched(1.0, "4", false));
-  ASSERT_TRUE(promote(5));
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  ASSERT_TRUE(promote(4));
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
   ASSERT_TRUE(promote(0));
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
   open();
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
 }
 
 TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo) {
@@ -555,11 +541,11 @@ TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  ASSERT_TRUE(
-      write_file_atomic(dir + "/request.json",
-                        R"({"format": "heddle.retrain/1", "service": "s", "commit": "c0ffee",
-                                "rows": 100})")
-          .ok());
+  ASSERT_TRUE(write_file_atomic(
+                  dir + "/request.json",
+                  R"({"format":"heddle.retrain/1","service":"s","commit":"c0ffee","base":")" +
+                      sha256("base").str() + R"(","search":null,"from":0,"until":0,"rows":100})")
+                  .ok());
   Wiring wiring;
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
   const auto done = run_retrain(home_->root(), dir, wiring);

@@ -253,7 +253,7 @@ TEST_F(ApprovalsTest, ARepairOfWhatIsReplacedIsMadeAndAskedAnew) {
   ASSERT_EQ(yes(anew), "");
   EXPECT_EQ(repair().status, recover::Outcome::Status::kApplied);
   const auto made = bundle::open(*objects_, control_->releases().primary()).value();
-  EXPECT_EQ(made.config().string_or("derived_from"), bundles_[2].str());
+  EXPECT_EQ(made.config().derived_from, bundles_[2]);
 }
 
 TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {

@@ -11,6 +11,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
@@ -82,10 +83,7 @@ class CanaryTest : public testing::Test {
            {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
            {std::string(bundle::kCalibration), "", kNoCalibration},
            {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))}},
-          doc::Value::object({{"name", name},
-                              {"commit", "c0ffee"},
-                              {"dirty", false},
-                              {"task", doc::Value::object({{"kind", "binary"}})}})));
+          bundle::fixture::config(name)));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -314,9 +312,7 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
     const Digest blind =
-        *bundle::pack(*objects_, std::move(layers),
-                      doc::Value::object(
-                          {{"name", "blind"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+        *bundle::pack(*objects_, std::move(layers), bundle::fixture::config("blind"));
     for (const char* slot : {"primary", "standby"}) {
       const auto promoted = control_->promote(blind, slot, 0, kAda);
       ASSERT_FALSE(promoted.ok());
@@ -332,16 +328,15 @@ TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatC
   const auto contract = serving.layer(bundle::kContract);
   const auto packed = [&](const std::string& name, const stats::Task& task) {
     const watch::Baseline baseline;
+    auto config = bundle::fixture::config(name);
+    config.task = task;
     return *bundle::pack(*objects_,
                          {{std::string(bundle::kContract), "", std::string(*contract)},
                           {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
                           {std::string(bundle::kCalibration), "", kNoCalibration},
                           {std::string(bundle::kBaseline), "",
                            doc::to_json(watch::baseline_schema().print(baseline))}},
-                         doc::Value::object({{"name", name},
-                                             {"commit", "c0ffee"},
-                                             {"dirty", false},
-                                             {"task", spec::task_schema().print(task)}}));
+                         config);
   };
   using stats::TaskKind;
   const Digest three = packed("three", {TaskKind::kClasses, {"a", "b", "c"}});

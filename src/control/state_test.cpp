@@ -13,6 +13,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
@@ -128,15 +129,15 @@ class StateTest : public testing::Test {
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
     outbox_ = Outbox::open(*state_, {}).value();
     const auto contract = *contract::Contract::compile(Stream::contract(), {});
-    const auto bundle = bundle::pack(
-        *objects_,
-        {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
-         {std::string(bundle::kBaseline), "",
-          doc::to_json(watch::baseline_schema().print(stream_.baseline()))},
-         {std::string(bundle::kCalibration), "",
-          R"({"format":"heddle.calibration/1","offsets":[0]})"},
-         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
-        doc::Value::object({{"name", "a"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+    const auto bundle =
+        bundle::pack(*objects_,
+                     {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
+                      {std::string(bundle::kBaseline), "",
+                       doc::to_json(watch::baseline_schema().print(stream_.baseline()))},
+                      {std::string(bundle::kCalibration), "",
+                       R"({"format":"heddle.calibration/1","offsets":[0]})"},
+                      {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
+                     bundle::fixture::config());
     ASSERT_TRUE(bundle.ok()) << bundle.error().str();
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");

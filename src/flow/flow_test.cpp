@@ -344,15 +344,13 @@ TEST_F(AgainstWhatServes, TheBundleNamesItsHeldOutRows) {
   EXPECT_EQ(held->labels.size(), static_cast<std::size_t>(held->rows.rows()));
   EXPECT_EQ(held->rows.find("at")->ints, held->times);
   EXPECT_EQ(held->rows.find("late"), nullptr);  // a request does not carry it
-  EXPECT_LT(opened.config().int_or("learned_until"), held->times.front());
+  EXPECT_LT(opened.config().learned.until, held->times.front());
   // The last rows of the file are the last rows kept.
   const auto rows = make_rows(3000, 7);
   EXPECT_EQ(held->rows.find("size")->ints.back(), rows.find("size")->ints.back());
   // Of a bundle from elsewhere they are not there.
   auto config = opened.config();
-  auto lineage = *config.find("lineage");
-  lineage.set("held_out", sha256("gone").str());
-  config.set("lineage", lineage);
+  config.lineage.held_out = sha256("gone");
   const auto other = bundle::pack(*scene.objects, opened.layers(), config).value();
   EXPECT_EQ(
       read_held_out(*scene.objects, *bundle::open(*scene.objects, other), contract.request_fields())

@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "doc/json.hpp"
 #include "feature/program.hpp"
@@ -153,9 +154,7 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
                     {},
                     R"({"format":"heddle.calibration/1","offsets":[0.125]})"});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(
-      objects, std::move(layers),
-      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+  return bundle::pack(objects, std::move(layers), bundle::fixture::config());
 }
 
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
@@ -194,9 +193,7 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
                     {},
                     doc::to_json(calibration_schema().print({{intercept}, {}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(
-      objects, std::move(layers),
-      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+  return bundle::pack(objects, std::move(layers), bundle::fixture::config());
 }
 
 }  // namespace heddle::score::fixture
