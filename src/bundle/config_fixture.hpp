@@ -6,6 +6,10 @@
 
 namespace heddle::bundle::fixture {
 
+/// `evaluation.json` of gates that all passed.
+inline constexpr const char* kPassed =
+    R"({"format":"heddle.evaluation/1","passed":true,"metrics":{},"slices":[],"gates":[]})";
+
 /// How a bundle of a test was made: every member is as `heddle run` writes it.
 inline Config config(std::string model = "trips") {
   Config config;

@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -61,17 +62,16 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   console.data(format_rows(rows));
   if (const auto line = search_line(bundle.config()); !line.empty()) console.data("\n" + line);
   if (!evaluation.ok()) return 0;
-  console.data(fmt::format("\ngates {}", evaluation->bool_or("passed") ? "passed" : "not passed"));
-  if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
-    for (const auto& gate : gates->as_array()) {
-      const auto open = gate.string_or("not_judged");
-      console.data(fmt::format("  {} {}: {}{}",
-                               gate.bool_or("passed") ? "yes"
-                               : open.empty()         ? "NO "
-                                                      : "not judged",
-                               gate.string_or("id"), gate.string_or("when"),
-                               open.empty() ? "" : " (" + open + ")"));
-    }
+  const auto evidence = evaluate::evidence_schema().parse(*evaluation);
+  if (!evidence.ok()) return console.fail(evidence.error());
+  console.data(fmt::format("\ngates {}", evidence->passed ? "passed" : "not passed"));
+  for (const auto& gate : evidence->gates) {
+    const auto& open = gate.not_judged;
+    console.data(fmt::format("  {} {}: {}{}",
+                             gate.passed    ? "yes"
+                             : open.empty() ? "NO "
+                                            : "not judged",
+                             gate.id, gate.when, open.empty() ? "" : " (" + open + ")"));
   }
   return 0;
 }

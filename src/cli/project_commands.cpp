@@ -11,6 +11,7 @@
 #include "cli/work_tree.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
+#include "flow/documents.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
 #include "spec/definition_count.hpp"
@@ -176,7 +177,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   }
   const WorkTreeNote note = compare_with_applied(invocation);
   if (console.json()) {
-    auto document = plan->to_value();
+    auto document = flow::plan_schema().print(*plan);
     document.set("commit", origin->commit);
     document.set("dirty", origin->dirty());
     document.set("work_tree", note.to_value());
@@ -230,13 +231,14 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   auto result = flow::run(loaded->project, open->host, options, progress);
   if (!result.ok()) return console.fail(result.error());
   if (console.json()) {
-    console.document(doc::Value::object({{"candidate", result->candidate.to_value()},
-                                         {"ran", result->ran},
-                                         {"cached", result->cached},
-                                         {"seconds", result->seconds},
-                                         {"commit", origin->commit},
-                                         {"dirty", origin->dirty()},
-                                         {"plan", result->plan.to_value()}}));
+    console.document(
+        doc::Value::object({{"candidate", flow::candidate_schema().print(result->candidate)},
+                            {"ran", result->ran},
+                            {"cached", result->cached},
+                            {"seconds", result->seconds},
+                            {"commit", origin->commit},
+                            {"dirty", origin->dirty()},
+                            {"plan", flow::plan_schema().print(result->plan)}}));
     return 0;
   }
   console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached,

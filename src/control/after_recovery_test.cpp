@@ -392,8 +392,8 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
     auto layers = made.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kEvaluation)
-        layer.bytes =
-            doc::to_json(doc::Value::object({{"passed", true}, {"retrain", std::move(judged)}}));
+        layer.bytes = doc::to_json(
+            doc::parse_json(bundle::fixture::kPassed).value().set("retrain", std::move(judged)));
     }
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   };

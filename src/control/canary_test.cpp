@@ -80,7 +80,7 @@ class CanaryTest : public testing::Test {
       bundles_.push_back(*bundle::pack(
           *objects_,
           {{std::string(bundle::kContract), "", contract_json},
-           {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+           {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed},
            {std::string(bundle::kCalibration), "", kNoCalibration},
            {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))}},
           bundle::fixture::config(name)));
@@ -309,7 +309,7 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
     std::vector<bundle::Layer> layers = {
         {std::string(bundle::kContract), "", std::string(*contract)},
         {std::string(bundle::kCalibration), "", kNoCalibration},
-        {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
+        {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
     const Digest blind =
         *bundle::pack(*objects_, std::move(layers), bundle::fixture::config("blind"));
@@ -332,7 +332,7 @@ TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatC
     config.task = task;
     return *bundle::pack(*objects_,
                          {{std::string(bundle::kContract), "", std::string(*contract)},
-                          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                          {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed},
                           {std::string(bundle::kCalibration), "", kNoCalibration},
                           {std::string(bundle::kBaseline), "",
                            doc::to_json(watch::baseline_schema().print(baseline))}},

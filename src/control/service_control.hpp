@@ -14,6 +14,7 @@
 #include "control/comparing.hpp"
 #include "control/service_parts.hpp"
 #include "control/service_rows.hpp"
+#include "evaluate/evaluate.hpp"
 #include "plane/journal.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
@@ -199,7 +200,7 @@ class ServiceControl final : public recover::Effects {
                                             Micros event_time);
   /// Says in reason and attribute `gates_not_judged` which gates of the bundle on `base.*` were not
   /// judged against what serves now.
-  void name_gates_not_judged(policy::Proposal& proposal, const doc::Value& evaluation) const;
+  void name_gates_not_judged(policy::Proposal& proposal, const evaluate::Evidence& evidence) const;
   /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
   [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
   /// The facts and terms that an approval of this proposal binds, as they are now.

@@ -161,7 +161,7 @@ class ServiceTest : public testing::Test {
     auto layers = made.layers();
     layers.push_back(
         {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))});
-    layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+    layers.push_back({std::string(bundle::kEvaluation), "", bundle::fixture::kPassed});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   }

@@ -9,7 +9,7 @@
 #include "control/stored_rows.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
-#include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -32,6 +32,11 @@ Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto runtime, bundle.json(bundle::kRuntime));
   if (runtime.string_or("runtime") != "process") return std::string("none");
   return runtime.string_or("sandbox", "available");
+}
+
+Result<evaluate::Evidence> evidence_in(const bundle::Bundle& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kEvaluation));
+  return evaluate::evidence_schema().parse(written);
 }
 
 }  // namespace
@@ -271,9 +276,9 @@ Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundl
 Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
                                             Micros event_time) {
   const auto opened = bundle::open(*parts_.objects, bundle);
-  const auto evaluation =
-      opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
-  name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
+  const auto evidence =
+      opened.ok() ? evidence_in(*opened) : Result<evaluate::Evidence>(opened.error());
+  name_gates_not_judged(proposal, evidence.ok() ? *evidence : evaluate::Evidence{});
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(proposal.op_id));
   using Status = policy::Approval::Status;
   if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
@@ -313,16 +318,15 @@ Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Di
 }
 
 void ServiceControl::name_gates_not_judged(policy::Proposal& proposal,
-                                           const doc::Value& evaluation) const {
-  const auto* base = evaluation.find("base");
+                                           const evaluate::Evidence& evidence) const {
   proposal.attributes.set("gates_not_judged", 0);
-  if (base == nullptr) return;  // no gate reads it
+  if (!evidence.base) return;  // no gate reads it
   const auto now = releases_.primary().empty() ? std::string() : releases_.primary().str();
-  const auto then = base->string_or("bundle");
+  const auto& then = evidence.base->bundle;
   std::vector<std::string> open;
-  for (const auto& gate : doc::items_of(evaluation.find("gates"))) {
-    if (evaluate::reads_base({.id = {}, .when = {gate.string_or("when"), {}}}) && then != now)
-      open.push_back(gate.string_or("id"));
+  for (const auto& gate : evidence.gates) {
+    if (evaluate::reads_base({.id = {}, .when = {gate.when, {}}}) && then != now)
+      open.push_back(gate.id);
   }
   proposal.attributes.set("gates_not_judged", open.size());
   if (open.empty()) return;
@@ -337,8 +341,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened,
                           bundle::open(*parts_.objects, bundle));  // every byte against its digest
-  HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
-  if (!evaluation.bool_or("passed", false)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evidence_in(opened));
+  if (!evidence.passed) {
     return Error{ErrorKind::kUnprocessable, "gates-not-passed",
                  fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
@@ -379,7 +383,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
-  if (slot != "standby") name_gates_not_judged(proposal, evaluation);
+  if (slot != "standby") name_gates_not_judged(proposal, evidence);
   proposal.evidence = evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
   if (slot != "standby" && !releases_.primary().empty()) {

@@ -16,6 +16,7 @@
 #include "control/service_control.hpp"
 #include "control/work_files.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/variant.hpp"
 #include "score/calibration.hpp"
 #include "spec/load.hpp"
@@ -105,8 +106,9 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
                             const Digest& candidate) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, candidate));
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
-  const auto* judged = evaluation.find("retrain");
-  const auto* before = judged == nullptr ? nullptr : judged->find("before_change");
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evidence_schema().parse(evaluation));
+  const doc::Value& judged = evidence.retrain;
+  const auto* before = judged.find("before_change");
   const auto verdict = before == nullptr ? std::string("none") : before->string_or("verdict");
   proposal.attributes.set("before_change", verdict);
   if (verdict == "worse") {
@@ -115,7 +117,7 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
         "changed, or the labels did",
         before->int_or("rows"), before->string_or("of"));
   }
-  const auto* labels = judged == nullptr ? nullptr : judged->find("label_accounts");
+  const auto* labels = judged.find("label_accounts");
   const auto only = labels == nullptr ? std::string() : labels->string_or("only");
   if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
   proposal.attributes.set("only_label_account", only);

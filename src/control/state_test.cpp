@@ -136,7 +136,7 @@ class StateTest : public testing::Test {
                        doc::to_json(watch::baseline_schema().print(stream_.baseline()))},
                       {std::string(bundle::kCalibration), "",
                        R"({"format":"heddle.calibration/1","offsets":[0]})"},
-                      {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
+                      {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed}},
                      bundle::fixture::config());
     ASSERT_TRUE(bundle.ok()) << bundle.error().str();
     plane::JournalWriter::Options journal;

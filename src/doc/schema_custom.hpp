@@ -29,6 +29,24 @@ Schema<T>& number_or_null(Schema<T>& t, std::string key, double T::* member, std
   return t;
 }
 
+/// A digest that is always there, as null where there is none.
+template <class T>
+Schema<T>& digest_or_null(Schema<T>& t, std::string key, Digest T::* member, std::string about) {
+  t.custom(
+      std::move(key), Shape::kDigest, std::move(about),
+      [member](T& into, const Value& value, Reader& reader) {
+        if (value.is_null()) return;
+        if (value.as_string().empty()) return reader.refuse("", "must be a digest or null");
+        into.*member = *Digest::parse(value.as_string());
+      },
+      [member](const T& from) -> std::optional<Value> {
+        const Digest& held = from.*member;
+        return held.empty() ? Value() : Value(held.str());
+      });
+  t.keys.back().may_be_null = true;
+  return t;
+}
+
 /// An object that is always there, as null where there is none.
 template <class T, class U>
 Schema<T>& object_or_null(Schema<T>& t, std::string key, std::optional<U> T::* member,

@@ -135,9 +135,8 @@ struct Evidence {
   Leakage leakage{};
   std::optional<BaseEvidence> base{};  ///< nullopt: no gate reads it
   std::vector<GateResult> gates{};
-  bool passed = false;  ///< no gate failed
-  [[nodiscard]] doc::Value to_value()
-      const;  ///< no times, no paths: the same evidence gives the same bytes
+  bool passed = false;   ///< no gate failed
+  doc::Value retrain{};  ///< of a retrained bundle: what is known of it besides; null: it is none
 };
 
 /// Names that these rows can have no number for, and why.

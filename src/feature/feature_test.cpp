@@ -488,8 +488,7 @@ TEST(StoredProgram, AFeatureHasTheMembersOfItsKind) {
     const auto read = program_schema().parse(value);
     return read.ok() ? std::string() : read.error().message;
   };
-  EXPECT_EQ(refusal(1, "smoothing", {}),
-            "the feature program: `features[1].smoothing` is missing");
+  EXPECT_EQ(refusal(1, "smoothing", {}), "the feature program: `features[1].smoothing` is missing");
   EXPECT_EQ(refusal(1, "inputs", {}), "the feature program: `features[1].inputs` is missing");
   EXPECT_EQ(refusal(2, "smoothing", 20.0),
             "the feature program: `features[2].smoothing` is of another kind of feature");

@@ -61,8 +61,8 @@ const Schema<Feature>& feature_schema() {
     t.custom(
          "inputs", Shape::kTexts, "of an encoding: fields and features that it reads",
          [](Feature& into, const Value& value, Reader&) {
-           into.inputs = doc::list_of<std::string>(
-               value, [](const Value& item) { return item.as_string(); });
+           into.inputs =
+               doc::list_of<std::string>(value, [](const Value& item) { return item.as_string(); });
          },
          [](const Feature& from) -> std::optional<Value> {
            if (from.kind == Kind::kExpression) return std::nullopt;

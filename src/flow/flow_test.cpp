@@ -79,7 +79,7 @@ TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   const auto again = scene.run();
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->ran, 0);
-  EXPECT_EQ(again->candidate.to_value(), first->candidate.to_value());
+  EXPECT_EQ(again->candidate, first->candidate);
   EXPECT_EQ(last_candidate(scene.host, "m")->bundle, first->candidate.bundle);
 }
 

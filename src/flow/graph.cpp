@@ -148,7 +148,8 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
   } else {
     if (recorded != nullptr) {
       steps.push_back({.name = "search",
-                       .inputs = {{"the accepted search", digest_of(recorded->recipe.to_value())}},
+                       .inputs = {{"the accepted search",
+                                   digest_of(bundle::search_schema().print(recorded->recipe))}},
                        .body = run_recipe});
     } else {
       steps.push_back({.name = "search",

@@ -7,6 +7,7 @@
 #include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
@@ -378,7 +379,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
     input.more_gates = judged.gates;
     input.more_numbers = judged.numbers;
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
+  HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evaluate(input));
   const std::vector<evaluate::Resource> subjects = {
       {d.model->runtime.has_value() ? "runtime.json" : "model.json",
        work.record(primary).outputs.at("model")},
@@ -386,8 +387,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const std::vector<evaluate::Resource> configuration = {
       {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
-  doc::Value value = evidence.to_value();
-  if (recorded != nullptr) value.set("retrain", judged.evidence);
+  if (recorded != nullptr) evidence.retrain = judged.evidence;
+  const doc::Value value = evaluate::evidence_schema().print(evidence);
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"],
                           write_json(directory, "evaluation.json", value));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],

@@ -163,9 +163,8 @@ TEST(LedgerEntry, BytesOfBeforeAreWrittenAgain) {
   // Nothing that is empty is there, and a decision by no rules has the digest of none.
   Entry bare;
   bare.actor = "system:control";
-  EXPECT_EQ(to_json(bare).value(),
-            R"({"v":1,"seq":0,"t":"1970-01-01T00:00:00Z",)"
-            R"("actor":{"type":"system","id":"system:control"}})");
+  EXPECT_EQ(to_json(bare).value(), R"({"v":1,"seq":0,"t":"1970-01-01T00:00:00Z",)"
+                                   R"("actor":{"type":"system","id":"system:control"}})");
   bare.decision = "deny";
   const std::string denied =
       R"({"v":1,"seq":0,"t":"1970-01-01T00:00:00Z",)"
