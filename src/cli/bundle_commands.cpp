@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
+#include "control/project_work.hpp"
 #include "evaluate/evidence_format.hpp"
 
 namespace heddle::cli {
@@ -35,18 +36,7 @@ std::string search_line(const bundle::Config& config) {
 int inspect(const Console& console, const bundle::Bundle& bundle) {
   const auto evaluation = bundle.json(bundle::kEvaluation);
   if (console.json()) {
-    auto layers = doc::Value::array();
-    for (const auto& layer : bundle.layers()) {
-      layers.push(doc::Value::object({{"title", layer.title},
-                                      {"media_type", layer.media_type},
-                                      {"bytes", layer.bytes.size()},
-                                      {"digest", sha256(layer.bytes).str()}}));
-    }
-    console.document(
-        doc::Value::object({{"digest", bundle.digest().str()},
-                            {"config", bundle::config_schema().print(bundle.config())},
-                            {"layers", layers},
-                            {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
+    console.document(control::BundleReply::schema().print(control::bundle_reply(bundle)));
     return 0;
   }
   console.data(fmt::format("bundle {}", bundle.digest().str()));
