@@ -621,7 +621,7 @@ Result<OpenScoreReply> score_open(Core& core, const OpenScoreRequest& request, c
   return open_batch(core, request.service, request.slot);
 }
 
-Result<doc::Value> access_list(Core& core, const AccessRequest& request, const Call&) {
+Result<AccessReply> access_list(Core& core, const AccessRequest& request, const Call&) {
   return list_access_logs(core, request.service);
 }
 

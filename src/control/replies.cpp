@@ -148,6 +148,28 @@ const Schema<DecisionsReply>& DecisionsReply::schema() {
   return schema;
 }
 
+const Schema<AccessReply>& AccessReply::schema() {
+  using S = AccessSegmentItem;
+  static const auto segment = [] {
+    auto t = reply_of<S>("a segment");
+    t.text("service", &S::service, "");
+    t.integer("segment", &S::segment, "");
+    t.integer("requests", &S::requests, "");
+    t.integer("rows", &S::rows, "");
+    t.text("root", &S::root, "");
+    t.integer("entry", &S::entry, "");
+    t.boolean("pruned", &S::pruned, "Heddle removed it");
+    return t;
+  }();
+  static const auto schema = [] {
+    auto t = reply_of<AccessReply>("what the ledger says of the access logs");
+    t.objects("segments", &AccessReply::segments, segment,
+              "what the ledger says of the [access logs](formats/access-log.md)");
+    return t;
+  }();
+  return schema;
+}
+
 const Schema<OpenScoreReply>& OpenScoreReply::schema() {
   using O = OpenScoreReply;
   static const auto schema = [] {

@@ -71,6 +71,21 @@ struct DecisionsReply {
   [[nodiscard]] static const doc::Schema<DecisionsReply>& schema();
 };
 
+/// A segment of an access log, as the ledger says of it.
+struct AccessSegmentItem {
+  std::string service{};
+  std::int64_t segment = 0;
+  std::int64_t requests = 0;
+  std::int64_t rows = 0;
+  std::string root{};
+  std::uint64_t entry = 0;
+  bool pruned = false;  ///< Heddle itself removed it
+};
+struct AccessReply {
+  std::vector<AccessSegmentItem> segments{};
+  [[nodiscard]] static const doc::Schema<AccessReply>& schema();
+};
+
 struct OpenScoreReply {
   std::string service{};
   std::string slot{};
