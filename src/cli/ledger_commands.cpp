@@ -86,9 +86,9 @@ std::string of_unread(const Error& error) {
 }
 
 /// The access logs against their roots in the ledger. Read here, not in the control plane: a long
-/// log takes its time. Adds what is wrong to `reply`, returns what was counted. Segments that are gone were
-/// pruned where an `access.prune` says so, else somebody removed them. Ones that say something else
-/// are damage.
+/// log takes its time. Adds what is wrong to `reply`, returns what was counted. Segments that are
+/// gone were pruned where an `access.prune` says so, else somebody removed them. Ones that say
+/// something else are damage.
 Result<doc::Value> audit_access(const Invocation& invocation, control::AuditReply& reply) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto list,
@@ -251,8 +251,8 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
   log->add_option("--from", *from, "first entry");
   log->callback([&invocation, from] {
     invocation.run = [=, &invocation](const Console& console) {
-      const auto reply = call_for<control::DecisionsReply>(
-          invocation, "decision.list", doc::Value::object({{"from", *from}}));
+      const auto reply = call_for<control::DecisionsReply>(invocation, "decision.list",
+                                                           doc::Value::object({{"from", *from}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(control::DecisionsReply::schema().print(*reply));

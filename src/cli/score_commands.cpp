@@ -83,8 +83,8 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   // record.
   auto record =
       doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto recorded, call_as(invocation, "score.record", std::move(record), *arguments.by));
+  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
+                          call_as(invocation, "score.record", std::move(record), *arguments.by));
   HEDDLE_ASSIGN_OR_RETURN(out.record, control::RecordScoreReply::schema().parse(recorded));
   HEDDLE_TRY(out.report.publish());
   return out;
@@ -123,8 +123,8 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   console.message(
       fmt::format("scored {} rows by `{}` ({}): {} served, {} of them with a warning, {} refused; "
                   "ledger entry {}",
-                  report.rows, done.by.bundle.str().substr(0, 19), done.by.slot,
-                  report.served, report.warned, report.refused, done.record.entry));
+                  report.rows, done.by.bundle.str().substr(0, 19), done.by.slot, report.served,
+                  report.warned, report.refused, done.record.entry));
   for (const auto& [rule, rows] : report.rules)
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
   if (!report.left_out.empty()) {

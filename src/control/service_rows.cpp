@@ -257,4 +257,40 @@ const Schema<LockRow>& lock_row_schema() {
   return schema;
 }
 
+const Schema<TlsRow>& tls_row_schema() {
+  static const auto schema = [] {
+    auto t = row<TlsRow>("the TLS files", "files of a data plane, by their digests");
+    t.text("certificate", &TlsRow::certificate, "absent: none").optional();
+    t.text("client_ca", &TlsRow::client_ca, "absent: none").optional();
+    t.text("since", &TlsRow::since, "wall time; absent: none were ever told").optional();
+    t.integer("entry", &TlsRow::entry, "ledger entry").optional();
+    t.texts("heard", &TlsRow::heard, "acts that told, which may be read again after a crash");
+    return t;
+  }();
+  return schema;
+}
+
+const Schema<plane::SandboxRecord>& worker_schema() {
+  using W = plane::SandboxRecord;
+  static const auto schema = [] {
+    auto t = row<W>("the worker", "a worker process of a data plane");
+    t.text("slot", &W::slot, "of which slot");
+    t.text("bundle", &W::bundle, "digest of its bundle");
+    t.text("in_force", &W::in_force, "layers of the sandbox that hold");
+    t.text("missing", &W::missing, "layers that this machine does not have; empty: none");
+    return t;
+  }();
+  return schema;
+}
+
+const Schema<SandboxRow>& sandbox_row_schema() {
+  static const auto schema = [] {
+    auto t = row<SandboxRow>("the sandboxes", "of a data plane's workers");
+    t.integer("number", &SandboxRow::number, "of the telling");
+    t.objects("workers", &SandboxRow::workers, worker_schema(), "one each");
+    return t;
+  }();
+  return schema;
+}
+
 }  // namespace heddle::control

@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "doc/schema.hpp"
+#include "plane/journal.hpp"
 #include "policy/act.hpp"
 #include "recover/ladder_state.hpp"
 #include "watch/judgement.hpp"
@@ -115,6 +118,23 @@ struct LockRow {
   bool operator==(const LockRow&) const = default;
 };
 
+/// TLS files of a data plane as they were told last, by their digests.
+struct TlsRow {
+  std::string certificate{};  ///< empty: none
+  std::string client_ca{};
+  std::string since{};               ///< wall time; empty: none were ever told
+  std::uint64_t entry = 0;           ///< ledger entry
+  std::vector<std::string> heard{};  ///< acts that told, which may be read again after a crash
+  bool operator==(const TlsRow&) const = default;
+};
+
+/// Sandboxes of a data plane's workers as they were told last.
+struct SandboxRow {
+  std::int64_t number = 0;  ///< of the telling
+  std::vector<plane::SandboxRecord> workers{};
+  bool operator==(const SandboxRow&) const = default;
+};
+
 [[nodiscard]] const doc::Schema<Snapshot>& snapshot_schema();
 [[nodiscard]] const doc::Schema<RouteRow>& route_row_schema();
 [[nodiscard]] const doc::Schema<Repaired>& repaired_schema();
@@ -122,5 +142,9 @@ struct LockRow {
 [[nodiscard]] const doc::Schema<PostmortemRow>& postmortem_row_schema();
 [[nodiscard]] const doc::Schema<WaitingRow>& waiting_row_schema();
 [[nodiscard]] const doc::Schema<LockRow>& lock_row_schema();
+[[nodiscard]] const doc::Schema<TlsRow>& tls_row_schema();
+[[nodiscard]] const doc::Schema<SandboxRow>& sandbox_row_schema();
+/// One worker, as it is stored and shown.
+[[nodiscard]] const doc::Schema<plane::SandboxRecord>& worker_schema();
 
 }  // namespace heddle::control

@@ -118,6 +118,16 @@ TEST(ServiceRows, RowsAreWrittenAsBefore) {
                                    a));
   holds<LockRow>(lock_row_schema(), {"journal-damaged", "segment 3 is damaged", 7},
                  R"({"id":"journal-damaged","error":"segment 3 is damaged","entry":7})");
+  holds<TlsRow>(tls_row_schema(), {"sha256:a", "sha256:b", "2026-01-01T00:00:00Z", 4, {"act-1"}},
+                R"({"certificate":"sha256:a","client_ca":"sha256:b",)"
+                R"("since":"2026-01-01T00:00:00Z","entry":4,"heard":["act-1"]})");
+  EXPECT_TRUE(tls_row_schema()
+                  .parse_text(R"({"certificate":"","client_ca":"","since":"x","entry":4,)"
+                              R"("heard":[]})")
+                  .ok());
+  holds<SandboxRow>(sandbox_row_schema(), {2, {{"primary", "sha256:a", "namespaces", "cgroup"}}},
+                    R"({"number":2,"workers":[{"slot":"primary","bundle":"sha256:a",)"
+                    R"("in_force":"namespaces","missing":"cgroup"}]})");
   WaitingRow waiting;
   waiting.service = "s";
   auto& proposal = waiting.proposal;
