@@ -380,7 +380,7 @@ const Schema<LadderState>& ladder_state_schema() {
           for (const StoredAct& item : items) into.acts.push_back(act_of(item));
         });
     t.integer("recalibrations_taken_back", &State::recalibrations_taken_back,
-              "in a row, without one that was kept");
+              "so far: each doubles the pause before the next one");
     t.micros("recalibrate_again", &State::recalibrate_again, "no recalibration before");
     t.texts("deferred", &State::deferred,
             "keys of confirmed alerts that wait out the cool-down of an incident before");

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
@@ -297,6 +298,47 @@ TEST(Baseline, ADependencyIsNotLearnedFromWhatIsNoNumber) {
                      {{"place", "distance"}, {place, column(distances)}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok());
   EXPECT_EQ(built->dependencies.at(0).expected, (std::map<std::string, double>{{"a\x1f", 12}}));
+}
+
+/// As Heddle wrote it before there was a schema: the bundle's digest covers these bytes.
+constexpr std::string_view kBaselineOfBefore =
+    R"({"format":"heddle.baseline/3","metrics":[{"name":"distance","column":"distance",)"
+    R"("kind":"ks","floor":0.1,"sds":3.0,"mean":0.02,"sd":0.01,"chunks":7,)"
+    R"("counts":[1,0,2,3,4,0,5,0],"points":["-Infinity",1.5,"Infinity"]},)"
+    R"({"name":"place","column":"place","kind":"total_variation","floor":0.2,"sds":4.0,)"
+    R"("mean":0.0,"sd":0.0,"chunks":2,"counts":[0,3,2,1],"categories":["AMS","JFK"]},)"
+    R"({"name":"hour","column":"at","kind":"hour_of_day","floor":0.1,"sds":3.0,"mean":0.0,)"
+    R"("sd":0.0,"chunks":0,"counts":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}],)"
+    R"("dependencies":[{"rule":"place-fixes-distance","determinant":["place"],)"
+    R"("dependent":"distance","expected":{"a\u001f":12.0,"b\u001f":-0.5}}],)"
+    R"("quality":{"mean":0.9,"sd":0.05,"chunks":30},"labels":{"median":4.0,"scale":3.0},)"
+    R"("coverage":{"mean":0.91,"sd":0.02,"chunks":12}})";
+
+TEST(Baseline, BytesOfBeforeAreReadAndWrittenAgain) {
+  const auto read = baseline_schema().parse_text(kBaselineOfBefore);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(doc::to_json(baseline_schema().print(*read)), kBaselineOfBefore);
+  doc::RecordConformance<Baseline>(baseline_schema(), *read).run("docs/formats/baseline.md");
+}
+
+TEST(Baseline, BinsAreThoseOfTheStatistic) {
+  const auto refusal = [](std::size_t metric, const char* member, std::optional<doc::Value> to) {
+    auto value = *doc::parse_json(kBaselineOfBefore);
+    auto& at = value.find("metrics")->as_array()[metric];
+    std::erase_if(at.as_object(), [&](const auto& each) { return each.first == member; });
+    if (to) at.set(member, *to);
+    const auto read = baseline_schema().parse(value);
+    return read.ok() ? std::string() : read.error().message;
+  };
+  EXPECT_EQ(refusal(0, "points", {}),
+            "the baseline profile: `metrics[0].points` is not a list of numbers");
+  EXPECT_EQ(refusal(0, "categories", doc::Value::array()),
+            "the baseline profile: unknown member `metrics[0].categories`");
+  EXPECT_EQ(refusal(1, "counts", doc::Value::array({0, 1})),
+            "the baseline profile: `metrics[1].counts` must have one count for each of 4 bins");
+  EXPECT_EQ(refusal(2, "kind", "wasserstein"),
+            "the baseline profile: `metrics[2].kind` is `wasserstein`, a statistic that this "
+            "Heddle does not have");
 }
 
 }  // namespace
