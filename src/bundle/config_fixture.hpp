@@ -10,17 +10,24 @@ namespace heddle::bundle::fixture {
 inline constexpr const char* kPassed =
     R"({"format":"heddle.evaluation/1","passed":true,"metrics":{},"slices":[],"gates":[]})";
 
-/// How a bundle of a test was made: every member is as `heddle run` writes it.
+/// How a bundle of a test was made, of definitions of no commit: every member is as `heddle run`
+/// writes it.
 inline Config config(std::string model = "trips") {
   Config config;
   config.model = std::move(model);
   config.role = "primary";
-  config.commit = "c0ffee";
-  config.dirty = false;
   config.trainer = "xgboost";
   config.parameters.emplace();
   config.target = "late";
   return config;
+}
+
+/// The same of definitions that are as in commit `c0ffee`.
+inline Config committed(std::string model = "trips") {
+  Config made = config(std::move(model));
+  made.commit = "c0ffee";
+  made.dirty = false;
+  return made;
 }
 
 }  // namespace heddle::bundle::fixture

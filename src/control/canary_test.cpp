@@ -83,7 +83,7 @@ class CanaryTest : public testing::Test {
            {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed},
            {std::string(bundle::kCalibration), "", kNoCalibration},
            {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))}},
-          bundle::fixture::config(name)));
+          bundle::fixture::committed(name)));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -328,7 +328,7 @@ TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatC
   const auto contract = serving.layer(bundle::kContract);
   const auto packed = [&](const std::string& name, const stats::Task& task) {
     const watch::Baseline baseline;
-    auto config = bundle::fixture::config(name);
+    auto config = bundle::fixture::committed(name);
     config.task = task;
     return *bundle::pack(*objects_,
                          {{std::string(bundle::kContract), "", std::string(*contract)},
