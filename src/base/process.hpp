@@ -54,7 +54,8 @@ struct ProcessOptions {
   /// It leads a process group of its own, and what is left of the group goes with it. Else it is of
   /// the caller's: a key at the terminal reaches it too, and it may read from the terminal.
   bool leads_group = false;
-  /// The signal it gets when the *thread* that started it ends (PR_SET_PDEATHSIG).
+  /// The signal it gets when the *thread* that started it ends (PR_SET_PDEATHSIG). It alone gets
+  /// it: what it started itself goes on, for example the last command of `sh -c`.
   int signal_at_orphaning = SIGKILL;
   std::vector<int> ignored_signals{};  ///< until it says otherwise
   /// Those that have their ordinary effect in it although the caller ignores them. The signal mask

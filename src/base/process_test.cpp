@@ -188,5 +188,22 @@ TEST(ChildProcess, SignalsThatTheCallerIgnoresOrBlocksHaveTheirEffect) {
   EXPECT_EQ(ignored >> (SIGUSR2 - 1) & 1, 1u);
 }
 
+TEST(ChildProcess, ItGetsItsSignalWhenTheThreadThatStartedItEnds) {
+  for (const int signal : {SIGKILL, SIGTERM}) {
+    std::optional<ChildProcess> child;
+    std::thread([&] {
+      // Not through a shell: it starts `sleep` as a process of its own, which gets no signal and
+      // would hold the output of the tests open for as long as it sleeps.
+      auto started = ChildProcess::start({.argv = {"sleep", "1000"},
+                                          .out = StandardStream::null(),
+                                          .signal_at_orphaning = signal});
+      if (started.ok()) child.emplace(std::move(*started));
+    }).join();
+    ASSERT_TRUE(child.has_value());
+    EXPECT_TRUE(child->wait());
+    EXPECT_EQ(child->ended()->signal, signal);
+  }
+}
+
 }  // namespace
 }  // namespace heddle

@@ -20,13 +20,13 @@ thread_local std::size_t allocations = 0;
 }
 
 // Counts what this binary allocates, so that a test can show that evaluation allocates nothing.
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* out = std::malloc(size == 0 ? 1 : size)) return out;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace heddle::expr {
 namespace {

@@ -162,6 +162,9 @@ struct Library {
   decltype(&XGBGetLastError) last_error = nullptr;
   decltype(&XGBSetGlobalConfig) set_global_config = nullptr;
   decltype(&XGDMatrixCreateFromDense) matrix_create = nullptr;
+  decltype(&XGProxyDMatrixCreate) proxy_create = nullptr;
+  decltype(&XGProxyDMatrixSetDataDense) proxy_set_dense = nullptr;
+  decltype(&XGQuantileDMatrixCreateFromCallback) bins_create = nullptr;
   decltype(&XGDMatrixSetFloatInfo) matrix_set_float_info = nullptr;
   decltype(&XGDMatrixSetStrFeatureInfo) matrix_set_feature_info = nullptr;
   decltype(&XGDMatrixFree) matrix_free = nullptr;
@@ -204,6 +207,9 @@ Result<const Library*> open_library() {
   const bool complete = find(handle, "XGBGetLastError", l.last_error) &&
                         find(handle, "XGBSetGlobalConfig", l.set_global_config) &&
                         find(handle, "XGDMatrixCreateFromDense", l.matrix_create) &&
+                        find(handle, "XGProxyDMatrixCreate", l.proxy_create) &&
+                        find(handle, "XGProxyDMatrixSetDataDense", l.proxy_set_dense) &&
+                        find(handle, "XGQuantileDMatrixCreateFromCallback", l.bins_create) &&
                         find(handle, "XGDMatrixSetFloatInfo", l.matrix_set_float_info) &&
                         find(handle, "XGDMatrixSetStrFeatureInfo", l.matrix_set_feature_info) &&
                         find(handle, "XGDMatrixFree", l.matrix_free) &&
@@ -257,11 +263,49 @@ std::string array_interface(const float* features, std::int64_t rows, std::int64
                      reinterpret_cast<std::uintptr_t>(features), rows, columns);
 }
 
+/// Gives the library all rows in one batch, each time that it asks from the start.
+class OneBatch {
+ public:
+  OneBatch(const Library& library, const std::string& array) : library_(library), array_(array) {}
+
+  Result<void> bins(int most, void** matrix) {
+    if (library_.proxy_create(&proxy_.raw) != 0) return failed(library_, "read the rows");
+    const std::string config =
+        fmt::format(R"({{"missing": NaN, "nthread": 1, "max_bin": {}}})", most);
+    if (library_.bins_create(this, proxy_.raw, nullptr, &OneBatch::reset, &OneBatch::next,
+                             config.c_str(), matrix) != 0)
+      return failed(library_, "read the rows");
+    return {};
+  }
+
+ private:
+  static void reset(void* self) { static_cast<OneBatch*>(self)->given_ = false; }
+  static int next(void* self) {
+    auto& batch = *static_cast<OneBatch*>(self);
+    if (batch.given_) return 0;
+    batch.given_ = true;
+    // A failure leaves the proxy empty, which the library then reports by itself.
+    (void)batch.library_.proxy_set_dense(batch.proxy_.raw, batch.array_.c_str());
+    return 1;
+  }
+
+  const Library& library_;
+  const std::string& array_;
+  Handle<decltype(Library::matrix_free)> proxy_{library_.matrix_free};
+  bool given_ = false;
+};
+
+/// `bins`: keep which of so many bins a value is in and not the value, which is all that `hist`
+/// reads of it: a tenth of the memory. 0: keep the values.
 Result<void> fill(const Library& library, const RowsView& rows,
-                  const std::vector<std::string>& names, void** matrix) {
+                  const std::vector<std::string>& names, int bins, void** matrix) {
   const std::string array = array_interface(rows.features, rows.count, rows.columns);
-  if (library.matrix_create(array.c_str(), R"({"missing": NaN, "nthread": 1})", matrix) != 0)
+  if (bins > 0) {
+    HEDDLE_TRY(OneBatch(library, array).bins(bins, matrix));
+  } else if (library.matrix_create(array.c_str(), R"({"missing": NaN, "nthread": 1})", matrix) !=
+             0) {
     return failed(library, "read the rows");
+  }
   std::vector<float> labels(rows.labels, rows.labels + rows.count);
   if (library.matrix_set_float_info(*matrix, "label", labels.data(), labels.size()) != 0)
     return failed(library, "read the labels");
@@ -288,9 +332,9 @@ class Training {
 
   Result<Fitted> run() {
     (void)library_.set_global_config(R"({"verbosity": 0})");
-    HEDDLE_TRY(fill(library_, input_.train, input_.feature_names, &train_.raw));
+    HEDDLE_TRY(fill(library_, input_.train, input_.feature_names, bins(), &train_.raw));
     if (early_)
-      HEDDLE_TRY(fill(library_, input_.validation, input_.feature_names, &validation_.raw));
+      HEDDLE_TRY(fill(library_, input_.validation, input_.feature_names, 0, &validation_.raw));
     void* const matrices[2] = {train_.raw, validation_.raw};
     if (library_.booster_create(matrices, early_ ? 2 : 1, &booster_.raw) != 0)
       return failed(library_, "make a booster");
@@ -300,6 +344,18 @@ class Training {
   }
 
  private:
+  /// How many bins `hist` is to have; 0 where training reads the values themselves: `approx` and
+  /// `exact` do, and `dart` predicts rows anew when it drops trees.
+  [[nodiscard]] int bins() const {
+    int most = 256;  // XGBoost's default
+    for (const auto& [name, value] : input_.parameters.values) {
+      if ((name == "tree_method" && value != "hist") || (name == "booster" && value != "gbtree"))
+        return 0;
+      if (name == "max_bin") most = static_cast<int>(*parse_integer(value));
+    }
+    return most;
+  }
+
   /// The mean of the target: from a constant far from it the first trees would only find it.
   [[nodiscard]] std::string base_score() const {
     if (input_.task.kind != TaskKind::kRegression) return "0.5";

@@ -5,11 +5,14 @@
 //                   [--read-ms N] [--idle-ms N]
 // Prints `http=PORT grpc=PORT pid=PID` once it listens. SIGTERM drains. SIGUSR2 starts this program
 // again, hands it the sockets, and drains.
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -90,11 +93,13 @@ class EchoServer {
         sigprocmask(SIG_SETMASK, &blocked, nullptr);
         if (!child.ok()) return;
       }
+      draining_ = true;
       server_->drain(30'000);
     });
     server_->every(50, [this] {
       std::vector<HttpServer::Responder> ready;
       ready.swap(later_);
+      if (draining_) std::ranges::move(std::exchange(at_drain_, {}), std::back_inserter(ready));
       for (const auto& responder : ready) {
         GrpcReply late;
         late.message = "late";
@@ -114,7 +119,8 @@ class EchoServer {
     if (request.path == "/empty") return;
     if (request.path == "/stats") {
       std::size_t alive = 0;
-      for (const auto& responder : never_) alive += responder.alive() ? 1 : 0;
+      for (const auto* waiting : {&never_, &at_drain_})
+        for (const auto& responder : *waiting) alive += responder.alive() ? 1 : 0;
       response.body = fmt::format(
           R"({{"handled":{},"turns":{},"connections":{},"buffered":{},"waiting":{},"pid":{}}})",
           handled_, turns_, server_->connections(), server_->buffered_bytes(), alive, ::getpid());
@@ -146,6 +152,8 @@ class EchoServer {
       reply.message.assign(static_cast<std::size_t>(number(call.message)), 'x');
     } else if (method == "Later" || method == "StreamLater") {
       later_.push_back(server_->defer());
+    } else if (method == "AtDrain") {
+      at_drain_.push_back(server_->defer());
     } else if (method == "Never") {
       never_.push_back(server_->defer());
     } else if (method == "Call") {
@@ -161,7 +169,8 @@ class EchoServer {
   }
 
   std::unique_ptr<HttpServer> server_;
-  std::vector<HttpServer::Responder> later_, never_;
+  std::vector<HttpServer::Responder> later_, never_, at_drain_;
+  bool draining_ = false;
   std::uint64_t handled_ = 0, turns_ = 0;
 };
 

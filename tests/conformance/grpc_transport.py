@@ -145,8 +145,11 @@ class Transport(unittest.TestCase):
 
     def test_drain_tells_clients_to_go_and_finishes(self):
         with EchoProcess(BINARY, "--http", "0", "--grpc", "0") as server, grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
-            late = raw(channel, "Later").future(b"", timeout=20)
+            late = raw(channel, "AtDrain").future(b"", timeout=20)
             self.assertEqual(raw(channel, "Unary")(b"x", timeout=10), b"x")
+            # Two calls of a channel that still connects may be sent in either order: one that the server hasn't seen is
+            # refused by a drain, and rightly.
+            self.wait_for(lambda: server.stats()["waiting"] == 1)
             server.process.terminate()
             self.assertEqual(late.result(), b"late")
             self.assertEqual(server.process.wait(20), 0)
