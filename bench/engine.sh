@@ -1,7 +1,9 @@
 #!/bin/sh
-# The tree engine against XGBoost's C API, LightGBM, ONNX Runtime, lleaves and treelite, 100 and 500 trees of depth 6, 1, 100 and
-# 10,000 rows, one thread on one core; and the time from a model's bytes to a ready scorer. Peers are installed into a Python
-# environment of their own in BUILD/bench/venv-engine.
+# The tree engine against XGBoost's C API, LightGBM, ONNX Runtime, lleaves and treelite: 100 and 500
+# trees of depth 6, 1, 100 and 10,000 rows, one thread on one core; models of seven classes and of a
+# number against the C APIs of the libraries that train them, their margins compared bit by bit; and
+# the time from a model's bytes to a ready scorer. Peers are installed into a Python environment of
+# their own in BUILD/bench/venv-engine.
 set -eu
 build=${1:-build}
 cmake --build "$build" --target engine_bench > /dev/null
@@ -23,5 +25,7 @@ if ! cmp -s "$requirements" "$venv/.requirements"; then
   cp "$requirements" "$venv/.requirements"
 fi
 [ -e "$models/xgboost-500.json" ] || "$build/bench/engine_bench" train "$models" "$columns" $counts
+[ -e "$models/xgboost-regression.json" ] ||
+  "$build/bench/engine_bench" train-tasks "$models" "$columns"
 "$venv/bin/python" bench/peers/engine_models.py "$models" "$columns" $counts
 exec $pin "$build/bench/engine_bench" measure "$models" "$columns" "$build/bench/engine.json" "$venv/bin/python" bench/peers/engine_onnx.py $counts

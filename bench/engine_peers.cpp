@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <xgboost/c_api.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -81,6 +82,10 @@ class Xgboost final : public EnginePeer {
     return seconds_of(repeats, [&](int i) { (void)margins(rows_.at(i, count), count); });
   }
   double first_margin() override { return static_cast<double>(margins(rows_.values.data(), 1)[0]); }
+  std::vector<double> first_margins(std::int64_t count) override {
+    const float* first = margins(rows_.values.data(), count);
+    return {first, first + count * rows_.outputs};
+  }
 
  private:
   const float* margins(const float* rows, std::int64_t count) {
@@ -118,7 +123,7 @@ class Lightgbm final : public EnginePeer {
     matrix_ =
         library_.get<int(void*, const void*, int, std::int32_t, std::int32_t, int, int, int, int,
                          const char*, std::int64_t*, double*)>("LGBM_BoosterPredictForMat");
-    out_.resize(static_cast<std::size_t>(rows.count()));
+    out_.resize(static_cast<std::size_t>(rows.count() * rows.outputs));
   }
   double seconds(std::int64_t count, int repeats) override {
     return seconds_of(repeats, [&](int i) { score(rows_.at(i, count), count); });
@@ -126,6 +131,10 @@ class Lightgbm final : public EnginePeer {
   double first_margin() override {
     score(rows_.values.data(), 1);
     return out_[0];
+  }
+  std::vector<double> first_margins(std::int64_t count) override {
+    score(rows_.values.data(), count);
+    return {out_.begin(), out_.begin() + count * rows_.outputs};
   }
 
  private:
@@ -272,48 +281,116 @@ class Onnx final : public EnginePeer {
 
 }  // namespace
 
-void train_models(const std::string& folder, int columns, const std::vector<int>& counts) {
-  constexpr std::int64_t kRows = 50'000;
+namespace {
+
+constexpr std::int64_t kRows = 50'000;
+constexpr int kClasses = 7, kRounds = 100;
+
+/// Rows to learn from with the number that their labels follow from, and rows to score.
+struct Data {
+  std::vector<float> rows{};
+  std::vector<float> scores{};
+  std::vector<float> fresh{};
+};
+
+Data make_data(int columns) {
+  Data data;
   std::mt19937_64 random(20260101);
-  const std::vector<float> rows = random_rows(random, kRows, columns);
-  std::vector<float> labels;
+  data.rows = random_rows(random, kRows, columns);
   std::normal_distribution<float> noise;
   for (std::int64_t i = 0; i < kRows; ++i) {
     float score = noise(random);
     for (int c = 0; c < columns; ++c) {
-      const float value = rows[static_cast<std::size_t>(i * columns + c)];
+      const float value = data.rows[static_cast<std::size_t>(i * columns + c)];
       if (value == value) score += (c % 2 == 0 ? 0.5F : -0.4F) * value * (c > 8 ? value : 1);
     }
-    labels.push_back(score > 0 ? 1.0F : 0.0F);
+    data.scores.push_back(score);
   }
-  const std::vector<float> fresh = random_rows(random, 10'000, columns);
-  write(folder + "/rows.bin", rows.data(), rows.size() * sizeof(float));
-  write(folder + "/labels.bin", labels.data(), labels.size() * sizeof(float));
-  write(folder + "/score.bin", fresh.data(), fresh.size() * sizeof(float));
-  DMatrixHandle matrix = nullptr;
-  check(XGDMatrixCreateFromMat(rows.data(), kRows, static_cast<bst_ulong>(columns), kNan, &matrix));
-  check(XGDMatrixSetFloatInfo(matrix, "label", labels.data(), kRows));
-  BoosterHandle booster = nullptr;
-  check(XGBoosterCreate(&matrix, 1, &booster));
-  for (const auto& [name, value] :
-       std::initializer_list<std::pair<const char*, const char*>>{{"objective", "binary:logistic"},
-                                                                  {"max_depth", "6"},
-                                                                  {"eta", "0.1"},
-                                                                  {"tree_method", "hist"},
-                                                                  {"nthread", "1"},
-                                                                  {"verbosity", "0"}}) {
-    check(XGBoosterSetParam(booster, name, value));
+  data.fresh = random_rows(random, 10'000, columns);
+  return data;
+}
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+/// A model in training, on one core.
+class Training {
+ public:
+  Training(const Data& data, const std::vector<float>& labels, int columns,
+           const Parameters& more) {
+    check(XGDMatrixCreateFromMat(data.rows.data(), kRows, static_cast<bst_ulong>(columns), kNan,
+                                 &matrix_));
+    check(XGDMatrixSetFloatInfo(matrix_, "label", labels.data(), kRows));
+    check(XGBoosterCreate(&matrix_, 1, &booster_));
+    Parameters all = {{"max_depth", "6"},
+                      {"eta", "0.1"},
+                      {"tree_method", "hist"},
+                      {"nthread", "1"},
+                      {"verbosity", "0"}};
+    all.insert(all.end(), more.begin(), more.end());
+    for (const auto& [name, value] : all)
+      check(XGBoosterSetParam(booster_, name.c_str(), value.c_str()));
   }
-  int done = 0;
-  for (const int count : counts) {
-    for (; done < count; ++done) check(XGBoosterUpdateOneIter(booster, done, matrix));
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
+  ~Training() {
+    XGBoosterFree(booster_);
+    XGDMatrixFree(matrix_);
+  }
+  void to_rounds(int count) {
+    for (; done_ < count; ++done_) check(XGBoosterUpdateOneIter(booster_, done_, matrix_));
+  }
+  void save(const std::string& path) {
     bst_ulong size = 0;
     const char* bytes = nullptr;
-    check(XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes));
-    write(fmt::format("{}/xgboost-{}.json", folder, count), bytes, size);
+    check(XGBoosterSaveModelToBuffer(booster_, R"({"format": "json"})", &size, &bytes));
+    write(path, bytes, size);
   }
-  XGBoosterFree(booster);
-  XGDMatrixFree(matrix);
+
+ private:
+  DMatrixHandle matrix_ = nullptr;
+  BoosterHandle booster_ = nullptr;
+  int done_ = 0;
+};
+
+void write_floats(const std::string& path, const std::vector<float>& values) {
+  write(path, values.data(), values.size() * sizeof(float));
+}
+
+}  // namespace
+
+void train_models(const std::string& folder, int columns, const std::vector<int>& counts) {
+  const Data data = make_data(columns);
+  std::vector<float> labels;
+  for (const float score : data.scores) labels.push_back(score > 0 ? 1.0F : 0.0F);
+  write_floats(folder + "/rows.bin", data.rows);
+  write_floats(folder + "/labels.bin", labels);
+  write_floats(folder + "/score.bin", data.fresh);
+  Training training(data, labels, columns, {{"objective", "binary:logistic"}});
+  for (const int count : counts) {
+    training.to_rounds(count);
+    training.save(fmt::format("{}/xgboost-{}.json", folder, count));
+  }
+}
+
+void train_task_models(const std::string& folder, int columns) {
+  const Data data = make_data(columns);
+  std::vector<float> sorted = data.scores;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<float> classes;
+  for (const float score : data.scores) {
+    // Seven classes of about as many rows, by the size of the score.
+    const auto place = std::lower_bound(sorted.begin(), sorted.end(), score) - sorted.begin();
+    classes.push_back(static_cast<float>(place * kClasses / kRows));
+  }
+  write_floats(folder + "/labels-classes.bin", classes);
+  write_floats(folder + "/labels-regression.bin", data.scores);
+  Training several(data, classes, columns,
+                   {{"objective", "multi:softprob"}, {"num_class", std::to_string(kClasses)}});
+  several.to_rounds(kRounds);
+  several.save(folder + "/xgboost-classes.json");
+  Training number(data, data.scores, columns, {{"objective", "reg:squarederror"}});
+  number.to_rounds(kRounds);
+  number.save(folder + "/xgboost-regression.json");
 }
 
 std::string xgboost_version() {

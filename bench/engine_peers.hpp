@@ -13,12 +13,15 @@ struct EnginePeer {
   virtual double seconds(std::int64_t count, int repeats) = 0;
   /// The margin of the first row: all must compute the same model.
   virtual double first_margin() = 0;
+  /// All margins of the first rows, as the library gives them; empty: it cannot be asked.
+  virtual std::vector<double> first_margins(std::int64_t /*count*/) { return {}; }
 };
 
 /// What all peers read; outlives them.
 struct EngineRows {
   std::vector<float> values{};
   std::int64_t columns = 0;
+  std::int64_t outputs = 1;  ///< margins a row has
   [[nodiscard]] std::int64_t count() const {
     return static_cast<std::int64_t>(values.size()) / columns;
   }
@@ -36,6 +39,9 @@ struct EngineRows {
 /// xgboost-N.json, rows.bin, labels.bin (the training data, for the other trainers) and score.bin
 /// (rows to score) into `folder`.
 void train_models(const std::string& folder, int columns, const std::vector<int>& counts);
+/// The same for 100 rounds of seven classes and of a number: xgboost-classes.json,
+/// xgboost-regression.json, and labels-classes.bin, labels-regression.bin beside them.
+void train_task_models(const std::string& folder, int columns);
 std::string xgboost_version();
 
 // Each is null when its file does not exist.

@@ -16,7 +16,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RECORD = os.path.join(ROOT, "bench", "instructions.json")
-PROTOCOLS = ("rows-json", "oip-json")
+# The standby is the primary with another calibration, then a model of its own.
+PROTOCOLS = ("rows-json", "oip-json", "rows-json/other-model")
 REQUESTS = 1000
 TOLERANCE = 0.02
 SKIPPED = 77
@@ -47,9 +48,9 @@ def toolchain(build):
 
 def count(binary, folder, protocol):
     """Instructions of the loop's thread, a request."""
-    out = os.path.join(folder, "callgrind." + protocol)
+    out = os.path.join(folder, "callgrind." + protocol.replace("/", "-"))
     for name in os.listdir(folder):
-        if name.startswith("callgrind." + protocol):
+        if name.startswith(os.path.basename(out)):
             os.remove(os.path.join(folder, name))
     shutil.rmtree(os.path.join(folder, "state"), ignore_errors=True)
     subprocess.run(["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes", f"--callgrind-out-file={out}", binary, "drive", folder, str(REQUESTS),

@@ -1,11 +1,13 @@
 // Instructions of one request through the data plane, for callgrind (bench/instructions.py).
-//   request_instructions prepare DIR        trains 100 trees on flights with XGBoost's C API and
-//   packs them into two bundles request_instructions drive DIR N WHAT   serves them in this
-//   process: the main thread is the data plane's loop, a second one is the
-//                                           client, one connection, one request at a time. After a
-//                                           warm-up it switches callgrind's instrumentation on for
-//                                           exactly N requests of the protocol WHAT; all N must be
-//                                           answered 200
+//   request_instructions prepare DIR
+//       trains 100 trees on flights with XGBoost's C API and packs them into two bundles, and 99 of
+//       them into a third
+//   request_instructions drive DIR N WHAT
+//       serves them in this process: the main thread is the data plane's loop, a second one is the
+//       client, one connection, one request at a time. After a warm-up it switches callgrind's
+//       instrumentation on for exactly N requests of the protocol WHAT; all N must be answered 200
+// The standby is the primary with another calibration, or, where WHAT ends with `/other-model`, a
+// model of its own on the same contract and features.
 // The whole of the loop's thread is counted: reading, HTTP, token, JSON, contract, features, trees,
 // shadow score, journal, writing. Start-up is not: nothing is instrumented then. One turn of the
 // loop a request, so the count does not depend on time.
@@ -33,6 +35,7 @@ constexpr std::int64_t kSamples = 16;
 constexpr int kTrees = 100;
 constexpr int kWarmup = 200;
 constexpr const char* kToken = "instructions-token-0123";
+constexpr std::string_view kOtherModel = "/other-model";
 
 Result<void> prepare(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
@@ -41,13 +44,16 @@ Result<void> prepare(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
   HEDDLE_ASSIGN_OR_RETURN(const Digest primary, bench::pack(*objects, fitted, model, 0));
   HEDDLE_ASSIGN_OR_RETURN(const Digest standby, bench::pack(*objects, fitted, model, 0.25));
+  HEDDLE_ASSIGN_OR_RETURN(const auto other_model, bench::train(fitted, kTrees - 1, 1));
+  HEDDLE_ASSIGN_OR_RETURN(const Digest other, bench::pack(*objects, fitted, other_model, 0));
   HEDDLE_ASSIGN_OR_RETURN(const auto bodies, bench::request_bodies(fitted.rows.slice(0, kSamples)));
   doc::Value texts = doc::Value::array();
   for (const std::string& body : bodies) texts.push(body);
-  return write_file_atomic(
-      dir + "/prepared.json",
-      doc::to_json(doc::Value::object(
-          {{"primary", primary.str()}, {"standby", standby.str()}, {"bodies", std::move(texts)}})));
+  return write_file_atomic(dir + "/prepared.json",
+                           doc::to_json(doc::Value::object({{"primary", primary.str()},
+                                                            {"standby", standby.str()},
+                                                            {"other", other.str()},
+                                                            {"bodies", std::move(texts)}})));
 }
 
 /// `POST` path and bodies of a protocol, made of the plain bodies.
@@ -102,7 +108,9 @@ Result<void> ask(int port, const Protocol& protocol, int count) {
   return {};
 }
 
-Result<void> drive(const std::string& dir, int count, const std::string& what) {
+Result<void> drive(const std::string& dir, int count, std::string what) {
+  const bool has_other_model = what.ends_with(kOtherModel);
+  if (has_other_model) what.resize(what.size() - kOtherModel.size());
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/prepared.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto prepared, doc::parse_json(text));
   HEDDLE_ASSIGN_OR_RETURN(const auto how, protocol(what, prepared));
@@ -113,7 +121,8 @@ Result<void> drive(const std::string& dir, int count, const std::string& what) {
   route.service = "flights";
   route.decision = "ledger/0";
   HEDDLE_ASSIGN_OR_RETURN(route.primary, Digest::parse(prepared.string_or("primary")));
-  HEDDLE_ASSIGN_OR_RETURN(route.standby, Digest::parse(prepared.string_or("standby")));
+  HEDDLE_ASSIGN_OR_RETURN(route.standby,
+                          Digest::parse(prepared.string_or(has_other_model ? "other" : "standby")));
   HEDDLE_TRY(make_dirs(dir + "/state/routes"));
   HEDDLE_TRY(plane::write_route(dir + "/state/routes/flights.json", route, key));
   serve::Options options;

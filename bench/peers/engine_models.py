@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prepares the peers of bench/engine from what `engine_bench train` left in DIR (xgboost-N.json, rows.bin, labels.bin): for each count of
-trees the ONNX and treelite forms of the XGBoost model, a LightGBM model of the same size, and its lleaves form. What exists is kept. Prints
-nothing; writes DIR/versions.json.
+trees the ONNX and treelite forms of the XGBoost model, a LightGBM model of the same size, and its lleaves form; and from what `train-tasks` left
+LightGBM's models of several classes and of a number. What exists is kept. Prints nothing; writes DIR/versions.json.
 
     engine_models.py DIR COLUMNS TREES...
 """
@@ -33,10 +33,19 @@ def treelite_form(source, target):
     tl2cgen.export_lib(model, toolchain="gcc", libpath=str(target), params={"parallel_comp": 8}, verbose=False)
 
 
-def lightgbm_form(rows, labels, target, trees):
+def lightgbm_form(rows, labels, target, trees, **more):
     import lightgbm as lgb
 
-    parameters = {"objective": "binary", "num_leaves": 64, "max_depth": 6, "learning_rate": 0.1, "verbose": -1, "num_threads": 1, "seed": 1}
+    parameters = {
+        "objective": "binary",
+        **more,
+        "num_leaves": 64,
+        "max_depth": 6,
+        "learning_rate": 0.1,
+        "verbose": -1,
+        "num_threads": 1,
+        "seed": 1,
+    }
     lgb.train(parameters, lgb.Dataset(rows, labels), trees).save_model(target)
 
 
@@ -46,6 +55,17 @@ def lleaves_form(source, target):
     part = target.with_suffix(".o")
     lleaves.Model(model_file=str(source)).compile(cache=str(part), raw_score=True)
     subprocess.run(["gcc", "-shared", "-o", str(target), str(part), "-lm"], check=True)
+
+
+def made(steps):
+    for target, make in steps:
+        if target.exists():
+            continue
+        try:
+            make(target)
+        except Exception as error:
+            # The table says which peer is not there, and the others are measured.
+            print(f"engine: no {target.name}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def main(folder, columns, counts):
@@ -59,13 +79,24 @@ def main(folder, columns, counts):
             (folder / f"lightgbm-{trees}.txt", lambda target: lightgbm_form(rows, labels, target, trees)),
             (folder / f"lleaves-{trees}.so", lambda target: lleaves_form(folder / f"lightgbm-{trees}.txt", target)),
         ]
-        for target, make in steps:
-            if target.exists():
-                continue
-            try:
-                make(target)
-            except Exception as error:  # the table says which peer is not there, and the others are measured
-                print(f"engine: no {target.name}: {type(error).__name__}: {error}", file=sys.stderr)
+        made(steps)
+    several, numbers = (
+        np.fromfile(folder / f"labels-{task}.bin", np.float32) for task in ("classes", "regression")
+    )
+    made(
+        [
+            (
+                folder / "lightgbm-classes.txt",
+                lambda target: lightgbm_form(
+                    rows, several, target, 100, objective="multiclass", num_class=7
+                ),
+            ),
+            (
+                folder / "lightgbm-regression.txt",
+                lambda target: lightgbm_form(rows, numbers, target, 100, objective="regression"),
+            ),
+        ]
+    )
     names = {"LightGBM": "lightgbm", "ONNX Runtime": "onnxruntime", "lleaves": "lleaves", "treelite": "tl2cgen"}
     import lightgbm
     versions = {name: importlib.metadata.version(package) for name, package in names.items()}

@@ -228,6 +228,56 @@ class ServedModels(unittest.TestCase):
             plain = LogisticRegression().fit(self.matrix, numpy.where(numpy.asarray(self.target) > 0, labels[1], labels[0]))
             numpy.testing.assert_array_equal(models.as_model(plain).run({"features": self.matrix[:5]})["probability"], plain.predict_proba(self.matrix[:5]))
 
+    def test_the_output_follows_from_what_is_predicted(self):
+        from heddle.worker import models
+        from sklearn.linear_model import LinearRegression
+
+        three = numpy.asarray(self.matrix)[:, 0].argsort().argsort() % 3
+        places = numpy.asarray(["A", "B", "C"])[three]
+        first = {"features": self.matrix[:5]}
+        of_classes = LogisticRegression().fit(self.matrix, places)
+        served = models.as_model(of_classes)
+        self.assertEqual((served.output, served.classes), ("probabilities", ["A", "B", "C"]))
+        numpy.testing.assert_array_equal(
+            served.run(first)["probabilities"], of_classes.predict_proba(self.matrix[:5])
+        )
+        one = models.as_model(of_classes, positive="B")
+        self.assertEqual((one.output, one.classes), ("probability", []))
+        numpy.testing.assert_array_equal(
+            one.run(first)["probability"], of_classes.predict_proba(self.matrix[:5])[:, 1]
+        )
+        of_two = LogisticRegression().fit(self.matrix, places == "A")
+        self.assertEqual(models.as_model(of_two).output, "probability")
+        both = models.as_model(
+            LogisticRegression().fit(self.matrix, numpy.where(places == "A", "A", "B")),
+            output="probabilities",
+        )
+        self.assertEqual(
+            (both.classes, both.run(first)["probabilities"].shape), (["A", "B"], (5, 2))
+        )
+        of_numbers = LinearRegression().fit(self.matrix, three)
+        self.assertEqual(models.as_model(of_numbers).output, "value")
+        numpy.testing.assert_array_equal(
+            models.as_model(of_numbers).run(first)["value"], of_numbers.predict(self.matrix[:5])
+        )
+
+    def test_the_classes_of_the_columns_are_in_the_metadata(self):
+        three = numpy.asarray(self.matrix)[:, 0].argsort().argsort() % 3
+        joblib.dump(
+            LogisticRegression().fit(self.matrix, three), os.path.join(self.folder, "model.joblib")
+        )
+        with Served(
+            self.folder, 'import heddle, joblib\nheddle.serve(joblib.load("model.joblib"))\n'
+        ) as served:
+            connection = served.connect()
+            connection.request("GET", "/v2/models/delay")
+            described = json.loads(connection.getresponse().read())
+            self.assertEqual(
+                described["outputs"],
+                [{"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]}],
+            )
+            self.assertEqual(described["parameters"], {"classes": "[0, 1, 2]"})
+
     def test_named_columns_are_found_by_name(self):
         model = LogisticRegression().fit(self.frame[["distance", "wind"]], self.target)
         joblib.dump(model, os.path.join(self.folder, "model.joblib"))

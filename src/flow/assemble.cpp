@@ -66,12 +66,13 @@ Result<std::vector<float>> asked_margins(const Assembly& assembly) {
   HEDDLE_ASSIGN_OR_RETURN(
       const auto plan,
       score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(),
-                                *assembly.runtime, assembly.files, 0, assembly.host));
+                                *assembly.runtime, assembly.files, assembly.task,
+                                score::uncalibrated(assembly.task), assembly.host));
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(assembly.reference_rows));
-  for (std::size_t row = 0; row < scored.margins.size(); ++row) {
-    if (scored.refused[row] != 0 || std::isfinite(scored.margins[row])) continue;
+  for (std::size_t row = 0; row < scored.refused.size(); ++row) {
+    if (scored.refused[row] != 0 || std::isfinite(scored.margins[row * scored.outputs])) continue;
     return Error{ErrorKind::kUnprocessable, "runtime-no-answer",
-                 fmt::format("the runtime gives no probability for reference row {}", row),
+                 fmt::format("the runtime gives no answer for reference row {}", row),
                  "it must answer every row that the contract accepts, missing values included"};
   }
   return std::move(scored.margins);

@@ -273,29 +273,35 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
     HEDDLE_ASSIGN_OR_RETURN(record.outputs["files"], write_output(directory, "files.tar", files));
     covered += record.outputs["files"].str();
   }
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  const stats::Task& task = labels->task;
   HEDDLE_ASSIGN_OR_RETURN(
       const auto endpoint,
       runtime::Endpoint::start(definition,
-                               score::Plan::shape_of(contract, program, definition.inputs), files,
-                               host_of(work)));
+                               score::Plan::shape_of(contract, program, definition.inputs, task),
+                               files, host_of(work)));
   // Validation and test rows, as training leaves them.
-  HEDDLE_ASSIGN_OR_RETURN(auto answers, score::Plan::ask(*endpoint, contract, program,
-                                                         rows->slice(parts.train_end, parts.rows)));
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (std::isnan(answers[i])) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto answers,
+      score::Plan::ask(*endpoint, contract, program, rows->slice(parts.train_end, parts.rows)));
+  const std::size_t outputs = task.outputs();
+  std::vector<float> margins(answers.size());
+  for (std::size_t at = 0; at < answers.size(); at += outputs) {
+    const auto answer = std::span(answers).subspan(at, outputs);
+    if (std::isnan(answer[0])) {
       return Error{ErrorKind::kUnprocessable, "runtime-no-answer",
-                   fmt::format("the runtime gives no probability for accepted row {}",
-                               parts.train_end + static_cast<std::int64_t>(i)),
+                   fmt::format("the runtime gives no answer for accepted row {}",
+                               parts.train_end + static_cast<std::int64_t>(at / outputs)),
                    "it must answer every row that the contract accepts, missing values included"};
     }
-    answers[i] = static_cast<float>(stats::logit(static_cast<double>(answers[i])));
+    score::margins_of(task, answer, std::span(margins).subspan(at, outputs));
   }
-  HEDDLE_TRY(write_floats(directory + "/margins.f32", answers));
+  HEDDLE_TRY(write_floats(directory + "/margins.f32", margins));
   record.outputs["model"] = sha256(covered);
   record.facts = how_schema().print(
       {fmt::format("runtime:{}", runtime::name_of(definition.kind)), {}, 0, d.model->seed});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", record.facts));
-  work.note("runtime", fmt::format("{} rows answered", answers.size()));
+  work.note("runtime", fmt::format("{} rows answered", answers.size() / outputs));
   return record;
 }
 

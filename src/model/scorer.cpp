@@ -50,7 +50,7 @@ Result<void> Scorer::contributions(std::span<const float> /*row*/,
                                    std::span<double> /*out*/) const {
   return Error{ErrorKind::kInvalid, "model-no-contributions",
                fmt::format("`{}` does not tell what its features contribute", format()),
-               "ask for `probability` and `validation`"};
+               "ask for the other outputs"};
 }
 
 }  // namespace heddle::model

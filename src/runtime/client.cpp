@@ -62,7 +62,7 @@ Result<Client> Client::open(const Address& address, Runtime::Kind kind) {
                 kind == Runtime::Kind::kProcess ? std::optional(true) : std::nullopt);
 }
 
-Result<void> Client::probe(std::int64_t timeout_ms) {
+Result<void> Client::probe(std::int64_t timeout_ms, const stats::Task* task) {
   const auto ask = [&](const std::string& target) {
     return http_.send("GET", target, {}, {}, timeout_ms);
   };
@@ -73,6 +73,8 @@ Result<void> Client::probe(std::int64_t timeout_ms) {
                  "see its log"};
   HEDDLE_ASSIGN_OR_RETURN(const auto model, ask(model_path_));
   if (model.status != 200) return refused(model);
+  const auto said = doc::parse_json(model.body, {.max_depth = 16, .max_bytes = 4 << 20});
+  if (task != nullptr && said.ok()) HEDDLE_TRY(oip::check_metadata(*said, *task));
   if (binary_.has_value()) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto server, ask(prefix_ + "/v2"));
   const auto metadata = doc::parse_json(server.body, {.max_depth = 16, .max_bytes = 1 << 20});
@@ -92,7 +94,7 @@ Result<std::vector<float>> Client::infer(const Shape& shape, std::string_view ou
                                          std::span<const Rows* const> rows,
                                          std::int64_t timeout_ms) {
   const std::int64_t deadline = system_clock().mono_ns() + timeout_ms * 1'000'000;
-  if (!binary_.has_value()) HEDDLE_TRY(probe(timeout_ms));
+  if (!binary_.has_value()) HEDDLE_TRY(probe(timeout_ms, &shape.task));
   std::size_t count = 0;
   for (const Rows* each : rows) count += each->count();
   const oip::Body body = oip::write(shape, rows, output, *binary_);
@@ -116,7 +118,7 @@ Result<std::vector<float>> Client::infer(const Shape& shape, std::string_view ou
                    "see docs/formats/runtime.md"};
     }
   }
-  return oip::read(reply.body, json_bytes, output, count);
+  return oip::read(reply.body, json_bytes, output, count, shape.task);
 }
 
 }  // namespace heddle::runtime

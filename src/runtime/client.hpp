@@ -25,10 +25,11 @@ class Client {
  public:
   [[nodiscard]] static Result<Client> open(const Address& address, Runtime::Kind kind);
 
-  /// Whether the model is ready, and which form it speaks. kUnavailable (`runtime-not-ready`) when
-  /// it says no.
-  [[nodiscard]] Result<void> probe(std::int64_t timeout_ms);
-  /// One probability a row, in the order of `rows`; NaN where none was given. kTimeout,
+  /// Whether the model is ready, which form it speaks, and whether it is of this task, as far as it
+  /// says one (oip::check_metadata); null: of any. kUnavailable (`runtime-not-ready`) when it says
+  /// no.
+  [[nodiscard]] Result<void> probe(std::int64_t timeout_ms, const stats::Task* task = nullptr);
+  /// `task.outputs()` numbers a row, in the order of `rows`; NaN where none were given. kTimeout,
   /// kUnavailable, kCorrupt, or kUnavailable
   /// (`runtime-refused`) with the runtime's words when it answers with an error.
   [[nodiscard]] Result<std::vector<float>> infer(const Shape& shape, std::string_view output,

@@ -1,5 +1,6 @@
 #include "runtime/endpoint.hpp"
 
+#include <algorithm>
 #include <future>
 
 #include "base/clock.hpp"
@@ -11,6 +12,8 @@ namespace heddle::runtime {
 namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
+/// Of the answers to one batch: many classes make much of a few rows, and a client reads 32 MiB.
+constexpr std::size_t kMostNumbers = 1 << 20;
 /// The name that a worker is told to serve under.
 constexpr std::string_view kWorkerModel = "model";
 
@@ -34,13 +37,16 @@ class Live final : public Endpoint {
       address_ = {.unix_path = worker_->socket(), .model = std::string(kWorkerModel)};
     } else {
       address_ = {.url = runtime_.url, .model = runtime_.model, .token = runtime_.token};
-      HEDDLE_ASSIGN_OR_RETURN(auto client, Client::open(address_, runtime_.kind));
-      HEDDLE_TRY(client.probe(runtime_.timeout_ms));
     }
+    HEDDLE_ASSIGN_OR_RETURN(auto client, Client::open(address_, runtime_.kind));
+    const bool has_begun = runtime_.kind == Runtime::Kind::kProcess;
+    HEDDLE_TRY(
+        client.probe(has_begun ? runtime_.start_timeout_ms : runtime_.timeout_ms, &shape_.task));
     Pool::Options pool;
+    pool.outputs = shape_.task.outputs();
     pool.connections = static_cast<std::size_t>(runtime_.connections);
     pool.queue_rows = host_.queue_rows;
-    pool.batch_rows = host_.batch_rows;
+    pool.batch_rows = batch_rows();
     pool.batch_ms = host_.batch_ms;
     pool.connect = [this] { return call(); };
     pool_ = std::make_unique<Pool>(std::move(pool));
@@ -62,7 +68,10 @@ class Live final : public Endpoint {
   }
 
   const Runtime& runtime() const noexcept override { return runtime_; }
-  std::size_t batch_rows() const noexcept override { return host_.batch_rows; }
+  std::size_t batch_rows() const noexcept override {
+    return std::min(host_.batch_rows, std::max<std::size_t>(1, kMostNumbers / outputs()));
+  }
+  std::size_t outputs() const noexcept override { return shape_.task.outputs(); }
   Condition condition() const override {
     return {worker_ == nullptr || worker_->ready(), worker_ == nullptr ? 0 : worker_->restarts(),
             pool_->batches(), pool_->waiting_rows(),

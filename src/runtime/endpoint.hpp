@@ -51,12 +51,13 @@ class Endpoint {
   /// See Pool::submit.
   [[nodiscard]] virtual Result<void> submit(Rows rows, std::int64_t deadline_ns,
                                             Pool::Done done) const = 0;
-  /// Waits for the answer: one probability a row, NaN where none was given. At most `batch_rows`
-  /// rows.
+  /// Waits for the answer: `outputs()` numbers a row, all NaN where none were given. At most
+  /// `batch_rows` rows.
   [[nodiscard]] virtual Result<std::vector<float>> score(Rows rows) const = 0;
 
   [[nodiscard]] virtual const Runtime& runtime() const noexcept = 0;
   [[nodiscard]] virtual std::size_t batch_rows() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t outputs() const noexcept = 0;  ///< numbers an answer has
   [[nodiscard]] virtual Condition condition() const = 0;
 };
 

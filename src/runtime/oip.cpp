@@ -1,9 +1,7 @@
 #include "runtime/oip.hpp"
 
-#include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include <fmt/format.h>
@@ -18,7 +16,6 @@ using expr::Datum;
 using expr::Type;
 
 static_assert(std::endian::native == std::endian::little, "binary tensors are little-endian");
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// Tensors one after the other: JSON of each into `json`, raw bytes of the binary ones into `raw`.
 class Inputs {
@@ -141,47 +138,6 @@ void write_fields(const Shape& shape, std::span<const Rows* const> all, Inputs& 
   }
 }
 
-Error wrong(std::string what) {
-  return Error{ErrorKind::kCorrupt, "runtime-answer",
-               fmt::format("the runtime's answer cannot be used: {}", what),
-               "see docs/formats/runtime.md for what it has to send"};
-}
-
-/// A JSON array's numbers, nested or flat, null as NaN; false when something else is in it or it
-/// holds more than `most`.
-bool flatten(const doc::Value& value, std::size_t most, int depth, std::vector<double>& out) {
-  if (!value.is_array() || depth > 2) return false;
-  for (const doc::Value& item : value.as_array()) {
-    if (item.is_array()) {
-      if (!flatten(item, most, depth + 1, out)) return false;
-      continue;
-    }
-    if (!item.is_number() && !item.is_null()) return false;
-    if (out.size() == most) return false;
-    out.push_back(item.is_number() ? item.as_double() : std::numeric_limits<double>::quiet_NaN());
-  }
-  return true;
-}
-
-std::optional<std::size_t> binary_size(const doc::Value& tensor) {
-  const doc::Value* parameters = tensor.find("parameters");
-  const std::int64_t size = parameters == nullptr ? -1 : parameters->int_or("binary_data_size", -1);
-  if (size < 0) return std::nullopt;
-  return static_cast<std::size_t>(size);
-}
-
-/// Columns of the shape [n], [n,1] or [n,2]; 0 for another.
-std::size_t columns_of(const doc::Value& tensor, std::size_t rows) {
-  const doc::Value* shape = tensor.find("shape");
-  if (shape == nullptr || !shape->is_array() || shape->size() < 1 || shape->size() > 2) return 0;
-  const auto& sizes = shape->as_array();
-  if (!sizes[0].is_int() || sizes[0].as_int() != static_cast<std::int64_t>(rows)) return 0;
-  if (sizes.size() == 1) return 1;
-  return sizes[1].is_int() && (sizes[1].as_int() == 1 || sizes[1].as_int() == 2)
-             ? static_cast<std::size_t>(sizes[1].as_int())
-             : 0;
-}
-
 }  // namespace
 
 Body write(const Shape& shape, std::span<const Rows* const> rows, std::string_view output,
@@ -206,62 +162,6 @@ Body write(const Shape& shape, std::span<const Rows* const> rows, std::string_vi
   body.json_bytes = body.bytes.size();
   body.bytes += inputs.raw;
   return body;
-}
-
-Result<std::vector<float>> read(std::string_view body, std::size_t json_bytes,
-                                std::string_view output, std::size_t rows) {
-  if (json_bytes > body.size()) return wrong("its JSON is longer than its body");
-  auto parsed =
-      doc::parse_json(body.substr(0, json_bytes), {.max_depth = 16, .max_bytes = 64 << 20});
-  if (!parsed.ok()) return wrong(parsed.error().message);
-  const doc::Value* outputs = parsed->find("outputs");
-  if (outputs == nullptr || !outputs->is_array()) return wrong("it has no `outputs`");
-  std::size_t at = json_bytes;
-  for (const doc::Value& tensor : outputs->as_array()) {
-    const auto size = binary_size(tensor);
-    if (size.has_value() && *size > body.size() - at)
-      return wrong("a tensor is longer than the body");
-    const std::string_view raw = body.substr(at, size.value_or(0));
-    at += raw.size();
-    if (tensor.string_or("name") != output) continue;
-    const std::size_t columns = columns_of(tensor, rows);
-    if (columns == 0)
-      return wrong(fmt::format("`{}` has another shape than [{}], [{},1] or [{},2]", output, rows,
-                               rows, rows));
-    const std::string datatype = tensor.string_or("datatype");
-    const std::size_t width = datatype == "FP32" ? 4 : datatype == "FP64" ? 8 : 0;
-    if (width == 0)
-      return wrong(fmt::format("`{}` is {}, not FP32 or FP64", output, datatype.substr(0, 20)));
-    const std::size_t count = rows * columns;
-    std::vector<double> values;
-    if (size.has_value()) {
-      if (raw.size() != count * width)
-        return wrong(fmt::format("`{}` has {} bytes, its shape asks for {}", output, raw.size(),
-                                 count * width));
-      values.resize(count);
-      for (std::size_t i = 0; i < count; ++i) {
-        float narrow = 0;
-        if (width == 4)
-          std::memcpy(&narrow, raw.data() + 4 * i, 4), values[i] = static_cast<double>(narrow);
-        else
-          std::memcpy(&values[i], raw.data() + 8 * i, 8);
-      }
-    } else {
-      const doc::Value* data = tensor.find("data");
-      values.reserve(count);
-      if (data == nullptr || !flatten(*data, count, 0, values) || values.size() != count)
-        return wrong(fmt::format("`{}` has no {} numbers", output, count));
-    }
-    std::vector<float> answer(rows);
-    for (std::size_t i = 0; i < rows; ++i) {
-      const double value = values[i * columns + columns - 1];
-      if (!std::isnan(value) && !(value >= 0 && value <= 1))
-        return wrong(fmt::format("{} is no probability", value));
-      answer[i] = std::isnan(value) ? kNaN : static_cast<float>(value);
-    }
-    return answer;
-  }
-  return wrong(fmt::format("it has no output `{}`", output));
 }
 
 }  // namespace heddle::runtime::oip

@@ -108,8 +108,9 @@ void Pool::finish(const Batch& batch, Result<std::vector<float>> answer) {
       item->done(answer.error());
       continue;
     }
-    const auto first = answer->begin() + static_cast<std::ptrdiff_t>(begin);
-    item->done(std::vector<float>(first, first + static_cast<std::ptrdiff_t>(item->rows.count())));
+    const auto mine_of_all =
+        std::span(*answer).subspan(begin * options_.outputs, item->rows.count() * options_.outputs);
+    item->done(std::vector<float>(mine_of_all.begin(), mine_of_all.end()));
   }
 }
 
@@ -146,7 +147,7 @@ void Pool::work() {
     Result<std::vector<float>> answer =
         call(views, std::max<std::int64_t>(1, (last - begin + kMs - 1) / kMs));
     const std::int64_t end = options_.clock->mono_ns();
-    if (answer.ok() && answer->size() != rows)
+    if (answer.ok() && answer->size() != rows * options_.outputs)
       answer = Error{ErrorKind::kInternal, "runtime-rows",
                      "the runtime's call gave another number of rows"};
     batches_.fetch_add(1, std::memory_order_relaxed);

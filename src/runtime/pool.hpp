@@ -29,11 +29,12 @@ class Pool {
   /// Scores rows within `timeout_ms`; used by one thread.
   using Call = std::function<Result<std::vector<float>>(std::span<const Rows* const>,
                                                         std::int64_t timeout_ms)>;
-  /// Called once, on a thread of the pool: one probability a row, or why there is none.
+  /// Called once, on a thread of the pool: `outputs` numbers a row, or why there are none.
   using Done = std::function<void(Result<std::vector<float>>)>;
 
   struct Options {
     std::size_t connections = 2;
+    std::size_t outputs = 1;        ///< numbers that a row is answered with
     std::size_t queue_rows = 4096;  ///< rows that may wait
     std::size_t batch_rows = 1024;
     std::int64_t batch_ms = 5;

@@ -93,6 +93,36 @@ TEST(Take, IsInOrderWithinBoundsAndNeverStarves) {
   }
 }
 
+TEST(Pool, GivesEachRequestTheNumbersOfItsOwnRows) {
+  Gate gate;
+  std::atomic<int> calls{0};
+  Pool::Options options{.connections = 1, .outputs = 2};
+  options.connect = [&] {
+    return [&](std::span<const Rows* const> batch, std::int64_t) -> Answer {
+      if (calls++ == 0) gate.opened.wait();
+      std::vector<float> out;
+      for (const float value : echo(batch)) out.insert(out.end(), {value, -value});
+      return out;
+    };
+  };
+  Pool pool(std::move(options));
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 4; ++i) {
+    auto promise = std::make_shared<std::promise<Answer>>();
+    answers.push_back(promise->get_future());
+    ASSERT_TRUE(pool.submit(rows_of(static_cast<float>(10 * i), 2), in(30 * kSecond),
+                            [promise](Answer got) { promise->set_value(std::move(got)); })
+                    .ok());
+  }
+  gate.promise.set_value();
+  for (int i = 0; i < 4; ++i) {
+    const auto first = static_cast<float>(10 * i);
+    const Answer got = answers[static_cast<std::size_t>(i)].get();
+    ASSERT_TRUE(got.ok()) << got.error().str();
+    EXPECT_EQ(*got, (std::vector<float>{first, -first, first + 1, -first - 1}));
+  }
+}
+
 TEST(Pool, SendsAtOnceWhenIdle) {
   Pool pool({.connections = 1, .connect = [] {
                return [](std::span<const Rows* const> batch, std::int64_t) -> Answer {

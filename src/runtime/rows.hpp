@@ -9,14 +9,16 @@
 #include "expr/datum.hpp"
 #include "runtime/spec.hpp"
 #include "spec/contract.hpp"
+#include "stats/task.hpp"
 
 namespace heddle::runtime {
 
-/// What the columns of the rows are.
+/// What the columns of the rows are, and what is answered of a row.
 struct Shape {
   Runtime::Inputs inputs = Runtime::Inputs::kFeatures;
   std::vector<spec::Field> fields{};    ///< kFields: name and type of each
   std::vector<std::string> features{};  ///< kFeatures: names, in matrix order
+  stats::Task task{};                   ///< an answer is `task.outputs()` numbers
 
   [[nodiscard]] std::size_t width() const noexcept {
     return inputs == Runtime::Inputs::kFields ? fields.size() : features.size();

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -267,7 +268,7 @@ std::string output(std::string_view datatype, std::string_view shape, std::strin
 
 TEST(Oip, ReadsAnswersOfEachForm) {
   const auto read = [](const std::string& json, std::string raw = {}) {
-    return oip::read(json + raw, json.size(), "probability", 2);
+    return oip::read(json + raw, json.size(), "probability", 2, {});
   };
   const auto bytes = [](auto... values) {
     std::string out;
@@ -314,13 +315,87 @@ TEST(Oip, RefusesAnswersThatCannotBe) {
       output("FP32", "[2]", R"("parameters":{"binary_data_size":9223372036854775807})"),
       output("FP32", "[-2]", R"("data":[0,0])")};
   for (const std::string& body : cases) {
-    const auto answer = oip::read(body, body.size(), "probability", 2);
+    const auto answer = oip::read(body, body.size(), "probability", 2, {});
     ASSERT_FALSE(answer.ok()) << body;
     EXPECT_EQ(answer.error().id, "runtime-answer") << body;
   }
-  EXPECT_FALSE(oip::read("{}", 3, "probability", 2).ok());
+  EXPECT_FALSE(oip::read("{}", 3, "probability", 2, {}).ok());
   const std::string short_raw = output("FP32", "[2]", R"("parameters":{"binary_data_size":4})");
-  EXPECT_FALSE(oip::read(short_raw + "abcd", short_raw.size(), "probability", 2).ok());
+  EXPECT_FALSE(oip::read(short_raw + "abcd", short_raw.size(), "probability", 2, {}).ok());
+}
+
+const stats::Task kClasses{stats::TaskKind::kClasses, {"high", "low", "middle"}};
+const stats::Task kNumber{stats::TaskKind::kRegression};
+
+TEST(Oip, ReadsADistributionOrAValueARow) {
+  const auto read = [](const stats::Task& task, const std::string& json, std::string raw = {}) {
+    return oip::read(json + raw, json.size(), "probability", 2, task);
+  };
+  const std::vector<float> expected = {0.25f, 0.75f, 0, 0.5f, 0.25f, 0.25f};
+  EXPECT_EQ(*read(kClasses, output("FP64", "[2,3]", R"("data":[0.25,0.75,0,0.5,0.25,0.25])")),
+            expected);
+  std::string raw(reinterpret_cast<const char*>(expected.data()), 24);
+  EXPECT_EQ(
+      *read(kClasses, output("FP32", "[2,3]", R"("parameters":{"binary_data_size":24})"), raw),
+      expected);
+  // Single precision does not sum to 1 exactly.
+  EXPECT_TRUE(
+      read(kClasses, output("FP64", "[2,3]", R"("data":[0.3333,0.3333,0.3333,1,0,0])")).ok());
+  // One missing number makes none of the row.
+  const auto part = read(kClasses, output("FP64", "[2,3]", R"("data":[0.5,null,0.5,1,0,0])"));
+  ASSERT_TRUE(part.ok()) << part.error().str();
+  for (int k = 0; k < 3; ++k) EXPECT_TRUE(std::isnan((*part)[static_cast<std::size_t>(k)]));
+  EXPECT_EQ((*part)[3], 1);
+  EXPECT_EQ(*read(kNumber, output("FP64", "[2]", R"("data":[-1200.5,3e7])")),
+            (std::vector<float>{-1200.5f, 3e7f}));
+  EXPECT_EQ(*read(kNumber, output("FP64", "[2,1]", R"("data":[[1],[2]])")),
+            (std::vector<float>{1, 2}));
+  EXPECT_TRUE(std::isnan((*read(kNumber, output("FP64", "[2]", R"("data":[null,2])")))[0]));
+}
+
+TEST(Oip, RefusesWhatIsNoAnswerOfTheTask) {
+  const auto why = [](const stats::Task& task, const std::string& body) {
+    const auto answer = oip::read(body, body.size(), "probability", 2, task);
+    return answer.ok() ? std::string("taken") : answer.error().str();
+  };
+  using testing::HasSubstr;
+  for (const char* shape : {"[2]", "[2,1]", "[2,2]", "[3,3]", "[2,3,1]", "[2,-3]"}) {
+    EXPECT_THAT(why(kClasses, output("FP64", shape, R"("data":[1,0,0,1,0,0])")),
+                HasSubstr("[2,3], a column for each of the classes"))
+        << shape;
+  }
+  EXPECT_THAT(why(kClasses, output("FP64", "[2,3]", R"("data":[1,0,0,0.5,0.6,0.5])")),
+              HasSubstr("row 1 is no distribution over the 3 classes: it sums to 1.6"));
+  EXPECT_THAT(why(kClasses, output("FP64", "[2,3]", R"("data":[0,0,0,1,0,0])")),
+              HasSubstr("row 0 is no distribution"));
+  EXPECT_THAT(why(kClasses, output("FP64", "[2,3]", R"("data":[1,0,0,2.5,-1,-0.5])")),
+              HasSubstr("2.5 in row 1 is no probability"));
+  EXPECT_THAT(why(kClasses, output("FP64", "[2,3]", R"("data":[1,0,0,null,-1,0])")),
+              HasSubstr("-1 in row 1 is no probability"));
+  EXPECT_THAT(why(kNumber, output("FP64", "[2,2]", R"("data":[1,2,3,4])")),
+              HasSubstr("another shape than [2] or [2,1]"));
+  EXPECT_THAT(why(kNumber, output("INT64", "[2]", R"("data":[1,2])")),
+              HasSubstr("INT64, not FP32 or FP64"));
+}
+
+TEST(Oip, MetadataMustNotNameAnotherTaskOrOtherClasses) {
+  const auto why = [](const stats::Task& task, std::string_view parameters) {
+    const auto said = oip::check_metadata(
+        *doc::parse_json(fmt::format(R"({{"name":"m","parameters":{}}})", parameters)), task);
+    return said.ok() ? std::string() : said.error().id;
+  };
+  EXPECT_EQ(why(kClasses, "null"), "");
+  EXPECT_EQ(why(kClasses, R"({"task":"classes","classes":"[\"high\",\"low\",\"middle\"]"})"), "");
+  EXPECT_EQ(why(kClasses, R"({"classes":"[\"high\",\"middle\",\"low\"]"})"), "runtime-classes");
+  EXPECT_EQ(why(kClasses, R"({"classes":"[\"high\",\"low\"]"})"), "runtime-classes");
+  EXPECT_EQ(why(kClasses, R"({"classes":"high, low"})"), "runtime-classes");
+  EXPECT_EQ(why(kClasses, R"({"task":"regression"})"), "runtime-task");
+  EXPECT_EQ(why(kNumber, R"({"task":"regression"})"), "");
+  EXPECT_EQ(why({}, R"({"classes":"[false,true]"})"), "") << "a classifier of two says its labels";
+  const stats::Task whole{stats::TaskKind::kClasses, {"-1", "0", "2"}, true};
+  EXPECT_EQ(why(whole, R"({"classes":"[-1,0,2]"})"), "");
+  EXPECT_EQ(why(whole, R"({"classes":"[-1.0,0.0,2.0]"})"), "");
+  EXPECT_EQ(why(whole, R"({"classes":"[0,1,2]"})"), "runtime-classes");
 }
 
 // ---- a server that answers as it is told
@@ -375,6 +450,43 @@ TEST(Endpoint, SpeaksJsonToAnUpstreamWithoutTheExtension) {
   ASSERT_TRUE(answer.ok()) << answer.error().str();
   EXPECT_EQ(*answer, std::vector<float>{0.5f});
   EXPECT_EQ(binary, 0);
+}
+
+TEST(Endpoint, AnswersWithTheNumbersOfItsTaskAndRefusesAModelOfOtherClasses) {
+  std::string classes = R"([\"high\",\"low\",\"middle\"])";
+  Upstream upstream([&](const net::Request& request, net::Response& response) {
+    if (request.path == "/v2")
+      response.body = "{}";
+    else if (!request.path.ends_with("/infer"))
+      response.body = fmt::format(R"({{"parameters":{{"classes":"{}"}}}})", classes);
+    else
+      response.body = output("FP32", "[2,3]", R"("data":[0.5,0.25,0.25,0,0,1])");
+  });
+  const Shape shape{.features = {"a"}, .task = kClasses};
+  {
+    const auto endpoint = Endpoint::start(upstream.runtime(), shape, {}, {});
+    ASSERT_TRUE(endpoint.ok()) << endpoint.error().str();
+    EXPECT_EQ((*endpoint)->outputs(), 3U);
+    Rows rows;
+    rows.add_features(std::vector<float>{1});
+    rows.add_features(std::vector<float>{2});
+    const auto answer = (*endpoint)->score(std::move(rows));
+    ASSERT_TRUE(answer.ok()) << answer.error().str();
+    EXPECT_EQ(*answer, (std::vector<float>{0.5f, 0.25f, 0.25f, 0, 0, 1}));
+  }
+  classes = R"([\"low\",\"high\",\"middle\"])";
+  const auto other = Endpoint::start(upstream.runtime(), shape, {}, {});
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().id, "runtime-classes");
+}
+
+TEST(Endpoint, TakesFewerRowsAtOnceOfManyClasses) {
+  Upstream upstream([&](const net::Request&, net::Response& response) { response.body = "{}"; });
+  Shape shape{.features = {"a"}, .task = {stats::TaskKind::kClasses, {}}};
+  for (int i = 0; i < 4096; ++i) shape.task.classes.push_back(fmt::format("c{}", i));
+  const auto endpoint = Endpoint::start(upstream.runtime(), shape, {}, {});
+  ASSERT_TRUE(endpoint.ok()) << endpoint.error().str();
+  EXPECT_EQ((*endpoint)->batch_rows(), 256U);
 }
 
 TEST(Endpoint, SaysWhyAnUpstreamGaveNoAnswer) {

@@ -18,6 +18,7 @@
 #include "model/standardised.hpp"
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
+#include "spec/task.hpp"
 
 namespace heddle::score::fixture {
 
@@ -157,10 +158,11 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
   return bundle::pack(objects, std::move(layers), bundle::fixture::config());
 }
 
-/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
-/// proven without a bias.
+/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`,
+/// or what it gives for another task; proven without a bias.
 inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0",
-                                  double intercept = 0) {
+                                  double intercept = 0, const stats::Task& task = {},
+                                  std::optional<Conformal> interval = {}) {
   HEDDLE_ASSIGN_OR_RETURN(
       auto compiled,
       contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
@@ -175,15 +177,22 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
   HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder("tests/fixtures/worker"));
   runtime::Runtime runtime;
-  runtime.command = {"/usr/bin/python3", "serve.py"};
+  const std::string kind(stats::task_name(task.kind));
+  runtime.command = {"/usr/bin/python3", "serve.py", "--task", kind};
+  runtime.output = task.kind == stats::TaskKind::kBinary    ? "probability"
+                   : task.kind == stats::TaskKind::kClasses ? "probabilities"
+                                                            : "value";
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto plan,
-      Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files, 0));
+      const auto plan, Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files,
+                                          task, uncalibrated(task)));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
+      const auto proof,
+      Plan::make_reference(compiled.request_fields(), reference, scored.margins, task.outputs()));
   runtime.command.insert(runtime.command.end(), {"--bias", bias});
+  Calibration calibration = uncalibrated(task, interval);
+  calibration.offsets.back() = intercept;
   std::vector<bundle::Layer> layers;
   layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
@@ -191,9 +200,11 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
   layers.push_back({std::string(bundle::kRuntimeFiles), {}, files});
   layers.push_back({std::string(bundle::kCalibration),
                     {},
-                    doc::to_json(calibration_schema().print({{intercept}, {}}))});
+                    doc::to_json(calibration_schema().print(calibration))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(objects, std::move(layers), bundle::fixture::config());
+  auto config = bundle::fixture::config();
+  config.task = task;
+  return bundle::pack(objects, std::move(layers), config);
 }
 
 }  // namespace heddle::score::fixture

@@ -89,7 +89,7 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
 }
 
 /// The margins of one row of `reference.json`; NaN where the contract refuses it.
-Result<std::vector<float>> margins_of(const doc::Value& written, std::size_t outputs) {
+Result<std::vector<float>> written_margins(const doc::Value& written, std::size_t outputs) {
   std::vector<float> out(outputs, kNaN);
   if (written.is_null()) return out;
   const bool is_list = written.is_array() && written.size() == outputs &&
@@ -111,6 +111,8 @@ bool same(float a, float b) {
 
 struct Scratch::Buffers {
   std::vector<float> features;
+  std::vector<float> margins;  ///< of `features`, before calibration
+  std::vector<float> beside;   ///< features of a plan that scores beside: those above stay
   feature::Program::Scratch program;
 };
 
@@ -135,12 +137,12 @@ struct Plan::Parts {
     features.apply_row(typed, buffers.features, buffers.program);
     rows.add_features(buffers.features);
   }
-  /// The uncalibrated margins of a typed row.
-  void margins(std::span<const expr::Datum> typed, Scratch::Buffers& buffers,
-               std::span<float> out) const noexcept {
-    buffers.features.resize(features.feature_names().size());
-    features.apply_row(typed, buffers.features, buffers.program);
-    model->margins(buffers.features.data(), 1, out.data());
+  /// The uncalibrated margins of a typed row, whose features go into `columns`.
+  void margins(std::span<const expr::Datum> typed, feature::Program::Scratch& program,
+               std::vector<float>& columns, std::span<float> out) const noexcept {
+    columns.resize(features.feature_names().size());
+    features.apply_row(typed, columns, program);
+    model->margins(columns.data(), 1, out.data());
   }
 };
 
@@ -172,27 +174,23 @@ namespace {
 /// answer is an error.
 Result<std::vector<float>> ask_all(const runtime::Endpoint& endpoint, runtime::Rows rows) {
   std::vector<float> answers;
-  for (std::size_t begin = 0; begin < rows.count(); begin = answers.size()) {
+  const std::size_t batch = std::min(kBatch, endpoint.batch_rows());
+  for (std::size_t begin = 0; begin < rows.count(); begin += batch) {
     HEDDLE_ASSIGN_OR_RETURN(
-        const auto some,
-        endpoint.score(rows.slice(
-            begin, std::min(rows.count(), begin + std::min(kBatch, endpoint.batch_rows())))));
+        const auto some, endpoint.score(rows.slice(begin, std::min(rows.count(), begin + batch))));
     answers.insert(answers.end(), some.begin(), some.end());
   }
   return answers;
 }
 
-/// A runtime's probability as a margin, and calibrated. Without an intercept the probability stays
-/// as it came.
-void calibrate_answer(float answer, double intercept, float& calibrated,
-                      float& probability) noexcept {
-  if (std::isnan(answer)) {
-    calibrated = probability = kNaN;
-    return;
-  }
-  calibrate(static_cast<float>(stats::logit(static_cast<double>(answer))), intercept, calibrated,
-            probability);
-  if (intercept == 0) probability = answer;
+/// A runtime's answer as margins, and calibrated. Without offsets the prediction stays as it came.
+void calibrate_answer(const stats::Task& task, std::span<const float> answer,
+                      std::span<const double> offsets, std::span<float> margins,
+                      std::span<float> prediction) noexcept {
+  margins_of(task, answer, margins);
+  calibrate(task, offsets, margins, prediction);
+  if (std::ranges::all_of(offsets, [](double offset) { return offset == 0; }))
+    std::ranges::copy(answer, prediction.begin());
 }
 
 /// A row whose prediction is not finite was not answered.
@@ -246,13 +244,11 @@ Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
                                                    const Calibration& calibration,
                                                    const runtime::Host& host) {
   HEDDLE_TRY(check_calibration(calibration, task));
-  if (task.kind != stats::TaskKind::kBinary)
-    return corrupt("a runtime answers probabilities of a bool, and its task is another");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   if (!same_fields(compiled, program))
     return corrupt("the feature program was written for other fields than the contract's");
-  runtime::Shape shape = shape_of(compiled, program, runtime.inputs);
+  runtime::Shape shape = shape_of(compiled, program, runtime.inputs, task);
   HEDDLE_ASSIGN_OR_RETURN(
       auto endpoint, runtime::Endpoint::start(std::move(runtime), std::move(shape), files, host));
   auto parts = std::make_unique<Parts>(
@@ -263,13 +259,12 @@ Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
   return plan;
 }
 
-Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contract,
-                                                       const doc::Value& features,
-                                                       runtime::Runtime runtime,
-                                                       std::string_view files, double intercept,
-                                                       const runtime::Host& host) {
+Result<std::unique_ptr<const Plan>> Plan::from_runtime(
+    const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
+    std::string_view files, const stats::Task& task, const Calibration& calibration,
+    const runtime::Host& host) {
   HEDDLE_ASSIGN_OR_RETURN(auto plan, build_external(contract, features, std::move(runtime), files,
-                                                    {}, {{intercept}, {}}, host));
+                                                    task, calibration, host));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
@@ -297,6 +292,11 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
     HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, task, calibration));
   }
   plan->bundle_ = bundle.digest();
+  if (plan->endpoint() == nullptr) {
+    const auto digest_of = [&](std::string_view layer) { return sha256(*bundle.layer(layer)); };
+    plan->sources_ = {digest_of(bundle::kContract), digest_of(bundle::kFeatures),
+                      digest_of(bundle::kModel)};
+  }
   HEDDLE_ASSIGN_OR_RETURN(plan->reference_rows_, plan->prove(reference));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
@@ -333,15 +333,17 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
     for (std::size_t i = 0; i < order.size(); ++i)
       raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
-    HEDDLE_ASSIGN_OR_RETURN(const auto expected, margins_of(margins->as_array()[row], outputs));
+    HEDDLE_ASSIGN_OR_RETURN(const auto expected,
+                            written_margins(margins->as_array()[row], outputs));
     if (parts_->endpoint != nullptr && !check.refused) {
       parts_->put(check.row, *scratch.buffers, asked);
-      wanted.push_back(expected[0]);
+      wanted.insert(wanted.end(), expected.begin(), expected.end());
       ++served;
       continue;
     }
     std::fill(got.begin(), got.end(), kNaN);
-    if (!check.refused) parts_->margins(check.row, *scratch.buffers, got);
+    Scratch::Buffers& buffers = *scratch.buffers;
+    if (!check.refused) parts_->margins(check.row, buffers.program, buffers.features, got);
     for (std::size_t k = 0; k < outputs; ++k) {
       if (same(got[k], expected[k])) continue;
       return Error{ErrorKind::kCorrupt, "score-no-parity",
@@ -362,18 +364,40 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
 /// the bundle demands.
 Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) const {
   const double tolerance = parts_->endpoint->runtime().tolerance;
+  const std::size_t outputs = task_.outputs();
   HEDDLE_ASSIGN_OR_RETURN(const auto got, ask_all(*parts_->endpoint, std::move(asked)));
-  for (std::size_t row = 0; row < wanted.size(); ++row) {
-    const double expected = stats::sigmoid(static_cast<double>(wanted[row]));
-    if (std::abs(static_cast<double>(got[row]) - expected) <= tolerance) continue;  // false for NaN
+  std::vector<float> expected(outputs);
+  for (std::size_t at = 0; at < wanted.size(); ++at) {
+    const std::size_t k = at % outputs;
+    if (k == 0) task_.predict(wanted.subspan(at, outputs), expected);
+    const double given = static_cast<double>(got[at]), before = static_cast<double>(expected[k]);
+    // A probability is at most 1: only values of a regression widen it.
+    const double may_differ = tolerance * std::max(1.0, std::abs(before));
+    if (std::abs(given - before) <= may_differ) continue;  // false for NaN
     return Error{ErrorKind::kCorrupt, "score-no-parity",
-                 fmt::format("reference row {} is given {:.9g} by the runtime, it was {:.9g} when "
-                             "the bundle was made (tolerance {:g})",
-                             row, got[row], expected, tolerance),
+                 fmt::format("reference row {} is given {:.9g} in output {} by the runtime, it was "
+                             "{:.9g} when the bundle was made (tolerance {:g})",
+                             at / outputs, given, k, before, tolerance),
                  "do not serve this bundle: the runtime is another one than it was, or build it "
                  "again with `heddle run`"};
   }
   return {};
+}
+
+void margins_of(const stats::Task& task, std::span<const float> prediction,
+                std::span<float> margins) noexcept {
+  constexpr double kLeast = 1e-15;  // as `logit` clips
+  for (std::size_t k = 0; k < prediction.size(); ++k) {
+    const auto number = static_cast<double>(prediction[k]);
+    switch (task.kind) {
+      case stats::TaskKind::kBinary: margins[k] = static_cast<float>(stats::logit(number)); break;
+      case stats::TaskKind::kClasses:
+        margins[k] =
+            std::isnan(number) ? kNaN : static_cast<float>(stats::log(std::max(number, kLeast)));
+        break;
+      case stats::TaskKind::kRegression: margins[k] = prediction[k]; break;
+    }
+  }
 }
 
 void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
@@ -385,10 +409,14 @@ void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& sc
 }
 
 void Plan::finish(std::span<const float> answer, RowResult& out) const {
-  out.margins.resize(1);
-  out.prediction.resize(1);
-  calibrate_answer(answer.empty() ? kNaN : answer[0], calibration_.offsets[0], out.margins[0],
-                   out.prediction[0]);
+  if (answer.empty()) {
+    out.margins.clear();
+    out.prediction.clear();
+    return;
+  }
+  out.margins.resize(answer.size());
+  out.prediction.resize(answer.size());
+  calibrate_answer(task_, answer, calibration_.offsets, out.margins, out.prediction);
   keep_answered(out);
 }
 
@@ -404,7 +432,7 @@ Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float
   if (parts_->model == nullptr) {
     return Error{ErrorKind::kInvalid, "explain-runtime",
                  "a runtime scores these rows: it says nothing of its features",
-                 "ask for `probability` and `validation`"};
+                 "ask for the other outputs"};
   }
   Scratch::Buffers& buffers = *scratch.buffers;
   contract::RowCheck check;
@@ -437,9 +465,49 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
     const auto answer = parts_->endpoint->score(std::move(rows));
     return finish(answer.ok() ? std::span<const float>(*answer) : std::span<const float>(), out);
   }
+  Scratch::Buffers& buffers = *scratch.buffers;
+  buffers.margins.resize(task_.outputs());
+  parts_->margins(out.check.row, buffers.program, buffers.features, buffers.margins);
+  answer(buffers.margins, out);
+}
+
+/// `margins` calibrated, and the prediction that follows.
+void Plan::answer(std::span<const float> margins, RowResult& out) const noexcept {
+  out.margins.assign(margins.begin(), margins.end());
+  out.prediction.resize(margins.size());
+  calibrate(task_, calibration_.offsets, out.margins, out.prediction);
+  keep_answered(out);
+}
+
+Shared Plan::shared_with(const Plan& other) const noexcept {
+  const auto same = [](const Digest& a, const Digest& b) { return !a.empty() && a == b; };
+  // The task is part of what margins mean, and no layer says it.
+  if (task_ != other.task_ || !same(sources_.contract, other.sources_.contract))
+    return Shared::kNothing;
+  if (!same(sources_.features, other.sources_.features)) return Shared::kCheck;
+  return same(sources_.model, other.sources_.model) ? Shared::kMargins : Shared::kFeatures;
+}
+
+void Plan::score_beside(Shared shared, std::span<const expr::Datum> raw, const RowResult& first,
+                        RowResult& out, Scratch& scratch) const noexcept {
+  Scratch::Buffers& buffers = *scratch.buffers;
+  if (shared == Shared::kMargins) return answer(buffers.margins, out);
   out.margins.resize(task_.outputs());
   out.prediction.resize(task_.outputs());
-  parts_->margins(out.check.row, *scratch.buffers, out.margins);
+  const contract::RowCheck* check = &first.check;
+  if (shared == Shared::kNothing) {
+    parts_->contract.check(raw, out.check);
+    check = &out.check;
+    if (check->refused) {
+      out.margins.clear();
+      out.prediction.clear();
+      return;
+    }
+  }
+  if (shared == Shared::kFeatures)
+    parts_->model->margins(buffers.features.data(), 1, out.margins.data());
+  else
+    parts_->margins(check->row, buffers.program, buffers.beside, out.margins);
   calibrate(task_, calibration_.offsets, out.margins, out.prediction);
   keep_answered(out);
 }
@@ -465,11 +533,12 @@ Result<TableResult> Plan::score_table(const table::Table& rows) const {
     if (check.refused[row] != 0) continue;
     const auto margins = std::span(result.margins).subspan(row * outputs, outputs);
     const auto prediction = std::span(result.predictions).subspan(row * outputs, outputs);
+    const auto scored = std::span(raw).subspan(outputs * next++, outputs);
     if (parts_->endpoint != nullptr) {
-      calibrate_answer(raw[next++], calibration_.offsets[0], margins[0], prediction[0]);
+      calibrate_answer(task_, scored, calibration_.offsets, margins, prediction);
       continue;
     }
-    std::copy_n(raw.data() + outputs * next++, outputs, margins.begin());
+    std::ranges::copy(scored, margins.begin());
     calibrate(task_, calibration_.offsets, margins, prediction);
   }
   result.refused = std::move(check.refused);
@@ -483,8 +552,8 @@ int Plan::feature_count() const noexcept {
 const runtime::Endpoint* Plan::endpoint() const noexcept { return parts_->endpoint.get(); }
 
 runtime::Shape Plan::shape_of(const contract::Contract& contract, const feature::Program& features,
-                              runtime::Runtime::Inputs inputs) {
-  runtime::Shape shape{.inputs = inputs};
+                              runtime::Runtime::Inputs inputs, const stats::Task& task) {
+  runtime::Shape shape{.inputs = inputs, .task = task};
   const auto fields = contract.request_fields();
   if (inputs == runtime::Runtime::Inputs::kFields)
     shape.fields.assign(fields.begin(), fields.end());

@@ -41,6 +41,9 @@ struct RowResult {
   std::vector<float> prediction;  ///< what follows from them (Task::predict); all finite
 };
 
+/// How much of the work on a row two plans have in common; each step includes the ones before.
+enum class Shared : std::uint8_t { kNothing, kCheck, kFeatures, kMargins };
+
 /// What became of the rows of a table, in their order.
 struct TableResult {
   std::size_t outputs = 1;            ///< of a row
@@ -61,7 +64,7 @@ class Plan {
   /// Builds the plan and proves it on the bundle's `reference.json`: the margins must be equal in
   /// every bit, else kCorrupt
   /// (`score-no-parity`). kCorrupt also when a layer is malformed or layers disagree (features of
-  /// program and model). With a runtime, which is started in `host`, the probabilities must agree
+  /// program and model). With a runtime, which is started in `host`, the predictions must agree
   /// within its tolerance.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> load(const bundle::Bundle& bundle,
                                                                 const runtime::Host& host = {});
@@ -70,10 +73,11 @@ class Plan {
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(
       const doc::Value& contract, const doc::Value& features, std::string_view model,
       const stats::Task& task = {}, const Calibration& calibration = {{0.0}, {}});
-  /// The same with a runtime in place of the model; `files` are its worker's. Its task is binary.
+  /// The same with a runtime in place of the model; `files` are its worker's.
   [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-      std::string_view files, double intercept, const runtime::Host& host = {});
+      std::string_view files, const stats::Task& task, const Calibration& calibration,
+      const runtime::Host& host = {});
 
   ~Plan();
 
@@ -83,11 +87,20 @@ class Plan {
   /// unless the row is refused.
   void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
                runtime::Rows& rows) const;
-  /// What the runtime answered to a prepared row becomes its result; empty or not finite: nothing.
+  /// What the runtime answered to a prepared row, `Task::outputs()` numbers, becomes its result;
+  /// empty or not finite: nothing.
   void finish(std::span<const float> answer, RowResult& out) const;
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
+  /// What this plan has in common with another one, by the digests of the bundles' layers. Nothing
+  /// where one was not loaded from a bundle, or has a runtime.
+  [[nodiscard]] Shared shared_with(const Plan& other) const noexcept;
+  /// The same answer as `score_row`'s, with what the plan that answered, of which this one is
+  /// `shared_with`, left of the row: `first` is its result, not refused, and its `score_row` was
+  /// the last one with this scratch. Of the result's check nothing is said. Not with a runtime.
+  void score_beside(Shared shared, std::span<const expr::Datum> raw, const RowResult& first,
+                    RowResult& out, Scratch& scratch) const noexcept;
   /// What each feature adds to the margin of a row that keeps the contract, then the bias
   /// (model::Scorer::contributions): `out` takes task outputs x `contribution_names().size()`
   /// numbers, all NaN for a refused row. The bias includes the calibration, so that each line sums
@@ -131,8 +144,9 @@ class Plan {
   /// program.
   [[nodiscard]] static runtime::Shape shape_of(const contract::Contract& contract,
                                                const feature::Program& features,
-                                               runtime::Runtime::Inputs inputs);
-  /// One probability a row of such a table, in batches.
+                                               runtime::Runtime::Inputs inputs,
+                                               const stats::Task& task);
+  /// The answers to the rows of such a table, `Task::outputs()` numbers each, in batches.
   [[nodiscard]] static Result<std::vector<float>> ask(const runtime::Endpoint& endpoint,
                                                       const contract::Contract& contract,
                                                       const feature::Program& features,
@@ -140,6 +154,10 @@ class Plan {
 
  private:
   struct Parts;
+  /// Digests of the layers that decide what a row's answer is; empty where there is none.
+  struct Sources {
+    Digest contract{}, features{}, model{};
+  };
   explicit Plan(std::unique_ptr<const Parts> parts);
   [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract,
                                                            const doc::Value& features,
@@ -150,14 +168,21 @@ class Plan {
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
       std::string_view files, const stats::Task& task, const Calibration& calibration,
       const runtime::Host& host);
+  void answer(std::span<const float> margins, RowResult& out) const noexcept;
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 
   std::unique_ptr<const Parts> parts_;
   Digest bundle_{};
+  Sources sources_{};
   stats::Task task_{};
   Calibration calibration_{};
   std::int64_t reference_rows_ = 0;
 };
+
+/// The margins that a prediction of the task follows from (Task::predict): log odds, logarithms of
+/// probabilities, both clipped at 1e-15, or the value. NaN stays NaN.
+void margins_of(const stats::Task& task, std::span<const float> prediction,
+                std::span<float> margins) noexcept;
 
 }  // namespace heddle::score

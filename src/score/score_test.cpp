@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <new>
+#include <set>
 
 #include "score/bundle_fixture.hpp"
 #include "stats/scalar.hpp"
@@ -98,6 +99,140 @@ TEST(Plan, ScoringARowAllocatesNothingAtSteadyState) {
   EXPECT_EQ(g_allocations, before);
   plan->score_row(good, result, scratch);
   EXPECT_FALSE(result.check.refused);
+}
+
+/// What decides a row's answer.
+struct Parts {
+  doc::Value contract, features;
+  std::string model;
+  double offset = 0;
+};
+
+Parts parts_of(double intercept) {
+  fixture::MemoryObjects objects;
+  const auto bundle = *bundle::open(objects, *fixture::pack(objects, intercept));
+  return {*bundle.json(bundle::kContract), *bundle.json(bundle::kFeatures),
+          std::string(*bundle.layer(bundle::kModel)), 0};
+}
+
+std::unique_ptr<const Plan> load(const Parts& parts) {
+  const auto plan = Plan::from_parts(parts.contract, parts.features, parts.model);
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  const table::Table reference = fixture::rows(20);
+  const auto proof = Plan::make_reference((*plan)->contract().request_fields(), reference,
+                                          (*plan)->score_table(reference)->margins);
+  EXPECT_TRUE(proof.ok()) << proof.error().str();
+  const auto calibration = calibration_schema().print({{parts.offset}, {}});
+  fixture::MemoryObjects objects;
+  const auto digest =
+      bundle::pack(objects,
+                   {{std::string(bundle::kContract), {}, doc::to_json(parts.contract)},
+                    {std::string(bundle::kFeatures), {}, doc::to_json(parts.features)},
+                    {std::string(bundle::kModel), {}, parts.model},
+                    {std::string(bundle::kCalibration), {}, doc::to_json(calibration)},
+                    {std::string(bundle::kReference), {}, doc::to_json(*proof)}},
+                   bundle::fixture::config());
+  auto loaded = Plan::load(*bundle::open(objects, *digest));
+  EXPECT_TRUE(loaded.ok()) << loaded.error().str();
+  return std::move(*loaded);
+}
+
+class ScoredBeside : public ::testing::Test {
+ protected:
+  static std::string with(const doc::Value& value, const std::string& before,
+                          const std::string& after) {
+    std::string text = doc::to_json(value);
+    EXPECT_NE(text.find(before), std::string::npos) << text;
+    return text.replace(text.find(before), before.size(), after);
+  }
+  /// Reads the clock five hours back, and takes no flight as far as from JFK.
+  static Parts other_contract() {
+    Parts parts = parts_of(-0.5);
+    parts.contract = *doc::parse_json(with(parts.contract, "\"maximum\":5000", "\"maximum\":650"));
+    parts.contract.set(
+        "transforms",
+        doc::Value::array({doc::Value::object({{"id", "back"},
+                                               {"field", "date"},
+                                               {"expression", "date - duration(\"5h\")"},
+                                               {"reason", "a test"}})}));
+    return parts;
+  }
+  static Parts other_features() {
+    Parts parts = parts_of(-0.5);
+    parts.features =
+        *doc::parse_json(with(parts.features, "distance / 1000.0", "distance / 100.0"));
+    return parts;
+  }
+  static Parts other_offset() {
+    Parts parts = parts_of(-0.5);
+    parts.offset = 0.75;
+    return parts;
+  }
+  static std::vector<expr::Datum> row(std::string_view origin, std::int64_t distance) {
+    return {expr::Datum::string("2001-04-10T15:00:00Z"), expr::Datum::string(origin),
+            expr::Datum::integer(distance)};
+  }
+
+  const std::unique_ptr<const Plan> answering = load(parts_of(-0.5));
+  const std::unique_ptr<const Plan> model = load(parts_of(0.5));
+  const std::unique_ptr<const Plan> features = load(other_features());
+  const std::unique_ptr<const Plan> contract = load(other_contract());
+  const std::unique_ptr<const Plan> offset = load(other_offset());
+};
+
+TEST_F(ScoredBeside, SharesWhatTheBundlesHaveInCommon) {
+  EXPECT_EQ(offset->shared_with(*answering), Shared::kMargins);
+  EXPECT_EQ(model->shared_with(*answering), Shared::kFeatures);
+  EXPECT_EQ(features->shared_with(*answering), Shared::kCheck);
+  EXPECT_EQ(contract->shared_with(*answering), Shared::kNothing);
+  const auto made =
+      Plan::from_parts(parts_of(-0.5).contract, parts_of(-0.5).features, parts_of(-0.5).model);
+  EXPECT_EQ((*made)->shared_with(*answering), Shared::kNothing) << "it is of no bundle";
+}
+
+TEST_F(ScoredBeside, GivesTheBitsOfScoringAlone) {
+  RowResult first, alone, beside;
+  Scratch scratch, other_scratch;
+  const auto raw = row("LAX", 400);
+  answering->score_row(raw, first, scratch);
+  ASSERT_EQ(first.prediction.size(), 1U);
+  std::set<float> answers = {first.prediction[0]};
+  // One after the other with one scratch: none may spoil what the next one takes of the first.
+  for (const Plan* plan :
+       {contract.get(), features.get(), model.get(), offset.get(), features.get(), offset.get()}) {
+    plan->score_row(raw, alone, other_scratch);
+    plan->score_beside(plan->shared_with(*answering), raw, first, beside, scratch);
+    EXPECT_EQ(beside.prediction, alone.prediction);
+    EXPECT_EQ(beside.margins, alone.margins);
+    if (!beside.prediction.empty()) answers.insert(beside.prediction[0]);
+  }
+  EXPECT_GE(answers.size(), 4U) << "the plans do not differ, so nothing was shown";
+}
+
+TEST_F(ScoredBeside, AnswersNothingWhereItsOwnContractRefuses) {
+  RowResult first, beside;
+  Scratch scratch;
+  const auto raw = row("JFK", 700);
+  answering->score_row(raw, first, scratch);
+  ASSERT_FALSE(first.check.refused);
+  contract->score_beside(Shared::kNothing, raw, first, beside, scratch);
+  EXPECT_TRUE(beside.prediction.empty());
+  EXPECT_TRUE(beside.margins.empty());
+}
+
+TEST_F(ScoredBeside, AllocatesNothingAtSteadyState) {
+  RowResult first, beside;
+  Scratch scratch;
+  const auto raw = row("LAX", 400);
+  const auto score = [&] {
+    answering->score_row(raw, first, scratch);
+    for (const Plan* plan : {contract.get(), features.get(), model.get(), offset.get()})
+      plan->score_beside(plan->shared_with(*answering), raw, first, beside, scratch);
+  };
+  for (int i = 0; i < 10; ++i) score();
+  const std::size_t before = g_allocations;
+  for (int i = 0; i < 1000; ++i) score();
+  EXPECT_EQ(g_allocations, before);
 }
 
 TEST(Plan, RefusesABundleWithoutParity) {

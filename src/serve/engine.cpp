@@ -400,7 +400,8 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
         if (beside.plan == nullptr || slot == admitted.slot.id ||
             beside.plan->endpoint() != nullptr)
           continue;
-        beside.plan->score_row(row.fields, shadow_, scratch_);
+        beside.plan->score_beside(serving_->shared_by(admitted.slot.id, slot), row.fields, result_,
+                                  shadow_, scratch_);
         *into = keep(shadow_.prediction);
       }
     }

@@ -159,6 +159,96 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   EXPECT_NE(applied.back().sandboxes[0].in_force.find("seccomp"), std::string::npos);
 }
 
+doc::Value infer(net::HttpClient& http, std::string_view date) {
+  const auto tensor = [](std::string_view name, std::string_view datatype, std::string_view value) {
+    return fmt::format(R"({{"name":"{}","shape":[1],"datatype":"{}","data":[{}]}})", name, datatype,
+                       value);
+  };
+  const std::string inputs = tensor("date", "BYTES", fmt::format("\"{}\"", date)) + "," +
+                             tensor("origin", "BYTES", "\"LAX\"") + "," +
+                             tensor("distance", "INT64", "400");
+  return World::json(
+      http.post("/v2/models/trips/infer", fmt::format(R"({{"inputs":[{}]}})", inputs)));
+}
+
+TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {
+  World world;
+  const stats::Task task{stats::TaskKind::kClasses, {"low", "high", "none"}};
+  // A logit of .1 more for the last class, which the worker gives no probability to.
+  const auto packed =
+      score::fixture::pack_worker(world.objects, "0", 0.1, task, stats::Conformal{0.9, 0.5});
+  ASSERT_TRUE(packed.ok()) << packed.error().str();
+  const auto shadow = score::fixture::pack_worker(world.objects, "0", 0, task);
+  ASSERT_TRUE(shadow.ok()) << shadow.error().str();
+  world.publish_and_wait(*packed, {}, *shadow);
+  auto http = world.client();
+  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  const auto answer = World::json(http.post(kTrips, body(kGoodRow, "a")));
+  const doc::Value& row = answer.find("predictions")->as_array()[0];
+  EXPECT_EQ(row.string_or("label"), "high");
+  EXPECT_NEAR(row.find("probabilities")->double_or("low"), 0.05, 1e-6);
+  EXPECT_NEAR(row.find("probabilities")->double_or("high"), 0.95, 1e-6);
+  EXPECT_EQ(doc::to_json(*row.find("set")), R"(["high"])");
+  const auto outputs = infer(http, "2001-04-10T06:00:00Z").find("outputs")->as_array();
+  EXPECT_EQ(outputs[0].string_or("name"), "probabilities");
+  EXPECT_EQ(doc::to_json(*outputs[0].find("shape")), "[1,3]");
+  EXPECT_NEAR(outputs[0].find("data")->as_array()[0].as_double(), 0.06, 1e-6);
+  EXPECT_EQ(doc::to_json(*outputs[1].find("data")), R"(["high"])");
+  const auto records = world.requests();
+  ASSERT_EQ(records.size(), 2U);
+  ASSERT_EQ(records[0].rows[0].prediction.size(), 3U);
+  EXPECT_FLOAT_EQ(records[0].rows[0].prediction[0], 0.05f);
+}
+
+TEST(RuntimeSlot, AnswersAValueWithItsInterval) {
+  World world;
+  const stats::Task task{stats::TaskKind::kRegression};
+  const auto packed =
+      score::fixture::pack_worker(world.objects, "0", 7.5, task, stats::Conformal{0.9, 3});
+  ASSERT_TRUE(packed.ok()) << packed.error().str();
+  world.publish_and_wait(*packed);
+  auto http = world.client();
+  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  const auto answer = World::json(http.post(kTrips, body(kGoodRow, "a")));
+  const doc::Value& row = answer.find("predictions")->as_array()[0];
+  EXPECT_EQ(row.double_or("value"), 57.5) << "ten times the hour, and the calibration's offset";
+  EXPECT_NEAR(row.double_or("lower"), 54.5, 1e-4);
+  EXPECT_NEAR(row.double_or("upper"), 60.5, 1e-4);
+  const auto outputs = infer(http, "2001-04-10T06:00:00Z").find("outputs")->as_array();
+  EXPECT_EQ(outputs[0].string_or("name"), "value");
+  EXPECT_EQ(outputs[0].find("data")->as_array()[0].as_double(), 67.5);
+  const auto records = world.requests();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[0].rows[0].prediction, std::vector<float>{57.5f});
+}
+
+TEST(RuntimeSlot, WhoseAnswersAreOfAnotherTaskIsNotServed) {
+  World world;
+  const stats::Task task{stats::TaskKind::kClasses, {"low", "high", "none"}};
+  const auto good = score::fixture::pack_worker(world.objects, "0", 0, task);
+  ASSERT_TRUE(good.ok()) << good.error().str();
+  // The same bundle, but that its worker answers one probability a row.
+  const auto bundle = bundle::open(world.objects, *good);
+  auto layers = bundle->layers();
+  for (auto& layer : layers) {
+    const auto at = layer.bytes.find("\"--task\",\"classes\"");
+    if (layer.title == bundle::kRuntime && at != std::string::npos)
+      layer.bytes.replace(at, 18, "\"--task\",\"binary\"");
+  }
+  const auto other = bundle::pack(world.objects, layers, bundle->config());
+  ASSERT_TRUE(other.ok());
+  ASSERT_NE(*other, *good);
+  world.publish_and_wait(*good);
+  auto http = world.client();
+  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  world.publish(*other);
+  World::until([&] {
+    return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") ==
+           std::string::npos;
+  });
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"), good->str());
+}
+
 TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
   World world;
   world.publish_and_wait(world.native, world.worker);

@@ -49,6 +49,17 @@ bool same_fields(const contract::Contract& a, const contract::Contract& b) {
                     [](const spec::Field& x, const spec::Field& y) { return x.name == y.name; });
 }
 
+void note_shared(Serving& serving) {
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    for (std::size_t k = 0; k < kSlots; ++k) {
+      const score::Plan* answering = serving.slots[i].plan.get();
+      const score::Plan* beside = serving.slots[k].plan.get();
+      if (answering != nullptr && beside != nullptr)
+        serving.shared[i][k] = beside->shared_with(*answering);
+    }
+  }
+}
+
 }  // namespace
 
 Starter::Starter() : thread_([this] { run(); }) {}
@@ -393,6 +404,7 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) 
       slot.plan.reset();
     }
   }
+  note_shared(*serving);
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
   serving->sticky = parse_sticky(route.canary.sticky, serving->fields);
   serving->draw_secret = draw_secret_of(file.draw_secret.empty() ? own_secret_ : file.draw_secret);

@@ -32,15 +32,20 @@ struct Quarantine {
 /// put in force by one pointer store.
 struct Serving {
   plane::RouteTable route;
-  Slots slots;        ///< the primary's plan is null only when the standby may take its place
-  FieldNames fields;  ///< of all slots
-  StickyKey sticky;   ///< of the canary
+  Slots slots;  ///< the primary's plan is null only when the standby may take its place
+  /// What the plan of the second slot has in common with that of the first, which answers.
+  std::array<std::array<score::Shared, kSlots>, kSlots> shared{};
+  FieldNames fields;         ///< of all slots
+  StickyKey sticky;          ///< of the canary
   DrawSecret draw_secret{};  ///< of the canary
   std::vector<Quarantine> quarantined;
   std::string primary_error;  ///< why the primary's plan is null
 
   [[nodiscard]] const Loaded& slot(SlotId id) const noexcept {
     return slots[static_cast<std::size_t>(id)];
+  }
+  [[nodiscard]] score::Shared shared_by(SlotId answering, SlotId beside) const noexcept {
+    return shared[static_cast<std::size_t>(answering)][static_cast<std::size_t>(beside)];
   }
   /// A plan of any slot: what describes the rows.
   [[nodiscard]] const score::Plan* any_plan() const noexcept;

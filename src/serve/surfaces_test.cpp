@@ -95,8 +95,8 @@ std::shared_ptr<const score::Plan> worker_plan() {
   runtime::Runtime runtime;
   runtime.command = {"/usr/bin/python3", "serve.py"};
   auto plan = score::Plan::from_runtime(made.contract.to_value(), made.program.to_value(), runtime,
-                                        *runtime::pack_folder("tests/fixtures/worker"), 0,
-                                        {.queue_rows = 2});
+                                        *runtime::pack_folder("tests/fixtures/worker"), {},
+                                        {{0.0}, {}}, {.queue_rows = 2});
   EXPECT_TRUE(plan.ok()) << plan.error().str();
   return std::move(*plan);
 }

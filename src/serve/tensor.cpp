@@ -95,6 +95,10 @@ expr::Datum bytes_element(std::string_view bytes) noexcept {
 }
 
 std::optional<Datatype> datatype_of(std::string_view name) noexcept {
+  // What clients send of most fields is found at once.
+  for (const Datatype usual : {Datatype::kBytes, Datatype::kInt64, Datatype::kFp64}) {
+    if (name_of(usual) == name) return usual;
+  }
   for (std::size_t i = 0; i < kDatatypes.size(); ++i) {
     if (kDatatypes[i].name == name) return static_cast<Datatype>(i);
   }

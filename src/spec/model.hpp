@@ -47,8 +47,9 @@ struct Runtime {
   std::string output = "probability";  ///< name of the tensor that is read
   std::int64_t timeout_ms = 2000;      ///< for one answer
   std::int64_t connections = 2;        ///< batches under way at once
-  double tolerance = 1e-6;             ///< of the parity check, in probability
-  std::string files{};                 ///< kProcess: the worker's folder, relative to the project
+  double tolerance = 1e-6;  ///< of the parity check, in probability; of a regression as a
+                            ///< share of the value, or of 1 where that is larger
+  std::string files{};      ///< kProcess: the worker's folder, relative to the project
   std::vector<std::string>
       command{};  ///< kProcess: the program, by PATH or relative to the folder, and its arguments
   std::int64_t memory_bytes = 2ll << 30;  ///< kProcess: of all its processes

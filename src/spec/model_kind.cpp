@@ -13,6 +13,17 @@ namespace {
 constexpr stats::TaskKind kTasks[] = {stats::TaskKind::kBinary, stats::TaskKind::kClasses,
                                       stats::TaskKind::kRegression};
 
+/// The tensor that a runtime of the task is asked for, unless its definition names another: what a
+/// service of ours calls it.
+std::string_view output_of(stats::TaskKind task) noexcept {
+  switch (task) {
+    case stats::TaskKind::kBinary: return "probability";
+    case stats::TaskKind::kClasses: return "probabilities";
+    case stats::TaskKind::kRegression: break;
+  }
+  return "value";
+}
+
 void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& reader) {
   for (const auto& [name, parameter] : value.as_object()) {
     std::string text;
@@ -181,11 +192,15 @@ const Schema<Model>& model_keys() {
     t.choice("inputs", &Runtime::inputs,
              {{"fields", Runtime::Inputs::kFields}, {"features", Runtime::Inputs::kFeatures}},
              "what is sent: the contract's fields, or the feature set's columns");
-    t.text("output", &Runtime::output, "name of the tensor with the probabilities");
+    t.text("output", &Runtime::output,
+           "name of the tensor that is read; default: `probability`, of `task: classes` "
+           "`probabilities`, of `task: regression` `value`");
     t.integer("timeout_ms", &Runtime::timeout_ms, "for one answer", 1);
     t.integer("connections", &Runtime::connections, "batches under way at once", 1);
-    t.number("tolerance", &Runtime::tolerance,
-             "largest difference to the reference predictions, in probability");
+    t.number(
+        "tolerance", &Runtime::tolerance,
+        "largest difference to the reference predictions, in probability; of `task: regression` "
+        "as a share of the value, or of 1 where that is larger");
     t.text("files", &Runtime::files, "of `process`: the worker's folder");
     t.texts("command", &Runtime::command,
             "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");
@@ -223,7 +238,8 @@ const Schema<Model>& model_keys() {
                       "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
       }
       if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
-        wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
+        wrong("`tolerance` is a difference of probabilities, or a share of a value",
+              "give it from 0 to 0.1");
     });
     return t;
   }();
@@ -315,6 +331,7 @@ class ModelChecker : public Checking {
     if (model.standby_trainer.empty())
       model.standby_trainer = trainer::simple_trainer(model.task).name();
     check_task(model);
+    check_runtime(model);
     check_trainers(model);
     if (contract == nullptr) return;
     const doc::Value* train = model.identity.content.find("train");
@@ -413,14 +430,21 @@ class ModelChecker : public Checking {
              "a probability of true or false has no interval",
              "remove `interval`: it belongs to `classes` and `regression`");
     }
-    if (model.task == stats::TaskKind::kBinary) return;
-    if (model.runtime.has_value()) {
-      report(file, at(model.identity, "runtime"), "bad-runtime",
-             fmt::format("a runtime answers probabilities of a bool, and the task is `{}`",
-                         stats::task_name(model.task)),
-             "train the model here, or serve a bool by the runtime");
-    }
     if (model.task == stats::TaskKind::kClasses) check_encoders(model);
+  }
+
+  /// What a runtime answers depends on the task: the tensor that is read, and its columns.
+  void check_runtime(Model& model) {
+    if (!model.runtime.has_value()) return;
+    const doc::Value* written = model.identity.content.find("runtime");
+    if (written == nullptr || written->find("output") == nullptr)
+      model.runtime->output = output_of(model.task);
+    // Sorted classes of the training rows need not be the order of somebody else's columns.
+    if (model.task == stats::TaskKind::kClasses && model.classes.empty()) {
+      report(model.identity.file, at(model.identity, "runtime"), "bad-runtime",
+             "the columns of a runtime are classes, and which ones is not said",
+             "add `classes: [...]`, in the order of the runtime's columns");
+    }
   }
 
   /// A mean of the target is a number of one target, not of several classes.

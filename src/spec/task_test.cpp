@@ -102,13 +102,31 @@ TEST_F(TaskOfModel, HasItsTrainersAndEncoders) {
   EXPECT_THAT(found("place", "standby: {trainer: ridge}\n"),
               ElementsAre(HasSubstr("trainer-task")));
   EXPECT_THAT(found("place", "trainer: ridge\n"), ElementsAre(HasSubstr("trainer-task")));
-  EXPECT_THAT(found("place", "runtime: {kind: upstream, url: \"http://h:1\", model: m}\n"),
-              testing::Contains(HasSubstr("bad-runtime")));
   change("features/f.yaml", "  - {name: base, expression: size + 1}\n",
          "  - {name: base, expression: size + 1}\n  - name: place_late\n    target_encoding: "
          "{inputs: [place]}\n");
   EXPECT_THAT(found("late / 2.0"), ElementsAre());
   EXPECT_THAT(found("place"), ElementsAre(HasSubstr("encoder-of-classes")));
+}
+
+TEST_F(TaskOfModel, ARuntimeAnswersWhatItsTaskPredicts) {
+  change("models/m.yaml",
+         "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: "
+         "0.3}\n",
+         "");
+  const std::string upstream = "runtime: {kind: upstream, url: \"http://h:1\", model: m}\n";
+  EXPECT_THAT(found("late > 0", upstream), ElementsAre());
+  EXPECT_EQ(model().runtime->output, "probability");
+  EXPECT_THAT(found("late / 2.0", upstream + "interval: {coverage: 0.9}\n"), ElementsAre());
+  EXPECT_EQ(model().runtime->output, "value");
+  EXPECT_THAT(found("place", upstream + "classes: [B, A]\n"), ElementsAre());
+  EXPECT_EQ(model().runtime->output, "probabilities");
+  EXPECT_THAT(found("place", upstream), ElementsAre(HasSubstr("bad-runtime")))
+      << "which column is which class is not said";
+  EXPECT_THAT(found("late / 2.0",
+                    "runtime: {kind: upstream, url: \"http://h:1\", model: m, output: minutes}\n"),
+              ElementsAre());
+  EXPECT_EQ(model().runtime->output, "minutes");
 }
 
 TEST_F(TaskOfModel, GatesAndMetricsAreOfIt) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """One service whose model is native, then a worker process, then an upstream server: built, gated, released and swapped under load without a
 failed request; the binary replaced while the worker answers, the worker killed with -9, the upstream hanging, a client that waits shorter than the runtime.
+Then a worker that answers several classes and an upstream that answers a number, each from definition to watch.
 
-    runtimes.py HEDDLE      needs tests/requirements.txt (scikit-learn, pandas); exit 0 when everything holds
+    runtimes.py HEDDLE [CASE...]      needs tests/requirements.txt (scikit-learn, pandas, grpcio); exit 0 when everything holds
 """
 import json
 import os
@@ -19,12 +20,18 @@ sys.path.insert(0, str(HERE))
 
 import joblib  # noqa: E402
 import numpy  # noqa: E402
+import sklearn.datasets  # noqa: E402
 import sklearn.linear_model  # noqa: E402
+import sklearn.pipeline  # noqa: E402
+import sklearn.preprocessing  # noqa: E402
 
 import http.client  # noqa: E402
 
+import harness  # noqa: E402
+import oip_grpc  # noqa: E402
 import small_project  # noqa: E402
-from harness import Planes, World  # noqa: E402
+import tasks  # noqa: E402
+from harness import Planes, World, refused, works  # noqa: E402
 
 ROW = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
 SERVE = """\
@@ -243,11 +250,28 @@ def hanging(world, planes, bundles, upstream):
     planes.until(lambda: infer(planes, "standby").status == 200, "the upstream answers again")
 
 
-def main():
-    os.environ["NO_COLOR"] = "1"
-    os.environ["HEDDLE_TEST_PYTHON"] = sys.executable
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    world = World(sys.argv[1])
+def started(folder, name):
+    """`serve.py` of a folder as a server of its own, and its port; ready when this returns."""
+    port = small_project.free_port()
+    server = subprocess.Popen(
+        [sys.executable, "serve.py", "--port", str(port), "--name", name],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(1000):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("GET", "/v2/health/ready")
+            if connection.getresponse().status == 200:
+                return server, port
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("the server does not become ready")
+
+
+def one_service_on_each_runtime(heddle):
+    world = World(heddle)
     upstream = None
     try:
         project = world.built
@@ -257,17 +281,7 @@ def main():
                                                 "  command: [\"${env:HEDDLE_TEST_PYTHON}\", serve.py]\n")
         elsewhere = world.dir / "elsewhere"
         worker(elsewhere, 0.001)
-        port = small_project.free_port()
-        upstream = subprocess.Popen([sys.executable, "serve.py", "--port", str(port), "--name", "late"], cwd=elsewhere, stdin=subprocess.DEVNULL,
-                                    stderr=subprocess.DEVNULL)
-        for _ in range(1000):
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port)
-                connection.request("GET", "/v2/health/ready")
-                if connection.getresponse().status == 200:
-                    break
-            except OSError:
-                time.sleep(0.02)
+        upstream, port = started(elsewhere, "late")
         bundles["upstream"] = candidate(project, f"runtime:\n  kind: upstream\n  url: http://127.0.0.1:{port}\n  model: late\n  inputs: fields\n  timeout_ms: 500\n")
         assert len(set(bundles.values())) == 3, bundles
         for name, digest in bundles.items():
@@ -298,5 +312,200 @@ def main():
         world.close()
 
 
+def served_as_it_is(folder, estimator):
+    """A folder whose program serves the fitted estimator without a word of what it predicts."""
+    folder.mkdir()
+    joblib.dump(estimator, folder / "model.joblib")
+    (folder / "serve.py").write_text(
+        'import heddle, joblib\nheddle.serve(joblib.load("model.joblib"))\n'
+    )
+    shutil.copytree(
+        HERE.parents[1] / "python/heddle",
+        folder / "heddle",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+
+
+def with_runtime(project, runtime, more=""):
+    """The project's model with a runtime in place of the search."""
+    file = project.root / "models/late.yaml"
+    native = file.read_text()
+    file.write_text(
+        native[: native.index("search:")]
+        + more
+        + "runtime:\n"
+        + runtime
+        + native[native.index("seed:") :]
+    )
+
+
+class Served:
+    """A released service of a runtime, asked for the rows of `data` in every way, whose answers are compared with the estimator's own."""
+
+    def __init__(self, world, project, data, labels):
+        self.world, self.project, self.names, self.rows, self.labels = (
+            world,
+            project,
+            data.feature_names,
+            data.data.tolist(),
+            labels,
+        )
+
+    def __enter__(self):
+        self.planes = Planes(self.project).__enter__()
+        self.planes.release(self.world)
+        return self
+
+    def __exit__(self, *unused):
+        self.planes.__exit__()
+
+    def plain(self):
+        rows = [dict(zip(self.names, row)) for row in self.rows]
+        reply = self.planes.predict({"rows": rows, "request_id": "q"})
+        assert reply.status == 200, reply
+        return reply.json["predictions"]
+
+    def oip(self):
+        """Outputs by name, [n, k] as rows; the same by REST and by gRPC."""
+        tensors = [
+            {
+                "name": name,
+                "shape": [len(self.rows)],
+                "datatype": "FP64",
+                "data": [row[i] for row in self.rows],
+            }
+            for i, name in enumerate(self.names)
+        ]
+        reply = self.planes.request("POST", "/v2/models/late/infer", {"inputs": tensors})
+        assert reply.status == 200, reply
+        types = {"FP32": numpy.float32, "BOOL": bool, "BYTES": str}
+        rest = {
+            each["name"]: numpy.array(each["data"], dtype=types[each["datatype"]]).reshape(
+                each["shape"]
+            )
+            for each in reply.json["outputs"]
+        }
+        grpc = oip_grpc.infer(self.project, "late", tensors)
+        assert sorted(grpc) == sorted(rest), (sorted(grpc), sorted(rest))
+        for name in rest:
+            assert grpc[name].shape == rest[name].shape, (name, grpc[name].shape)
+            numpy.testing.assert_array_equal(grpc[name].astype(rest[name].dtype), rest[name], name)
+        return rest
+
+    def watched(self):
+        """Every row that was asked in plain form is in the journal, and its label finds it."""
+        told = self.planes.request(
+            "POST",
+            "/v1/services/late/labels",
+            {
+                "labels": [
+                    {"row_id": f"q#{i}", "label": label} for i, label in enumerate(self.labels)
+                ]
+            },
+        )
+        assert told.status == 202 and told.json["accepted"] == len(self.labels), told
+        watch = lambda: self.project.json("status")["services"][0]["watch"]  # noqa: E731
+        self.planes.until(
+            lambda: watch()["labels_joined"] == len(self.labels), "the watch joins the labels"
+        )
+        return watch()
+
+
+def several_classes_by_a_worker(heddle):
+    world = tasks.World(heddle)
+    try:
+        project = world.wines()
+        data = sklearn.datasets.load_wine()
+        data.feature_names = [f"f{i}" for i in range(data.data.shape[1])]
+        names = ["barolo", "grignolino", "not barbera"]
+        labels = [names[label] for label in data.target]
+        estimator = sklearn.pipeline.make_pipeline(
+            sklearn.preprocessing.StandardScaler(), sklearn.linear_model.LogisticRegression()
+        ).fit(data.data, labels)
+        served_as_it_is(project.root / "worker", estimator)
+        with_runtime(
+            project,
+            '  kind: process\n  files: worker\n  command: ["${env:HEDDLE_TEST_PYTHON}", serve.py]\n',
+        )
+        unsaid = project.run("check")
+        assert unsaid.code != 0 and "bad-runtime" in unsaid.err + unsaid.out, unsaid
+        project.edit(
+            "models/late.yaml", "runtime:", "classes: [grignolino, barolo, not barbera]\nruntime:"
+        )
+        refused(project.run("run", timeout=300), 2, "runtime-classes")
+        project.edit(
+            "models/late.yaml",
+            "[grignolino, barolo, not barbera]",
+            "[barolo, grignolino, not barbera]",
+        )
+        project.commit()
+        bundle = tasks.made_by_run(project)
+        assert (
+            bundle["config"]["trainer"] == "runtime:process"
+            and bundle["config"]["task"]["classes"] == names
+        ), bundle["config"]
+        wanted = estimator.predict_proba(data.data)
+        with Served(world, project, data, labels) as served:
+            for prediction, row in zip(served.plain(), wanted):
+                got = [prediction["probabilities"][name] for name in names]
+                numpy.testing.assert_allclose(got, row, atol=1e-5)
+                assert prediction["label"] == names[int(numpy.argmax(got))] and set(
+                    prediction["set"]
+                ) <= set(names), prediction
+            outputs = served.oip()
+            numpy.testing.assert_allclose(outputs["probabilities"], wanted, atol=1e-5)
+            assert outputs["set"].shape == wanted.shape and outputs["label"].tolist() == [
+                names[i] for i in wanted.argmax(axis=1)
+            ], outputs
+            served.watched()
+    finally:
+        world.close()
+
+
+def a_number_by_an_upstream(heddle):
+    world, upstream = tasks.World(heddle), None
+    try:
+        project = world.patients()
+        data = sklearn.datasets.load_diabetes(scaled=False)
+        estimator = sklearn.pipeline.make_pipeline(
+            sklearn.preprocessing.StandardScaler(), sklearn.linear_model.Ridge()
+        ).fit(data.data, data.target)
+        served_as_it_is(world.dir / "elsewhere", estimator)
+        upstream, port = started(world.dir / "elsewhere", "progress")
+        with_runtime(
+            project, f"  kind: upstream\n  url: http://127.0.0.1:{port}\n  model: progress\n"
+        )
+        project.commit()
+        bundle = tasks.made_by_run(project)
+        assert bundle["config"]["trainer"] == "runtime:upstream" and bundle["config"]["task"] == {
+            "kind": "regression"
+        }, bundle["config"]
+        wanted = estimator.predict(data.data)
+        with Served(world, project, data, data.target.tolist()) as served:
+            for prediction, value in zip(served.plain(), wanted):
+                numpy.testing.assert_allclose(prediction["value"], value, rtol=1e-4)
+                assert prediction["lower"] < prediction["value"] < prediction["upper"], prediction
+            outputs = served.oip()
+            numpy.testing.assert_allclose(outputs["value"], wanted, rtol=1e-4)
+            assert (outputs["lower"] < outputs["value"]).all() and (
+                outputs["value"] < outputs["upper"]
+            ).all(), outputs
+            served.watched()
+    finally:
+        if upstream is not None:
+            upstream.kill()
+            upstream.wait()
+        world.close()
+
+
 if __name__ == "__main__":
-    main()
+    os.environ["NO_COLOR"] = "1"
+    os.environ["HEDDLE_TEST_PYTHON"] = sys.executable
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    sys.exit(
+        harness.run_cases(
+            [one_service_on_each_runtime, several_classes_by_a_worker, a_number_by_an_upstream],
+            sys.argv[2:],
+            sys.argv[1],
+        )
+    )

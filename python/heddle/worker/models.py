@@ -25,9 +25,19 @@ class ModelFault(Exception):
 class Model:
     """`run` is what the worker calls; the object itself can be called like the function that was decorated."""
 
-    def __init__(self, run: Callable[[Arrays], Any], *, name: str, output: str = "probability", inputs: Sequence[dict[str, Any]] = (),
-                 function: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        run: Callable[[Arrays], Any],
+        *,
+        name: str,
+        output: str = "probability",
+        inputs: Sequence[dict[str, Any]] = (),
+        classes: Sequence[Any] = (),
+        function: Callable[..., Any] | None = None,
+    ) -> None:
+        """`classes`: those of the columns of `output`, where each has its own."""
         self._run, self.name, self.output, self.inputs, self._function = run, name, output, list(inputs), function
+        self.classes = list(classes)
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -55,22 +65,25 @@ def decorate(function: Any = None, *, output: str = "probability", features: Seq
     return Model(lambda arrays: function(frame(arrays, features)), name=getattr(function, "__name__", "model"), output=output, function=function)
 
 
-def as_model(thing: Any, *, output: str = "probability", features: Sequence[str] = (), positive: Any = None) -> Model:
+def as_model(
+    thing: Any, *, output: str | None = None, features: Sequence[str] = (), positive: Any = None
+) -> Model:
     """A Model as it is; else by what the object is. A module that was never imported cannot have made it, so none is imported here.
-    `positive` is the label of a classifier of two whose probability is given."""
+    `output`: default `probability`; `probabilities` of a classifier of more than two classes, `value` of a regressor. `positive` is
+    the label of a classifier whose probability alone is given."""
     estimator = hasattr(thing, "predict_proba") or hasattr(thing, "predict")
     if positive is not None and not (estimator and hasattr(thing, "classes_")):
         raise TypeError(f"`positive` is a label of a fitted classifier, and a `{type(thing).__name__}` has none")
     if isinstance(thing, Model):
         return thing
     if _is(thing, "onnxruntime", "InferenceSession"):
-        return _onnx(thing, output)
+        return _onnx(thing, output or "probability")
     if _is(thing, "torch.nn", "Module"):
-        return _torch(thing, output)
+        return _torch(thing, output or "probability")
     if estimator:
-        return _estimator(thing, output, features, positive)
+        return _estimator(thing, output or _output_of(thing, positive), features, positive)
     if callable(thing):
-        return decorate(thing, output=output, features=features)
+        return decorate(thing, output=output or "probability", features=features)
     raise TypeError(f"a `{type(thing).__name__}` cannot be served: pass a function of a frame, a scikit-learn estimator, a torch.nn.Module "
                     "or an onnxruntime.InferenceSession")
 
@@ -136,10 +149,21 @@ def _is_classifier(thing: Any) -> bool:
     return getattr(thing, "_estimator_type", None) == "classifier" or hasattr(thing, "classes_")
 
 
+def _classes_of(thing: Any) -> list[Any]:
+    return numpy.asarray(getattr(thing, "classes_", ())).tolist()
+
+
+def _output_of(thing: Any, positive: Any) -> str:
+    """What a service calls the answers of such an estimator."""
+    if not hasattr(thing, "predict_proba") and not _is_classifier(thing):
+        return "value"
+    return "probabilities" if positive is None and len(_classes_of(thing)) > 2 else "probability"
+
+
 def _positive_column(thing: Any, output: str, positive: Any) -> int | None:
     """The column of predict_proba that is the probability of a true target; None: all of them are given. A service reads
     the second of two columns: which label stands there must be said, by the labels or by `positive`."""
-    classes = numpy.asarray(getattr(thing, "classes_", ())).tolist()
+    classes = _classes_of(thing)
     if positive is not None:
         if positive not in classes:
             raise TypeError(f"`positive={positive!r}` is no label of the `{type(thing).__name__}`: it has {classes}")
@@ -153,7 +177,11 @@ def _positive_column(thing: Any, output: str, positive: Any) -> int | None:
 def _estimator(thing: Any, output: str, features: Sequence[str], positive: Any) -> Model:
     names = [str(each) for each in (features or getattr(thing, "feature_names_in_", ()))]
     gives_probabilities = hasattr(thing, "predict_proba")
-    if output == "probability" and not gives_probabilities and _is_classifier(thing):
+    if (
+        output in ("probability", "probabilities")
+        and not gives_probabilities
+        and _is_classifier(thing)
+    ):
         raise TypeError(f"the `{type(thing).__name__}` has no probabilities, and its labels would be taken for such: fit it with probabilities "
                         "(`CalibratedClassifierCV(model)`, `SVC(probability=True)`), or serve its labels under another name, `output=\"label\"`")
     column = _positive_column(thing, output, positive) if gives_probabilities else None
@@ -173,7 +201,14 @@ def _estimator(thing: Any, output: str, features: Sequence[str], positive: Any) 
         return call(table[names])
 
     width = len(names) or getattr(thing, "n_features_in_", -1)
-    return Model(run, name=type(thing).__name__, output=output, inputs=[{"name": "features", "datatype": "FP32", "shape": [-1, width]}])
+    classes = _classes_of(thing) if gives_probabilities and column is None else ()
+    return Model(
+        run,
+        name=type(thing).__name__,
+        output=output,
+        inputs=[{"name": "features", "datatype": "FP32", "shape": [-1, width]}],
+        classes=classes,
+    )
 
 
 def _torch(thing: Any, output: str) -> Model:

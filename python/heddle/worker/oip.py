@@ -65,8 +65,25 @@ class Endpoint:
         _only("GET", method)
         if match[2] == "/ready":
             return _json({"name": self.name, "ready": True})
-        outputs = [{"name": self._model.output, "datatype": "FP64", "shape": [-1]}]
-        return _json({"name": self.name, "versions": ["1"], "platform": f"python_{self._model.name}", "inputs": self._model.inputs, "outputs": outputs})
+        classes = self._model.classes
+        outputs = [
+            {
+                "name": self._model.output,
+                "datatype": "FP64",
+                "shape": [-1, len(classes)] if classes else [-1],
+            }
+        ]
+        described = {
+            "name": self.name,
+            "versions": ["1"],
+            "platform": f"python_{self._model.name}",
+            "inputs": self._model.inputs,
+            "outputs": outputs,
+        }
+        if classes:
+            # As a service of ours says it, so that who reads the columns can tell them apart.
+            described["parameters"] = {"classes": json.dumps(classes, default=str)}
+        return _json(described)
 
     def _infer(self, request: http1.Request) -> Reply:
         asked, arrays = tensors.read_request(request.body, request.headers.get("inference-header-content-length"))

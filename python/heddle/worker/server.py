@@ -156,12 +156,24 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         raise SystemExit(f"error: cannot listen on {host}:{port}: {failure.strerror}\n\nhint: choose another `--port`") from None
 
 
-def serve(model: Any, *, socket: str | None = None, port: int | None = None, host: str = "127.0.0.1", name: str | None = None,
-          threads: int = 1, output: str = "probability", features: Sequence[str] = (), positive: Any = None, most_body: int = 64 << 20) -> None:
+def serve(
+    model: Any,
+    *,
+    socket: str | None = None,
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    name: str | None = None,
+    threads: int = 1,
+    output: str | None = None,
+    features: Sequence[str] = (),
+    positive: Any = None,
+    most_body: int = 64 << 20,
+) -> None:
     """Serves `model` (a decorated or plain function, a scikit-learn estimator, a torch.nn.Module, an onnxruntime.InferenceSession) and
     returns after SIGTERM or SIGINT. Where: `socket` or `port`, else HEDDLE_WORKER_SOCKET, which the data plane sets, else the command
     line's `--port PORT [--host HOST] [--name NAME]`. Under a data plane it ends with it. `threads` calls are in the model at once: more
-    than one only for a model that is safe for threads. `output` and `features` are as in `@heddle.model`; `positive` is the label
+    than one only for a model that is safe for threads. `output` and `features` are as in `@heddle.model`, but that the output of a
+    classifier of more than two classes is `probabilities` and that of a regressor `value` by default; `positive` is the label
     of a classifier of two that is a true target, where its labels do not say it; `most_body` in bytes."""
     path = socket or (os.environ.get("HEDDLE_WORKER_SOCKET") if port is None else None)
     if path is None and port is None:
