@@ -48,6 +48,7 @@ bench-%: build
 fmt:
 	@scripts/install_deps.sh --tests $(BUILD)
 	@git ls-files '*.cpp' '*.hpp' | xargs $(BUILD)/test-venv/bin/clang-format -i
+	@git ls-files '*.py' | xargs $(BUILD)/test-venv/bin/black --quiet
 
 lint:
 	@scripts/install_deps.sh --tests $(BUILD)

@@ -1,6 +1,10 @@
-"""`heddle run` of the flights, everything but the trials, against the build of an earlier commit: wall time and peak memory, alternated.
+"""`heddle run` of the flights, everything but the trials, against the build of an earlier commit:
+wall time and peak memory, alternated.
 
-BENCH_PEER names a commit that is built in a worktree of its own (build/bench/before), or a `heddle` binary that is there already."""
+BENCH_PEER names a commit that is built in a worktree of its own (build/bench/before), or a `heddle`
+binary that is there already.
+"""
+
 import os
 import re
 import shutil
@@ -16,7 +20,9 @@ GOAL = 0.5
 
 
 def binary_before(build, before):
-    """The binary of `before`: itself, or built from that commit with what this build has installed."""
+    """The binary of `before`: itself, or built from that commit with what this build has
+    installed.
+    """
     if os.path.isfile(before) and os.access(before, os.X_OK):
         return before, "given"
     tree = os.path.abspath(os.path.join(build, "bench", "before"))
@@ -27,9 +33,34 @@ def binary_before(build, before):
     if not os.path.exists(venv):
         os.makedirs(os.path.dirname(venv), exist_ok=True)
         os.symlink(os.path.abspath(os.path.join(build, "venv")), venv)
-    subprocess.run(["cmake", "-S", tree, "-B", os.path.join(tree, "build"), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", os.path.join(tree, "build"), "--target", "heddle"], check=True, stdout=subprocess.DEVNULL)
-    return os.path.join(tree, "build", "bin", "heddle"), subprocess.run(["git", "-C", tree, "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(
+        [
+            "cmake",
+            "-S",
+            tree,
+            "-B",
+            os.path.join(tree, "build"),
+            "-G",
+            "Ninja",
+            "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    subprocess.run(
+        ["cmake", "--build", os.path.join(tree, "build"), "--target", "heddle"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return (
+        os.path.join(tree, "build", "bin", "heddle"),
+        subprocess.run(
+            ["git", "-C", tree, "rev-parse", "--short", "HEAD"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip(),
+    )
 
 
 def project(folder, data):
@@ -49,7 +80,14 @@ def project(folder, data):
     with open(evaluation) as file:
         text = file.read()
     with open(evaluation, "w") as file:
-        file.write(re.sub(r"gates:\n.*?(?=leakage:)", "gates:\n  - {id: any, when: metrics.auc > 0.0}\n", text, flags=re.S))
+        file.write(
+            re.sub(
+                r"gates:\n.*?(?=leakage:)",
+                "gates:\n  - {id: any, when: metrics.auc > 0.0}\n",
+                text,
+                flags=re.S,
+            )
+        )
 
 
 def measure(heddle, data):
@@ -58,7 +96,12 @@ def measure(heddle, data):
         folder = os.path.join(scratch, "flights")
         project(folder, data)
         begin = time.monotonic()
-        child = subprocess.Popen([heddle, "--project", folder, "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [heddle, "--project", folder, "run"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         said = child.stderr.read()
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.monotonic() - begin
@@ -71,7 +114,10 @@ def main():
     build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
     before = os.environ.get("BENCH_PEER")
     if not before:
-        print("run_before: name the commit or binary to compare with: BENCH_PEER=REV make bench-run_before")
+        print(
+            "run_before: name the commit or binary to compare with: BENCH_PEER=REV make"
+            " bench-run_before"
+        )
         return
     theirs, version = binary_before(build, before)
     ours = os.path.join(build, "bin", "heddle")
@@ -83,8 +129,17 @@ def main():
         results = {binary: measure(binary, data) for binary in order}
         pairs.append((results[ours], results[theirs]))
     for at, what, unit in ((0, "wall", "s"), (1, "peak memory", "MiB")):
-        report.row(f"run without trials, {what}", "the build before", version, [a[at] for a, _ in pairs], [b[at] for _, b in pairs], unit,
-                   [a[at] / b[at] for a, b in pairs], goal=GOAL, at_least=False)
+        report.row(
+            f"run without trials, {what}",
+            "the build before",
+            version,
+            [a[at] for a, _ in pairs],
+            [b[at] for _, b in pairs],
+            unit,
+            [a[at] / b[at] for a, b in pairs],
+            goal=GOAL,
+            at_least=False,
+        )
 
 
 if __name__ == "__main__":

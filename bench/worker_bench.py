@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""What the sandbox costs a request: one-row predicts of a service whose model is a worker, one after the other on one connection, against another build of
-Heddle, in turns. Both planes are up all the time, one of them idle.
-  bench/worker_bench.py [BUILD_DIR]      environment: BENCH_PEER (a `heddle` to compare with), BENCH_PAIRS (20), BENCH_REQUESTS (400)"""
+"""What the sandbox costs a request: one-row predicts of a service whose model is a worker, one
+after the other on one connection, against another build of Heddle, in turns. Both planes are up all
+the time, one of them idle.
+  bench/worker_bench.py [BUILD_DIR]      environment: BENCH_PEER (a `heddle` to compare with),
+      BENCH_PAIRS (20), BENCH_REQUESTS (400)
+"""
+
 import http.client
 import importlib.util
 import json
@@ -18,7 +22,9 @@ from harness.report import Report
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests/scenario"))
 # It has the name that the benches' own harness has.
-_found = importlib.util.spec_from_file_location("scenario_harness", ROOT / "tests/scenario/harness.py")
+_found = importlib.util.spec_from_file_location(
+    "scenario_harness", ROOT / "tests/scenario/harness.py"
+)
 scenario = importlib.util.module_from_spec(_found)
 _found.loader.exec_module(scenario)
 
@@ -35,15 +41,25 @@ class Served:
     def __init__(self, heddle):
         self.world = scenario.World(heddle)
         project = self.world.built
-        shutil.copytree(ROOT / "tests/fixtures/worker", project.root / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "tests/fixtures/worker",
+            project.root / "worker",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
         file = project.root / "models/late.yaml"
         text = file.read_text()
         start, end = text.index("trainer: xgboost"), text.index("standby:")
-        file.write_text(text[:start] + "runtime:\n  kind: process\n  files: worker\n  inputs: features\n  command: [/usr/bin/python3, serve.py]\n" + text[end:])
+        file.write_text(
+            text[:start]
+            + "runtime:\n  kind: process\n  files: worker\n  inputs: features\n  command:"
+            " [/usr/bin/python3, serve.py]\n" + text[end:]
+        )
         project.commit()
         done = project.run("run")
         assert done.code == 0, done
-        secret = project.root / ".heddle/keys/owner.secret"  # a build of before makes none, and asks for none
+        secret = (
+            project.root / ".heddle/keys/owner.secret"
+        )  # a build of before makes none, and asks for none
         secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret.write_text("0" * 64)
         secret.chmod(0o600)
@@ -71,7 +87,9 @@ class Served:
 
 
 def main():
-    report = Report(BUILD, "worker_bench", f"{REQUESTS} requests of one row a block, {PAIRS} pairs of blocks")
+    report = Report(
+        BUILD, "worker_bench", f"{REQUESTS} requests of one row a block, {PAIRS} pairs of blocks"
+    )
     ours = theirs = None
     try:
         ours = Served(os.path.join(BUILD, "bin/heddle"))
@@ -85,11 +103,25 @@ def main():
             for name, side in sides if pair % 2 else reversed(sides):
                 if side is not None:
                     blocks[name].append(side.block())
-        for what, of in {"p50": statistics.median, "p99": lambda took: statistics.quantiles(took, n=100)[98]}.items():
-            mine, other = [of(block) for block in blocks["ours"]], [of(block) for block in blocks["theirs"]]
+        for what, of in {
+            "p50": statistics.median,
+            "p99": lambda took: statistics.quantiles(took, n=100)[98],
+        }.items():
+            mine, other = [of(block) for block in blocks["ours"]], [
+                of(block) for block in blocks["theirs"]
+            ]
             if other:
-                report.row(f"{what} of a worker's answer", "BENCH_PEER", "another build", mine, other, "us", [a / b for a, b in zip(mine, other)],
-                           1.05 if what == "p50" else None, at_least=False)
+                report.row(
+                    f"{what} of a worker's answer",
+                    "BENCH_PEER",
+                    "another build",
+                    mine,
+                    other,
+                    "us",
+                    [a / b for a, b in zip(mine, other)],
+                    1.05 if what == "p50" else None,
+                    at_least=False,
+                )
             else:
                 report.value(f"{what} of a worker's answer", mine, "us")
     finally:

@@ -17,10 +17,10 @@ import tokenize
 # What holds today; each change that makes a figure better lowers its bound, until the goal.
 #           figure: (bound, goal)
 BOUNDS = {
-    "complexity p95": (13, 10),
+    "complexity p95": (10, 10),
     "complexity maximum": (43, 25),
-    "functions above 25": (40, 0),
-    "long lines, C++": (151, 0),
+    "functions above 25": (22, 0),
+    "long lines, C++": (107, 0),
     "long lines, Python": (2060, 0),
     "long lines, shell": (82, 0),
     "long lines, CMake": (158, 0),

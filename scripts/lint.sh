@@ -10,7 +10,7 @@ fi
 [ ! -x scripts/check_layers.py ] || python3 scripts/check_layers.py
 python3 scripts/check_files.py
 [ -n "$files" ] || exit 0
-scripts/check_format.sh "$build/test-venv/bin/clang-format"
+scripts/check_format.sh "$build/test-venv/bin"
 sources=$(echo "$files" | grep '\.cpp$' || true)
 [ -z "$sources" ] || command -v clang-tidy >/dev/null || { echo 'lint: `clang-tidy` is missing: apt-get install clang-tidy' >&2; exit 1; }
 [ -z "$sources" ] || clang-tidy -p "$build" --quiet $sources

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Lists the product's functions that no object of the product refers to: what only tests call, and what nobody does. Reads the objects
-of a build (of x86-64, not linked yet), so that calls, addresses taken and tables of virtual functions all count.
+"""Lists the product's functions that no object of the product refers to: what only tests call, and
+what nobody does. Reads the objects of a build (of x86-64, not linked yet), so that calls, addresses
+taken and tables of virtual functions all count.
 
     scripts/uncalled.py [BUILD]      default: build
 
-A function is told when it has external linkage and is in no relocation of any object below BUILD/src that is not a test's. What it cannot
-see: functions in headers that were inlined wherever they are used, templates that nobody instantiates, and virtual functions, which their
-table names. Exit 0: the list is for people, who know what a library's reader calls (`prove_consistency`, for example).
+A function is told when it has external linkage and is in no relocation of any object below
+BUILD/src that is not a test's. What it cannot see: functions in headers that were inlined wherever
+they are used, templates that nobody instantiates, and virtual functions, which their table names.
+Exit 0: the list is for people, who know what a library's reader calls (`prove_consistency`, for
+example).
 """
+
 import pathlib
 import re
 import struct
@@ -19,7 +23,9 @@ RELA, SYMTAB = 4, 2
 
 
 def sections(data):
-    offset, size, count = struct.unpack_from("<Q", data, 0x28)[0], *struct.unpack_from("<HH", data, 0x3A)
+    offset, size, count = struct.unpack_from("<Q", data, 0x28)[0], *struct.unpack_from(
+        "<HH", data, 0x3A
+    )
     return [struct.unpack_from("<IIQQQQIIQQ", data, offset + i * size) for i in range(count)]
 
 
@@ -35,7 +41,7 @@ def symbols(data):
         def entry(i):
             name, info, _, place, _, _ = struct.unpack_from("<IBBHQQ", data, start + 24 * i)
             end = data.index(b"\0", names[4] + name)
-            return data[names[4] + name:end], info & 15, info >> 4, place
+            return data[names[4] + name : end], info & 15, info >> 4, place
 
         for i in range(size // 24):
             name, kind, binding, place = entry(i)
@@ -55,7 +61,9 @@ def one(name):
 
 
 def demangled(names):
-    text = subprocess.run(["c++filt"], input=b"\n".join(names), capture_output=True, check=True).stdout.decode()
+    text = subprocess.run(
+        ["c++filt"], input=b"\n".join(names), capture_output=True, check=True
+    ).stdout.decode()
     return text.splitlines()
 
 
@@ -67,14 +75,22 @@ def main(build):
         here, referred = symbols(file.read_bytes())
         (by_product if product else by_tests).update(map(one, referred))
         if product:
-            defined.update((name, place) for name in here if name.startswith(b"_ZN") and b"heddle" in name)
+            defined.update(
+                (name, place) for name in here if name.startswith(b"_ZN") and b"heddle" in name
+            )
     if not defined:
         sys.exit(f"{build} has no objects: build first")
     idle = sorted({one(name): name for name in defined if one(name) not in by_product}.values())
     tested = [name for name in idle if one(name) in by_tests]
-    for title, names in (("called by tests alone", tested), ("called by nobody", [name for name in idle if one(name) not in by_tests])):
+    for title, names in (
+        ("called by tests alone", tested),
+        ("called by nobody", [name for name in idle if one(name) not in by_tests]),
+    ):
         print(f"{title}: {len(names)}")
-        for name, text in sorted(zip(names, demangled(names) if names else []), key=lambda pair: (defined[pair[0]], pair[1])):
+        for name, text in sorted(
+            zip(names, demangled(names) if names else []),
+            key=lambda pair: (defined[pair[0]], pair[1]),
+        ):
             source = defined[name].split(".dir/")[-1].removesuffix(".o")
             folder = "/".join(defined[name].split("/CMakeFiles")[0].split("/")[1:])
             print(f"  {folder}/{source}: {text}")

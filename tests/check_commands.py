@@ -1,4 +1,7 @@
-"""Every `heddle ...` command that a text of src/ or a page names exists, with the options that it gives it.   check_commands.py HEDDLE ROOT"""
+"""Every `heddle ...` command that a text of src/ or a page names exists, with the options that it
+gives it.   check_commands.py HEDDLE ROOT
+"""
+
 import pathlib
 import re
 import subprocess
@@ -6,7 +9,11 @@ import sys
 
 # Words before `heddle` where the program is meant and no command.
 PROSE = {"of", "newer", "this", "another", "the", "a", "no"}
-LITERAL = re.compile(r'R"(?P<tag>\w*)\((?P<raw>.*?)\)(?P=tag)"|"(?P<text>(?:[^"\\\n]|\\.)*)"|//[^\n]*|/\*.*?\*/|\'(?:[^\'\\]|\\.)+\'', re.S)
+LITERAL = re.compile(
+    r'R"(?P<tag>\w*)\((?P<raw>.*?)\)(?P=tag)"|"(?P<text>(?:[^"\\\n]|\\.)*)"'
+    r"|//[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)+'",
+    re.S,
+)
 
 
 def literals(source):
@@ -16,7 +23,7 @@ def literals(source):
         part = found["raw"] if found["raw"] is not None else found["text"]
         if part is None:
             continue
-        if text is not None and not source[end:found.start()].strip():
+        if text is not None and not source[end : found.start()].strip():
             text += part
         else:
             if text is not None:
@@ -29,9 +36,15 @@ def literals(source):
 
 class Command:
     def __init__(self, heddle, path=()):
-        said = subprocess.run([heddle, *path, "--help"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [heddle, *path, "--help"], capture_output=True, text=True, check=True
+        ).stdout
         self.options = set(re.findall(r"--[a-z][a-z-]*", said))
-        names = re.findall(r"^  ([a-z]+) ", said.split("Subcommands:")[1], re.M) if "Subcommands:" in said else []
+        names = (
+            re.findall(r"^  ([a-z]+) ", said.split("Subcommands:")[1], re.M)
+            if "Subcommands:" in said
+            else []
+        )
         self.commands = {name: Command(heddle, (*path, name)) for name in names}
 
 
@@ -67,9 +80,13 @@ def main():
                 if is_prose or found[2].endswith(("/", ".")):
                     continue
                 named += 1
-                if said := what_is_wrong(commands, text[found.end():]):
+                if said := what_is_wrong(commands, text[found.end() :]):
                     wrong.append(f"{file.relative_to(root)}:{line}: {said}")
-    for file in [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]:
+    for file in [
+        root / "README.md",
+        root / "CONTRIBUTING.md",
+        *sorted((root / "docs").rglob("*.md")),
+    ]:
         for found in re.finditer(r"`heddle ([a-z-][^`]*)`", file.read_text()):
             named += 1
             if said := what_is_wrong(commands, found[1].replace("|", "\n")):
@@ -78,8 +95,15 @@ def main():
     assert named > 100, f"only {named} commands were found: the reader of texts is wrong"
     assert not wrong, f"{len(wrong)} texts name a command that there is not"
     # The check itself: what it is to find, it finds.
-    for text, expected in (("quarantine let-in late", "no command"), ("incident", "nothing by itself"), ("status --loud", "no `--loud`"), ("approval show X", "")):
-        assert expected in what_is_wrong(commands, text) and bool(expected) == bool(what_is_wrong(commands, text)), text
+    for text, expected in (
+        ("quarantine let-in late", "no command"),
+        ("incident", "nothing by itself"),
+        ("status --loud", "no `--loud`"),
+        ("approval show X", ""),
+    ):
+        assert expected in what_is_wrong(commands, text) and bool(expected) == bool(
+            what_is_wrong(commands, text)
+        ), text
     print(f"commands: {named} texts name a command that exists")
 
 

@@ -1,5 +1,8 @@
-"""Servers of other makers: a Python environment of its own for each (build/bench/venv-NAME, pinned in bench/peers/NAME.txt), one start
-script each. All serve the same XGBoost model on one core, with access logs off."""
+"""Servers of other makers: a Python environment of its own for each (build/bench/venv-NAME, pinned
+in bench/peers/NAME.txt), one start script each. All serve the same XGBoost model on one core, with
+access logs off.
+"""
+
 import http.client
 import json
 import os
@@ -20,37 +23,67 @@ class Unavailable(Exception):
 
 
 def base_python():
-    """The system's Python where it can make environments: Debian's is built with profile-guided optimisation, and PyTriton's stub, which is
-    built against an early 3.11, fails with the standard library of 3.11.7. Else the one that runs this."""
+    """The system's Python where it can make environments: Debian's is built with profile-guided
+    optimisation, and PyTriton's stub, which is built against an early 3.11, fails with the standard
+    library of 3.11.7. Else the one that runs this.
+    """
     system = "/usr/bin/python3"
-    able = os.path.exists(system) and subprocess.run([system, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
+    able = (
+        os.path.exists(system)
+        and subprocess.run([system, "-c", "import ensurepip, venv"], capture_output=True).returncode
+        == 0
+    )
     return system if able else sys.executable
 
 
 def python_version(python):
-    return subprocess.run([python, "-c", "import platform; print(platform.python_version())"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [python, "-c", "import platform; print(platform.python_version())"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 def environment(build, name):
-    """The Python of the peer's environment, made on first use. Unavailable: why it cannot be installed."""
+    """The Python of the peer's environment, made on first use. Unavailable: why it cannot be
+    installed.
+    """
     venv = os.path.join(build, "bench", "venv-" + name)
-    python, wanted, stamp = os.path.join(venv, "bin", "python"), os.path.join(PEERS, name + ".txt"), os.path.join(venv, ".requirements")
+    python, wanted, stamp = (
+        os.path.join(venv, "bin", "python"),
+        os.path.join(PEERS, name + ".txt"),
+        os.path.join(venv, ".requirements"),
+    )
     base = base_python()
     with open(wanted) as file:
         text = file.read() + f"# {base} {python_version(base)}\n"
     if os.path.exists(stamp) and open(stamp).read() == text:
         return python
-    print(f"making a Python environment for {name}: bench/peers/{name}.txt", file=sys.stderr, flush=True)
+    print(
+        f"making a Python environment for {name}: bench/peers/{name}.txt",
+        file=sys.stderr,
+        flush=True,
+    )
     shutil.rmtree(venv, ignore_errors=True)
     try:
         subprocess.run([base, "-m", "venv", venv], check=True, capture_output=True, text=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", wanted], check=True, capture_output=True, text=True,
-                       timeout=INSTALL_SECONDS)
+        subprocess.run(
+            [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", wanted],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+        )
     except subprocess.TimeoutExpired:
         raise Unavailable(f"installing it took over {INSTALL_SECONDS} s: cut") from None
     except subprocess.CalledProcessError as error:
-        lines = [line for line in (error.stderr or "").splitlines() if line.strip()] or ["no message"]
-        raise Unavailable(f"it cannot be installed (Python {python_version(base)}): {lines[-1][:200]}") from None
+        lines = [line for line in (error.stderr or "").splitlines() if line.strip()] or [
+            "no message"
+        ]
+        raise Unavailable(
+            f"it cannot be installed (Python {python_version(base)}): {lines[-1][:200]}"
+        ) from None
     with open(stamp, "w") as file:
         file.write(text)
     return python
@@ -64,11 +97,15 @@ def version_of(name, packages):
 
 
 def oip_body(row):
-    return {"inputs": [{"name": "features", "shape": [1, len(row)], "datatype": "FP32", "data": row}]}
+    return {
+        "inputs": [{"name": "features", "shape": [1, len(row)], "datatype": "FP32", "data": row}]
+    }
 
 
 class Peer:
-    """`body(row of features, body of ours)` is one request; `probability(answer)` reads it back, so that all are seen to answer the same."""
+    """`body(row of features, body of ours)` is one request; `probability(answer)` reads it back, so
+    that all are seen to answer the same.
+    """
 
     def __init__(self, name, title, packages, path, body, probability, argv=None, grpc=False):
         self.name, self.title, self.packages, self.path = name, title, packages, path
@@ -83,9 +120,23 @@ class Peer:
         python = environment(build, self.name)
         self.port, self.grpc_port = process.free_port(), process.free_port()
         self.log = os.path.join(directory, self.name + ".log")
-        argv = self.argv(python, self.port) if self.argv else [python, os.path.join(PEERS, self.name + "_server.py"), directory, str(self.port),
-                                                               *([str(self.grpc_port)] if self.grpc else [])]
-        self.process = process.start(argv, log=self.log, cwd=PEERS, env={**os.environ, "BENCH_DIR": directory, "PYTHONDONTWRITEBYTECODE": "1"})
+        argv = (
+            self.argv(python, self.port)
+            if self.argv
+            else [
+                python,
+                os.path.join(PEERS, self.name + "_server.py"),
+                directory,
+                str(self.port),
+                *([str(self.grpc_port)] if self.grpc else []),
+            ]
+        )
+        self.process = process.start(
+            argv,
+            log=self.log,
+            cwd=PEERS,
+            env={**os.environ, "BENCH_DIR": directory, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
 
     def wait(self, body):
         """Until it answers `body` with 200."""
@@ -107,7 +158,9 @@ class Peer:
             finally:
                 connection.close()
             time.sleep(0.25)
-        raise Unavailable(f"it did not answer within {START_SECONDS} s ({said}): {process.tail(self.log)}")
+        raise Unavailable(
+            f"it did not answer within {START_SECONDS} s ({said}): {process.tail(self.log)}"
+        )
 
     def stop(self):
         if self.process is not None:
@@ -116,15 +169,63 @@ class Peer:
 
 
 ALL = [
-    Peer("mlserver", "MLServer", ["mlserver", "mlserver-xgboost", "xgboost"], "/v2/models/flights/infer", lambda row, ours: json.dumps(oip_body(row)),
-         lambda answer: answer["outputs"][0]["data"][0], grpc=True),
-    Peer("bentoml", "BentoML", ["bentoml", "uvicorn", "xgboost-cpu"], "/predict", lambda row, ours: json.dumps({"rows": [row]}), lambda answer: answer[0]),
-    Peer("ray", "Ray Serve", ["ray", "xgboost-cpu"], "/predict", lambda row, ours: json.dumps({"rows": [row]}), lambda answer: answer[0]),
-    # Raw rows like ours, its checks and features in Python by hand: what a team writes. One worker, uvloop and httptools, no access log.
-    Peer("fastapi", "FastAPI", ["fastapi", "uvicorn", "uvloop", "httptools", "xgboost-cpu"], "/predict", lambda row, ours: ours,
-         lambda answer: answer["predictions"][0]["probability"],
-         argv=lambda python, port: [python, "-m", "uvicorn", "fastapi_server:app", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
-                                    "--log-level", "warning"]),
-    Peer("pytriton", "PyTriton", ["nvidia-pytriton", "tritonclient", "xgboost-cpu"], "/v2/models/flights/infer", lambda row, ours: json.dumps(oip_body(row)),
-         lambda answer: next(o for o in answer["outputs"] if o["name"] == "probability")["data"][0], grpc=True),
+    Peer(
+        "mlserver",
+        "MLServer",
+        ["mlserver", "mlserver-xgboost", "xgboost"],
+        "/v2/models/flights/infer",
+        lambda row, ours: json.dumps(oip_body(row)),
+        lambda answer: answer["outputs"][0]["data"][0],
+        grpc=True,
+    ),
+    Peer(
+        "bentoml",
+        "BentoML",
+        ["bentoml", "uvicorn", "xgboost-cpu"],
+        "/predict",
+        lambda row, ours: json.dumps({"rows": [row]}),
+        lambda answer: answer[0],
+    ),
+    Peer(
+        "ray",
+        "Ray Serve",
+        ["ray", "xgboost-cpu"],
+        "/predict",
+        lambda row, ours: json.dumps({"rows": [row]}),
+        lambda answer: answer[0],
+    ),
+    # Raw rows like ours, its checks and features in Python by hand: what a team writes. One worker,
+    # uvloop and httptools, no access log.
+    Peer(
+        "fastapi",
+        "FastAPI",
+        ["fastapi", "uvicorn", "uvloop", "httptools", "xgboost-cpu"],
+        "/predict",
+        lambda row, ours: ours,
+        lambda answer: answer["predictions"][0]["probability"],
+        argv=lambda python, port: [
+            python,
+            "-m",
+            "uvicorn",
+            "fastapi_server:app",
+            "--port",
+            str(port),
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        ],
+    ),
+    Peer(
+        "pytriton",
+        "PyTriton",
+        ["nvidia-pytriton", "tritonclient", "xgboost-cpu"],
+        "/v2/models/flights/infer",
+        lambda row, ours: json.dumps(oip_body(row)),
+        lambda answer: next(o for o in answer["outputs"] if o["name"] == "probability")["data"][0],
+        grpc=True,
+    ),
 ]

@@ -1,4 +1,7 @@
-"""Processes of a bench: pinned, started in a session of their own, and ended with all their children."""
+"""Processes of a bench: pinned, started in a session of their own, and ended with all their
+children.
+"""
+
 import os
 import shutil
 import signal
@@ -11,7 +14,11 @@ _started = []
 
 
 def pin(core):
-    return ["taskset", "-c", str(core)] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
+    return (
+        ["taskset", "-c", str(core)]
+        if shutil.which("taskset") and (os.cpu_count() or 1) > 1
+        else []
+    )
 
 
 def free_port():
@@ -23,7 +30,13 @@ def free_port():
 def start(argv, core=SERVER_CORE, log=None, **kwargs):
     """Its output goes to the file `log` (its end is the reason when it does not start)."""
     out = open(log, "wb") if log else subprocess.DEVNULL
-    process = subprocess.Popen([*pin(core), *argv], stdout=kwargs.pop("stdout", out), stderr=out, start_new_session=True, **kwargs)
+    process = subprocess.Popen(
+        [*pin(core), *argv],
+        stdout=kwargs.pop("stdout", out),
+        stderr=out,
+        start_new_session=True,
+        **kwargs
+    )
     _started.append(process)
     return process
 
@@ -37,7 +50,8 @@ def end(process, seconds=15):
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             pass
-    # Whatever it started is in its session's process group; peers leave workers behind when they are killed.
+    # Whatever it started is in its session's process group; peers leave workers behind when they
+    # are killed.
     for sig in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sig)
@@ -55,6 +69,9 @@ def end_all():
 def tail(path, lines=3):
     try:
         with open(path, errors="replace") as file:
-            return " | ".join(line.strip() for line in file.readlines()[-40:] if line.strip())[-300:] or "nothing in its log"
+            return (
+                " | ".join(line.strip() for line in file.readlines()[-40:] if line.strip())[-300:]
+                or "nothing in its log"
+            )
     except OSError as error:
         return str(error)

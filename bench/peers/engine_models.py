@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Prepares the peers of bench/engine from what `engine_bench train` left in DIR (xgboost-N.json, rows.bin, labels.bin): for each count of
-trees the ONNX and treelite forms of the XGBoost model, a LightGBM model of the same size, and its lleaves form; and from what `train-tasks` left
-LightGBM's models of several classes and of a number. What exists is kept. Prints nothing; writes DIR/versions.json.
+"""Prepares the peers of bench/engine from what `engine_bench train` left in DIR (xgboost-N.json,
+rows.bin, labels.bin): for each count of trees the ONNX and treelite forms of the XGBoost model, a
+LightGBM model of the same size, and its lleaves form; and from what `train-tasks` left LightGBM's
+models of several classes and of a number. What exists is kept. Prints nothing; writes
+DIR/versions.json.
 
     engine_models.py DIR COLUMNS TREES...
 """
+
 import importlib.metadata
 import json
 import pathlib
@@ -22,7 +25,11 @@ def onnx_form(source, target, columns):
     model = xgb.XGBClassifier()
     model.load_model(source)
     model.n_classes_ = 2
-    target.write_bytes(convert_xgboost(model, initial_types=[("input", FloatTensorType([None, columns]))]).SerializeToString())
+    target.write_bytes(
+        convert_xgboost(
+            model, initial_types=[("input", FloatTensorType([None, columns]))]
+        ).SerializeToString()
+    )
 
 
 def treelite_form(source, target):
@@ -30,7 +37,9 @@ def treelite_form(source, target):
     import treelite
 
     model = treelite.frontend.load_xgboost_model(str(source), format_choice="use_suffix")
-    tl2cgen.export_lib(model, toolchain="gcc", libpath=str(target), params={"parallel_comp": 8}, verbose=False)
+    tl2cgen.export_lib(
+        model, toolchain="gcc", libpath=str(target), params={"parallel_comp": 8}, verbose=False
+    )
 
 
 def lightgbm_form(rows, labels, target, trees, **more):
@@ -76,8 +85,14 @@ def main(folder, columns, counts):
         steps = [
             (folder / f"onnx-{trees}.onnx", lambda target: onnx_form(source, target, columns)),
             (folder / f"treelite-{trees}.so", lambda target: treelite_form(source, target)),
-            (folder / f"lightgbm-{trees}.txt", lambda target: lightgbm_form(rows, labels, target, trees)),
-            (folder / f"lleaves-{trees}.so", lambda target: lleaves_form(folder / f"lightgbm-{trees}.txt", target)),
+            (
+                folder / f"lightgbm-{trees}.txt",
+                lambda target: lightgbm_form(rows, labels, target, trees),
+            ),
+            (
+                folder / f"lleaves-{trees}.so",
+                lambda target: lleaves_form(folder / f"lightgbm-{trees}.txt", target),
+            ),
         ]
         made(steps)
     several, numbers = (
@@ -97,10 +112,18 @@ def main(folder, columns, counts):
             ),
         ]
     )
-    names = {"LightGBM": "lightgbm", "ONNX Runtime": "onnxruntime", "lleaves": "lleaves", "treelite": "tl2cgen"}
+    names = {
+        "LightGBM": "lightgbm",
+        "ONNX Runtime": "onnxruntime",
+        "lleaves": "lleaves",
+        "treelite": "tl2cgen",
+    }
     import lightgbm
+
     versions = {name: importlib.metadata.version(package) for name, package in names.items()}
-    versions["lib_lightgbm"] = str(next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.so")))
+    versions["lib_lightgbm"] = str(
+        next(pathlib.Path(lightgbm.__file__).parent.rglob("lib_lightgbm.so"))
+    )
     (folder / "versions.json").write_text(json.dumps(versions))
 
 

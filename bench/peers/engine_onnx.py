@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""ONNX Runtime as a peer of bench/engine: reads `ROWS REPEATS` lines, scores that many rows that often on one thread and answers the seconds
-a call took; `0 0` answers the first margin. Its library has no C header in the wheel, so it is called from Python, by its own fastest call:
-`run` with the input bound to memory.
+"""ONNX Runtime as a peer of bench/engine: reads `ROWS REPEATS` lines, scores that many rows that
+often on one thread and answers the seconds a call took; `0 0` answers the first margin. Its library
+has no C header in the wheel, so it is called from Python, by its own fastest call: `run` with the
+input bound to memory.
 
     engine_onnx.py MODEL.onnx ROWS.bin COLUMNS
 """
+
 import sys
 import time
 

@@ -1,5 +1,8 @@
-"""What a team would write: FastAPI, pydantic and XGBoost over the same model JSON, raw rows in, features by hand.
-Run by bench/harness/peers.py: `uvicorn fastapi_server:app`, with the folder of model and rows in BENCH_DIR."""
+"""What a team would write: FastAPI, pydantic and XGBoost over the same model JSON, raw rows in,
+features by hand. Run by bench/harness/peers.py: `uvicorn fastapi_server:app`, with the folder of
+model and rows in BENCH_DIR.
+"""
+
 import collections
 import csv
 import datetime
@@ -30,11 +33,20 @@ with open(os.path.join(directory, "rows.csv")) as file:
         rows.append(late)
         airports.add(row["origin"])
         distances[row["origin"], row["destination"]] = int(row["distance"])
-        for table, key in zip(tables, keys(datetime.datetime.fromisoformat(row["date"]), row["origin"], row["destination"])):
+        for table, key in zip(
+            tables,
+            keys(datetime.datetime.fromisoformat(row["date"]), row["origin"], row["destination"]),
+        ):
             table[key][0] += late
             table[key][1] += 1
 prior = sum(rows) / len(rows)
-encoded = [{key: ((late + SMOOTHING * prior) / (n + SMOOTHING), n / len(rows)) for key, (late, n) in table.items()} for table in tables]
+encoded = [
+    {
+        key: ((late + SMOOTHING * prior) / (n + SMOOTHING), n / len(rows))
+        for key, (late, n) in table.items()
+    }
+    for table in tables
+]
 
 
 class Row(BaseModel):
@@ -61,7 +73,21 @@ async def predict(request: Request):
             raise HTTPException(422, "unknown airport")
         if distances.get((row.origin, row.destination), row.distance) != row.distance:
             raise HTTPException(422, "another distance than the route's")
-        found = [table.get(key, (prior, 0.0)) for table, key in zip(encoded, keys(row.date, row.origin, row.destination))]
-        matrix[i] = (row.date.hour, row.date.hour * 60 + row.date.minute, row.date.isoweekday() % 7, row.distance,
-                     *(late for late, _ in found), *(share for _, share in found))
-    return {"predictions": [{"probability": float(p)} for p in booster.inplace_predict(matrix, validate_features=False)]}
+        found = [
+            table.get(key, (prior, 0.0))
+            for table, key in zip(encoded, keys(row.date, row.origin, row.destination))
+        ]
+        matrix[i] = (
+            row.date.hour,
+            row.date.hour * 60 + row.date.minute,
+            row.date.isoweekday() % 7,
+            row.distance,
+            *(late for late, _ in found),
+            *(share for _, share in found),
+        )
+    return {
+        "predictions": [
+            {"probability": float(p)}
+            for p in booster.inplace_predict(matrix, validate_features=False)
+        ]
+    }

@@ -1,9 +1,11 @@
-"""Heddle's Python side: a client for a running service, and the wrapper that serves a model of your own as a worker.
+"""Heddle's Python side: a client for a running service, and the wrapper that serves a model of your
+own as a worker.
 
     predictions = heddle.load("delay").predict(df)      # docs/python.md
     heddle.serve(model)                                 # any Python model behind a slot
 
-Nothing but the standard library is needed; numpy, pandas, polars and pyarrow are used where they are there (a worker needs numpy).
+Nothing but the standard library is needed; numpy, pandas, polars and pyarrow are used where they
+are there (a worker needs numpy).
 """
 
 from __future__ import annotations
@@ -32,20 +34,42 @@ from .service import Service, load
 __version__ = "0.1.0"
 
 __all__ = [
-    "Answer", "ConnectionLost", "Denied", "HeddleError", "InvalidRequest", "LabelsRefused", "NotFound", "Overloaded", "Predictions",
-    "ProjectError", "RowsRefused", "ServerError", "Service", "TimedOut", "Unauthenticated", "Unavailable", "Unreachable", "load", "model", "serve",
+    "Answer",
+    "ConnectionLost",
+    "Denied",
+    "HeddleError",
+    "InvalidRequest",
+    "LabelsRefused",
+    "NotFound",
+    "Overloaded",
+    "Predictions",
+    "ProjectError",
+    "RowsRefused",
+    "ServerError",
+    "Service",
+    "TimedOut",
+    "Unauthenticated",
+    "Unavailable",
+    "Unreachable",
+    "load",
+    "model",
+    "serve",
 ]
 
 
 def model(function: Any = None, **options: Any) -> Any:
-    """Marks a function of a frame as a model: `@heddle.model` or `@heddle.model(features=[...])`. heddle.worker.models has the options."""
+    """Marks a function of a frame as a model: `@heddle.model` or `@heddle.model(features=[...])`.
+    heddle.worker.models has the options.
+    """
     from .worker.models import decorate
 
     return decorate(function, **options)
 
 
 def serve(model: Any, **options: Any) -> None:
-    """Serves a model until it is told to end (SIGTERM) or its parent is gone. heddle.worker.server has the options."""
+    """Serves a model until it is told to end (SIGTERM) or its parent is gone. heddle.worker.server
+    has the options.
+    """
     from .worker.server import serve as run
 
     run(model, **options)

@@ -25,17 +25,21 @@ class Answer:
 
 
 class Predictions:
-    """As long as the table that was sent, in its order. As a sequence and as a numpy array it is `probability` of a binary service, `label` of
-    one of several classes, `value` of a regression: `task` says which.
+    """As long as the table that was sent, in its order. As a sequence and as a numpy array it is
+    `probability` of a binary service, `label` of one of several classes, `value` of a regression:
+    `task` says which.
 
-    Columns are pandas or polars Series, Arrow arrays or lists, whichever kind was sent; a refused row is NaN or null.
-    `validation` has, for each row, the rules that refused it; `warnings` those it broke and was served all the same.
-    A table larger than the service's limit goes in several requests: `answers` has one entry for each.
+    Columns are pandas or polars Series, Arrow arrays or lists, whichever kind was sent; a refused
+    row is NaN or null. `validation` has, for each row, the rules that refused it; `warnings` those
+    it broke and was served all the same. A table larger than the service's limit goes in several
+    requests: `answers` has one entry for each.
     """
 
     def __init__(self, predictions: list[dict[str, Any]], answers: list[Answer], like: Any) -> None:
         self._predictions, self.answers, self._like = predictions, answers, like
-        self._main = next((name for name in _TASKS if predictions and name in predictions[0]), "probability")
+        self._main = next(
+            (name for name in _TASKS if predictions and name in predictions[0]), "probability"
+        )
         self._values = [each[self._main] for each in predictions]
         self.task = _TASKS[self._main]
         self.validation: list[list[str]] = [each.get("validation", []) for each in predictions]
@@ -53,15 +57,22 @@ class Predictions:
 
     @property
     def probabilities(self) -> dict[Any, Any]:
-        """Of several classes: a column for each, by its name; a table where `pandas.DataFrame(predictions.probabilities)` is called on it."""
+        """Of several classes: a column for each, by its name; a table where
+        `pandas.DataFrame(predictions.probabilities)` is called on it.
+        """
         self._of("classes", "label")
         served = [each.get("probabilities") or {} for each in self._predictions]
         names = next((list(each) for each in served if each), [])
-        return {name: rows.column([each.get(name) for each in served], self._like, name) for name in names}
+        return {
+            name: rows.column([each.get(name) for each in served], self._like, name)
+            for name in names
+        }
 
     @property
     def set(self) -> list[list[Any] | None] | None:
-        """Of several classes: those that the declared coverage asks for, for each row; None where the bundle has no interval."""
+        """Of several classes: those that the declared coverage asks for, for each row; None where
+        the bundle has no interval.
+        """
         self._of("classes", "label")
         sets = [each.get("set") for each in self._predictions]
         return None if all(each is None for each in sets) else sets
@@ -73,7 +84,9 @@ class Predictions:
 
     @property
     def interval(self) -> tuple[Any, Any] | None:
-        """Of a regression: its lower and upper ends, a column each; None where the bundle has no interval."""
+        """Of a regression: its lower and upper ends, a column each; None where the bundle has no
+        interval.
+        """
         self._of("regression", "value")
         lower, upper = ([each.get(end) for each in self._predictions] for end in ("lower", "upper"))
         if all(each is None for each in lower):
@@ -82,12 +95,16 @@ class Predictions:
 
     @property
     def contributions(self) -> list[dict[str, Any] | None]:
-        """With `predict(explain=True)`, for each row: what each feature added to the margin, and `bias`; of several classes by class."""
+        """With `predict(explain=True)`, for each row: what each feature added to the margin, and
+        `bias`; of several classes by class.
+        """
         return [each.get("contributions") for each in self._predictions]
 
     @property
     def bundle(self) -> str | None:
-        """Digest of the bundle that scored every row; None when a swap came in between: `answers` then has one for each request."""
+        """Digest of the bundle that scored every row; None when a swap came in between: `answers`
+        then has one for each request.
+        """
         return self._only("bundle")
 
     @property
@@ -112,7 +129,10 @@ class Predictions:
     def _of(self, task: str, name: str) -> Any:
         # Of no rows nobody knows the task: any column of them is empty.
         if self.task != task and self._predictions:
-            raise AttributeError(f"the service predicts {_PREDICTS[self.task]}: it has `{self._main}` and no `{name}`")
+            raise AttributeError(
+                f"the service predicts {_PREDICTS[self.task]}: it has `{self._main}` and no"
+                f" `{name}`"
+            )
         return rows.column(self._values, self._like, name)
 
     def _only(self, name: str) -> str | None:
@@ -133,10 +153,20 @@ class Predictions:
 
         if self.task == "classes":
             return numpy.array(self._values, dtype=dtype or "object")
-        return numpy.array([float("nan") if value is None else value for value in self._values], dtype=dtype or "float64")
+        return numpy.array(
+            [float("nan") if value is None else value for value in self._values],
+            dtype=dtype or "float64",
+        )
 
     def __repr__(self) -> str:
-        return f"<heddle.Predictions: {len(self)} rows, {self.refused} refused, slot {self.slot}, bundle {str(self.bundle)[:19]}>"
+        return (
+            f"<heddle.Predictions: {len(self)} rows, {self.refused} refused, slot {self.slot},"
+            f" bundle {str(self.bundle)[:19]}>"
+        )
 
 
-_PREDICTS = {"binary": "a probability", "classes": "one of several classes", "regression": "a number"}
+_PREDICTS = {
+    "binary": "a probability",
+    "classes": "one of several classes",
+    "regression": "a number",
+}

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Verifies a Heddle ledger from its published bytes. Standard library only; shares no code with Heddle.
+"""Verifies a Heddle ledger from its published bytes. Standard library only; shares no code with
+Heddle.
 
     verify.py PROJECT [--vkey KEY|FILE] [--no-git]
     verify.py --tiles DIR --vkey KEY|FILE
 
-Recomputes the Merkle tree (RFC 6962) from `.heddle/tiles/tile/entries`, and compares it with the tiles, the signed checkpoint,
-every checkpoint of the history, and those committed to git (`refs/heddle/anchor/KEYID`). docs/formats/ledger.md has the bytes.
-Exit: 0 all is as it was signed, 1 it is not (each finding on stderr), 2 it could not be checked.
+Recomputes the Merkle tree (RFC 6962) from `.heddle/tiles/tile/entries`, and compares it with the
+tiles, the signed checkpoint, every checkpoint of the history, and those committed to git
+(`refs/heddle/anchor/KEYID`). docs/formats/ledger.md has the bytes. Exit: 0 all is as it was signed,
+1 it is not (each finding on stderr), 2 it could not be checked.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import re
 import subprocess
 import sys
 
-# --- Ed25519 (RFC 8032 5.1), verification only; plain integers, no secrets here, so no need for constant time.
+# --- Ed25519 (RFC 8032 5.1), verification only; plain integers, no secrets here, so no need for
+# constant time.
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
@@ -101,7 +104,11 @@ def parse_vkey(text):
     if len(parts) != 3:
         raise Bad("not a verifier key: %r" % text)
     name, key_id, key = parts[0], parts[1], b64(parts[2])
-    if len(key) != 33 or key[0] != 1 or hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8] != key_id:
+    if (
+        len(key) != 33
+        or key[0] != 1
+        or hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8] != key_id
+    ):
         raise Bad("not an Ed25519 verifier key: %r" % text)
     return name, bytes.fromhex(key_id), key[1:]
 
@@ -195,10 +202,10 @@ def read(path):
 def parse_bundle(data, path):
     entries, at = [], 0
     while at < len(data):
-        size = int.from_bytes(data[at:at + 2], "big")
+        size = int.from_bytes(data[at : at + 2], "big")
         if at + 2 + size > len(data):
             raise Bad("%s ends inside an entry" % path)
-        entries.append(data[at + 2:at + 2 + size])
+        entries.append(data[at + 2 : at + 2 + size])
         at += 2 + size
     return entries
 
@@ -213,11 +220,14 @@ def read_history(tiles):
         end = data.find(b"\n\n", body + 2) if body >= 0 else -1
         if end < 0:
             return notes, data[begin:]
-        notes.append(data[begin:end + 1])
+        notes.append(data[begin : end + 1])
         begin = end + 2
 
 
-BEGIN = re.compile(rb'\{"v":1,"seq":([0-9]+),"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z"')
+BEGIN = re.compile(
+    rb'\{"v":1,"seq":([0-9]+),"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})'
+    rb'(?:\.([0-9]{1,6}))?Z"'
+)
 
 
 def check_entry(index, data, last_time):
@@ -228,7 +238,10 @@ def check_entry(index, data, last_time):
     except (ValueError, TypeError):
         return "entry %d is no entry of version 1" % index, last_time
     if int(begin[1]) != index:
-        return "at place %d stands the entry that says it is %s" % (index, begin[1].decode()), last_time
+        return (
+            "at place %d stands the entry that says it is %s" % (index, begin[1].decode()),
+            last_time,
+        )
     moment = begin[2].decode() + "." + (begin[3] or b"").decode().ljust(6, "0")
     if moment < last_time:
         return "entry %d is older than the one before it" % index, last_time
@@ -237,7 +250,14 @@ def check_entry(index, data, last_time):
 
 def signed(entry):
     """The digest of the statement that a person signs."""
-    return next((each.get("digest") for each in entry.get("evidence", []) if each.get("name") == "statement"), None)
+    return next(
+        (
+            each.get("digest")
+            for each in entry.get("evidence", [])
+            if each.get("name") == "statement"
+        ),
+        None,
+    )
 
 
 def ssh_strings(data):
@@ -247,14 +267,16 @@ def ssh_strings(data):
         size = int.from_bytes(data[:4], "big")
         if len(data) < 4 + size:
             raise Bad("not a whole SSH signature")
-        parts.append(data[4:4 + size])
-        data = data[4 + size:]
+        parts.append(data[4 : 4 + size])
+        data = data[4 + size :]
     return parts
 
 
 def signs(armored, statement, namespace):
-    """Whether an SSH signature (OpenSSH's PROTOCOL.sshsig) is one over `statement`; None: by a kind of key that is not checked here. Whose key it is
-    stands in people.yaml of the commit that was applied then, which `heddle audit verify` reads."""
+    """Whether an SSH signature (OpenSSH's PROTOCOL.sshsig) is one over `statement`; None: by a kind
+    of key that is not checked here. Whose key it is stands in people.yaml of the commit that was
+    applied then, which `heddle audit verify` reads.
+    """
     lines = armored.strip().split("\n")
     if lines[0] != "-----BEGIN SSH SIGNATURE-----" or lines[-1] != "-----END SSH SIGNATURE-----":
         return False
@@ -270,14 +292,27 @@ def signs(armored, statement, namespace):
         return False
     if key[0] != b"ssh-ed25519":
         return None
-    text = b"SSHSIG" + b"".join(len(part).to_bytes(4, "big") + part
-                                for part in (space, reserved, algorithm, hashlib.new(algorithm.decode(), statement).digest()))
-    return len(key) == 2 and len(blob) == 2 and blob[0] == key[0] and ed25519_verify(key[1], text, blob[1])
+    text = b"SSHSIG" + b"".join(
+        len(part).to_bytes(4, "big") + part
+        for part in (
+            space,
+            reserved,
+            algorithm,
+            hashlib.new(algorithm.decode(), statement).digest(),
+        )
+    )
+    return (
+        len(key) == 2
+        and len(blob) == 2
+        and blob[0] == key[0]
+        and ed25519_verify(key[1], text, blob[1])
+    )
 
 
 class Approvals:
-    """Whether each act that needed an approval has one: asked for, for the same act, approved before it by a person who did not ask, signed, to
-    exactly what was asked, open still, used once."""
+    """Whether each act that needed an approval has one: asked for, for the same act, approved
+    before it by a person who did not ask, signed, to exactly what was asked, open still, used once.
+    """
 
     def __init__(self):
         self.asked = {}
@@ -287,7 +322,11 @@ class Approvals:
             return None
         try:
             entry = json.loads(data)
-            result, action, id_ = entry.get("result"), entry.get("action"), entry.get("approval", "")
+            result, action, id_ = (
+                entry.get("result"),
+                entry.get("action"),
+                entry.get("approval", ""),
+            )
             decision = entry.get("policy", {}).get("decision")
         except (ValueError, AttributeError):
             return None  # told by check_entry
@@ -329,14 +368,21 @@ class Approvals:
 
     @staticmethod
     def applied(index, entry, known):
-        head = "entry %d applied %s of %s, which needed an approval: " % (index, entry.get("action"), entry.get("target"))
+        head = "entry %d applied %s of %s, which needed an approval: " % (
+            index,
+            entry.get("action"),
+            entry.get("target"),
+        )
         if known is None:
             return head + "none was asked for"
         if known["closed"]:
             return head + "it was %s before" % known["closed"]
         if not known["approved"]:
             return head + "no person approved it"
-        if any(known["entry"].get(member) != entry.get(member) for member in ("op_id", "action", "target", "subjects")):
+        if any(
+            known["entry"].get(member) != entry.get(member)
+            for member in ("op_id", "action", "target", "subjects")
+        ):
             return head + "it is for another act"
         known["closed"] = "used"
         return None
@@ -364,7 +410,9 @@ class Damage:
 
 
 class Anchors:
-    """What the entries say of checkpoints outside: that there are some, and which ones restores have given up."""
+    """What the entries say of checkpoints outside: that there are some, and which ones restores
+    have given up.
+    """
 
     def __init__(self):
         self.said_by, self.abandoned = None, set()
@@ -384,7 +432,9 @@ class Anchors:
 
 
 def verify(tiles, vkey, anchors, say):
-    """Findings go to `say`; returns (entries, root, checkpoints of the history). `anchors`: notes in git; None: not looked at."""
+    """Findings go to `say`; returns (entries, root, checkpoints of the history). `anchors`: notes
+    in git; None: not looked at.
+    """
     note = read(os.path.join(tiles, "checkpoint"))
     size, root = open_checkpoint(note, vkey)
     history = []
@@ -404,7 +454,10 @@ def verify(tiles, vkey, anchors, say):
     if not (note + b"\n").startswith(torn):
         say("the end of the history is no checkpoint")
     if history and history[-1][0] > size:
-        say("rolled back: the checkpoint covers %d entries, but one over %d was signed" % (size, history[-1][0]))
+        say(
+            "rolled back: the checkpoint covers %d entries, but one over %d was signed"
+            % (size, history[-1][0])
+        )
     wanted = [(s, r, "an earlier checkpoint") for s, r in history if s <= size]
     outside = []
     for anchor in anchors or []:
@@ -415,7 +468,15 @@ def verify(tiles, vkey, anchors, say):
     wanted += [(s, r, "the checkpoint in git") for s, r in outside if s <= size]
     wanted.sort(key=lambda item: item[0])
 
-    tree, leaves, last_time, checked, approvals, damage, kept = Range(), [], "", 0, Approvals(), Damage(), Anchors()
+    tree, leaves, last_time, checked, approvals, damage, kept = (
+        Range(),
+        [],
+        "",
+        0,
+        Approvals(),
+        Damage(),
+        Anchors(),
+    )
     strange = []  # checkpoints outside with another root
     for number in range((size + 255) // 256):
         width = min(256, size - 256 * number)
@@ -460,12 +521,15 @@ def verify(tiles, vkey, anchors, say):
     while hashes:
         above = []
         for number in range((len(hashes) + 255) // 256):
-            part = hashes[256 * number:256 * number + 256]
+            part = hashes[256 * number : 256 * number + 256]
             path = tile_path(tiles, level, number, len(part))
             tile = read(path)
             if tile != b"".join(part):
-                wrong = [i for i in range(len(part)) if tile[32 * i:32 * i + 32] != part[i]]
-                say("%s does not fit what is below it (first at %d)" % (path, 256 * number + (wrong[0] if wrong else len(part))))
+                wrong = [i for i in range(len(part)) if tile[32 * i : 32 * i + 32] != part[i]]
+                say(
+                    "%s does not fit what is below it (first at %d)"
+                    % (path, 256 * number + (wrong[0] if wrong else len(part)))
+                )
             if len(part) == 256:
                 above.append(fold(part))
         hashes, level = above, level + 1
@@ -490,7 +554,9 @@ def key_in_git(project, tiles):
     refs = refs.decode().split()
     newer = [ref for ref in refs if ref != BEFORE]
     if len(newer) > 1:
-        own = "refs/heddle/anchor/" + parse_vkey(read(os.path.join(tiles, "vkey")).decode())[1].hex()
+        own = (
+            "refs/heddle/anchor/" + parse_vkey(read(os.path.join(tiles, "vkey")).decode())[1].hex()
+        )
         newer = [ref for ref in newer if ref == own]
     for ref in newer or refs:
         could, key = git(project, "show", ref + ":./vkey")
@@ -500,7 +566,9 @@ def key_in_git(project, tiles):
 
 
 def anchors_in_git(project, vkey, say):
-    """The notes of this key that git holds: of the ref, of where its log says that it stood, and of the ref of before."""
+    """The notes of this key that git holds: of the ref, of where its log says that it stood, and of
+    the ref of before.
+    """
     notes, ref = [], "refs/heddle/anchor/" + vkey[1].hex()
     there, tip = git(project, "rev-parse", "-q", "--verify", ref)
     if not there:  # a ref file that names no commit is not a ref that is not there
@@ -508,7 +576,11 @@ def anchors_in_git(project, vkey, say):
         if could and os.path.exists(os.path.join(project, path.decode().strip())):
             say("the anchor %s cannot be read" % ref)
     commits = [tip.decode().strip()] if there else []
-    commits += git(project, "log", "-g", "-n", "32", "--format=%H", ref)[1].decode().split() if there else []
+    commits += (
+        git(project, "log", "-g", "-n", "32", "--format=%H", ref)[1].decode().split()
+        if there
+        else []
+    )
     for number, commit in enumerate(dict.fromkeys(commits)):
         could, note = git(project, "show", commit + ":./checkpoint")
         if could:
@@ -524,9 +596,19 @@ def anchors_in_git(project, vkey, say):
 def main(argv):
     parser = argparse.ArgumentParser(description="Verify a Heddle ledger from its published bytes.")
     parser.add_argument("project", nargs="?", help="folder of the project (with .heddle in it)")
-    parser.add_argument("--tiles", help="folder of the published ledger; default PROJECT/.heddle/tiles")
-    parser.add_argument("--vkey", help="verifier key, or a file with it; default: the one in git, else the one beside the tiles")
-    parser.add_argument("--no-git", action="store_true", help="do not look at the checkpoints in git")
+    parser.add_argument(
+        "--tiles", help="folder of the published ledger; default PROJECT/.heddle/tiles"
+    )
+    parser.add_argument(
+        "--vkey",
+        help=(
+            "verifier key, or a file with it; default: the one in git, else the one beside the"
+            " tiles"
+        ),
+    )
+    parser.add_argument(
+        "--no-git", action="store_true", help="do not look at the checkpoints in git"
+    )
     options = parser.parse_args(argv)
     if not options.project and not options.tiles:
         parser.error("name a PROJECT or --tiles DIR")
@@ -560,9 +642,21 @@ def main(argv):
             print("error: and %d more" % (len(findings) - 20), file=sys.stderr)
         print("FAILED: the ledger is not as it was signed", file=sys.stderr)
         return 1
-    print("ok: %d entries, root %s, %d checkpoints in the history, %s, key %s%s" % (
-        size, root.hex()[:12], checkpoints, "anchored in git" if anchors else "no anchor looked at" if anchors is None else "not anchored",
-        key.strip(), "" if pinned else " (not pinned: pass --vkey)"))
+    print(
+        "ok: %d entries, root %s, %d checkpoints in the history, %s, key %s%s"
+        % (
+            size,
+            root.hex()[:12],
+            checkpoints,
+            (
+                "anchored in git"
+                if anchors
+                else "no anchor looked at" if anchors is None else "not anchored"
+            ),
+            key.strip(),
+            "" if pinned else " (not pinned: pass --vkey)",
+        )
+    )
     return 0
 
 

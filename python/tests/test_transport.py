@@ -1,4 +1,7 @@
-"""A request that may have been read is never sent twice; one that certainly was not is. The other end is a socket that misbehaves."""
+"""A request that may have been read is never sent twice; one that certainly was not is. The other
+end is a socket that misbehaves.
+"""
+
 import json
 import socket
 import threading
@@ -16,7 +19,9 @@ def answer(status=200, body=OK, extra=b""):
 
 
 class Server:
-    """Each connection follows the next of `scripts`: a list of what to do with its 1st, 2nd, ... request; then it is closed."""
+    """Each connection follows the next of `scripts`: a list of what to do with its 1st, 2nd, ...
+    request; then it is closed.
+    """
 
     def __init__(self, *scripts):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -42,7 +47,14 @@ class Server:
         while b"\r\n\r\n" not in data:
             data += connection.recv(65536)
         head, body = data.split(b"\r\n\r\n", 1)
-        length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+        length = next(
+            (
+                int(line.split(b":")[1])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length")
+            ),
+            0,
+        )
         while len(body) < length:
             body += connection.recv(65536)
         self.read.append(body)
@@ -64,7 +76,9 @@ class Transports(unittest.TestCase):
     def test_keeps_its_connection(self):
         with Server([answer(), answer()]) as server:  # one connection for both
             transport, first = self.call(server)
-            self.assertEqual((first, transport.call("POST", "/p", {"n": 2})), ({"ok": True}, {"ok": True}))
+            self.assertEqual(
+                (first, transport.call("POST", "/p", {"n": 2})), ({"ok": True}, {"ok": True})
+            )
         self.assertEqual(server.read, [b'{"n":1}', b'{"n":2}'])
 
     def test_a_connection_closed_while_it_rested_is_not_used(self):
@@ -84,7 +98,13 @@ class Transports(unittest.TestCase):
             self.call(server)
 
     def test_shed_requests_are_sent_again(self):
-        with Server([answer(429, b'{"error":"busy"}', b"Retry-After: 0\r\n"), answer(503, b"{}", b"Retry-After: 0\r\n"), answer()]) as server:
+        with Server(
+            [
+                answer(429, b'{"error":"busy"}', b"Retry-After: 0\r\n"),
+                answer(503, b"{}", b"Retry-After: 0\r\n"),
+                answer(),
+            ]
+        ) as server:
             _, got = self.call(server)
             self.assertEqual(got, {"ok": True})
         self.assertEqual(server.read, [b'{"n":1}'] * 3)
@@ -94,19 +114,40 @@ class Transports(unittest.TestCase):
         with Server([busy] * 4) as server, self.assertRaises(heddle.Overloaded):
             self.call(server)
         self.assertEqual(len(server.read), 4)
-        stopped = answer(503, b'{"error":"stopped","id":"service-stopped","hint":"resume"}', b"Retry-After: 1\r\n")
+        stopped = answer(
+            503,
+            b'{"error":"stopped","id":"service-stopped","hint":"resume"}',
+            b"Retry-After: 1\r\n",
+        )
         with Server([stopped]) as server, self.assertRaises(heddle.Unavailable) as caught:
             self.call(server)
-        self.assertEqual((caught.exception.id, caught.exception.hint, caught.exception.status), ("service-stopped", "resume", 503))
+        self.assertEqual(
+            (caught.exception.id, caught.exception.hint, caught.exception.status),
+            ("service-stopped", "resume", 503),
+        )
         self.assertEqual(len(server.read), 1)
 
     def test_each_status_has_its_type(self):
-        for status, kind in ((400, heddle.InvalidRequest), (401, heddle.Unauthenticated), (403, heddle.Denied), (404, heddle.NotFound),
-                             (413, heddle.InvalidRequest), (500, heddle.ServerError), (504, heddle.TimedOut)):
-            with Server([answer(status, b'{"error":"why","id":"the-id","hint":"do"}')]) as server, self.assertRaises(kind) as caught:
+        for status, kind in (
+            (400, heddle.InvalidRequest),
+            (401, heddle.Unauthenticated),
+            (403, heddle.Denied),
+            (404, heddle.NotFound),
+            (413, heddle.InvalidRequest),
+            (500, heddle.ServerError),
+            (504, heddle.TimedOut),
+        ):
+            with Server(
+                [answer(status, b'{"error":"why","id":"the-id","hint":"do"}')]
+            ) as server, self.assertRaises(kind) as caught:
                 self.call(server)
-            self.assertEqual((caught.exception.message, caught.exception.id, str(caught.exception)), ("why", "the-id", "why [the-id]\nhint: do"))
-        with Server([answer(200, b"<html>")]) as server, self.assertRaises(heddle.ServerError) as caught:
+            self.assertEqual(
+                (caught.exception.message, caught.exception.id, str(caught.exception)),
+                ("why", "the-id", "why [the-id]\nhint: do"),
+            )
+        with Server([answer(200, b"<html>")]) as server, self.assertRaises(
+            heddle.ServerError
+        ) as caught:
             self.call(server)
         self.assertEqual(caught.exception.id, "answer-invalid")
 
@@ -128,13 +169,26 @@ class Transports(unittest.TestCase):
 
     def test_a_batch_over_the_services_limit_is_halved(self):
         def batch(size):
-            return answer(200, json.dumps({"request_id": "r", "bundle": "b", "slot": "primary", "predictions": [{"probability": 0.5}] * size}).encode())
+            return answer(
+                200,
+                json.dumps(
+                    {
+                        "request_id": "r",
+                        "bundle": "b",
+                        "slot": "primary",
+                        "predictions": [{"probability": 0.5}] * size,
+                    }
+                ).encode(),
+            )
 
         with Server([answer(413, b'{"error":"rows"}'), batch(2), batch(2), batch(1)]) as server:
             with heddle.load("s", url=server.url, token="t") as service:
                 got = service.predict([{"a": i} for i in range(5)], request_id="q")
         sent = [json.loads(body) for body in server.read]
-        self.assertEqual([[row["a"] for row in each["rows"]] for each in sent], [[0, 1, 2, 3, 4], [0, 1], [2, 3], [4]])
+        self.assertEqual(
+            [[row["a"] for row in each["rows"]] for each in sent],
+            [[0, 1, 2, 3, 4], [0, 1], [2, 3], [4]],
+        )
         self.assertEqual([each["request_id"] for each in sent], ["q", "q.0", "q.1", "q.2"])
         self.assertEqual(([answer.first for answer in got.answers], len(got)), ([0, 2, 4], 5))
 

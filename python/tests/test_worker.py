@@ -1,4 +1,7 @@
-"""The worker's protocol, on real connections: what is read, what is refused, and that nothing a model does ends it."""
+"""The worker's protocol, on real connections: what is read, what is refused, and that nothing a
+model does ends it.
+"""
+
 import contextlib
 import io
 import json
@@ -69,7 +72,10 @@ class Running:
 
     def infer(self, body, headers=b""):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        out = self.raw(b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n" % (headers, len(body)) + body)
+        out = self.raw(
+            b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length:"
+            b" %d\r\n\r\n" % (headers, len(body)) + body
+        )
         head, body = out.split(b"\r\n\r\n", 1)
         return int(head.split()[1]), head, body
 
@@ -90,10 +96,14 @@ class Protocol(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.running = cls.enterClassContext(Running(half, most_body=1 << 20, request_s=0.5))
-        cls.enterClassContext(contextlib.redirect_stderr(io.StringIO()))  # tracebacks of the models below
+        cls.enterClassContext(
+            contextlib.redirect_stderr(io.StringIO())
+        )  # tracebacks of the models below
 
     def get(self, path):
-        out = self.running.raw(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+        out = self.running.raw(
+            b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode()
+        )
         head, body = out.split(b"\r\n\r\n", 1)
         return int(head.split()[1]), json.loads(body)
 
@@ -102,36 +112,95 @@ class Protocol(unittest.TestCase):
         self.assertEqual(self.get("/v2/health/live"), (200, {"live": True}))
         self.assertEqual(self.get("/v2/models/m/ready"), (200, {"name": "m", "ready": True}))
         self.assertEqual(self.get("/v2")[1]["extensions"], ["binary_tensor_data"])
-        self.assertEqual(self.get("/v2/models/m")[1]["outputs"], [{"name": "probability", "datatype": "FP64", "shape": [-1]}])
-        for path, status in (("/v2/models/other", 404), ("/nope", 404), ("/v2/models/m/infer", 405)):
+        self.assertEqual(
+            self.get("/v2/models/m")[1]["outputs"],
+            [{"name": "probability", "datatype": "FP64", "shape": [-1]}],
+        )
+        for path, status in (
+            ("/v2/models/other", 404),
+            ("/nope", 404),
+            ("/v2/models/m/infer", 405),
+        ):
             status_, body = self.get(path)
             self.assertEqual(status_, status)
             self.assertIn("error", body)
 
     def test_json(self):
-        status, body = self.running.json({"id": "7", "inputs": [tensor("x", "FP64", [1.0, None, 3])]})
-        self.assertEqual((status, body), (200, {"model_name": "m", "model_version": "1", "id": "7", "outputs": [
-            {"name": "probability", "datatype": "FP64", "shape": [3], "data": [0.5, None, 1.5]}]}))
-        self.assertEqual(self.running.json({"inputs": [tensor("x", "FP64", [[1], [2]], [2, 1])]})[1]["outputs"][0]["data"], [0.5, 1.0])
+        status, body = self.running.json(
+            {"id": "7", "inputs": [tensor("x", "FP64", [1.0, None, 3])]}
+        )
+        self.assertEqual(
+            (status, body),
+            (
+                200,
+                {
+                    "model_name": "m",
+                    "model_version": "1",
+                    "id": "7",
+                    "outputs": [
+                        {
+                            "name": "probability",
+                            "datatype": "FP64",
+                            "shape": [3],
+                            "data": [0.5, None, 1.5],
+                        }
+                    ],
+                },
+            ),
+        )
+        self.assertEqual(
+            self.running.json({"inputs": [tensor("x", "FP64", [[1], [2]], [2, 1])]})[1]["outputs"][
+                0
+            ]["data"],
+            [0.5, 1.0],
+        )
 
     def test_binary_in_and_out(self):
         x = numpy.array([1, numpy.nan, 3], "<f8").tobytes()
-        head = json.dumps({"parameters": {"binary_data_output": True}, "inputs": [
-            {"name": "x", "datatype": "FP64", "shape": [3], "parameters": {"binary_data_size": 24}}]}).encode()
-        status, answer, body = self.running.infer(head + x, b"Inference-Header-Content-Length: %d\r\n" % len(head))
+        head = json.dumps(
+            {
+                "parameters": {"binary_data_output": True},
+                "inputs": [
+                    {
+                        "name": "x",
+                        "datatype": "FP64",
+                        "shape": [3],
+                        "parameters": {"binary_data_size": 24},
+                    }
+                ],
+            }
+        ).encode()
+        status, answer, body = self.running.infer(
+            head + x, b"Inference-Header-Content-Length: %d\r\n" % len(head)
+        )
         self.assertEqual(status, 200)
         length = int(answer.lower().split(b"inference-header-content-length: ")[1].split()[0])
         described = json.loads(body[:length])["outputs"][0]
-        self.assertEqual((described["shape"], described["parameters"]), ([3], {"binary_data_size": 24}))
+        self.assertEqual(
+            (described["shape"], described["parameters"]), ([3], {"binary_data_size": 24})
+        )
         numpy.testing.assert_array_equal(numpy.frombuffer(body[length:]), [0.5, numpy.nan, 1.5])
 
     def test_outputs_are_chosen(self):
         inputs = [tensor("text", "BYTES", ["a", "b"])]
         status, body = self.running.json({"inputs": inputs, "outputs": [{"name": "why"}]})
-        self.assertEqual((status, [each["name"] for each in body["outputs"]], body["outputs"][0]["data"]), (200, ["why"], ["because", "because"]))
-        status, _, body = self.running.infer({"inputs": inputs, "outputs": [{"name": "why", "parameters": {"binary_data": True}}, {"name": "probability"}]})
+        self.assertEqual(
+            (status, [each["name"] for each in body["outputs"]], body["outputs"][0]["data"]),
+            (200, ["why"], ["because", "because"]),
+        )
+        status, _, body = self.running.infer(
+            {
+                "inputs": inputs,
+                "outputs": [
+                    {"name": "why", "parameters": {"binary_data": True}},
+                    {"name": "probability"},
+                ],
+            }
+        )
         self.assertTrue(body.endswith(b"\7\0\0\0because" * 2))
-        self.assertEqual(self.running.json({"inputs": inputs, "outputs": [{"name": "nope"}]})[0], 400)
+        self.assertEqual(
+            self.running.json({"inputs": inputs, "outputs": [{"name": "nope"}]})[0], 400
+        )
 
     def test_a_model_that_fails_is_an_error_and_the_worker_goes_on(self):
         for kind, name in ((1, "ValueError: boom"), (2, "SystemExit: 3"), (3, "KeyboardInterrupt")):
@@ -146,19 +215,50 @@ class Protocol(unittest.TestCase):
     def test_tensors_that_cannot_be_read(self):
         good = tensor("x", "FP64", [1.0])
         bad = {
-            "no JSON": b"{", "no object": b"[]", "NaN": b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[NaN]}]}',
-            "deep": b'{"inputs":' + b"[" * 200000 + b"]" * 200000 + b"}", "long number": b'{"inputs":' + b"9" * 9999 + b"}",
-            "no inputs": {}, "empty inputs": {"inputs": []}, "no name": {"inputs": [{"datatype": "FP64", "shape": [1], "data": [1]}]},
-            "twice": {"inputs": [good, good]}, "datatype": {"inputs": [tensor("x", "FP8", [1])]}, "shape": {"inputs": [tensor("x", "FP64", [1.0], [-1])]},
-            "count": {"inputs": [tensor("x", "FP64", [1.0], [2])]}, "huge shape": {"inputs": [tensor("x", "FP64", [1.0], [1 << 40, 1 << 40])]},
-            "text in numbers": {"inputs": [tensor("x", "FP64", ["1"])]}, "number in text": {"inputs": [tensor("x", "BYTES", [1])]},
-            "fraction in INT64": {"inputs": [tensor("x", "INT64", [1.5])]}, "bool in INT64": {"inputs": [tensor("x", "INT64", [True])]},
-            "null in INT64": {"inputs": [tensor("x", "INT64", [None])]}, "over INT8": {"inputs": [tensor("x", "INT8", [300])]},
-            "uneven": {"inputs": [tensor("x", "FP64", [[1.0], 2.0], [2])]}, "rows": {"inputs": [good, tensor("y", "FP64", [1.0, 2.0])]},
-            "parameters": {"inputs": [good], "parameters": 3}, "outputs": {"inputs": [good], "outputs": [3]},
-            "size without bytes": {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "parameters": {"binary_data_size": 8}}]},
+            "no JSON": b"{",
+            "no object": b"[]",
+            "NaN": b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[NaN]}]}',
+            "deep": b'{"inputs":' + b"[" * 200000 + b"]" * 200000 + b"}",
+            "long number": b'{"inputs":' + b"9" * 9999 + b"}",
+            "no inputs": {},
+            "empty inputs": {"inputs": []},
+            "no name": {"inputs": [{"datatype": "FP64", "shape": [1], "data": [1]}]},
+            "twice": {"inputs": [good, good]},
+            "datatype": {"inputs": [tensor("x", "FP8", [1])]},
+            "shape": {"inputs": [tensor("x", "FP64", [1.0], [-1])]},
+            "count": {"inputs": [tensor("x", "FP64", [1.0], [2])]},
+            "huge shape": {"inputs": [tensor("x", "FP64", [1.0], [1 << 40, 1 << 40])]},
+            "text in numbers": {"inputs": [tensor("x", "FP64", ["1"])]},
+            "number in text": {"inputs": [tensor("x", "BYTES", [1])]},
+            "fraction in INT64": {"inputs": [tensor("x", "INT64", [1.5])]},
+            "bool in INT64": {"inputs": [tensor("x", "INT64", [True])]},
+            "null in INT64": {"inputs": [tensor("x", "INT64", [None])]},
+            "over INT8": {"inputs": [tensor("x", "INT8", [300])]},
+            "uneven": {"inputs": [tensor("x", "FP64", [[1.0], 2.0], [2])]},
+            "rows": {"inputs": [good, tensor("y", "FP64", [1.0, 2.0])]},
+            "parameters": {"inputs": [good], "parameters": 3},
+            "outputs": {"inputs": [good], "outputs": [3]},
+            "size without bytes": {
+                "inputs": [
+                    {
+                        "name": "x",
+                        "datatype": "FP64",
+                        "shape": [1],
+                        "parameters": {"binary_data_size": 8},
+                    }
+                ]
+            },
             "data and size": {"inputs": [good | {"parameters": {"binary_data_size": 0}}]},
-            "negative size": {"inputs": [{"name": "x", "datatype": "FP64", "shape": [0], "parameters": {"binary_data_size": -1}}]},
+            "negative size": {
+                "inputs": [
+                    {
+                        "name": "x",
+                        "datatype": "FP64",
+                        "shape": [0],
+                        "parameters": {"binary_data_size": -1},
+                    }
+                ]
+            },
         }
         for what, body in bad.items():
             status, answer = self.running.json(body)
@@ -166,9 +266,21 @@ class Protocol(unittest.TestCase):
 
     def test_binary_bytes_that_do_not_fit(self):
         def send(datatype, shape, data, size=None, extra=b"", length=None):
-            head = json.dumps({"inputs": [{"name": "x", "datatype": datatype, "shape": shape,
-                                           "parameters": {"binary_data_size": len(data) if size is None else size}}]}).encode()
-            header = b"Inference-Header-Content-Length: %s\r\n" % (str(len(head)).encode() if length is None else length)
+            head = json.dumps(
+                {
+                    "inputs": [
+                        {
+                            "name": "x",
+                            "datatype": datatype,
+                            "shape": shape,
+                            "parameters": {"binary_data_size": len(data) if size is None else size},
+                        }
+                    ]
+                }
+            ).encode()
+            header = b"Inference-Header-Content-Length: %s\r\n" % (
+                str(len(head)).encode() if length is None else length
+            )
             return self.running.infer(head + data + extra, header)[0]
 
         self.assertEqual(send("FP64", [2], bytes(16)), 200)
@@ -183,21 +295,36 @@ class Protocol(unittest.TestCase):
 
     def test_http_that_is_ambiguous_or_over_a_bound_is_refused_and_closed(self):
         bad = {
-            b"GET / HTTP/1.1\r\n\r\n": 400, b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n": 400, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n": 505,
-            b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n": 400, b"GET x HTTP/1.1\r\nHost: x\r\n\r\n": 400,
-            b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n": 400, b"GET / HTTP/1.1\r\nHost : x\r\n\r\n": 400,
-            b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n": 400, b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\n\r\n": 400,
+            b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+            b"GET / HTTP/2.0\r\nHost: x\r\n\r\n": 505,
+            b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+            b"GET x HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\nHost : x\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n": 400,
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx": 400,
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx": 400, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1,1\r\n\r\nx": 400,
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n": 400,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx": 400,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1,1\r\n\r\nx": 400,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n": 400,
             b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n": 501,
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx": 415,
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n": 413, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 400 + b"\r\n\r\n": 400,
-            b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 17000 + b"\r\n\r\n": 431, b"GET /" + b"a" * 17000: 431,
-            b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc": 408, b"GET / HT": 408,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx": (
+                415
+            ),
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n": 413,
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 400 + b"\r\n\r\n": 400,
+            b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 17000 + b"\r\n\r\n": 431,
+            b"GET /" + b"a" * 17000: 431,
+            b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc": 408,
+            b"GET / HT": 408,
         }
         for data, status in bad.items():
-            out = self.running.raw(data + (b"" if status == 408 else b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n"))
+            out = self.running.raw(
+                data
+                + (b"" if status == 408 else b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+            )
             self.assertEqual(int(out.split()[1]), status, data[:80])
             self.assertEqual(out.count(b"Content-Type:"), 1, data[:80])
 
@@ -211,11 +338,16 @@ class Protocol(unittest.TestCase):
         out = self.running.raw(one * 3, end=True)
         self.assertEqual(out.count(b"HTTP/1.1 200"), 3)
         with self.running.connect() as connection:
-            connection.sendall(b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            connection.sendall(
+                b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nExpect:"
+                b" 100-continue\r\nContent-Length: 2\r\n\r\n"
+            )
             self.assertTrue(connection.recv(100).startswith(b"HTTP/1.1 100 "))
             connection.sendall(b"{}")
             self.assertTrue(connection.recv(100).startswith(b"HTTP/1.1 400 "))
-        self.assertTrue(self.running.raw(b"GET /v2/health/live HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"))  # and closes
+        self.assertTrue(
+            self.running.raw(b"GET /v2/health/live HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        )  # and closes
 
 
 class Lifecycle(unittest.TestCase):
@@ -231,7 +363,9 @@ class Lifecycle(unittest.TestCase):
         with Running(slow) as running:
             idle = running.connect()
             got = []
-            asker = threading.Thread(target=lambda: got.append(running.json({"inputs": [tensor("x", "FP64", [0.25])]})))
+            asker = threading.Thread(
+                target=lambda: got.append(running.json({"inputs": [tensor("x", "FP64", [0.25])]}))
+            )
             asker.start()
             self.assertTrue(begun.wait(20))
             running.worker.stop()
@@ -261,7 +395,12 @@ class Lifecycle(unittest.TestCase):
                 return df["x"]
 
             with Running(counted, threads=threads) as running:
-                askers = [threading.Thread(target=running.json, args=({"inputs": [tensor("x", "FP64", [0.25])]},)) for _ in range(6)]
+                askers = [
+                    threading.Thread(
+                        target=running.json, args=({"inputs": [tensor("x", "FP64", [0.25])]},)
+                    )
+                    for _ in range(6)
+                ]
                 for asker in askers:
                     asker.start()
                 for asker in askers:
@@ -287,8 +426,14 @@ class Lifecycle(unittest.TestCase):
 
 class Inputs(unittest.TestCase):
     def test_missing_values_of_fields(self):
-        arrays = {"i": numpy.array([1, 2]), "s": numpy.array(["a", ""], object), "b": numpy.array([True, False]), "f": numpy.array([0.5, numpy.nan]),
-                  "one": numpy.array([[1.0], [2.0]]), "alone.missing": numpy.array([True, False])}
+        arrays = {
+            "i": numpy.array([1, 2]),
+            "s": numpy.array(["a", ""], object),
+            "b": numpy.array([True, False]),
+            "f": numpy.array([0.5, numpy.nan]),
+            "one": numpy.array([[1.0], [2.0]]),
+            "alone.missing": numpy.array([True, False]),
+        }
         arrays |= {f"{name}.missing": numpy.array([False, True]) for name in "isb"}
         frame = models.frame(arrays)
         self.assertEqual(list(frame), ["i", "s", "b", "f", "one", "alone.missing"])
@@ -306,12 +451,20 @@ class Inputs(unittest.TestCase):
         keep = sys.modules["pandas"]
         sys.modules["pandas"] = None  # what an import of a module that is not there meets
         try:
-            self.assertEqual(list(models.frame({"features": numpy.zeros((2, 2))}, ["a", "b"])), ["a", "b"])
+            self.assertEqual(
+                list(models.frame({"features": numpy.zeros((2, 2))}, ["a", "b"])), ["a", "b"]
+            )
         finally:
             sys.modules["pandas"] = keep
 
     def test_matrix_of_fields(self):
-        got = models.matrix({"a": numpy.array([1, 2]), "b": numpy.array([True, False]), "a.missing": numpy.array([False, True])})
+        got = models.matrix(
+            {
+                "a": numpy.array([1, 2]),
+                "b": numpy.array([True, False]),
+                "a.missing": numpy.array([False, True]),
+            }
+        )
         self.assertEqual(got.dtype, numpy.float32)
         numpy.testing.assert_array_equal(got, [[1, 1], [numpy.nan, 0]])
         with self.assertRaises(heddle.InvalidRequest):
@@ -331,18 +484,34 @@ class Inputs(unittest.TestCase):
     def test_round_trip_of_every_datatype(self):
         for datatype, code in tensors._DTYPES.items():
             array = numpy.array([0, 1, 1], code)
-            request = {"inputs": [{"name": "x", "datatype": datatype, "shape": [3], "parameters": {"binary_data_size": array.nbytes}}]}
+            request = {
+                "inputs": [
+                    {
+                        "name": "x",
+                        "datatype": datatype,
+                        "shape": [3],
+                        "parameters": {"binary_data_size": array.nbytes},
+                    }
+                ]
+            }
             head = json.dumps(request).encode()
             _, arrays = tensors.read_request(head + array.tobytes(), str(len(head)))
             numpy.testing.assert_array_equal(arrays["x"], array)
-            body, headers, _ = tensors.write_response({"parameters": {"binary_data_output": True}}, "m", arrays)
+            body, headers, _ = tensors.write_response(
+                {"parameters": {"binary_data_output": True}}, "m", arrays
+            )
             length = int(headers["Inference-Header-Content-Length"])
-            self.assertEqual((json.loads(body[:length])["outputs"][0]["datatype"], body[length:]), (datatype, array.tobytes()))
+            self.assertEqual(
+                (json.loads(body[:length])["outputs"][0]["datatype"], body[length:]),
+                (datatype, array.tobytes()),
+            )
 
 
 class Head(unittest.TestCase):
     def test_bytes_in_any_pieces(self):
-        whole = b"POST /a?b=c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabc"
+        whole = (
+            b"POST /a?b=c HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabc"
+        )
         for cut in range(len(whole)):
             ours, theirs = socket.socketpair()
             with ours, theirs:
@@ -352,7 +521,16 @@ class Head(unittest.TestCase):
                 later.start()
                 request = connection.read()
                 later.join()
-                self.assertEqual((request.method, request.path, request.body, request.headers["x-a"], request.keep), ("POST", "/a", b"abc", "1, 2", True))
+                self.assertEqual(
+                    (
+                        request.method,
+                        request.path,
+                        request.body,
+                        request.headers["x-a"],
+                        request.keep,
+                    ),
+                    ("POST", "/a", b"abc", "1, 2", True),
+                )
 
 
 if __name__ == "__main__":

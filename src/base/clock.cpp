@@ -24,21 +24,110 @@ class SystemClock final : public Clock {
 
 Micros floor_days(Micros time) { return time / kDay - (time % kDay < 0 ? 1 : 0); }
 
+bool is_digit_at(std::string_view text, std::size_t at) {
+  return at < text.size() && text[at] >= '0' && text[at] <= '9';
+}
+
 /// Reads exactly `digits` decimal digits at `text[at]` and moves `at` past them; -1 when they are
 /// not there.
 int read_digits(std::string_view text, std::size_t& at, int digits) {
   int value = 0;
   for (int i = 0; i < digits; ++i, ++at) {
-    if (at >= text.size() || text[at] < '0' || text[at] > '9') return -1;
+    if (!is_digit_at(text, at)) return -1;
     value = value * 10 + (text[at] - '0');
   }
   return value;
+}
+
+/// Reads a number of two digits from `least` to `most`; -1 when it is none.
+int read_pair(std::string_view text, std::size_t& at, int least, int most) {
+  const int value = read_digits(text, at, 2);
+  return value >= least && value <= most ? value : -1;
 }
 
 bool take(std::string_view text, std::size_t& at, char c) {
   if (at >= text.size() || text[at] != c) return false;
   ++at;
   return true;
+}
+
+int days_in_month(int year, int month) {
+  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+  return kDays[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+/// `2001-02-28` as the beginning of that day.
+std::optional<Micros> read_date(std::string_view text, std::size_t& at) {
+  const int year = read_digits(text, at, 4);
+  if (year < 0 || !take(text, at, '-')) return std::nullopt;
+  const int month = read_pair(text, at, 1, 12);
+  if (month < 0 || !take(text, at, '-')) return std::nullopt;
+  const int day = read_pair(text, at, 1, days_in_month(year, month));
+  if (day < 0) return std::nullopt;
+  return from_civil({year, month, day});
+}
+
+/// The one to nine digits behind the point of a second.
+std::optional<Micros> read_fraction(std::string_view text, std::size_t& at) {
+  Micros value = 0;
+  Micros unit = kSecond / 10;
+  int digits = 0;
+  // Past the sixth digit the unit is 0: nanoseconds are cut off, toward the past.
+  for (; is_digit_at(text, at); ++at, ++digits, unit /= 10) {
+    if (digits == 9) return std::nullopt;
+    value += (text[at] - '0') * unit;
+  }
+  if (digits == 0) return std::nullopt;
+  return value;
+}
+
+/// `23:59`, `23:59:59` or `23:59:59.5`, since midnight.
+std::optional<Micros> read_time_of_day(std::string_view text, std::size_t& at) {
+  const int hour = read_pair(text, at, 0, 23);
+  if (hour < 0 || !take(text, at, ':')) return std::nullopt;
+  const int minute = read_pair(text, at, 0, 59);
+  if (minute < 0) return std::nullopt;
+  const Micros time = hour * kHour + minute * kMinute;
+  if (!take(text, at, ':')) return time;
+  const int second = read_pair(text, at, 0, 59);
+  if (second < 0) return std::nullopt;
+  if (!take(text, at, '.')) return time + second * kSecond;
+  const auto fraction = read_fraction(text, at);
+  if (!fraction) return std::nullopt;
+  return time + second * kSecond + *fraction;
+}
+
+/// `Z`, `+05:30`, `+0530` or `+05`: how far a time is ahead of UTC.
+std::optional<Micros> read_offset(std::string_view text, std::size_t& at) {
+  if (take(text, at, 'Z')) return 0;
+  const char sign = text[at++];
+  if (sign != '+' && sign != '-') return std::nullopt;
+  const int hours = read_pair(text, at, 0, 23);
+  if (hours < 0) return std::nullopt;
+  int minutes = 0;
+  if (at != text.size()) {  // `+05` alone is whole hours; the colon of `+05:30` may be left out
+    (void)take(text, at, ':');
+    minutes = read_pair(text, at, 0, 59);
+  }
+  if (minutes < 0) return std::nullopt;
+  const Micros offset = hours * kHour + minutes * kMinute;
+  return sign == '+' ? offset : -offset;
+}
+
+/// The unit at `text[at]`, moving `at` past it; 0 when it is none.
+Micros take_unit(std::string_view text, std::size_t& at) {
+  if (text.substr(at, 2) == "ms") {
+    at += 2;
+    return kSecond / 1000;
+  }
+  switch (text[at++]) {
+    case 's': return kSecond;
+    case 'm': return kMinute;
+    case 'h': return kHour;
+    case 'd': return kDay;
+    default: return 0;
+  }
 }
 
 }  // namespace
@@ -89,51 +178,16 @@ std::string format_time(Micros time) {
 
 std::optional<Micros> parse_time(std::string_view text) noexcept {
   std::size_t at = 0;
-  const int year = read_digits(text, at, 4);
-  if (year < 0 || !take(text, at, '-')) return std::nullopt;
-  const int month = read_digits(text, at, 2);
-  if (month < 1 || month > 12 || !take(text, at, '-')) return std::nullopt;
-  const int day = read_digits(text, at, 2);
-  static constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-  if (day < 1 || day > kDays[month - 1] + (month == 2 && leap ? 1 : 0)) return std::nullopt;
-  Micros time = from_civil({year, month, day});
-  if (at == text.size()) return time;
+  const auto day = read_date(text, at);
+  if (!day || at == text.size()) return day;
   if (!take(text, at, 'T') && !take(text, at, ' ')) return std::nullopt;
-  const int hour = read_digits(text, at, 2);
-  if (hour < 0 || hour > 23 || !take(text, at, ':')) return std::nullopt;
-  const int minute = read_digits(text, at, 2);
-  if (minute < 0 || minute > 59) return std::nullopt;
-  time += hour * kHour + minute * kMinute;
-  if (take(text, at, ':')) {
-    const int second = read_digits(text, at, 2);
-    if (second < 0 || second > 59) return std::nullopt;
-    time += second * kSecond;
-    if (take(text, at, '.')) {
-      Micros unit = kSecond / 10;
-      int digits = 0;
-      // Past the sixth digit the unit is 0: nanoseconds are cut off, toward the past.
-      for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++digits, unit /= 10) {
-        if (digits == 9) return std::nullopt;
-        time += (text[at] - '0') * unit;
-      }
-      if (digits == 0) return std::nullopt;
-    }
-  }
-  if (at == text.size()) return time;
-  if (take(text, at, 'Z')) return at == text.size() ? std::optional(time) : std::nullopt;
-  const char sign = text[at++];
-  if (sign != '+' && sign != '-') return std::nullopt;
-  const int offset_hours = read_digits(text, at, 2);
-  if (offset_hours < 0 || offset_hours > 23) return std::nullopt;
-  int offset_minutes = 0;
-  if (at != text.size()) {  // `+05` alone is whole hours; the colon of `+05:30` may be left out
-    (void)take(text, at, ':');
-    offset_minutes = read_digits(text, at, 2);
-  }
-  if (offset_minutes < 0 || offset_minutes > 59 || at != text.size()) return std::nullopt;
-  const Micros offset = offset_hours * kHour + offset_minutes * kMinute;
-  return sign == '+' ? time - offset : time + offset;
+  const auto since_midnight = read_time_of_day(text, at);
+  if (!since_midnight) return std::nullopt;
+  const Micros time = *day + *since_midnight;
+  if (at == text.size()) return time;  // without an offset it is UTC
+  const auto offset = read_offset(text, at);
+  if (!offset || at != text.size()) return std::nullopt;
+  return time - *offset;
 }
 
 std::optional<Micros> parse_duration(std::string_view text) noexcept {
@@ -143,26 +197,15 @@ std::optional<Micros> parse_duration(std::string_view text) noexcept {
   while (at < text.size()) {
     Micros value = 0;
     std::size_t digits = 0;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++digits) {
+    for (; is_digit_at(text, at); ++at, ++digits) {
       if (digits == 12) return std::nullopt;
       value = value * 10 + (text[at] - '0');
     }
     if (digits == 0 || at == text.size()) return std::nullopt;
-    Micros unit = 0;
-    if (text.substr(at, 2) == "ms") {
-      unit = kSecond / 1000;
-      at += 2;
-    } else {
-      switch (text[at++]) {
-        case 's': unit = kSecond; break;
-        case 'm': unit = kMinute; break;
-        case 'h': unit = kHour; break;
-        case 'd': unit = kDay; break;
-        default: return std::nullopt;
-      }
-    }
+    const Micros unit = take_unit(text, at);
     Micros part = 0;
-    if (__builtin_mul_overflow(value, unit, &part) || __builtin_add_overflow(total, part, &total))
+    if (unit == 0 || __builtin_mul_overflow(value, unit, &part) ||
+        __builtin_add_overflow(total, part, &total))
       return std::nullopt;
   }
   return total;

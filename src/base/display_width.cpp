@@ -127,17 +127,21 @@ bool is_in(const Range (&table)[kCount], char32_t point) noexcept {
   return after != std::begin(table) && point <= std::prev(after)->last;
 }
 
+/// How many bytes a code point has that begins with `lead`; 0 when none does.
+std::size_t size_by_lead(unsigned char lead) noexcept {
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2) return 0;  // in the middle of one, or one that fits fewer bytes
+  if (lead < 0xE0) return 2;
+  if (lead < 0xF0) return 3;
+  return lead < 0xF5 ? 4 : 0;
+}
+
 /// The code point at the beginning of `text` and how many bytes it has; U+FFFD of one byte where
 /// there is none.
 std::pair<char32_t, std::size_t> first_of(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
-  const std::size_t size = lead < 0x80   ? 1
-                           : lead < 0xC2 ? 0
-                           : lead < 0xE0 ? 2
-                           : lead < 0xF0 ? 3
-                           : lead < 0xF5 ? 4
-                                         : 0;
+  const std::size_t size = size_by_lead(lead);
   if (size == 0 || size > text.size()) return {0xFFFD, 1};
   char32_t point = size == 1 ? lead : static_cast<char32_t>(lead & (0xFFU >> (size + 1)));
   for (std::size_t i = 1; i < size; ++i) {

@@ -1,6 +1,7 @@
 #include "base/encoding.hpp"
 
 #include <cstdint>
+#include <optional>
 
 namespace heddle {
 namespace {
@@ -14,6 +15,25 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+/// Four characters as 24 bits; `pad` of them, in the `last` group alone, are `=`.
+std::optional<std::uint32_t> read_group(std::string_view four, bool last, std::size_t& pad) {
+  std::uint32_t group = 0;
+  for (std::size_t j = 0; j < 4; ++j) {
+    if (four[j] == '=' && last && j >= 2) {
+      ++pad;
+      group <<= 6;
+      continue;
+    }
+    const auto at = kBase64.find(four[j]);
+    if (at == std::string_view::npos || pad != 0) return std::nullopt;
+    group = group << 6 | static_cast<std::uint32_t>(at);
+  }
+  // Bits beyond the last byte must be zero, else two texts would mean the same bytes.
+  const std::uint32_t unused = (1U << (8 * pad)) - 1;
+  if ((group & unused) != 0) return std::nullopt;
+  return group;
 }
 
 }  // namespace
@@ -65,22 +85,10 @@ Result<std::string> base64_decode(std::string_view text) {
   std::string bytes;
   bytes.reserve(text.size() / 4 * 3);
   for (std::size_t i = 0; i < text.size(); i += 4) {
-    std::uint32_t group = 0;
     std::size_t pad = 0;
-    for (std::size_t j = 0; j < 4; ++j) {
-      const char c = text[i + j];
-      if (c == '=' && i + 4 == text.size() && j >= 2) {
-        ++pad;
-        group <<= 6;
-        continue;
-      }
-      const auto at = kBase64.find(c);
-      if (at == std::string_view::npos || pad != 0) return bad;
-      group = group << 6 | static_cast<std::uint32_t>(at);
-    }
-    // Bits beyond the last byte must be zero, else two texts would mean the same bytes.
-    if ((pad == 1 && (group & 0xFF) != 0) || (pad == 2 && (group & 0xFFFF) != 0)) return bad;
-    for (std::size_t j = 0; j + pad < 3; ++j) bytes += static_cast<char>(group >> (16 - 8 * j));
+    const auto group = read_group(text.substr(i, 4), i + 4 == text.size(), pad);
+    if (!group) return bad;
+    for (std::size_t j = 0; j + pad < 3; ++j) bytes += static_cast<char>(*group >> (16 - 8 * j));
   }
   return bytes;
 }

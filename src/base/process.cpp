@@ -94,6 +94,15 @@ struct Prepared {
   std::vector<char*> environment;
 };
 
+/// Makes them descriptors 0 to 2; one of -1 stays the caller's own. Async-signal-safe calls only.
+void place_streams(std::array<int, 3> streams) noexcept {
+  // Out of the way first: the place of one may be where another has to go.
+  for (int& fd : streams)
+    if (fd >= 0) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  for (int i = 0; i < 3; ++i)
+    if (streams[static_cast<std::size_t>(i)] >= 0) ::dup2(streams[static_cast<std::size_t>(i)], i);
+}
+
 /// Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become(const ProcessOptions& options, const Prepared& prepared,
                          std::array<int, 3> streams, int report, pid_t parent) noexcept {
@@ -105,12 +114,8 @@ struct Prepared {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // Out of the way first: the place of one may be where another has to go.
   report = ::fcntl(report, F_DUPFD_CLOEXEC, 3);
-  for (int& fd : streams)
-    if (fd >= 0) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  for (int i = 0; i < 3; ++i)
-    if (streams[static_cast<std::size_t>(i)] >= 0) ::dup2(streams[static_cast<std::size_t>(i)], i);
+  place_streams(streams);
   Failure failure;
   if (*prepared.directory != '\0' && ::chdir(prepared.directory) != 0) {
     failure = {true, errno};
@@ -208,6 +213,26 @@ class Captured {
   bool is_cut_ = false;
 };
 
+/// To the end of both streams: whoever else holds them (a child of the program) is waited for.
+void read_to_end(Captured& out, Captured& err,
+                 const std::function<void(std::string_view)>& on_error_line) {
+  while (out.descriptor() >= 0 || err.descriptor() >= 0) {
+    pollfd both[2] = {{out.descriptor(), POLLIN, 0}, {err.descriptor(), POLLIN, 0}};
+    if (::poll(both, 2, -1) < 0 && errno != EINTR) break;
+    if ((both[0].revents & (POLLIN | POLLHUP)) != 0) out.read();
+    if ((both[1].revents & (POLLIN | POLLHUP)) != 0) err.read();
+    err.tell(on_error_line);
+  }
+}
+
+/// Whether the child has ended, or is no child of ours any more. It stays a zombie, and its id its
+/// own, until it is reaped: nobody else is killed by that id.
+bool is_over(pid_t child) {
+  siginfo_t info{};
+  const int done = ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT);
+  return info.si_pid == child || (done != 0 && errno == ECHILD);
+}
+
 }  // namespace
 
 std::string ExitStatus::str() const {
@@ -249,10 +274,7 @@ bool ChildProcess::wait(std::int64_t timeout_ms) const {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   for (;;) {
-    siginfo_t info{};
-    // It stays a zombie, and its id its own, until `ended`: nobody else is killed by that id.
-    const int done = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
-    if (info.si_pid == pid_ || (done != 0 && errno == ECHILD)) return true;
+    if (is_over(pid_)) return true;
     const auto waited =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
     if (timeout_ms >= 0 && waited >= timeout_ms) return false;
@@ -325,14 +347,7 @@ Result<FinishedProcess> run_process(ProcessOptions options, const ProcessCapture
 
   Captured out(std::move(pipes[0].read), capture.most_bytes);
   Captured err(std::move(pipes[1].read), capture.most_bytes);
-  // To the end of both streams: whoever else holds them (a child of the program) is waited for.
-  while (out.descriptor() >= 0 || err.descriptor() >= 0) {
-    pollfd both[2] = {{out.descriptor(), POLLIN, 0}, {err.descriptor(), POLLIN, 0}};
-    if (::poll(both, 2, -1) < 0 && errno != EINTR) break;
-    if ((both[0].revents & (POLLIN | POLLHUP)) != 0) out.read();
-    if ((both[1].revents & (POLLIN | POLLHUP)) != 0) err.read();
-    err.tell(capture.on_error_line);
-  }
+  read_to_end(out, err, capture.on_error_line);
   (void)child.wait();
   FinishedProcess finished;
   finished.exit = *child.ended();

@@ -38,17 +38,20 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
 
 namespace {
 
+template <class Number, class Bound>
+bool inside(const spec::Field& field, Number number, const Bound& low, const Bound& high) noexcept {
+  const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
+  return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
+}
+
 /// Whether a value lies between the bounds of its field; `text` times of day are turned into their
 /// microseconds.
 bool within(const spec::Field& field, const Datum& value) noexcept {
-  const auto inside = [&](auto number, const auto& low, const auto& high) {
-    const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
-    return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
-  };
   if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble)
-    return inside(value.number(), field.minimum, field.maximum);
-  if (value.kind == Datum::Kind::kTimestamp) return inside(value.i, field.earliest, field.latest);
-  return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
+    return inside(field, value.number(), field.minimum, field.maximum);
+  if (value.kind == Datum::Kind::kTimestamp)
+    return inside(field, value.i, field.earliest, field.latest);
+  return inside(field, *spec::parse_time_of_day(value.str()), field.earliest, field.latest);
 }
 
 /// By the remainder where the step is a whole number, which is exact. A decimal step has no exact
@@ -63,6 +66,17 @@ bool is_multiple(const Datum& value, double step) noexcept {
   const double quotient = value.number() / step;
   return std::abs(quotient - std::nearbyint(quotient)) <=
          4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);
+}
+
+/// Whether an enumeration that is not of texts holds a value.
+bool has_key(const FieldCode& code, const spec::Field& field, const Datum& value) noexcept {
+  const auto key = table::KeyPart(field.type).find(value);
+  return key && std::binary_search(code.keys.begin(), code.keys.end(), *key);
+}
+
+bool fits_pattern(const FieldCode& code, std::int32_t known, const Datum& value) noexcept {
+  if (known >= 0) return code.value_fits[static_cast<std::size_t>(known)] != 0;
+  return RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
 }
 
 }  // namespace
@@ -106,25 +120,80 @@ Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out
   judge(code.type, !value.is_error());
   if (code.required >= 0) judge(code.required, true);
   if (value.is_error()) return {};
+  // The place of a text in the enumeration; whether that one fits the pattern was worked out
+  // before.
   std::int32_t known = -1;
   if (code.enumeration >= 0) {
-    if (field.type == Type::kString) {
-      known = code.values.find(value.str());
-      judge(code.enumeration, known >= 0);
-    } else {
-      const auto key = table::KeyPart(field.type).find(value);
-      judge(code.enumeration, key && std::binary_search(code.keys.begin(), code.keys.end(), *key));
-    }
+    if (field.type == Type::kString) known = code.values.find(value.str());
+    judge(code.enumeration, field.type == Type::kString ? known >= 0 : has_key(code, field, value));
   }
   if (code.range >= 0) judge(code.range, within(field, value));
-  if (code.pattern >= 0) {
-    const bool fits =
-        known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
-                   : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
-    judge(code.pattern, fits);
-  }
+  if (code.pattern >= 0) judge(code.pattern, fits_pattern(code, known, value));
   if (!code.is_plain) check_more(i, value, out);
   return value;
+}
+
+void Contract::Code::check_expression(const ExpressionCode& rule, RowCheck& out) const noexcept {
+  const auto variables = rule.program.variables();
+  // A malformed field speaks through its own rule.
+  const bool malformed = std::any_of(variables.begin(), variables.end(), [&](int field) {
+    return out.states[static_cast<std::size_t>(fields[static_cast<std::size_t>(field)].type)] ==
+           RuleState::kBroken;
+  });
+  if (malformed) return;
+  if (rule.program.evaluate(out.row, out.scratch->program).is_true()) {
+    out.states[static_cast<std::size_t>(rule.rule)] = RuleState::kClean;
+  } else {
+    broke(rule.rule, out);
+  }
+}
+
+void Contract::Code::check_dependency(const DependencyCode& rule, RowCheck& out) const noexcept {
+  const Datum& dependent = out.row[static_cast<std::size_t>(rule.dependent)];
+  if (dependent.is_null()) return;
+  const std::int32_t tuple = rule.find(out.row);
+  if (tuple < 0) return;  // never learned: nobody knows what belongs to it
+  const auto value = rule.dependent_part.find(dependent);
+  if (value && *value == rule.values[static_cast<std::size_t>(tuple)]) {
+    out.states[static_cast<std::size_t>(rule.rule)] = RuleState::kClean;
+  } else {
+    broke(rule.rule, out);
+  }
+}
+
+void Contract::Code::check_row_rules(RowCheck& out) const noexcept {
+  // The rows' own rules come after the fields' in `rules()`; expressions and dependencies alternate
+  // there.
+  std::size_t next_expression = 0;
+  std::size_t next_dependency = 0;
+  while (next_expression < expressions.size() || next_dependency < dependencies.size()) {
+    const bool expression =
+        next_dependency == dependencies.size() ||
+        (next_expression < expressions.size() &&
+         expressions[next_expression].rule < dependencies[next_dependency].rule);
+    if (expression)
+      check_expression(expressions[next_expression++], out);
+    else
+      check_dependency(dependencies[next_dependency++], out);
+  }
+}
+
+void Contract::Code::transform(RowCheck& out) const noexcept {
+  if (out.scratch->strings.size() < transforms.size())
+    out.scratch->strings.resize(transforms.size());
+  for (std::size_t i = 0; i < transforms.size(); ++i) {
+    const TransformCode& transform = transforms[i];
+    const auto field = static_cast<std::size_t>(transform.field);
+    Datum value = table::as_type(definition.fields[field].type,
+                                 transform.program.evaluate(out.row, out.scratch->program));
+    if (value.is_error()) value = {};
+    // The program's strings live until its next run, the row's as long as the row.
+    if (value.kind == Datum::Kind::kString) {
+      out.scratch->strings[i].assign(value.str());
+      value = Datum::string(out.scratch->strings[i]);
+    }
+    out.row[field] = value;
+  }
 }
 
 void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
@@ -137,59 +206,8 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   for (std::size_t i = 0; i < code.request_count; ++i)
     out.row[i] = code.check_field(i, i < raw.size() ? raw[i] : Datum(), out);
 
-  // The rows' own rules come after the fields' in `rules()`; expressions and dependencies alternate
-  // there.
-  std::size_t next_expression = 0;
-  std::size_t next_dependency = 0;
-  while (next_expression < code.expressions.size() || next_dependency < code.dependencies.size()) {
-    const bool expression =
-        next_dependency == code.dependencies.size() ||
-        (next_expression < code.expressions.size() &&
-         code.expressions[next_expression].rule < code.dependencies[next_dependency].rule);
-    if (expression) {
-      const ExpressionCode& rule = code.expressions[next_expression++];
-      const auto variables = rule.program.variables();
-      // A malformed field speaks through its own rule.
-      const bool malformed = std::any_of(variables.begin(), variables.end(), [&](int field) {
-        return out.states[static_cast<std::size_t>(
-                   code.fields[static_cast<std::size_t>(field)].type)] == RuleState::kBroken;
-      });
-      if (malformed) continue;
-      if (rule.program.evaluate(out.row, out.scratch->program).is_true()) {
-        out.states[static_cast<std::size_t>(rule.rule)] = RuleState::kClean;
-      } else {
-        code.broke(rule.rule, out);
-      }
-      continue;
-    }
-    const DependencyCode& rule = code.dependencies[next_dependency++];
-    const Datum& dependent = out.row[static_cast<std::size_t>(rule.dependent)];
-    if (dependent.is_null()) continue;
-    const std::int32_t tuple = rule.find(out.row);
-    if (tuple < 0) continue;
-    const auto value = rule.dependent_part.find(dependent);
-    if (value && *value == rule.values[static_cast<std::size_t>(tuple)]) {
-      out.states[static_cast<std::size_t>(rule.rule)] = RuleState::kClean;
-    } else {
-      code.broke(rule.rule, out);
-    }
-  }
-
-  if (out.refused || code.transforms.empty()) return;
-  if (out.scratch->strings.size() < code.transforms.size())
-    out.scratch->strings.resize(code.transforms.size());
-  for (std::size_t i = 0; i < code.transforms.size(); ++i) {
-    const TransformCode& transform = code.transforms[i];
-    const auto field = static_cast<std::size_t>(transform.field);
-    Datum value = table::as_type(code.definition.fields[field].type,
-                                 transform.program.evaluate(out.row, out.scratch->program));
-    if (value.is_error()) value = {};
-    if (value.kind == Datum::Kind::kString) {
-      out.scratch->strings[i].assign(value.str());
-      value = Datum::string(out.scratch->strings[i]);
-    }
-    out.row[field] = value;
-  }
+  code.check_row_rules(out);
+  if (!out.refused && !code.transforms.empty()) code.transform(out);
 }
 
 std::optional<std::pair<double, double>> Contract::observed_expected(

@@ -73,14 +73,21 @@ struct Contract::Code {
   std::vector<SetCode> sets;  ///< one a set rule
   std::vector<LearnedDependency> learned;
 
+  class Compiler;
   Code();
   ~Code();
 
   /// Checks field `i`; the typed value, null where missing or malformed.
   expr::Datum check_field(std::size_t i, const expr::Datum& raw, RowCheck& out) const noexcept;
   void broke(int rule, RowCheck& out) const noexcept;
+  /// Rules of whole rows, once all fields of `out.row` are checked.
+  void check_row_rules(RowCheck& out) const noexcept;
+  /// Replaces fields of an accepted row.
+  void transform(RowCheck& out) const noexcept;
 
  private:
+  void check_expression(const ExpressionCode& rule, RowCheck& out) const noexcept;
+  void check_dependency(const DependencyCode& rule, RowCheck& out) const noexcept;
   /// The rules that few fields have: length, multiple, format.
   void check_more(std::size_t i, const expr::Datum& value, RowCheck& out) const noexcept;
 };

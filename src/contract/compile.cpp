@@ -57,99 +57,142 @@ Contract::Contract(Contract&&) noexcept = default;
 Contract& Contract::operator=(Contract&&) noexcept = default;
 Contract::~Contract() = default;
 
-Result<Contract> Contract::compile(const spec::Contract& contract, const LoadEnum& load_enum) {
-  auto code = std::make_unique<Code>();
-  code->definition = contract;
-  auto& fields = code->definition.fields;
-  std::stable_partition(fields.begin(), fields.end(),
-                        [](const spec::Field& field) { return !field.label_time; });
-  code->request_count = static_cast<std::size_t>(std::count_if(
-      fields.begin(), fields.end(), [](const spec::Field& field) { return !field.label_time; }));
-  if (code->request_count == 0)
-    return invalid("contract-no-fields", "the contract has no field that a request carries",
-                   "add the fields of a row");
+/// Makes the code of a contract, part by part.
+class Contract::Code::Compiler {
+ public:
+  Compiler(Code& code, const LoadEnum& load_enum) : code_(code), load_enum_(load_enum) {}
 
-  std::set<std::string> ids;
-  std::set<std::string> names;
-  bool twice = false;
-  std::string twice_id;
-  const auto add_rule = [&](RuleInfo info) {
-    if (!ids.insert(info.id).second) twice = true, twice_id = info.id;
-    code->rules.push_back(std::move(info));
-    return static_cast<int>(code->rules.size() - 1);
-  };
-  expr::Environment environment;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    spec::Field& field = fields[i];
-    if (!names.insert(field.name).second)
-      return invalid("contract-field-twice", fmt::format("field `{}` appears twice", field.name),
-                     "rename one of the two");
-    HEDDLE_ASSIGN_OR_RETURN(FieldCode out, compile_field(field, load_enum, add_rule));
-    code->fields.push_back(std::move(out));
-    if (i < code->request_count) environment.variables.push_back({field.name, field.type});
-  }
-  for (const auto& row_rule : code->definition.row_rules) {
-    const std::string what = fmt::format("rule `{}`", row_rule.id);
-    if (row_rule.kind == spec::RowRule::Kind::kExpression) {
-      HEDDLE_ASSIGN_OR_RETURN(auto program,
-                              program_of(row_rule.expression, environment, Type::kBool, what));
-      const int rule = add_rule({row_rule.id, row_rule.effect, "", row_rule.description});
-      code->expressions.push_back({rule, std::move(program)});
-      continue;
+  Result<void> run() {
+    HEDDLE_TRY(add_fields());
+    for (const auto& rule : code_.definition.row_rules) {
+      HEDDLE_TRY(rule.kind == spec::RowRule::Kind::kExpression ? add_expression(rule)
+                                                               : add_dependency(rule));
     }
-    if (row_rule.determinant.empty() || row_rule.determinant.size() > kMaxKey) {
+    for (const auto& transform : code_.definition.transforms) HEDDLE_TRY(add_transform(transform));
+    for (const auto& rule : code_.definition.set_rules) HEDDLE_TRY(add_set(rule));
+    if (!twice_.empty())
+      return invalid("contract-rule-twice", fmt::format("two rules are called `{}`", twice_),
+                     "rename one; fields' own rules are `<field>-type` and so on");
+    if (code_.rules.size() > UINT16_MAX)
+      return invalid("contract-too-many-rules", "a contract has at most 65535 rules", "split it");
+    return {};
+  }
+
+ private:
+  void take_id(const std::string& id) {
+    if (!ids_.insert(id).second) twice_ = id;
+  }
+
+  int add_rule(RuleInfo info) {
+    take_id(info.id);
+    code_.rules.push_back(std::move(info));
+    return static_cast<int>(code_.rules.size() - 1);
+  }
+
+  /// The place of a field of a request.
+  Result<int> place_of(const std::string& name, const std::string& rule) const {
+    return field_index(code_.definition, code_.request_count, name, rule);
+  }
+  [[nodiscard]] Type type_at(int place) const {
+    return code_.definition.fields[static_cast<std::size_t>(place)].type;
+  }
+
+  /// Those that a request carries come first.
+  Result<void> add_fields() {
+    auto& fields = code_.definition.fields;
+    std::stable_partition(fields.begin(), fields.end(),
+                          [](const spec::Field& field) { return !field.label_time; });
+    code_.request_count = static_cast<std::size_t>(std::count_if(
+        fields.begin(), fields.end(), [](const spec::Field& field) { return !field.label_time; }));
+    if (code_.request_count == 0)
+      return invalid("contract-no-fields", "the contract has no field that a request carries",
+                     "add the fields of a row");
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      spec::Field& field = fields[i];
+      if (!names_.insert(field.name).second)
+        return invalid("contract-field-twice", fmt::format("field `{}` appears twice", field.name),
+                       "rename one of the two");
+      HEDDLE_ASSIGN_OR_RETURN(FieldCode out,
+                              compile_field(field, load_enum_, [this](RuleInfo info) {
+                                return add_rule(std::move(info));
+                              }));
+      code_.fields.push_back(std::move(out));
+      if (i < code_.request_count) request_.variables.push_back({field.name, field.type});
+      all_.variables.push_back({field.name, field.type});
+    }
+    return {};
+  }
+
+  Result<void> add_expression(const spec::RowRule& rule) {
+    HEDDLE_ASSIGN_OR_RETURN(auto program, program_of(rule.expression, request_, Type::kBool,
+                                                     fmt::format("rule `{}`", rule.id)));
+    const int number = add_rule({rule.id, rule.effect, "", rule.description});
+    code_.expressions.push_back({number, std::move(program)});
+    return {};
+  }
+
+  Result<void> add_dependency(const spec::RowRule& rule) {
+    if (rule.determinant.empty() || rule.determinant.size() > kMaxKey) {
       return invalid("contract-dependency",
-                     fmt::format("{} has {} determinants", what, row_rule.determinant.size()),
+                     fmt::format("rule `{}` has {} determinants", rule.id, rule.determinant.size()),
                      fmt::format("give 1 to {}", kMaxKey));
     }
     DependencyCode out;
-    for (const auto& name : row_rule.determinant) {
-      HEDDLE_ASSIGN_OR_RETURN(
-          const int index, field_index(code->definition, code->request_count, name, row_rule.id));
-      out.determinant.push_back(index);
-      out.parts.emplace_back(fields[static_cast<std::size_t>(index)].type);
+    for (const auto& name : rule.determinant) {
+      HEDDLE_ASSIGN_OR_RETURN(const int place, place_of(name, rule.id));
+      out.determinant.push_back(place);
+      out.parts.emplace_back(type_at(place));
     }
-    HEDDLE_ASSIGN_OR_RETURN(out.dependent, field_index(code->definition, code->request_count,
-                                                       row_rule.dependent, row_rule.id));
-    out.dependent_part = table::KeyPart(fields[static_cast<std::size_t>(out.dependent)].type);
+    HEDDLE_ASSIGN_OR_RETURN(out.dependent, place_of(rule.dependent, rule.id));
+    out.dependent_part = table::KeyPart(type_at(out.dependent));
     out.tuples = table::TupleIndex(out.parts.size());
-    out.rule = add_rule({row_rule.id, row_rule.effect, row_rule.dependent, row_rule.description});
-    code->dependencies.push_back(std::move(out));
+    out.rule = add_rule({rule.id, rule.effect, rule.dependent, rule.description});
+    code_.dependencies.push_back(std::move(out));
+    return {};
   }
-  for (const auto& transform : code->definition.transforms) {
-    HEDDLE_ASSIGN_OR_RETURN(const int index, field_index(code->definition, code->request_count,
-                                                         transform.field, transform.id));
-    HEDDLE_ASSIGN_OR_RETURN(auto program, program_of(transform.expression, environment,
-                                                     fields[static_cast<std::size_t>(index)].type,
+
+  Result<void> add_transform(const spec::Transform& transform) {
+    HEDDLE_ASSIGN_OR_RETURN(const int place, place_of(transform.field, transform.id));
+    HEDDLE_ASSIGN_OR_RETURN(auto program, program_of(transform.expression, request_, type_at(place),
                                                      fmt::format("transform `{}`", transform.id)));
-    code->transforms.push_back({index, std::move(program)});
+    code_.transforms.push_back({place, std::move(program)});
+    return {};
   }
-  expr::Environment all;
-  for (const auto& field : fields) all.variables.push_back({field.name, field.type});
-  for (const auto& set_rule : code->definition.set_rules) {
-    if (!ids.insert(set_rule.id).second) twice = true, twice_id = set_rule.id;
+
+  /// A rule of sets of rows may read fields of labels too.
+  Result<void> add_set(const spec::SetRule& rule) {
+    take_id(rule.id);
     SetCode set;
-    const std::string what = fmt::format("rule `{}`", set_rule.id);
-    if (!set_rule.pattern.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(set.pattern, compile_pattern(set_rule.pattern, what));
+    const std::string what = fmt::format("rule `{}`", rule.id);
+    if (!rule.pattern.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(set.pattern, compile_pattern(rule.pattern, what));
     }
-    if (!set_rule.condition.empty()) {
+    if (!rule.condition.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(set.condition,
-                              program_of({set_rule.condition, {}}, all, Type::kBool, what));
+                              program_of({rule.condition, {}}, all_, Type::kBool, what));
     }
-    code->sets.push_back(std::move(set));
-    auto used = set_rule.properties;
-    if (!set_rule.field.empty()) used.push_back(set_rule.field);
+    code_.sets.push_back(std::move(set));
+    auto used = rule.properties;
+    if (!rule.field.empty()) used.push_back(rule.field);
     for (const auto& name : used) {
-      if (!names.contains(name))
-        HEDDLE_TRY(field_index(code->definition, code->request_count, name, set_rule.id));
+      if (!names_.contains(name)) HEDDLE_TRY(place_of(name, rule.id));
     }
+    return {};
   }
-  if (twice)
-    return invalid("contract-rule-twice", fmt::format("two rules are called `{}`", twice_id),
-                   "rename one; fields' own rules are `<field>-type` and so on");
-  if (code->rules.size() > UINT16_MAX)
-    return invalid("contract-too-many-rules", "a contract has at most 65535 rules", "split it");
+
+  Code& code_;
+  const LoadEnum& load_enum_;
+  expr::Environment request_;  ///< fields of a request
+  expr::Environment all_;      ///< those of labels too
+  std::set<std::string> names_;
+  std::set<std::string> ids_;
+  std::string twice_;  ///< an id that two rules have
+};
+
+Result<Contract> Contract::compile(const spec::Contract& contract, const LoadEnum& load_enum) {
+  auto code = std::make_unique<Code>();
+  code->definition = contract;
+  HEDDLE_TRY(Code::Compiler(*code, load_enum).run());
   return Contract(std::move(code));
 }
 

@@ -8,25 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/allocations_fixture.hpp"
 #include "base/clock.hpp"
 #include "contract/stored.hpp"
 #include "doc/json.hpp"
 #include "doc/schema_conformance.hpp"
 #include "table/lookup.hpp"
-
-namespace {
-std::atomic<std::int64_t> allocations{0};
-}  // namespace
-
-// GCC takes the pair for a mismatch when it inlines one of them.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace heddle::contract {
 namespace {
@@ -300,9 +287,9 @@ TEST(Check, NothingIsAllocatedAtSteadyState) {
       row(Datum::string("04/20/01"), Datum::integer(1), "SEA", "ORD"),
       {}};
   for (const auto& each : rows) contract.check(each, check);
-  const auto before = allocations.load();
+  const auto before = fixture::allocations;
   for (int i = 0; i < 1000; ++i) contract.check(rows[static_cast<std::size_t>(i % 3)], check);
-  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(fixture::allocations, before);
 }
 
 struct ValueCase {

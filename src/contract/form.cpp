@@ -14,21 +14,20 @@ using spec::Form;
 bool is_alnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 
+bool is_host_label(std::string_view text) {
+  if (text.empty() || text.size() > 63 || text.front() == '-' || text.back() == '-') return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return is_alnum(c) || c == '-'; });
+}
+
 /// RFC 1123: labels of letters, digits and inner hyphens, 63 at most each, 253 together.
 bool is_hostname(std::string_view text) {
   if (text.empty() || text.size() > 253) return false;
-  std::size_t label = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_edge = label == 0 || i + 1 == text.size() || text[i + 1] == '.';
-    if (text[i] == '.') {
-      if (label == 0 || i + 1 == text.size()) return false;
-      label = 0;
-      continue;
-    }
-    if (!is_alnum(text[i]) && (text[i] != '-' || is_edge)) return false;
-    if (++label > 63) return false;
+  while (true) {
+    const std::size_t dot = text.find('.');
+    if (!is_host_label(text.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    text.remove_prefix(dot + 1);
   }
-  return true;
 }
 
 /// A dot-atom (RFC 5322), `@` and a host name: what JSON Schema's `email` takes without quotes and
@@ -56,16 +55,16 @@ bool is_uuid(std::string_view text) {
   return true;
 }
 
+bool is_scheme(std::string_view text) {
+  if (text.empty() || std::isalpha(static_cast<unsigned char>(text[0])) == 0) return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; });
+}
+
 /// RFC 3986: a scheme, a colon, and only characters that a URI may hold.
 bool is_uri(std::string_view text) {
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0 ||
-      std::isalpha(static_cast<unsigned char>(text[0])) == 0)
-    return false;
-  const std::string_view scheme = text.substr(0, colon);
-  if (!std::all_of(scheme.begin(), scheme.end(),
-                   [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; }))
-    return false;
+  if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) return false;
   constexpr std::string_view kAllowed = "-._~:/?#[]@!$&'()*+,;=";
   for (std::size_t i = colon + 1; i < text.size(); ++i) {
     if (text[i] == '%') {

@@ -94,24 +94,38 @@ std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t
   return counted - static_cast<std::int64_t>(seen.size());
 }
 
+/// An operation of the standard; `b` is the second operand of those that have two.
+struct Comparison {
+  std::string_view name;
+  std::size_t operands;
+  bool (*holds)(double value, double a, double b);
+};
+constexpr Comparison kComparisons[] = {
+    {"mustBe", 1, [](double value, double a, double) { return value == a; }},
+    {"mustNotBe", 1, [](double value, double a, double) { return value != a; }},
+    {"mustBeGreaterThan", 1, [](double value, double a, double) { return value > a; }},
+    {"mustBeGreaterOrEqualTo", 1, [](double value, double a, double) { return value >= a; }},
+    {"mustBeLessThan", 1, [](double value, double a, double) { return value < a; }},
+    {"mustBeLessOrEqualTo", 1, [](double value, double a, double) { return value <= a; }},
+    {"mustBeBetween", 2, [](double value, double a, double b) { return value >= a && value <= b; }},
+    {"mustNotBeBetween", 2,
+     [](double value, double a, double b) { return value < a || value > b; }},
+};
+
 Result<bool> holds(const spec::SetRule& rule, double value) {
   const auto& operands = rule.operands;
-  const bool two = rule.operation == "mustBeBetween" || rule.operation == "mustNotBeBetween";
-  if (operands.size() != (two ? 2u : 1u)) {
+  const auto* const known =
+      std::find_if(std::begin(kComparisons), std::end(kComparisons),
+                   [&](const Comparison& each) { return each.name == rule.operation; });
+  const bool is_known = known != std::end(kComparisons);
+  const std::size_t wanted = is_known ? known->operands : 1;
+  if (operands.size() != wanted) {
     return Error{
         ErrorKind::kInvalid, "contract-set-operands",
         fmt::format("rule `{}`: `{}` has {} operands", rule.id, rule.operation, operands.size()),
-        two ? "give it two numbers" : "give it one number"};
+        wanted == 2 ? "give it two numbers" : "give it one number"};
   }
-  const double a = operands[0];
-  if (rule.operation == "mustBe") return value == a;
-  if (rule.operation == "mustNotBe") return value != a;
-  if (rule.operation == "mustBeGreaterThan") return value > a;
-  if (rule.operation == "mustBeGreaterOrEqualTo") return value >= a;
-  if (rule.operation == "mustBeLessThan") return value < a;
-  if (rule.operation == "mustBeLessOrEqualTo") return value <= a;
-  if (rule.operation == "mustBeBetween") return value >= a && value <= operands[1];
-  if (rule.operation == "mustNotBeBetween") return value < a || value > operands[1];
+  if (is_known) return known->holds(value, operands.front(), operands.back());
   return Error{ErrorKind::kInvalid, "contract-set-operation",
                fmt::format("rule `{}`: there is no `{}`", rule.id, rule.operation),
                "use mustBe, mustBeLessThan, mustBeBetween and their like"};
@@ -143,17 +157,19 @@ class SetMeasure {
       return share(
           count(view, [&](const Datum& value) { return value.is_null() || list.has(value); }));
     }
-    if (rule_.metric == "invalidValues") {
-      return share(count(view, [&](const Datum& value) {
-        if (value.is_null()) return false;
-        return (!list.is_empty() && !list.has(value)) ||
-               (code_.pattern && !RE2::PartialMatch(text_of(value), *code_.pattern));
-      }));
-    }
+    if (rule_.metric == "invalidValues")
+      return share(count(view, [&](const Datum& value) { return is_invalid(value, list); }));
     return aggregate(view);
   }
 
  private:
+  /// Missing values are counted by a metric of their own.
+  [[nodiscard]] bool is_invalid(const Datum& value, const ValueList& list) const {
+    if (value.is_null()) return false;
+    return (!list.is_empty() && !list.has(value)) ||
+           (code_.pattern && !RE2::PartialMatch(text_of(value), *code_.pattern));
+  }
+
   /// Marks the rows for which the rule's condition is true.
   Result<void> choose_rows() {
     chosen_count_ = rows_.rows();

@@ -43,16 +43,12 @@ class Accepted {
     if (!valid && column_.valid.empty())
       column_.valid.assign(static_cast<std::size_t>(column_.length()), 1);
     if (!column_.valid.empty() || !valid) column_.valid.push_back(valid ? 1 : 0);
-    switch (column_.type) {
-      case Type::kDouble: column_.doubles.push_back(valid ? value.d : 0); break;
-      case Type::kString:
-        if (copy_codes_)
-          column_.codes.push_back(from_.codes[static_cast<std::size_t>(row)]);
-        else
-          column_.codes.push_back(valid ? strings_.insert(value.str()) : 0);
-        break;
-      case Type::kBool: column_.ints.push_back(valid && value.b ? 1 : 0); break;
-      default: column_.ints.push_back(valid ? value.i : 0);
+    if (column_.type == Type::kString && copy_codes_) {
+      column_.codes.push_back(from_.codes[static_cast<std::size_t>(row)]);
+    } else if (valid) {
+      add_value(value);
+    } else {
+      add_missing();
     }
   }
 
@@ -67,11 +63,94 @@ class Accepted {
   }
 
  private:
+  void add_value(const Datum& value) {
+    switch (column_.type) {
+      case Type::kDouble: column_.doubles.push_back(value.d); break;
+      case Type::kString: column_.codes.push_back(strings_.insert(value.str())); break;
+      case Type::kBool: column_.ints.push_back(value.b ? 1 : 0); break;
+      default: column_.ints.push_back(value.i);
+    }
+  }
+
+  void add_missing() {
+    switch (column_.type) {
+      case Type::kDouble: column_.doubles.push_back(0); break;
+      case Type::kString: column_.codes.push_back(0); break;
+      default: column_.ints.push_back(0);
+    }
+  }
+
   const table::Column& from_;
   bool copy_codes_;
   table::Column column_;
   table::StringIndex strings_;
 };
+
+}  // namespace
+
+namespace {
+
+/// The tuples that rows of one dependency hold, and what depends on each.
+class Learning {
+ public:
+  explicit Learning(DependencyCode& rule) : rule_(rule), tuples_(rule.parts.size()) {
+    for (auto& part : rule_.parts) part = table::KeyPart(part.type());
+    rule_.dependent_part = table::KeyPart(rule_.dependent_part.type());
+  }
+
+  void observe(std::span<const Datum> row) {
+    std::int64_t key[kMaxKey];
+    const bool whole = read_key(row, key);
+    // The dependent's values are numbered in the order of the rows, whether their key is whole or
+    // not.
+    const auto value = rule_.dependent_part.insert(row[static_cast<std::size_t>(rule_.dependent)]);
+    if (!whole || !value) return;
+    const auto tuple = static_cast<std::size_t>(tuples_.insert({key, rule_.parts.size()}));
+    if (tuple == values_.size()) {
+      values_.push_back(*value);
+      conflicts_.push_back(0);
+    } else if (values_[tuple] != *value) {
+      conflicts_[tuple] = 1;
+    }
+  }
+
+  /// Gives the rule the tuples that always had one value.
+  void finish(LearnedDependency& report) {
+    rule_.tuples = table::TupleIndex(rule_.parts.size());
+    rule_.values.clear();
+    for (std::size_t tuple = 0; tuple < values_.size(); ++tuple) {
+      if (conflicts_[tuple] != 0) {
+        ++report.conflicting;
+        continue;
+      }
+      rule_.tuples.insert(tuples_.tuple(static_cast<std::int32_t>(tuple)));
+      rule_.values.push_back(values_[tuple]);
+      ++report.tuples;
+    }
+  }
+
+ private:
+  /// False at the first part that is missing.
+  bool read_key(std::span<const Datum> row, std::int64_t (&key)[kMaxKey]) {
+    for (std::size_t i = 0; i < rule_.parts.size(); ++i) {
+      const auto part = rule_.parts[i].insert(row[static_cast<std::size_t>(rule_.determinant[i])]);
+      if (!part) return false;
+      key[i] = *part;
+    }
+    return true;
+  }
+
+  DependencyCode& rule_;
+  table::TupleIndex tuples_;
+  std::vector<std::int64_t> values_;
+  std::vector<std::uint8_t> conflicts_;
+};
+
+bool is_transformed(const std::vector<TransformCode>& transforms, std::size_t field) {
+  return std::any_of(transforms.begin(), transforms.end(), [&](const TransformCode& each) {
+    return static_cast<std::size_t>(each.field) == field;
+  });
+}
 
 }  // namespace
 
@@ -82,62 +161,22 @@ Result<void> Contract::learn(const table::Table& rows) {
   if (code.dependencies.empty()) return {};
   std::vector<expr::ColumnView> views;
   for (std::size_t i = 0; i < code.request_count; ++i) views.push_back(columns[i]->view());
-  struct Learning {
-    table::TupleIndex tuples;
-    std::vector<std::int64_t> values;
-    std::vector<std::uint8_t> conflicts;
-  };
   std::vector<Learning> all;
-  for (DependencyCode& rule : code.dependencies) {
-    for (std::size_t i = 0; i < rule.parts.size(); ++i)
-      rule.parts[i] = table::KeyPart(rule.parts[i].type());
-    rule.dependent_part = table::KeyPart(rule.dependent_part.type());
-    all.push_back({table::TupleIndex(rule.parts.size()), {}, {}});
-  }
+  for (DependencyCode& rule : code.dependencies) all.emplace_back(rule);
   RowCheck check;
   check.row.resize(code.request_count);
-  std::int64_t key[kMaxKey];
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     check.broken.clear();
     check.states.assign(code.rules.size(), RuleState::kUnknown);
     for (std::size_t i = 0; i < code.request_count; ++i)
       check.row[i] = code.check_field(i, columns[i]->cell(views[i], row), check);
     if (!check.broken.empty()) continue;
-    for (std::size_t r = 0; r < all.size(); ++r) {
-      DependencyCode& rule = code.dependencies[r];
-      bool whole = true;
-      for (std::size_t i = 0; i < rule.parts.size() && whole; ++i) {
-        const auto part =
-            rule.parts[i].insert(check.row[static_cast<std::size_t>(rule.determinant[i])]);
-        whole = part.has_value();
-        if (part) key[i] = *part;
-      }
-      const auto value =
-          rule.dependent_part.insert(check.row[static_cast<std::size_t>(rule.dependent)]);
-      if (!whole || !value) continue;
-      const auto tuple = static_cast<std::size_t>(all[r].tuples.insert({key, rule.parts.size()}));
-      if (tuple == all[r].values.size()) {
-        all[r].values.push_back(*value);
-        all[r].conflicts.push_back(0);
-      } else if (all[r].values[tuple] != *value) {
-        all[r].conflicts[tuple] = 1;
-      }
-    }
+    for (Learning& each : all) each.observe(check.row);
   }
   for (std::size_t r = 0; r < all.size(); ++r) {
-    DependencyCode& rule = code.dependencies[r];
-    LearnedDependency report{code.rules[static_cast<std::size_t>(rule.rule)].id, 0, 0};
-    rule.tuples = table::TupleIndex(rule.parts.size());
-    rule.values.clear();
-    for (std::size_t tuple = 0; tuple < all[r].values.size(); ++tuple) {
-      if (all[r].conflicts[tuple] != 0) {
-        ++report.conflicting;
-        continue;
-      }
-      rule.tuples.insert(all[r].tuples.tuple(static_cast<std::int32_t>(tuple)));
-      rule.values.push_back(all[r].values[tuple]);
-      ++report.tuples;
-    }
+    const auto rule = static_cast<std::size_t>(code.dependencies[r].rule);
+    LearnedDependency report{code.rules[rule].id, 0, 0};
+    all[r].finish(report);
     code.learned.push_back(std::move(report));
   }
   return {};
@@ -155,11 +194,8 @@ Result<TableCheck> Contract::check_table(const table::Table& rows) const {
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (columns[i] == nullptr) continue;
     views[i] = columns[i]->view();
-    const bool transformed = std::any_of(code.transforms.begin(), code.transforms.end(),
-                                         [&](const TransformCode& transform) {
-                                           return static_cast<std::size_t>(transform.field) == i;
-                                         });
-    accepted.emplace_back(code.definition.fields[i], *columns[i], transformed);
+    accepted.emplace_back(code.definition.fields[i], *columns[i],
+                          is_transformed(code.transforms, i));
     fields.push_back(i);
   }
   RowCheck row_check;

@@ -49,16 +49,17 @@ bool reads_base(const spec::Evaluation& definition) {
                      [](const spec::Gate& gate) { return reads_base(gate); });
 }
 
-Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers,
-                                          const NoBase& no_base, const Absent& absent) {
+namespace {
+
+/// What gates may name: every number, and whatever they name of a group. A name of a group that has
+/// no number here (a metric of a standby that does not exist) is missing, not misspelled.
+std::set<std::string> names_for(std::span<const spec::Gate> gates, const Numbers& numbers) {
   std::set<std::string> groups{"base", "leakage", "metrics", "slices", "standby"};
   std::set<std::string> names;
   for (const auto& [name, value] : numbers) {
     names.insert(name);
     groups.insert(first_part(name));
   }
-  // A name of a group that has no number here (a metric of a standby that does not exist) is
-  // missing, not misspelled.
   for (const auto& gate : gates) {
     auto used = expr::names_in(gate.when.text);
     if (!used.ok()) continue;  // `compile` says it better
@@ -67,37 +68,61 @@ Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, con
         names.insert(name);
     }
   }
-  expr::Environment environment;
-  std::vector<expr::Datum> row;
+  return names;
+}
+
+/// The numbers that gates read, under one set of names; null where there is none.
+struct GateRow {
+  expr::Environment environment{};
+  std::vector<expr::Datum> values{};
+};
+
+GateRow row_of(const std::set<std::string>& names, const Numbers& numbers) {
+  GateRow row;
   for (const auto& name : names) {
-    environment.variables.push_back({name, expr::Type::kDouble});
+    row.environment.variables.push_back({name, expr::Type::kDouble});
     const auto number = numbers.find(name);
     const bool known = number != numbers.end() && !std::isnan(number->second);
-    row.push_back(known ? expr::Datum::real(number->second) : expr::Datum::null());
+    row.values.push_back(known ? expr::Datum::real(number->second) : expr::Datum::null());
   }
+  return row;
+}
+
+Result<GateResult> run_gate(const spec::Gate& gate, const GateRow& row,
+                            expr::Program::Scratch& scratch, const NoBase& no_base,
+                            const Absent& absent) {
+  auto program = expr::Program::compile(gate.when.text, row.environment, expr::Type::kBool);
+  if (!program.ok()) {
+    Error error = program.error();
+    error.message = fmt::format("gate `{}`: {}", gate.id, error.message);
+    return error;
+  }
+  GateResult result{gate.id, false, gate.when.text, gate.description};
+  std::vector<std::string> missing;
+  for (const int index : program->variables()) {
+    const auto i = static_cast<std::size_t>(index);
+    const std::string& name = row.environment.variables[i].name;
+    if (row.values[i].is_null()) {
+      missing.push_back(name);
+    } else {
+      result.values[name] = row.values[i].d;
+    }
+  }
+  const expr::Datum answer = program->evaluate(row.values, scratch);
+  result.passed = answer.is_true();
+  if (answer.is_null() || answer.is_error()) explain(result, missing, no_base, absent);
+  return result;
+}
+
+}  // namespace
+
+Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers,
+                                          const NoBase& no_base, const Absent& absent) {
+  const GateRow row = row_of(names_for(gates, numbers), numbers);
   std::vector<GateResult> results;
   expr::Program::Scratch scratch;
   for (const auto& gate : gates) {
-    auto program = expr::Program::compile(gate.when.text, environment, expr::Type::kBool);
-    if (!program.ok()) {
-      Error error = program.error();
-      error.message = fmt::format("gate `{}`: {}", gate.id, error.message);
-      return error;
-    }
-    GateResult result{gate.id, false, gate.when.text, gate.description};
-    std::vector<std::string> missing;
-    for (const int index : program->variables()) {
-      const auto i = static_cast<std::size_t>(index);
-      const std::string& name = environment.variables[i].name;
-      if (row[i].is_null()) {
-        missing.push_back(name);
-      } else {
-        result.values[name] = row[i].d;
-      }
-    }
-    const expr::Datum answer = program->evaluate(row, scratch);
-    result.passed = answer.is_true();
-    if (answer.is_null() || answer.is_error()) explain(result, missing, no_base, absent);
+    HEDDLE_ASSIGN_OR_RETURN(auto result, run_gate(gate, row, scratch, no_base, absent));
     results.push_back(std::move(result));
   }
   return results;

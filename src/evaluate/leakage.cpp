@@ -42,8 +42,8 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
   }
 }
 
-/// How well a feature by itself predicts the target; NaN where the rows cannot tell.
-double alone_predicts(const stats::Task& task, std::span<const float> values,
+/// How well values predict labels; NaN where the rows cannot tell.
+double association_of(const stats::Task& task, std::span<const float> values,
                       std::span<const double> labels) {
   switch (task.kind) {
     case stats::TaskKind::kBinary: {
@@ -60,29 +60,35 @@ bool fits(std::span<const Micros> times, const table::Table& rows) {
   return times.empty() || static_cast<std::int64_t>(times.size()) == rows.rows();
 }
 
-}  // namespace
+bool is_given(const Split& split) {
+  return split.task != nullptr && split.train_rows != nullptr && split.test_rows != nullptr &&
+         split.test_features != nullptr;
+}
 
-Result<Leakage> leakage(const Split& split) {
-  if (split.task == nullptr || split.train_rows == nullptr || split.test_rows == nullptr ||
-      split.test_features == nullptr || split.test_features->rows != split.test_rows->rows() ||
-      static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
-      !fits(split.train_times, *split.train_rows) || !fits(split.test_times, *split.test_rows) ||
-      split.train_times.empty() != split.test_times.empty() ||
-      (!split.feature_names.empty() &&
-       static_cast<int>(split.feature_names.size()) != split.test_features->columns)) {
-    return Error{ErrorKind::kInvalid, "evaluate-shape",
-                 "the two sides of the split, features and labels do not fit together",
-                 "give rows, features and labels of the same held-out rows"};
-  }
-  Leakage out;
-  if (!split.train_times.empty()) {
-    std::int64_t first = INT64_MAX;
-    for (const Micros time : split.test_times) first = std::min(first, time);
-    std::int64_t late = 0;
-    for (const Micros time : split.train_times) late += time > first;
-    out.numbers["time_order_violations"] = static_cast<double>(late);
-  }
+/// Whether rows, features, labels and times are there and of the same rows.
+bool is_whole(const Split& split) {
+  if (!is_given(split)) return false;
+  const std::int64_t rows = split.test_rows->rows();
+  const bool is_named =
+      split.feature_names.empty() ||
+      static_cast<int>(split.feature_names.size()) == split.test_features->columns;
+  return is_named && split.test_features->rows == rows &&
+         static_cast<std::int64_t>(split.test_labels.size()) == rows &&
+         fits(split.train_times, *split.train_rows) && fits(split.test_times, *split.test_rows) &&
+         split.train_times.empty() == split.test_times.empty();
+}
 
+/// Rows to train on that happened after the first of those that are held out.
+std::int64_t late_rows(const Split& split) {
+  std::int64_t first = INT64_MAX;
+  for (const Micros time : split.test_times) first = std::min(first, time);
+  std::int64_t late = 0;
+  for (const Micros time : split.train_times) late += time > first;
+  return late;
+}
+
+/// Held-out rows that are equal to a row to train on, in all columns that both have.
+void count_duplicates(const Split& split, Numbers& numbers) {
   std::vector<std::uint64_t> train_hashes(static_cast<std::size_t>(split.train_rows->rows()), 0);
   std::vector<std::uint64_t> test_hashes(static_cast<std::size_t>(split.test_rows->rows()), 0);
   for (const auto& column : split.train_rows->columns()) {
@@ -95,24 +101,39 @@ Result<Leakage> leakage(const Split& split) {
   std::int64_t duplicates = 0;
   for (const std::uint64_t hash : test_hashes)
     duplicates += std::binary_search(train_hashes.begin(), train_hashes.end(), hash);
-  out.numbers["duplicate_rows"] = static_cast<double>(duplicates);
-  out.numbers["duplicate_share"] =
-      static_cast<double>(duplicates) /
-      static_cast<double>(std::max<std::size_t>(test_hashes.size(), 1));
+  numbers["duplicate_rows"] = static_cast<double>(duplicates);
+  numbers["duplicate_share"] = static_cast<double>(duplicates) /
+                               static_cast<double>(std::max<std::size_t>(test_hashes.size(), 1));
+}
 
-  double largest = std::numeric_limits<double>::quiet_NaN();
+/// How well one feature predicts the target, over the rows where it is not missing.
+double predicts_alone(const Split& split, int column) {
   std::vector<float> values;
   std::vector<double> labels;
+  for (std::int64_t row = 0; row < split.test_features->rows; ++row) {
+    const float value = split.test_features->row(row)[column];
+    if (std::isnan(value)) continue;
+    values.push_back(value);
+    labels.push_back(split.test_labels[static_cast<std::size_t>(row)]);
+  }
+  return association_of(*split.task, values, labels);
+}
+
+}  // namespace
+
+Result<Leakage> leakage(const Split& split) {
+  if (!is_whole(split)) {
+    return Error{ErrorKind::kInvalid, "evaluate-shape",
+                 "the two sides of the split, features and labels do not fit together",
+                 "give rows, features and labels of the same held-out rows"};
+  }
+  Leakage out;
+  if (!split.train_times.empty())
+    out.numbers["time_order_violations"] = static_cast<double>(late_rows(split));
+  count_duplicates(split, out.numbers);
+  double largest = std::numeric_limits<double>::quiet_NaN();
   for (int column = 0; column < split.test_features->columns; ++column) {
-    values.clear();
-    labels.clear();
-    for (std::int64_t row = 0; row < split.test_features->rows; ++row) {
-      const float value = split.test_features->row(row)[column];
-      if (std::isnan(value)) continue;
-      values.push_back(value);
-      labels.push_back(split.test_labels[static_cast<std::size_t>(row)]);
-    }
-    const double alone = alone_predicts(*split.task, values, labels);
+    const double alone = predicts_alone(split, column);
     if (std::isnan(alone)) continue;
     if (std::isnan(largest) || alone > largest) {
       largest = alone;

@@ -93,6 +93,101 @@ class AnswerColumns {
   std::vector<table::Column> columns_;
 };
 
+/// A metric without an expression is one that the task has.
+Result<void> check_builtin(const spec::Metric& metric, const stats::Task& task) {
+  if (metric.name == "rows" || stats::find_metric(task.kind, metric.name) != nullptr) return {};
+  std::vector<std::string_view> names;
+  for (const auto* each : stats::metrics_of(task.kind)) names.push_back(each->name());
+  return Error{
+      ErrorKind::kInvalid, "evaluate-unknown-metric",
+      fmt::format("a model of task `{}` has no built-in metric `{}`", stats::task_name(task.kind),
+                  metric.name),
+      fmt::format("use one of `{}`, or give it an `expression`", fmt::join(names, "`, `"))};
+}
+
+Result<expr::Program> compile_metric(const spec::Metric& metric,
+                                     const expr::Environment& environment) {
+  if (metric.aggregation != "mean" && metric.aggregation != "sum") {
+    return Error{ErrorKind::kInvalid, "evaluate-aggregation",
+                 fmt::format("metric `{}` has aggregation `{}`", metric.name, metric.aggregation),
+                 "use `mean` or `sum`"};
+  }
+  auto program = expr::Program::compile(metric.expression.text, environment);
+  if (!program.ok()) {
+    Error error = program.error();
+    error.message = fmt::format("metric `{}`: {}", metric.name, error.message);
+    return error;
+  }
+  const expr::Type type = program->type();
+  if (type != expr::Type::kBool && type != expr::Type::kInt && type != expr::Type::kDouble) {
+    return Error{
+        ErrorKind::kInvalid, "evaluate-metric-type",
+        fmt::format("metric `{}` gives a {}, not a number", metric.name, expr::type_name(type)),
+        "give a number a row"};
+  }
+  return program;
+}
+
+/// The same, of some rows.
+Measured picked(const Measured& measured, const std::vector<std::int64_t>& rows) {
+  Measured out;
+  out.task = measured.task;
+  out.interval = measured.interval;
+  const auto outputs = static_cast<std::ptrdiff_t>(measured.task->outputs());
+  const auto take = [&](const std::vector<float>& from, std::int64_t row, std::vector<float>& to) {
+    const auto begin = from.begin() + row * outputs;
+    to.insert(to.end(), begin, begin + outputs);
+  };
+  for (const std::int64_t row : rows) {
+    take(measured.margins, row, out.margins);
+    take(measured.predictions, row, out.predictions);
+    out.labels.push_back(measured.labels[static_cast<std::size_t>(row)]);
+  }
+  return out;
+}
+
+/// A metric of the project's own over some rows, `nullptr` all; NaN when no row has a value.
+double own_value(const Measured::Own& own, const std::vector<std::int64_t>* rows) {
+  double sum = 0;
+  std::int64_t counted = 0;
+  const auto add = [&](double value) {
+    if (std::isnan(value)) return;
+    sum += value;
+    ++counted;
+  };
+  if (rows == nullptr) {
+    for (const double value : own.values) add(value);
+  } else {
+    for (const std::int64_t row : *rows) add(own.values[static_cast<std::size_t>(row)]);
+  }
+  if (counted == 0) return kNan;
+  return own.mean ? sum / static_cast<double>(counted) : sum;
+}
+
+/// What a slice calls the rows of one code or whole number.
+std::string group_name(const table::Column& column, std::int64_t number) {
+  if (column.type == expr::Type::kString)
+    return std::string(column.dictionary->views()[static_cast<std::size_t>(number)]);
+  if (column.type == expr::Type::kBool) return number != 0 ? "true" : "false";
+  return fmt::format("{}", number);
+}
+
+/// The rows of each value, by a dictionary's code or the whole number itself; `missing` counts
+/// those without a value.
+std::map<std::int64_t, std::vector<std::int64_t>> rows_by_value(const table::Column& column,
+                                                                std::int64_t& missing) {
+  std::map<std::int64_t, std::vector<std::int64_t>> out;
+  for (std::int64_t row = 0; row < column.length(); ++row) {
+    const auto i = static_cast<std::size_t>(row);
+    if (!column.valid.empty() && column.valid[i] == 0) {
+      ++missing;
+    } else {
+      out[column.type == expr::Type::kString ? column.codes[i] : column.ints[i]].push_back(row);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Measured> measure(const spec::Evaluation& definition, const Predictions& predictions) {
@@ -133,35 +228,12 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
   expr::Program::Scratch scratch;
   for (const auto& metric : definition.metrics) {
     if (metric.expression.text.empty()) {
-      if (metric.name == "rows" || stats::find_metric(task.kind, metric.name) != nullptr) continue;
-      std::vector<std::string_view> names;
-      for (const auto* each : stats::metrics_of(task.kind)) names.push_back(each->name());
-      return Error{
-          ErrorKind::kInvalid, "evaluate-unknown-metric",
-          fmt::format("a model of task `{}` has no built-in metric `{}`",
-                      stats::task_name(task.kind), metric.name),
-          fmt::format("use one of `{}`, or give it an `expression`", fmt::join(names, "`, `"))};
+      HEDDLE_TRY(check_builtin(metric, task));
+      continue;
     }
-    if (metric.aggregation != "mean" && metric.aggregation != "sum") {
-      return Error{ErrorKind::kInvalid, "evaluate-aggregation",
-                   fmt::format("metric `{}` has aggregation `{}`", metric.name, metric.aggregation),
-                   "use `mean` or `sum`"};
-    }
-    auto program = expr::Program::compile(metric.expression.text, environment);
-    if (program.ok() && program->type() != expr::Type::kBool &&
-        program->type() != expr::Type::kInt && program->type() != expr::Type::kDouble) {
-      return Error{ErrorKind::kInvalid, "evaluate-metric-type",
-                   fmt::format("metric `{}` gives a {}, not a number", metric.name,
-                               expr::type_name(program->type())),
-                   "give a number a row"};
-    }
-    if (!program.ok()) {
-      Error error = program.error();
-      error.message = fmt::format("metric `{}`: {}", metric.name, error.message);
-      return error;
-    }
+    HEDDLE_ASSIGN_OR_RETURN(const expr::Program program, compile_metric(metric, environment));
     Measured::Own own{metric.name, metric.aggregation == "mean", std::vector<double>(rows, kNan)};
-    program->evaluate_columns(columns, 0, count, scratch, [&](std::int64_t row, expr::Datum datum) {
+    program.evaluate_columns(columns, 0, count, scratch, [&](std::int64_t row, expr::Datum datum) {
       own.values[static_cast<std::size_t>(row)] = number_of(datum);
     });
     out.own.push_back(std::move(own));
@@ -175,25 +247,9 @@ stats::Answers answers_of(const Measured& measured) {
 }
 
 Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* rows) {
-  Measured picked;
-  const Measured* use = &measured;
+  const Measured some = rows == nullptr ? Measured{} : picked(measured, *rows);
+  const Measured* use = rows == nullptr ? &measured : &some;
   const stats::Task& task = *measured.task;
-  if (rows != nullptr) {
-    picked.task = &task;
-    picked.interval = measured.interval;
-    const auto outputs = static_cast<std::ptrdiff_t>(task.outputs());
-    const auto take = [&](const std::vector<float>& from, std::int64_t row,
-                          std::vector<float>& to) {
-      const auto begin = from.begin() + row * outputs;
-      to.insert(to.end(), begin, begin + outputs);
-    };
-    for (const std::int64_t row : *rows) {
-      take(measured.margins, row, picked.margins);
-      take(measured.predictions, row, picked.predictions);
-      picked.labels.push_back(measured.labels[static_cast<std::size_t>(row)]);
-    }
-    use = &picked;
-  }
   Numbers numbers{{"rows", static_cast<double>(use->labels.size())}};
   const stats::Answers answers = answers_of(*use);
   for (const stats::Metric* metric : stats::metrics_of(task.kind, measured.interval.has_value())) {
@@ -203,21 +259,7 @@ Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* ro
     for (std::size_t k = 0; k < of_class.size(); ++k)
       numbers.emplace(fmt::format("{}.{}", metric->name(), task.classes[k]), of_class[k]);
   }
-  for (const auto& own : measured.own) {
-    double sum = 0;
-    std::int64_t counted = 0;
-    const auto add = [&](double value) {
-      if (std::isnan(value)) return;
-      sum += value;
-      ++counted;
-    };
-    if (rows == nullptr) {
-      for (const double value : own.values) add(value);
-    } else {
-      for (const std::int64_t row : *rows) add(own.values[static_cast<std::size_t>(row)]);
-    }
-    numbers[own.name] = counted == 0 ? kNan : own.mean ? sum / static_cast<double>(counted) : sum;
-  }
+  for (const auto& own : measured.own) numbers[own.name] = own_value(own, rows);
   return numbers;
 }
 
@@ -254,27 +296,11 @@ Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
     }
     SliceResult result{slice.name, slice.field, {}, 0};
     std::map<std::string, std::vector<std::int64_t>> groups;
-    std::map<std::int64_t, std::vector<std::int64_t>>
-        by_number;  // codes of a dictionary, or the integers themselves
-    for (std::int64_t row = 0; row < column->length(); ++row) {
-      const auto i = static_cast<std::size_t>(row);
-      if (!column->valid.empty() && column->valid[i] == 0) {
-        ++result.left_out_rows;
-      } else {
-        by_number[column->type == expr::Type::kString ? column->codes[i] : column->ints[i]]
-            .push_back(row);
-      }
-    }
-    for (auto& [number, rows] : by_number) {
-      std::string name =
-          column->type == expr::Type::kString
-              ? std::string(column->dictionary->views()[static_cast<std::size_t>(number)])
-          : column->type == expr::Type::kBool ? (number != 0 ? "true" : "false")
-                                              : fmt::format("{}", number);
+    for (auto& [number, rows] : rows_by_value(*column, result.left_out_rows)) {
       if (static_cast<std::int64_t>(rows.size()) < slice.minimum_rows) {
         result.left_out_rows += static_cast<std::int64_t>(rows.size());
       } else {
-        groups[std::move(name)] = std::move(rows);
+        groups[group_name(*column, number)] = std::move(rows);
       }
     }
     for (const auto& [name, rows] : groups) result.values[name] = numbers_of(measured, &rows);

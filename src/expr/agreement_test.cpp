@@ -12,21 +12,9 @@
 #include <new>
 #include <random>
 
+#include "base/allocations_fixture.hpp"
 #include "expr/builtins.hpp"
 #include "expr/program.hpp"
-
-namespace {
-thread_local std::size_t allocations = 0;
-}
-
-// Counts what this binary allocates, so that a test can show that evaluation allocates nothing.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* out = std::malloc(size == 0 ? 1 : size)) return out;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace heddle::expr {
 namespace {
@@ -326,9 +314,9 @@ TEST(Agreement, EvaluationAllocatesNothing) {
     }
     Program::Scratch scratch;
     for (const auto& row : rows) (void)program->evaluate(row, scratch);
-    const std::size_t before = allocations;
+    const std::size_t before = fixture::allocations;
     for (const auto& row : rows) (void)program->evaluate(row, scratch);
-    EXPECT_EQ(allocations - before, 0u) << subject.source;
+    EXPECT_EQ(fixture::allocations - before, 0u) << subject.source;
   }
 }
 

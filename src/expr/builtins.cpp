@@ -154,17 +154,33 @@ constexpr Type kS = Type::kString;
 constexpr Type kT = Type::kTimestamp;
 constexpr Type kU = Type::kDuration;
 
-// clang-format off
 const Builtin kBuiltins[] = {
-    {"size", "s", kI, false, [](Arguments a, StringPool&) { return Datum::integer(static_cast<std::int64_t>(characters(a[0].str()))); }},
-    {"size", "l", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].list->size); }},
-    {"startsWith", "ss", kB, false, [](Arguments a, StringPool&) { return Datum::boolean(a[0].str().substr(0, a[1].size) == a[1].str()); }},
-    {"endsWith", "ss", kB, false, [](Arguments a, StringPool&) { return Datum::boolean(a[0].size >= a[1].size && a[0].str().substr(a[0].size - a[1].size) == a[1].str()); }},
-    {"contains", "ss", kB, false, [](Arguments a, StringPool&) { return Datum::boolean(a[0].str().find(a[1].str()) != std::string_view::npos); }},
-    {"lowerAscii", "s", kS, false, [](Arguments a, StringPool& pool) { return map_ascii(a[0].str(), 'A', 'Z', 32, pool); }},
-    {"upperAscii", "s", kS, false, [](Arguments a, StringPool& pool) { return map_ascii(a[0].str(), 'a', 'z', -32, pool); }},
+    {"size", "s", kI, false,
+     [](Arguments a, StringPool&) {
+       return Datum::integer(static_cast<std::int64_t>(characters(a[0].str())));
+     }},
+    {"size", "l", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(a[0].list->size); }},
+    {"startsWith", "ss", kB, false,
+     [](Arguments a, StringPool&) {
+       return Datum::boolean(a[0].str().substr(0, a[1].size) == a[1].str());
+     }},
+    {"endsWith", "ss", kB, false,
+     [](Arguments a, StringPool&) {
+       return Datum::boolean(a[0].size >= a[1].size &&
+                             a[0].str().substr(a[0].size - a[1].size) == a[1].str());
+     }},
+    {"contains", "ss", kB, false,
+     [](Arguments a, StringPool&) {
+       return Datum::boolean(a[0].str().find(a[1].str()) != std::string_view::npos);
+     }},
+    {"lowerAscii", "s", kS, false,
+     [](Arguments a, StringPool& pool) { return map_ascii(a[0].str(), 'A', 'Z', 32, pool); }},
+    {"upperAscii", "s", kS, false,
+     [](Arguments a, StringPool& pool) { return map_ascii(a[0].str(), 'a', 'z', -32, pool); }},
     {"string", "s", kS, false, [](Arguments a, StringPool&) { return a[0]; }},
-    {"string", "b", kS, false, [](Arguments a, StringPool&) { return Datum::string(a[0].b ? "true" : "false"); }},
+    {"string", "b", kS, false,
+     [](Arguments a, StringPool&) { return Datum::string(a[0].b ? "true" : "false"); }},
     {"string", "i", kS, false, number_text},
     {"string", "d", kS, false, number_text},
     {"string", "t", kS, false, time_text},
@@ -172,60 +188,105 @@ const Builtin kBuiltins[] = {
     {"int", "i", kI, false, [](Arguments a, StringPool&) { return a[0]; }},
     {"int", "d", kI, false, [](Arguments a, StringPool&) { return to_integer(a[0].d); }},
     {"int", "s", kI, false, parse_integer},
-    {"int", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(floor_div(a[0].i, kSecond)); }},
+    {"int", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(floor_div(a[0].i, kSecond)); }},
     {"double", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(a[0].number()); }},
     {"double", "s", kD, false, parse_real},
     {"bool", "b", kB, false, [](Arguments a, StringPool&) { return a[0]; }},
     {"bool", "s", kB, false, parse_bool},
     {"timestamp", "t", kT, false, [](Arguments a, StringPool&) { return a[0]; }},
-    {"timestamp", "s", kT, false, [](Arguments a, StringPool&) { const auto t = parse_time(a[0].str()); return t ? in_range(*t) : Datum::error(); }},
-    {"timestamp", "i", kT, false, [](Arguments a, StringPool&) { std::int64_t us = 0; return __builtin_mul_overflow(a[0].i, kSecond, &us) ? Datum::error() : in_range(us); }},
+    {"timestamp", "s", kT, false,
+     [](Arguments a, StringPool&) {
+       const auto t = parse_time(a[0].str());
+       return t ? in_range(*t) : Datum::error();
+     }},
+    {"timestamp", "i", kT, false,
+     [](Arguments a, StringPool&) {
+       std::int64_t us = 0;
+       return __builtin_mul_overflow(a[0].i, kSecond, &us) ? Datum::error() : in_range(us);
+     }},
     {"duration", "u", kU, false, [](Arguments a, StringPool&) { return a[0]; }},
-    {"duration", "s", kU, false, [](Arguments a, StringPool&) {
+    {"duration", "s", kU, false,
+     [](Arguments a, StringPool&) {
        const bool negative = a[0].size > 0 && a[0].s[0] == '-';
        const auto d = parse_duration(a[0].str().substr(negative ? 1 : 0));
        return d ? Datum::duration(negative ? -*d : *d) : Datum::error();
      }},
-    {"getFullYear", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).year); }},
-    {"getMonth", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).month - 1); }},
-    {"getDate", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day); }},
-    {"getDayOfMonth", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day - 1); }},
+    {"getFullYear", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).year); }},
+    {"getMonth", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).month - 1); }},
+    {"getDate", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day); }},
+    {"getDayOfMonth", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day - 1); }},
     {"getDayOfWeek", "t", kI, false, day_of_week},
     {"getDayOfYear", "t", kI, false, day_of_year},
     {"getHours", "t", kI, false, hour_of_day},
-    {"getMinutes", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute % 60); }},
-    {"getSeconds", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kSecond % 60); }},
-    {"getMilliseconds", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / 1000 % 1000); }},
-    {"getHours", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kHour); }},
-    {"getMinutes", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kMinute); }},
-    {"getSeconds", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kSecond); }},
-    {"getMilliseconds", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / 1000 % 1000); }},
+    {"getMinutes", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute % 60); }},
+    {"getSeconds", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kSecond % 60); }},
+    {"getMilliseconds", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / 1000 % 1000); }},
+    {"getHours", "u", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kHour); }},
+    {"getMinutes", "u", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kMinute); }},
+    {"getSeconds", "u", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kSecond); }},
+    {"getMilliseconds", "u", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(a[0].i / 1000 % 1000); }},
     {"hour_of_day", "t", kI, false, hour_of_day},
     {"day_of_week", "t", kI, false, day_of_week},
-    {"minute_of_day", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute); }},
-    {"abs", "i", kI, false, [](Arguments a, StringPool&) { return a[0].i == INT64_MIN ? Datum::error() : Datum::integer(a[0].i < 0 ? -a[0].i : a[0].i); }},
-    {"abs", "d", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::fabs(a[0].d)); }},
-    {"floor", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::floor(a[0].number())); }},
-    {"ceil", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::ceil(a[0].number())); }},
+    {"minute_of_day", "t", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute); }},
+    {"abs", "i", kI, false,
+     [](Arguments a, StringPool&) {
+       return a[0].i == INT64_MIN ? Datum::error() : Datum::integer(a[0].i < 0 ? -a[0].i : a[0].i);
+     }},
+    {"abs", "d", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::fabs(a[0].d)); }},
+    {"floor", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::floor(a[0].number())); }},
+    {"ceil", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::ceil(a[0].number())); }},
     {"round", "n", kD, false, real_function<round_half_away>},
-    {"sqrt", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::sqrt(a[0].number())); }},
-    {"exp", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(stats::exp(a[0].number())); }},
-    {"log", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(stats::log(a[0].number())); }},
-    {"log1p", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(stats::log1p(a[0].number())); }},
-    {"min", "ii", kI, false, [](Arguments a, StringPool&) { return Datum::integer(std::min(a[0].i, a[1].i)); }},
-    {"min", "nn", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::min(a[0].number(), a[1].number())); }},
-    {"max", "ii", kI, false, [](Arguments a, StringPool&) { return Datum::integer(std::max(a[0].i, a[1].i)); }},
-    {"max", "nn", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::max(a[0].number(), a[1].number())); }},
+    {"sqrt", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::sqrt(a[0].number())); }},
+    {"exp", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(stats::exp(a[0].number())); }},
+    {"log", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(stats::log(a[0].number())); }},
+    {"log1p", "n", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(stats::log1p(a[0].number())); }},
+    {"min", "ii", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(std::min(a[0].i, a[1].i)); }},
+    {"min", "nn", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::min(a[0].number(), a[1].number())); }},
+    {"max", "ii", kI, false,
+     [](Arguments a, StringPool&) { return Datum::integer(std::max(a[0].i, a[1].i)); }},
+    {"max", "nn", kD, false,
+     [](Arguments a, StringPool&) { return Datum::real(std::max(a[0].number(), a[1].number())); }},
     {"bucket", "nn", kI, false, bucket},
-    {"is_null", "a", kB, true, [](Arguments a, StringPool&) { return Datum::boolean(a[0].is_null()); }},
-    {"coalesce", "ii", kI, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
-    {"coalesce", "nn", kD, true, [](Arguments a, StringPool&) { const Datum& x = a[0].is_null() ? a[1] : a[0]; return x.is_null() ? x : Datum::real(x.number()); }},
-    {"coalesce", "ss", kS, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
-    {"coalesce", "bb", kB, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
-    {"coalesce", "uu", kU, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
-    {"coalesce", "tt", kT, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"is_null", "a", kB, true,
+     [](Arguments a, StringPool&) { return Datum::boolean(a[0].is_null()); }},
+    {"coalesce", "ii", kI, true,
+     [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"coalesce", "nn", kD, true,
+     [](Arguments a, StringPool&) {
+       const Datum& x = a[0].is_null() ? a[1] : a[0];
+       return x.is_null() ? x : Datum::real(x.number());
+     }},
+    {"coalesce", "ss", kS, true,
+     [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"coalesce", "bb", kB, true,
+     [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"coalesce", "uu", kU, true,
+     [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"coalesce", "tt", kT, true,
+     [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
 };
-// clang-format on
 
 bool is_number(const Datum& a) { return a.kind == Kind::kInt || a.kind == Kind::kDouble; }
 
@@ -315,42 +376,50 @@ Datum negate(Datum a) noexcept {
   return a.kind == Kind::kDuration ? Datum::duration(-a.i) : Datum::integer(-a.i);
 }
 
+namespace {
+
+constexpr int kUnordered = 2;  ///< of `compare`: one of the two is NaN
+
+template <class T>
+int order(const T& x, const T& y) noexcept {
+  if (x < y) return -1;
+  return y < x ? 1 : 0;
+}
+
+int compare_reals(double a, double b) noexcept {
+  if (a < b) return -1;
+  if (a > b) return 1;
+  return a == b ? 0 : kUnordered;
+}
+
+/// Exactly: a 64-bit integer may not be representable as a double.
+int compare_mixed(std::int64_t whole, double real) noexcept {
+  if (std::isnan(real)) return kUnordered;
+  if (real >= 0x1p63) return -1;
+  if (real < -0x1p63) return 1;
+  const auto truncated = static_cast<std::int64_t>(real);
+  const int result = order(whole, truncated);
+  return result != 0 ? result : order(0.0, real - static_cast<double>(truncated));
+}
+
+}  // namespace
+
 int compare(Datum a, Datum b) noexcept {
-  const auto order = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
   if (a.kind == Kind::kString) return order(a.str(), b.str());
-  if (a.kind == Kind::kBool) return order(a.b ? 1 : 0, b.b ? 1 : 0);
+  if (a.kind == Kind::kBool) return order(a.b, b.b);
   if (a.kind != Kind::kDouble && b.kind != Kind::kDouble) return order(a.i, b.i);
-  if (a.kind == Kind::kDouble && b.kind == Kind::kDouble) {
-    return a.d < b.d ? -1 : a.d > b.d ? 1 : a.d == b.d ? 0 : 2;
-  }
-  // An int against a double, exactly: a 64-bit int may not be representable as a double.
-  const bool int_first = a.kind == Kind::kInt;
-  const double real = int_first ? b.d : a.d;
-  const std::int64_t whole = int_first ? a.i : b.i;
-  int result = 0;
-  if (std::isnan(real)) return 2;
-  if (real >= 9223372036854775808.0) {
-    result = -1;
-  } else if (real < -9223372036854775808.0) {
-    result = 1;
-  } else {
-    const auto truncated = static_cast<std::int64_t>(real);
-    result = order(whole, truncated);
-    if (result == 0) result = order(0.0, real - static_cast<double>(truncated));
-  }
-  return int_first ? result : -result;
+  if (a.kind == Kind::kDouble && b.kind == Kind::kDouble) return compare_reals(a.d, b.d);
+  if (a.kind != Kind::kDouble) return compare_mixed(a.i, b.d);
+  const int result = compare_mixed(b.i, a.d);
+  return result == kUnordered ? kUnordered : -result;
 }
 
 bool equal(Datum a, Datum b) noexcept {
   if (a.is_null() || b.is_null()) return a.is_null() && b.is_null();
   if (is_number(a) != is_number(b) || (!is_number(a) && a.kind != b.kind)) return false;
-  if (a.kind == Kind::kList) {
-    if (a.list->size != b.list->size) return false;
-    for (std::uint32_t i = 0; i < a.list->size; ++i) {
-      if (!equal(a.list->items[i], b.list->items[i])) return false;
-    }
-    return true;
-  }
+  if (a.kind == Kind::kList)
+    return std::equal(a.list->items, a.list->items + a.list->size, b.list->items,
+                      b.list->items + b.list->size, equal);
   return compare(a, b) == 0;
 }
 

@@ -43,24 +43,40 @@ Type common_type(Type a, Type b) {
   return is_number(a) && is_number(b) ? Type::kDouble : Type::kNull;
 }
 
+namespace {
+
+/// Of texts and times; kNull where it is not defined.
+Type other_arithmetic(char op, Type a, Type b) {
+  struct Row {
+    char op;
+    Type a;
+    Type b;
+    Type result;
+  };
+  static constexpr Row kOthers[] = {
+      {'+', Type::kString, Type::kString, Type::kString},
+      {'+', Type::kTimestamp, Type::kDuration, Type::kTimestamp},
+      {'+', Type::kDuration, Type::kTimestamp, Type::kTimestamp},
+      {'+', Type::kDuration, Type::kDuration, Type::kDuration},
+      {'-', Type::kTimestamp, Type::kTimestamp, Type::kDuration},
+      {'-', Type::kTimestamp, Type::kDuration, Type::kTimestamp},
+      {'-', Type::kDuration, Type::kDuration, Type::kDuration},
+  };
+  for (const Row& row : kOthers) {
+    if (row.op == op && row.a == a && row.b == b) return row.result;
+  }
+  return Type::kNull;
+}
+
+}  // namespace
+
 Type arithmetic_type(char op, Type a, Type b) {
   if (a == Type::kDyn || b == Type::kDyn) return common_type(a, b);
   if (is_number(a) && is_number(b)) {
     if (a == Type::kInt && b == Type::kInt) return Type::kInt;
     return op == '%' ? Type::kNull : Type::kDouble;
   }
-  if (op == '+') {
-    if (a == Type::kString && b == Type::kString) return Type::kString;
-    if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
-    if (a == Type::kDuration && b == Type::kTimestamp) return Type::kTimestamp;
-    if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
-  }
-  if (op == '-') {
-    if (a == Type::kTimestamp && b == Type::kTimestamp) return Type::kDuration;
-    if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
-    if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
-  }
-  return Type::kNull;
+  return other_arithmetic(op, a, b);
 }
 
 const Builtin* overload_of(std::string_view name, std::span<const Type> types) {
@@ -157,38 +173,44 @@ class Compiler {
     return constant(Datum::list_of(&code_.lists.back()), Type::kList);
   }
 
+  /// Whether what the instruction does is only known with a row.
+  static bool depends_on_row(Op op) {
+    return op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse ||
+           op == Op::kSkipIfTrue || op == Op::kBranch || op == Op::kJump;
+  }
+
+  /// Does what an instruction on constants does; false for one that is left to `evaluate`.
+  bool run_constant(const Instruction& instruction, std::vector<Datum>& stack,
+                    StringPool& pool) const {
+    switch (instruction.op) {
+      case Op::kConstant: stack.push_back(code_.constants[instruction.index]); return true;
+      case Op::kNegate: stack.back() = negate(stack.back()); return true;
+      case Op::kCall: break;
+      default: return false;
+    }
+    const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count,
+                                           instruction.count);
+    const bool plain = std::none_of(arguments.begin(), arguments.end(),
+                                    [](const Datum& x) { return x.is_null() || x.is_error(); });
+    if (!plain) return false;
+    const Datum out = builtins()[instruction.index].call(arguments, pool);
+    stack.resize(stack.size() - instruction.count);
+    stack.push_back(out);
+    return true;
+  }
+
   /// Makes the instructions from `before` on one constant when they read nothing; true when that is
   /// what they are now.
   Datum fold(std::size_t before, const Node&) {
     for (std::size_t i = before; i < code_.instructions.size(); ++i) {
-      const Op op = code_.instructions[i].op;
-      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse ||
-          op == Op::kSkipIfTrue || op == Op::kBranch || op == Op::kJump) {
-        return Datum::boolean(false);
-      }
+      if (depends_on_row(code_.instructions[i].op)) return Datum::boolean(false);
     }
     if (code_.instructions.size() == before + 1)
       return Datum::boolean(code_.instructions[before].op == Op::kConstant);
     std::vector<Datum> stack;
     StringPool pool;
     for (std::size_t i = before; i < code_.instructions.size(); ++i) {
-      const auto& instruction = code_.instructions[i];
-      if (instruction.op == Op::kConstant) {
-        stack.push_back(code_.constants[instruction.index]);
-      } else if (instruction.op == Op::kNegate) {
-        stack.back() = negate(stack.back());
-      } else if (instruction.op == Op::kCall) {
-        const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count,
-                                               instruction.count);
-        const bool plain = std::none_of(arguments.begin(), arguments.end(),
-                                        [](const Datum& x) { return x.is_null() || x.is_error(); });
-        if (!plain) return Datum::boolean(false);
-        const Datum out = builtins()[instruction.index].call(arguments, pool);
-        stack.resize(stack.size() - instruction.count);
-        stack.push_back(out);
-      } else {
-        return Datum::boolean(false);
-      }
+      if (!run_constant(code_.instructions[i], stack, pool)) return Datum::boolean(false);
     }
     Datum value = stack.back();
     if (value.is_error()) return Datum::error();
@@ -248,45 +270,42 @@ class Compiler {
         "convert one side: int(), double(), string(), timestamp(), duration()");
   }
 
-  Result<Type> binary(const Node& node) {
-    const auto& op = node.text;
-    const bool null_left = node.children[0].kind == Node::Kind::kNull;
-    const bool null_right = node.children[1].kind == Node::Kind::kNull;
-    if ((op == "==" || op == "!=") && (null_left || null_right)) {
-      HEDDLE_TRY(compile(node.children[null_left ? 1 : 0]));
-      emit(Op::kIsNull, op == "==" ? 1 : 0);
-      return Type::kBool;
+  Result<Type> null_test(const Node& node, const Node& tested) {
+    HEDDLE_TRY(compile(tested));
+    emit(Op::kIsNull, node.text == "==" ? 1 : 0);
+    return Type::kBool;
+  }
+
+  Result<Type> membership(const Node& node, Type a, Type b) {
+    if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
+    if (b == Type::kList && node.children[1].kind == Node::Kind::kList && never_in(a)) {
+      return error_at(node.offset, "expression-type",
+                      fmt::format("no item of the list is a {}", type_name(a)),
+                      "write the items in the type of what is looked for");
     }
-    HEDDLE_ASSIGN_OR_RETURN(const Type a, compile(node.children[0]));
-    HEDDLE_ASSIGN_OR_RETURN(const Type b, compile(node.children[1]));
-    pop();
-    if (op == "in") {
-      if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
-      if (b == Type::kList && node.children[1].kind == Node::Kind::kList && never_in(a)) {
-        return error_at(node.offset, "expression-type",
-                        fmt::format("no item of the list is a {}", type_name(a)),
-                        "write the items in the type of what is looked for");
-      }
-      emit(Op::kIn);
-      return Type::kBool;
+    emit(Op::kIn);
+    return Type::kBool;
+  }
+
+  Result<Type> comparison(const Node& node, Type a, Type b) {
+    static constexpr std::pair<std::string_view, Op> kOperators[] = {
+        {"==", Op::kEqual},     {"!=", Op::kNotEqual}, {"<", Op::kLess},
+        {"<=", Op::kLessEqual}, {">", Op::kGreater},   {">=", Op::kGreaterEqual}};
+    const Type shared = common_type(a, b);
+    // Lists are equal or not; none is before another.
+    const bool is_order = node.text[0] == '<' || node.text[0] == '>';
+    if (shared == Type::kNull || (is_order && shared == Type::kList))
+      return wrong_type(node, node.text, a, b);
+    for (const auto& [text, op] : kOperators) {
+      if (text == node.text) emit(op);
     }
-    if (op == "==" || op == "!=") {
-      if (common_type(a, b) == Type::kNull) return wrong_type(node, op, a, b);
-      emit(op == "==" ? Op::kEqual : Op::kNotEqual);
-      return Type::kBool;
-    }
-    if (op[0] == '<' || op[0] == '>') {
-      const Type shared = common_type(a, b);
-      if (shared == Type::kNull || shared == Type::kList) return wrong_type(node, op, a, b);
-      emit(op == "<"    ? Op::kLess
-           : op == "<=" ? Op::kLessEqual
-           : op == ">"  ? Op::kGreater
-                        : Op::kGreaterEqual);
-      return Type::kBool;
-    }
-    const Type type = arithmetic_type(op[0], a, b);
-    if (type == Type::kNull) return wrong_type(node, op, a, b);
-    switch (op[0]) {
+    return Type::kBool;
+  }
+
+  Result<Type> arithmetic(const Node& node, Type a, Type b) {
+    const Type type = arithmetic_type(node.text[0], a, b);
+    if (type == Type::kNull) return wrong_type(node, node.text, a, b);
+    switch (node.text[0]) {
       case '+': emit(Op::kAdd); break;
       case '-': emit(Op::kSubtract); break;
       case '*': emit(Op::kMultiply); break;
@@ -294,6 +313,21 @@ class Compiler {
       default: emit(Op::kModulo);
     }
     return type;
+  }
+
+  Result<Type> binary(const Node& node) {
+    const std::string_view op = node.text;
+    const bool is_equality = op == "==" || op == "!=";
+    const Node& left = node.children[0];
+    const Node& right = node.children[1];
+    if (is_equality && left.kind == Node::Kind::kNull) return null_test(node, right);
+    if (is_equality && right.kind == Node::Kind::kNull) return null_test(node, left);
+    HEDDLE_ASSIGN_OR_RETURN(const Type a, compile(left));
+    HEDDLE_ASSIGN_OR_RETURN(const Type b, compile(right));
+    pop();
+    if (op == "in") return membership(node, a, b);
+    if (is_equality || op[0] == '<' || op[0] == '>') return comparison(node, a, b);
+    return arithmetic(node, a, b);
   }
 
   /// Whether no item of the list compiled last could be equal to a value of this type.
@@ -390,11 +424,8 @@ class Compiler {
       HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(child));
       types.push_back(type);
     }
-    const auto all = builtins();
-    const bool named = std::any_of(
-        all.begin(), all.end(), [&](const Builtin& builtin) { return builtin.name == node.text; });
     if (const Builtin* builtin = overload_of(node.text, types); builtin != nullptr) {
-      emit(Op::kCall, static_cast<std::size_t>(builtin - all.data()), types.size());
+      emit(Op::kCall, static_cast<std::size_t>(builtin - builtins().data()), types.size());
       pop(types.size());
       push();
       if (fold(before, node).is_error()) {
@@ -404,6 +435,14 @@ class Compiler {
       }
       return builtin->result;
     }
+    return no_such_function(node, types);
+  }
+
+  /// No overload takes these types, or no function has the name.
+  Error no_such_function(const Node& node, const std::vector<Type>& types) {
+    const auto all = builtins();
+    const bool named = std::any_of(
+        all.begin(), all.end(), [&](const Builtin& builtin) { return builtin.name == node.text; });
     if (named) {
       std::vector<std::string_view> names;
       for (const Type type : types) names.push_back(type_name(type));

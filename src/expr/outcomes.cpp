@@ -71,8 +71,12 @@ class Analysis {
       case Node::Kind::kList: return list(node, assumed, faults);
       case Node::Kind::kName: return variable(node);
       case Node::Kind::kTernary: return ternary(node, assumed, faults);
-      default: break;
+      default: return operation(node, operands_of(node, assumed, faults));
     }
+  }
+
+  std::vector<Values> operands_of(const Node& node, const Assumed& assumed,
+                                  std::vector<Outcomes::Fault>* faults) {
     std::vector<Values> operands;
     // A dotted function of the host is a call on a name that is no variable.
     const bool is_host = node.kind == Node::Kind::kCall && host_of(node) != nullptr;
@@ -80,6 +84,10 @@ class Analysis {
       const bool is_name = is_host && &child == &node.children.front() && node.method;
       operands.push_back(is_name ? unknown() : of(child, assumed, faults));
     }
+    return operands;
+  }
+
+  Values operation(const Node& node, const std::vector<Values>& operands) {
     switch (node.kind) {
       case Node::Kind::kUnary: return unary(node, operands[0]);
       case Node::Kind::kBinary: return binary(node, operands[0], operands[1]);
@@ -162,15 +170,28 @@ class Analysis {
 
   Values binary(const Node& node, const Values& a, const Values& b) {
     const bool is_null_left = node.children[0].kind == Node::Kind::kNull;
-    const bool is_null_right = node.children[1].kind == Node::Kind::kNull;
-    if ((node.text == "==" || node.text == "!=") && (is_null_left || is_null_right))
-      return null_test(is_null_left ? b : a, node.text == "==");
-    const bool is_unknown =
-        (a.type == Type::kDyn && !a.has_none()) || (b.type == Type::kDyn && !b.has_none());
+    if (is_null_test(node)) return null_test(is_null_left ? b : a, node.text == "==");
+    const auto is_open = [](const Values& each) {
+      return each.type == Type::kDyn && !each.has_none();
+    };
+    const bool is_unknown = is_open(a) || is_open(b);
     Values out = is_comparison(node) ? comparison(node, a, b) : arithmetic(node, a, b, is_unknown);
-    out.may_be_null = out.may_be_null || a.may_be_null || b.may_be_null;
-    out.may_be_error = out.may_be_error || a.may_be_error || b.may_be_error || is_unknown;
+    add_absences(a, out);
+    add_absences(b, out);
+    out.may_be_error = out.may_be_error || is_unknown;
     return out;
+  }
+
+  static bool is_null_test(const Node& node) {
+    return (node.text == "==" || node.text == "!=") &&
+           (node.children[0].kind == Node::Kind::kNull ||
+            node.children[1].kind == Node::Kind::kNull);
+  }
+
+  /// What comes of an operand that is null or an error is one too.
+  static void add_absences(const Values& operand, Values& out) {
+    out.may_be_null = out.may_be_null || operand.may_be_null;
+    out.may_be_error = out.may_be_error || operand.may_be_error;
   }
 
   static Values null_test(const Values& value, bool is_null) {
@@ -185,7 +206,7 @@ class Analysis {
     Values out = Values::listed(Type::kBool, {});
     if (a.has_none() || b.has_none()) return out;
     if ((a.type == Type::kDyn) || (b.type == Type::kDyn)) return Values::any(Type::kBool);
-    if (a.is_listed && b.is_listed && a.items.size() * b.items.size() <= kMostCombinations) {
+    if (are_few(a, b)) {
       for (const Datum& x : a.items) {
         for (const Datum& y : b.items) out.add(compared(node.text, x, y));
       }
@@ -195,10 +216,20 @@ class Analysis {
     Orders orders = orders_of(a, b);
     if (key_of(node.children[0]) == key_of(node.children[1]))
       orders = {false, true, false, a.has_nan()};
+    return by_orders(node.text, orders);
+  }
+
+  /// Whether each pair of values can be looked at.
+  static bool are_few(const Values& a, const Values& b) {
+    return a.is_listed && b.is_listed && a.items.size() * b.items.size() <= kMostCombinations;
+  }
+
+  /// What a comparison gives where these orders are possible.
+  static Values by_orders(std::string_view op, const Orders& orders) {
+    Values out = Values::listed(Type::kBool, {});
     const auto add = [&](bool is_possible, bool result) {
       if (is_possible) out.add(Datum::boolean(result));
     };
-    const std::string& op = node.text;
     add(orders.less, op == "<" || op == "<=" || op == "!=");
     add(orders.equal, op == "<=" || op == ">=" || op == "==");
     add(orders.greater, op == ">" || op == ">=" || op == "!=");
@@ -233,8 +264,7 @@ class Analysis {
     const char op = node.text[0];
     if (is_unknown) return Values::any(Type::kDyn);
     const Type type = arithmetic_type(op, a.type, b.type);
-    if (!a.is_listed || !b.is_listed || a.items.size() * b.items.size() > kMostCombinations)
-      return arithmetic_of(op, a, b, type);
+    if (!are_few(a, b)) return arithmetic_of(op, a, b, type);
     Values out = Values::listed(type, {});
     for (const Datum& x : a.items) {
       for (const Datum& y : b.items) {
@@ -280,12 +310,8 @@ class Analysis {
 
   Values call(const Node& node, const std::vector<Values>& arguments) {
     if (const Function* host = host_of(node); host != nullptr) return unknown(host->result);
-    bool may_be_null = false;
-    bool may_be_error = false;
     std::vector<Type> types;
     for (const Values& each : arguments) {
-      may_be_null = may_be_null || each.may_be_null;
-      may_be_error = may_be_error || each.may_be_error;
       if (each.type == Type::kDyn && !each.has_none()) return unknown();
       types.push_back(each.type);
     }
@@ -298,8 +324,7 @@ class Analysis {
       if (builtin->nullable) return nullable(node, arguments, builtin->result);
       out = called(*builtin, arguments);
     }
-    out.may_be_null = out.may_be_null || may_be_null;
-    out.may_be_error = out.may_be_error || may_be_error;
+    for (const Values& each : arguments) add_absences(each, out);
     return out;
   }
 

@@ -1,6 +1,7 @@
 #include "expr/program.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <set>
 
@@ -42,6 +43,66 @@ Result<Program> Program::compile(std::string_view source, const Environment& env
 
 using Kind = Datum::Kind;
 
+namespace {
+
+/// What an operator of two values makes of them; an entry for each `Op`, none for other ones.
+using Binary = Datum (*)(const Datum&, const Datum&, StringPool&);
+constexpr std::size_t kOps = static_cast<std::size_t>(Op::kJump) + 1;
+
+template <Op kOp>
+Datum ordered(const Datum& a, const Datum& b, StringPool&) {
+  return compare_by(kOp, a, b);
+}
+
+constexpr std::array<Binary, kOps> binary_operators() {
+  std::array<Binary, kOps> out{};
+  const auto set = [&](Op op, Binary binary) { out[static_cast<std::size_t>(op)] = binary; };
+  set(Op::kAdd, [](const Datum& a, const Datum& b, StringPool& pool) { return add(a, b, pool); });
+  set(Op::kSubtract, [](const Datum& a, const Datum& b, StringPool&) { return subtract(a, b); });
+  set(Op::kMultiply, [](const Datum& a, const Datum& b, StringPool&) { return multiply(a, b); });
+  set(Op::kDivide, [](const Datum& a, const Datum& b, StringPool&) { return divide(a, b); });
+  set(Op::kModulo, [](const Datum& a, const Datum& b, StringPool&) { return modulo(a, b); });
+  set(Op::kLess, ordered<Op::kLess>);
+  set(Op::kLessEqual, ordered<Op::kLessEqual>);
+  set(Op::kGreater, ordered<Op::kGreater>);
+  set(Op::kGreaterEqual, ordered<Op::kGreaterEqual>);
+  set(Op::kEqual,
+      [](const Datum& a, const Datum& b, StringPool&) { return equality(a, b, false); });
+  set(Op::kNotEqual,
+      [](const Datum& a, const Datum& b, StringPool&) { return equality(a, b, true); });
+  set(Op::kIn, [](const Datum& a, const Datum& b, StringPool&) { return member_of(a, b); });
+  set(Op::kAnd, [](const Datum& a, const Datum& b, StringPool&) { return merge(a, b, false); });
+  set(Op::kOr, [](const Datum& a, const Datum& b, StringPool&) { return merge(a, b, true); });
+  return out;
+}
+constexpr std::array<Binary, kOps> kBinary = binary_operators();
+
+/// What an operator of one value makes of it, in place. Null and errors stay what they are.
+void apply_unary(const Instruction& instruction, Datum& value) {
+  switch (instruction.op) {
+    case Op::kNegate: value = negate(value); break;
+    case Op::kNot:
+      if (value.kind == Kind::kBool) value.b = !value.b;
+      break;
+    case Op::kIsNull:
+      if (!value.is_error()) value = Datum::boolean(value.is_null() == (instruction.index == 1));
+      break;
+    default:  // kToDouble
+      if (value.kind == Kind::kInt) value = Datum::real(static_cast<double>(value.i));
+  }
+}
+
+bool is(const Datum& value, bool wanted) { return value.kind == Kind::kBool && value.b == wanted; }
+
+void match(const re2::RE2& pattern, Datum& value) {
+  if (value.kind != Kind::kString) return;
+  const auto text = value.str();
+  value =
+      Datum::boolean(re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern));
+}
+
+}  // namespace
+
 Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept {
   auto& buffers = *scratch.buffers_;
   if (buffers.stack.size() < code_->max_stack) buffers.stack.resize(code_->max_stack);
@@ -50,58 +111,15 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
   const Instruction* const begin = code_->instructions.data();
   const Instruction* const end = begin + code_->instructions.size();
   for (const Instruction* at = begin; at != end; ++at) {
+    // One call through a table: half of what a program does.
+    if (const Binary binary = kBinary[static_cast<std::size_t>(at->op)]; binary != nullptr) {
+      --top;
+      top[-1] = binary(top[-1], top[0], buffers.strings);
+      continue;
+    }
     switch (at->op) {
       case Op::kConstant: *top++ = code_->constants[at->index]; break;
       case Op::kVariable: *top++ = row[at->index]; break;
-      case Op::kAdd:
-        --top;
-        top[-1] = add(top[-1], top[0], buffers.strings);
-        break;
-      case Op::kSubtract:
-        --top;
-        top[-1] = subtract(top[-1], top[0]);
-        break;
-      case Op::kMultiply:
-        --top;
-        top[-1] = multiply(top[-1], top[0]);
-        break;
-      case Op::kDivide:
-        --top;
-        top[-1] = divide(top[-1], top[0]);
-        break;
-      case Op::kModulo:
-        --top;
-        top[-1] = modulo(top[-1], top[0]);
-        break;
-      case Op::kNegate: top[-1] = negate(top[-1]); break;
-      case Op::kNot:
-        if (top[-1].kind == Kind::kBool) top[-1].b = !top[-1].b;
-        break;
-      case Op::kLess:
-      case Op::kLessEqual:
-      case Op::kGreater:
-      case Op::kGreaterEqual:
-        --top;
-        top[-1] = compare_by(at->op, top[-1], top[0]);
-        break;
-      case Op::kEqual:
-        --top;
-        top[-1] = equality(top[-1], top[0], false);
-        break;
-      case Op::kNotEqual:
-        --top;
-        top[-1] = equality(top[-1], top[0], true);
-        break;
-      case Op::kIsNull:
-        if (!top[-1].is_error()) top[-1] = Datum::boolean(top[-1].is_null() == (at->index == 1));
-        break;
-      case Op::kIn:
-        --top;
-        top[-1] = member_of(top[-1], top[0]);
-        break;
-      case Op::kToDouble:
-        if (top[-1].kind == Kind::kInt) top[-1] = Datum::real(static_cast<double>(top[-1].i));
-        break;
       case Op::kCall: {
         const auto& builtin = builtins()[at->index];
         top -= at->count;
@@ -121,26 +139,12 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
         *top++ = out;
         break;
       }
-      case Op::kMatch:
-        if (top[-1].kind == Kind::kString) {
-          const auto text = top[-1].str();
-          top[-1] = Datum::boolean(re2::RE2::PartialMatch(
-              re2::StringPiece(text.data(), text.size()), *code_->patterns[at->index]));
-        }
-        break;
+      case Op::kMatch: match(*code_->patterns[at->index], top[-1]); break;
       case Op::kSkipIfFalse:
-        if (top[-1].kind == Kind::kBool && !top[-1].b) at = begin + at->index - 1;
+        if (is(top[-1], false)) at = begin + at->index - 1;
         break;
       case Op::kSkipIfTrue:
-        if (top[-1].kind == Kind::kBool && top[-1].b) at = begin + at->index - 1;
-        break;
-      case Op::kAnd:
-        --top;
-        top[-1] = merge(top[-1], top[0], false);
-        break;
-      case Op::kOr:
-        --top;
-        top[-1] = merge(top[-1], top[0], true);
+        if (is(top[-1], true)) at = begin + at->index - 1;
         break;
       case Op::kBranch:  // a condition that is null or an error is the whole result
         if (top[-1].kind != Kind::kBool) {
@@ -150,6 +154,7 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
         }
         break;
       case Op::kJump: at = begin + at->index - 1; break;
+      default: apply_unary(*at, top[-1]);
     }
   }
   return top[-1];

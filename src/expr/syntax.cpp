@@ -65,52 +65,63 @@ class Lexer {
         tokens.push_back(token);
         return tokens;
       }
-      const char c = source_[at_];
-      if (((c == 'r' || c == 'R') && at_ + 1 < source_.size() &&
-           (source_[at_ + 1] == '"' || source_[at_ + 1] == '\'')) ||
-          c == '"' || c == '\'') {
-        HEDDLE_TRY(read_string(token));
-      } else if (c == '`') {
-        HEDDLE_TRY(read_quoted_name(token));
-      } else if (is_letter(c)) {
-        token.kind = TokenKind::kName;
-        while (at_ < source_.size() && (is_letter(source_[at_]) || is_digit(source_[at_])))
-          token.text += source_[at_++];
-      } else if (is_digit(c) ||
-                 (c == '.' && at_ + 1 < source_.size() && is_digit(source_[at_ + 1]))) {
-        HEDDLE_TRY(read_number(token));
-      } else {
-        static constexpr std::string_view kTwo[] = {"&&", "||", "==", "!=", "<=", ">="};
-        token.kind = TokenKind::kSymbol;
-        for (const auto two : kTwo) {
-          if (source_.substr(at_, 2) == two) token.text = two;
-        }
-        if (token.text.empty()) {
-          if (std::string_view("+-*/%!<>?:()[],.").find(c) == std::string_view::npos) {
-            std::size_t size = 1;  // of the character in UTF-8
-            while (at_ + size < source_.size() &&
-                   (static_cast<unsigned char>(source_[at_ + size]) & 0xC0) == 0x80)
-              ++size;
-            return error_at(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
-                            "a name that is more than letters, digits and `_` stands between "
-                            "backticks; docs/expressions.md has the grammar");
-          }
-          token.text = c;
-        }
-        at_ += token.text.size();
-      }
+      HEDDLE_TRY(read(token));
       tokens.push_back(std::move(token));
     }
   }
 
  private:
+  /// The character `ahead` of where we are; 0 past the end.
+  [[nodiscard]] char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0';
+  }
+  static bool is_raw(char c) { return c == 'r' || c == 'R'; }  ///< before a quote: no escapes
+  static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+  static bool is_quote(char c) { return c == '"' || c == '\''; }
+
+  Result<void> read(Token& token) {
+    const char c = peek();
+    if (is_quote(c) || (is_raw(c) && is_quote(peek(1)))) return read_string(token);
+    if (c == '`') return read_quoted_name(token);
+    if (is_letter(c)) {
+      token.kind = TokenKind::kName;
+      while (is_letter(peek()) || is_digit(peek())) token.text += source_[at_++];
+      return {};
+    }
+    if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return read_number(token);
+    return read_symbol(token);
+  }
+
+  Result<void> read_symbol(Token& token) {
+    static constexpr std::string_view kTwo[] = {"&&", "||", "==", "!=", "<=", ">="};
+    token.kind = TokenKind::kSymbol;
+    for (const auto two : kTwo) {
+      if (source_.substr(at_, 2) == two) token.text = two;
+    }
+    if (token.text.empty()) {
+      if (std::string_view("+-*/%!<>?:()[],.").find(source_[at_]) == std::string_view::npos)
+        return foreign_character();
+      token.text = source_[at_];
+    }
+    at_ += token.text.size();
+    return {};
+  }
+
+  Error foreign_character() const {
+    std::size_t size = 1;  // in UTF-8
+    while ((static_cast<unsigned char>(peek(size)) & 0xC0) == 0x80) ++size;
+    return error_at(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
+                    "a name that is more than letters, digits and `_` stands between "
+                    "backticks; docs/expressions.md has the grammar");
+  }
+
   void skip_space() {
     for (; at_ < source_.size(); ++at_) {
       const char c = source_[at_];
       if (c == '/' && source_.substr(at_, 2) == "//") {
         while (at_ < source_.size() && source_[at_] != '\n') ++at_;
         if (at_ == source_.size()) return;
-      } else if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+      } else if (!is_space(c)) {
         return;
       }
     }
@@ -131,78 +142,90 @@ class Lexer {
     return {};
   }
 
-  Result<void> read_number(Token& token) {
+  void skip_digits() {
+    while (is_digit(peek())) ++at_;
+  }
+
+  Result<void> read_hexadecimal(Token& token) {
     const std::size_t begin = at_;
-    if (source_.substr(at_, 2) == "0x" || source_.substr(at_, 2) == "0X") {
-      at_ += 2;
-      const auto [end, code] =
-          std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
-      if (code != std::errc())
-        return error_at(begin, "a hexadecimal integer is out of range or empty");
-      at_ = static_cast<std::size_t>(end - source_.data());
-      token.kind = TokenKind::kInt;
-    } else {
-      bool fraction = false;
-      while (at_ < source_.size() && is_digit(source_[at_])) ++at_;
-      if (at_ + 1 < source_.size() && source_[at_] == '.' && is_digit(source_[at_ + 1])) {
-        fraction = true;
-        for (++at_; at_ < source_.size() && is_digit(source_[at_]);) ++at_;
-      }
-      if (at_ < source_.size() && (source_[at_] == 'e' || source_[at_] == 'E')) {
-        std::size_t digits = at_ + 1;
-        if (digits < source_.size() && (source_[digits] == '+' || source_[digits] == '-')) ++digits;
-        if (digits < source_.size() && is_digit(source_[digits])) {
-          fraction = true;
-          for (at_ = digits; at_ < source_.size() && is_digit(source_[at_]);) ++at_;
-        }
-      }
-      const char* first = source_.data() + begin;
-      const char* last = source_.data() + at_;
-      if (fraction) {
-        token.kind = TokenKind::kDouble;
-        if (std::from_chars(first, last, token.d).ec != std::errc()) {
-          // Too small for a double is 0; too large is a mistake.
-          if (std::string_view(first, static_cast<std::size_t>(last - first)).find('-') ==
-              std::string_view::npos) {
-            return error_at(begin, "a number is out of range");
-          }
-          token.d = 0;
-        }
-      } else {
-        token.kind = TokenKind::kInt;
-        if (std::from_chars(first, last, token.i).ec != std::errc()) {
-          // -9223372036854775808 is written with this literal: the parser negates it.
-          if (std::string_view(first, static_cast<std::size_t>(last - first)) !=
-              "9223372036854775808") {
-            return error_at(begin, "an integer is out of range", "integers have 64 bits");
-          }
-          token.i = INT64_MIN;
-        }
+    at_ += 2;
+    const auto [end, code] =
+        std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
+    if (code != std::errc())
+      return error_at(begin, "a hexadecimal integer is out of range or empty");
+    at_ = static_cast<std::size_t>(end - source_.data());
+    token.kind = TokenKind::kInt;
+    return {};
+  }
+
+  /// Moves past the digits of a decimal number; whether it has a fraction or an exponent.
+  bool skip_decimal() {
+    bool is_real = false;
+    skip_digits();
+    if (peek() == '.' && is_digit(peek(1))) {
+      is_real = true;
+      ++at_;
+      skip_digits();
+    }
+    if (peek() == 'e' || peek() == 'E') {
+      const std::size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
+      if (is_digit(peek(1 + sign))) {
+        is_real = true;
+        at_ += 1 + sign;
+        skip_digits();
       }
     }
-    if (at_ < source_.size() && (source_[at_] == 'u' || source_[at_] == 'U')) {
+    return is_real;
+  }
+
+  Result<void> read_decimal(Token& token) {
+    const std::size_t begin = at_;
+    const bool is_real = skip_decimal();
+    const std::string_view text = source_.substr(begin, at_ - begin);
+    const char* const end = text.data() + text.size();
+    if (is_real) {
+      token.kind = TokenKind::kDouble;
+      if (std::from_chars(text.data(), end, token.d).ec == std::errc()) return {};
+      // Too small for a double is 0; too large is a mistake.
+      if (text.find('-') == std::string_view::npos)
+        return error_at(begin, "a number is out of range");
+      token.d = 0;
+      return {};
+    }
+    token.kind = TokenKind::kInt;
+    if (std::from_chars(text.data(), end, token.i).ec == std::errc()) return {};
+    // -9223372036854775808 is written with this literal: the parser negates it.
+    if (text != "9223372036854775808")
+      return error_at(begin, "an integer is out of range", "integers have 64 bits");
+    token.i = INT64_MIN;
+    return {};
+  }
+
+  Result<void> read_number(Token& token) {
+    const bool is_hexadecimal = peek() == '0' && (peek(1) == 'x' || peek(1) == 'X');
+    HEDDLE_TRY(is_hexadecimal ? read_hexadecimal(token) : read_decimal(token));
+    if (peek() == 'u' || peek() == 'U') {
       return error_at(at_, "unsigned integers are not part of the profile",
                       "write the number without `u`");
     }
-    if (at_ < source_.size() && is_letter(source_[at_]))
-      return error_at(at_, "a number runs into a name");
+    if (is_letter(peek())) return error_at(at_, "a number runs into a name");
     return {};
   }
 
   Result<void> read_string(Token& token) {
     token.kind = TokenKind::kString;
     const std::size_t begin = at_;
-    const bool raw = source_[at_] == 'r' || source_[at_] == 'R';
+    const bool raw = is_raw(source_[at_]);
     if (raw) ++at_;
     const char quote = source_[at_];
-    const std::string triple(3, quote);
-    const bool is_triple = source_.substr(at_, 3) == triple;
-    at_ += is_triple ? 3 : 1;
+    const bool is_triple = source_.substr(at_, 3) == std::string(3, quote);
+    const std::string mark(is_triple ? 3 : 1, quote);
+    at_ += mark.size();
     for (;;) {
       if (at_ >= source_.size())
         return error_at(begin, "a string has no end", fmt::format("close it with `{}`", quote));
-      if (is_triple ? source_.substr(at_, 3) == triple : source_[at_] == quote) {
-        at_ += is_triple ? 3 : 1;
+      if (source_.substr(at_, mark.size()) == mark) {
+        at_ += mark.size();
         return {};
       }
       if (source_[at_] == '\n' && !is_triple)
@@ -212,6 +235,21 @@ class Lexer {
       } else {
         token.text += source_[at_++];
       }
+    }
+  }
+
+  /// An escape by the number of a character: so many digits of a base.
+  struct Numbered {
+    std::size_t digits = 0;
+    int base = 16;
+  };
+  static Numbered numbered(char c) {
+    switch (c) {
+      case 'x':
+      case 'X': return {2};
+      case 'u': return {4};
+      case 'U': return {8};
+      default: return c >= '0' && c <= '3' ? Numbered{3, 8} : Numbered{};
     }
   }
 
@@ -225,28 +263,23 @@ class Lexer {
       out += kTo[simple];
       return {};
     }
-    std::size_t digits = 0;
-    int base = 16;
-    if (c == 'x' || c == 'X') digits = 2;
-    if (c == 'u') digits = 4;
-    if (c == 'U') digits = 8;
-    if (c >= '0' && c <= '3') {
-      digits = 3;
-      base = 8;
-      --at_;
-    }
+    const auto [digits, base] = numbered(c);
+    if (base == 8) --at_;  // the character is the first of the digits
     std::uint32_t code = 0;
     const char* first = source_.data() + at_;
     if (digits == 0 || at_ + digits > source_.size())
       return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
     const auto [end, status] = std::from_chars(first, first + digits, code, base);
-    if (status != std::errc() || end != first + digits || code > 0x10FFFF ||
-        (code >= 0xD800 && code < 0xE000)) {
+    if (status != std::errc() || end != first + digits || !is_character(code))
       return error_at(begin, "an escape names no character");
-    }
     at_ += digits;
     append_utf8(out, code);
     return {};
+  }
+
+  /// A code point of Unicode that is no surrogate.
+  static bool is_character(std::uint32_t code) {
+    return code <= 0x10FFFF && (code < 0xD800 || code >= 0xE000);
   }
 
   std::string_view source_;
@@ -446,6 +479,48 @@ class Parser {
     }
   }
 
+  /// What begins with a name without backticks: a literal, a call or a variable.
+  Result<Node> named(const Token& token, Node node) {
+    if (token.text == "true" || token.text == "false") {
+      node.kind = Node::Kind::kBool;
+      node.b = token.text == "true";
+      return node;
+    }
+    if (token.text == "null") {
+      node.kind = Node::Kind::kNull;
+      return node;
+    }
+    if (token.text == "in") return error_at(token.offset, "`in` needs something before it");
+    node.text = token.text;
+    node.kind = Node::Kind::kName;
+    if (take("(")) {
+      node.kind = Node::Kind::kCall;
+      HEDDLE_TRY(arguments(node));
+      HEDDLE_TRY(measure(node));
+    }
+    return node;
+  }
+
+  /// What begins with a bracket: an expression in parentheses, or a list.
+  Result<Node> grouped(const Token& token, Node node) {
+    if (take("(")) {
+      HEDDLE_ASSIGN_OR_RETURN(node, ternary());
+      HEDDLE_TRY(expect(")"));
+      return node;
+    }
+    if (!take("["))
+      return error_at(token.offset, fmt::format("`{}` was not expected here", token.text));
+    node.kind = Node::Kind::kList;
+    while (!take("]")) {
+      HEDDLE_ASSIGN_OR_RETURN(auto item, ternary());
+      node.children.push_back(std::move(item));
+      if (take("]")) break;
+      HEDDLE_TRY(expect(","));
+    }
+    HEDDLE_TRY(measure(node));
+    return node;
+  }
+
   Result<Node> primary() {
     const Token token = peek();
     Node node;
@@ -470,43 +545,8 @@ class Parser {
         node.kind = Node::Kind::kName;
         node.text = token.text;
         break;
-      case TokenKind::kName:
-        ++at_;
-        if (token.text == "true" || token.text == "false") {
-          node.kind = Node::Kind::kBool;
-          node.b = token.text == "true";
-        } else if (token.text == "null") {
-          node.kind = Node::Kind::kNull;
-        } else if (token.text == "in") {
-          return error_at(token.offset, "`in` needs something before it");
-        } else if (take("(")) {
-          node.kind = Node::Kind::kCall;
-          node.text = token.text;
-          HEDDLE_TRY(arguments(node));
-          HEDDLE_TRY(measure(node));
-        } else {
-          node.kind = Node::Kind::kName;
-          node.text = token.text;
-        }
-        return node;
-      case TokenKind::kSymbol:
-        if (take("(")) {
-          HEDDLE_ASSIGN_OR_RETURN(node, ternary());
-          HEDDLE_TRY(expect(")"));
-          return node;
-        }
-        if (take("[")) {
-          node.kind = Node::Kind::kList;
-          while (!take("]")) {
-            HEDDLE_ASSIGN_OR_RETURN(auto item, ternary());
-            node.children.push_back(std::move(item));
-            if (take("]")) break;
-            HEDDLE_TRY(expect(","));
-          }
-          HEDDLE_TRY(measure(node));
-          return node;
-        }
-        return error_at(token.offset, fmt::format("`{}` was not expected here", token.text));
+      case TokenKind::kName: ++at_; return named(token, std::move(node));
+      case TokenKind::kSymbol: return grouped(token, std::move(node));
     }
     ++at_;
     return node;

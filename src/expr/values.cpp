@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <tuple>
 
 #include "base/clock.hpp"
@@ -157,42 +158,59 @@ Values part_of_duration(std::string_view name, const Values& argument, Type type
                  std::trunc(above(type, high) / divisor));
 }
 
+Values absolute(const Values& x, Type type) {
+  const auto [low, high] = x.bounds();
+  const double least = low <= 0 && high >= 0 ? 0 : std::min(std::abs(low), std::abs(high));
+  Values out = in_type(type, least, std::max(std::abs(low), std::abs(high)));
+  out.may_be_nan = x.has_nan();
+  return out;
+}
+
+/// Functions that never fall.
+struct Rising {
+  std::string_view name;
+  double (*f)(double);
+};
+constexpr Rising kRising[] = {{"floor", [](double v) { return std::floor(v); }},
+                              {"ceil", [](double v) { return std::ceil(v); }},
+                              {"round", [](double v) { return std::round(v); }},
+                              {"sqrt", [](double v) { return std::sqrt(v); }}};
+
+/// A conversion that keeps the number.
+Values same_bounds(const Values& x, Type type) {
+  Values out = x;
+  out.type = type;
+  out.is_listed = false;
+  std::tie(out.low, out.high) = x.bounds();
+  out.may_be_nan = x.has_nan();
+  return out;
+}
+
+bool keeps_number(std::string_view name) {
+  return name == "int" || name == "double" || name == "timestamp" || name == "duration";
+}
+
+/// A time as whole seconds, or back; nothing of another conversion.
+std::optional<Values> in_seconds(std::string_view name, const Values& x, Type type) {
+  const auto [low, high] = x.bounds();
+  if (name == "int" && x.type == Type::kTimestamp)
+    return in_type(type, std::floor(low / 1e6), std::floor(high / 1e6));
+  if (name == "timestamp" && x.type == Type::kInt) return in_type(type, low * 1e6, high * 1e6);
+  return std::nullopt;
+}
+
 /// Of a number or a time.
 Values of_number(std::string_view name, const Values& x, Type type) {
-  if (name == "abs") {
-    const auto [low, high] = x.bounds();
-    const double least = low <= 0 && high >= 0 ? 0 : std::min(std::abs(low), std::abs(high));
-    Values out = in_type(type, least, std::max(std::abs(low), std::abs(high)));
-    out.may_be_nan = x.has_nan();
-    return out;
+  if (name == "abs") return absolute(x, type);
+  for (const Rising& each : kRising) {
+    if (each.name == name) return rising(x, type, each.f);
   }
-  if (name == "floor") return rising(x, type, [](double v) { return std::floor(v); });
-  if (name == "ceil") return rising(x, type, [](double v) { return std::ceil(v); });
-  if (name == "round") return rising(x, type, [](double v) { return std::round(v); });
-  if (name == "sqrt") return rising(x, type, [](double v) { return std::sqrt(v); });
+  if (const auto seconds = in_seconds(name, x, type)) return *seconds;
   if (name == "int" && x.type == Type::kDouble) return whole_part(x, type);
-  if (name == "int" && x.type == Type::kTimestamp) {
-    return in_type(type, std::floor(x.bounds().first / 1e6), std::floor(x.bounds().second / 1e6));
-  }
-  if (name == "timestamp" && x.type == Type::kInt)
-    return in_type(type, x.bounds().first * 1e6, x.bounds().second * 1e6);
-  const bool is_same =
-      name == "int" || name == "double" || name == "timestamp" || name == "duration";
-  if (is_same && has_bounds(type)) {
-    Values out = x;
-    out.type = type;
-    out.is_listed = false;
-    std::tie(out.low, out.high) = x.bounds();
-    out.may_be_nan = x.has_nan();
-    return out;
-  }
-  if (name == "string") {
-    Values out = Values::any(type);
-    out.text_of = x.type;
-    return out;
-  }
+  if (keeps_number(name) && has_bounds(type)) return same_bounds(x, type);
   // exp, log, log1p: how exactly they round is not told here.
   Values out = Values::any(type);
+  if (name == "string") out.text_of = x.type;
   if (name == "exp") out.low = 0;
   return out;
 }
@@ -321,20 +339,103 @@ Values as_double(Values values) {
   return values;
 }
 
-Values either(Values a, Values b) {
+namespace {
+
+/// The type of both: whole numbers beside real ones are real.
+void share_type(Values& a, Values& b) {
   if (a.type == Type::kDyn) a.type = b.type;
   if (a.type == Type::kInt && b.type == Type::kDouble) a = as_double(std::move(a));
   if (a.type == Type::kDouble && b.type == Type::kInt) b = as_double(std::move(b));
+}
+
+/// The values of `from` in place of those of `to`, which has none.
+void take_values(const Values& from, Values& to) {
+  to.is_listed = from.is_listed;
+  to.items = from.items;
+  to.low = from.low, to.high = from.high;
+  to.may_be_nan = from.may_be_nan;
+  to.except = from.except;
+  to.text_of = from.text_of;
+}
+
+/// `to` becomes the bounds that hold both.
+void span_both(const Values& from, Values& to) {
+  const bool bounded = has_bounds(to.type);
+  const auto [a_low, a_high] = bounded ? to.bounds() : std::pair{to.low, to.high};
+  const auto [b_low, b_high] = bounded ? from.bounds() : std::pair{from.low, from.high};
+  to.may_be_nan = to.has_nan() || from.has_nan();
+  to.low = std::min(a_low, b_low), to.high = std::max(a_high, b_high);
+  to.is_listed = false;
+  to.items.clear();
+  to.except.clear();
+}
+
+/// Orders of all pairs of listed values.
+Orders orders_of_items(const Values& a, const Values& b) {
+  Orders out;
+  for (const Datum& x : a.items) {
+    for (const Datum& y : b.items) {
+      const int order = compare(x, y);
+      out.less = out.less || order == -1;
+      out.equal = out.equal || order == 0;
+      out.greater = out.greater || order == 1;
+      out.none = out.none || order == 2;
+    }
+  }
+  return out;
+}
+
+/// Whether texts are never equal: every one that is listed is one that the open ones are not.
+bool is_excluded(const Values& open, const Values& listed) {
+  const auto in_except = [&](const Datum& item) {
+    return std::any_of(open.except.begin(), open.except.end(),
+                       [&](const Datum& each) { return equal(each, item); });
+  };
+  return listed.is_listed && std::all_of(listed.items.begin(), listed.items.end(), in_except);
+}
+
+/// Of whole numbers past 2^53 equal bounds may stand for others.
+bool is_blurred(double x, double y) { return x == y && std::abs(x) > 0x1p53; }
+
+Orders orders_of_bounds(const Values& a, const Values& b) {
+  Orders out;
+  const auto [a_low, a_high] = a.bounds();
+  const auto [b_low, b_high] = b.bounds();
+  out.less = a_low < b_high || is_blurred(a_low, b_high);
+  out.greater = a_high > b_low || is_blurred(a_high, b_low);
+  out.equal = a_low <= b_high && b_low <= a_high && may_hold_one_of(a, b) && may_hold_one_of(b, a);
+  out.none = a.has_nan() || b.has_nan();
+  return out;
+}
+
+double computed(char op, double x, double y) {
+  switch (op) {
+    case '+': return x + y;
+    case '-': return x - y;
+    case '*': return x * y;
+    default: return x / y;
+  }
+}
+
+/// Around 0 a quotient has no bound.
+Span span_of(char op, std::pair<double, double> a, std::pair<double, double> b) {
+  Span span;
+  for (const double x : {a.first, a.second}) {
+    for (const double y : {b.first, b.second}) span.take(computed(op, x, y));
+  }
+  span.has_nan = span.has_nan || (op == '/' && b.first <= 0 && b.second >= 0);
+  return span;
+}
+
+}  // namespace
+
+Values either(Values a, Values b) {
+  share_type(a, b);
   a.may_be_null = a.may_be_null || b.may_be_null;
   a.may_be_error = a.may_be_error || b.may_be_error;
   if (b.has_none()) return a;
   if (a.has_none()) {
-    a.is_listed = b.is_listed;
-    a.items = b.items;
-    a.low = b.low, a.high = b.high;
-    a.may_be_nan = b.may_be_nan;
-    a.except = b.except;
-    a.text_of = b.text_of;
+    take_values(b, a);
     return a;
   }
   if (a.text_of != b.text_of) a.text_of = Type::kNull;
@@ -343,72 +444,26 @@ Values either(Values a, Values b) {
     for (const Datum& item : b.items) a.add(item);
     return a;
   }
-  const auto [a_low, a_high] = has_bounds(a.type) ? a.bounds() : std::pair{a.low, a.high};
-  const auto [b_low, b_high] = has_bounds(a.type) ? b.bounds() : std::pair{b.low, b.high};
-  a.may_be_nan = a.has_nan() || b.has_nan();
-  a.low = std::min(a_low, b_low), a.high = std::max(a_high, b_high);
-  a.is_listed = false;
-  a.items.clear();
-  a.except.clear();
+  span_both(b, a);
   return a;
 }
 
 Orders orders_of(const Values& a, const Values& b) {
-  Orders out;
-  if (a.is_listed && b.is_listed) {
-    for (const Datum& x : a.items) {
-      for (const Datum& y : b.items) {
-        const int order = compare(x, y);
-        out.less = out.less || order == -1;
-        out.equal = out.equal || order == 0;
-        out.greater = out.greater || order == 1;
-        out.none = out.none || order == 2;
-      }
-    }
-    return out;
-  }
-  if (a.has_none() || b.has_none()) return out;
-  if (!has_bounds(a.type) || !has_bounds(b.type)) {
-    // Texts, one of them not listed.
-    const auto is_out = [](const Values& open, const Values& listed) {
-      const auto in_except = [&](const Datum& item) {
-        return std::any_of(open.except.begin(), open.except.end(),
-                           [&](const Datum& each) { return equal(each, item); });
-      };
-      return listed.is_listed && std::all_of(listed.items.begin(), listed.items.end(), in_except);
-    };
-    return {true, !is_out(a, b) && !is_out(b, a), true, false};
-  }
-  const auto [a_low, a_high] = a.bounds();
-  const auto [b_low, b_high] = b.bounds();
-  out.less = a_low < b_high;
-  out.greater = a_high > b_low;
-  out.equal = a_low <= b_high && b_low <= a_high && may_hold_one_of(a, b) && may_hold_one_of(b, a);
-  out.none = a.has_nan() || b.has_nan();
-  // Of whole numbers past 2^53 equal bounds may stand for others.
-  const auto is_blurred = [&](double x, double y) { return x == y && std::abs(x) > 0x1p53; };
-  out.less = out.less || is_blurred(a_low, b_high);
-  out.greater = out.greater || is_blurred(a_high, b_low);
-  return out;
+  if (a.is_listed && b.is_listed) return orders_of_items(a, b);
+  if (a.has_none() || b.has_none()) return {};
+  // Texts, one of them not listed.
+  if (!has_bounds(a.type) || !has_bounds(b.type))
+    return {true, !is_excluded(a, b) && !is_excluded(b, a), true, false};
+  return orders_of_bounds(a, b);
 }
 
 Values arithmetic_of(char op, const Values& a, const Values& b, Type type) {
   if (!has_bounds(type)) return Values::any(type);
   if (a.has_none() || b.has_none()) return Values::listed(type, {});
-  const auto [a_low, a_high] = a.bounds();
-  const auto [b_low, b_high] = b.bounds();
-  const bool is_number = type == Type::kInt;
-  if (op == '/' && is_number) return whole_quotient(a.bounds(), b.bounds(), type);
+  if (op == '/' && type == Type::kInt) return whole_quotient(a.bounds(), b.bounds(), type);
   if (op == '%') return remainder(a.bounds(), b.bounds(), type);
-  Span span;
-  span.has_nan = a.has_nan() || b.has_nan();
-  for (const double x : {a_low, a_high}) {
-    for (const double y : {b_low, b_high}) {
-      span.take(op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : x / y);
-    }
-  }
-  // Around 0 a quotient has no bound.
-  if (op == '/' && b_low <= 0 && b_high >= 0) span.has_nan = true;
+  Span span = span_of(op, a.bounds(), b.bounds());
+  span.has_nan = span.has_nan || a.has_nan() || b.has_nan();
   return from(type, span);
 }
 
@@ -420,30 +475,40 @@ Values negated(const Values& a) {
   return out;
 }
 
+namespace {
+
+/// A text as another type: it need not be one.
+Values parsed(const Values& text, Type type) {
+  if (text.text_of != Type::kNull && never_converts(text.text_of, type))
+    return Values::failure(type);
+  Values out = Values::any(type);
+  out.may_be_error = true;
+  if (type == Type::kTimestamp) out.low = kFirstTime, out.high = kLastTime;
+  return out;
+}
+
+const Reach* reach_of(std::string_view name) {
+  for (const Reach& reach : kOfTimes) {
+    if (reach.name == name) return &reach;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Values call_of(std::string_view name, const std::vector<Values>& arguments, Type type) {
   const Values& x = arguments.front();
-  for (const Values& each : arguments) {
-    if (each.has_none()) return Values::listed(type, {});
-  }
+  const bool is_none = std::any_of(arguments.begin(), arguments.end(),
+                                   [](const Values& each) { return each.has_none(); });
+  if (is_none) return Values::listed(type, {});
   if (name == "size") return Values::between(type, 0, 0x1p32);
-  if (x.type == Type::kTimestamp) {
-    for (const Reach& reach : kOfTimes) {
-      if (reach.name == name) return Values::between(type, reach.low, reach.high);
-    }
-  }
+  const Reach* const reach = x.type == Type::kTimestamp ? reach_of(name) : nullptr;
+  if (reach != nullptr) return Values::between(type, reach->low, reach->high);
   if (x.type == Type::kDuration && name.starts_with("get")) return part_of_duration(name, x, type);
   if (name == "bucket") return bucket_of(x, arguments[1], type);
   if (name == "min" || name == "max") return extreme(name == "min", x, arguments[1], type);
   if (has_bounds(x.type) && arguments.size() == 1) return of_number(name, x, type);
-  Values out = Values::any(type);
-  // A text need not be what it is converted to.
-  const bool is_conversion = name == "int" || name == "double" || name == "bool" ||
-                             name == "timestamp" || name == "duration";
-  if (is_conversion && x.text_of != Type::kNull && never_converts(x.text_of, type))
-    return Values::failure(type);
-  out.may_be_error = is_conversion;
-  if (is_conversion && type == Type::kTimestamp) out.low = kFirstTime, out.high = kLastTime;
-  return out;
+  return keeps_number(name) || name == "bool" ? parsed(x, type) : Values::any(type);
 }
 
 }  // namespace heddle::expr

@@ -12,25 +12,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/allocations_fixture.hpp"
 #include "base/clock.hpp"
 #include "doc/json.hpp"
 #include "doc/schema_conformance.hpp"
 #include "feature/stored.hpp"
 #include "table/lookup.hpp"
-
-namespace {
-std::atomic<std::int64_t> allocations{0};
-}  // namespace
-
-// GCC takes the pair for a mismatch when it inlines one of them.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace heddle::feature {
 namespace {
@@ -408,9 +395,9 @@ TEST(Apply, NothingIsAllocatedAtSteadyState) {
     }
   };
   once();
-  const auto before = allocations.load();
+  const auto before = fixture::allocations;
   once();
-  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(fixture::allocations, before);
 }
 
 TEST(Value, MalformedIsCorrupt) {

@@ -32,25 +32,33 @@ std::string anchor_ref(const VerifierKey& key) {
   return fmt::format("refs/heddle/anchor/{:08x}", key.id());
 }
 
-Result<std::vector<Checkpoint>> read_anchors(store::Git& git, const VerifierKey& key) {
+namespace {
+
+/// The checkpoints that the ref has, or had; none where there is no ref.
+Result<std::vector<Checkpoint>> read_ref(store::Git& git, const VerifierKey& key) {
   std::vector<Checkpoint> all;
   const std::string ref = anchor_ref(key);
   const auto tip = git.resolve(ref);
   if (!tip.ok() && tip.error().kind != ErrorKind::kNotFound)
     return unreadable(ref, tip.error().message);
-  if (tip.ok()) {
-    auto newest = checkpoint_at(git, *tip, key);
-    if (!newest.ok()) return unreadable(ref, newest.error().message);
-    all.push_back(*std::move(newest));
-    // Where the ref was moved back by hand, git's log of it says where it stood.
-    for (int i = 0; i < kMostMoves; ++i) {
-      const auto before = git.resolve(fmt::format("{}@{{{}}}", ref, i));
-      if (!before.ok()) break;
-      const auto found = checkpoint_at(git, *before, key);
-      if (found.ok() && std::find(all.begin(), all.end(), *found) == all.end())
-        all.push_back(*found);
-    }
+  if (!tip.ok()) return all;
+  auto newest = checkpoint_at(git, *tip, key);
+  if (!newest.ok()) return unreadable(ref, newest.error().message);
+  all.push_back(*std::move(newest));
+  // Where the ref was moved back by hand, git's log of it says where it stood.
+  for (int i = 0; i < kMostMoves; ++i) {
+    const auto before = git.resolve(fmt::format("{}@{{{}}}", ref, i));
+    if (!before.ok()) break;
+    const auto found = checkpoint_at(git, *before, key);
+    if (found.ok() && std::find(all.begin(), all.end(), *found) == all.end()) all.push_back(*found);
   }
+  return all;
+}
+
+}  // namespace
+
+Result<std::vector<Checkpoint>> read_anchors(store::Git& git, const VerifierKey& key) {
+  HEDDLE_ASSIGN_OR_RETURN(std::vector<Checkpoint> all, read_ref(git, key));
   const auto earlier = git.read(kRefOfBefore, "checkpoint");
   if (!earlier.ok()) {
     if (earlier.error().kind == ErrorKind::kNotFound) return all;

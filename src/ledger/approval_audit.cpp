@@ -13,7 +13,17 @@ Digest statement_of(const Entry& entry) {
   return {};
 }
 
+/// Whether an action ends the wait for an approval without one.
+bool closes(std::string_view action) {
+  return action == "approval.reject" || action == "approval.void" || action == "approval.expire";
+}
+
 }  // namespace
+
+void ApprovalAudit::close(const Entry& entry) {
+  if (const auto known = asked_.find(entry.approval); known != asked_.end())
+    known->second.closed = entry.result;
+}
 
 std::string ApprovalAudit::observe(std::uint64_t index, std::string_view json) {
   // Most entries of a long ledger are neither: a million are looked at in a second.
@@ -26,13 +36,10 @@ std::string ApprovalAudit::observe(std::uint64_t index, std::string_view json) {
   if (entry.result == "applied" && entry.decision == "require_approval")
     return check_applied(index, entry);
   if (entry.action == "approval.approve") return check_yes(index, entry);
-  if (entry.result == "requested") {
+  if (entry.result == "requested")
     asked_[entry.approval] = {entry};
-  } else if (entry.action == "approval.reject" || entry.action == "approval.void" ||
-             entry.action == "approval.expire") {
-    if (const auto known = asked_.find(entry.approval); known != asked_.end())
-      known->second.closed = entry.result;
-  }
+  else if (closes(entry.action))
+    close(entry);
   return {};
 }
 

@@ -26,6 +26,7 @@ class ApprovalAudit {
   };
   [[nodiscard]] std::string check_yes(std::uint64_t index, const Entry& entry);
   [[nodiscard]] std::string check_applied(std::uint64_t index, const Entry& entry);
+  void close(const Entry& entry);
   std::map<std::string, Asked> asked_;
 };
 

@@ -30,6 +30,30 @@ bool good_name(std::string_view name) {
   return !name.empty() && name.find_first_of(" \t\r\n+") == std::string_view::npos;
 }
 
+/// One form for one number: no leading zero.
+bool read_size(std::string_view text, std::uint64_t& out) {
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return code == std::errc() && end == text.data() + text.size() &&
+         (text.size() == 1 || text[0] != '0');
+}
+
+/// `— NAME BASE64`: a key's name, and its id with the signature.
+struct SignatureLine {
+  std::string_view name{};
+  std::string bytes{};
+};
+
+Result<SignatureLine> read_signature(std::string_view line) {
+  if (!line.starts_with(kDash)) return malformed("a signature line is not one");
+  line.remove_prefix(kDash.size());
+  const auto space = line.find(' ');
+  if (space == std::string_view::npos || !good_name(line.substr(0, space)))
+    return malformed("a signature line is not one");
+  auto bytes = base64_decode(line.substr(space + 1));
+  if (!bytes || bytes->size() < 5) return malformed("a signature is not base64");
+  return SignatureLine{line.substr(0, space), std::move(*bytes)};
+}
+
 Result<Checkpoint> parse_body(std::string_view body) {
   Checkpoint checkpoint;
   const auto first = body.find('\n');
@@ -38,12 +62,8 @@ Result<Checkpoint> parse_body(std::string_view body) {
   if (third == std::string_view::npos || third + 1 != body.size())
     return malformed("it needs exactly three lines");
   checkpoint.origin = body.substr(0, first);
-  const auto size = body.substr(first + 1, second - first - 1);
-  const auto [end, code] = std::from_chars(size.data(), size.data() + size.size(), checkpoint.size);
-  if (code != std::errc() || end != size.data() + size.size() ||
-      (size.size() > 1 && size[0] == '0')) {
+  if (!read_size(body.substr(first + 1, second - first - 1), checkpoint.size))
     return malformed("its size is no number");
-  }
   const auto root = base64_decode(body.substr(second + 1, third - second - 1));
   if (!root || root->size() != 32) return malformed("its root is no hash");
   std::copy(root->begin(), root->end(), checkpoint.root.bytes.begin());
@@ -93,6 +113,14 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, const Ed25519Key& key,
                      base64_encode(big_endian(verifier.id()) + key.sign(body)));
 }
 
+namespace {
+
+bool is_by(const SignatureLine& signature, const VerifierKey& key) {
+  return signature.name == key.name && signature.bytes.starts_with(big_endian(key.id()));
+}
+
+}  // namespace
+
 Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key) {
   const auto blank = note.rfind("\n\n");
   if (blank == std::string_view::npos || !note.ends_with('\n'))
@@ -103,18 +131,13 @@ Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key
   auto rest = note.substr(blank + 2);
   for (int lines = 0; !rest.empty(); ++lines) {
     const auto end = rest.find('\n');
-    auto line = rest.substr(0, end);
+    const auto line = rest.substr(0, end);
     rest.remove_prefix(end + 1);
-    if (lines == 64 || !line.starts_with(kDash)) return malformed("a signature line is not one");
-    line.remove_prefix(kDash.size());
-    const auto space = line.find(' ');
-    if (space == std::string_view::npos || !good_name(line.substr(0, space)))
-      return malformed("a signature line is not one");
-    const auto signature = base64_decode(line.substr(space + 1));
-    if (!signature || signature->size() < 5) return malformed("a signature is not base64");
-    if (line.substr(0, space) != key.name || signature->substr(0, 4) != big_endian(key.id()))
-      continue;
-    if (signed_by_key || !ed25519_verify(key.key, body, std::string_view(*signature).substr(4))) {
+    if (lines == 64) return malformed("a signature line is not one");
+    HEDDLE_ASSIGN_OR_RETURN(const auto signature, read_signature(line));
+    if (!is_by(signature, key)) continue;  // others may sign too, witnesses for one
+    if (signed_by_key ||
+        !ed25519_verify(key.key, body, std::string_view(signature.bytes).substr(4))) {
       return Error{ErrorKind::kCorrupt, "checkpoint-signature",
                    fmt::format("the signature of `{}` does not fit the checkpoint", key.name),
                    "the checkpoint was changed after it was signed"};

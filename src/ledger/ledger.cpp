@@ -215,18 +215,50 @@ struct Ledger::Impl {
     return {};
   }
 
+  /// What a file holds; kNotFound is an answer. Read, not asked for first: what a failing disk says
+  /// of one call it may deny at the next.
+  Result<std::optional<std::string>> read_published(const std::string& name) {
+    auto text = read_file(files, options.directory + "/" + name);
+    if (text.ok()) return std::optional(std::move(*text));
+    if (text.error().kind != ErrorKind::kNotFound) return text.error();
+    return std::optional<std::string>();
+  }
+
+  /// Takes up the checkpoint beside the history, and names what is missing of the two.
+  Result<void> take_checkpoint(const History& history, const std::optional<std::string>& published,
+                               bool was_signed, std::vector<std::string>& missing) {
+    std::optional<Checkpoint> last;
+    if (!history.notes.empty()) {
+      note = history.notes.back();
+      HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
+    }
+    if (published) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(*published, key));
+      if (!last || newest.size > last->size) {
+        // Signed and written, and then a crash before the history: it counts.
+        HEDDLE_TRY(append_history(files, options.directory, history_bytes, *published));
+        history_bytes += published->size() + 1;
+        mark.add(*published);
+        last = newest;
+        note = *published;
+      } else if (newest.size < last->size) {
+        missing.emplace_back("checkpoint");  // it is written before the history, so never behind it
+      }
+    } else if (last || was_signed) {
+      missing.emplace_back("checkpoint");
+    }
+    checkpoint = last;
+    return {};
+  }
+
   Result<void> open() {
     HEDDLE_TRY(make_dirs(files, options.directory));
     const std::string path = options.directory + "/checkpoint";
-    // Read, not asked for first: what a failing disk says of one call it may deny at the next.
-    const auto published = read_file(files, path);
-    if (!published.ok() && published.error().kind != ErrorKind::kNotFound) return published.error();
-    const std::string vkey_path = options.directory + "/vkey";
-    const auto there = read_file(files, vkey_path);
-    if (!there.ok() && there.error().kind != ErrorKind::kNotFound) return there.error();
+    HEDDLE_ASSIGN_OR_RETURN(const auto published, read_published("checkpoint"));
+    HEDDLE_ASSIGN_OR_RETURN(const auto there, read_published("vkey"));
     // Until something is signed the project may still get another name.
-    if (!there.ok() || (!published.ok() && *there != key.str() + "\n"))
-      HEDDLE_TRY(write_file_atomic(files, vkey_path, key.str() + "\n"));
+    if (!there || (!published && *there != key.str() + "\n"))
+      HEDDLE_TRY(write_file_atomic(files, options.directory + "/vkey", key.str() + "\n"));
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(files, options.directory));
     follow(history);
     std::vector<std::string> missing;
@@ -236,28 +268,7 @@ struct Ledger::Impl {
       return {};
     }));
     if (!known.begins(history)) missing.emplace_back("history");
-    std::optional<Checkpoint> last;
-    if (!history.notes.empty()) {
-      note = history.notes.back();
-      HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
-    }
-    if (published.ok()) {
-      const std::string& text = *published;
-      HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(text, key));
-      if (!last || newest.size > last->size) {
-        // Signed and written, and then a crash before the history: it counts.
-        HEDDLE_TRY(append_history(files, options.directory, history_bytes, text));
-        history_bytes += text.size() + 1;
-        mark.add(text);
-        last = newest;
-        note = text;
-      } else if (newest.size < last->size) {
-        missing.emplace_back("checkpoint");  // it is written before the history, so never behind it
-      }
-    } else if (last || known.notes > 0) {
-      missing.emplace_back("checkpoint");
-    }
-    checkpoint = last;
+    HEDDLE_TRY(take_checkpoint(history, published, known.notes > 0, missing));
 
     Head head;
     std::uint64_t rows = 0;
@@ -272,7 +283,7 @@ struct Ledger::Impl {
     if (rows != head.range.size()) return inconsistent(head.range.size(), "the state's own head");
     if (rows < signed_size()) return rolled_back(rows, signed_size(), "the last checkpoint");
     HEDDLE_TRY(record_damage(missing));
-    if (last) HEDDLE_TRY(write_file_atomic(files, path, note));
+    if (checkpoint) HEDDLE_TRY(write_file_atomic(files, path, note));
     HEDDLE_TRY(load());
     HEDDLE_TRY(read_rows());  // with what was recorded meanwhile
     // What was committed after the checkpoint, against the head that was committed with it.
@@ -313,6 +324,24 @@ struct Ledger::Impl {
     std::optional<Error> error{};
     std::string known{};  ///< those that restores named
   };
+  /// One checkpoint of git beside the first `size` entries.
+  Result<void> examine(const Checkpoint& each, std::uint64_t size, Strange& strange) {
+    strange.exists = true;
+    if (strange.known.find(abandoned_text(each) + "\n") != std::string::npos) return {};
+    if (each.size <= size) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto root, root_at(each.size));
+      if (root == each.root) {
+        strange.anchored = std::max(strange.anchored, each.size);
+        return {};
+      }
+      strange.error = inconsistent(each.size, "the checkpoint in git");
+    } else if (!strange.error || strange.error->id != "ledger-rolled-back") {
+      strange.error = rolled_back(size, each.size, "the checkpoint in git");
+    }
+    strange.checkpoints.push_back(each);
+    return {};
+  }
+
   Result<Strange> strange_anchors(store::Git& git) {
     Strange strange;
     std::optional<std::string> anchored;
@@ -333,21 +362,7 @@ struct Ledger::Impl {
       HEDDLE_ASSIGN_OR_RETURN(size, txn.log_size());
       return {};
     }));
-    for (const auto& each : *anchors) {
-      strange.exists = true;
-      if (strange.known.find(abandoned_text(each) + "\n") != std::string::npos) continue;
-      if (each.size <= size) {
-        HEDDLE_ASSIGN_OR_RETURN(const auto root, root_at(each.size));
-        if (root == each.root) {
-          strange.anchored = std::max(strange.anchored, each.size);
-          continue;
-        }
-        strange.error = inconsistent(each.size, "the checkpoint in git");
-      } else if (!strange.error || strange.error->id != "ledger-rolled-back") {
-        strange.error = rolled_back(size, each.size, "the checkpoint in git");
-      }
-      strange.checkpoints.push_back(each);
-    }
+    for (const auto& each : *anchors) HEDDLE_TRY(examine(each, size, strange));
     if (!strange.exists && anchored) {
       strange.error =
           Error{ErrorKind::kCorrupt, "ledger-anchor-missing",

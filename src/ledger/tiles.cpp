@@ -133,16 +133,17 @@ Result<void> TileWriter::load(std::uint64_t size) {
   for (int shift = 56; shift >= 0; shift -= 8)
     bytes.push_back(static_cast<char>(size >> shift & 0xff));
   HEDDLE_ASSIGN_OR_RETURN(range_, CompactRange::from_bytes(bytes + tile_bytes(peaks)));
-  if (const auto width = size % kTileWidth; width > 0) {
-    HEDDLE_ASSIGN_OR_RETURN(
-        bundle_, read_file(*files_, directory_ + "/" + entries_path(size / kTileWidth, width)));
-    HEDDLE_ASSIGN_OR_RETURN(const auto entries, parse_entries(bundle_));
-    if (entries.size() != width)
-      return tile_error(entries_path(size / kTileWidth, width), "has another number of entries");
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (leaf_hash(entries[i]) != edge_[0][i])
-        return tile_error(entries_path(size / kTileWidth, width), "does not fit its hashes");
-    }
+  return size % kTileWidth > 0 ? load_bundle(size) : Result<void>{};
+}
+
+Result<void> TileWriter::load_bundle(std::uint64_t size) {
+  const auto width = size % kTileWidth;
+  const std::string path = entries_path(size / kTileWidth, width);
+  HEDDLE_ASSIGN_OR_RETURN(bundle_, read_file(*files_, directory_ + "/" + path));
+  HEDDLE_ASSIGN_OR_RETURN(const auto entries, parse_entries(bundle_));
+  if (entries.size() != width) return tile_error(path, "has another number of entries");
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (leaf_hash(entries[i]) != edge_[0][i]) return tile_error(path, "does not fit its hashes");
   }
   return {};
 }

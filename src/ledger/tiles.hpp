@@ -70,6 +70,8 @@ class TileWriter {
  private:
   [[nodiscard]] Result<void> push(std::size_t level, const Digest& hash);
   [[nodiscard]] Result<void> write(const std::string& path, std::string_view bytes);
+  /// The entries behind the last full bundle, held against their hashes.
+  [[nodiscard]] Result<void> load_bundle(std::uint64_t size);
 
   FilePort* files_;
   std::string directory_;

@@ -1,5 +1,6 @@
 #include "ledger/tree.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace heddle::ledger {
@@ -167,38 +168,62 @@ bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t siz
   return sn == 0 && hash == root;
 }
 
+namespace {
+
+/// The way up from the last leaf of the old tree, in the old and in the new one (RFC
+/// 9162, 2.1.4.2): its place in either, and the hash so far.
+class Climb {
+ public:
+  Climb(std::uint64_t old_place, std::uint64_t place, const Digest& begin)
+      : fn_(old_place), sn_(place), fr_(begin), sr_(begin) {
+    while ((fn_ & 1) != 0) rise();
+  }
+
+  /// False when the proof goes on past the root.
+  bool take(const Digest& hash) {
+    if (sn_ == 0) return false;
+    if ((fn_ & 1) != 0 || fn_ == sn_) {
+      fr_ = node_hash(hash, fr_);
+      sr_ = node_hash(hash, sr_);
+      while ((fn_ & 1) == 0 && fn_ != 0) rise();
+    } else {
+      sr_ = node_hash(sr_, hash);  // on the right of the old tree's end: new alone
+    }
+    rise();
+    return true;
+  }
+
+  [[nodiscard]] bool reached(const Digest& old_root, const Digest& root) const {
+    return sn_ == 0 && fr_ == old_root && sr_ == root;
+  }
+
+ private:
+  void rise() {
+    fn_ >>= 1;
+    sn_ >>= 1;
+  }
+
+  std::uint64_t fn_;
+  std::uint64_t sn_;
+  Digest fr_;
+  Digest sr_;
+};
+
+}  // namespace
+
 bool verify_consistency(std::uint64_t old_size, std::uint64_t size, const Digest& old_root,
                         const Digest& root, const std::vector<Digest>& proof) {
   if (old_size > size) return false;
   if (old_size == size) return proof.empty() && old_root == root;
   if (old_size == 0) return proof.empty() && old_root == sha256("");
   auto it = proof.begin();
-  std::uint64_t fn = old_size - 1;
-  std::uint64_t sn = size - 1;
-  while ((fn & 1) != 0) {
-    fn >>= 1;
-    sn >>= 1;
-  }
   // A whole left subtree is its own root; the proof leaves it out.
-  if (!std::has_single_bit(old_size) && it == proof.end()) return false;
-  Digest fr = std::has_single_bit(old_size) ? old_root : *it++;
-  Digest sr = fr;
-  for (; it != proof.end(); ++it) {
-    if (sn == 0) return false;
-    if ((fn & 1) != 0 || fn == sn) {
-      fr = node_hash(*it, fr);
-      sr = node_hash(*it, sr);
-      while ((fn & 1) == 0 && fn != 0) {
-        fn >>= 1;
-        sn >>= 1;
-      }
-    } else {
-      sr = node_hash(sr, *it);
-    }
-    fn >>= 1;
-    sn >>= 1;
-  }
-  return sn == 0 && fr == old_root && sr == root;
+  const bool is_subtree = std::has_single_bit(old_size);
+  if (!is_subtree && it == proof.end()) return false;
+  Climb climb(old_size - 1, size - 1, is_subtree ? old_root : *it++);
+  const bool fits =
+      std::all_of(it, proof.end(), [&](const Digest& hash) { return climb.take(hash); });
+  return fits && climb.reached(old_root, root);
 }
 
 }  // namespace heddle::ledger

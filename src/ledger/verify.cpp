@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <span>
 
 #include "doc/items.hpp"
 #include "ledger/anchor.hpp"
@@ -107,18 +108,7 @@ class Verifier {
       find("ledger-history-missing", "the history holds {} checkpoints, and not the {} signed ones",
            history.notes.size(), mark_.notes);
     for (const auto& note : history.notes) {
-      const auto opened = open_checkpoint(note, options_.key);
-      if (!opened) {
-        find("ledger-history-changed", "checkpoint {} of the history: {}", history_.size(),
-             opened.error().message);
-        return {};
-      }
-      if (!history_.empty() && opened->size <= history_.back().size) {
-        find("ledger-history-changed", "the history goes from {} entries to {}",
-             history_.back().size, opened->size);
-        return {};
-      }
-      history_.push_back(*opened);
+      if (!add_to_history(note)) return {};
     }
     // A crash leaves a part of the newest checkpoint, which was written before it; nothing else.
     if (!(note_ + "\n").starts_with(history.torn))
@@ -128,6 +118,23 @@ class Verifier {
            checkpoint_->size, history_.back().size);
     }
     return {};
+  }
+
+  /// False where the history cannot be followed further.
+  bool add_to_history(const std::string& note) {
+    const auto opened = open_checkpoint(note, options_.key);
+    if (!opened) {
+      find("ledger-history-changed", "checkpoint {} of the history: {}", history_.size(),
+           opened.error().message);
+      return false;
+    }
+    if (!history_.empty() && opened->size <= history_.back().size) {
+      find("ledger-history-changed", "the history goes from {} entries to {}", history_.back().size,
+           opened->size);
+      return false;
+    }
+    history_.push_back(*opened);
+    return true;
   }
 
   /// Reads every bundle; fills `leaves_` with what the bytes hash to.
@@ -155,16 +162,21 @@ class Verifier {
         observe_damage(index, entry);
         leaves_.push_back(leaf_hash(entry));
         range.append(leaves_.back());
-        for (; next < history_.size() && history_[next].size <= range.size(); ++next) {
-          ++audit_.checkpoints;
-          if (history_[next].size == range.size() && history_[next].root != range.root()) {
-            find("ledger-history-inconsistent",
-                 "the first {} entries are not those that were signed then", range.size());
-          }
-        }
+        check_history(range, next);
       }
     }
     root_holds_ = range.root() == checkpoint_->root;
+  }
+
+  /// Holds the checkpoints of the history up to here, from `next` on, against the entries so far.
+  void check_history(const CompactRange& range, std::size_t& next) {
+    for (; next < history_.size() && history_[next].size <= range.size(); ++next) {
+      ++audit_.checkpoints;
+      if (history_[next].size == range.size() && history_[next].root != range.root()) {
+        find("ledger-history-inconsistent",
+             "the first {} entries are not those that were signed then", range.size());
+      }
+    }
   }
 
   void check_entry(std::uint64_t index, std::string_view entry, Micros& last_time) {
@@ -254,8 +266,14 @@ class Verifier {
     // When the entries have the signed root it is the tile that lies.
     if (root_holds_ || l > 0)
       return find("ledger-tile-changed", "`{}` does not fit what is below it", path);
-    if (wrong.size() == 2 && (*hashes)[wrong[0]] == level[begin + wrong[1]] &&
-        (*hashes)[wrong[1]] == level[begin + wrong[0]]) {
+    find_changed(std::span(level).subspan(begin), *hashes, wrong, begin);
+  }
+
+  /// Entries whose hashes are not the signed ones; two that changed places are told as that.
+  void find_changed(std::span<const Digest> here, const std::vector<Digest>& written,
+                    const std::vector<std::uint64_t>& wrong, std::uint64_t begin) {
+    if (wrong.size() == 2 && written[wrong[0]] == here[wrong[1]] &&
+        written[wrong[1]] == here[wrong[0]]) {
       return find("ledger-entries-swapped", "entries {} and {} changed places", begin + wrong[0],
                   begin + wrong[1]);
     }
@@ -298,22 +316,24 @@ class Verifier {
            *anchored_by_, anchor_ref(options_.key));
     }
     for (const auto& anchored : *anchors) {
-      if (abandoned_.contains(abandoned_text(anchored))) continue;
-      if (anchored.size > checkpoint_->size) {
-        find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}",
-             checkpoint_->size, anchored.size);
-        continue;
-      }
-      audit_.anchored = std::max(audit_.anchored.value_or(0), anchored.size);
-      if (leaves_.size() < anchored.size) continue;  // told already
-      CompactRange range;
-      for (std::uint64_t i = 0; i < anchored.size; ++i) range.append(leaves_[i]);
-      if (range.root() != anchored.root) {
-        find("ledger-anchor-inconsistent",
-             "the first {} entries are not those of the checkpoint in git", anchored.size);
-      }
+      if (!abandoned_.contains(abandoned_text(anchored))) check_anchored(anchored);
     }
     return {};
+  }
+
+  void check_anchored(const Checkpoint& anchored) {
+    if (anchored.size > checkpoint_->size) {
+      return find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}",
+                  checkpoint_->size, anchored.size);
+    }
+    audit_.anchored = std::max(audit_.anchored.value_or(0), anchored.size);
+    if (leaves_.size() < anchored.size) return;  // told already
+    CompactRange range;
+    for (std::uint64_t i = 0; i < anchored.size; ++i) range.append(leaves_[i]);
+    if (range.root() != anchored.root) {
+      find("ledger-anchor-inconsistent",
+           "the first {} entries are not those of the checkpoint in git", anchored.size);
+    }
   }
 
   const VerifyOptions& options_;

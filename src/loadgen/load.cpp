@@ -68,6 +68,8 @@ struct Connection {
   ReplyReader reader;
 };
 
+bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
 class Generator {
  public:
   explicit Generator(const Options& options)
@@ -91,7 +93,10 @@ class Generator {
   void connect_failed(std::size_t index);
   void give_up(std::size_t index, bool malformed);
   void take_events(std::int64_t wait_ns);
+  void take_event(std::size_t index, std::uint32_t what);
   void readable(std::size_t index);
+  void ended(std::size_t index);
+  static void make_room(Connection& c);
   bool read_replies(std::size_t index, bool ended);
   void answered(std::size_t index, const Sent& sent, const Reply& reply);
   void send_on(std::size_t index, Waiting waiting);
@@ -105,7 +110,12 @@ class Generator {
   void make_idle(std::size_t index);
   void dispatch();
   void sweep();
+  void sweep(std::size_t index, std::int64_t at);
   void close_loop(std::size_t index);
+  void make_slices();
+  void wait_for_start();
+  [[nodiscard]] std::int64_t schedule_until(std::int64_t at, std::int64_t due);
+  [[nodiscard]] bool is_over(std::int64_t at);
   [[nodiscard]] bool counted(std::int64_t intended_ns) const {
     return intended_ns >= measure_from_ && intended_ns < end_;
   }
@@ -339,31 +349,41 @@ bool Generator::read_replies(std::size_t index, bool ended) {
   return true;
 }
 
+/// For what is received next, behind what is not read yet.
+void Generator::make_room(Connection& c) {
+  if (c.in.size() >= c.in_end + kReceive) return;
+  if (c.in_begin > 0) {
+    std::memmove(c.in.data(), c.in.data() + c.in_begin, c.in_end - c.in_begin);
+    c.in_end -= c.in_begin;
+    c.in_begin = 0;
+  }
+  if (c.in.size() < c.in_end + kReceive)
+    c.in.resize(std::max(c.in.size() * 2, c.in_end + kReceive));
+}
+
+/// The server closed the connection: what came before may be answers still.
+void Generator::ended(std::size_t index) {
+  const Connection& c = connections_[index];
+  if (c.in_begin < c.in_end && !read_replies(index, true)) return;
+  give_up(index, false);
+}
+
 void Generator::readable(std::size_t index) {
   Connection& c = connections_[index];
   while (true) {
-    if (c.in.size() < c.in_end + kReceive) {
-      if (c.in_begin > 0) {
-        std::memmove(c.in.data(), c.in.data() + c.in_begin, c.in_end - c.in_begin);
-        c.in_end -= c.in_begin;
-        c.in_begin = 0;
-      }
-      if (c.in.size() < c.in_end + kReceive)
-        c.in.resize(std::max(c.in.size() * 2, c.in_end + kReceive));
-    }
+    make_room(c);
     const std::size_t room = c.in.size() - c.in_end;
     const ssize_t n = ::recv(c.fd, c.in.data() + c.in_end, room, 0);
     if (n > 0) {
       c.in_end += static_cast<std::size_t>(n);
-      if (!read_replies(index, false)) return;
-      if (static_cast<std::size_t>(n) < room) return;
+      // Less than there was room for: nothing more is there now.
+      if (!read_replies(index, false) || static_cast<std::size_t>(n) < room) return;
       continue;
     }
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    if (n == 0 && c.in_begin < c.in_end && !read_replies(index, true)) return;
-    give_up(index, false);
-    return;
+    if (n < 0 && would_block()) return;
+    if (n == 0) return ended(index);
+    return give_up(index, false);
   }
 }
 
@@ -448,22 +468,32 @@ void Generator::close_loop(std::size_t index) {
   }
 }
 
+void Generator::sweep(std::size_t index, std::int64_t at) {
+  Connection& c = connections_[index];
+  if (c.phase == Connection::Phase::kUp && !c.sent.empty() &&
+      at - c.sent.front().intended_ns >= options_.timeout_ns)
+    give_up(index, false);
+  if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(index);
+  if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs)
+    connect(index);
+}
+
 void Generator::sweep() {
   const std::int64_t at = now();
   next_sweep_ = at + kSweepNs;
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
-    Connection& c = connections_[i];
-    if (c.phase == Connection::Phase::kUp && !c.sent.empty() &&
-        at - c.sent.front().intended_ns >= options_.timeout_ns)
-      give_up(i, false);
-    if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(i);
-    if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs)
-      connect(i);
-  }
+  for (std::size_t i = 0; i < connections_.size(); ++i) sweep(i, at);
   while (!backlog_.empty() && at - backlog_.front().intended_ns >= options_.timeout_ns) {
     no_answer(backlog_.front().intended_ns, &Outcome::unsent);
     backlog_.pop_front();
   }
+}
+
+void Generator::take_event(std::size_t index, std::uint32_t what) {
+  const Connection& c = connections_[index];
+  if (c.phase == Connection::Phase::kConnecting) return connected(index);
+  if (c.phase != Connection::Phase::kUp) return;
+  if ((what & EPOLLOUT) != 0) flush(index);
+  if ((what & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) readable(index);
 }
 
 void Generator::take_events(std::int64_t wait_ns) {
@@ -479,16 +509,8 @@ void Generator::take_events(std::int64_t wait_ns) {
     n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
                      static_cast<int>(wait_ns / kMs));
   for (int i = 0; i < n; ++i) {
-    const auto index = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
-    const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
-    Connection& c = connections_[index];
-    if (c.phase == Connection::Phase::kConnecting) {
-      connected(index);
-      continue;
-    }
-    if (c.phase != Connection::Phase::kUp) continue;
-    if ((what & EPOLLOUT) != 0) flush(index);
-    if ((what & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) readable(index);
+    const epoll_event& one = events[static_cast<std::size_t>(i)];
+    take_event(static_cast<std::size_t>(one.data.u64), one.events);
   }
 }
 
@@ -518,49 +540,66 @@ Result<void> Generator::connect_all() {
   return {};
 }
 
-Result<Outcome> Generator::run() {
-  HEDDLE_TRY(resolve());
-  build_requests();
-  HEDDLE_TRY(connect_all());
-  ::prctl(PR_SET_TIMERSLACK, 1);
+/// Sixty slices of time, where nobody asked for longer or shorter ones.
+void Generator::make_slices() {
   outcome_.slice_ns = options_.slice_ns > 0
                           ? options_.slice_ns
                           : std::max<std::int64_t>(options_.duration_ns / 60, kMs);
   outcome_.slices.resize(
       static_cast<std::size_t>((options_.duration_ns + outcome_.slice_ns - 1) / outcome_.slice_ns));
+}
 
+void Generator::wait_for_start() {
   const std::int64_t begin = options_.start_at_ns > 0 ? options_.start_at_ns : now() + kMs;
   measure_from_ = begin + options_.warmup_ns;
   end_ = measure_from_ + options_.duration_ns;
   while (now() < begin)
     take_events(std::clamp<std::int64_t>(begin - now() - kSpinNs, 0, kLongestWaitNs));
   start_ = begin;
-  if (options_.closed) {
-    for (std::size_t i = 0; i < connections_.size(); ++i) close_loop(i);
+  if (!options_.closed) return;
+  for (std::size_t i = 0; i < connections_.size(); ++i) close_loop(i);
+}
+
+/// Puts the requests that are due by now into the backlog; when the next one is due.
+std::int64_t Generator::schedule_until(std::int64_t at, std::int64_t due) {
+  while (due <= at && due < end_) {
+    backlog_.push_back({due, next_body_});
+    if (due >= measure_from_) ++outcome_.scheduled;
+    next_body_ = next_body_ + 1 < requests_.size() ? next_body_ + 1 : 0;
+    due = start_ + schedule_.next();
   }
-  std::int64_t due = options_.closed ? INT64_MAX : begin + schedule_.next();
+  return due;
+}
+
+/// Past the end: whether nothing is out any more, or what is has had its time.
+bool Generator::is_over(std::int64_t at) {
+  if (backlog_.empty() && in_flight_ == 0) return true;
+  if (at >= end_ + kDrainNs) {
+    while (!backlog_.empty()) {
+      no_answer(backlog_.front().intended_ns, &Outcome::unsent);
+      backlog_.pop_front();
+    }
+  }
+  return at >= end_ + options_.timeout_ns + kSweepNs;
+}
+
+Result<Outcome> Generator::run() {
+  HEDDLE_TRY(resolve());
+  build_requests();
+  HEDDLE_TRY(connect_all());
+  ::prctl(PR_SET_TIMERSLACK, 1);
+  make_slices();
+
+  wait_for_start();
+  std::int64_t due = options_.closed ? INT64_MAX : start_ + schedule_.next();
   while (true) {
     std::int64_t at = now();
-    while (due <= at && due < end_) {
-      backlog_.push_back({due, next_body_});
-      if (due >= measure_from_) ++outcome_.scheduled;
-      next_body_ = next_body_ + 1 < requests_.size() ? next_body_ + 1 : 0;
-      due = begin + schedule_.next();
-    }
+    due = schedule_until(at, due);
     dispatch();
     for (const std::size_t index : dirty_) flush(index);
     dirty_.clear();
     if (at >= next_sweep_) sweep();
-    if (at >= end_) {
-      if (backlog_.empty() && in_flight_ == 0) break;
-      if (at >= end_ + kDrainNs) {
-        while (!backlog_.empty()) {
-          no_answer(backlog_.front().intended_ns, &Outcome::unsent);
-          backlog_.pop_front();
-        }
-      }
-      if (at >= end_ + options_.timeout_ns + kSweepNs) break;
-    }
+    if (at >= end_ && is_over(at)) break;
     at = now();
     const std::int64_t until = due < end_ ? due - kSpinNs : at + kLongestWaitNs;
     take_events(std::clamp<std::int64_t>(until - at, 0, kLongestWaitNs));
@@ -573,26 +612,13 @@ Result<Outcome> Generator::run() {
   return std::move(outcome_);
 }
 
-Result<void> check(const Options& options) {
-  const auto invalid = [](std::string message, std::string hint) {
-    return Error{ErrorKind::kInvalid, "loadgen-options", std::move(message), std::move(hint)};
-  };
-  if (options.connections == 0 || options.connections > 10'000)
-    return invalid("the number of connections is not from 1 to 10,000", "for example 8");
-  if (options.pipeline == 0 || options.pipeline > 10'000)
-    return invalid("the depth of pipelining is not from 1 to 10,000", "1 is none");
-  if (!options.closed && !(options.rate > 0 && options.rate <= 1e7))
-    return invalid("the rate is not above 0 and at most 10,000,000 a second",
-                   "or ask for a closed loop");
-  if (options.duration_ns < kMs || options.warmup_ns < 0 || options.timeout_ns < kMs)
-    return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative",
-                   "for example 10s, 10s and 1s");
-  if (options.slice_ns < 0 ||
-      (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000))
-    return invalid("more than 10,000 slices of time", "take longer ones");
+Error invalid(std::string message, std::string hint) {
+  return Error{ErrorKind::kInvalid, "loadgen-options", std::move(message), std::move(hint)};
+}
+
+Result<void> check_headers(const Options& options) {
   const auto plain = [](std::string_view text) {
-    return std::none_of(text.begin(), text.end(),
-                        [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
   };
   for (const auto& [name, value] : options.target.headers) {
     if (!plain(name) || !plain(value) || name.empty())
@@ -600,6 +626,28 @@ Result<void> check(const Options& options) {
                      "write `Name: value` in one line");
   }
   return {};
+}
+
+Result<void> check_times(const Options& options) {
+  if (options.duration_ns < kMs || options.warmup_ns < 0 || options.timeout_ns < kMs)
+    return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative",
+                   "for example 10s, 10s and 1s");
+  if (options.slice_ns < 0 ||
+      (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000))
+    return invalid("more than 10,000 slices of time", "take longer ones");
+  return {};
+}
+
+Result<void> check(const Options& options) {
+  if (options.connections == 0 || options.connections > 10'000)
+    return invalid("the number of connections is not from 1 to 10,000", "for example 8");
+  if (options.pipeline == 0 || options.pipeline > 10'000)
+    return invalid("the depth of pipelining is not from 1 to 10,000", "1 is none");
+  if (!options.closed && !(options.rate > 0 && options.rate <= 1e7))
+    return invalid("the rate is not above 0 and at most 10,000,000 a second",
+                   "or ask for a closed loop");
+  HEDDLE_TRY(check_times(options));
+  return check_headers(options);
 }
 
 }  // namespace

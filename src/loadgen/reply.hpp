@@ -31,7 +31,14 @@ class ReplyReader {
                            std::size_t& consumed);
 
  private:
+  [[nodiscard]] State find_head(std::string_view bytes, bool ended);
+  [[nodiscard]] State find_body(char* data, std::size_t size, bool ended, std::size_t& body,
+                                std::size_t& consumed);
   [[nodiscard]] bool read_head(std::string_view head);
+  [[nodiscard]] bool read_status(std::string_view head);
+  [[nodiscard]] bool read_header(std::string_view line);
+  void drop_body_of_status();
+  [[nodiscard]] bool read_length(std::string_view value);
 
   std::size_t at_ = 0;        ///< where the current head begins: after interim answers
   std::size_t searched_ = 0;  ///< no end of head before here

@@ -93,6 +93,28 @@ doc::Value histogram_value(const LatencyHistogram& h) {
   return out;
 }
 
+/// How often each status came; `none` when nothing did.
+std::string statuses_text(const Outcome& o) {
+  std::string out;
+  for (std::size_t i = 0; i < o.statuses.size(); ++i) {
+    if (o.statuses[i] > 0)
+      out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", i, o.statuses[i]);
+  }
+  return out.empty() ? "none" : out;
+}
+
+/// Why requests had no answer, and how many; empty when all had one.
+std::string unanswered_text(const Outcome& o) {
+  std::string out;
+  for (const auto& [n, what] : {std::pair{o.timed_out, "timed out"},
+                                {o.lost, "lost with their connection"},
+                                {o.malformed, "answered by no HTTP"},
+                                {o.unsent, "never sent (no connection had room)"}}) {
+    if (n > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", n, what);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string format_ns(double ns) {
@@ -127,19 +149,8 @@ std::string to_text(const Options& options, const Outcome& o) {
   out += row("served", o.served_ns) + row("shed", o.shed_ns);
   if (o.shed + o.failed() > 0) out += row("every", o.every_ns);
   if (!options.closed) out += row("late in sending", o.late_ns);
-  std::string statuses;
-  for (std::size_t i = 0; i < o.statuses.size(); ++i) {
-    if (o.statuses[i] > 0)
-      statuses += fmt::format("{}{}: {}", statuses.empty() ? "" : ", ", i, o.statuses[i]);
-  }
-  fmt::format_to(std::back_inserter(out), "\nstatus {}\n", statuses.empty() ? "none" : statuses);
-  std::string without;
-  for (const auto& [n, what] : {std::pair{o.timed_out, "timed out"},
-                                {o.lost, "lost with their connection"},
-                                {o.malformed, "answered by no HTTP"},
-                                {o.unsent, "never sent (no connection had room)"}}) {
-    if (n > 0) without += fmt::format("{}{} {}", without.empty() ? "" : ", ", n, what);
-  }
+  fmt::format_to(std::back_inserter(out), "\nstatus {}\n", statuses_text(o));
+  const std::string without = unanswered_text(o);
   if (!without.empty()) fmt::format_to(std::back_inserter(out), "without an answer: {}\n", without);
   if (o.wrong > 0) fmt::format_to(std::back_inserter(out), "wrong answers: {}\n", o.wrong);
   if (o.connect_failures + o.reconnects > 0)

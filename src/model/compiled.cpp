@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <utility>
 
 namespace heddle::model {
@@ -126,7 +127,9 @@ void Compiled::spread(const float* row, std::size_t stride, float* out) const no
   *out = 0;
 }
 
-Result<Compiled> compile(const ParsedForest& parsed) {
+namespace {
+
+Result<void> check_limits(const ParsedForest& parsed, std::size_t nodes) {
   if (parsed.features < 0 || parsed.features > kMostFeatures) {
     return too_large(
         fmt::format("reads {} features, at most {} can be scored", parsed.features, kMostFeatures));
@@ -135,95 +138,134 @@ Result<Compiled> compile(const ParsedForest& parsed) {
     return too_large(
         fmt::format("has {} outputs, at most {} can be scored", parsed.outputs, kMostOutputs));
   }
+  const std::size_t bases = std::min(parsed.base.size(), static_cast<std::size_t>(parsed.outputs));
+  for (const double base : std::span(parsed.base).first(bases)) {
+    if (!std::isfinite(base)) return not_finite("has a base score whose margin is not finite");
+  }
+  if (nodes > kMostNodes || parsed.trees.size() > kMostNodes)
+    return too_large("has too many nodes");
+  return {};
+}
+
+/// The trees of each output, in their order.
+Result<std::vector<std::vector<std::size_t>>> by_output(const ParsedForest& parsed) {
+  std::vector<std::vector<std::size_t>> out(static_cast<std::size_t>(parsed.outputs));
+  for (std::size_t t = 0; t < parsed.trees.size(); ++t) {
+    const int output = parsed.trees[t].output;
+    if (output < 0 || output >= parsed.outputs)
+      return corrupt(t, "adds to an output that does not exist");
+    out[static_cast<std::size_t>(output)].push_back(t);
+  }
+  return out;
+}
+
+/// Adds trees to a compiled forest, and checks each node on the way.
+class TreeCompiler {
+ public:
+  TreeCompiler(const ParsedForest& parsed, Compiled& out)
+      : parsed_(parsed), out_(out), slots_(parsed.features) {}
+
+  Result<void> add(std::size_t number) {
+    number_ = number;
+    const ParsedTree& tree = parsed_.trees[number];
+    if (tree.nodes.empty()) return corrupt(number, "has no node");
+    const std::size_t base = out_.steps.size();
+    seen_.assign(tree.nodes.size(), 0);
+    seen_[0] = 1;
+    source_.assign(1, 0);
+    std::int32_t depth = 0;
+    std::size_t level_end = 1;
+    // Breadth first: a node's children are appended side by side.
+    for (std::size_t k = 0; k < source_.size(); ++k) {
+      if (k == level_end) {
+        ++depth;
+        level_end = source_.size();
+      }
+      const Node& node = tree.nodes[static_cast<std::size_t>(source_[k])];
+      const bool is_leaf = node.left == -1 && node.right == -1;
+      HEDDLE_TRY(is_leaf ? add_leaf(node, base + k, source_[k]) : add_split(node, base));
+    }
+    out_.trees.push_back({static_cast<std::uint32_t>(base), depth, tree.output});
+    out_.depth = std::max(out_.depth, depth);
+    return {};
+  }
+
+ private:
+  Result<void> add_leaf(const Node& node, std::size_t self, std::int32_t source) {
+    const float weight = parsed_.trees[number_].weight;
+    const double value =
+        weight != 1 ? static_cast<double>(static_cast<float>(node.value) * weight) : node.value;
+    // Either may be: a weight of 0 times infinity is no number.
+    if (!std::isfinite(node.value) || !std::isfinite(value))
+      return not_finite(
+          fmt::format("has a leaf that is not finite, node {} of tree {}", source, number_));
+    out_.steps.push_back({kInf, static_cast<std::uint32_t>(self), 0,
+                          static_cast<std::uint32_t>(out_.values.size())});
+    out_.values.push_back(value);
+    return {};
+  }
+
+  Result<void> add_split(const Node& node, std::size_t base) {
+    for (const std::int32_t child : {node.left, node.right}) HEDDLE_TRY(reach(child));
+    if (node.feature < 0 || node.feature >= parsed_.features)
+      return corrupt(number_, "splits on a feature that does not exist");
+    Compiled::Step step{node.threshold, static_cast<std::uint32_t>(base + source_.size()),
+                        slots_.of(node, out_.slots), 0};
+    if (node.categorical()) {
+      HEDDLE_ASSIGN_OR_RETURN(step.extra, add_set(parsed_, node, number_, out_.sets));
+      step.threshold = std::numeric_limits<float>::quiet_NaN();
+      out_.categorical = true;
+    } else if (!(node.threshold > -kInf)) {
+      return corrupt(number_, "has a condition that is no finite number");
+    }
+    source_.push_back(node.left);
+    source_.push_back(node.right);
+    out_.steps.push_back(step);
+    return {};
+  }
+
+  /// Each node but the root is the child of one other.
+  Result<void> reach(std::int32_t child) {
+    if (child <= 0 || static_cast<std::size_t>(child) >= seen_.size())
+      return corrupt(number_, "has a child out of range");
+    if (seen_[static_cast<std::size_t>(child)] != 0)
+      return corrupt(number_, "reaches a node twice");
+    seen_[static_cast<std::size_t>(child)] = 1;
+    return {};
+  }
+
+  const ParsedForest& parsed_;
+  Compiled& out_;
+  SlotNumbers slots_;
+  std::size_t number_ = 0;            ///< of the tree being added
+  std::vector<std::int32_t> source_;  ///< of each node placed so far, its number in the parsed tree
+  std::vector<std::uint8_t> seen_;
+};
+
+}  // namespace
+
+Result<Compiled> compile(const ParsedForest& parsed) {
+  std::size_t total = 0;
+  for (const auto& tree : parsed.trees) total += tree.nodes.size();
+  HEDDLE_TRY(check_limits(parsed, total));
+  HEDDLE_ASSIGN_OR_RETURN(const auto groups, by_output(parsed));
   Compiled out;
   out.features = parsed.features;
   out.outputs = parsed.outputs;
   out.base = parsed.base;
   out.base.resize(static_cast<std::size_t>(parsed.outputs), 0.0);
-  for (const double base : out.base) {
-    if (!std::isfinite(base)) {
-      return not_finite("has a base score whose margin is not finite");
-    }
-  }
   out.base_last = parsed.base_last;
   out.divisor = parsed.divisor;
   out.highest = parsed.capped ? std::numeric_limits<float>::max() : kInf;
-  std::size_t total = 0;
-  for (const auto& tree : parsed.trees) total += tree.nodes.size();
-  if (total > kMostNodes || parsed.trees.size() > kMostNodes)
-    return too_large("has too many nodes");
-  std::vector<std::vector<std::uint32_t>> by_output(static_cast<std::size_t>(parsed.outputs));
-  for (std::size_t t = 0; t < parsed.trees.size(); ++t) {
-    const int output = parsed.trees[t].output;
-    if (output < 0 || output >= parsed.outputs)
-      return corrupt(t, "adds to an output that does not exist");
-    by_output[static_cast<std::size_t>(output)].push_back(static_cast<std::uint32_t>(t));
-  }
   out.steps.reserve(total);
   out.trees.reserve(parsed.trees.size());
-  SlotNumbers slots(parsed.features);
-  std::vector<std::int32_t> source;  // of each node placed so far, its number in the parsed tree
-  std::vector<std::uint8_t> seen;
-  for (const auto& group : by_output) {
+  TreeCompiler trees(parsed, out);
+  for (const auto& group : groups) {
     out.first_tree.push_back(static_cast<std::uint32_t>(out.trees.size()));
-    for (const std::size_t t : group) {
-      const ParsedTree& tree = parsed.trees[t];
-      const std::size_t size = tree.nodes.size();
-      if (size == 0) return corrupt(t, "has no node");
-      const std::size_t base = out.steps.size();
-      seen.assign(size, 0);
-      seen[0] = 1;
-      source.assign(1, 0);
-      std::int32_t depth = 0;
-      std::size_t level_end = 1;
-      for (std::size_t k = 0; k < source.size();
-           ++k) {  // breadth first: a node's children are appended side by side
-        if (k == level_end) {
-          ++depth;
-          level_end = source.size();
-        }
-        const Node& node = tree.nodes[static_cast<std::size_t>(source[k])];
-        if (node.left == -1 && node.right == -1) {
-          if (!std::isfinite(node.value))
-            return not_finite(
-                fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
-          const auto self = static_cast<std::uint32_t>(base + k);
-          out.steps.push_back({kInf, self, 0, static_cast<std::uint32_t>(out.values.size())});
-          const bool weighted = tree.weight != 1;
-          out.values.push_back(
-              weighted ? static_cast<double>(static_cast<float>(node.value) * tree.weight)
-                       : node.value);
-          if (!std::isfinite(out.values.back()))
-            return not_finite(
-                fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
-          continue;
-        }
-        for (const std::int32_t child : {node.left, node.right}) {
-          if (child <= 0 || static_cast<std::size_t>(child) >= size)
-            return corrupt(t, "has a child out of range");
-          if (seen[static_cast<std::size_t>(child)] != 0) return corrupt(t, "reaches a node twice");
-          seen[static_cast<std::size_t>(child)] = 1;
-        }
-        if (node.feature < 0 || node.feature >= parsed.features)
-          return corrupt(t, "splits on a feature that does not exist");
-        Compiled::Step step{node.threshold, static_cast<std::uint32_t>(base + source.size()),
-                            slots.of(node, out.slots), 0};
-        if (node.categorical()) {
-          HEDDLE_ASSIGN_OR_RETURN(step.extra, add_set(parsed, node, t, out.sets));
-          step.threshold = std::numeric_limits<float>::quiet_NaN();
-          out.categorical = true;
-        } else if (!(node.threshold > -kInf)) {
-          return corrupt(t, "has a condition that is no finite number");
-        }
-        source.push_back(node.left);
-        source.push_back(node.right);
-        out.steps.push_back(step);
-      }
-      out.trees.push_back({static_cast<std::uint32_t>(base), depth, tree.output});
-      out.depth = std::max(out.depth, depth);
-    }
+    for (const std::size_t t : group) HEDDLE_TRY(trees.add(t));
   }
   out.first_tree.push_back(static_cast<std::uint32_t>(out.trees.size()));
+  // A leaf is a step to itself: it compares with the 0 behind the last slot, and goes nowhere.
   const auto zero = static_cast<std::uint32_t>(out.slots.size());
   for (auto& step : out.steps) {
     if (step.threshold == kInf &&

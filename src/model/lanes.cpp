@@ -165,6 +165,31 @@ struct Ranks {
   std::vector<std::uint32_t> source_of{};  ///< of each slot
 
   explicit Ranks(const Compiled& forest) {
+    number_sources(forest);
+    for (std::size_t i = 0; i < forest.steps.size(); ++i) {
+      if (is_inner(forest, i))
+        sources[source_of[forest.steps[i].slot]].thresholds.push_back(forest.steps[i].threshold);
+    }
+    for (Source& source : sources) add_columns(source);
+    describe_columns(forest);
+    place_bytes(forest);
+  }
+  [[nodiscard]] std::size_t wide() const noexcept { return bytes <= 64 ? 1 : 2; }
+  [[nodiscard]] std::size_t number_of(const Compiled::Step& step) const noexcept {
+    const auto& cut = sources[source_of[step.slot]].thresholds;
+    return static_cast<std::size_t>(std::lower_bound(cut.begin(), cut.end(), step.threshold) -
+                                    cut.begin());
+  }
+  [[nodiscard]] std::size_t column_of(const Compiled::Step& step) const noexcept {
+    return sources[source_of[step.slot]].first_column + number_of(step) / kMostCuts;
+  }
+
+ private:
+  static bool is_inner(const Compiled& forest, std::size_t step) {
+    return forest.steps[step].child != step;
+  }
+
+  void number_sources(const Compiled& forest) {
     source_of.resize(forest.slots.size());
     std::vector<std::int32_t> known(static_cast<std::size_t>(forest.features) * 2, -1);
     for (std::size_t s = 0; s < forest.slots.size(); ++s) {
@@ -177,29 +202,25 @@ struct Ranks {
       }
       source_of[s] = static_cast<std::uint32_t>(number);
     }
-    const auto inner = [&](std::size_t i) { return forest.steps[i].child != i; };
-    for (std::size_t i = 0; i < forest.steps.size(); ++i) {
-      if (inner(i))
-        sources[source_of[forest.steps[i].slot]].thresholds.push_back(forest.steps[i].threshold);
+  }
+
+  void add_columns(Source& source) {
+    auto& cut = source.thresholds;
+    std::sort(cut.begin(), cut.end());
+    cut.erase(std::unique(cut.begin(), cut.end()), cut.end());
+    source.first_column = columns.size();
+    for (std::size_t begin = 0; begin < cut.size(); begin += kMostCuts) {
+      columns.emplace_back();
+      Cuts& part = cuts.emplace_back();
+      std::fill(std::begin(part.all), std::end(part.all), kNan);
+      std::copy(cut.begin() + static_cast<std::ptrdiff_t>(begin),
+                cut.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kMostCuts, cut.size())),
+                part.all);
+      for (std::size_t p = 0; p < 16; ++p) part.pivots[p] = part.all[16 * p];
     }
-    std::vector<std::uint8_t> used;  // of each column: bit 0 low, bit 1 high
-    for (std::size_t s = 0; s < sources.size(); ++s) {
-      auto& cut = sources[s].thresholds;
-      std::sort(cut.begin(), cut.end());
-      cut.erase(std::unique(cut.begin(), cut.end()), cut.end());
-      sources[s].first_column = columns.size();
-      for (std::size_t begin = 0; begin < cut.size(); begin += kMostCuts) {
-        columns.emplace_back();
-        used.push_back(0);
-        Cuts& part = cuts.emplace_back();
-        std::fill(std::begin(part.all), std::end(part.all), kNan);
-        std::copy(
-            cut.begin() + static_cast<std::ptrdiff_t>(begin),
-            cut.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kMostCuts, cut.size())),
-            part.all);
-        for (std::size_t p = 0; p < 16; ++p) part.pivots[p] = part.all[16 * p];
-      }
-    }
+  }
+
+  void describe_columns(const Compiled& forest) {
     for (std::size_t s = 0; s < forest.slots.size(); ++s) {
       const Source& source = sources[source_of[s]];
       for (std::size_t c = 0; c * kMostCuts < source.thresholds.size(); ++c) {
@@ -208,8 +229,13 @@ struct Ranks {
         column.zero_missing = forest.slots[s].input == Input::kNumberZeroMissing;
       }
     }
+  }
+
+  /// Gives each column a byte for each way of reading it that a test uses: missing low, or high.
+  void place_bytes(const Compiled& forest) {
+    std::vector<std::uint8_t> used(columns.size(), 0);  // bit 0 low, bit 1 high
     for (std::size_t i = 0; i < forest.steps.size(); ++i) {
-      if (!inner(i)) continue;
+      if (!is_inner(forest, i)) continue;
       const auto& step = forest.steps[i];
       used[column_of(step)] |=
           static_cast<std::uint8_t>(forest.slots[step.slot].missing_high ? 2 : 1);
@@ -224,15 +250,6 @@ struct Ranks {
       if ((used[c] & 1) == 0) columns[c].low = static_cast<std::uint16_t>(wide() * 64);
       if ((used[c] & 2) == 0) columns[c].high = static_cast<std::uint16_t>(wide() * 64);
     }
-  }
-  [[nodiscard]] std::size_t wide() const noexcept { return bytes <= 64 ? 1 : 2; }
-  [[nodiscard]] std::size_t number_of(const Compiled::Step& step) const noexcept {
-    const auto& cut = sources[source_of[step.slot]].thresholds;
-    return static_cast<std::size_t>(std::lower_bound(cut.begin(), cut.end(), step.threshold) -
-                                    cut.begin());
-  }
-  [[nodiscard]] std::size_t column_of(const Compiled::Step& step) const noexcept {
-    return sources[source_of[step.slot]].first_column + number_of(step) / kMostCuts;
   }
 };
 

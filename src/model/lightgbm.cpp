@@ -151,23 +151,27 @@ Result<std::vector<std::uint32_t>> add_sets(const TreeText& text, std::size_t nu
   return begins;
 }
 
+/// A split by a set, whose number stands in place of a threshold.
+Result<void> read_set_split(double written, std::size_t number,
+                            const std::vector<std::uint32_t>& set_begins, Node& node) {
+  if (!(written >= 0 && written + 1 < static_cast<double>(set_begins.size()))) {
+    return tree_wrong(number, "splits on a set that does not exist");
+  }
+  const auto set = static_cast<std::size_t>(written);
+  node.input = Input::kCategoryTruncated;
+  node.members_left = true;
+  node.missing_left = false;
+  node.set_begin = set_begins[set];
+  node.set_size = set_begins[set + 1] - set_begins[set];
+  return {};
+}
+
 /// The split of inner node `i`; its children and cover are read already.
 Result<void> read_split(const TreeText& text, std::size_t number, std::size_t i,
                         const std::vector<std::uint32_t>& set_begins, Node& node, Thresholds& met) {
   const double threshold = text.thresholds[i];
   const std::int32_t decision = text.decisions.empty() ? 0 : text.decisions[i];
-  if ((decision & kCategorical) != 0) {
-    if (!(threshold >= 0 && threshold + 1 < static_cast<double>(set_begins.size()))) {
-      return tree_wrong(number, "splits on a set that does not exist");
-    }
-    const auto set = static_cast<std::size_t>(threshold);
-    node.input = Input::kCategoryTruncated;
-    node.members_left = true;
-    node.missing_left = false;
-    node.set_begin = set_begins[set];
-    node.set_size = set_begins[set + 1] - set_begins[set];
-    return {};
-  }
+  if ((decision & kCategorical) != 0) return read_set_split(threshold, number, set_begins, node);
   if (std::isnan(threshold)) {
     return unsupported(
         fmt::format("splits on a threshold that is no number, node {} of tree {}", i, number));
@@ -195,6 +199,26 @@ bool same_lengths(const TreeText& text, std::size_t inner) {
          (text.decisions.empty() || text.decisions.size() == inner);
 }
 
+bool has_counts(const TreeText& text, std::size_t inner) {
+  return text.leaf_counts.size() == inner + 1 && text.inner_counts.size() == inner;
+}
+
+/// Inner node `i` of a tree; the leaves lie behind the inner nodes.
+Result<void> add_inner(const TreeText& text, std::size_t number, std::size_t i, std::size_t inner,
+                       const std::vector<std::uint32_t>& set_begins, const ParsedForest& forest,
+                       Node& node, Thresholds& met) {
+  // A child below 0 is a leaf, the complement of its number.
+  const auto child = [&](std::int32_t written) {
+    return written < 0 ? static_cast<std::int32_t>(inner) + ~written : written;
+  };
+  node.left = child(text.left[i]);
+  node.right = child(text.right[i]);
+  node.feature = text.features[i];
+  if (node.left < 0 || node.right < 0) return tree_wrong(number, "has a child out of range");
+  if (forest.covers) node.cover = text.inner_counts[i];
+  return read_split(text, number, i, set_begins, node, met);
+}
+
 Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest,
                       Thresholds& met) {
   if (text.leaves < 1) return tree_wrong(number, "says no `num_leaves`");
@@ -206,25 +230,13 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
   if (inner > 0 && !same_lengths(text, inner)) {
     return tree_wrong(number, "has arrays of different lengths");
   }
-  const bool counted = text.leaf_counts.size() == leaves && text.inner_counts.size() == inner;
-  if (inner > 0 && !counted) forest.covers = false;
+  if (inner > 0 && !has_counts(text, inner)) forest.covers = false;
   ParsedTree& tree = forest.trees.emplace_back();
   tree.output = static_cast<int>(number % static_cast<std::size_t>(outputs));
   HEDDLE_ASSIGN_OR_RETURN(const auto set_begins, add_sets(text, number, forest));
   tree.nodes.resize(inner + leaves);
-  // A child below 0 is a leaf, the complement of its number.
-  const auto child = [&](std::int32_t written) {
-    return written < 0 ? static_cast<std::int32_t>(inner) + ~written : written;
-  };
-  for (std::size_t i = 0; i < inner; ++i) {
-    Node& node = tree.nodes[i];
-    node.left = child(text.left[i]);
-    node.right = child(text.right[i]);
-    node.feature = text.features[i];
-    if (node.left < 0 || node.right < 0) return tree_wrong(number, "has a child out of range");
-    if (forest.covers) node.cover = text.inner_counts[i];
-    HEDDLE_TRY(read_split(text, number, i, set_begins, node, met));
-  }
+  for (std::size_t i = 0; i < inner; ++i)
+    HEDDLE_TRY(add_inner(text, number, i, inner, set_begins, forest, tree.nodes[i], met));
   for (std::size_t i = 0; i < leaves; ++i) {
     tree.nodes[inner + i].value = text.values[i];
     if (forest.covers && inner > 0) tree.nodes[inner + i].cover = text.leaf_counts[i];

@@ -176,8 +176,9 @@ class Finder {
   }
 
   bool keeps(const OnnxNode& each, Scores& scores) const {
-    if (each.domain == "ai.onnx.ml" && each.type == "ZipMap") return true;
-    if (each.domain == "ai.onnx.ml" && each.type == "Normalizer") {
+    const bool is_ml = each.domain == "ai.onnx.ml";
+    if (is_ml && each.type == "ZipMap") return true;
+    if (is_ml && each.type == "Normalizer") {
       // A regressor's one column would become 1; the other norms give no probabilities.
       scores.normalized = true;
       return classifier_ && text_of(each, "norm", "MAX") == "L1";
@@ -187,11 +188,14 @@ class Finder {
       scores.transforming = &each;
       return first;
     }
-    if (is_onnx(each, "Cast")) {
-      const auto* const to = each.find("to");
-      return to != nullptr && (to->integer == kFloat || to->integer == kDouble);
-    }
-    return is_onnx(each, "Identity") || multiplies_by_one(each, scores.tensor);
+    return casts_to_real(each) || is_onnx(each, "Identity") ||
+           multiplies_by_one(each, scores.tensor);
+  }
+
+  [[nodiscard]] static bool casts_to_real(const OnnxNode& each) {
+    if (!is_onnx(each, "Cast")) return false;
+    const auto* const to = each.find("to");
+    return to != nullptr && (to->integer == kFloat || to->integer == kDouble);
   }
 
   /// `Mul` by a constant of ones: onnxmltools writes it in place of a ZipMap.
@@ -395,84 +399,125 @@ Result<void> check_roots(const std::vector<ParsedTree>& trees, const OnnxNode& n
   return {};
 }
 
-/// The trees of the node, without leaf values; in the order of their first nodes.
-Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& forest,
-                                           Places& places) {
+/// What the node says of the nodes of its trees: one entry each.
+struct NodeArrays {
+  const std::vector<std::int64_t>* trees = nullptr;
+  const std::vector<std::int64_t>* numbers = nullptr;
+  const std::vector<std::int64_t>* features = nullptr;
+  const std::vector<std::string_view>* modes = nullptr;
+  const std::vector<float>* values = nullptr;
+  const std::vector<std::int64_t>* yes = nullptr;
+  const std::vector<std::int64_t>* no = nullptr;
+  const std::vector<std::int64_t>* missing_true = nullptr;  ///< nullptr: not said
+
+  [[nodiscard]] std::size_t size() const noexcept { return trees->size(); }
+  [[nodiscard]] std::string place(std::size_t i) const {
+    return fmt::format("node {} of tree {}", (*numbers)[i], (*trees)[i]);
+  }
+};
+
+Result<NodeArrays> node_arrays(const OnnxNode& node) {
+  NodeArrays out;
   const auto* const ids = node.find("nodes_treeids");
   if (ids == nullptr) return onnx_corrupt("has no `nodes_treeids`");
   const std::size_t size = ids->integers.size();
-  HEDDLE_ASSIGN_OR_RETURN(const auto* numbers, array<std::int64_t>(node, "nodes_nodeids", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* features,
-                          array<std::int64_t>(node, "nodes_featureids", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* modes, array<std::string_view>(node, "nodes_modes", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* values, array<float>(node, "nodes_values", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* yes, array<std::int64_t>(node, "nodes_truenodeids", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* no, array<std::int64_t>(node, "nodes_falsenodeids", size));
+  out.trees = &ids->integers;
+  HEDDLE_ASSIGN_OR_RETURN(out.numbers, array<std::int64_t>(node, "nodes_nodeids", size));
+  HEDDLE_ASSIGN_OR_RETURN(out.features, array<std::int64_t>(node, "nodes_featureids", size));
+  HEDDLE_ASSIGN_OR_RETURN(out.modes, array<std::string_view>(node, "nodes_modes", size));
+  HEDDLE_ASSIGN_OR_RETURN(out.values, array<float>(node, "nodes_values", size));
+  HEDDLE_ASSIGN_OR_RETURN(out.yes, array<std::int64_t>(node, "nodes_truenodeids", size));
+  HEDDLE_ASSIGN_OR_RETURN(out.no, array<std::int64_t>(node, "nodes_falsenodeids", size));
   const auto* const tracks = node.find("nodes_missing_value_tracks_true");
-  const bool has_tracks = tracks != nullptr && !tracks->integers.empty();
-  if (has_tracks && tracks->integers.size() != size)
+  if (tracks == nullptr || tracks->integers.empty()) return out;
+  if (tracks->integers.size() != size)
     return onnx_corrupt("has another count of `nodes_missing_value_tracks_true` than of nodes");
+  out.missing_true = &tracks->integers;
+  return out;
+}
+
+/// Trees of empty nodes, in the order of their first nodes, and where each node lies.
+Result<std::vector<ParsedTree>> place_nodes(const NodeArrays& arrays, Places& places) {
   std::vector<ParsedTree> trees;
   std::unordered_map<std::int64_t, std::size_t> tree_of;
-  places.reserve(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const auto [entry, first] = tree_of.try_emplace(ids->integers[i], trees.size());
+  places.reserve(arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const auto [entry, first] = tree_of.try_emplace((*arrays.trees)[i], trees.size());
     if (first) trees.emplace_back();
     auto& nodes = trees[entry->second].nodes;
     if (!places
-             .try_emplace({ids->integers[i], (*numbers)[i]},
+             .try_emplace({(*arrays.trees)[i], (*arrays.numbers)[i]},
                           Place{entry->second, static_cast<std::int32_t>(nodes.size())})
              .second) {
       return onnx_corrupt("has the same node of a tree twice");
     }
     nodes.emplace_back();
   }
+  return trees;
+}
+
+/// A split by equality is one by a set of one category.
+Result<void> read_equality(const NodeArrays& arrays, std::size_t i, const Mode& mode,
+                           ParsedForest& forest, Node& out) {
+  const float value = (*arrays.values)[i];
+  // A NaN differs from every number, unless the file says where it goes.
+  if (mode.name == "BRANCH_NEQ")
+    out.missing_left = arrays.missing_true != nullptr && (*arrays.missing_true)[i] == 0;
+  const std::uint32_t code = category_code(value, Input::kCategoryExact);
+  if (code < 2) {
+    return onnx_unsupported(fmt::format("compares for equality with {}, which is no category, {}",
+                                        value, arrays.place(i)));
+  }
+  out.input = Input::kCategoryExact;
+  out.members_left = true;
+  out.set_begin = static_cast<std::uint32_t>(forest.categories.size());
+  out.set_size = 1;
+  forest.categories.push_back(code - 2);
+  return {};
+}
+
+Result<void> read_split(const NodeArrays& arrays, std::size_t i, const Places& places,
+                        ParsedForest& forest, Infinities& infinities, Node& out) {
+  const std::int64_t tree = (*arrays.trees)[i];
+  const auto* const mode =
+      std::find_if(std::begin(kModes), std::end(kModes),
+                   [&](const Mode& known) { return known.name == (*arrays.modes)[i]; });
+  if (mode == std::end(kModes))
+    return onnx_unsupported(
+        fmt::format("has a branch of mode `{}`, {}", shown((*arrays.modes)[i]), arrays.place(i)));
+  const auto when_true = places.find({tree, (*arrays.yes)[i]});
+  const auto when_false = places.find({tree, (*arrays.no)[i]});
+  if (when_true == places.end() || when_false == places.end())
+    return onnx_corrupt("has a child that does not exist");
+  const std::int64_t feature = (*arrays.features)[i];
+  if (feature < 0 || feature >= kMostFeatures)
+    return onnx_corrupt("splits on a feature that does not exist");
+  out.feature = static_cast<std::int32_t>(feature);
+  out.left = (mode->true_is_left ? when_true : when_false)->second.node;
+  out.right = (mode->true_is_left ? when_false : when_true)->second.node;
+  const bool missing_true = arrays.missing_true != nullptr && (*arrays.missing_true)[i] != 0;
+  out.missing_left = missing_true == mode->true_is_left;
+  const float value = (*arrays.values)[i];
+  if (std::isnan(value)) {
+    return onnx_unsupported(
+        fmt::format("splits on a threshold that is no number, {}", arrays.place(i)));
+  }
+  if (mode->equality) return read_equality(arrays, i, *mode, forest, out);
+  return read_threshold(value, mode->next_float, out, forest, infinities);
+}
+
+/// The trees of the node, without leaf values; in the order of their first nodes.
+Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& forest,
+                                           Places& places) {
+  HEDDLE_ASSIGN_OR_RETURN(const NodeArrays arrays, node_arrays(node));
+  HEDDLE_ASSIGN_OR_RETURN(std::vector<ParsedTree> trees, place_nodes(arrays, places));
+  HEDDLE_TRY(check_order(*arrays.trees, node));
   Infinities infinities;
-  HEDDLE_TRY(check_order(ids->integers, node));
-  for (std::size_t i = 0; i < size; ++i) {
-    if ((*modes)[i] == "LEAF") continue;
-    const Place place = places.find({ids->integers[i], (*numbers)[i]})->second;
-    Node& out = trees[place.tree].nodes[static_cast<std::size_t>(place.node)];
-    const auto* const mode =
-        std::find_if(std::begin(kModes), std::end(kModes),
-                     [&](const Mode& known) { return known.name == (*modes)[i]; });
-    if (mode == std::end(kModes))
-      return onnx_unsupported(fmt::format("has a branch of mode `{}`, node {} of tree {}",
-                                          shown((*modes)[i]), (*numbers)[i], ids->integers[i]));
-    const auto when_true = places.find({ids->integers[i], (*yes)[i]});
-    const auto when_false = places.find({ids->integers[i], (*no)[i]});
-    if (when_true == places.end() || when_false == places.end())
-      return onnx_corrupt("has a child that does not exist");
-    if ((*features)[i] < 0 || (*features)[i] >= kMostFeatures)
-      return onnx_corrupt("splits on a feature that does not exist");
-    out.feature = static_cast<std::int32_t>((*features)[i]);
-    out.left = (mode->true_is_left ? when_true : when_false)->second.node;
-    out.right = (mode->true_is_left ? when_false : when_true)->second.node;
-    const bool missing_true = has_tracks && tracks->integers[i] != 0;
-    out.missing_left = missing_true == mode->true_is_left;
-    const float value = (*values)[i];
-    if (std::isnan(value)) {
-      return onnx_unsupported(
-          fmt::format("splits on a threshold that is no number, node {} of tree {}", (*numbers)[i],
-                      ids->integers[i]));
-    }
-    if (mode->equality) {
-      if (mode->name == "BRANCH_NEQ")
-        out.missing_left = has_tracks ? !missing_true : false;  // a NaN differs from every number
-      const std::uint32_t code = category_code(value, Input::kCategoryExact);
-      if (code < 2) {
-        return onnx_unsupported(
-            fmt::format("compares for equality with {}, which is no category, node {} of tree {}",
-                        value, (*numbers)[i], ids->integers[i]));
-      }
-      out.input = Input::kCategoryExact;
-      out.members_left = true;
-      out.set_begin = static_cast<std::uint32_t>(forest.categories.size());
-      out.set_size = 1;
-      forest.categories.push_back(code - 2);
-    } else {
-      HEDDLE_TRY(read_threshold(value, mode->next_float, out, forest, infinities));
-    }
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    if ((*arrays.modes)[i] == "LEAF") continue;
+    const Place place = places.find({(*arrays.trees)[i], (*arrays.numbers)[i]})->second;
+    HEDDLE_TRY(read_split(arrays, i, places, forest, infinities,
+                          trees[place.tree].nodes[static_cast<std::size_t>(place.node)]));
   }
   if (infinities.below && infinities.at) {
     return onnx_unsupported("compares with +inf both by `<` and by `<=`");
@@ -514,39 +559,48 @@ Result<LeafWeights> read_weights(const OnnxNode& node, std::string_view prefix, 
   return out;
 }
 
+/// Weights of one class alone are those of a margin.
+Result<bool> one_class_margin(LeafWeights& weights, const std::vector<float>& base, bool normalized,
+                              const OnnxNode& node) {
+  // It is the second class's, whatever number the writer gave it: converters write 0. ONNX
+  // Runtime takes one base value beside 0 and has ways of its own for the rest.
+  const bool second = !weights.outputs.empty() && weights.outputs.front() == 1;
+  if (base.size() > (second ? 0U : 1U) || (second && normalized)) {
+    return onnx_unsupported(fmt::format(
+        "has weights of class {} alone beside {} in {}: what the other class has is "
+        "not said",
+        second ? 1 : 0,
+        base.empty() ? std::string("a `Normalizer`") : fmt::format("{} base values", base.size()),
+        node.title()));
+  }
+  std::fill(weights.outputs.begin(), weights.outputs.end(), 0);
+  return true;
+}
+
+/// Whether each leaf of the first class has the negative of the second's.
+bool is_mirrored(const LeafWeights& weights) {
+  // Of each leaf: second less first, and how many more of the second.
+  std::unordered_map<const Place*, std::pair<double, int>> sums;
+  for (std::size_t w = 0; w < weights.outputs.size(); ++w) {
+    auto& [sum, balance] = sums[weights.places[w]];
+    sum += static_cast<double>(weights.values[w]);
+    balance += weights.outputs[w] == 1 ? 1 : -1;
+  }
+  return std::all_of(sums.begin(), sums.end(), [](const auto& each) {
+    return each.second.first == 0 && each.second.second == 0;
+  });
+}
+
 /// Whether the weights of two classes say one margin: only one class has any, or each leaf of the
 /// first class has the negative of the second's, and so have the base values (CatBoost). Those of
 /// the first are then taken out.
 Result<bool> one_margin(LeafWeights& weights, const std::vector<float>& base, bool normalized,
                         const OnnxNode& node) {
   const auto& outputs = weights.outputs;
-  if (std::adjacent_find(outputs.begin(), outputs.end(), std::not_equal_to<>()) == outputs.end()) {
-    // It is the second class's, whatever number the writer gave it: converters write 0. ONNX
-    // Runtime takes one base value beside 0 and has ways of its own for the rest.
-    const bool second = !outputs.empty() && outputs.front() == 1;
-    if (base.size() > (second ? 0U : 1U) || (second && normalized)) {
-      return onnx_unsupported(fmt::format(
-          "has weights of class {} alone beside {} in {}: what the other class has is "
-          "not said",
-          second ? 1 : 0,
-          base.empty() ? std::string("a `Normalizer`") : fmt::format("{} base values", base.size()),
-          node.title()));
-    }
-    std::fill(weights.outputs.begin(), weights.outputs.end(), 0);
-    return true;
-  }
+  if (std::adjacent_find(outputs.begin(), outputs.end(), std::not_equal_to<>()) == outputs.end())
+    return one_class_margin(weights, base, normalized, node);
   if (!base.empty() && !(base.size() == 2 && base[0] == -base[1])) return false;
-  std::unordered_map<const Place*, std::pair<double, int>>
-      sums;  // second less first, and how many of each
-  for (std::size_t w = 0; w < outputs.size(); ++w) {
-    auto& [sum, balance] = sums[weights.places[w]];
-    sum += static_cast<double>(weights.values[w]);
-    balance += outputs[w] == 1 ? 1 : -1;
-  }
-  const bool mirrored = std::all_of(sums.begin(), sums.end(), [](const auto& each) {
-    return each.second.first == 0 && each.second.second == 0;
-  });
-  if (!mirrored) return false;
+  if (!is_mirrored(weights)) return false;
   LeafWeights second;
   for (std::size_t w = 0; w < outputs.size(); ++w) {
     if (outputs[w] != 1) continue;
@@ -605,6 +659,44 @@ Result<void> read_base_values(const OnnxNode& node, bool binary, ParsedForest& f
   return {};
 }
 
+/// The width of the matrix, or where it is open what the trees read of it.
+Result<int> count_features(const std::vector<ParsedTree>& trees, std::int64_t columns) {
+  int features = 0;
+  for (const auto& tree : trees) {
+    for (const auto& split : tree.nodes) features = std::max(features, split.feature + 1);
+  }
+  if (columns < 0) return features;
+  if (columns < features) return onnx_corrupt("splits on a feature that its input does not have");
+  if (columns > kMostFeatures)
+    return onnx_unsupported(
+        fmt::format("reads {} features, at most {} can be scored", columns, kMostFeatures));
+  return static_cast<int>(columns);
+}
+
+/// How many classes a classifier has, whose names are put into `classes`, or targets a regressor.
+Result<int> count_targets(const OnnxNode& node, bool classifier, std::string_view attribute,
+                          std::vector<std::string>& classes) {
+  if (classifier) {
+    HEDDLE_ASSIGN_OR_RETURN(classes, class_labels(node));
+    return static_cast<int>(classes.size());
+  }
+  const auto* const count = node.find(attribute);
+  if (count == nullptr) return 1;
+  if (count->integer < 1 || count->integer > kMostOutputs)
+    return onnx_corrupt(fmt::format("has {} targets", count->integer));
+  return static_cast<int>(count->integer);
+}
+
+Result<void> read_aggregate(const OnnxNode& node, std::size_t trees, ParsedForest& forest) {
+  const std::string_view aggregate = text_of(node, "aggregate_function", "SUM");
+  if (aggregate == "SUM") return {};
+  if (aggregate != "AVERAGE")
+    return onnx_unsupported(
+        fmt::format("has aggregate_function `{}` in {}", shown(aggregate), node.title()));
+  forest.divisor = static_cast<double>(std::max<std::size_t>(1, trees));
+  return {};
+}
+
 Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, const Finder& found) {
   ParsedForest forest;
   forest.format = "onnx";
@@ -617,28 +709,9 @@ Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, const Fin
   }
   Places places;
   HEDDLE_ASSIGN_OR_RETURN(auto trees, read_nodes(node, forest, places));
-  for (const auto& tree : trees) {
-    for (const auto& split : tree.nodes)
-      forest.features = std::max(forest.features, split.feature + 1);
-  }
-  const std::int64_t columns = found.columns;
-  if (columns >= 0) {
-    if (columns < forest.features)
-      return onnx_corrupt("splits on a feature that its input does not have");
-    if (columns > kMostFeatures)
-      return onnx_unsupported(
-          fmt::format("reads {} features, at most {} can be scored", columns, kMostFeatures));
-    forest.features = static_cast<int>(columns);
-  }
-  int targets = 1;
-  if (classifier) {
-    HEDDLE_ASSIGN_OR_RETURN(forest.use.classes, class_labels(node));
-    targets = static_cast<int>(forest.use.classes.size());
-  } else if (const auto* const count = node.find("n_targets")) {
-    if (count->integer < 1 || count->integer > kMostOutputs)
-      return onnx_corrupt(fmt::format("has {} targets", count->integer));
-    targets = static_cast<int>(count->integer);
-  }
+  HEDDLE_ASSIGN_OR_RETURN(forest.features, count_features(trees, found.columns));
+  HEDDLE_ASSIGN_OR_RETURN(const int targets,
+                          count_targets(node, classifier, "n_targets", forest.use.classes));
   HEDDLE_ASSIGN_OR_RETURN(LeafWeights weights, read_weights(node, classifier ? "class" : "target",
                                                             targets, trees, places));
   const auto* const base = node.find("base_values");
@@ -652,14 +725,47 @@ Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, const Fin
   HEDDLE_ASSIGN_OR_RETURN(forest.link, link_of(node, forest.outputs));
   HEDDLE_TRY(add_trees(trees, weights, forest));
   HEDDLE_TRY(unshare(forest.trees));
-  const std::string_view aggregate = text_of(node, "aggregate_function", "SUM");
-  if (aggregate == "AVERAGE")
-    forest.divisor = static_cast<double>(std::max<std::size_t>(1, trees.size()));
-  else if (aggregate != "SUM")
-    return onnx_unsupported(
-        fmt::format("has aggregate_function `{}` in {}", shown(aggregate), node.title()));
+  HEDDLE_TRY(read_aggregate(node, trees.size(), forest));
   HEDDLE_TRY(read_base_values(node, binary, forest));
   return forest;
+}
+
+/// Converters write the first class of two as the negative of the second: one margin says it all.
+bool drop_mirrored_class(LinearModel& model) {
+  const auto features = static_cast<std::size_t>(model.features);
+  bool mirrored = model.intercepts[0] == -model.intercepts[1];
+  for (std::size_t i = 0; i < features; ++i)
+    mirrored = mirrored && model.weights[i] == -model.weights[features + i];
+  if (!mirrored) return false;
+  model.weights.erase(model.weights.begin(),
+                      model.weights.begin() + static_cast<std::ptrdiff_t>(features));
+  model.intercepts.erase(model.intercepts.begin());
+  return true;
+}
+
+/// How wide the matrix is, by the coefficients of so many lines.
+Result<int> count_columns(const std::vector<float>& coefficients, std::size_t lines,
+                          std::int64_t columns) {
+  if (coefficients.size() % lines != 0)
+    return onnx_corrupt("has coefficients that are no whole lines");
+  const std::size_t features = coefficients.size() / lines;
+  if (features > static_cast<std::size_t>(kMostFeatures))
+    return onnx_unsupported(
+        fmt::format("reads {} features, at most {} can be scored", features, kMostFeatures));
+  if (columns >= 0 && static_cast<std::size_t>(columns) != features)
+    return onnx_corrupt("has another count of coefficients than of columns");
+  return static_cast<int>(features);
+}
+
+Result<void> check_finite(const LinearModel& model, const OnnxNode& node) {
+  for (const auto* numbers : {&model.weights, &model.intercepts}) {
+    for (const double number : *numbers) {
+      if (!std::isfinite(number))
+        return onnx_unsupported(
+            fmt::format("has a coefficient that is not finite in {}", node.title()));
+    }
+  }
+  return {};
 }
 
 Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int64_t columns) {
@@ -667,29 +773,14 @@ Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int6
   const auto* const coefficients = node.find("coefficients");
   if (coefficients == nullptr || coefficients->reals.empty())
     return onnx_corrupt("has no `coefficients`");
-  out.outputs = 1;
-  if (classifier) {
-    HEDDLE_ASSIGN_OR_RETURN(out.use.classes, class_labels(node));
-    out.outputs = static_cast<int>(out.use.classes.size());
-  } else if (const auto* const targets = node.find("targets")) {
-    if (targets->integer < 1 || targets->integer > kMostOutputs)
-      return onnx_corrupt(fmt::format("has {} targets", targets->integer));
-    out.outputs = static_cast<int>(targets->integer);
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const int targets,
+                          count_targets(node, classifier, "targets", out.use.classes));
   const auto* const intercepts = node.find("intercepts");
-  const auto lines = static_cast<std::size_t>(out.outputs);
+  // Two classes with one intercept have one line, whose margin is the second's.
   const bool one_line =
-      classifier && lines == 2 && intercepts != nullptr && intercepts->reals.size() == 1;
-  std::size_t rows = one_line ? 1 : lines;
-  if (coefficients->reals.size() % rows != 0)
-    return onnx_corrupt("has coefficients that are no whole lines");
-  const std::size_t features = coefficients->reals.size() / rows;
-  if (features > static_cast<std::size_t>(kMostFeatures))
-    return onnx_unsupported(
-        fmt::format("reads {} features, at most {} can be scored", features, kMostFeatures));
-  if (columns >= 0 && static_cast<std::size_t>(columns) != features)
-    return onnx_corrupt("has another count of coefficients than of columns");
-  out.features = static_cast<int>(features);
+      classifier && targets == 2 && intercepts != nullptr && intercepts->reals.size() == 1;
+  const std::size_t rows = one_line ? 1 : static_cast<std::size_t>(targets);
+  HEDDLE_ASSIGN_OR_RETURN(out.features, count_columns(coefficients->reals, rows, columns));
   out.weights.assign(coefficients->reals.begin(), coefficients->reals.end());
   out.intercepts.assign(rows, 0.0);
   if (intercepts != nullptr && !intercepts->reals.empty()) {
@@ -697,26 +788,10 @@ Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int6
       return onnx_corrupt("has another count of intercepts than of outputs");
     out.intercepts.assign(intercepts->reals.begin(), intercepts->reals.end());
   }
-  if (rows == 2 && classifier && text_of(node, "post_transform", "NONE") == "LOGISTIC") {
-    // Converters write the first class as the negative of the second: one margin says it all.
-    bool mirrored = out.intercepts[0] == -out.intercepts[1];
-    for (std::size_t i = 0; i < features; ++i)
-      mirrored = mirrored && out.weights[i] == -out.weights[features + i];
-    if (mirrored) {
-      out.weights.erase(out.weights.begin(),
-                        out.weights.begin() + static_cast<std::ptrdiff_t>(features));
-      out.intercepts.erase(out.intercepts.begin());
-      rows = 1;
-    }
-  }
   out.outputs = static_cast<int>(rows);
-  for (const auto* numbers : {&out.weights, &out.intercepts}) {
-    for (const double number : *numbers) {
-      if (!std::isfinite(number))
-        return onnx_unsupported(
-            fmt::format("has a coefficient that is not finite in {}", node.title()));
-    }
-  }
+  const bool logistic = text_of(node, "post_transform", "NONE") == "LOGISTIC";
+  if (rows == 2 && classifier && logistic && drop_mirrored_class(out)) out.outputs = 1;
+  HEDDLE_TRY(check_finite(out, node));
   HEDDLE_ASSIGN_OR_RETURN(out.link, link_of(node, out.outputs));
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "doc/protobuf.hpp"
 #include "model/file_kind.hpp"
@@ -9,6 +10,11 @@
 // Field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (IR versions 3 to 14).
 namespace heddle::model {
 namespace {
+
+/// Attributes that are a tensor, a graph, or several of one.
+bool holds_tensor(std::uint32_t field) {
+  return field == 5 || field == 6 || field == 10 || field == 11;
+}
 
 bool read_attribute(std::string_view bytes, OnnxAttribute& out) {
   doc::ProtoReader in(bytes);
@@ -18,14 +24,10 @@ bool read_attribute(std::string_view bytes, OnnxAttribute& out) {
       case 2: out.real = in.real(); break;
       case 3: out.integer = static_cast<std::int64_t>(in.integer()); break;
       case 4: out.text = in.bytes(); break;
-      case 5:
-      case 6:
-      case 10:
-      case 11: out.tensor = true; break;
       case 7: in.reals(out.reals); break;
       case 8: in.integers(out.integers); break;
       case 9: out.texts.push_back(in.bytes()); break;
-      default: break;
+      default: out.tensor = out.tensor || holds_tensor(in.field());
     }
   }
   return !in.failed();
@@ -108,36 +110,53 @@ Result<void> check_operators(std::string_view bytes) {
       version, kNewest));
 }
 
-/// ValueInfoProto, of a tensor: TypeProto.tensor_type {elem_type, shape {dim {dim_value |
-/// dim_param}}}.
+/// TensorShapeProto.Dimension {dim_value 1 | dim_param 2}; -1 where it is open.
+bool read_dimension(std::string_view bytes, std::int64_t& size) {
+  doc::ProtoReader dimension(bytes);
+  size = -1;
+  while (dimension.next()) {
+    if (dimension.field() == 1) size = static_cast<std::int64_t>(dimension.integer());
+  }
+  return !dimension.failed();
+}
+
+/// TensorShapeProto {dim 1}.
+bool read_shape(std::string_view bytes, OnnxInput& out) {
+  doc::ProtoReader shape(bytes);
+  while (shape.next()) {
+    if (shape.field() != 1) continue;
+    std::int64_t size = -1;
+    if (!read_dimension(shape.bytes(), size)) return false;
+    if (++out.rank == 2) out.columns = size;
+  }
+  return !shape.failed();
+}
+
+/// TypeProto.Tensor {elem_type 1, shape 2}.
+bool read_tensor(std::string_view bytes, OnnxInput& out) {
+  doc::ProtoReader tensor(bytes);
+  while (tensor.next()) {
+    if (tensor.field() == 1) out.type = static_cast<std::int64_t>(tensor.integer());
+    if (tensor.field() == 2 && !read_shape(tensor.bytes(), out)) return false;
+  }
+  return !tensor.failed();
+}
+
+/// TypeProto {tensor_type 1}.
+bool read_type(std::string_view bytes, OnnxInput& out) {
+  doc::ProtoReader type(bytes);
+  while (type.next()) {
+    if (type.field() == 1 && !read_tensor(type.bytes(), out)) return false;
+  }
+  return !type.failed();
+}
+
+/// ValueInfoProto {name 1, type 2}, of a tensor.
 bool read_input(std::string_view bytes, OnnxInput& out) {
   doc::ProtoReader value(bytes);
   while (value.next()) {
     if (value.field() == 1) out.name = value.bytes();
-    if (value.field() != 2) continue;
-    doc::ProtoReader type(value.bytes());
-    while (type.next()) {
-      if (type.field() != 1) continue;
-      doc::ProtoReader tensor(type.bytes());
-      while (tensor.next()) {
-        if (tensor.field() == 1) out.type = static_cast<std::int64_t>(tensor.integer());
-        if (tensor.field() != 2) continue;
-        doc::ProtoReader shape(tensor.bytes());
-        while (shape.next()) {
-          if (shape.field() != 1) continue;
-          doc::ProtoReader dimension(shape.bytes());
-          std::int64_t size = -1;
-          while (dimension.next()) {
-            if (dimension.field() == 1) size = static_cast<std::int64_t>(dimension.integer());
-          }
-          if (dimension.failed()) return false;
-          if (++out.rank == 2) out.columns = size;
-        }
-        if (shape.failed()) return false;
-      }
-      if (tensor.failed()) return false;
-    }
-    if (type.failed()) return false;
+    if (value.field() == 2 && !read_type(value.bytes(), out)) return false;
   }
   return !value.failed();
 }
@@ -167,60 +186,83 @@ Error onnx_unsupported(std::string what) {
                "another runtime"};
 }
 
-Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
-  OnnxGraph graph;
-  std::string_view content;
-  bool found = false;
+namespace {
+
+Result<void> check_ir_version(std::uint64_t version) {
+  constexpr std::uint64_t kNewest = 14;
+  if (version <= kNewest || version >= 1000) return {};
+  return onnx_unsupported(fmt::format(
+      "has IR version {}, newer than {}, the newest that is known here", version, kNewest));
+}
+
+/// ModelProto, to the bytes of its graph.
+Result<std::string_view> read_model(std::string_view bytes, OnnxGraph& graph) {
+  std::optional<std::string_view> content;
   bool core_ml = false;
   doc::ProtoReader model(bytes);
   while (model.next()) {
-    if (model.field() == 1) {
-      constexpr std::uint64_t kNewest = 14;
-      const std::uint64_t version = model.integer();
-      if (version > kNewest && version < 1000) {
-        return onnx_unsupported(fmt::format(
-            "has IR version {}, newer than {}, the newest that is known here", version, kNewest));
-      }
-    } else if (model.field() == 2) {
-      graph.producer = model.bytes();
-    } else if (model.field() == 8) {
-      HEDDLE_TRY(check_operators(model.bytes()));
-    } else if (model.field() >= 200) {
-      core_ml = true;  // the kind of its model: 200 to 3000 of Core ML's Model.proto
-    } else if (model.field() == 25) {
+    switch (model.field()) {
+      case 1: HEDDLE_TRY(check_ir_version(model.integer())); break;
+      case 2: graph.producer = model.bytes(); break;
+      case 7:
+        if (content) return onnx_corrupt("has two graphs");
+        content = model.bytes();
+        break;
+      case 8: HEDDLE_TRY(check_operators(model.bytes())); break;
       // A function may give any operator's name another meaning.
-      return onnx_unsupported("has functions of its own");
-    } else if (model.field() == 7) {
-      if (found) return onnx_corrupt("has two graphs");
-      found = true;
-      content = model.bytes();
+      case 25: return onnx_unsupported("has functions of its own");
+      // The kind of its model: 200 to 3000 of Core ML's Model.proto.
+      default: core_ml = core_ml || model.field() >= 200;
     }
   }
-  if (core_ml && !model.failed() && !found) {
+  if (core_ml && !model.failed() && !content) {
     return Error{ErrorKind::kInvalid, "model-format",
                  "the file is a Core ML model, which is not read", "convert the model to ONNX"};
   }
-  if (model.failed() || !found) return onnx_corrupt("does not read as protobuf, or has no graph");
-  doc::ProtoReader in(content);
+  if (model.failed() || !content) return onnx_corrupt("does not read as protobuf, or has no graph");
+  return *content;
+}
+
+Result<void> read_output(std::string_view bytes, OnnxGraph& graph) {
+  OnnxInput output;  // a ValueInfoProto, too; only its name matters
+  if (!read_input(bytes, output))
+    return onnx_corrupt("has an output that does not read as protobuf");
+  graph.outputs.push_back(output.name);
+  return {};
+}
+
+/// GraphProto {node 1, initializer 5, input 11, output 12}.
+Result<void> read_graph(std::string_view bytes, OnnxGraph& graph) {
+  doc::ProtoReader in(bytes);
   while (in.next()) {
-    if (in.field() == 1) {
-      if (!read_node(in.bytes(), graph.nodes.emplace_back()))
-        return onnx_corrupt("has a node that does not read as protobuf");
-    } else if (in.field() == 5) {
-      if (!read_constant(in.bytes(), graph.constants.emplace_back())) {
-        return onnx_corrupt("has an initializer that does not read as protobuf");
-      }
-    } else if (in.field() == 11) {
-      if (!read_input(in.bytes(), graph.inputs.emplace_back()))
-        return onnx_corrupt("has an input that does not read as protobuf");
-    } else if (in.field() == 12) {
-      OnnxInput output;  // a ValueInfoProto, too; only its name matters
-      if (!read_input(in.bytes(), output))
-        return onnx_corrupt("has an output that does not read as protobuf");
-      graph.outputs.push_back(output.name);
+    switch (in.field()) {
+      case 1:
+        if (!read_node(in.bytes(), graph.nodes.emplace_back()))
+          return onnx_corrupt("has a node that does not read as protobuf");
+        break;
+      case 5:
+        if (!read_constant(in.bytes(), graph.constants.emplace_back()))
+          return onnx_corrupt("has an initializer that does not read as protobuf");
+        break;
+      case 11:
+        if (!read_input(in.bytes(), graph.inputs.emplace_back()))
+          return onnx_corrupt("has an input that does not read as protobuf");
+        break;
+      case 12: HEDDLE_TRY(read_output(in.bytes(), graph)); break;
+      default: break;
     }
   }
   if (in.failed()) return onnx_corrupt("has a graph that does not read as protobuf");
+  return {};
+}
+
+}  // namespace
+
+Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
+  OnnxGraph graph;
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view content, read_model(bytes, graph));
+  HEDDLE_TRY(read_graph(content, graph));
+  // To IR version 3 every initializer is also listed as an input; it is none that anybody feeds.
   std::erase_if(graph.inputs, [&](const OnnxInput& input) {
     return std::any_of(graph.constants.begin(), graph.constants.end(),
                        [&](const OnnxConstant& constant) { return constant.name == input.name; });

@@ -96,6 +96,25 @@ Error tree_corrupt(std::size_t tree, std::string_view what) {
   return xgboost_corrupt(fmt::format("has a tree, {}, that {}", tree, what));
 }
 
+/// Set `number` of a tree to the node that it belongs to; its categories begin at `offset`.
+Result<void> give_set(const XgboostTree& from, std::size_t number, std::size_t offset,
+                      std::size_t tree, ParsedTree& to) {
+  const std::int32_t node = from.category_nodes[number];
+  const std::int32_t begin = from.category_segments[number];
+  const std::int32_t size = from.category_sizes[number];
+  const std::size_t categories = from.categories.size();
+  if (node < 0 || static_cast<std::size_t>(node) >= to.nodes.size() ||
+      !to.nodes[static_cast<std::size_t>(node)].categorical())
+    return tree_corrupt(tree, "has a set for a node that has none");
+  if (begin < 0 || size < 0 || static_cast<std::size_t>(begin) > categories ||
+      static_cast<std::size_t>(size) > categories - static_cast<std::size_t>(begin))
+    return tree_corrupt(tree, "has a set out of range");
+  Node& out = to.nodes[static_cast<std::size_t>(node)];
+  out.set_begin = static_cast<std::uint32_t>(offset + static_cast<std::size_t>(begin));
+  out.set_size = static_cast<std::uint32_t>(size);
+  return {};
+}
+
 Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& forest,
                        ParsedTree& to) {
   const std::size_t sets = from.category_nodes.size();
@@ -108,19 +127,7 @@ Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& 
   }
   if (forest.categories.size() > (std::size_t{1} << 30))
     return xgboost_unsupported("has too many categories");
-  for (std::size_t s = 0; s < sets; ++s) {
-    const auto node = static_cast<std::size_t>(from.category_nodes[s]);
-    const auto begin = static_cast<std::size_t>(from.category_segments[s]);
-    const auto size = static_cast<std::size_t>(from.category_sizes[s]);
-    if (from.category_nodes[s] < 0 || node >= to.nodes.size() || !to.nodes[node].categorical())
-      return tree_corrupt(tree, "has a set for a node that has none");
-    if (from.category_segments[s] < 0 || from.category_sizes[s] < 0 ||
-        begin > from.categories.size() || size > from.categories.size() - begin) {
-      return tree_corrupt(tree, "has a set out of range");
-    }
-    to.nodes[node].set_begin = static_cast<std::uint32_t>(offset + begin);
-    to.nodes[node].set_size = static_cast<std::uint32_t>(size);
-  }
+  for (std::size_t s = 0; s < sets; ++s) HEDDLE_TRY(give_set(from, s, offset, tree, to));
   return {};
 }
 
@@ -138,12 +145,17 @@ Result<void> read_condition(Node& node, std::size_t tree, std::size_t number,
   return {};
 }
 
+bool has_one_length(const XgboostTree& from) {
+  const std::size_t size = from.left.size();
+  return from.right.size() == size && from.features.size() == size &&
+         from.conditions.size() == size && from.default_left.size() == size &&
+         (from.split_type.empty() || from.split_type.size() == size);
+}
+
 Result<void> read_tree(const XgboostTree& from, std::size_t tree, ParsedForest& forest) {
   ParsedTree& to = forest.trees.emplace_back();
   const std::size_t size = from.left.size();
-  if (from.right.size() != size || from.features.size() != size || from.conditions.size() != size ||
-      from.default_left.size() != size ||
-      (!from.split_type.empty() && from.split_type.size() != size)) {
+  if (!has_one_length(from)) {
     return tree_corrupt(tree, "has arrays of different lengths");
   }
   if (from.covers.size() != size) forest.covers = false;
@@ -213,6 +225,14 @@ Result<void> check_best(const XgboostParts& parts, int outputs) {
           best + 1)};
 }
 
+/// What `text` begins with that JSON does not have; empty when it is JSON.
+std::string_view bare_word(std::string_view text) {
+  for (const std::string_view word : {"NaN", "-Infinity", "Infinity"}) {
+    if (text.starts_with(word)) return word;
+  }
+  return {};
+}
+
 /// Python's JSON with its bare `NaN` and infinities as null.
 std::string without_bare_words(std::string_view json) {
   std::string out;
@@ -225,10 +245,7 @@ std::string without_bare_words(std::string_view json) {
       continue;
     }
     if (c == '"') in_string = !in_string;
-    std::string_view word;
-    for (const std::string_view bare : {"NaN", "-Infinity", "Infinity"}) {
-      if (!in_string && word.empty() && json.substr(i).starts_with(bare)) word = bare;
-    }
+    const std::string_view word = in_string ? "" : bare_word(json.substr(i));
     if (word.empty()) {
       out.push_back(c);
       continue;
@@ -355,13 +372,13 @@ std::string* XgboostParts::attribute(std::string_view name) noexcept {
   return nullptr;
 }
 
-Result<ParsedForest> xgboost_forest(XgboostParts parts) {
-  HEDDLE_TRY(check_version(parts.version));
-  if (parts.booster != "gbtree" && parts.booster != "dart") {
-    return parts.booster.empty()
-               ? xgboost_corrupt("has no booster of trees")
-               : xgboost_unsupported(fmt::format("has booster `{}`", shown(parts.booster)));
-  }
+namespace {
+
+/// The objective, once all parts that every model has are there.
+Result<const Objective*> objective_of(const XgboostParts& parts) {
+  if (parts.booster.empty()) return xgboost_corrupt("has no booster of trees");
+  if (parts.booster != "gbtree" && parts.booster != "dart")
+    return xgboost_unsupported(fmt::format("has booster `{}`", shown(parts.booster)));
   if (parts.vector_leaves)
     return xgboost_unsupported("has a vector in each leaf (`multi_output_tree`)");
   if (!parts.has_trees || parts.base_score.empty() || parts.num_feature.empty() ||
@@ -371,9 +388,35 @@ Result<ParsedForest> xgboost_forest(XgboostParts parts) {
   const auto* const objective =
       std::find_if(std::begin(kObjectives), std::end(kObjectives),
                    [&](const Objective& known) { return known.name == parts.objective; });
-  if (objective == std::end(kObjectives)) {
+  if (objective == std::end(kObjectives))
     return xgboost_unsupported(fmt::format("has objective `{}`", shown(parts.objective)));
+  return objective;
+}
+
+/// Whether what is said of the trees fits their count.
+Result<void> check_trees(const XgboostParts& parts, int outputs) {
+  const std::size_t trees = parts.trees.size();
+  if (!parts.tree_info.empty() && parts.tree_info.size() != trees)
+    return xgboost_corrupt("has another count of `tree_info` than of trees");
+  if (trees == 0) {
+    // XGBoost answers with the base score as it stands, whatever the objective makes of it.
+    return Error{ErrorKind::kInvalid, "model-unsupported",
+                 "the XGBoost model has no trees: it was saved before it was trained",
+                 "train it for one round or more, then save it"};
   }
+  if (parts.tree_info.empty() && outputs > 1)
+    return xgboost_corrupt("has several outputs and no `tree_info`");
+  // Trees that were added by `gbtree` to a model of `dart` have no weight of their own: it is 1.
+  if (parts.weight_drop.size() > trees)
+    return xgboost_corrupt("has more weights (`weight_drop`) than trees");
+  return {};
+}
+
+}  // namespace
+
+Result<ParsedForest> xgboost_forest(XgboostParts parts) {
+  HEDDLE_TRY(check_version(parts.version));
+  HEDDLE_ASSIGN_OR_RETURN(const Objective* objective, objective_of(parts));
   ParsedForest forest;
   forest.format = "xgboost";
   forest.link = objective->link;
@@ -398,24 +441,9 @@ Result<ParsedForest> xgboost_forest(XgboostParts parts) {
     return xgboost_corrupt("has another count of feature names than of features");
   }
   HEDDLE_TRY(read_wrapper(parts.wrapper, forest.use));
-  const std::size_t trees = parts.trees.size();
-  if (!parts.tree_info.empty() && parts.tree_info.size() != trees) {
-    return xgboost_corrupt("has another count of `tree_info` than of trees");
-  }
-  if (trees == 0) {
-    // XGBoost answers with the base score as it stands, whatever the objective makes of it.
-    return Error{ErrorKind::kInvalid, "model-unsupported",
-                 "the XGBoost model has no trees: it was saved before it was trained",
-                 "train it for one round or more, then save it"};
-  }
-  if (parts.tree_info.empty() && forest.outputs > 1) {
-    return xgboost_corrupt("has several outputs and no `tree_info`");
-  }
-  // Trees that were added by `gbtree` to a model of `dart` have no weight of their own: it is 1.
-  if (parts.weight_drop.size() > trees)
-    return xgboost_corrupt("has more weights (`weight_drop`) than trees");
-  forest.trees.reserve(trees);
-  for (std::size_t t = 0; t < trees; ++t) {
+  HEDDLE_TRY(check_trees(parts, forest.outputs));
+  forest.trees.reserve(parts.trees.size());
+  for (std::size_t t = 0; t < parts.trees.size(); ++t) {
     HEDDLE_TRY(read_tree(parts.trees[t], t, forest));
     parts.trees[t] = {};  // not both forms at once
     if (!parts.tree_info.empty()) forest.trees[t].output = parts.tree_info[t];

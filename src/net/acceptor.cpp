@@ -84,6 +84,29 @@ std::optional<ListenerKind> kind_named(std::string_view name) {
   return std::nullopt;
 }
 
+/// The same connection on the lowest free descriptor; -1, and it is closed, where that one too is
+/// kept from clients.
+int lowered(int fd, int first_kept) {
+  const int lower = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  ::close(fd);
+  if (lower < first_kept) return lower;
+  ::close(lower);
+  return -1;
+}
+
+/// Where a connection came in; of a Unix socket also who is at the other end.
+Connection::Origin origin_of(int fd, std::uint64_t address, ListenerKind kind) {
+  Connection::Origin origin;
+  origin.address = address;
+  origin.local = kind == ListenerKind::kUnix;
+  origin.grpc = kind == ListenerKind::kGrpc;
+  if (!origin.local) return origin;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) origin.peer_uid = peer.uid;
+  return origin;
+}
+
 }  // namespace
 
 void Listener::close() {
@@ -130,9 +153,8 @@ Result<void> Acceptor::adopt_listeners() {
   return {};
 }
 
-Result<void> Acceptor::open() {
-  if (options_.tls) HEDDLE_TRY(load_tls());
-  HEDDLE_TRY(adopt_listeners());
+/// Opens the sockets that are asked for and were not handed over.
+Result<void> Acceptor::listen() {
   Listener& http = of(ListenerKind::kHttp);
   Listener& local = of(ListenerKind::kUnix);
   Listener& grpc = of(ListenerKind::kGrpc);
@@ -144,14 +166,22 @@ Result<void> Acceptor::open() {
     HEDDLE_ASSIGN_OR_RETURN(const int fd, listen_tcp(options_.grpc_host, options_.grpc_port));
     grpc.use(fd);
   }
-  if (!options_.unix_path.empty()) {
-    if (!local.open()) {
-      HEDDLE_ASSIGN_OR_RETURN(const int fd, listen_unix(options_.unix_path));
-      local.use(fd);
-    }
-    local.remove_at_end(options_.unix_path);
+  if (options_.unix_path.empty()) return {};
+  if (!local.open()) {
+    HEDDLE_ASSIGN_OR_RETURN(const int fd, listen_unix(options_.unix_path));
+    local.use(fd);
   }
-  HEDDLE_CHECK(options_.handler || (!http.open() && !local.open()),
+  local.remove_at_end(options_.unix_path);
+  return {};
+}
+
+Result<void> Acceptor::open() {
+  if (options_.tls) HEDDLE_TRY(load_tls());
+  HEDDLE_TRY(adopt_listeners());
+  HEDDLE_TRY(listen());
+  const Listener& http = of(ListenerKind::kHttp);
+  const Listener& grpc = of(ListenerKind::kGrpc);
+  HEDDLE_CHECK(options_.handler || (!http.open() && !of(ListenerKind::kUnix).open()),
                "an HTTP listener without a handler");
   HEDDLE_CHECK(options_.grpc_handler || !grpc.open(), "a gRPC listener without a handler");
   if (http.open()) http_port_ = bound_port(http.fd());
@@ -219,6 +249,26 @@ void Acceptor::accept_all(ListenerKind kind) {
   }
 }
 
+void Acceptor::close_for_room(Connection* leaves) {
+  if (leaves == nullptr) return;
+  count(closed_for_all_);
+  hooks_.close(*leaves);
+}
+
+bool Acceptor::goes_on_after(int error, Connection* leaves, ListenerKind kind) {
+  const bool out_of_room =
+      error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  // A client that hung up in the queue, or a signal, says nothing about the next one.
+  if (!out_of_room) return error == ECONNABORTED || error == EINTR;
+  if (leaves == nullptr) leaves = first_to_go(kAll);
+  if (leaves == nullptr) {
+    wait_for_room(kind);
+    return false;
+  }
+  close_for_room(leaves);
+  return true;
+}
+
 int Acceptor::accept_one(ListenerKind kind, std::uint64_t& address, bool& more) {
   // The owner's socket is how a service is stopped and a release approved: it takes a few beyond
   // every limit.
@@ -236,27 +286,14 @@ int Acceptor::accept_one(ListenerKind kind, std::uint64_t& address, bool& more) 
   int fd = ::accept4(of(kind).fd(), reinterpret_cast<sockaddr*>(&from), &size,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    more = errno == ECONNABORTED || errno == EINTR;
-    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return -1;
-    if (leaves == nullptr) leaves = first_to_go(kAll);
-    if (leaves == nullptr) return none();
-    count(closed_for_all_);
-    hooks_.close(*leaves);
-    more = true;
+    more = goes_on_after(errno, leaves, kind);
     return -1;
   }
   const bool kept = fd >= first_kept_fd_ && !owner;
   if (kept && leaves == nullptr) leaves = first_to_go(kAll);
-  if (leaves != nullptr) {
-    count(closed_for_all_);
-    hooks_.close(*leaves);
-  }
+  close_for_room(leaves);
   if (kept) {
-    // Down to the number that became free.
-    const int lower = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    ::close(fd);
-    fd = lower;
-    if (fd >= first_kept_fd_) ::close(std::exchange(fd, -1));
+    fd = lowered(fd, first_kept_fd_);
     if (fd < 0) return none();
   }
   if (!owner) address = address_key(from);
@@ -266,10 +303,13 @@ int Acceptor::accept_one(ListenerKind kind, std::uint64_t& address, bool& more) 
 /// Of TCP connections all may have to go, of the owner's none.
 void Acceptor::choose_leaving(std::uint64_t among, Leaving& chosen) {
   std::vector<Candidate> candidates;
+  const auto is_among = [&](const Connection& one) {
+    if (one.origin().local) return false;
+    if (among == kHandshakes) return one.phase() == Connection::Phase::kHandshake;
+    return among == kAll || one.origin().address == among;
+  };
   connections_.each([&](const Connection& one) {
-    if (one.origin().local) return;
-    if (among == kHandshakes && one.phase() != Connection::Phase::kHandshake) return;
-    if (among > kHandshakes && one.origin().address != among) return;
+    if (!is_among(one)) return;
     const Use use = one.use();
     if (use == Use::kAnswered) return;
     candidates.push_back(
@@ -300,41 +340,41 @@ Connection* Acceptor::first_to_go(std::uint64_t among) {
   return nullptr;
 }
 
+bool Acceptor::make_room_for_handshake() {
+  if (admission_.handshakes() < options_.limits.handshakes) return true;
+  Connection* leaves = first_to_go(kHandshakes);
+  count(leaves == nullptr ? refused_for_room_ : closed_for_handshake_);
+  if (leaves == nullptr) return false;
+  hooks_.close(*leaves);
+  return true;
+}
+
+/// The limit is of those that are in use: an address that holds idle ones loses the oldest.
+bool Acceptor::make_room_for_address(std::uint64_t address) {
+  if (address == 0 || admission_.of(address) < options_.limits.connections_per_address) return true;
+  Connection* leaves = first_to_go(address);
+  count(leaves == nullptr ? refused_for_room_ : closed_for_address_);
+  if (leaves == nullptr) return false;
+  hooks_.close(*leaves);
+  return true;
+}
+
 void Acceptor::admit(int fd, std::uint64_t address, ListenerKind kind) {
   const TlsContext& tls = kind == ListenerKind::kGrpc ? grpc_tls_ : http_tls_;
   const bool with_tls = kind != ListenerKind::kUnix && options_.tls.has_value();
-  if (with_tls && admission_.handshakes() >= options_.limits.handshakes) {
-    Connection* leaves = first_to_go(kHandshakes);
-    count(leaves == nullptr ? refused_for_room_ : closed_for_handshake_);
-    if (leaves == nullptr) return (void)::close(fd);
-    hooks_.close(*leaves);
-  }
-  if (address != 0 && admission_.of(address) >= options_.limits.connections_per_address) {
-    // The limit is of those that are in use: an address that holds idle ones loses the oldest.
-    Connection* leaves = first_to_go(address);
-    count(leaves == nullptr ? refused_for_room_ : closed_for_address_);
-    if (leaves == nullptr) {
-      if (kind == ListenerKind::kHttp && !with_tls)
-        (void)!::send(fd, kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
-      return (void)::close(fd);
-    }
-    hooks_.close(*leaves);
+  if (with_tls && !make_room_for_handshake()) return (void)::close(fd);
+  if (!make_room_for_address(address)) {
+    // Without TLS the refusal can be said in words.
+    if (kind == ListenerKind::kHttp && !with_tls)
+      (void)!::send(fd, kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
+    return (void)::close(fd);
   }
   if (kind != ListenerKind::kUnix) {
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  Connection::Origin origin;
-  origin.address = address;
-  origin.local = kind == ListenerKind::kUnix;
-  origin.grpc = kind == ListenerKind::kGrpc;
-  if (origin.local) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) origin.peer_uid = peer.uid;
-  }
   auto connection = std::make_unique<Connection>(
-      fd, connections_.next_id(), origin, admission_.take(address), budget_,
+      fd, connections_.next_id(), origin_of(fd, address, kind), admission_.take(address), budget_,
       with_tls ? Connection::Phase::kHandshake : Connection::Phase::kIdle);
   if (with_tls) {
     connection->tls = tls.accept(fd);

@@ -92,9 +92,16 @@ class Acceptor {
     return waits_for_room_[static_cast<std::size_t>(kind)];
   }
   [[nodiscard]] Result<void> adopt_listeners();
+  [[nodiscard]] Result<void> listen();
   void ask_for_new(ListenerKind kind);
   void wait_for_room(ListenerKind kind);
   [[nodiscard]] int accept_one(ListenerKind kind, std::uint64_t& address, bool& more);
+  /// After accept failed: whether to go on with the next one.
+  [[nodiscard]] bool goes_on_after(int error, Connection* leaves, ListenerKind kind);
+  void close_for_room(Connection* leaves);
+  /// Where there is none, one that has less claim to stay is closed; false: none is.
+  [[nodiscard]] bool make_room_for_handshake();
+  [[nodiscard]] bool make_room_for_address(std::uint64_t address);
   void admit(int fd, std::uint64_t address, ListenerKind kind);
   /// The one to close for a new one; nullptr: each of them is being answered.
   [[nodiscard]] Connection* first_to_go(std::uint64_t among);

@@ -63,6 +63,37 @@ struct ReplyHead {
   std::size_t length = 0;
 };
 
+/// Whether the call on a socket that failed has only to be made again later.
+bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+std::string_view without_spaces(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// What a header line says about the framing of the reply; false when it is malformed.
+bool read_reply_header(std::string_view line, ReplyHead& out) {
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return true;
+  const std::string_view name = line.substr(0, colon);
+  std::string_view value = line.substr(colon + 1);
+  while (value.starts_with(' ')) value.remove_prefix(1);
+  while (value.ends_with(' ')) value.remove_suffix(1);
+  if (same_token(name, "content-length")) {
+    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), out.length);
+    out.has_length = parsed.ec == std::errc{} && parsed.ptr == value.data() + value.size();
+    return out.has_length;
+  }
+  if (same_token(name, "transfer-encoding")) {
+    out.chunked = same_token(value, "chunked");
+    return out.chunked;
+  }
+  if (same_token(name, "connection") && same_token(value, "close")) out.keep_alive = false;
+  return true;
+}
+
 /// False when it is no HTTP head.
 bool read_reply_head(std::string_view head, ReplyHead& out) {
   if (!head.starts_with("HTTP/1.") || head.size() < 12) return false;
@@ -73,25 +104,224 @@ bool read_reply_head(std::string_view head, ReplyHead& out) {
     const std::size_t next = head.find("\r\n", at + 2);
     const std::string_view line =
         head.substr(at + 2, next == std::string_view::npos ? next : next - at - 2);
-    const std::size_t colon = line.find(':');
-    if (colon != std::string_view::npos) {
-      const std::string_view name = line.substr(0, colon);
-      std::string_view value = line.substr(colon + 1);
-      while (value.starts_with(' ')) value.remove_prefix(1);
-      while (value.ends_with(' ')) value.remove_suffix(1);
-      if (same_token(name, "content-length")) {
-        const auto parsed = std::from_chars(value.data(), value.data() + value.size(), out.length);
-        out.has_length = parsed.ec == std::errc{} && parsed.ptr == value.data() + value.size();
-        if (!out.has_length) return false;
-      } else if (same_token(name, "transfer-encoding")) {
-        out.chunked = same_token(value, "chunked");
-        if (!out.chunked) return false;
-      } else if (same_token(name, "connection")) {
-        if (same_token(value, "close")) out.keep_alive = false;
-      }
-    }
+    if (!read_reply_header(line, out)) return false;
     at = next;
   }
+  return true;
+}
+
+/// Finds the end of one reply in the bytes that came so far.
+class ReplyReader {
+ public:
+  ReplyReader(const HttpClient::Options& options, bool head_only)
+      : options_(options), head_only_(head_only) {}
+
+  /// The first `used` bytes of `in` are there; `ended`: no more will come. True: it is whole.
+  [[nodiscard]] Result<bool> read(std::string& in, std::size_t& used, bool ended) {
+    HEDDLE_TRY(read_head(in, used));
+    if (head_.bytes == 0) {
+      if (ended) return no_answer(options_, "the connection was closed");
+      if (used > (64 << 10)) return no_http(options_, "the head has no end");
+      return false;
+    }
+    if (used - head_.bytes > options_.max_response || head_.length > options_.max_response) {
+      return Error{ErrorKind::kTooLarge, "net-reply-too-large",
+                   fmt::format("the answer of `{}` is over {} bytes", place(options_),
+                               options_.max_response),
+                   "ask for less"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const bool whole, read_body(in, used, ended));
+    if (ended && !whole)
+      return no_answer(options_, "the connection was closed before the answer was whole");
+    return whole;
+  }
+
+  [[nodiscard]] HttpClient::Reply reply(const std::string& in) const {
+    return {head_.status, in.substr(head_.bytes, length_), in.substr(0, head_.bytes - 2)};
+  }
+  [[nodiscard]] bool keep_alive() const noexcept { return head_.keep_alive; }
+
+ private:
+  Result<void> read_head(std::string& in, std::size_t& used) {
+    while (head_.bytes == 0) {
+      const std::size_t end = std::string_view(in.data(), used).find("\r\n\r\n");
+      if (end == std::string_view::npos) return {};
+      if (!read_reply_head({in.data(), end + 2}, head_))
+        return no_http(options_, "no status line or framing");
+      head_.bytes = end + 4;
+      if (head_.status >= 100 && head_.status < 200) {  // an interim answer: the real one follows
+        in.erase(0, head_.bytes);
+        used -= head_.bytes;
+        head_ = ReplyHead{};
+        continue;
+      }
+      // These have no body, whatever their headers say of one.
+      if (head_.status == 204 || head_.status == 304 || head_only_)
+        head_.has_length = true, head_.length = 0, head_.chunked = false;
+    }
+    return {};
+  }
+
+  Result<bool> read_body(std::string& in, std::size_t used, bool ended) {
+    if (head_.chunked) {
+      const auto state =
+          chunks_.read(in.data() + head_.bytes, used - head_.bytes, options_.max_response);
+      if (state == ChunkedReader::State::kBad || state == ChunkedReader::State::kTooLarge)
+        return no_http(options_, "a malformed chunk");
+      length_ = chunks_.body_bytes();
+      return state == ChunkedReader::State::kDone;
+    }
+    if (head_.has_length) {
+      length_ = head_.length;
+      return used >= head_.bytes + head_.length;
+    }
+    head_.keep_alive = false;  // it ends with the connection
+    length_ = used - head_.bytes;
+    return ended;
+  }
+
+  const HttpClient::Options& options_;
+  bool head_only_;
+  ReplyHead head_;
+  ChunkedReader chunks_;
+  std::size_t length_ = 0;  ///< of the body
+};
+
+/// Begins to connect a socket, which is put into `fd`; the result of ::connect, with its errno.
+Result<int> begin_unix(const HttpClient::Options& options, int& fd) {
+  HEDDLE_ASSIGN_OR_RETURN(const UnixAddress address, UnixAddress::make(options.unix_path));
+  fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return no_answer(options, std::strerror(errno));
+  return ::connect(fd, address.get(), UnixAddress::size());
+}
+
+Result<int> begin_tcp(const HttpClient::Options& options, int& fd) {
+  addrinfo hints{};
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failed =
+      ::getaddrinfo(options.host.c_str(), fmt::format("{}", options.port).c_str(), &hints, &found);
+  if (failed != 0 || found == nullptr) return no_answer(options, ::gai_strerror(failed));
+  fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) {
+    ::freeaddrinfo(found);
+    return no_answer(options, std::strerror(errno));
+  }
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const int result = ::connect(fd, found->ai_addr, found->ai_addrlen);
+  const int why = errno;
+  ::freeaddrinfo(found);  // it may change errno, which says how the connection went
+  errno = why;
+  return result;
+}
+
+/// Waits until it is known how ::connect, which gave `result`, went.
+Result<void> finish_connect(const HttpClient::Options& options, int fd, int result,
+                            std::int64_t deadline_ns) {
+  if (result == 0) return {};
+  int error = errno;
+  if (error == EINPROGRESS || error == EAGAIN) {
+    if (!wait_for(fd, POLLOUT, deadline_ns)) return timed_out(options);
+    socklen_t size = sizeof error;
+    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  if (error == 0) return {};
+  return no_answer(options, std::strerror(error));
+}
+
+/// A connected socket, in clear or with TLS.
+struct Wire {
+  int fd;
+  TlsStream* tls;
+
+  [[nodiscard]] ssize_t send(std::string_view bytes) const {
+    return tls != nullptr ? tls->write(bytes.data(), bytes.size())
+                          : ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  [[nodiscard]] ssize_t receive(char* to, std::size_t most) const {
+    return tls != nullptr ? tls->read(to, most) : ::recv(fd, to, most, 0);
+  }
+  /// Whether something has come, as far as it shows without being read.
+  [[nodiscard]] bool has_input() const {
+    char peek = 0;
+    return tls == nullptr && ::recv(fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  }
+};
+
+/// False: the server answered, or closed, before it took the whole request.
+Result<bool> send_whole(const HttpClient::Options& options, const Wire& wire,
+                        std::string_view request, std::int64_t deadline_ns) {
+  while (!request.empty()) {
+    const ssize_t n = wire.send(request);
+    if (n >= 0) {
+      request.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    // A server may answer before it read all, for example 413: then its answer counts.
+    if (errno == EPIPE || errno == ECONNRESET) return false;
+    if (!would_block()) return no_answer(options, std::strerror(errno));
+    const int events = wire.tls != nullptr ? POLLOUT : POLLOUT | POLLIN;
+    if (!wait_for(wire.fd, static_cast<short>(events), deadline_ns)) return timed_out(options);
+    if (wire.has_input()) return false;
+  }
+  return true;
+}
+
+/// Puts what comes next at `in[used]`; 0: the server closed its side.
+Result<std::size_t> receive(const HttpClient::Options& options, const Wire& wire, std::string& in,
+                            std::size_t used, std::int64_t deadline_ns) {
+  if (used + 16384 > in.size()) in.resize(std::max<std::size_t>(in.size() * 2, used + 32768));
+  while (true) {
+    const ssize_t n = wire.receive(in.data() + used, in.size() - used);
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno == EINTR) continue;
+    if (!would_block()) return no_answer(options, std::strerror(errno));
+    if (!wait_for(wire.fd, POLLIN, deadline_ns)) return timed_out(options);
+  }
+}
+
+/// The request as it is sent.
+std::string request_text(const HttpClient::Options& options, std::string_view method,
+                         std::string_view target, std::string_view body,
+                         const std::vector<std::pair<std::string, std::string>>& headers) {
+  std::string request = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
+      options.unix_path.empty() ? fmt::format("{}:{}", options.host, options.port) : "localhost");
+  if (!options.token.empty()) request += fmt::format("Authorization: Bearer {}\r\n", options.token);
+  bool typed = false;
+  for (const auto& [name, value] : headers) {
+    typed = typed || same_token(name, "content-type");
+    request += fmt::format("{}: {}\r\n", name, value);
+  }
+  if (!body.empty() && !typed) request += "Content-Type: application/json\r\n";
+  // A server may wait for the body of a POST or PUT until it knows that there is none.
+  if (!body.empty() || method == "POST" || method == "PUT")
+    request += fmt::format("Content-Length: {}\r\n", body.size());
+  request += "\r\n";
+  request += body;
+  return request;
+}
+
+/// The port behind a URL's colon; false when it is none.
+bool read_port(std::string_view text, int& port) {
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
+  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && port >= 1 &&
+         port <= 65535;
+}
+
+/// Whether a host or target has no character that would end it for another reader, or hide a user.
+bool is_plain(std::string_view text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return c <= 0x20 || c >= 0x7f || c == '@' || c == '#'; });
+}
+
+/// Takes `prefix` off the front of `text`; false where it is not there.
+bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
   return true;
 }
 
@@ -105,10 +335,7 @@ std::string_view HttpClient::Reply::header(std::string_view name) const noexcept
     const std::string_view line = rest.substr(0, rest.find("\r\n"));
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || !same_token(line.substr(0, colon), name)) continue;
-    std::string_view value = line.substr(colon + 1);
-    while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
-    while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
-    return value;
+    return without_spaces(line.substr(colon + 1));
   }
   return {};
 }
@@ -142,49 +369,14 @@ void HttpClient::close() noexcept {
 }
 
 Result<void> HttpClient::connect(std::int64_t deadline_ns) {
-  const auto finish = [&](int result) -> Result<void> {
-    if (result == 0) return {};
-    if (errno == EINPROGRESS || errno == EAGAIN) {
-      if (!wait_for(fd_, POLLOUT, deadline_ns)) {
-        close();
-        return timed_out(options_);
-      }
-      int error = 0;
-      socklen_t size = sizeof error;
-      ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-      if (error == 0) return {};
-      errno = error;
-    }
-    Error error = no_answer(options_, std::strerror(errno));
+  const bool is_unix = !options_.unix_path.empty();
+  HEDDLE_ASSIGN_OR_RETURN(const int result,
+                          is_unix ? begin_unix(options_, fd_) : begin_tcp(options_, fd_));
+  if (auto connected = finish_connect(options_, fd_, result, deadline_ns); !connected.ok()) {
     close();
-    return error;
-  };
-  if (!options_.unix_path.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const UnixAddress address, UnixAddress::make(options_.unix_path));
-    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd_ < 0) return no_answer(options_, std::strerror(errno));
-    return finish(::connect(fd_, address.get(), UnixAddress::size()));
+    return connected.error();
   }
-  addrinfo hints{};
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int failed = ::getaddrinfo(options_.host.c_str(), fmt::format("{}", options_.port).c_str(),
-                                   &hints, &found);
-  if (failed != 0 || found == nullptr) return no_answer(options_, ::gai_strerror(failed));
-  fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd_ < 0) {
-    ::freeaddrinfo(found);
-    return no_answer(options_, std::strerror(errno));
-  }
-  const int on = 1;
-  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const int result = ::connect(fd_, found->ai_addr, found->ai_addrlen);
-  const int why = errno;
-  ::freeaddrinfo(found);
-  errno = why;
-  HEDDLE_TRY(finish(result));
-  return options_.tls ? agree(deadline_ns) : Result<void>{};
+  return options_.tls && !is_unix ? agree(deadline_ns) : Result<void>{};
 }
 
 /// The TLS handshake on a connected socket.
@@ -225,93 +417,25 @@ bool HttpClient::lost() noexcept {
   char peek = 0;
   // TLS has records of its own, tickets for one: they are read, data is not expected.
   const ssize_t n = tls_ ? tls_->read(&peek, 1) : ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+  return n >= 0 || !would_block();
 }
 
 Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::string_view method,
                                                std::int64_t deadline_ns) {
-  while (!request.empty()) {
-    const ssize_t n = tls_ ? tls_->write(request.data(), request.size())
-                           : ::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
-    if (n >= 0) {
-      request.remove_prefix(static_cast<std::size_t>(n));
-      continue;
-    }
-    if (errno == EINTR) continue;
-    // A server may answer before it read all, for example 413: then its answer counts.
-    if (errno == EPIPE || errno == ECONNRESET) break;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
-    if (!wait_for(fd_, static_cast<short>(tls_ ? POLLOUT : POLLOUT | POLLIN), deadline_ns))
-      return timed_out(options_);
-    char peek = 0;
-    if (!tls_ && ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;
-  }
-  const bool whole_sent = request.empty();
-  ReplyHead head;
-  ChunkedReader chunks;
+  const Wire wire{fd_, tls_.get()};
+  HEDDLE_ASSIGN_OR_RETURN(const bool whole_sent, send_whole(options_, wire, request, deadline_ns));
+  ReplyReader reader(options_, method == "HEAD");
   in_.clear();
   std::size_t used = 0;
-  while (true) {
-    if (used + 16384 > in_.size()) in_.resize(std::max<std::size_t>(in_.size() * 2, used + 32768));
-    const ssize_t n = tls_ ? tls_->read(in_.data() + used, in_.size() - used)
-                           : ::recv(fd_, in_.data() + used, in_.size() - used, 0);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
-      if (!wait_for(fd_, POLLIN, deadline_ns)) return timed_out(options_);
-      continue;
-    }
-    used += static_cast<std::size_t>(n);
-    while (head.bytes == 0) {
-      const std::size_t end = std::string_view(in_.data(), used).find("\r\n\r\n");
-      if (end == std::string_view::npos) break;
-      if (!read_reply_head({in_.data(), end + 2}, head))
-        return no_http(options_, "no status line or framing");
-      head.bytes = end + 4;
-      if (head.status >= 100 && head.status < 200) {  // an interim answer
-        in_.erase(0, head.bytes);
-        used -= head.bytes;
-        head = ReplyHead{};
-        continue;
-      }
-      if (head.status == 204 || head.status == 304 || method == "HEAD")
-        head.has_length = true, head.length = 0, head.chunked = false;
-    }
-    if (head.bytes == 0) {
-      if (n == 0) return no_answer(options_, "the connection was closed");
-      if (used > (64 << 10)) return no_http(options_, "the head has no end");
-      continue;
-    }
-    if (used - head.bytes > options_.max_response || head.length > options_.max_response) {
-      return Error{ErrorKind::kTooLarge, "net-reply-too-large",
-                   fmt::format("the answer of `{}` is over {} bytes", place(options_),
-                               options_.max_response),
-                   "ask for less"};
-    }
-    std::size_t length = 0;
-    bool done = false;
-    if (head.chunked) {
-      const auto state =
-          chunks.read(in_.data() + head.bytes, used - head.bytes, options_.max_response);
-      if (state == ChunkedReader::State::kBad || state == ChunkedReader::State::kTooLarge)
-        return no_http(options_, "a malformed chunk");
-      done = state == ChunkedReader::State::kDone;
-      length = chunks.body_bytes();
-    } else if (head.has_length) {
-      done = used >= head.bytes + head.length;
-      length = head.length;
-    } else {
-      done = n == 0;  // it ends with the connection
-      head.keep_alive = false;
-      length = used - head.bytes;
-    }
-    if (done) {
-      Reply reply{head.status, in_.substr(head.bytes, length), in_.substr(0, head.bytes - 2)};
-      if (!head.keep_alive || !whole_sent) close();
-      return reply;
-    }
-    if (n == 0) return no_answer(options_, "the connection was closed before the answer was whole");
+  bool whole = false;
+  while (!whole) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::size_t n, receive(options_, wire, in_, used, deadline_ns));
+    used += n;
+    HEDDLE_ASSIGN_OR_RETURN(whole, reader.read(in_, used, n == 0));
   }
+  Reply reply = reader.reply(in_);
+  if (!reader.keep_alive() || !whole_sent) close();
+  return reply;
 }
 
 Result<HttpClient::Reply> HttpClient::send(
@@ -320,23 +444,7 @@ Result<HttpClient::Reply> HttpClient::send(
   const std::int64_t deadline =
       system_clock().mono_ns() + (timeout_ms > 0 ? timeout_ms : options_.timeout_ms) * 1'000'000;
   if (fd_ >= 0 && lost()) close();  // a server that closed while we were idle is no reason to fail
-  std::string request =
-      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
-                  options_.unix_path.empty() ? fmt::format("{}:{}", options_.host, options_.port)
-                                             : "localhost");
-  if (!options_.token.empty())
-    request += fmt::format("Authorization: Bearer {}\r\n", options_.token);
-  bool typed = false;
-  for (const auto& [name, value] : headers) {
-    typed = typed || same_token(name, "content-type");
-    request += fmt::format("{}: {}\r\n", name, value);
-  }
-  if (!body.empty() && !typed) request += "Content-Type: application/json\r\n";
-  if (!body.empty() || method == "POST" || method == "PUT")
-    request += fmt::format("Content-Length: {}\r\n", body.size());
-  request += "\r\n";
-  request += body;
-
+  const std::string request = request_text(options_, method, target, body, headers);
   if (fd_ < 0) HEDDLE_TRY(connect(deadline));
   Result<Reply> reply = exchange(request, method, deadline);
   if (!reply.ok()) close();
@@ -350,26 +458,21 @@ Result<Url> parse_url(std::string_view text) {
                  "for example http://127.0.0.1:9000/hook"};
   };
   Url url;
-  url.tls = text.starts_with("https://");
-  if (url.tls) url.port = 443;
-  if (!url.tls && !text.starts_with("http://")) return invalid();
-  std::string_view rest = text.substr(url.tls ? 8 : 7);
+  std::string_view rest = text;
+  if (take_prefix(rest, "https://")) {
+    url.tls = true;
+    url.port = 443;
+  } else if (!take_prefix(rest, "http://")) {
+    return invalid();
+  }
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) url.target = rest.substr(slash);
   const std::string_view authority = rest.substr(0, slash);
   const std::size_t colon = authority.find(':');
   url.host = authority.substr(0, colon);
-  if (colon != std::string_view::npos) {
-    const std::string_view port = authority.substr(colon + 1);
-    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), url.port);
-    if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || url.port < 1 ||
-        url.port > 65535)
-      return invalid();
-  }
-  const auto bad = [](char c) { return c <= 0x20 || c >= 0x7f || c == '@' || c == '#'; };
-  if (url.host.empty() || std::any_of(url.host.begin(), url.host.end(), bad) ||
-      std::any_of(url.target.begin(), url.target.end(), bad))
+  if (colon != std::string_view::npos && !read_port(authority.substr(colon + 1), url.port))
     return invalid();
+  if (url.host.empty() || !is_plain(url.host) || !is_plain(url.target)) return invalid();
   return url;
 }
 

@@ -39,6 +39,7 @@ void Dispatcher::process(Connection& connection) {
       loop_.enter(connection, Phase::kIdle);
       return need_more();
     }
+    // Who asks and does not take the answers is not asked for more.
     if (connection.output().size() > kMostQueuedOutput) {
       loop_.want(connection, 0);
       return loop_.go_on_next_turn(connection);
@@ -87,7 +88,8 @@ void Dispatcher::handle(Connection& connection, const Incoming& incoming) {
   if (!origin_allowed(connection, head.origin)) {
     response_.status = 403;
     response_.body =
-        R"({"error":"the Origin of this request is not served here","id":"http-origin","hint":"call from a page of this host"})";
+        R"({"error":"the Origin of this request is not served here","id":"http-origin",)"
+        R"("hint":"call from a page of this host"})";
     return answer(connection, response_);
   }
   handling_ = &connection;
@@ -123,9 +125,9 @@ void Dispatcher::refuse_host(Connection& connection, std::string_view host) {
 void Dispatcher::refuse(Connection& connection, const Refusal& refusal) {
   Response error;
   error.status = refusal.status;
-  error.body = fmt::format(
-      R"({{"error":"the request has {}","id":"{}","hint":"see RFC 9112 and the service's limits"}})",
-      refusal.what, refusal.id);
+  error.body = fmt::format(R"({{"error":"the request has {}","id":"{}",)"
+                           R"("hint":"see RFC 9112 and the service's limits"}})",
+                           refusal.what, refusal.id);
   error.close = true;
   if (refusal.status == 503) error.headers = "Retry-After: 1\r\n";
   connection.http1.begin_refusal();

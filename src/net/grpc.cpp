@@ -26,6 +26,37 @@ std::string_view GrpcCall::bearer() const noexcept {
   return repeated ? std::string_view() : bearer_token(found);
 }
 
+namespace {
+
+/// A unit of a grpc-timeout; 0 when it is none.
+std::int64_t nanoseconds_of(char unit) noexcept {
+  switch (unit) {
+    case 'H': return 3'600'000'000'000;
+    case 'M': return 60'000'000'000;
+    case 'S': return 1'000'000'000;
+    case 'm': return 1'000'000;
+    case 'u': return 1'000;
+    case 'n': return 1;
+    default: return 0;
+  }
+}
+
+/// Inflates to the end of `stream`, or until `out` is past `most`; zlib's last answer.
+int inflate_all(z_stream& stream, std::size_t most, std::string& out) {
+  std::array<char, 16 << 10> step;
+  int state = Z_OK;
+  while (state == Z_OK && out.size() <= most) {
+    stream.next_out = reinterpret_cast<Bytef*>(step.data());
+    stream.avail_out = static_cast<uInt>(step.size());
+    state = ::inflate(&stream, Z_NO_FLUSH);
+    out.append(step.data(), step.size() - stream.avail_out);
+    if (state == Z_OK && stream.avail_in == 0 && stream.avail_out > 0) break;  // it ends too early
+  }
+  return state;
+}
+
+}  // namespace
+
 std::optional<std::int64_t> parse_grpc_timeout(std::string_view text) noexcept {
   if (text.size() < 2 || text.size() > 9) return std::nullopt;
   std::int64_t value = 0;
@@ -33,16 +64,8 @@ std::optional<std::int64_t> parse_grpc_timeout(std::string_view text) noexcept {
     if (c < '0' || c > '9') return std::nullopt;
     value = value * 10 + (c - '0');
   }
-  std::int64_t unit = 0;
-  switch (text.back()) {
-    case 'H': unit = 3'600'000'000'000; break;
-    case 'M': unit = 60'000'000'000; break;
-    case 'S': unit = 1'000'000'000; break;
-    case 'm': unit = 1'000'000; break;
-    case 'u': unit = 1'000; break;
-    case 'n': unit = 1; break;
-    default: return std::nullopt;
-  }
+  const std::int64_t unit = nanoseconds_of(text.back());
+  if (unit == 0) return std::nullopt;
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   return value > kMost / unit ? kMost : value * unit;
 }
@@ -90,15 +113,7 @@ Result<void> decode_body(std::string_view coding, std::string_view bytes, std::s
   stream.next_in = reinterpret_cast<Bytef*>(
       const_cast<char*>(bytes.data()));  // zlib's type for what it only reads
   stream.avail_in = static_cast<uInt>(bytes.size());
-  std::array<char, 16 << 10> step;
-  int state = Z_OK;
-  while (state == Z_OK && out.size() <= most) {
-    stream.next_out = reinterpret_cast<Bytef*>(step.data());
-    stream.avail_out = static_cast<uInt>(step.size());
-    state = ::inflate(&stream, Z_NO_FLUSH);
-    out.append(step.data(), step.size() - stream.avail_out);
-    if (state == Z_OK && stream.avail_in == 0 && stream.avail_out > 0) break;  // it ends too early
-  }
+  const int state = inflate_all(stream, most, out);
   const bool whole = state == Z_STREAM_END && stream.avail_in == 0;
   ::inflateEnd(&stream);
   if (out.size() > most)

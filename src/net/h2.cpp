@@ -20,7 +20,7 @@ constexpr std::size_t kKeptStreams = 128;
 constexpr std::int64_t kMs = 1'000'000;
 // A client may do this much that costs us and gains nobody, and so much more each second and each
 // answered message: gRPC clients ping to measure the path, and cancel what they no longer wait for.
-constexpr double kPatience = 1000, kPatiencePerSecond = 200, kPatiencePerMessage = 2;
+constexpr double kCredit = 1000, kCreditPerSecond = 200, kCreditPerMessage = 2;
 
 nghttp2_nv header(std::string_view name, std::string_view value,
                   std::uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
@@ -81,6 +81,39 @@ struct H2Session::Stream {
   bool closing = false;    ///< no further message is handled; a status follows what is in `out`
   bool idle_data = false;  ///< nghttp2 waits to be told of more output
 
+  [[nodiscard]] std::size_t head_bytes() const noexcept {
+    return head.size() + path.size() + authority.size();
+  }
+
+  void take_pseudo_header(std::string_view name, std::string_view value) {
+    if (name == ":path") path.assign(value);
+    if (name == ":method") post = value == "POST";
+    if (name == ":authority") authority.assign(value);
+  }
+
+  void take_header(std::string_view name, std::string_view value, std::int64_t now_ns) {
+    // HTTP/2 allows it in place of `:authority`.
+    if (name == "host" && authority.empty()) authority.assign(value);
+    if (name == "content-type") {
+      grpc = is_grpc_content_type(value);
+    } else if (name == "grpc-timeout") {
+      const auto timeout = parse_grpc_timeout(value);
+      bad_timeout = !timeout.has_value();
+      if (timeout) deadline_ns = *timeout > INT64_MAX - now_ns ? INT64_MAX : now_ns + *timeout;
+    } else if (name == "grpc-encoding") {
+      encoding = encoding_named(value);
+    }
+    fields.push_back({static_cast<std::uint32_t>(head.size()),
+                      static_cast<std::uint32_t>(name.size()),
+                      static_cast<std::uint32_t>(value.size())});
+    head.append(name).append(value);
+  }
+
+  static Encoding encoding_named(std::string_view name) noexcept {
+    if (name == "gzip") return Encoding::kGzip;
+    return name == "identity" ? Encoding::kIdentity : Encoding::kOther;
+  }
+
   void reset() {
     std::string kept[] = {std::move(head), std::move(path),           std::move(in),
                           std::move(out),  std::move(status_message), std::move(authority)};
@@ -106,7 +139,7 @@ struct H2Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2Session& session = self(user);
     if (session.begin(frame->hd.stream_id) == nullptr) {
-      session.nuisance(1);
+      session.charge_abuse(1);
       nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                 NGHTTP2_REFUSED_STREAM);
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -123,38 +156,14 @@ struct H2Session::Callbacks {
     if (stream == nullptr || stream->head_too_large) return 0;
     const std::string_view key(reinterpret_cast<const char*>(name), name_size),
         text(reinterpret_cast<const char*>(value), value_size);
-    if (stream->head.size() + stream->path.size() + stream->authority.size() + key.size() +
-                text.size() >
-            session.options_.header_bytes ||
+    if (stream->head_bytes() + key.size() + text.size() > session.options_.header_bytes ||
         stream->fields.size() >= session.options_.headers) {
       stream->head_too_large = true;
-      return 0;
+    } else if (key.starts_with(':')) {
+      stream->take_pseudo_header(key, text);
+    } else {
+      stream->take_header(key, text, session.now_);
     }
-    if (key.starts_with(':')) {
-      if (key == ":path") stream->path.assign(text);
-      if (key == ":method") stream->post = text == "POST";
-      if (key == ":authority") stream->authority.assign(text);
-      return 0;
-    }
-    if (key == "host" && stream->authority.empty())
-      stream->authority.assign(text);  // HTTP/2 allows it in place of `:authority`
-    if (key == "content-type") {
-      stream->grpc = is_grpc_content_type(text);
-    } else if (key == "grpc-timeout") {
-      const auto timeout = parse_grpc_timeout(text);
-      stream->bad_timeout = !timeout.has_value();
-      if (timeout)
-        stream->deadline_ns =
-            *timeout > INT64_MAX - session.now_ ? INT64_MAX : session.now_ + *timeout;
-    } else if (key == "grpc-encoding") {
-      stream->encoding = text == "gzip"       ? Stream::Encoding::kGzip
-                         : text == "identity" ? Stream::Encoding::kIdentity
-                                              : Stream::Encoding::kOther;
-    }
-    stream->fields.push_back({static_cast<std::uint32_t>(stream->head.size()),
-                              static_cast<std::uint32_t>(key.size()),
-                              static_cast<std::uint32_t>(text.size())});
-    stream->head.append(key).append(text);
     return 0;
   }
 
@@ -174,33 +183,33 @@ struct H2Session::Callbacks {
     return 0;
   }
 
+  /// Frames that make us answer, or undo what we began.
+  static bool costs_much(std::uint8_t type) {
+    return type == NGHTTP2_RST_STREAM || type == NGHTTP2_PING || type == NGHTTP2_SETTINGS ||
+           type == NGHTTP2_PRIORITY;
+  }
+
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2Session& session = self(user);
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA: {
-        const bool last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-        if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && !last) session.nuisance(1);
-        Stream* stream = session.find(frame->hd.stream_id);
-        if (stream == nullptr) break;
-        if (last) stream->ended = true;
-        if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-          session.headers_done(*stream);
-        if (stream->ready) session.pump(*stream);
+        const bool is_data = frame->hd.type == NGHTTP2_DATA;
+        const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        if (is_data && frame->hd.length == 0 && !is_last) session.charge_abuse(1);
+        const bool is_head = !is_data && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+        session.frame_of_call(frame->hd.stream_id, is_head, is_last);
         break;
       }
-      case NGHTTP2_RST_STREAM:
-      case NGHTTP2_PING:
-      case NGHTTP2_SETTINGS:
-      case NGHTTP2_PRIORITY: session.nuisance(4); break;
-      case NGHTTP2_WINDOW_UPDATE: session.nuisance(1); break;
-      default: break;
+      case NGHTTP2_WINDOW_UPDATE: session.charge_abuse(1); break;
+      default:
+        if (costs_much(frame->hd.type)) session.charge_abuse(4);
     }
     return 0;
   }
 
   static int on_invalid(nghttp2_session*, const nghttp2_frame*, int, void* user) {
-    self(user).nuisance(40);
+    self(user).charge_abuse(40);
     return 0;
   }
 
@@ -275,8 +284,8 @@ H2Session::H2Session(const Options& options, Handler handler, std::int64_t now_n
       handler_(std::move(handler)),
       now_(now_ns),
       idle_since_(now_ns),
-      patience_(kPatience),
-      patience_at_(now_ns) {
+      credit_(kCredit),
+      credit_at_(now_ns) {
   nghttp2_option* option = nullptr;
   HEDDLE_CHECK(nghttp2_option_new(&option) == 0, "no memory for HTTP/2");
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -345,18 +354,18 @@ void H2Session::account(Stream& stream) {
   stream.accounted = holds;
 }
 
-void H2Session::nuisance(int quarters) {
-  patience_ -= quarters / 4.0;
-  if (patience_ >= 0 || gone_) return;
+void H2Session::charge_abuse(int quarters) {
+  credit_ -= quarters / 4.0;
+  if (credit_ >= 0 || gone_) return;
   gone_ = true;
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 bool H2Session::receive(std::string_view bytes, std::int64_t now_ns) {
   now_ = now_ns;
-  patience_ = std::min(kPatience, patience_ + static_cast<double>(now_ns - patience_at_) * 1e-9 *
-                                                  kPatiencePerSecond);
-  patience_at_ = now_ns;
+  credit_ = std::min(kCredit,
+                     credit_ + static_cast<double>(now_ns - credit_at_) * 1e-9 * kCreditPerSecond);
+  credit_at_ = now_ns;
   if (gone_) return false;
   const ssize_t n = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
@@ -415,33 +424,51 @@ void H2Session::consume(Stream& stream) {
   stream.unconsumed = 0;
 }
 
-/// Handles the messages that are whole, while the stream may go on.
-void H2Session::pump(Stream& stream) {
-  while (!stream.deferred && !stream.closing) {
-    if (stream.out.size() - stream.out_at > kMostQueuedOutput) {
-      stream.blocked = true;
-      break;
-    }
-    const std::size_t have = stream.in.size() - stream.in_at;
-    if (have < kFrame) break;
-    const char* at = stream.in.data() + stream.in_at;
-    const std::size_t length = big_endian(at + 1);
-    if (at[0] != 0 && at[0] != 1) {
-      fail(stream, GrpcStatus::kInternal, "a malformed message frame");
-    } else if (length > options_.message_bytes) {
-      fail(stream, GrpcStatus::kResourceExhausted,
-           fmt::format("a message of {} bytes, at most {}", length, options_.message_bytes));
-    } else if (!stream.streaming && have > kFrame + length) {
-      fail(stream, GrpcStatus::kInternal, "more than one message in a unary call");
-    } else if (have < kFrame + length || (!stream.streaming && !stream.ended)) {
-      break;
-    } else {
-      const bool compressed = at[0] == 1;
-      stream.in_at += kFrame + length;
-      (void)handle(stream, {at + kFrame, length}, compressed);
-      stream.began_ns = stream.progress_ns = now_;
-    }
+/// A frame with headers or data of a call came whole.
+void H2Session::frame_of_call(std::int32_t id, bool is_head, bool is_last) {
+  Stream* stream = find(id);
+  if (stream == nullptr) return;
+  if (is_last) stream->ended = true;
+  if (is_head) headers_done(*stream);
+  if (stream->ready) pump(*stream);
+}
+
+/// Ends the call when the message at the front of its input breaks a rule.
+bool H2Session::refuses_frame(Stream& stream, const char* frame, std::size_t have) {
+  const std::size_t length = big_endian(frame + 1);
+  if (frame[0] != 0 && frame[0] != 1) {
+    fail(stream, GrpcStatus::kInternal, "a malformed message frame");
+  } else if (length > options_.message_bytes) {
+    fail(stream, GrpcStatus::kResourceExhausted,
+         fmt::format("a message of {} bytes, at most {}", length, options_.message_bytes));
+  } else if (!stream.streaming && have > kFrame + length) {
+    fail(stream, GrpcStatus::kInternal, "more than one message in a unary call");
+  } else {
+    return false;
   }
+  return true;
+}
+
+/// Handles the next message; false when there is none to handle now.
+bool H2Session::take_message(Stream& stream) {
+  if (stream.out.size() - stream.out_at > kMostQueuedOutput) {
+    stream.blocked = true;
+    return false;
+  }
+  const std::size_t have = stream.in.size() - stream.in_at;
+  if (have < kFrame) return false;
+  const char* at = stream.in.data() + stream.in_at;
+  if (refuses_frame(stream, at, have)) return true;
+  const std::size_t length = big_endian(at + 1);
+  // Of a unary call the end is awaited: more than one message refuses it.
+  if (have < kFrame + length || (!stream.streaming && !stream.ended)) return false;
+  stream.in_at += kFrame + length;
+  (void)handle(stream, {at + kFrame, length}, at[0] == 1);
+  stream.began_ns = stream.progress_ns = now_;
+  return true;
+}
+
+void H2Session::drop_taken_input(Stream& stream) {
   if (stream.closing || stream.in_at == stream.in.size()) {
     stream.in.clear();
     if (stream.in.capacity() > kKeptBytes) stream.in = std::string();
@@ -451,19 +478,55 @@ void H2Session::pump(Stream& stream) {
     stream.in.erase(0, stream.in_at);
     stream.in_at = 0;
   }
-  if (stream.ended && !stream.deferred && !stream.closing && !stream.blocked) {
-    if (!stream.in.empty()) {
-      fail(stream, GrpcStatus::kInternal, "the call ends inside a message");
-    } else if (stream.streaming) {
-      end(stream, 0, {});
-    } else {
-      fail(stream, GrpcStatus::kInternal, "a unary call without a message");
-    }
-    stream.in.clear();
+}
+
+/// The client has sent all, and every whole message is handled.
+void H2Session::end_of_input(Stream& stream) {
+  if (!stream.in.empty()) {
+    fail(stream, GrpcStatus::kInternal, "the call ends inside a message");
+  } else if (stream.streaming) {
+    end(stream, 0, {});
+  } else {
+    fail(stream, GrpcStatus::kInternal, "a unary call without a message");
   }
+  stream.in.clear();
+}
+
+/// Handles the messages that are whole, while the stream may go on.
+void H2Session::pump(Stream& stream) {
+  bool more = true;
+  while (more && !stream.deferred && !stream.closing) more = take_message(stream);
+  drop_taken_input(stream);
+  const bool waits = stream.deferred || stream.blocked;
+  if (stream.ended && !waits && !stream.closing) end_of_input(stream);
   account(stream);
   // What waits behind a late answer keeps its window, so that the client stops sending.
-  if ((!stream.deferred && !stream.blocked) || stream.in.empty()) consume(stream);
+  if (!waits || stream.in.empty()) consume(stream);
+}
+
+/// Makes `message` what it was before the client compressed it; false: the call is over.
+bool H2Session::inflate(Stream& stream, GrpcCall& call, std::string_view& message) {
+  if (stream.encoding == Stream::Encoding::kOther) {
+    fail(stream, GrpcStatus::kUnimplemented, "a message encoding other than gzip", true);
+    return false;
+  }
+  if (stream.encoding == Stream::Encoding::kIdentity) {
+    fail(stream, GrpcStatus::kInternal, "a compressed message without grpc-encoding");
+    return false;
+  }
+  inflated_.clear();
+  // Inflating makes a thousand bytes of one: it is done for those who are known.
+  const bool known = !options_.inflate_for || options_.inflate_for(call);
+  const auto inflated = known ? gunzip(message, options_.message_bytes, inflated_) : Result<void>();
+  if (!inflated.ok()) {
+    fail(stream,
+         inflated.error().kind == ErrorKind::kTooLarge ? GrpcStatus::kResourceExhausted
+                                                       : GrpcStatus::kInternal,
+         inflated.error().message);
+    return false;
+  }
+  message = inflated_;
+  return true;
 }
 
 /// False: the call is over or its answer comes later.
@@ -473,36 +536,14 @@ bool H2Session::handle(Stream& stream, std::string_view message, bool compressed
   call.metadata = stream.metadata;
   call.streaming = stream.streaming;
   call.deadline_ns = stream.deadline_ns;
-  if (compressed) {
-    if (stream.encoding == Stream::Encoding::kOther) {
-      fail(stream, GrpcStatus::kUnimplemented, "a message encoding other than gzip", true);
-      return false;
-    }
-    if (stream.encoding == Stream::Encoding::kIdentity) {
-      fail(stream, GrpcStatus::kInternal, "a compressed message without grpc-encoding");
-      return false;
-    }
-    inflated_.clear();
-    // Inflating makes a thousand bytes of one: it is done for those who are known.
-    const bool known = !options_.inflate_for || options_.inflate_for(call);
-    const auto inflated =
-        known ? gunzip(message, options_.message_bytes, inflated_) : Result<void>();
-    if (!inflated.ok()) {
-      fail(stream,
-           inflated.error().kind == ErrorKind::kTooLarge ? GrpcStatus::kResourceExhausted
-                                                         : GrpcStatus::kInternal,
-           inflated.error().message);
-      return false;
-    }
-    message = inflated_;
-  }
-  if (stream.deadline_ns != 0 && stream.deadline_ns <= now_) {
+  if (compressed && !inflate(stream, call, message)) return false;
+  if (is_past_deadline(stream)) {
     fail(stream, GrpcStatus::kDeadlineExceeded, "the deadline passed before the call was handled");
     return false;
   }
   call.message = message;
   stream.request = ++requests_;
-  patience_ = std::min(kPatience, patience_ + kPatiencePerMessage);
+  credit_ = std::min(kCredit, credit_ + kCreditPerMessage);
   reply_.clear();
   if (handler_(stream.id, stream.request, call, reply_)) {
     stream.deferred = true;
@@ -608,34 +649,43 @@ void H2Session::reply(std::int32_t id, std::uint64_t request, GrpcReply reply,
   pump(stream);
 }
 
+bool H2Session::is_past_deadline(const Stream& stream) const {
+  return stream.deadline_ns != 0 && stream.deadline_ns <= now_;
+}
+
+/// A second is free; from then on a message has to come at the least rate.
+bool H2Session::is_late(const Stream& stream) const {
+  const std::int64_t elapsed = now_ - stream.began_ns;
+  const auto owed = static_cast<double>(elapsed - 1000 * kMs) * 1e-9 *
+                    static_cast<double>(options_.bytes_per_second);
+  return elapsed > options_.read_timeout_ms * kMs ||
+         static_cast<double>(stream.in.size() - stream.in_at) < owed;
+}
+
+void H2Session::sweep(Stream& stream) {
+  if (stream.closing || !stream.out.empty()) {
+    if (now_ - stream.progress_ns > options_.read_timeout_ms * kMs)
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_CANCEL);
+    return;
+  }
+  if (is_past_deadline(stream))
+    return fail(stream, GrpcStatus::kDeadlineExceeded, "the deadline passed");
+  if (stream.deferred) return;
+  if (stream.in.empty() && stream.streaming) {  // between two messages
+    if (now_ - stream.progress_ns > options_.idle_timeout_ms * kMs)
+      fail(stream, GrpcStatus::kUnavailable, "nothing came on this stream for too long");
+    return;
+  }
+  if (is_late(stream)) {
+    fail(stream, GrpcStatus::kDeadlineExceeded,
+         "the message did not come whole within the time limit");
+    pump(stream);
+  }
+}
+
 bool H2Session::sweep(std::int64_t now_ns) {
   now_ = now_ns;
-  const std::int64_t patience = options_.read_timeout_ms * kMs;
-  for (std::size_t i = 0; i < streams_.size(); ++i) {
-    Stream& stream = *streams_[i];
-    const bool stuck = now_ - stream.progress_ns > patience;
-    if (stream.closing || !stream.out.empty()) {
-      if (stuck) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_CANCEL);
-      continue;
-    }
-    if (stream.deadline_ns != 0 && stream.deadline_ns <= now_) {
-      fail(stream, GrpcStatus::kDeadlineExceeded, "the deadline passed");
-      continue;
-    }
-    if (stream.deferred) continue;
-    const bool reading = !stream.in.empty() || !stream.streaming;
-    const std::int64_t elapsed = now_ - stream.began_ns;
-    const auto owed = static_cast<double>(elapsed - 1000 * kMs) * 1e-9 *
-                      static_cast<double>(options_.bytes_per_second);
-    if (reading &&
-        (elapsed > patience || static_cast<double>(stream.in.size() - stream.in_at) < owed)) {
-      fail(stream, GrpcStatus::kDeadlineExceeded,
-           "the message did not come whole within the time limit");
-      pump(stream);
-    } else if (!reading && now_ - stream.progress_ns > options_.idle_timeout_ms * kMs) {
-      fail(stream, GrpcStatus::kUnavailable, "nothing came on this stream for too long");
-    }
-  }
+  for (std::size_t i = 0; i < streams_.size(); ++i) sweep(*streams_[i]);
   if (open_ == 0 && now_ - idle_since_ > options_.idle_timeout_ms * kMs) {
     nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
     return false;

@@ -83,7 +83,16 @@ class H2Session {
   Stream* begin(std::int32_t id);
   void forget(Stream& stream);
   void headers_done(Stream& stream);
+  void frame_of_call(std::int32_t id, bool is_head, bool is_last);
   void pump(Stream& stream);
+  [[nodiscard]] bool take_message(Stream& stream);
+  [[nodiscard]] bool refuses_frame(Stream& stream, const char* frame, std::size_t have);
+  void drop_taken_input(Stream& stream);
+  void end_of_input(Stream& stream);
+  [[nodiscard]] bool inflate(Stream& stream, GrpcCall& call, std::string_view& message);
+  void sweep(Stream& stream);
+  [[nodiscard]] bool is_past_deadline(const Stream& stream) const;
+  [[nodiscard]] bool is_late(const Stream& stream) const;
   bool handle(Stream& stream, std::string_view message, bool compressed);
   void send(Stream& stream, const GrpcReply& reply);
   void fail(Stream& stream, GrpcStatus status, std::string_view message,
@@ -91,7 +100,8 @@ class H2Session {
   void end(Stream& stream, int status, std::string_view message, bool tell_encodings = false);
   void refuse(Stream& stream, std::string_view http_status);
   void consume(Stream& stream);
-  void nuisance(int weight);
+  /// The client did what costs us and gains nobody, worth so many quarters of its credit.
+  void charge_abuse(int quarters);
   void sent(Stream& stream, std::size_t bytes) const;
   void account(Stream& stream);
 
@@ -106,8 +116,8 @@ class H2Session {
   std::uint64_t requests_ = 0;
   std::int64_t now_ = 0;
   std::int64_t idle_since_ = 0;
-  double patience_ = 0;  ///< what the client may still do for nothing
-  std::int64_t patience_at_ = 0;
+  double credit_ = 0;  ///< what the client may still do for nothing
+  std::int64_t credit_at_ = 0;
   bool gone_ = false;  ///< ENHANCE_YOUR_CALM or a protocol error was sent
   int going_ = 0;      ///< calls of `go_away`
   GrpcReply reply_;

@@ -9,18 +9,17 @@
 namespace heddle::net {
 namespace {
 
-constexpr std::array<bool, 256> make_token_table() {
+/// Letters, digits and the characters of `others`.
+constexpr std::array<bool, 256> make_table(std::string_view others) {
   std::array<bool, 256> table{};
   for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c :
-       {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
+  for (const char c : others) table[static_cast<unsigned char>(c)] = true;
   return table;
 }
-constexpr auto kToken = make_token_table();
+constexpr auto kToken = make_table("!#$%&'*+-.^_`|~");
+constexpr auto kHost = make_table(".-_:[]");
 
 bool is_token(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(),
@@ -36,10 +35,8 @@ std::string_view trim(std::string_view text) noexcept {
 }
 
 bool is_host(std::string_view host) noexcept {
-  return std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-           c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
-  });
+  return std::all_of(host.begin(), host.end(),
+                     [](char c) { return kHost[static_cast<unsigned char>(c)]; });
 }
 
 // Eight bytes at a time (S. Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less
@@ -102,48 +99,13 @@ class Framing {
   [[nodiscard]] std::string_view take(std::string_view name, std::string_view value) noexcept {
     // The first letter tells apart nearly everything that does not matter here.
     switch (lower(name.front())) {
-      case 'a':
-        // One reader believes the first, another the last.
-        if (!same_token(name, "authorization")) return {};
-        if (authorization_) return "several Authorization headers";
-        authorization_ = true;
-        return {};
-      case 'c':
-        if (same_token(name, "content-length")) return content_length(value);
-        if (same_token(name, "connection")) connection(value);
-        if (!same_token(name, "content-encoding")) return {};
-        if (content_encoding_) return "several Content-Encoding headers";
-        content_encoding_ = true;
-        return {};
-      case 't':
-        if (!same_token(name, "transfer-encoding")) return {};
-        if (transfer_encoding_) return "several Transfer-Encoding headers";
-        transfer_encoding_ = true;
-        if (!same_token(value, "chunked")) return "a Transfer-Encoding other than `chunked`";
-        head_.chunked = true;
-        return {};
-      case 'h':
-        if (!same_token(name, "host")) return {};
-        if (host_) return "several Host headers";
-        host_ = true;
-        head_.host = value;
-        return is_host(value) ? std::string_view{} : "a malformed Host header";
-      case 'e':
-        if (!same_token(name, "expect")) return {};
-        if (!same_token(value, "100-continue")) return "an Expect other than `100-continue`";
-        head_.expect_continue = true;
-        return {};
-      case 'i':
-        if (!same_token(name, "inference-header-content-length")) return {};
-        if (json_length_) return "several Inference-Header-Content-Length headers";
-        json_length_ = true;
-        return {};
-      case 'o':
-        if (!same_token(name, "origin")) return {};
-        if (origin_) return "several Origin headers";
-        origin_ = true;
-        head_.origin = value;
-        return {};
+      case 'a': return authorization(name);
+      case 'c': return content(name, value);
+      case 't': return transfer_encoding(name, value);
+      case 'h': return host(name, value);
+      case 'e': return expect(name, value);
+      case 'i': return json_length(name);
+      case 'o': return origin(name, value);
       default: return {};
     }
   }
@@ -157,6 +119,60 @@ class Framing {
   }
 
  private:
+  // One reader believes the first of several headers, another the last: there may be one.
+  static std::string_view once(bool& seen, std::string_view several) noexcept {
+    return std::exchange(seen, true) ? several : std::string_view{};
+  }
+
+  std::string_view authorization(std::string_view name) noexcept {
+    if (!same_token(name, "authorization")) return {};
+    return once(authorization_, "several Authorization headers");
+  }
+
+  std::string_view content(std::string_view name, std::string_view value) noexcept {
+    if (same_token(name, "content-length")) return content_length(value);
+    if (same_token(name, "connection")) connection(value);
+    if (!same_token(name, "content-encoding")) return {};
+    return once(content_encoding_, "several Content-Encoding headers");
+  }
+
+  std::string_view transfer_encoding(std::string_view name, std::string_view value) noexcept {
+    if (!same_token(name, "transfer-encoding")) return {};
+    if (transfer_encoding_) return "several Transfer-Encoding headers";
+    transfer_encoding_ = true;
+    if (!same_token(value, "chunked")) return "a Transfer-Encoding other than `chunked`";
+    head_.chunked = true;
+    return {};
+  }
+
+  std::string_view host(std::string_view name, std::string_view value) noexcept {
+    if (!same_token(name, "host")) return {};
+    if (host_) return "several Host headers";
+    host_ = true;
+    head_.host = value;
+    return is_host(value) ? std::string_view{} : "a malformed Host header";
+  }
+
+  std::string_view expect(std::string_view name, std::string_view value) noexcept {
+    if (!same_token(name, "expect")) return {};
+    if (!same_token(value, "100-continue")) return "an Expect other than `100-continue`";
+    head_.expect_continue = true;
+    return {};
+  }
+
+  std::string_view json_length(std::string_view name) noexcept {
+    if (!same_token(name, "inference-header-content-length")) return {};
+    return once(json_length_, "several Inference-Header-Content-Length headers");
+  }
+
+  std::string_view origin(std::string_view name, std::string_view value) noexcept {
+    if (!same_token(name, "origin")) return {};
+    if (origin_) return "several Origin headers";
+    origin_ = true;
+    head_.origin = value;
+    return {};
+  }
+
   std::string_view content_length(std::string_view value) noexcept {
     if (head_.content_length.has_value()) return "several Content-Length headers";
     if (value.empty() || value.size() > 18) return "a malformed Content-Length";
@@ -206,6 +222,18 @@ bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line,
   return true;
 }
 
+/// A version that is not HTTP/1.1.
+std::string_view read_other_version(std::string_view version, RequestHead& head,
+                                    bool& unsupported) noexcept {
+  if (version == "HTTP/1.0") {
+    head.http_1_0 = true;
+    head.keep_alive = false;
+    return {};
+  }
+  unsupported = version.starts_with("HTTP/") && version.size() == 8;
+  return "a version other than HTTP/1.1 and HTTP/1.0";
+}
+
 std::string_view read_request_line(std::string_view line, RequestHead& head,
                                    bool& unsupported) noexcept {
   const std::size_t first = line.find(' ');
@@ -217,16 +245,104 @@ std::string_view read_request_line(std::string_view line, RequestHead& head,
   if (!is_token(head.method) || head.method.size() > 16) return "a malformed method";
   if (head.target.empty() || head.target.front() != '/') return "a target that is not a path";
   if (!is_target(head.target)) return "a malformed target";
-  if (version == "HTTP/1.1") {
-    head.http_1_0 = false;
-  } else if (version == "HTTP/1.0") {
-    head.http_1_0 = true;
-    head.keep_alive = false;
-  } else {
-    unsupported = version.starts_with("HTTP/") && version.size() == 8;
-    return "a version other than HTTP/1.1 and HTTP/1.0";
+  if (version == "HTTP/1.1") return {};
+  return read_other_version(version, head, unsupported);
+}
+
+/// The request line, behind which `at` is then.
+HeadResult read_first_line(std::string_view window, std::size_t& at, RequestHead& head,
+                           std::string_view& reason) noexcept {
+  // What cannot become a method (a TLS greeting, for one) is told at once.
+  if (!window.empty() && !kToken[static_cast<unsigned char>(window.front())]) {
+    reason = "a malformed method";
+    return HeadResult::kBad;
   }
-  return {};
+  std::string_view line;
+  if (!next_line(window, at, line, reason)) return HeadResult::kNeedMore;
+  bool unsupported = false;
+  reason = read_request_line(line, head, unsupported);
+  if (reason.empty()) return HeadResult::kComplete;
+  return unsupported ? HeadResult::kUnsupported : HeadResult::kBad;
+}
+
+/// What a step over a header line found; `reason` is empty where bytes lack, else the line is
+/// malformed.
+enum class Line { kHeader, kEnd, kUnfinished };
+
+/// Moves `p` to the colon behind a name, or past the empty line that ends the head.
+Line read_name(const char*& p, const char* end, std::string_view& name,
+               std::string_view& reason) noexcept {
+  const auto bad = [&](std::string_view what) {
+    reason = what;
+    return Line::kUnfinished;
+  };
+  const char* const begin = p;
+  p = std::find_if_not(p, end, [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+  if (p == end) return Line::kUnfinished;
+  if (p == begin && *p == '\r') {
+    if (++p == end) return Line::kUnfinished;
+    return *p++ == '\n' ? Line::kEnd : bad("a control character in a header");
+  }
+  if (*p == '\n') return bad("a line that ends without CR");
+  // A folded line begins with a space, a space before the colon ends a name: neither is a token.
+  if (*p != ':' || p == begin) return bad("a malformed header name");
+  name = {begin, static_cast<std::size_t>(p - begin)};
+  return Line::kHeader;
+}
+
+/// Moves `p` from the colon past the line's end.
+Line read_value(const char*& p, const char* end, std::string_view& value,
+                std::string_view& reason) noexcept {
+  const auto bad = [&](std::string_view what) {
+    reason = what;
+    return Line::kUnfinished;
+  };
+  const char* const begin = p + 1;
+  p = find_control(begin, end);
+  if (p == end) return Line::kUnfinished;
+  if (*p == '\n') return bad("a line that ends without CR");
+  if (*p != '\r') return bad("a control character in a header");
+  if (p + 1 == end) return Line::kUnfinished;
+  if (p[1] != '\n') return bad("a control character in a header");
+  value = trim({begin, static_cast<std::size_t>(p - begin)});
+  p += 2;
+  return Line::kHeader;
+}
+
+Line read_header(const char*& p, const char* end, Header& header,
+                 std::string_view& reason) noexcept {
+  const Line line = read_name(p, end, header.name, reason);
+  return line == Line::kHeader ? read_value(p, end, header.value, reason) : line;
+}
+
+/// What a head is that ended too early; `reason`, when there is one, says what is wrong with it.
+HeadResult unfinished(std::string_view bytes, std::size_t max_bytes,
+                      std::string_view& reason) noexcept {
+  if (!reason.empty()) return HeadResult::kBad;
+  if (bytes.size() < max_bytes) return HeadResult::kNeedMore;
+  reason = "a head over the limit";
+  return HeadResult::kTooLarge;
+}
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = lower(c);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/// The size in a chunk's first line, whose extensions after `;` are skipped; nullopt: malformed.
+std::optional<std::uint64_t> read_chunk_size(std::string_view line) noexcept {
+  std::uint64_t length = 0;
+  std::size_t at = 0;
+  for (; at < line.size(); ++at) {
+    const int digit = hex_digit(line[at]);
+    if (digit < 0) break;
+    if (at >= 15) return std::nullopt;
+    length = length * 16 + static_cast<std::uint64_t>(digit);
+  }
+  if (at == 0 || (at < line.size() && line[at] != ';')) return std::nullopt;
+  const char* const end = line.data() + line.size();
+  return find_control(line.data() + at, end) == end ? std::optional(length) : std::nullopt;
 }
 
 }  // namespace
@@ -260,30 +376,33 @@ std::string_view bearer_token(std::string_view value) noexcept {
 }
 
 std::string_view status_text(int status) noexcept {
-  switch (status) {
-    case 200: return "OK";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Unknown";
+  static constexpr std::pair<int, std::string_view> kTexts[] = {
+      {200, "OK"},
+      {202, "Accepted"},
+      {204, "No Content"},
+      {400, "Bad Request"},
+      {401, "Unauthorized"},
+      {403, "Forbidden"},
+      {404, "Not Found"},
+      {405, "Method Not Allowed"},
+      {408, "Request Timeout"},
+      {409, "Conflict"},
+      {413, "Content Too Large"},
+      {415, "Unsupported Media Type"},
+      {421, "Misdirected Request"},
+      {422, "Unprocessable Content"},
+      {429, "Too Many Requests"},
+      {431, "Request Header Fields Too Large"},
+      {500, "Internal Server Error"},
+      {501, "Not Implemented"},
+      {503, "Service Unavailable"},
+      {504, "Gateway Timeout"},
+      {505, "HTTP Version Not Supported"},
+  };
+  for (const auto& [known, text] : kTexts) {
+    if (known == status) return text;
   }
+  return "Unknown";
 }
 
 HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers,
@@ -292,64 +411,27 @@ HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t 
   headers.clear();
   reason = {};
   const std::string_view window = bytes.substr(0, max_bytes);
-  const auto more = [&] {
-    if (!reason.empty()) return HeadResult::kBad;
-    if (bytes.size() >= max_bytes) {
-      reason = "a head over the limit";
-      return HeadResult::kTooLarge;
-    }
-    return HeadResult::kNeedMore;
-  };
-  // What cannot become a method (a TLS greeting, for one) is told at once.
-  if (!window.empty() && !kToken[static_cast<unsigned char>(window.front())]) {
-    reason = "a malformed method";
-    return HeadResult::kBad;
-  }
   std::size_t at = 0;
-  std::string_view line;
-  if (!next_line(window, at, line, reason)) return more();
-  bool unsupported = false;
-  reason = read_request_line(line, head, unsupported);
-  if (!reason.empty()) return unsupported ? HeadResult::kUnsupported : HeadResult::kBad;
+  const HeadResult first = read_first_line(window, at, head, reason);
+  if (first == HeadResult::kNeedMore) return unfinished(bytes, max_bytes, reason);
+  if (first != HeadResult::kComplete) return first;
 
   // From the left, each byte once: the first that is wrong decides, however the head came in.
   Framing framing(head);
-  const auto bad = [&](std::string_view what) {
-    reason = what;
-    return HeadResult::kBad;
-  };
   const char* p = window.data() + at;
   const char* const end = window.data() + window.size();
-  while (true) {
-    const char* const name = p;
-    p = std::find_if_not(p, end, [](char c) { return kToken[static_cast<unsigned char>(c)]; });
-    if (p == end) return more();
-    if (p == name && *p == '\r') {
-      if (++p == end) return more();
-      if (*p++ != '\n') return bad("a control character in a header");
-      break;
-    }
-    if (*p == '\n') return bad("a line that ends without CR");
-    // A folded line begins with a space, a space before the colon ends a name: neither is a token.
-    if (*p != ':' || p == name) return bad("a malformed header name");
-    const std::string_view known(name, static_cast<std::size_t>(p - name));
-    const char* const value = p + 1;
-    p = find_control(value, end);
-    if (p == end) return more();
-    if (*p == '\n') return bad("a line that ends without CR");
-    if (*p != '\r') return bad("a control character in a header");
-    if (p + 1 == end) return more();
-    if (p[1] != '\n') return bad("a control character in a header");
-    const std::string_view text = trim({value, static_cast<std::size_t>(p - value)});
-    p += 2;
+  Header header;
+  Line line = Line::kHeader;
+  while ((line = read_header(p, end, header, reason)) == Line::kHeader) {
     if (headers.size() == max_headers) {
       reason = "too many headers";
       return HeadResult::kTooLarge;
     }
-    reason = framing.take(known, text);
+    reason = framing.take(header.name, header.value);
     if (!reason.empty()) return HeadResult::kBad;
-    headers.push_back({known, text});
+    headers.push_back(header);
   }
+  if (line == Line::kUnfinished) return unfinished(bytes, max_bytes, reason);
   reason = framing.finish();
   if (!reason.empty()) return HeadResult::kBad;
   head.bytes = static_cast<std::size_t>(p - window.data());
@@ -361,64 +443,76 @@ bool PartialHead::goes_on(std::string_view bytes, std::size_t max_bytes) noexcep
   return bytes.size() >= max_bytes || bytes.find('\n', before) != std::string_view::npos;
 }
 
+namespace {
+
+/// The steps of `ChunkedReader` through a buffer: each takes one part of the body at `in`. A state
+/// ends the reading, none means that the next part follows.
+struct ChunkSteps {
+  using State = ChunkedReader::State;
+  char* buffer;
+  std::size_t size;
+  std::size_t& in;
+  std::size_t& out;
+  std::uint64_t& left;
+
+  [[nodiscard]] std::string_view rest() const noexcept { return {buffer + in, size - in}; }
+
+  std::optional<State> take_size(std::size_t max_body) noexcept {
+    constexpr std::size_t kMaxLine = 256;  // chunk size with extensions
+    const std::size_t end = rest().find('\n');
+    if (end == std::string_view::npos)
+      return rest().size() > kMaxLine ? State::kBad : State::kNeedMore;
+    if (end == 0 || rest()[end - 1] != '\r' || end > kMaxLine) return State::kBad;
+    const auto length = read_chunk_size(rest().substr(0, end - 1));
+    if (!length) return State::kBad;
+    in += end + 1;
+    left = *length;
+    if (left > max_body || out + left > max_body) return State::kTooLarge;
+    return std::nullopt;
+  }
+
+  std::optional<State> take_data() noexcept {
+    const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, size - in));
+    std::memmove(buffer + out, buffer + in, n);
+    in += n;
+    out += n;
+    left -= n;
+    return left > 0 ? std::optional(State::kNeedMore) : std::nullopt;
+  }
+
+  std::optional<State> take_line_end() noexcept {
+    if (rest().empty() || rest() == "\r") return State::kNeedMore;
+    if (!rest().starts_with("\r\n")) return State::kBad;
+    in += 2;
+    return std::nullopt;
+  }
+};
+
+}  // namespace
+
 ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size,
                                          std::size_t max_body) noexcept {
-  constexpr std::size_t kMaxLine = 256;  // chunk size with extensions
+  ChunkSteps steps{buffer, size, in_, out_, left_};
   while (true) {
+    std::optional<State> state;
+    Part next = Part::kSize;
     switch (part_) {
-      case Part::kSize: {
-        const char* begin = buffer + in_;
-        const auto* end = static_cast<const char*>(std::memchr(begin, '\n', size - in_));
-        if (end == nullptr) return size - in_ > kMaxLine ? State::kBad : State::kNeedMore;
-        if (end == begin || end[-1] != '\r' || end - begin > static_cast<std::ptrdiff_t>(kMaxLine))
-          return State::kBad;
-        std::uint64_t length = 0;
-        const char* p = begin;
-        for (; p < end - 1; ++p) {
-          const char c = lower(*p);
-          const int digit = c >= '0' && c <= '9'   ? c - '0'
-                            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                                   : -1;
-          if (digit < 0) break;
-          if (p - begin >= 15) return State::kBad;
-          length = length * 16 + static_cast<std::uint64_t>(digit);
-        }
-        if (p == begin) return State::kBad;
-        if (p < end - 1 && *p != ';') return State::kBad;
-        for (; p < end - 1; ++p) {
-          const auto u = static_cast<unsigned char>(*p);
-          if ((u < 0x20 && *p != '\t') || u == 0x7f) return State::kBad;
-        }
-        in_ = static_cast<std::size_t>(end + 1 - buffer);
-        left_ = length;
-        if (length > max_body || out_ + length > max_body) return State::kTooLarge;
-        part_ = length == 0 ? Part::kTrailer : Part::kData;
+      case Part::kSize:
+        state = steps.take_size(max_body);
+        next = left_ == 0 ? Part::kTrailer : Part::kData;
         break;
-      }
-      case Part::kData: {
-        const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - in_));
-        std::memmove(buffer + out_, buffer + in_, n);
-        in_ += n;
-        out_ += n;
-        left_ -= n;
-        if (left_ > 0) return State::kNeedMore;
-        part_ = Part::kDataEnd;
+      case Part::kData:
+        state = steps.take_data();
+        next = Part::kDataEnd;
         break;
-      }
-      case Part::kDataEnd:
-        if (size - in_ < 2)
-          return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
-        if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
-        in_ += 2;
-        part_ = Part::kSize;
-        break;
+      case Part::kDataEnd: state = steps.take_line_end(); break;
       case Part::kTrailer:
-        if (size - in_ < 2)
-          return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
-        if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
-        in_ += 2;
-        return State::kDone;
+        // A trailer would stand before this line: none is taken.
+        state = steps.take_line_end();
+        return state ? *state : State::kDone;
     }
+    if (state) return *state;
+    part_ = next;
   }
 }
 

@@ -7,30 +7,36 @@ constexpr std::size_t kSlack = 8192;
 
 }  // namespace
 
+Http1Session::State Http1Session::read_head_of(InBuffer& in, const Bounds& bounds, Names names,
+                                               RequestHead& head, std::vector<Header>& headers,
+                                               Refusal& refusal) {
+  if (!partial_head_.worth_reading(in.view(), bounds.header_bytes)) return State::kNeedMore;
+  std::string_view reason;
+  switch (read_head(in.view(), bounds.header_bytes, bounds.headers, head, headers, reason)) {
+    case HeadResult::kNeedMore: partial_head_.was_read(in.size()); return State::kNeedMore;
+    case HeadResult::kBad: refusal = {400, "http-malformed", reason}; return State::kRefused;
+    case HeadResult::kTooLarge:
+      refusal = {431, "http-head-too-large", reason};
+      return State::kRefused;
+    case HeadResult::kUnsupported: refusal = {505, "http-version", reason}; return State::kRefused;
+    case HeadResult::kComplete: break;
+  }
+  if (head.content_length.value_or(0) > bounds.body_bytes) {
+    refusal = {413, "http-too-large", "a body over the limit"};
+    return State::kRefused;
+  }
+  if (names.hosts != nullptr && !names.hosts->allow(head.host, names.socket))
+    return State::kForeignHost;
+  return State::kWhole;
+}
+
 Http1Session::State Http1Session::read(InBuffer& in, const Bounds& bounds, Names names,
                                        Incoming& incoming, std::vector<Header>& headers,
                                        Refusal& refusal) {
   if (!head_known_) {
-    if (!partial_head_.worth_reading(in.view(), bounds.header_bytes)) return State::kNeedMore;
-    RequestHead& head = incoming.head;
-    std::string_view reason;
-    switch (read_head(in.view(), bounds.header_bytes, bounds.headers, head, headers, reason)) {
-      case HeadResult::kNeedMore: partial_head_.was_read(in.size()); return State::kNeedMore;
-      case HeadResult::kBad: refusal = {400, "http-malformed", reason}; return State::kRefused;
-      case HeadResult::kTooLarge:
-        refusal = {431, "http-head-too-large", reason};
-        return State::kRefused;
-      case HeadResult::kUnsupported:
-        refusal = {505, "http-version", reason};
-        return State::kRefused;
-      case HeadResult::kComplete: break;
-    }
-    if (head.content_length.value_or(0) > bounds.body_bytes) {
-      refusal = {413, "http-too-large", "a body over the limit"};
-      return State::kRefused;
-    }
-    if (names.hosts != nullptr && !names.hosts->allow(head.host, names.socket))
-      return State::kForeignHost;
+    const RequestHead& head = incoming.head;
+    const State state = read_head_of(in, bounds, names, incoming.head, headers, refusal);
+    if (state != State::kWhole) return state;
     head_known_ = true;
     partial_head_.reset();
     body_at_ = head.bytes;

@@ -66,6 +66,10 @@ class Http1Session {
   [[nodiscard]] bool head_only() const noexcept { return head_only_; }
 
  private:
+  /// kWhole: the head is whole, and can be answered.
+  [[nodiscard]] State read_head_of(InBuffer& in, const Bounds& bounds, Names names,
+                                   RequestHead& head, std::vector<Header>& headers,
+                                   Refusal& refusal);
   [[nodiscard]] State read_body(InBuffer& in, const Bounds& bounds, Incoming& incoming,
                                 Refusal& refusal);
 

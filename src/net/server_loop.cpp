@@ -221,14 +221,15 @@ void ServerLoop::events_of(Connection& connection, std::uint32_t events) {
   if ((events & EPOLLRDHUP) != 0) peer_finished(connection);
 }
 
+void ServerLoop::sweep_h2(Connection& connection) {
+  if (draining_) connection.h2->go_away();
+  if (!connection.h2->sweep(now_)) connection.end();
+  if (!connection.has_output()) flush(connection);
+}
+
 void ServerLoop::sweep(Connection& connection) {
   const bool overdue = connection.deadline_ns() <= now_;
-  if (connection.serves_h2() && !overdue) {
-    if (draining_) connection.h2->go_away();
-    if (!connection.h2->sweep(now_)) connection.end();
-    if (!connection.has_output()) flush(connection);
-    return;
-  }
+  if (connection.serves_h2() && !overdue) return sweep_h2(connection);
   if (connection.phase() == Phase::kReading && !connection.has_output()) {
     const std::int64_t rate = options_.limits.body_bytes_per_second;
     const std::int64_t late_ms = (now_ - connection.began_ns()) / kMs - 1000;
@@ -291,15 +292,14 @@ void ServerLoop::go_on(Connection& connection) {
   }
 }
 
-void ServerLoop::turn() {
-  constexpr int kEvents = 256;
-  epoll_event events[kEvents];
+/// Waits until there are events, a timer or a sweep is due; then a turn begins.
+int ServerLoop::wait_for_events(std::span<epoll_event> events) {
   std::int64_t until = next_sweep_;
   for (const Timer& timer : timers_) until = std::min(until, timer.due_ns);
   int timeout = static_cast<int>(std::clamp<std::int64_t>((until - now_ + kMs - 1) / kMs, 0, 1000));
   if (!again_.empty()) timeout = 0;
   const std::int64_t asked = options_.clock->mono_ns();
-  const int n = poller_.wait(events, kEvents, timeout);
+  const int n = poller_.wait(events.data(), static_cast<int>(events.size()), timeout);
   const std::int64_t began = options_.clock->mono_ns();
   // Events that were ready without waiting arrived at some point during the turn before.
   waited_before_ = began - asked < kSleptNs ? (asked - now_) / 2 : 0;
@@ -307,6 +307,22 @@ void ServerLoop::turn() {
   ++turns_;
   set_second();
   worked_ = false;
+  return n;
+}
+
+void ServerLoop::go_on_with_those_left() {
+  if (again_.empty()) return;
+  std::vector<std::uint64_t> ids;
+  ids.swap(again_);
+  for (const std::uint64_t id : ids) {
+    Connection* connection = connections_.find(id);
+    if (connection != nullptr && connection->noted.again) go_on(*connection);
+  }
+}
+
+void ServerLoop::turn() {
+  std::array<epoll_event, 256> events;
+  const int n = wait_for_events(events);
   // The kernel mostly lists first whom the turn before saw, whenever they sent again; whoever else
   // sent while it was at work likely came earlier.
   const auto came_meanwhile = [&](const epoll_event& one) {
@@ -314,19 +330,13 @@ void ServerLoop::turn() {
         one.data.u64 >= Connections::kFirstId ? connections_.find(one.data.u64) : nullptr;
     return connection != nullptr && connection->noted.last_turn + 1 != turns_;
   };
-  if (n > 1) std::stable_partition(events, events + n, came_meanwhile);
+  if (n > 1) std::stable_partition(events.begin(), events.begin() + n, came_meanwhile);
   for (int i = 0; i < n; ++i) {
-    event(events[i].data.u64, events[i].events);
+    const epoll_event& one = events[static_cast<std::size_t>(i)];
+    event(one.data.u64, one.events);
     if (i % kAnsweredTogether == kAnsweredTogether - 1) send_answers(false);
   }
-  if (!again_.empty()) {
-    std::vector<std::uint64_t> ids;
-    ids.swap(again_);
-    for (const std::uint64_t id : ids) {
-      Connection* connection = connections_.find(id);
-      if (connection != nullptr && connection->noted.again) go_on(*connection);
-    }
-  }
+  go_on_with_those_left();
   run_timers();
   send_answers(true);
   if (now_ >= next_sweep_) {
@@ -368,37 +378,45 @@ void ServerLoop::peer_finished(Connection& connection) {
   connection.set_deadline(now_ + options_.limits.read_timeout_ms * kMs);
 }
 
-void ServerLoop::readable(Connection& connection) {
-  if (connection.phase() == Phase::kDraining) {
-    if (!connection.drop_input()) close(connection);
-    return;
+void ServerLoop::end_of_input(Connection& connection) {
+  connection.set_peer_done();
+  want(connection, 0);
+  if (connection.origin().grpc) {
+    connection.end();
+    mark_dirty(connection);
+  } else if (!connection.noted.again) {
+    dispatcher_.process(connection);
   }
+}
+
+/// Reads what there is into the connection's buffer.
+ssize_t ServerLoop::receive(Connection& connection) {
   InBuffer& in = connection.in;
-  in.borrow(spare_);
+  if (in.free_bytes() < kLeastRead) in.reserve(in.size() + kReadStep);
+  return connection.receive(in.free_space(), in.free_bytes());
+}
+
+bool ServerLoop::take_input(Connection& connection, std::size_t bytes) {
+  connection.took(bytes);
+  connection.origin().grpc ? dispatcher_.process_h2(connection) : dispatcher_.process(connection);
+  // Decrypted bytes are announced by no event.
+  return connection.tls && connection.tls->pending() && connection.takes_requests() &&
+         !connection.noted.again;
+}
+
+/// What a client still sends is read and dropped: a reset could cost it the answer.
+void ServerLoop::drop_input(Connection& connection) {
+  if (!connection.drop_input()) close(connection);
+}
+
+void ServerLoop::readable(Connection& connection) {
+  if (connection.phase() == Phase::kDraining) return drop_input(connection);
+  connection.in.borrow(spare_);
   for (int reads = 1;; ++reads) {
-    if (in.free_bytes() < kLeastRead) in.reserve(in.size() + kReadStep);
-    const ssize_t n = connection.receive(in.free_space(), in.free_bytes());
-    if (n < 0) {
-      if (errno != EAGAIN && errno != EINTR) return close(connection);
-      break;
-    }
-    if (n == 0) {
-      connection.set_peer_done();
-      want(connection, 0);
-      if (connection.origin().grpc) {
-        connection.end();
-        mark_dirty(connection);
-      } else if (!connection.noted.again) {
-        dispatcher_.process(connection);
-      }
-      break;
-    }
-    connection.took(static_cast<std::size_t>(n));
-    connection.origin().grpc ? dispatcher_.process_h2(connection) : dispatcher_.process(connection);
-    // Decrypted bytes are announced by no event.
-    if (!connection.tls || !connection.tls->pending() || !connection.takes_requests() ||
-        connection.noted.again)
-      break;
+    const ssize_t n = receive(connection);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return close(connection);
+    if (n == 0) end_of_input(connection);
+    if (n <= 0 || !take_input(connection, static_cast<std::size_t>(n))) break;
     if (reads == kReadsPerTurn) {
       go_on_next_turn(connection);
       break;
@@ -465,6 +483,23 @@ void ServerLoop::flush(Connection& connection) {
   after_flush(connection);
 }
 
+/// A connection on which nothing more is answered.
+void ServerLoop::after_last_answer(Connection& connection) {
+  if (connection.tls) connection.tls->finish();
+  if (connection.peer_done()) return close(connection);
+  connection.shut_down();
+  enter(connection, Phase::kDraining);
+  want(connection, EPOLLIN);
+}
+
+void ServerLoop::read_on(Connection& connection) {
+  if (connection.phase() == Phase::kDeferred) return;
+  if (connection.peer_done()) return want(connection, 0);
+  if ((connection.noted.interest & EPOLLIN) != 0) return;
+  want(connection, EPOLLIN);
+  if (connection.phase() == Phase::kIdle && !connection.h2) enter(connection, Phase::kIdle);
+}
+
 void ServerLoop::after_flush(Connection& connection) {
   connection.output_sent();
   if (connection.accounted()) connection.account();
@@ -473,20 +508,8 @@ void ServerLoop::after_flush(Connection& connection) {
     if (connection.h2->finished()) connection.end();
     connection.set_deadline(INT64_MAX);
   }
-  if (connection.ending()) {
-    if (connection.tls) connection.tls->finish();
-    if (connection.peer_done()) return close(connection);
-    connection.shut_down();
-    enter(connection, Phase::kDraining);
-    return want(connection, EPOLLIN);
-  }
-  if (connection.phase() != Phase::kDeferred) {
-    if ((connection.noted.interest & EPOLLIN) == 0 && !connection.peer_done()) {
-      want(connection, EPOLLIN);
-      if (connection.phase() == Phase::kIdle && !connection.h2) enter(connection, Phase::kIdle);
-    }
-    if (connection.peer_done()) want(connection, 0);
-  }
+  if (connection.ending()) return after_last_answer(connection);
+  read_on(connection);
   if (connection.h2 && connection.h2->backlog()) connection.noted.again = true;
   if (connection.noted.again) again_.push_back(connection.id());
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "net/acceptor.hpp"
@@ -76,6 +77,8 @@ class ServerLoop {
 
   void wake() const;
   void turn();
+  [[nodiscard]] int wait_for_events(std::span<epoll_event> events);
+  void go_on_with_those_left();
   void event(std::uint64_t tag, std::uint32_t events);
   void events_of(Connection& connection, std::uint32_t events);
   void go_on(Connection& connection);
@@ -91,10 +94,18 @@ class ServerLoop {
 
   void handshake(Connection& connection);
   void readable(Connection& connection);
+  [[nodiscard]] static ssize_t receive(Connection& connection);
+  /// Handles bytes that came; true: more of them are there, which no event announces.
+  [[nodiscard]] bool take_input(Connection& connection, std::size_t bytes);
+  void end_of_input(Connection& connection);
+  void drop_input(Connection& connection);
   void settle(Connection& connection);
   void flush(Connection& connection);
   void not_taken(Connection& connection);
   void after_flush(Connection& connection);
+  void read_on(Connection& connection);
+  void after_last_answer(Connection& connection);
+  void sweep_h2(Connection& connection);
   [[nodiscard]] std::int64_t still_taken_until(const Connection& connection,
                                                std::size_t bytes) const;
   void set_deadline(Connection& connection) const;

@@ -91,8 +91,8 @@ struct Range {
   }
 };
 
-/// Sets the y range of `f` and gives the places of its ticks.
-std::vector<double> y_ticks(const Plot& plot, Frame& f) {
+/// The least and the largest value that is drawn; one of its own where nothing is.
+Range range_of(const Plot& plot) {
   Range range;
   for (const Plot::Line& line : plot.lines) {
     for (const auto& [x, v] : line.points)
@@ -100,31 +100,43 @@ std::vector<double> y_ticks(const Plot& plot, Frame& f) {
   }
   for (const Plot::Level& level : plot.levels)
     if (is_drawn(plot, level.y)) range.add(level.y);
-  if (!(range.low <= range.high)) range = {plot.log_y ? 1.0 : 0.0, plot.log_y ? 10.0 : 1.0};
+  if (range.low <= range.high) return range;
+  return plot.log_y ? Range{1, 10} : Range{0, 1};
+}
+
+std::vector<double> log_ticks(const Range& range, Frame& f) {
+  f.y_from = std::floor(std::log10(range.low));
+  f.y_to = std::max(std::ceil(std::log10(range.high)), f.y_from + 1);
   std::vector<double> ticks;
-  if (plot.log_y) {
-    f.y_from = std::floor(std::log10(range.low));
-    f.y_to = std::max(std::ceil(std::log10(range.high)), f.y_from + 1);
-    for (double e = f.y_from; e <= f.y_to + 0.01; e += 1) {
-      // Few decades: between them, too.
-      for (const double m : {1.0, 2.0, 5.0})
-        if (m == 1.0 || (f.y_to - f.y_from <= 2 && e < f.y_to))
-          ticks.push_back(m * std::pow(10, e));
-    }
-    return ticks;
+  for (double e = f.y_from; e <= f.y_to + 0.01; e += 1) {
+    // Few decades: between them, too.
+    const bool between = f.y_to - f.y_from <= 2 && e < f.y_to;
+    for (const double m : {1.0, 2.0, 5.0})
+      if (m == 1.0 || between) ticks.push_back(m * std::pow(10, e));
   }
+  return ticks;
+}
+
+bool has_labelled_bands(const Plot& plot) {
+  return std::any_of(plot.bands.begin(), plot.bands.end(),
+                     [](const Band& band) { return !band.label.empty(); });
+}
+
+/// Sets the y range of `f` and gives the places of its ticks.
+std::vector<double> y_ticks(const Plot& plot, Frame& f) {
+  Range range = range_of(plot);
+  if (plot.log_y) return log_ticks(range, f);
   if (plot.zero_based) range.low = std::min(range.low, 0.0);
   if (range.high - range.low < 1e-9) range.high = range.low + 1;
   const double step = nice_step(range.high - range.low, plot.height > 200 ? 5 : 3);
   // A value that is a round number but for its last bits is at its tick.
   f.y_from = std::floor(range.low / step + 1e-9) * step;
   f.y_to = std::ceil(range.high / step - 1e-9) * step;
-  const bool labelled = std::any_of(plot.bands.begin(), plot.bands.end(),
-                                    [](const Band& band) { return !band.label.empty(); });
-  if (labelled && f.y_to - range.high < 0.12 * (f.y_to - f.y_from))
+  if (has_labelled_bands(plot) && f.y_to - range.high < 0.12 * (f.y_to - f.y_from))
     f.y_to += step;  // room for the labels of bands
   // Counted, for a sum of steps drifts off the round numbers.
   const auto count = static_cast<int>(std::lround((f.y_to - f.y_from) / step));
+  std::vector<double> ticks;
   for (int i = 0; i <= count; ++i) ticks.push_back(f.y_from + i * step);
   return ticks;
 }

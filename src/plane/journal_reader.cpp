@@ -198,6 +198,50 @@ Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& di
   return read_journal(dir, from, system_files());
 }
 
+namespace {
+
+/// Types of records that say what stands; the others, most of a journal, need no decoding.
+bool is_standing(PayloadType type) {
+  return type == PayloadType::kApplied || type == PayloadType::kAct || type == PayloadType::kStop ||
+         type == PayloadType::kTick;
+}
+
+/// Acts that a route table does not list any more are acknowledged.
+void follow_applied(const AppliedRecord& applied, Standing& standing) {
+  standing.route_version = applied.route_version;
+  std::erase_if(standing.acts, [&](const Record& item) {
+    const auto* act = std::get_if<ActRecord>(&item);
+    const std::string& id = act != nullptr ? act->id : std::get<StopRecord>(item).id;
+    return std::find(applied.standing.begin(), applied.standing.end(), id) ==
+           applied.standing.end();
+  });
+}
+
+/// Event time may have gone back with it: ticks before it do not count any more.
+void follow_clock(const ActRecord& set, Standing& standing) {
+  if (is_event_time(set.event_time)) standing.last_tick = set.event_time;
+  std::erase_if(standing.acts, [](const Record& item) {
+    const auto* before = std::get_if<ActRecord>(&item);
+    return before != nullptr && before->act == "clock-jump";
+  });
+}
+
+/// What stands after one more record.
+void follow(Record record, Standing& standing) {
+  if (const auto* tick = std::get_if<TickRecord>(&record)) {
+    if (is_event_time(tick->event_time))
+      standing.last_tick = std::max(standing.last_tick, tick->event_time);
+    return;
+  }
+  if (const auto* applied = std::get_if<AppliedRecord>(&record))
+    return follow_applied(*applied, standing);
+  const auto* act = std::get_if<ActRecord>(&record);
+  if (act != nullptr && act->act == "clock-set") return follow_clock(*act, standing);
+  standing.acts.push_back(std::move(record));
+}
+
+}  // namespace
+
 Result<Standing> standing_acts(const std::string& dir) {
   std::vector<std::string> gaps;
   return standing_acts(dir, system_files(), gaps);
@@ -214,38 +258,14 @@ Result<Standing> standing_acts(const std::string& dir, FilePort& files,
       continue;
     }
     if (!met.payload.has_value()) return standing;
-    const auto type = static_cast<PayloadType>(met.payload->front());
-    if (type != PayloadType::kApplied && type != PayloadType::kAct && type != PayloadType::kStop &&
-        type != PayloadType::kTick)
-      continue;
+    if (!is_standing(static_cast<PayloadType>(met.payload->front()))) continue;
     std::optional<Record> record = decode_record(*met.payload);
     if (!record.has_value()) {
       gaps.push_back(fmt::format("segment {} has a record before byte {} whose form is not known",
                                  reader.position().segment, reader.position().offset));
       continue;
     }
-    if (const auto* tick = std::get_if<TickRecord>(&*record)) {
-      if (is_event_time(tick->event_time))
-        standing.last_tick = std::max(standing.last_tick, tick->event_time);
-    } else if (const auto* applied = std::get_if<AppliedRecord>(&*record)) {
-      standing.route_version = applied->route_version;
-      std::erase_if(standing.acts, [&](const Record& item) {
-        const auto* act = std::get_if<ActRecord>(&item);
-        const std::string& id = act != nullptr ? act->id : std::get<StopRecord>(item).id;
-        return std::find(applied->standing.begin(), applied->standing.end(), id) ==
-               applied->standing.end();
-      });
-    } else if (const auto* act = std::get_if<ActRecord>(&*record);
-               act != nullptr && act->act == "clock-set") {
-      // Event time may have gone back with it: ticks before it do not count any more.
-      if (is_event_time(act->event_time)) standing.last_tick = act->event_time;
-      std::erase_if(standing.acts, [](const Record& item) {
-        const auto* before = std::get_if<ActRecord>(&item);
-        return before != nullptr && before->act == "clock-jump";
-      });
-    } else {
-      standing.acts.push_back(std::move(*record));
-    }
+    follow(std::move(*record), standing);
   }
 }
 

@@ -104,19 +104,10 @@ class Writer final : public JournalWriter {
   Result<void> commit() override {
     if (pending_.empty() && !gap_.any()) return {};
     if (full_) try_to_recover();
-    if (!full_ && gap_.any() && clock_.mono_ns() >= say_ns_) note_gap();
+    if (!full_ && gap_is_due()) note_gap();
     if (pending_.empty()) return {};
-    if (!full_ && (segment_ends() || syncer_.take_failed())) begin_or_become_full();
-    if (pending_.empty()) return {};
-    auto written = write_pending();
-    if (!written.ok() && !full_) {
-      become_full(written.error());
-      if (pending_.empty()) return {};
-      written = write_pending();
-    } else if (!written.ok() && take_reserve()) {
-      written = write_pending();
-    }
-    return written;
+    if (!full_ && segment_is_over()) begin_or_become_full();
+    return pending_.empty() ? Result<void>{} : write_or_make_room();
   }
 
   Result<void> sync() override {
@@ -232,6 +223,18 @@ class Writer final : public JournalWriter {
     if (!end.ok()) log::warn("{}; the journal goes on in the next segment", end.error().str());
     // What was allocated past its end goes back to the disk; its bytes stay as they are.
     if (size >= 0) (void)files_.truncate(path.c_str(), size);
+  }
+
+  [[nodiscard]] bool gap_is_due() const { return gap_.any() && clock_.mono_ns() >= say_ns_; }
+  [[nodiscard]] bool segment_is_over() { return segment_ends() || syncer_.take_failed(); }
+
+  /// A write that fails is tried once more, in the room that is given up for it.
+  Result<void> write_or_make_room() {
+    auto written = write_pending();
+    if (written.ok()) return written;
+    if (full_) return take_reserve() ? write_pending() : written;
+    become_full(written.error());
+    return pending_.empty() ? Result<void>{} : write_pending();
   }
 
   [[nodiscard]] bool segment_ends() const {

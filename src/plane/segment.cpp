@@ -444,69 +444,87 @@ std::optional<SegmentHead> decode_head(std::string_view payload) {
   return head;
 }
 
-std::optional<Record> decode_record(std::string_view payload) {
-  Reader in(payload);
-  std::optional<Record> record;
-  switch (static_cast<PayloadType>(in.byte())) {
-    case PayloadType::kRequest: record = get_request(in); break;
-    case PayloadType::kLabel: {
-      LabelRecord r;
-      in.string(r.row_id);
-      if (!get_label(in, r.label)) return std::nullopt;
-      r.event_time = in.number();
-      if (!in.finished()) in.string(r.account);
-      record = std::move(r);
-      break;
-    }
-    case PayloadType::kApplied: {
-      AppliedRecord r;
-      r.route_version = in.varint();
-      in.strings(r.standing);
-      if (!in.finished()) {
-        r.sandboxes.resize(in.count());
-        for (SandboxRecord& each : r.sandboxes) {
-          for (auto* text : {&each.slot, &each.bundle, &each.in_force, &each.missing})
-            in.string(*text);
-        }
-      }
-      record = std::move(r);
-      break;
-    }
-    case PayloadType::kAct: {
-      ActRecord r;
-      for (auto* text : {&r.act, &r.target, &r.reason, &r.id}) in.string(*text);
-      r.event_time = in.number();
-      if (!in.finished()) in.string(r.account);
-      record = std::move(r);
-      break;
-    }
-    case PayloadType::kTick: record = TickRecord{in.number()}; break;
-    case PayloadType::kStop: {
-      StopRecord r;
-      for (auto* text : {&r.scope, &r.by, &r.id}) in.string(*text);
-      record = std::move(r);
-      break;
-    }
-    case PayloadType::kGap: {
-      GapRecord r;
-      r.requests = in.varint();
-      in.string(r.reason);
-      if (!in.finished()) r.labels = in.varint();
-      if (!in.finished()) in.string(r.account);
-      record = std::move(r);
-      break;
-    }
+namespace {
+
+std::optional<Record> get_label_record(Reader& in) {
+  LabelRecord r;
+  in.string(r.row_id);
+  if (!get_label(in, r.label)) return std::nullopt;
+  r.event_time = in.number();
+  if (!in.finished()) in.string(r.account);
+  return r;
+}
+
+Record get_applied(Reader& in) {
+  AppliedRecord r;
+  r.route_version = in.varint();
+  in.strings(r.standing);
+  if (in.finished()) return r;
+  r.sandboxes.resize(in.count());
+  for (SandboxRecord& each : r.sandboxes) {
+    for (auto* text : {&each.slot, &each.bundle, &each.in_force, &each.missing}) in.string(*text);
+  }
+  return r;
+}
+
+Record get_act(Reader& in) {
+  ActRecord r;
+  for (auto* text : {&r.act, &r.target, &r.reason, &r.id}) in.string(*text);
+  r.event_time = in.number();
+  if (!in.finished()) in.string(r.account);
+  return r;
+}
+
+Record get_stop(Reader& in) {
+  StopRecord r;
+  for (auto* text : {&r.scope, &r.by, &r.id}) in.string(*text);
+  return r;
+}
+
+Record get_gap(Reader& in) {
+  GapRecord r;
+  r.requests = in.varint();
+  in.string(r.reason);
+  if (!in.finished()) r.labels = in.varint();
+  if (!in.finished()) in.string(r.account);
+  return r;
+}
+
+std::optional<Record> get_record(PayloadType type, Reader& in) {
+  switch (type) {
+    case PayloadType::kRequest: return get_request(in);
+    case PayloadType::kLabel: return get_label_record(in);
+    case PayloadType::kApplied: return get_applied(in);
+    case PayloadType::kAct: return get_act(in);
+    case PayloadType::kTick: return TickRecord{in.number()};
+    case PayloadType::kStop: return get_stop(in);
+    case PayloadType::kGap: return get_gap(in);
     default: return std::nullopt;
   }
+}
+
+bool is_zeros(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
+}
+
+/// Whether bytes that do not have their checksum, with `behind` after them, are the end of a file
+/// whose length a power loss left without its last bytes.
+bool is_cut_off(std::string_view payload, std::string_view behind) {
+  return behind.empty() || (payload.back() == 0 && is_zeros(behind));
+}
+
+}  // namespace
+
+std::optional<Record> decode_record(std::string_view payload) {
+  Reader in(payload);
+  const auto type = static_cast<PayloadType>(in.byte());
+  std::optional<Record> record = get_record(type, in);
   if (!in.finished()) return std::nullopt;
   return record;
 }
 
 Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexcept {
   Framed result;
-  const auto zeros = [](std::string_view part) {
-    return std::all_of(part.begin(), part.end(), [](char c) { return c == 0; });
-  };
   if (bytes.size() < kRecordHead) return result;
   std::uint32_t length = 0;
   std::uint32_t crc = 0;
@@ -514,7 +532,7 @@ Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexc
   std::memcpy(&crc, bytes.data() + 4, 4);
   if (length == 0 || length > kMaxPayload) {
     // A power loss may leave a length of file without its bytes.
-    if (!at_end || !zeros(bytes)) result.state = Framed::State::kCorrupt;
+    if (!at_end || !is_zeros(bytes)) result.state = Framed::State::kCorrupt;
     return result;
   }
   if (bytes.size() - kRecordHead < length) return result;
@@ -522,8 +540,7 @@ Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexc
   result.bytes = kRecordHead + length;
   if ((crc32c(result.payload) ^ seed) == crc) {
     result.state = Framed::State::kWhole;
-  } else if (!at_end || (bytes.size() > result.bytes &&
-                         (result.payload.back() != 0 || !zeros(bytes.substr(result.bytes))))) {
+  } else if (!at_end || !is_cut_off(result.payload, bytes.substr(result.bytes))) {
     result.state = Framed::State::kCorrupt;
   }
   return result;
@@ -561,35 +578,43 @@ HeadFound read_head(std::string_view bytes, std::uint64_t segment) {
   return found;
 }
 
+namespace {
+
+std::size_t length_at(std::string_view bytes, std::size_t at) {
+  std::uint32_t length = 0;
+  std::memcpy(&length, bytes.data() + at, 4);
+  return length;
+}
+
+/// Whether a length that fits and a known type stand at `at`.
+bool begins_record(std::string_view bytes, std::size_t at) {
+  if (bytes.size() < at + kRecordHead + 1) return false;
+  const std::size_t length = length_at(bytes, at);
+  if (length == 0 || length > bytes.size() - at - kRecordHead) return false;
+  const auto type = static_cast<std::uint8_t>(bytes[at + kRecordHead]);
+  return type > static_cast<std::uint8_t>(PayloadType::kHead) &&
+         type <= static_cast<std::uint8_t>(PayloadType::kGap);
+}
+
+}  // namespace
+
 std::size_t find_record(std::string_view bytes, std::uint32_t seed) noexcept {
   // Bytes that were made for it could have each of them looked at as a long record: past so many
   // the rest of the segment is given up.
   constexpr std::uint64_t kMostChecked = 1ull << 30;
   constexpr auto kNowhere = std::string_view::npos;
-  const auto length_at = [&](std::size_t at) {
-    std::uint32_t length = 0;
-    std::memcpy(&length, bytes.data() + at, 4);
-    return std::size_t{length};
-  };
-  const auto begins_at = [&](std::size_t at) {
-    if (bytes.size() < at + kRecordHead + 1) return false;
-    const std::size_t length = length_at(at);
-    if (length == 0 || length > bytes.size() - at - kRecordHead) return false;
-    const auto type = static_cast<std::uint8_t>(bytes[at + kRecordHead]);
-    return type > static_cast<std::uint8_t>(PayloadType::kHead) &&
-           type <= static_cast<std::uint8_t>(PayloadType::kGap);
-  };
   const auto is_whole = [&](std::size_t at) {
-    return begins_at(at) && read_frame(bytes.substr(at), true, seed).state == Framed::State::kWhole;
+    return begins_record(bytes, at) &&
+           read_frame(bytes.substr(at), true, seed).state == Framed::State::kWhole;
   };
   if (bytes.size() < kRecordHead) return kNowhere;
   // Mostly it is the payload that is damaged, and its length leads behind it.
-  const std::size_t own = kRecordHead + length_at(0);
+  const std::size_t own = kRecordHead + length_at(bytes, 0);
   if (own < bytes.size() && is_whole(own)) return own;
   std::uint64_t checked = 0;
   for (std::size_t at = 1; at + kRecordHead < bytes.size() && checked < kMostChecked; ++at) {
-    if (!begins_at(at)) continue;
-    checked += length_at(at);
+    if (!begins_record(bytes, at)) continue;
+    checked += length_at(bytes, at);
     if (is_whole(at)) return at;
   }
   return kNowhere;

@@ -71,13 +71,23 @@ void Shares::begin_segment(std::uint64_t number) {
   if (written_.empty() || written_.back().number != number) written_.push_back({number, {}, 0});
 }
 
-void Shares::measure(const std::vector<Segment>& there, std::uint64_t consumed) {
-  const std::uint64_t current = written_.empty() ? 0 : written_.back().number;
+void Shares::add(const Use& from, Use& to) {
+  to.rows += from.rows;
+  to.labels += from.labels;
+}
+
+/// Segments that are removed count no more; the current one may not be listed yet.
+void Shares::forget_gone(const std::vector<Segment>& there, std::uint64_t current) {
   std::erase_if(written_, [&](const Written& segment) {
     return segment.number != current &&
            std::none_of(there.begin(), there.end(),
                         [&](const Segment& each) { return each.number == segment.number; });
   });
+}
+
+void Shares::measure(const std::vector<Segment>& there, std::uint64_t consumed) {
+  const std::uint64_t current = written_.empty() ? 0 : written_.back().number;
+  forget_gone(there, current);
   std::fill(unread_.begin(), unread_.end(), Use{});
   std::fill(there_.begin(), there_.end(), Use{});
   all_unread_ = {};
@@ -92,15 +102,12 @@ void Shares::measure(const std::vector<Segment>& there, std::uint64_t consumed) 
     if (unread) unread_others_ += segment.others;
     for (std::size_t i = 0; i < segment.by_account.size(); ++i) {
       const Use& use = segment.by_account[i];
-      there_[i].rows += use.rows;
-      there_[i].labels += use.labels;
+      add(use, there_[i]);
       all_rows_ += use.rows;
       if (segment.number == current) held_ += use.rows + use.labels;
       if (!unread) continue;
-      unread_[i].rows += use.rows;
-      unread_[i].labels += use.labels;
-      all_unread_.rows += use.rows;
-      all_unread_.labels += use.labels;
+      add(use, unread_[i]);
+      add(use, all_unread_);
     }
   }
 }

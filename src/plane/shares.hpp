@@ -49,12 +49,15 @@ class Shares {
     std::uint64_t rows = 0;
     std::uint64_t labels = 0;
   };
+  static void add(const Use& from, Use& to);
+
   /// What this writer put into a segment. Of one that another wrote, nobody knows whose it is.
   struct Written {
     std::uint64_t number = 0;
     std::vector<Use> by_account{};
     std::uint64_t others = 0;
   };
+  void forget_gone(const std::vector<Segment>& there, std::uint64_t current);
   [[nodiscard]] std::uint64_t room() const noexcept { return bytes_ > held_ ? bytes_ - held_ : 0; }
 
   std::uint64_t bytes_;

@@ -58,6 +58,21 @@ std::vector<PeriodQuality> by_name(std::span<const ScoredRow> rows, std::size_t 
   return out;
 }
 
+/// The bits of the faults that belong to a group.
+unsigned mask_of(const FaultGroup& group, const std::vector<std::string>& faults) {
+  unsigned mask = 0;
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    if (std::find(group.members.begin(), group.members.end(), faults[i]) != group.members.end())
+      mask |= 1u << i;
+  }
+  return mask;
+}
+
+/// 1 of nothing: who refuses no row refuses none wrongly, and who sees no fault misses none.
+double share_of(std::int64_t part, std::int64_t whole) {
+  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 1;
+}
+
 }  // namespace
 
 std::vector<PeriodQuality> quality_by_month(std::span<const ScoredRow> rows) {
@@ -80,16 +95,7 @@ std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const Row
   HEDDLE_CHECK(truth.rows.size() == answers.size(), "truth and answers are of different replays");
   std::vector<unsigned> masks;
   unsigned any = 0;
-  for (const FaultGroup& group : refusable) {
-    unsigned mask = 0;
-    for (std::size_t i = 0; i < truth.faults.size(); ++i) {
-      if (std::find(group.members.begin(), group.members.end(), truth.faults[i]) !=
-          group.members.end())
-        mask |= 1u << i;
-    }
-    masks.push_back(mask);
-    any |= mask;
-  }
+  for (const FaultGroup& group : refusable) any |= masks.emplace_back(mask_of(group, truth.faults));
   std::int64_t refused = 0;
   std::int64_t rightly = 0;
   std::vector<RefusalScore> out(refusable.size());
@@ -109,10 +115,8 @@ std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const Row
     score.fault = refusable[g].name;
     score.refused = refused;
     score.wrongly_refused = refused - rightly;
-    score.precision = refused > 0 ? static_cast<double>(rightly) / static_cast<double>(refused) : 1;
-    score.recall = score.faulty > 0 ? static_cast<double>(score.faulty_refused) /
-                                          static_cast<double>(score.faulty)
-                                    : 1;
+    score.precision = share_of(rightly, refused);
+    score.recall = share_of(score.faulty_refused, score.faulty);
   }
   return out;
 }

@@ -113,10 +113,7 @@ Result<void> check_fault(const Fault& fault, const table::Column& column) {
     case Fault::Kind::kDateFormat:
     case Fault::Kind::kTimeShift: fits = column.type == Type::kTimestamp; break;
     case Fault::Kind::kUnknownCode: fits = column.type == Type::kString; break;
-    case Fault::Kind::kMissing:
-    case Fault::Kind::kInvertLabel:
-    case Fault::Kind::kWrongLabel:
-    case Fault::Kind::kDropPositive: break;
+    default: break;  // any field can be missing; labels are no column
   }
   if (fits) return {};
   return Error{ErrorKind::kInvalid, "replay-fault-type",
@@ -158,13 +155,103 @@ std::vector<Micros> times_of(const table::Column& column) {
   return out;
 }
 
+double unit_changed(double value, double factor) { return std::round(value * factor); }
+
+/// Rows by event time; rows of one instant stay in the order of the file, and `every` counts in
+/// that order.
+std::vector<std::int64_t> order_of(const std::vector<Micros>& times) {
+  std::vector<std::int64_t> order(times.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return times[static_cast<std::size_t>(a)] < times[static_cast<std::size_t>(b)];
+  });
+  return order;
+}
+
+/// A cell that has a value.
+expr::Datum value_at(const table::Column& column, std::size_t i) {
+  switch (column.type) {
+    case Type::kBool: return expr::Datum::boolean(column.ints[i] != 0);
+    case Type::kInt: return expr::Datum::integer(column.ints[i]);
+    case Type::kTimestamp: return expr::Datum::timestamp(column.ints[i]);
+    case Type::kDouble: return expr::Datum::real(column.doubles[i]);
+    default:
+      return expr::Datum::string(
+          column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
+  }
+}
+
+/// What a value is once a fault touched it. `code` is what an unknown code borrows.
+expr::Datum touched(const Fault& fault, const expr::Datum& value, std::int64_t row, Type type,
+                    char (&code)[4]) {
+  switch (fault.kind) {
+    case Fault::Kind::kUnit: {
+      const double changed = unit_changed(value.number(), fault.factor);
+      return type == Type::kInt ? expr::Datum::integer(static_cast<std::int64_t>(changed))
+                                : expr::Datum::real(changed);
+    }
+    case Fault::Kind::kUnknownCode:
+      unknown_code(static_cast<std::uint64_t>(row), code);
+      return expr::Datum::string(std::string_view(code, 4));
+    case Fault::Kind::kMissing: return expr::Datum::null();
+    case Fault::Kind::kTimeShift: return expr::Datum::timestamp(value.i + fault.shift);
+    default: return value;
+  }
+}
+
+/// The same, of a cell of a column; codes that no row had are added to `extra`.
+void touch(const Fault& fault, std::int64_t row, std::size_t i, table::Column& column,
+           std::vector<std::string>& extra) {
+  switch (fault.kind) {
+    case Fault::Kind::kUnit:
+      if (column.type == Type::kInt) {
+        column.ints[i] = static_cast<std::int64_t>(
+            unit_changed(static_cast<double>(column.ints[i]), fault.factor));
+      } else {
+        column.doubles[i] = unit_changed(column.doubles[i], fault.factor);
+      }
+      break;
+    case Fault::Kind::kTimeShift: column.ints[i] += fault.shift; break;
+    case Fault::Kind::kMissing:
+      column.valid.resize(static_cast<std::size_t>(column.length()), 1);
+      column.valid[i] = 0;
+      break;
+    case Fault::Kind::kUnknownCode: {
+      char code[4];
+      unknown_code(static_cast<std::uint64_t>(row), code);
+      column.codes[i] = static_cast<std::int32_t>(column.dictionary->views().size() + extra.size());
+      extra.emplace_back(code, 4);
+      break;
+    }
+    default: break;
+  }
+}
+
+/// Puts new codes into the dictionary. Two rows may share one; a dictionary holds distinct strings.
+void add_codes(const std::vector<std::string>& extra, table::Column& column) {
+  if (extra.empty()) return;
+  const std::size_t known = column.dictionary->views().size();
+  std::vector<std::string> values(column.dictionary->views().begin(),
+                                  column.dictionary->views().end());
+  std::vector<std::int32_t> place(extra.size());
+  std::unordered_map<std::string, std::int32_t> seen;
+  for (std::size_t e = 0; e < extra.size(); ++e) {
+    const auto [it, fresh] = seen.emplace(extra[e], static_cast<std::int32_t>(values.size()));
+    if (fresh) values.push_back(extra[e]);
+    place[e] = it->second;
+  }
+  for (std::int32_t& code : column.codes) {
+    if (code >= static_cast<std::int32_t>(known))
+      code = place[static_cast<std::size_t>(code) - known];
+  }
+  column.dictionary = std::make_shared<const table::Dictionary>(std::move(values));
+}
+
 /// Whether the fault is about labels alone and touches no field.
 bool about_label(Fault::Kind kind) {
   return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel ||
          kind == Fault::Kind::kDropPositive;
 }
-
-double unit_changed(double value, double factor) { return std::round(value * factor); }
 
 }  // namespace
 
@@ -173,6 +260,96 @@ std::uint32_t crc32(std::string_view bytes) noexcept {
   for (const char c : bytes)
     crc = kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xffu] ^ (crc >> 8);
   return crc ^ 0xffffffffu;
+}
+
+Result<table::Table> Recording::choose_rows(const Options& options) {
+  HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
+  const table::Column& time = *all.find(options.time_field);
+  if (all.rows() > 0 && time.null_count() == all.rows()) {
+    return Error{ErrorKind::kInvalid, "replay-no-time",
+                 fmt::format("no row of `{}` has a time in `{}`", options.file, options.time_field),
+                 "replay a file whose rows say when they happened: their order is that of time"};
+  }
+  const std::vector<Micros> times = times_of(time);
+  const std::vector<std::int64_t> order = order_of(times);
+  std::vector<std::int64_t> chosen;
+  chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
+  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) {
+    const auto row = static_cast<std::size_t>(order[i]);
+    chosen.push_back(order[i]);
+    times_.push_back(times[row]);
+    if (!time.valid.empty() && time.valid[row] == 0) ++untimed_;
+  }
+  table::Table picked = all.take(chosen);
+  if (picked.rows() == 0) {
+    return Error{ErrorKind::kInvalid, "replay-empty",
+                 fmt::format("no rows of `{}` are in the time that was asked for", options.file),
+                 "widen the time, or check the time column"};
+  }
+  return picked;
+}
+
+/// Rows of one value of the field come from one source, by a fixed hash.
+Result<void> Recording::set_sources(const Options& options, const table::Table& picked) {
+  const auto n = static_cast<std::size_t>(picked.rows());
+  sources_.assign(n, 0);
+  if (options.source_field.empty()) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* by, picked.column(options.source_field));
+  if (by->type != Type::kString) {
+    return Error{ErrorKind::kInvalid, "replay-source-type",
+                 fmt::format("`{}` is not a string column", options.source_field),
+                 "name a string column, or none"};
+  }
+  std::vector<std::uint8_t> of_code;
+  for (const std::string_view value : by->dictionary->views()) {
+    of_code.push_back(
+        static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    if (by->valid.empty() || by->valid[i] != 0)
+      sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
+  }
+  return {};
+}
+
+Result<void> Recording::set_fields(const Options& options, const table::Table& picked) {
+  std::vector<table::Column> columns;
+  for (const std::string& field : options.fields) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, picked.column(field));
+    std::string prefix(1, columns.empty() ? '{' : ',');
+    append_string(field, prefix);
+    prefix.push_back(':');
+    prefix_.push_back(std::move(prefix));
+    columns.push_back(*column);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(table_, table::Table::make(std::move(columns)));
+  return {};
+}
+
+/// Marks the rows that a fault touches.
+Result<void> Recording::set_fault(const Options& options, std::size_t number) {
+  const Fault& fault = options.faults[number];
+  if (about_label(fault.kind)) {
+    if (target_ != Type::kBool) {
+      return Error{ErrorKind::kInvalid, "replay-fault-label",
+                   fmt::format("fault `{}` turns labels over, and the target is not true or false",
+                               fault.name),
+                   "leave it out"};
+    }
+  } else {
+    const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, table_.column(fault.field));
+    HEDDLE_TRY(check_fault(fault, *column));
+    field_faults_.push_back(
+        {static_cast<int>(number), static_cast<int>(at - options.fields.begin())});
+  }
+  for (std::size_t i = 0; i < times_.size(); ++i) {
+    if (!fault.active(times_[i], sources_[i], seeded_draw(options.seed, i))) continue;
+    bits_[i] = static_cast<std::uint8_t>(bits_[i] | 1u << number);
+    // The world itself changes: what became of the row is the opposite.
+    if (fault.kind == Fault::Kind::kInvertLabel) labels_[i] = 1 - labels_[i];
+  }
+  return {};
 }
 
 Result<Recording> Recording::open(const Options& options) {
@@ -188,104 +365,31 @@ Result<Recording> Recording::open(const Options& options) {
         "the model has no `time_field`, so its rows have no order in which they could be sent",
         "name the field that holds when each row happened as `train.time_field`"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
-  const table::Column& time = *all.find(options.time_field);
-  if (all.rows() > 0 && time.null_count() == all.rows()) {
-    return Error{ErrorKind::kInvalid, "replay-no-time",
-                 fmt::format("no row of `{}` has a time in `{}`", options.file, options.time_field),
-                 "replay a file whose rows say when they happened: their order is that of time"};
-  }
-  const std::vector<Micros> times = times_of(time);
-  // Order of event time; rows of one instant stay in the order of the file, and `every` counts in
-  // that order.
-  std::vector<std::int64_t> order(static_cast<std::size_t>(all.rows()));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return times[static_cast<std::size_t>(a)] < times[static_cast<std::size_t>(b)];
-  });
-  std::vector<std::int64_t> chosen;
-  chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
-  std::int64_t untimed = 0;
-  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) {
-    chosen.push_back(order[i]);
-    if (!time.valid.empty() && time.valid[static_cast<std::size_t>(order[i])] == 0) ++untimed;
-  }
-  const table::Table picked = all.take(chosen);
-  all = table::Table{};
-  if (picked.rows() == 0) {
-    return Error{ErrorKind::kInvalid, "replay-empty",
-                 fmt::format("no rows of `{}` are in the time that was asked for", options.file),
-                 "widen the time, or check the time column"};
-  }
-
   Recording recording;
   recording.faults_ = options.faults;
-  recording.untimed_ = untimed;
-  for (const std::int64_t row : chosen)
-    recording.times_.push_back(times[static_cast<std::size_t>(row)]);
-  const auto n = static_cast<std::size_t>(picked.rows());
-
+  HEDDLE_ASSIGN_OR_RETURN(const table::Table picked, recording.choose_rows(options));
   HEDDLE_TRY(recording.evaluate_target(options, picked));
-
-  recording.sources_.assign(n, 0);
-  if (!options.source_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* by, picked.column(options.source_field));
-    if (by->type != Type::kString) {
-      return Error{ErrorKind::kInvalid, "replay-source-type",
-                   fmt::format("`{}` is not a string column", options.source_field),
-                   "name a string column, or none"};
-    }
-    std::vector<std::uint8_t> of_code;
-    for (const std::string_view value : by->dictionary->views()) {
-      of_code.push_back(
-          static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      if (by->valid.empty() || by->valid[i] != 0)
-        recording.sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
-    }
-  }
-
-  std::vector<table::Column> columns;
-  for (const std::string& field : options.fields) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, picked.column(field));
-    std::string prefix(1, columns.empty() ? '{' : ',');
-    append_string(field, prefix);
-    prefix.push_back(':');
-    recording.prefix_.push_back(std::move(prefix));
-    columns.push_back(*column);
-  }
-  HEDDLE_ASSIGN_OR_RETURN(recording.table_, table::Table::make(std::move(columns)));
-
+  HEDDLE_TRY(recording.set_sources(options, picked));
+  HEDDLE_TRY(recording.set_fields(options, picked));
   HEDDLE_TRY(recording.drop_positives(options.seed));
-  const std::size_t left = recording.times_.size();
-  recording.bits_.assign(left, 0);
-  for (std::size_t f = 0; f < options.faults.size(); ++f) {
-    const Fault& fault = options.faults[f];
-    if (about_label(fault.kind)) {
-      if (recording.target_ != Type::kBool) {
-        return Error{
-            ErrorKind::kInvalid, "replay-fault-label",
-            fmt::format("fault `{}` turns labels over, and the target is not true or false",
-                        fault.name),
-            "leave it out"};
-      }
-    } else {
-      const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
-      HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, recording.table_.column(fault.field));
-      HEDDLE_TRY(check_fault(fault, *column));
-      recording.field_faults_.push_back(
-          {static_cast<int>(f), static_cast<int>(at - options.fields.begin())});
-    }
-    for (std::size_t i = 0; i < left; ++i) {
-      if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i)))
-        continue;
-      recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
-      if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] = 1 - recording.labels_[i];
-    }
-  }
+  recording.bits_.assign(recording.times_.size(), 0);
+  for (std::size_t f = 0; f < options.faults.size(); ++f)
+    HEDDLE_TRY(recording.set_fault(options, f));
   return recording;
 }
+
+namespace {
+
+/// A truth or a number; NaN of anything else: what is not known is not false.
+double number_of(const expr::Datum& value) {
+  using Kind = expr::Datum::Kind;
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (value.kind == Kind::kBool) return value.b ? 1 : 0;
+  if (value.kind != Kind::kInt && value.kind != Kind::kDouble) return kNone;
+  return std::isfinite(value.number()) ? value.number() : kNone;
+}
+
+}  // namespace
 
 /// What the target says of each row.
 Result<void> Recording::evaluate_target(const Options& options, const table::Table& picked) {
@@ -302,23 +406,17 @@ Result<void> Recording::evaluate_target(const Options& options, const table::Tab
                              options.target),
                  "see the target of the Model"};
   }
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   labels_.resize(static_cast<std::size_t>(picked.rows()));
   std::unordered_map<std::string, std::size_t> places;
   const std::vector<expr::ColumnView> views = picked.views();
   expr::Program::Scratch scratch;
   target.evaluate_columns(
       views, 0, picked.rows(), scratch, [&](std::int64_t row, const expr::Datum& value) {
-        using Kind = expr::Datum::Kind;
-        double code = kNone;  // null, or an error: what is not known is not false
-        if (value.kind == Kind::kBool) {
-          code = value.b ? 1 : 0;
-        } else if (value.kind == Kind::kString) {
+        double code = number_of(value);
+        if (value.kind == expr::Datum::Kind::kString) {
           const auto [at, fresh] = places.try_emplace(std::string(value.str()), words_.size());
           if (fresh) words_.push_back(at->first);
           code = static_cast<double>(at->second);
-        } else if (value.kind == Kind::kInt || value.kind == Kind::kDouble) {
-          code = std::isfinite(value.number()) ? value.number() : kNone;
         }
         if (std::isnan(code)) ++unlabelled_;
         labels_[static_cast<std::size_t>(row)] = code;
@@ -397,45 +495,18 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
         out.append("null");
       continue;
     }
-    expr::Datum value;
-    switch (column.type) {
-      case Type::kBool: value = expr::Datum::boolean(column.ints[i] != 0); break;
-      case Type::kInt: value = expr::Datum::integer(column.ints[i]); break;
-      case Type::kTimestamp: value = expr::Datum::timestamp(column.ints[i]); break;
-      case Type::kDouble: value = expr::Datum::real(column.doubles[i]); break;
-      default:
-        value = expr::Datum::string(
-            column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
-    }
+    expr::Datum value = value_at(column, i);
     char code[4];
     bool written = false;
-    if (bits != 0) {
-      for (const FieldFault& at : field_faults_) {
-        if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0 || value.is_null())
-          continue;
-        const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
-        switch (fault.kind) {
-          case Fault::Kind::kUnit: {
-            const double changed = unit_changed(value.number(), fault.factor);
-            value = column.type == Type::kInt
-                        ? expr::Datum::integer(static_cast<std::int64_t>(changed))
-                        : expr::Datum::real(changed);
-            break;
-          }
-          case Fault::Kind::kUnknownCode:
-            unknown_code(static_cast<std::uint64_t>(row), code);
-            value = expr::Datum::string(std::string_view(code, 4));
-            break;
-          case Fault::Kind::kMissing: value = expr::Datum::null(); break;
-          case Fault::Kind::kTimeShift:
-            value = expr::Datum::timestamp(value.i + fault.shift);
-            break;
-          case Fault::Kind::kDateFormat:
-            append_american_date(value.i, out);
-            written = true;
-            break;
-          default: break;
-        }
+    for (const FieldFault& at : field_faults_) {
+      if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0 || value.is_null())
+        continue;
+      const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
+      value = touched(fault, value, row, column.type, code);
+      // No value of JSON is a date in another form: its text is written in place of the value.
+      if (fault.kind == Fault::Kind::kDateFormat) {
+        append_american_date(value.i, out);
+        written = true;
       }
     }
     if (!written) append_value(value, out);
@@ -450,51 +521,12 @@ Result<table::Table> Recording::received(std::span<const std::int64_t> rows) con
     const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
     table::Column& column = columns[static_cast<std::size_t>(at.field)];
     std::vector<std::string> extra;
-    const auto known = column.dictionary ? column.dictionary->views().size() : 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if ((bits_[static_cast<std::size_t>(rows[i])] >> at.fault & 1) == 0) continue;
       if (!column.valid.empty() && column.valid[i] == 0) continue;
-      switch (fault.kind) {
-        case Fault::Kind::kUnit:
-          if (column.type == Type::kInt) {
-            column.ints[i] = static_cast<std::int64_t>(
-                unit_changed(static_cast<double>(column.ints[i]), fault.factor));
-          } else {
-            column.doubles[i] = unit_changed(column.doubles[i], fault.factor);
-          }
-          break;
-        case Fault::Kind::kTimeShift: column.ints[i] += fault.shift; break;
-        case Fault::Kind::kMissing:
-          column.valid.resize(rows.size(), 1);
-          column.valid[i] = 0;
-          break;
-        case Fault::Kind::kUnknownCode: {
-          char code[4];
-          unknown_code(static_cast<std::uint64_t>(rows[i]), code);
-          column.codes[i] = static_cast<std::int32_t>(known + extra.size());
-          extra.emplace_back(code, 4);
-          break;
-        }
-        default: break;
-      }
+      touch(fault, rows[i], i, column, extra);
     }
-    if (!extra.empty()) {
-      // Two rows may share a code; a dictionary holds distinct strings.
-      std::vector<std::string> values(column.dictionary->views().begin(),
-                                      column.dictionary->views().end());
-      std::vector<std::int32_t> place(extra.size());
-      std::unordered_map<std::string, std::int32_t> seen;
-      for (std::size_t e = 0; e < extra.size(); ++e) {
-        const auto [it, fresh] = seen.emplace(extra[e], static_cast<std::int32_t>(values.size()));
-        if (fresh) values.push_back(extra[e]);
-        place[e] = it->second;
-      }
-      for (std::int32_t& code : column.codes) {
-        if (code >= static_cast<std::int32_t>(known))
-          code = place[static_cast<std::size_t>(code) - known];
-      }
-      column.dictionary = std::make_shared<const table::Dictionary>(std::move(values));
-    }
+    add_codes(extra, column);
   }
   return table::Table::make(std::move(columns));
 }

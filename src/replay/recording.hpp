@@ -74,6 +74,11 @@ class Recording {
     int field;
   };
   Recording() = default;
+  /// The times of the chosen rows and what they hold, before faults.
+  [[nodiscard]] Result<table::Table> choose_rows(const Options& options);
+  [[nodiscard]] Result<void> set_sources(const Options& options, const table::Table& picked);
+  [[nodiscard]] Result<void> set_fields(const Options& options, const table::Table& picked);
+  [[nodiscard]] Result<void> set_fault(const Options& options, std::size_t number);
   [[nodiscard]] Result<void> evaluate_target(const Options& options, const table::Table& picked);
   [[nodiscard]] std::optional<stats::Label> label_of(double code) const;
   /// Leaves the rows out that a `kDropPositive` touches.

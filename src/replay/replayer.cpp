@@ -168,6 +168,23 @@ class Sender {
     if (counts_.errors.size() < kErrorsKept) counts_.errors.push_back(std::move(text));
   }
 
+  void note(std::string_view path, const Result<net::HttpClient::Reply>& answer) {
+    if (!answer.ok()) return note(fmt::format("{}: {}", path, answer.error().message));
+    note(fmt::format("{}: HTTP {}: {}", path, answer->status,
+                     std::string_view(answer->body).substr(0, 300)));
+  }
+
+  /// The answer when its status is one of `good`; another one is counted and kept as an error.
+  std::optional<net::HttpClient::Reply> accepted(std::string_view path,
+                                                 net::HttpClient::Reply answer,
+                                                 std::initializer_list<int> good) {
+    if (std::find(good.begin(), good.end(), answer.status) != good.end()) return answer;
+    ++counts_.rejected;
+    rejection_ = read_error(answer.status, answer.body);
+    note(path, answer);
+    return std::nullopt;
+  }
+
   /// Sends `body_` until there is an answer below 500 or the time is over; counts what happened.
   std::optional<net::HttpClient::Reply> send(std::string_view path,
                                              std::initializer_list<int> good) {
@@ -182,22 +199,11 @@ class Sender {
       if (answer.ok() && answer->status < 500) {
         if (lost) ++counts_.retried;
         if (failed) ++counts_.failed;
-        if (std::find(good.begin(), good.end(), answer->status) != good.end())
-          return std::move(*answer);
-        ++counts_.rejected;
-        rejection_ = read_error(answer->status, answer->body);
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status,
-                         std::string_view(answer->body).substr(0, 300)));
-        return std::nullopt;
+        return accepted(path, std::move(*answer), good);
       }
-      if (answer.ok()) {
-        failed = true;
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status,
-                         std::string_view(answer->body).substr(0, 300)));
-      } else {
-        lost = true;
-        note(fmt::format("{}: {}", path, answer.error().message));
-      }
+      (answer.ok() ? failed : lost) = true;
+      note(path, answer);
+      // A lost connection and a service that has no room are worth another try, nothing else is.
       const bool again =
           answer.ok() ? answer->status == 503 : answer.error().kind == ErrorKind::kUnavailable;
       if (!again || system_clock().mono_ns() >= deadline) {
@@ -301,6 +307,198 @@ Result<void> check_options(const Options& options) {
   return {};
 }
 
+/// One replay: blocks of rows, their labels when they are due, and a tick after each block.
+class Run {
+ public:
+  Run(const Options& options, const Recording& recording)
+      : options_(options),
+        recording_(recording),
+        cutter_(recording, options),
+        senders_(options, recording),
+        begin_ns_(system_clock().mono_ns()),
+        begin_event_(recording.event_time(0)),
+        id_(run_id(options.seed, begin_event_)) {
+    result_.rows.reserve(static_cast<std::size_t>(recording.rows()));
+    result_.untimed = recording.untimed();
+  }
+
+  Result<void> open_truth() {
+    if (options_.truth_path.empty()) return {};
+    HEDDLE_ASSIGN_OR_RETURN(TruthWriter writer,
+                            TruthWriter::open(options_.truth_path, options_.faults));
+    truth_.emplace(std::move(writer));
+    return {};
+  }
+
+  Result<void> send_rows() {
+    // Before the first row: a service that is past it is told of by its own words, and no row comes
+    // to a watch without a time.
+    HEDDLE_TRY(tick(begin_event_));
+    while (go_on_ && !cutter_.done()) {
+      cutter_.next_block(block_);
+      send_due(cutter_.reached(), std::numeric_limits<std::size_t>::max());
+      received_.resize(std::max(received_.size(), block_.size()));
+      senders_.predict(block_, received_);
+      if (result_.requests == 0) HEDDLE_TRY(check_first_answers());
+      take_answers();
+      HEDDLE_TRY(end_block(cutter_.reached()));
+    }
+    return {};
+  }
+
+  /// The labels of the last day, which become known after the last row.
+  Result<void> send_last_labels() {
+    while (go_on_ && !pending_.empty()) {
+      const std::size_t count =
+          std::min(pending_.size(), static_cast<std::size_t>(options_.block_rows));
+      const Micros reached = pending_[count - 1].event_time + 1;
+      send_due(reached, pending_.size());
+      HEDDLE_TRY(end_block(reached));
+    }
+    return {};
+  }
+
+  Result<Replayed> finish() {
+    result_.seconds = static_cast<double>(system_clock().mono_ns() - begin_ns_) * 1e-9;
+    for (auto& sender : senders_.all()) add_counts(sender->counts());
+    if (truth_.has_value()) HEDDLE_TRY(truth_->finish());
+    return std::move(result_);
+  }
+
+ private:
+  Result<void> tick(Micros reached) {
+    HEDDLE_TRY(senders_.first().tick(reached));
+    result_.last_tick = reached;
+    if (!options_.lockstep) return {};
+    const std::int64_t before = system_clock().mono_ns();
+    HEDDLE_TRY(options_.wait_watermark(reached));
+    result_.waiting_seconds += static_cast<double>(system_clock().mono_ns() - before) * 1e-9;
+    return {};
+  }
+
+  Result<void> end_block(Micros reached) {
+    HEDDLE_TRY(tick(reached));
+    if (options_.speed > 0) {
+      const double due_seconds = static_cast<double>(reached - begin_event_) /
+                                 static_cast<double>(kSecond) / options_.speed;
+      const double now = static_cast<double>(system_clock().mono_ns() - begin_ns_) * 1e-9;
+      if (due_seconds > now)
+        std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
+    }
+    if (options_.progress)
+      go_on_ = options_.progress(reached, static_cast<std::int64_t>(result_.rows.size()));
+    return {};
+  }
+
+  /// Sends the labels that are known before `reached`.
+  void send_due(Micros reached, std::size_t most) {
+    due_.clear();
+    while (!pending_.empty() && pending_.front().event_time < reached && due_.size() < most) {
+      due_.push_back(pending_.front());
+      pending_.pop_front();
+    }
+    result_.labels += static_cast<std::int64_t>(due_.size());
+    result_.label_requests +=
+        static_cast<std::int64_t>((due_.size() + kLabelsPerRequest - 1) / kLabelsPerRequest);
+    senders_.first().labels(due_);
+  }
+
+  /// A replay whose first block meets nobody ends at once.
+  Result<void> check_first_answers() {
+    const auto end = received_.begin() + static_cast<std::ptrdiff_t>(block_.size());
+    if (std::any_of(received_.begin(), end, [](const Received& answer) { return answer.answered; }))
+      return {};
+    std::string why = "nothing was answered";
+    for (auto& sender : senders_.all()) {
+      if (!sender->counts().errors.empty()) why = sender->counts().errors.back();
+    }
+    return Error{ErrorKind::kUnavailable, "replay-no-endpoint",
+                 fmt::format("the first requests all failed: {}", why),
+                 "check `heddle status`, the port and the token"};
+  }
+
+  void take_answers() {
+    const std::size_t first_label = pending_.size();
+    for (std::size_t b = 0; b < block_.size(); ++b) take_answer(block_[b], received_[b]);
+    // Batches interleave sources; labels become known in order of their rows' time. Blocks do not
+    // overlap.
+    std::stable_sort(
+        pending_.begin() + static_cast<std::ptrdiff_t>(first_label), pending_.end(),
+        [](const DueLabel& a, const DueLabel& b) { return a.event_time < b.event_time; });
+    result_.requests += static_cast<std::int64_t>(block_.size());
+  }
+
+  void take_answer(const Batch& batch, const Received& answer) {
+    std::int16_t bundle = -1;
+    std::int8_t slot = -1;
+    if (answer.answered) {
+      bundle = place_of<std::int16_t>(result_.bundles, answer.bundle);
+      slot = place_of<std::int8_t>(result_.slots, answer.slot);
+    }
+    for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+      RowAnswer& out = result_.rows.emplace_back();
+      out.recorded = batch.rows[i];
+      out.request = batch.request;
+      out.index = static_cast<std::int32_t>(i);
+      out.prediction = answer.answered ? answer.predictions[i] : std::nanf("");
+      out.outcome = outcome_of(answer.answered, out.prediction);
+      if (out.outcome == Outcome::kServed) {
+        out.bundle = bundle;
+        out.slot = slot;
+      }
+      await_label(out);
+    }
+  }
+
+  static Outcome outcome_of(bool answered, float prediction) {
+    if (!answered) return Outcome::kFailed;
+    return std::isnan(prediction) ? Outcome::kRefused : Outcome::kServed;
+  }
+
+  void await_label(const RowAnswer& sent) {
+    const std::int64_t row = sent.recorded;
+    const Micros time = recording_.event_time(row);
+    if (const auto label = recording_.sent_label(row)) {
+      pending_.push_back({sent.request, sent.index, *label, time + options_.label_delay});
+    } else {
+      ++result_.unlabelled;
+    }
+    if (truth_.has_value()) {
+      truth_->add(id_, {row, sent.request, sent.index, time,
+                        static_cast<std::uint8_t>(recording_.source(row)), recording_.label(row),
+                        recording_.fault_bits(row)});
+    }
+  }
+
+  void add_counts(Sender::Counts& counts) {
+    result_.answered += counts.answered;
+    result_.failed += counts.failed;
+    result_.retried += counts.retried;
+    result_.rejected += counts.rejected;
+    result_.labels_refused += counts.labels_refused;
+    result_.latency_us.insert(result_.latency_us.end(), counts.latency_us.begin(),
+                              counts.latency_us.end());
+    for (std::string& error : counts.errors) {
+      if (result_.errors.size() < kErrorsKept) result_.errors.push_back(std::move(error));
+    }
+  }
+
+  const Options& options_;
+  const Recording& recording_;
+  Cutter cutter_;
+  Senders senders_;
+  std::optional<TruthWriter> truth_;
+  std::int64_t begin_ns_;
+  Micros begin_event_;
+  std::string id_;
+  std::vector<Batch> block_;
+  std::vector<Received> received_;
+  std::deque<DueLabel> pending_;  ///< by when they become known
+  std::vector<DueLabel> due_;
+  bool go_on_ = true;
+  Replayed result_;
+};
+
 }  // namespace
 
 std::string run_id(std::uint64_t seed, Micros first_event) {
@@ -326,148 +524,11 @@ Result<Replayed> replay(const Options& options) {
                        .every = options.every,
                        .seed = options.seed,
                        .faults = options.faults}));
-  std::optional<TruthWriter> truth;
-  if (!options.truth_path.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(TruthWriter writer,
-                            TruthWriter::open(options.truth_path, options.faults));
-    truth.emplace(std::move(writer));
-  }
-
-  Replayed result;
-  result.rows.reserve(static_cast<std::size_t>(recording.rows()));
-  result.untimed = recording.untimed();
-  Cutter cutter(recording, options);
-  Senders senders(options, recording);
-  std::vector<Batch> block;
-  std::vector<Received> received;
-  std::deque<DueLabel> pending;
-  std::vector<DueLabel> due;
-  const std::int64_t begin_ns = system_clock().mono_ns();
-  const Micros begin_event = recording.event_time(0);
-  const std::string run = run_id(options.seed, begin_event);
-  bool go_on = true;
-
-  auto tick = [&](Micros reached) -> Result<void> {
-    HEDDLE_TRY(senders.first().tick(reached));
-    result.last_tick = reached;
-    if (!options.lockstep) return {};
-    const std::int64_t before = system_clock().mono_ns();
-    HEDDLE_TRY(options.wait_watermark(reached));
-    result.waiting_seconds += static_cast<double>(system_clock().mono_ns() - before) * 1e-9;
-    return {};
-  };
-  auto end_block = [&](Micros reached) -> Result<void> {
-    HEDDLE_TRY(tick(reached));
-    if (options.speed > 0) {
-      const double due_seconds =
-          static_cast<double>(reached - begin_event) / static_cast<double>(kSecond) / options.speed;
-      const double now = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
-      if (due_seconds > now)
-        std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
-    }
-    if (options.progress)
-      go_on = options.progress(reached, static_cast<std::int64_t>(result.rows.size()));
-    return {};
-  };
-  auto send_due = [&](Micros reached, std::size_t most) {
-    due.clear();
-    while (!pending.empty() && pending.front().event_time < reached && due.size() < most) {
-      due.push_back(pending.front());
-      pending.pop_front();
-    }
-    result.labels += static_cast<std::int64_t>(due.size());
-    result.label_requests +=
-        static_cast<std::int64_t>((due.size() + kLabelsPerRequest - 1) / kLabelsPerRequest);
-    senders.first().labels(due);
-  };
-
-  // Before the first row: a service that is past it is told of by its own words, and no row comes
-  // to a watch without a time.
-  HEDDLE_TRY(tick(begin_event));
-  while (go_on && !cutter.done()) {
-    cutter.next_block(block);
-    send_due(cutter.reached(), std::numeric_limits<std::size_t>::max());
-    received.resize(std::max(received.size(), block.size()));
-    senders.predict(block, received);
-    if (result.requests == 0 &&
-        std::none_of(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(block.size()),
-                     [](const Received& answer) { return answer.answered; })) {
-      std::string why = "nothing was answered";
-      for (auto& sender : senders.all()) {
-        if (!sender->counts().errors.empty()) why = sender->counts().errors.back();
-      }
-      return Error{ErrorKind::kUnavailable, "replay-no-endpoint",
-                   fmt::format("the first requests all failed: {}", why),
-                   "check `heddle status`, the port and the token"};
-    }
-    const std::size_t first_label = pending.size();
-    for (std::size_t b = 0; b < block.size(); ++b) {
-      const Batch& batch = block[b];
-      const Received& answer = received[b];
-      const auto bundle = answer.answered ? place_of<std::int16_t>(result.bundles, answer.bundle)
-                                          : std::int16_t{-1};
-      const auto slot =
-          answer.answered ? place_of<std::int8_t>(result.slots, answer.slot) : std::int8_t{-1};
-      for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-        const std::int64_t row = batch.rows[i];
-        RowAnswer& out = result.rows.emplace_back();
-        out.recorded = row;
-        out.request = batch.request;
-        out.index = static_cast<std::int32_t>(i);
-        out.prediction = answer.answered ? answer.predictions[i] : std::nanf("");
-        out.outcome = !answer.answered             ? Outcome::kFailed
-                      : std::isnan(out.prediction) ? Outcome::kRefused
-                                                   : Outcome::kServed;
-        if (out.outcome == Outcome::kServed) {
-          out.bundle = bundle;
-          out.slot = slot;
-        }
-        if (const auto label = recording.sent_label(row)) {
-          pending.push_back(
-              {batch.request, out.index, *label, recording.event_time(row) + options.label_delay});
-        } else {
-          ++result.unlabelled;
-        }
-        if (truth.has_value()) {
-          truth->add(run, {row, batch.request, out.index, recording.event_time(row),
-                           static_cast<std::uint8_t>(recording.source(row)), recording.label(row),
-                           recording.fault_bits(row)});
-        }
-      }
-    }
-    // Batches interleave sources; labels become known in order of their rows' time. Blocks do not
-    // overlap.
-    std::stable_sort(
-        pending.begin() + static_cast<std::ptrdiff_t>(first_label), pending.end(),
-        [](const DueLabel& a, const DueLabel& b) { return a.event_time < b.event_time; });
-    result.requests += static_cast<std::int64_t>(block.size());
-    HEDDLE_TRY(end_block(cutter.reached()));
-  }
-  // The labels of the last day.
-  while (go_on && !pending.empty()) {
-    const std::size_t count =
-        std::min(pending.size(), static_cast<std::size_t>(options.block_rows));
-    const Micros reached = pending[count - 1].event_time + 1;
-    send_due(reached, pending.size());
-    HEDDLE_TRY(end_block(reached));
-  }
-
-  result.seconds = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
-  for (auto& sender : senders.all()) {
-    Sender::Counts& counts = sender->counts();
-    result.answered += counts.answered;
-    result.failed += counts.failed;
-    result.retried += counts.retried;
-    result.rejected += counts.rejected;
-    result.labels_refused += counts.labels_refused;
-    result.latency_us.insert(result.latency_us.end(), counts.latency_us.begin(),
-                             counts.latency_us.end());
-    for (std::string& error : counts.errors) {
-      if (result.errors.size() < kErrorsKept) result.errors.push_back(std::move(error));
-    }
-  }
-  if (truth.has_value()) HEDDLE_TRY(truth->finish());
-  return result;
+  Run run(options, recording);
+  HEDDLE_TRY(run.open_truth());
+  HEDDLE_TRY(run.send_rows());
+  HEDDLE_TRY(run.send_last_labels());
+  return run.finish();
 }
 
 }  // namespace heddle::replay

@@ -36,15 +36,12 @@ class Line {
     if (expect("false")) return out.emplace(false), true;
     double value = 0;
     if (!rest_.starts_with('"')) return number(value) && (out.emplace(value), true);
-    // The string ends at the first quote that is not escaped.
-    std::size_t end = 1;
-    while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
-    if (end >= rest_.size()) return false;
-    const auto text = doc::parse_json(rest_.substr(0, end + 1));
-    if (!text.ok() || !text->is_string()) return false;
-    out.emplace(text->as_string());
-    rest_.remove_prefix(end + 1);
-    return true;
+    return word(out);
+  }
+  /// `literal` and the number behind it.
+  template <class T>
+  bool member(std::string_view literal, T& out) {
+    return expect(literal) && number(out);
   }
   bool until(char stop, std::string_view& out) {
     const std::size_t at = rest_.find(stop);
@@ -65,8 +62,54 @@ class Line {
   }
 
  private:
+  bool word(std::optional<stats::Label>& out) {
+    // The string ends at the first quote that is not escaped.
+    std::size_t end = 1;
+    while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
+    if (end >= rest_.size()) return false;
+    const auto text = doc::parse_json(rest_.substr(0, end + 1));
+    if (!text.ok() || !text->is_string()) return false;
+    out.emplace(text->as_string());
+    rest_.remove_prefix(end + 1);
+    return true;
+  }
+
   std::string_view rest_;
 };
+
+bool read_first_line(Line line, std::vector<std::string>& faults) {
+  return line.expect("{\"schema\":\"heddle.truth/2\",\"faults\":") && line.names(faults) &&
+         faults.size() <= 8;
+}
+
+/// The id is `<run>-<request>#<index>`.
+bool read_row_id(Line& line, TruthRow& row) {
+  std::string_view run;
+  return line.expect("{\"id\":\"") && line.until('-', run) && line.member("-", row.request) &&
+         line.member("#", row.index);
+}
+
+/// Sets the bit of each fault that is named; false when one is unknown.
+bool set_faults(const std::vector<std::string>& names, const std::vector<std::string>& known,
+                TruthRow& row) {
+  for (const std::string& name : names) {
+    unsigned bits = 0;
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (known[i] == name) bits |= 1u << i;
+    }
+    if (bits == 0) return false;
+    row.faults = static_cast<std::uint8_t>(row.faults | bits);
+  }
+  return true;
+}
+
+bool read_row(Line line, const std::vector<std::string>& known, TruthRow& row) {
+  std::vector<std::string> names;
+  return read_row_id(line, row) && line.member("\",\"row\":", row.recorded) &&
+         line.member(",\"time\":", row.event_time) && line.member(",\"source\":", row.source) &&
+         line.expect(",\"label\":") && line.label(row.label) && line.expect(",\"faults\":") &&
+         line.names(names) && line.expect("}") && set_faults(names, known, row);
+}
 
 std::string label_text(const std::optional<stats::Label>& label) {
   if (!label) return "null";
@@ -143,35 +186,11 @@ Result<Truth> read_truth(const std::string& path) {
   std::int64_t number = 0;
   while (at < text.size()) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    Line line(std::string_view(text).substr(at, end - at));
+    const Line line(std::string_view(text).substr(at, end - at));
     at = end + 1;
     ++number;
-    bool good;
-    if (number == 1) {
-      good = line.expect("{\"schema\":\"heddle.truth/2\",\"faults\":") &&
-             line.names(truth.faults) && truth.faults.size() <= 8;
-    } else {
-      TruthRow row;
-      std::string_view prefix;
-      std::vector<std::string> names;
-      // The id is `<run>-<request>#<index>`.
-      good = line.expect("{\"id\":\"") && line.until('-', prefix) && line.expect("-") &&
-             line.number(row.request) && line.expect("#") && line.number(row.index) &&
-             line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
-             line.number(row.event_time) && line.expect(",\"source\":") &&
-             line.number(row.source) && line.expect(",\"label\":") && line.label(row.label) &&
-             line.expect(",\"faults\":") && line.names(names) && line.expect("}");
-      for (const std::string& name : names) {
-        bool known = false;
-        for (std::size_t i = 0; i < truth.faults.size(); ++i) {
-          if (truth.faults[i] != name) continue;
-          row.faults = static_cast<std::uint8_t>(row.faults | 1u << i);
-          known = true;
-        }
-        good = good && known;
-      }
-      truth.rows.push_back(row);
-    }
+    const bool good = number == 1 ? read_first_line(line, truth.faults)
+                                  : read_row(line, truth.faults, truth.rows.emplace_back());
     if (!good) {
       return Error{ErrorKind::kCorrupt, "replay-truth-line",
                    fmt::format("line {} of `{}` is not a line of truth", number, path),

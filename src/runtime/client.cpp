@@ -30,6 +30,12 @@ Error refused(const net::HttpClient::Reply& reply) {
                "see its log"};
 }
 
+/// Whether what the model says of itself is of the task. What is no JSON says nothing.
+Result<void> check(const net::HttpClient::Reply& reply, const stats::Task& task) {
+  const auto said = doc::parse_json(reply.body, {.max_depth = 16, .max_bytes = 4 << 20});
+  return said.ok() ? oip::check_metadata(*said, task) : Result<void>();
+}
+
 }  // namespace
 
 Client::Client(net::HttpClient http, std::string prefix, const std::string& model,
@@ -73,8 +79,15 @@ Result<void> Client::probe(std::int64_t timeout_ms, const stats::Task* task) {
                  "see its log"};
   HEDDLE_ASSIGN_OR_RETURN(const auto model, ask(model_path_));
   if (model.status != 200) return refused(model);
-  const auto said = doc::parse_json(model.body, {.max_depth = 16, .max_bytes = 4 << 20});
-  if (task != nullptr && said.ok()) HEDDLE_TRY(oip::check_metadata(*said, *task));
+  if (task != nullptr) {
+    HEDDLE_TRY(check(model, *task));
+    // A server's model says such things in its configuration: Triton's, and a service of ours.
+    const bool is_server = !binary_.has_value();
+    if (is_server) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto configuration, ask(model_path_ + "/config"));
+      if (configuration.status == 200) HEDDLE_TRY(check(configuration, *task));
+    }
+  }
   if (binary_.has_value()) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto server, ask(prefix_ + "/v2"));
   const auto metadata = doc::parse_json(server.body, {.max_depth = 16, .max_bytes = 1 << 20});

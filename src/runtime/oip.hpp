@@ -31,8 +31,9 @@ struct Body {
                                               std::string_view output, std::size_t rows,
                                               const stats::Task& task);
 
-/// Whether a model's metadata, as far as it says anything of them (`parameters`: `task`, and
-/// `classes` as a JSON array), names this task and its classes in their order. kInvalid
+/// Whether a model's metadata or configuration, as far as it says anything of them (`parameters`:
+/// `task`, and `classes` as a JSON array; texts, or objects with a `string_value`), names this task
+/// and its classes in their order. kInvalid
 /// (`runtime-task`, `runtime-classes`).
 [[nodiscard]] Result<void> check_metadata(const doc::Value& metadata, const stats::Task& task);
 

@@ -155,6 +155,13 @@ Result<bool> is_answer(const stats::Task& task, std::span<const double> row, std
   return true;
 }
 
+/// A parameter that is a text, also in the form of a model's configuration.
+std::string text_of(const doc::Value& parameters, std::string_view name) {
+  const doc::Value* found = parameters.find(name);
+  if (found == nullptr) return {};
+  return found->is_object() ? found->string_or("string_value") : parameters.string_or(name);
+}
+
 /// A class as the metadata of a model names it.
 std::string class_of(const doc::Value& value) {
   if (value.is_string()) return value.as_string();
@@ -199,14 +206,14 @@ Result<std::vector<float>> read(std::string_view body, std::size_t json_bytes,
 Result<void> check_metadata(const doc::Value& metadata, const stats::Task& task) {
   const doc::Value* parameters = metadata.find("parameters");
   if (parameters == nullptr || !parameters->is_object()) return {};
-  const std::string named = parameters->string_or("task");
+  const std::string named = text_of(*parameters, "task");
   if (!named.empty() && named != stats::task_name(task.kind)) {
     return Error{ErrorKind::kInvalid, "runtime-task",
                  fmt::format("the runtime's model says that its task is `{}`, here it is `{}`",
                              named.substr(0, 40), stats::task_name(task.kind)),
                  "name the model of the right task, or correct `task` of the Model"};
   }
-  const std::string text = parameters->string_or("classes");
+  const std::string text = text_of(*parameters, "classes");
   if (task.kind != TaskKind::kClasses || text.empty()) return {};
   const auto listed = doc::parse_json(text, {.max_depth = 4, .max_bytes = 1 << 20});
   std::vector<std::string> classes;

@@ -391,6 +391,8 @@ TEST(Oip, MetadataMustNotNameAnotherTaskOrOtherClasses) {
   EXPECT_EQ(why(kClasses, R"({"classes":"high, low"})"), "runtime-classes");
   EXPECT_EQ(why(kClasses, R"({"task":"regression"})"), "runtime-task");
   EXPECT_EQ(why(kNumber, R"({"task":"regression"})"), "");
+  EXPECT_EQ(why(kNumber, R"({"task":{"string_value":"classes"}})"), "runtime-task");
+  EXPECT_EQ(why(kClasses, R"({"classes":{"string_value":"[\"a\"]"}})"), "runtime-classes");
   EXPECT_EQ(why({}, R"({"classes":"[false,true]"})"), "") << "a classifier of two says its labels";
   const stats::Task whole{stats::TaskKind::kClasses, {"-1", "0", "2"}, true};
   EXPECT_EQ(why(whole, R"({"classes":"[-1,0,2]"})"), "");
@@ -478,6 +480,22 @@ TEST(Endpoint, AnswersWithTheNumbersOfItsTaskAndRefusesAModelOfOtherClasses) {
   const auto other = Endpoint::start(upstream.runtime(), shape, {}, {});
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().id, "runtime-classes");
+}
+
+TEST(Endpoint, AnUpstreamsConfigurationMayNameItsTask) {
+  Upstream upstream([](const net::Request& request, net::Response& response) {
+    if (request.path.ends_with("/config"))
+      response.body = R"({"parameters":{"task":{"string_value":"classes"}}})";
+    else
+      response.body = "{}";
+  });
+  const auto of = [&](const stats::Task& task) {
+    const auto endpoint =
+        Endpoint::start(upstream.runtime(), {.features = {"a"}, .task = task}, {}, {});
+    return endpoint.ok() ? std::string() : endpoint.error().id;
+  };
+  EXPECT_EQ(of(kClasses), "");
+  EXPECT_EQ(of(kNumber), "runtime-task");
 }
 
 TEST(Endpoint, TakesFewerRowsAtOnceOfManyClasses) {

@@ -7,20 +7,9 @@
 #include <new>
 #include <set>
 
+#include "base/allocations_fixture.hpp"
 #include "score/bundle_fixture.hpp"
 #include "stats/scalar.hpp"
-
-namespace {
-std::size_t g_allocations = 0;
-}
-// Counts what is allocated; out of line, or the compiler pairs the halves wrongly.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++g_allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace heddle::score {
 namespace {
@@ -91,12 +80,12 @@ TEST(Plan, ScoringARowAllocatesNothingAtSteadyState) {
     plan->score_row(good, result, scratch);
     plan->score_row(bad, result, scratch);
   }
-  const std::size_t before = g_allocations;
+  const std::size_t before = heddle::fixture::allocations;
   for (int i = 0; i < 1000; ++i) {
     plan->score_row(good, result, scratch);
     plan->score_row(bad, result, scratch);
   }
-  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(heddle::fixture::allocations, before);
   plan->score_row(good, result, scratch);
   EXPECT_FALSE(result.check.refused);
 }
@@ -230,9 +219,9 @@ TEST_F(ScoredBeside, AllocatesNothingAtSteadyState) {
       plan->score_beside(plan->shared_with(*answering), raw, first, beside, scratch);
   };
   for (int i = 0; i < 10; ++i) score();
-  const std::size_t before = g_allocations;
+  const std::size_t before = heddle::fixture::allocations;
   for (int i = 0; i < 1000; ++i) score();
-  EXPECT_EQ(g_allocations, before);
+  EXPECT_EQ(heddle::fixture::allocations, before);
 }
 
 TEST(Plan, RefusesABundleWithoutParity) {
@@ -401,6 +390,60 @@ TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {
     const double odds = std::exp(0.5) * hour / (1 - hour);
     EXPECT_NEAR(result.prediction[0], odds / (1 + odds), 1e-6) << i;
   }
+}
+
+TEST(RuntimePlan, RowsAndTablesOfEveryTaskAreAlike) {
+  const stats::Task tasks[] = {{stats::TaskKind::kClasses, {"low", "high", "none"}},
+                               {stats::TaskKind::kRegression}};
+  for (const stats::Task& task : tasks) {
+    SCOPED_TRACE(stats::task_name(task.kind));
+    fixture::MemoryObjects objects;
+    const double offset = 30;
+    const auto digest = fixture::pack_worker(objects, "0", offset, task);
+    ASSERT_TRUE(digest.ok()) << digest.error().str();
+    const auto plan = Plan::load(*bundle::open(objects, *digest));
+    ASSERT_TRUE(plan.ok()) << plan.error().str();
+    const table::Table rows = fixture::rows(600);  // more than are asked at once
+    const auto scored = (*plan)->score_table(rows);
+    ASSERT_TRUE(scored.ok()) << scored.error().str();
+    const std::size_t outputs = task.outputs();
+    ASSERT_EQ(scored->outputs, outputs);
+    Scratch scratch;
+    RowResult result;
+    const auto views = rows.views();
+    for (std::int64_t i = 0; i < rows.rows(); i += 37) {
+      const std::vector<expr::Datum> raw = {views[0].at(i), views[1].at(i), views[2].at(i)};
+      (*plan)->score_row(raw, result, scratch);
+      const auto at = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * outputs);
+      const auto end = at + static_cast<std::ptrdiff_t>(outputs);
+      EXPECT_EQ(result.prediction, std::vector<float>(scored->predictions.begin() + at,
+                                                      scored->predictions.begin() + end));
+      EXPECT_EQ(result.margins,
+                std::vector<float>(scored->margins.begin() + at, scored->margins.begin() + end));
+      const double hour = static_cast<double>((i * 5) % 24);
+      if (outputs == 1) {
+        EXPECT_EQ(result.prediction[0], static_cast<float>(10 * hour + offset)) << i;
+      } else {
+        // A probability of 0 counts as 1e-15: with the offset its odds are e^30 times that.
+        const double none = 1e-15 * std::exp(offset);
+        EXPECT_NEAR(result.prediction[0], hour / 100 / (1 + none), 1e-6) << i;
+        EXPECT_NEAR(result.prediction[2], none / (1 + none), 1e-6) << i;
+      }
+    }
+  }
+}
+
+TEST(RuntimePlan, AValueMayDifferByAShareOfItself) {
+  const stats::Task task{stats::TaskKind::kRegression};
+  const auto loads = [&](const char* bias) {
+    fixture::MemoryObjects objects;
+    const auto digest = fixture::pack_worker(objects, bias, 0, task);
+    EXPECT_TRUE(digest.ok()) << digest.error().str();
+    return Plan::load(*bundle::open(objects, *digest)).ok();
+  };
+  // The reference rows hold values of 0 to 230; the tolerance is 1e-6, of 0 as of 1.
+  EXPECT_TRUE(loads("0.0000005"));
+  EXPECT_FALSE(loads("0.001"));
 }
 
 TEST(RuntimePlan, ABundleWithAModelAndARuntimeIsNone) {

@@ -104,11 +104,12 @@ class World {
   }
   void wait_applied(std::uint64_t version) {
     auto http = client("ops-secret-0000000003");
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (static_cast<std::uint64_t>(
                json(http.get("/v1/services/trips")).int_or("route_version")) < version) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline)
           << "route table " << version << " was not applied";
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the loader gets what is left
     }
   }
   std::string route_path() const { return dir + "/routes/trips.json"; }

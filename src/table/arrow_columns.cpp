@@ -49,25 +49,14 @@ bool is_text(arrow::Type::type id) {
 
 /// The column type that holds every value of an Arrow type; kDyn when there is none.
 Type type_of(const arrow::DataType& type) noexcept {
+  if (arrow::is_integer(type.id())) return Type::kInt;
+  if (arrow::is_floating(type.id())) return Type::kDouble;
+  if (is_text(type.id())) return Type::kString;
   switch (type.id()) {
     case arrow::Type::BOOL: return Type::kBool;
-    case arrow::Type::INT8:
-    case arrow::Type::INT16:
-    case arrow::Type::INT32:
-    case arrow::Type::INT64:
-    case arrow::Type::UINT8:
-    case arrow::Type::UINT16:
-    case arrow::Type::UINT32:
-    case arrow::Type::UINT64: return Type::kInt;
-    case arrow::Type::HALF_FLOAT:
-    case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE: return Type::kDouble;
     case arrow::Type::DATE32:
     case arrow::Type::DATE64:
     case arrow::Type::TIMESTAMP: return Type::kTimestamp;
-    case arrow::Type::STRING:
-    case arrow::Type::LARGE_STRING:
-    case arrow::Type::STRING_VIEW: return Type::kString;
     default: return Type::kDyn;
   }
 }
@@ -77,6 +66,14 @@ Type type_of(const arrow::DataType& type) noexcept {
 bool is_json(const arrow::DataType& type) {
   return type.id() == arrow::Type::EXTENSION &&
          static_cast<const arrow::ExtensionType&>(type).extension_name() == "arrow.json";
+}
+
+/// Its text is exact; a number is what that text says, and databases without booleans keep 0 and 1
+/// so. No other field can hold it.
+Type decimal_target(std::optional<Type> wanted) noexcept {
+  if (!wanted) return Type::kString;
+  const bool number = wanted == Type::kInt || wanted == Type::kDouble || wanted == Type::kBool;
+  return number ? *wanted : Type::kDyn;
 }
 
 }  // namespace
@@ -93,15 +90,12 @@ Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool c
   }
   Target out;
   out.strict = !wanted;
-  const bool number = wanted == Type::kInt || wanted == Type::kDouble || wanted == Type::kBool;
   if (csv) {
     out.type = wanted && !as_written ? *wanted : Type::kString;
   } else if (type.id() == arrow::Type::NA) {  // no value at all: of any type
     out.type = wanted.value_or(Type::kString);
   } else if (arrow::is_decimal(type.id())) {
-    // Its text is exact; a number is what that text says, and databases without booleans keep 0 and
-    // 1 so. No other field can hold it.
-    out.type = number ? *wanted : wanted ? Type::kDyn : Type::kString;
+    out.type = decimal_target(wanted);
   } else if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) {
     out.type = Type::kDouble;
   } else if (is_text(type.id()) && wanted == Type::kTimestamp && !as_written) {
@@ -110,6 +104,16 @@ Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool c
     out.type = type_of(type);
   }
   return out;
+}
+
+Error ColumnReader::out_of_range(std::string_view what, const Selection& rows,
+                                 std::int64_t row) const {
+  return {
+      ErrorKind::kInvalid, "table-value-range",
+      fmt::format("column `{}` holds `{}`{}, which does not fit 64 bits", column_.name,
+                  what.substr(0, 80),
+                  rows.first_row < 0 ? "" : fmt::format(" in row {}", rows.first_row + row + 1)),
+      "write it as a string, or clip it at the source"};
 }
 
 /// `from(row, out)` puts the value of a row and says what it is; `text(row)` is what a malformed
@@ -134,15 +138,8 @@ Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows
     out[before + i] = {};
     if (cell == Cell::kMissing) continue;
     const std::string what = readable(text(row));
-    if (target_.strict && column_.type != Type::kString) {
-      return Error{
-          ErrorKind::kInvalid, "table-value-range",
-          fmt::format(
-              "column `{}` holds `{}`{}, which does not fit 64 bits", column_.name,
-              what.substr(0, 80),
-              rows.first_row < 0 ? "" : fmt::format(" in row {}", rows.first_row + row + 1)),
-          "write it as a string, or clip it at the source"};
-    }
+    // Nobody asked for a type: a value that the column cannot hold is an error of the file.
+    if (target_.strict && column_.type != Type::kString) return out_of_range(what, rows, row);
     if (malformed.empty()) malformed.assign(before + n, 0);
     malformed[before + i] = static_cast<std::uint32_t>(malformed_texts_.insert(what)) + 1;
   }
@@ -316,13 +313,23 @@ Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Se
                "copy the file again from where it came, or write it anew"};
 }
 
-Result<void> ColumnReader::append(const arrow::Array& array, const Selection& rows) {
-  const auto reals = [&](const auto& value) {
-    return fill(array, rows, column_.doubles, [&](std::int64_t row, double& out) {
-      out = value(row);
-      return Cell::kValue;
-    });
-  };
+template <class Value>
+Result<void> ColumnReader::append_reals(const arrow::Array& array, const Selection& rows,
+                                        const Value& value) {
+  return fill(array, rows, column_.doubles, [&](std::int64_t row, double& out) {
+    out = value(row);
+    return Cell::kValue;
+  });
+}
+
+Result<void> ColumnReader::append_missing(const arrow::Array& array, const Selection& rows) {
+  const auto missing = [](std::int64_t, auto&) { return Cell::kMissing; };
+  if (column_.type == Type::kDouble) return fill(array, rows, column_.doubles, missing);
+  if (column_.type == Type::kString) return fill(array, rows, column_.codes, missing);
+  return fill(array, rows, column_.ints, missing);
+}
+
+Result<void> ColumnReader::append_number(const arrow::Array& array, const Selection& rows) {
   switch (array.type_id()) {
     case arrow::Type::BOOL: {
       const auto& typed = static_cast<const arrow::BooleanArray&>(array);
@@ -347,20 +354,46 @@ Result<void> ColumnReader::append(const arrow::Array& array, const Selection& ro
       return append_integers(static_cast<const arrow::UInt32Array&>(array), rows);
     case arrow::Type::UINT64:
       return append_integers(static_cast<const arrow::UInt64Array&>(array), rows);
+    default: return append_real(array, rows);
+  }
+}
+
+Result<void> ColumnReader::append_real(const arrow::Array& array, const Selection& rows) {
+  switch (array.type_id()) {
     case arrow::Type::HALF_FLOAT: {
       const auto& typed = static_cast<const arrow::HalfFloatArray&>(array);
-      return reals([&](std::int64_t row) {
+      return append_reals(array, rows, [&](std::int64_t row) {
         return arrow::util::Float16::FromBits(typed.Value(row)).ToDouble();
       });
     }
     case arrow::Type::FLOAT: {
       const auto& typed = static_cast<const arrow::FloatArray&>(array);
-      return reals([&](std::int64_t row) { return static_cast<double>(typed.Value(row)); });
+      return append_reals(array, rows,
+                          [&](std::int64_t row) { return static_cast<double>(typed.Value(row)); });
     }
     case arrow::Type::DOUBLE: {
       const auto& typed = static_cast<const arrow::DoubleArray&>(array);
-      return reals([&](std::int64_t row) { return typed.Value(row); });
+      return append_reals(array, rows, [&](std::int64_t row) { return typed.Value(row); });
     }
+    default: return append_missing(array, rows);  // NA: every value is missing
+  }
+}
+
+Result<void> ColumnReader::append_decimal(const arrow::Array& array, const Selection& rows) {
+  switch (array.type_id()) {
+    case arrow::Type::DECIMAL32:
+      return append_decimals(static_cast<const arrow::Decimal32Array&>(array), rows);
+    case arrow::Type::DECIMAL64:
+      return append_decimals(static_cast<const arrow::Decimal64Array&>(array), rows);
+    case arrow::Type::DECIMAL128:
+      return append_decimals(static_cast<const arrow::Decimal128Array&>(array), rows);
+    default: return append_decimals(static_cast<const arrow::Decimal256Array&>(array), rows);
+  }
+}
+
+Result<void> ColumnReader::append(const arrow::Array& array, const Selection& rows) {
+  if (arrow::is_decimal(array.type_id())) return append_decimal(array, rows);
+  switch (array.type_id()) {
     case arrow::Type::DATE32:
     case arrow::Type::DATE64:
     case arrow::Type::TIMESTAMP: return append_times(array, rows);
@@ -372,23 +405,10 @@ Result<void> ColumnReader::append(const arrow::Array& array, const Selection& ro
       return append_texts(static_cast<const arrow::StringViewArray&>(array), rows);
     case arrow::Type::BINARY:
       return append_texts(static_cast<const arrow::BinaryArray&>(array), rows);
-    case arrow::Type::DECIMAL32:
-      return append_decimals(static_cast<const arrow::Decimal32Array&>(array), rows);
-    case arrow::Type::DECIMAL64:
-      return append_decimals(static_cast<const arrow::Decimal64Array&>(array), rows);
-    case arrow::Type::DECIMAL128:
-      return append_decimals(static_cast<const arrow::Decimal128Array&>(array), rows);
-    case arrow::Type::DECIMAL256:
-      return append_decimals(static_cast<const arrow::Decimal256Array&>(array), rows);
     case arrow::Type::DICTIONARY: return append_dictionary(array, rows);
     case arrow::Type::EXTENSION:  // of JSON; `target_of` takes no other
       return append(*static_cast<const arrow::ExtensionArray&>(array).storage(), rows);
-    default: {  // NA: every value is missing
-      const auto missing = [](std::int64_t, auto&) { return Cell::kMissing; };
-      if (column_.type == Type::kDouble) return fill(array, rows, column_.doubles, missing);
-      if (column_.type == Type::kString) return fill(array, rows, column_.codes, missing);
-      return fill(array, rows, column_.ints, missing);
-    }
+    default: return append_number(array, rows);
   }
 }
 

@@ -74,8 +74,16 @@ class ColumnReader {
   Result<void> append_decimals(const Array& array, const Selection& rows);
   template <class Text>
   Result<void> append_cells(const arrow::Array& array, const Selection& rows, const Text& text);
+  template <class Value>
+  Result<void> append_reals(const arrow::Array& array, const Selection& rows, const Value& value);
+  Result<void> append_number(const arrow::Array& array, const Selection& rows);
+  Result<void> append_real(const arrow::Array& array, const Selection& rows);
+  Result<void> append_decimal(const arrow::Array& array, const Selection& rows);
+  Result<void> append_missing(const arrow::Array& array, const Selection& rows);
   Result<void> append_times(const arrow::Array& array, const Selection& rows);
   Result<void> append_dictionary(const arrow::Array& array, const Selection& rows);
+  [[nodiscard]] Error out_of_range(std::string_view what, const Selection& rows,
+                                   std::int64_t row) const;
   Cell string_cell(std::string_view text, std::int32_t& code);
 
   Target target_;

@@ -13,6 +13,43 @@ namespace heddle::table {
   return time >= -719162 * kDay && time < 2932897 * kDay;
 }
 
+/// 0 and 1 as booleans; kError of other numbers.
+template <class Number>
+[[nodiscard]] expr::Datum zero_or_one(Number number) noexcept {
+  return number == 0 || number == 1 ? expr::Datum::boolean(number == 1) : expr::Datum::error();
+}
+
+/// `as_type` of an integer.
+[[nodiscard]] inline expr::Datum integer_as(expr::Type type, const expr::Datum& raw) noexcept {
+  switch (type) {
+    case expr::Type::kInt: return raw;
+    case expr::Type::kDouble: return expr::Datum::real(static_cast<double>(raw.i));
+    case expr::Type::kBool: return zero_or_one(raw.i);
+    default: return expr::Datum::error();
+  }
+}
+
+/// `as_type` of a double.
+[[nodiscard]] inline expr::Datum real_as(expr::Type type, const expr::Datum& raw) noexcept {
+  using expr::Datum;
+  using expr::Type;
+  if (type != Type::kInt && type != Type::kDouble && type != Type::kBool) return Datum::error();
+  if (!std::isfinite(raw.d)) return std::isnan(raw.d) ? Datum::null() : Datum::error();
+  if (type == Type::kDouble) return raw;
+  if (type == Type::kBool) return zero_or_one(raw.d);
+  // -2^63 is also what the integers below it round to, where a double was made of one.
+  const bool is_whole = std::abs(raw.d) < 0x1p63 && std::trunc(raw.d) == raw.d;
+  return is_whole ? Datum::integer(static_cast<std::int64_t>(raw.d)) : Datum::error();
+}
+
+/// `as_type` of a text.
+[[nodiscard]] inline expr::Datum text_as(expr::Type type, const expr::Datum& raw) noexcept {
+  if (type == expr::Type::kString) return raw;
+  if (type != expr::Type::kTimestamp) return expr::Datum::error();
+  const auto time = parse_time(raw.str());
+  return time && is_time(*time) ? expr::Datum::timestamp(*time) : expr::Datum::error();
+}
+
 /// `raw` as a value of a field of type `type`, the same for every reader of rows: files, requests,
 /// tensors. kError when it is none. Exact: a number without a fraction is an integer, 0 and 1 are
 /// booleans, text that is a time is a timestamp. An integer becomes the nearest double. NaN is a
@@ -23,31 +60,9 @@ namespace heddle::table {
   switch (raw.kind) {
     case Datum::Kind::kNull: return raw;
     case Datum::Kind::kBool: return type == Type::kBool ? raw : Datum::error();
-    case Datum::Kind::kInt:
-      if (type == Type::kInt) return raw;
-      if (type == Type::kDouble) return Datum::real(static_cast<double>(raw.i));
-      if (type == Type::kBool && (raw.i == 0 || raw.i == 1)) return Datum::boolean(raw.i == 1);
-      return Datum::error();
-    case Datum::Kind::kDouble:
-      if (type != Type::kInt && type != Type::kDouble && type != Type::kBool) return Datum::error();
-      if (!std::isfinite(raw.d)) return std::isnan(raw.d) ? Datum::null() : Datum::error();
-      if (type == Type::kDouble) return raw;
-      if (type == Type::kBool) {
-        return raw.d == 0 || raw.d == 1 ? Datum::boolean(raw.d == 1) : Datum::error();
-      }
-      // -2^63 is also what the integers below it round to, where a double was made of one.
-      if (std::abs(raw.d) < 0x1p63 && std::trunc(raw.d) == raw.d) {
-        return Datum::integer(static_cast<std::int64_t>(raw.d));
-      }
-      return Datum::error();
-    case Datum::Kind::kString:
-      if (type == Type::kString) return raw;
-      if (type == Type::kTimestamp) {
-        if (const auto time = parse_time(raw.str()); time && is_time(*time)) {
-          return Datum::timestamp(*time);
-        }
-      }
-      return Datum::error();
+    case Datum::Kind::kInt: return integer_as(type, raw);
+    case Datum::Kind::kDouble: return real_as(type, raw);
+    case Datum::Kind::kString: return text_as(type, raw);
     case Datum::Kind::kTimestamp:
       return type == Type::kTimestamp && is_time(raw.i) ? raw : Datum::error();
     default: return Datum::error();

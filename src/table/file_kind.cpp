@@ -77,36 +77,54 @@ bool is_text(std::string_view head) {
 
 }  // namespace
 
-std::optional<Error> not_a_table(const std::string& path, Format format) {
-  std::array<char, 512> bytes{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), bytes.size());
-  const std::string_view head(bytes.data(), static_cast<std::size_t>(file.gcount()));
-  const auto is = [&](std::string_view what, std::string_view hint) {
-    const auto name = format == Format::kParquet ? "Parquet"
-                      : format == Format::kCsv   ? "CSV"
-                                                 : "NDJSON";
-    return Error{ErrorKind::kCorrupt, "table-format",
-                 fmt::format("`{}` is not {}: it is {}", path, name, what), std::string(hint)};
-  };
+namespace {
+
+std::string_view name_of(Format format) {
+  switch (format) {
+    case Format::kParquet: return "Parquet";
+    case Format::kCsv: return "CSV";
+    default: return "NDJSON";
+  }
+}
+
+/// What is no table of the format is, and what to do about it.
+struct Other {
+  std::string what;
+  std::string_view hint;
+};
+
+/// Nothing when the bytes may be of the format.
+std::optional<Other> other_than(std::string_view head, Format format) {
   const bool is_parquet = head.starts_with("PAR1");
   if (format == Format::kParquet && is_parquet) return std::nullopt;
   // A column may be called `PARENT`: letters tell a format only where no text follows.
   const bool text = is_text(head);
-  if (is_parquet && !text) return is("Parquet", "rename it to end in `.parquet`");
+  if (is_parquet && !text) return Other{"Parquet", "rename it to end in `.parquet`"};
   const auto other = file_kind(head);
   if (other && is_told_by_text(other->family) == text)
-    return is(name_of(*other), hint_for(other->family));
+    return Other{name_of(*other), hint_for(other->family)};
   if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
   for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
     if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
-      return is(mark.is, mark.hint);
+      return Other{std::string(mark.is), mark.hint};
   }
-  if (format != Format::kParquet) {
-    return is_utf16(head) ? std::optional(is("text in UTF-16", kUtf8)) : std::nullopt;
-  }
-  if (!head.empty() && text) return is("text", "rename it to end in `.csv` if it is CSV");
+  if (format != Format::kParquet)
+    return is_utf16(head) ? std::optional(Other{"text in UTF-16", kUtf8}) : std::nullopt;
+  if (!head.empty() && text) return Other{"text", "rename it to end in `.csv` if it is CSV"};
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> not_a_table(const std::string& path, Format format) {
+  std::array<char, 512> bytes{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), bytes.size());
+  const auto other = other_than({bytes.data(), static_cast<std::size_t>(file.gcount())}, format);
+  if (!other) return std::nullopt;
+  return Error{ErrorKind::kCorrupt, "table-format",
+               fmt::format("`{}` is not {}: it is {}", path, name_of(format), other->what),
+               std::string(other->hint)};
 }
 
 }  // namespace heddle::table

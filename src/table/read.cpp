@@ -97,7 +97,8 @@ Error unreadable(const std::string& path, Format format, const std::string& why)
 /// of Parquet's version 2 choose for strings, it makes none.
 bool has_plain_pages(const parquet::FileMetaData& metadata, int leaf) {
   for (int group = 0; group < metadata.num_row_groups(); ++group) {
-    for (const auto encoding : metadata.RowGroup(group)->ColumnChunk(leaf)->encodings()) {
+    const auto chunk = metadata.RowGroup(group)->ColumnChunk(leaf);  // owns the encodings
+    for (const auto encoding : chunk->encodings()) {
       if (encoding != parquet::Encoding::PLAIN && encoding != parquet::Encoding::PLAIN_DICTIONARY &&
           encoding != parquet::Encoding::RLE_DICTIONARY && encoding != parquet::Encoding::RLE &&
           encoding != parquet::Encoding::BIT_PACKED)

@@ -207,66 +207,100 @@ Result<Table> Table::with_column(Column column) const {
   return make(std::move(columns));
 }
 
+namespace {
+
+/// The columns of one name, of the type that the first has.
+Result<std::vector<const Column*>> parts_of(std::span<const Table> tables, const Column& first) {
+  std::vector<const Column*> parts;
+  for (const Table& table : tables) {
+    HEDDLE_ASSIGN_OR_RETURN(const Column* part, table.column(first.name));
+    if (part->type != first.type) {
+      return Error{ErrorKind::kInvalid, "table-type-differs",
+                   fmt::format("column `{}` is a {} in one table and a {} in another", first.name,
+                               expr::type_name(first.type), expr::type_name(part->type)),
+                   "read both with one contract"};
+    }
+    if (table.columns().size() != tables.front().columns().size()) {
+      return Error{ErrorKind::kInvalid, "table-columns-differ", "the tables have different columns",
+                   "select the same columns of each"};
+    }
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+/// Whether all texts have one dictionary: then codes are copied.
+bool share_dictionary(const std::vector<const Column*>& parts) {
+  return std::all_of(parts.begin(), parts.end(), [&](const Column* part) {
+    return part->length() == 0 || part->dictionary == parts.front()->dictionary;
+  });
+}
+
+/// Which values are there, of all parts; empty where every value is.
+std::vector<std::uint8_t> valid_of(const std::vector<const Column*>& parts) {
+  std::vector<std::uint8_t> valid;
+  std::int64_t total = 0;
+  bool nulls = false;
+  for (const Column* part : parts) {
+    nulls = nulls || !part->valid.empty();
+    total += part->length();
+  }
+  if (!nulls) return valid;
+  valid.reserve(static_cast<std::size_t>(total));
+  for (const Column* part : parts) {
+    if (part->valid.empty())
+      valid.insert(valid.end(), static_cast<std::size_t>(part->length()), 1);
+    else
+      valid.insert(valid.end(), part->valid.begin(), part->valid.end());
+  }
+  return valid;
+}
+
+/// Appends the codes of a part as those of a common dictionary.
+void append_codes(const Column& part, StringIndex& strings, std::vector<std::int32_t>& codes) {
+  std::vector<std::int32_t> place;
+  if (part.dictionary) {
+    for (const std::string_view value : part.dictionary->views())
+      place.push_back(strings.insert(value));
+  }
+  for (std::size_t i = 0; i < part.codes.size(); ++i)
+    codes.push_back(is_valid(part, i) ? place[static_cast<std::size_t>(part.codes[i])] : 0);
+}
+
+/// One column after the other.
+Column joined(const std::vector<const Column*>& parts) {
+  Column out = like(*parts.front());
+  out.valid = valid_of(parts);
+  const bool recode = out.type == Type::kString && !share_dictionary(parts);
+  StringIndex strings;
+  std::vector<std::string> malformed;
+  for (const Column* part : parts) {
+    const std::size_t begin = static_cast<std::size_t>(out.length());
+    if (recode) {
+      append_codes(*part, strings, out.codes);
+    } else {
+      values_of(out, *part,
+                [&](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
+    }
+    append_malformed(*part, begin, out, malformed);
+  }
+  if (!malformed.empty())
+    out.malformed_texts = std::make_shared<const Dictionary>(std::move(malformed));
+  if (recode) {
+    if (strings.size() == 0) strings.insert("");
+    out.dictionary = std::make_shared<const Dictionary>(strings.values());
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<Table> Table::concat(std::span<const Table> tables) {
   if (tables.empty()) return Table{};
   std::vector<Column> columns;
   for (const Column& first : tables.front().columns_) {
-    Column out = like(first);
-    StringIndex strings;
-    bool shared = true;
-    bool nulls = false;
-    std::int64_t total = 0;
-    std::vector<const Column*> parts;
-    std::vector<std::string> malformed;
-    for (const Table& table : tables) {
-      HEDDLE_ASSIGN_OR_RETURN(const Column* part, table.column(first.name));
-      if (part->type != first.type) {
-        return Error{ErrorKind::kInvalid, "table-type-differs",
-                     fmt::format("column `{}` is a {} in one table and a {} in another", first.name,
-                                 expr::type_name(first.type), expr::type_name(part->type)),
-                     "read both with one contract"};
-      }
-      if (table.columns_.size() != tables.front().columns_.size()) {
-        return Error{ErrorKind::kInvalid, "table-columns-differ",
-                     "the tables have different columns", "select the same columns of each"};
-      }
-      if (part->length() > 0) shared = shared && part->dictionary == first.dictionary;
-      nulls = nulls || !part->valid.empty();
-      total += part->length();
-      parts.push_back(part);
-    }
-    if (nulls) out.valid.reserve(static_cast<std::size_t>(total));
-    for (const Column* part : parts) {
-      if (nulls && part->valid.empty())
-        out.valid.insert(out.valid.end(), static_cast<std::size_t>(part->length()), 1);
-      if (!part->valid.empty())
-        out.valid.insert(out.valid.end(), part->valid.begin(), part->valid.end());
-      const std::size_t begin = static_cast<std::size_t>(out.length());
-      if (first.type != Type::kString || shared) {
-        values_of(out, *part, [&](auto& to, const auto& from) {
-          to.insert(to.end(), from.begin(), from.end());
-        });
-        append_malformed(*part, begin, out, malformed);
-        continue;
-      }
-      std::vector<std::int32_t> place;
-      if (part->dictionary) {
-        for (const std::string_view value : part->dictionary->views())
-          place.push_back(strings.insert(value));
-      }
-      for (std::size_t i = 0; i < part->codes.size(); ++i) {
-        out.codes.push_back(is_valid(*part, i) ? place[static_cast<std::size_t>(part->codes[i])]
-                                               : 0);
-      }
-      append_malformed(*part, begin, out, malformed);
-    }
-    if (!malformed.empty())
-      out.malformed_texts = std::make_shared<const Dictionary>(std::move(malformed));
-    if (first.type == Type::kString && !shared) {
-      if (strings.size() == 0) strings.insert("");
-      out.dictionary = std::make_shared<const Dictionary>(strings.values());
-    }
-    columns.push_back(std::move(out));
+    HEDDLE_ASSIGN_OR_RETURN(const auto parts, parts_of(tables, first));
+    columns.push_back(joined(parts));
   }
   return make(std::move(columns));
 }

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Byte streams that two readers could understand differently (ambiguous.tsv), read by our server and by h11. For each, our server either
-reads the same requests with the same bodies and ends, or refuses with 400, 413, 431, 501 or 505 and closes. What h11 refuses we refuse too,
-but for ACCEPTED below. Prints what differs; exit 1 when there is anything.
-    ambiguous.py NET_ECHO_SERVER [-v]"""
+"""Byte streams that two readers could understand differently (ambiguous.tsv), read by our server
+and by h11. For each, our server either reads the same requests with the same bodies and ends, or
+refuses with 400, 413, 431, 501 or 505 and closes. What h11 refuses we refuse too, but for ACCEPTED
+below. Prints what differs; exit 1 when there is anything.
+    ambiguous.py NET_ECHO_SERVER [-v]
+"""
+
 import concurrent.futures
 import os
 import re
@@ -17,7 +20,10 @@ from echo_process import EchoProcess  # noqa: E402
 REFUSALS = {400, 413, 431, 501, 505}
 # What we read and h11 does not, each with the reason why there is no second meaning.
 ACCEPTED = {
-    "http10-keep-alive": "h11 ends every HTTP/1.0 connection; RFC 9112 9.3 allows `keep-alive`, and the end of the message is its empty line",
+    "http10-keep-alive": (
+        "h11 ends every HTTP/1.0 connection; RFC 9112 9.3 allows `keep-alive`, and the end of the"
+        " message is its empty line"
+    ),
 }
 ESCAPE = re.compile(r"\\(r|n|t|\\|x[0-9a-f]{2})|\$\{(.)\*(\d+)\}")
 
@@ -64,7 +70,9 @@ def by_h11(data):
 
 
 def by_ours(port, data):
-    """The same of our server's answers; a refusal is `STATUS` or `STATUS open` when it does not close."""
+    """The same of our server's answers; a refusal is `STATUS` or `STATUS open` when it does not
+    close.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)
@@ -84,7 +92,7 @@ def by_ours(port, data):
             continue
         length = re.search(rb"(?i)content-length: (\d+)", head.group(2))
         size = int(length.group(1)) if length else 0
-        text = answer[at:at + size]
+        text = answer[at : at + size]
         if status != 200:
             closes = b"Connection: close" in head.group(2) and at + size == len(answer)
             return requests, f"{status}" if closes else f"{status} open"
@@ -111,28 +119,41 @@ def differs(name, ours, theirs):
         return f"reads {len(requests)} requests, h11 {len(expected)} and then {their_end}"
     if end == "end":
         if len(requests) < len(expected):
-            return f"stops after {len(requests)} requests without a refusal, h11 reads {len(expected)}"
+            return (
+                f"stops after {len(requests)} requests without a refusal, h11 reads {len(expected)}"
+            )
         if their_end == "refused" and name not in ACCEPTED:
             return "ends without a refusal, h11 refuses"
-    elif not (end.isdigit() and int(end) in REFUSALS) and end != "421":  # 421: understood, and served by nobody here
+    elif (
+        not (end.isdigit() and int(end) in REFUSALS) and end != "421"
+    ):  # 421: understood, and served by nobody here
         return f"refuses with {end}"
     return None
 
 
 def main(binary, verbose):
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "ambiguous.tsv"), encoding="ascii") as file:
+    with open(
+        os.path.join(os.path.dirname(os.path.abspath(__file__)), "ambiguous.tsv"), encoding="ascii"
+    ) as file:
         entries = [line.rstrip("\n").split("\t", 1) for line in file if not line.startswith("#")]
     findings = refused = agreed = 0
-    with EchoProcess(binary, "--http", "0") as server, concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with EchoProcess(binary, "--http", "0") as server, concurrent.futures.ThreadPoolExecutor(
+        8
+    ) as pool:
         data = [unescape(text) for _, text in entries]
-        for (name, text), ours, theirs in zip(entries, pool.map(lambda d: by_ours(server.http, d), data), map(by_h11, data)):
+        for (name, text), ours, theirs in zip(
+            entries, pool.map(lambda d: by_ours(server.http, d), data), map(by_h11, data)
+        ):
             finding = differs(name, ours, theirs)
             refused += ours[1] != "end"
             agreed += ours[1] == "end"
             if finding or verbose:
                 print(f"{name}: {finding or 'fine'}; ours {ours[1]}, h11 {theirs[1]}: {text[:100]}")
             findings += finding is not None
-    print(f"{len(entries)} byte streams: {agreed} read as h11 reads them, {refused} refused and closed, {findings} findings; h11 {h11.__version__}")
+    print(
+        f"{len(entries)} byte streams: {agreed} read as h11 reads them, {refused} refused and"
+        f" closed, {findings} findings; h11 {h11.__version__}"
+    )
     return 1 if findings else 0
 
 

@@ -1,4 +1,5 @@
 """Starts `net_echo_server` for a test and ends it again."""
+
 import json
 import re
 import subprocess

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""A binary upgrade under load: the listening sockets go from process to process, and no request fails, over kept and new connections
-and over gRPC.
-    handover.py NET_ECHO_SERVER [UPGRADES]"""
+"""A binary upgrade under load: the listening sockets go from process to process, and no request
+fails, over kept and new connections and over gRPC.
+    handover.py NET_ECHO_SERVER [UPGRADES]
+"""
+
 import http.client
 import os
 import re
@@ -53,8 +55,12 @@ def new(port):
 
 
 def calls(port):
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        echo = channel.unary_unary("/test.Echo/Unary", request_serializer=lambda b: b, response_deserializer=lambda b: b)
+    with grpc.insecure_channel(
+        f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
+        echo = channel.unary_unary(
+            "/test.Echo/Unary", request_serializer=lambda b: b, response_deserializer=lambda b: b
+        )
 
         def one():
             assert echo(b"abc", timeout=10) == b"abc"
@@ -64,7 +70,12 @@ def calls(port):
 
 def main(binary, upgrades):
     with EchoProcess(binary, "--http", "0", "--grpc", "0") as server:
-        threads = [threading.Thread(target=f, args=(p,)) for f, p in [(kept, server.http)] * 3 + [(new, server.http)] * 2 + [(calls, server.grpc)] * 2]
+        threads = [
+            threading.Thread(target=f, args=(p,))
+            for f, p in (
+                [(kept, server.http)] * 3 + [(new, server.http)] * 2 + [(calls, server.grpc)] * 2
+            )
+        ]
         for thread in threads:
             thread.start()
         pid = server.pid
@@ -74,8 +85,12 @@ def main(binary, upgrades):
             while sum(counts.values()) < seen + 500 and not failed:
                 time.sleep(0.01)
             os.kill(pid, signal.SIGUSR2)
-            line = server.process.stdout.readline()  # the successor says that it listens, on the same ports
-            http_port, grpc_port, pid = (int(x) for x in re.match(r"http=(\d+) grpc=(\d+) pid=(\d+)", line).groups())
+            line = (
+                server.process.stdout.readline()
+            )  # the successor says that it listens, on the same ports
+            http_port, grpc_port, pid = (
+                int(x) for x in re.match(r"http=(\d+) grpc=(\d+) pid=(\d+)", line).groups()
+            )
             chain.append(pid)
             if (http_port, grpc_port) != (server.http, server.grpc):
                 failed.append(f"other ports: {line}")
@@ -87,7 +102,10 @@ def main(binary, upgrades):
         for thread in threads:
             thread.join()
         os.kill(pid, signal.SIGKILL)
-    print(f"{upgrades} upgrades, processes {chain}, requests {counts}, failed {len(failed)}, first exit {server.process.returncode}")
+    print(
+        f"{upgrades} upgrades, processes {chain}, requests {counts}, failed {len(failed)}, first"
+        f" exit {server.process.returncode}"
+    )
     for text in failed[:10]:
         print(text, file=sys.stderr)
     answered = len(pids) == len(chain)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The clients that people have, with their defaults, against `heddle up` of a small project. What each does is printed, and is the table of
-docs/oip.md. Then those that infer against the same rows of a model of classes and of one of a number: every output that such models have.
+"""The clients that people have, with their defaults, against `heddle up` of a small project. What
+each does is printed, and is the table of docs/oip.md. Then those that infer against the same rows
+of a model of classes and of one of a number: every output that such models have.
 
     oip_clients.py HEDDLE      needs tests/clients.txt; exit 0 when everything holds
 """
+
 import asyncio
 import collections
 import csv
@@ -37,9 +39,7 @@ def task_of(prediction):
     return (
         "binary"
         if "probability" in prediction
-        else "classes"
-        if "label" in prediction
-        else "regression"
+        else "classes" if "label" in prediction else "regression"
     )
 
 
@@ -60,11 +60,18 @@ def outputs_of(predictions):
 
 
 class Case:
-    """What every client needs: where, with which token, the rows and the outputs that they have. Clients bring messages of the same
-    names, so each runs in a process of its own, which reads this from a file."""
+    """What every client needs: where, with which token, the rows and the outputs that they have.
+    Clients bring messages of the same names, so each runs in a process of its own, which reads this
+    from a file.
+    """
 
     def __init__(self, known):
-        self.http, self.grpc, self._headers, self.bundle = known["http"], known["grpc"], known["headers"], known["bundle"]
+        self.http, self.grpc, self._headers, self.bundle = (
+            known["http"],
+            known["grpc"],
+            known["headers"],
+            known["bundle"],
+        )
         self.task, self.outputs = (
             known["task"],
             {
@@ -73,8 +80,14 @@ class Case:
             },
         )
         self.wanted = self.outputs[PREDICTIONS[self.task]]
-        self.columns = {name: numpy.array(values, dtype=numpy.int64) if name == "distance" else numpy.array([v.encode() for v in values], dtype=object)
-                        for name, values in known["columns"].items()}
+        self.columns = {
+            name: (
+                numpy.array(values, dtype=numpy.int64)
+                if name == "distance"
+                else numpy.array([v.encode() for v in values], dtype=object)
+            )
+            for name, values in known["columns"].items()
+        }
 
     @property
     def headers(self):
@@ -84,10 +97,17 @@ class Case:
     def known(project, planes):
         with open(project.root / "data/trips.csv") as file:
             rows = [row for row, _ in zip(csv.DictReader(file), range(3))]
-        columns = {name: [int(row[name]) if name == "distance" else row[name] for row in rows] for name in ("date", "distance", "origin", "destination")}
-        plain = planes.predict({"rows": [{name: values[i] for name, values in columns.items()} for i in range(3)]})
+        columns = {
+            name: [int(row[name]) if name == "distance" else row[name] for row in rows]
+            for name in ("date", "distance", "origin", "destination")
+        }
+        plain = planes.predict(
+            {"rows": [{name: values[i] for name, values in columns.items()} for i in range(3)]}
+        )
         assert plain.status == 200, plain
-        grpc_port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[1]
+        grpc_port = re.search(
+            r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M
+        )[1]
         return {
             "http": f"127.0.0.1:{project.port()}",
             "grpc": f"127.0.0.1:{grpc_port}",
@@ -99,11 +119,15 @@ class Case:
         }
 
     def holds(self, probability, model_version=None):
-        numpy.testing.assert_array_equal(numpy.asarray(probability, dtype=numpy.float32).reshape(-1), self.wanted)
+        numpy.testing.assert_array_equal(
+            numpy.asarray(probability, dtype=numpy.float32).reshape(-1), self.wanted
+        )
         assert model_version in (None, self.bundle), model_version
 
     def holds_outputs(self, outputs):
-        """Outputs by name as arrays: those of the task, of their shapes and types, with the values of the plain answer."""
+        """Outputs by name as arrays: those of the task, of their shapes and types, with the values
+        of the plain answer.
+        """
         assert sorted(outputs) == sorted([*self.outputs, "validation"]), sorted(outputs)
         for name, wanted in self.outputs.items():
             got = numpy.asarray(outputs[name])
@@ -136,12 +160,19 @@ def triton_http(case):
 
     client = tritonclient.http.InferenceServerClient(case.http)
     assert client.is_server_live() and client.is_server_ready()
-    assert client.is_model_ready(MODEL, headers=case.headers) and client.is_model_ready(MODEL, "standby", headers=case.headers)
+    assert client.is_model_ready(MODEL, headers=case.headers) and client.is_model_ready(
+        MODEL, "standby", headers=case.headers
+    )
     assert "binary_tensor_data" in client.get_server_metadata(headers=case.headers)["extensions"]
-    assert [i["name"] for i in client.get_model_metadata(MODEL, headers=case.headers)["inputs"]] == list(case.columns)
+    assert [
+        i["name"] for i in client.get_model_metadata(MODEL, headers=case.headers)["inputs"]
+    ] == list(case.columns)
     assert client.get_model_config(MODEL, headers=case.headers)["max_batch_size"] == 1024
     index = client.get_model_repository_index(headers=case.headers)
-    assert {entry["version"]: entry["state"] for entry in index} == {"primary": "READY", "standby": "READY"}, index
+    assert {entry["version"]: entry["state"] for entry in index} == {
+        "primary": "READY",
+        "standby": "READY",
+    }, index
     client.load_model(MODEL, headers=case.headers)
     try:
         client.unload_model(MODEL, headers=case.headers)
@@ -149,19 +180,45 @@ def triton_http(case):
     except InferenceServerException as refused:
         assert "releases" in refused.message(), refused
     for shape in ((3,), (3, 1)):
-        result = client.infer(MODEL, case.triton_inputs(tritonclient.http, shape), headers=case.headers, request_id="t-1")
+        result = client.infer(
+            MODEL,
+            case.triton_inputs(tritonclient.http, shape),
+            headers=case.headers,
+            request_id="t-1",
+        )
         case.holds(result.as_numpy("probability"), result.get_response()["model_version"])
-        assert result.get_response()["id"] == "t-1" and list(result.as_numpy("validation")) == [b"", b"", b""]
-    json_only = client.infer(MODEL, case.triton_inputs(tritonclient.http, binary=False), headers=case.headers,
-                             outputs=[tritonclient.http.InferRequestedOutput("probability", binary_data=False)])
+        assert result.get_response()["id"] == "t-1" and list(result.as_numpy("validation")) == [
+            b"",
+            b"",
+            b"",
+        ]
+    json_only = client.infer(
+        MODEL,
+        case.triton_inputs(tritonclient.http, binary=False),
+        headers=case.headers,
+        outputs=[tritonclient.http.InferRequestedOutput("probability", binary_data=False)],
+    )
     case.holds(json_only.as_numpy("probability"))
-    mixed = client.infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers, outputs=[tritonclient.http.InferRequestedOutput("probability")])
+    mixed = client.infer(
+        MODEL,
+        case.triton_inputs(tritonclient.http),
+        headers=case.headers,
+        outputs=[tritonclient.http.InferRequestedOutput("probability")],
+    )
     case.holds(mixed.as_numpy("probability"))
     assert mixed.as_numpy("validation") is None
     for algorithm in ("gzip", "deflate"):
-        by_algorithm = client.infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers, request_compression_algorithm=algorithm)
+        by_algorithm = client.infer(
+            MODEL,
+            case.triton_inputs(tritonclient.http),
+            headers=case.headers,
+            request_compression_algorithm=algorithm,
+        )
         case.holds(by_algorithm.as_numpy("probability"))
-    for future in [client.async_infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers) for _ in range(4)]:
+    for future in [
+        client.async_infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers)
+        for _ in range(4)
+    ]:
         case.holds(future.get_result().as_numpy("probability"))
     statistics = client.get_inference_statistics(MODEL, headers=case.headers)["model_stats"]
     assert statistics[0]["inference_count"] >= 3, statistics
@@ -176,7 +233,10 @@ def triton_http(case):
     except InferenceServerException as refused:
         assert "token" in refused.message(), refused
     client.close()
-    return "health, metadata, config, repository, statistics, infer (binary and JSON, [n] and [n,1], gzip, deflate), async infer"
+    return (
+        "health, metadata, config, repository, statistics, infer (binary and JSON, [n] and [n,1],"
+        " gzip, deflate), async infer"
+    )
 
 
 def triton_http_aio(case):
@@ -184,8 +244,17 @@ def triton_http_aio(case):
 
     async def run():
         async with tritonclient.http.aio.InferenceServerClient(case.http) as client:
-            assert await client.is_server_ready() and await client.is_model_ready(MODEL, headers=case.headers)
-            results = await asyncio.gather(*[client.infer(MODEL, case.triton_inputs(tritonclient.http.aio), headers=case.headers) for _ in range(8)])
+            assert await client.is_server_ready() and await client.is_model_ready(
+                MODEL, headers=case.headers
+            )
+            results = await asyncio.gather(
+                *[
+                    client.infer(
+                        MODEL, case.triton_inputs(tritonclient.http.aio), headers=case.headers
+                    )
+                    for _ in range(8)
+                ]
+            )
             for result in results:
                 case.holds(result.as_numpy("probability"))
 
@@ -202,23 +271,44 @@ def triton_grpc(case):
     assert client.is_model_ready(MODEL, headers=case.headers)
     assert client.get_server_metadata(headers=case.headers).name == "heddle"
     metadata = client.get_model_metadata(MODEL, headers=case.headers, as_json=True)
-    assert [i["name"] for i in metadata["inputs"]] == list(case.columns) and metadata["inputs"][1]["datatype"] == "INT64", metadata
+    assert [i["name"] for i in metadata["inputs"]] == list(case.columns) and metadata["inputs"][1][
+        "datatype"
+    ] == "INT64", metadata
     config = client.get_model_config(MODEL, headers=case.headers, as_json=True)["config"]
-    assert config["input"][1]["data_type"] == "TYPE_INT64" and config["output"][0]["data_type"] == "TYPE_FP32", config
+    assert (
+        config["input"][1]["data_type"] == "TYPE_INT64"
+        and config["output"][0]["data_type"] == "TYPE_FP32"
+    ), config
     index = client.get_model_repository_index(headers=case.headers, as_json=True)["models"]
-    assert {entry["version"]: entry["state"] for entry in index} == {"primary": "READY", "standby": "READY"}, index
+    assert {entry["version"]: entry["state"] for entry in index} == {
+        "primary": "READY",
+        "standby": "READY",
+    }, index
     client.load_model(MODEL, headers=case.headers)
     try:
         client.unload_model(MODEL, headers=case.headers)
         raise AssertionError("a client unloaded a model")
     except InferenceServerException as refused:
         assert refused.status() == "StatusCode.PERMISSION_DENIED", refused
-    result = client.infer(MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers, request_id="g-1")
+    result = client.infer(
+        MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers, request_id="g-1"
+    )
     case.holds(result.as_numpy("probability"), result.get_response().model_version)
-    assert result.get_response().id == "g-1" and list(result.as_numpy("validation")) == [b"", b"", b""]
-    by_gzip = client.infer(MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers, compression_algorithm="gzip")
+    assert result.get_response().id == "g-1" and list(result.as_numpy("validation")) == [
+        b"",
+        b"",
+        b"",
+    ]
+    by_gzip = client.infer(
+        MODEL,
+        case.triton_inputs(tritonclient.grpc),
+        headers=case.headers,
+        compression_algorithm="gzip",
+    )
     case.holds(by_gzip.as_numpy("probability"))
-    statistics = client.get_inference_statistics(MODEL, headers=case.headers, as_json=True)["model_stats"]
+    statistics = client.get_inference_statistics(MODEL, headers=case.headers, as_json=True)[
+        "model_stats"
+    ]
     assert int(statistics[0]["inference_count"]) >= 3, statistics
     answers = []
     client.start_stream(lambda result, error: answers.append((result, error)), headers=case.headers)
@@ -241,7 +331,10 @@ def triton_grpc(case):
     except InferenceServerException as refused:
         assert refused.status() == "StatusCode.UNAUTHENTICATED", refused
     client.close()
-    return "health, metadata, config, repository, statistics, infer, gzip, stream infer; trace and log settings: UNIMPLEMENTED"
+    return (
+        "health, metadata, config, repository, statistics, infer, gzip, stream infer; trace and log"
+        " settings: UNIMPLEMENTED"
+    )
 
 
 def triton_grpc_aio(case):
@@ -249,8 +342,17 @@ def triton_grpc_aio(case):
 
     async def run():
         async with tritonclient.grpc.aio.InferenceServerClient(case.grpc) as client:
-            assert await client.is_server_ready() and await client.is_model_ready(MODEL, headers=case.headers)
-            results = await asyncio.gather(*[client.infer(MODEL, case.triton_inputs(tritonclient.grpc.aio), headers=case.headers) for _ in range(8)])
+            assert await client.is_server_ready() and await client.is_model_ready(
+                MODEL, headers=case.headers
+            )
+            results = await asyncio.gather(
+                *[
+                    client.infer(
+                        MODEL, case.triton_inputs(tritonclient.grpc.aio), headers=case.headers
+                    )
+                    for _ in range(8)
+                ]
+            )
             for result in results:
                 case.holds(result.as_numpy("probability"))
 
@@ -269,8 +371,15 @@ def open_inference_openapi(case):
         client.check_model_readiness(MODEL)
         assert client.read_server_metadata().name == "heddle"
         assert [i.name for i in client.read_model_metadata(MODEL).inputs] == list(case.columns)
-        inputs = [{"name": name, "shape": [3], "datatype": "INT64" if name == "distance" else "BYTES",
-                   "data": [v if isinstance(v, int) else v.decode() for v in values.tolist()]} for name, values in case.columns.items()]
+        inputs = [
+            {
+                "name": name,
+                "shape": [3],
+                "datatype": "INT64" if name == "distance" else "BYTES",
+                "data": [v if isinstance(v, int) else v.decode() for v in values.tolist()],
+            }
+            for name, values in case.columns.items()
+        ]
         answer = client.model_infer(MODEL, request=InferenceRequest.parse_obj({"inputs": inputs}))
         output = {o.name: o for o in answer.outputs}["probability"]
         case.holds(output.data.__root__)
@@ -280,8 +389,21 @@ def open_inference_openapi(case):
 def typed_tensors(module, case):
     inputs = []
     for name, values in case.columns.items():
-        contents = module.InferTensorContents(**({"int64_contents": values.tolist()} if name == "distance" else {"bytes_contents": values.tolist()}))
-        inputs.append(module.ModelInferRequest.InferInputTensor(name=name, datatype="INT64" if name == "distance" else "BYTES", shape=[3], contents=contents))
+        contents = module.InferTensorContents(
+            **(
+                {"int64_contents": values.tolist()}
+                if name == "distance"
+                else {"bytes_contents": values.tolist()}
+            )
+        )
+        inputs.append(
+            module.ModelInferRequest.InferInputTensor(
+                name=name,
+                datatype="INT64" if name == "distance" else "BYTES",
+                shape=[3],
+                contents=contents,
+            )
+        )
     return inputs
 
 
@@ -293,9 +415,15 @@ def open_inference_grpc(case):
     metadata = list(case.headers.items())
     with grpc.insecure_channel(case.grpc) as channel:
         stub = GRPCInferenceServiceStub(channel)
-        assert stub.ServerLive(protocol.ServerLiveRequest()).live and stub.ServerReady(protocol.ServerReadyRequest()).ready
+        assert (
+            stub.ServerLive(protocol.ServerLiveRequest()).live
+            and stub.ServerReady(protocol.ServerReadyRequest()).ready
+        )
         assert stub.ModelReady(protocol.ModelReadyRequest(name=MODEL), metadata=metadata).ready
-        answer = stub.ModelInfer(protocol.ModelInferRequest(model_name=MODEL, inputs=typed_tensors(protocol, case)), metadata=metadata)
+        answer = stub.ModelInfer(
+            protocol.ModelInferRequest(model_name=MODEL, inputs=typed_tensors(protocol, case)),
+            metadata=metadata,
+        )
         assert not answer.raw_output_contents
         case.holds(list(answer.outputs[0].contents.fp32_contents), answer.model_version)
     return "health, infer with typed contents"
@@ -311,7 +439,9 @@ def kserve_rest(case):
         assert await client.is_model_ready(base, MODEL, headers=case.headers)
         inputs = []
         for name, values in case.columns.items():
-            item = InferInput(name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES")
+            item = InferInput(
+                name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES"
+            )
             item.set_data_from_numpy(values)
             inputs.append(item)
         for binary in (None, False):
@@ -332,14 +462,20 @@ def kserve_grpc(case):
     async def run():
         async with InferenceGRPCClient(case.grpc) as client:
             metadata = list(case.headers.items())
-            assert await client.is_server_live(headers=metadata) and await client.is_server_ready(headers=metadata)
+            assert await client.is_server_live(headers=metadata) and await client.is_server_ready(
+                headers=metadata
+            )
             assert await client.is_model_ready(MODEL, headers=metadata)
             inputs = []
             for name, values in case.columns.items():
-                item = InferInput(name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES")
+                item = InferInput(
+                    name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES"
+                )
                 item.set_data_from_numpy(values)
                 inputs.append(item)
-            answer = await client.infer(InferRequest(model_name=MODEL, infer_inputs=inputs), headers=metadata)
+            answer = await client.infer(
+                InferRequest(model_name=MODEL, infer_inputs=inputs), headers=metadata
+            )
             case.holds(answer.outputs[0].as_numpy(), answer.model_version)
 
     asyncio.run(run())
@@ -350,23 +486,44 @@ def reflection(case):
     import grpc
     from google.protobuf.descriptor_pool import DescriptorPool
     from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+        ProtoReflectionDescriptorDatabase,
+    )
 
-    class Details(collections.namedtuple("Details", "method timeout metadata credentials wait_for_ready compression"), grpc.ClientCallDetails):
+    class Details(
+        collections.namedtuple(
+            "Details", "method timeout metadata credentials wait_for_ready compression"
+        ),
+        grpc.ClientCallDetails,
+    ):
         pass
 
     class Authorized(grpc.StreamStreamClientInterceptor):
         def intercept_stream_stream(self, continuation, details, requests):
-            fields = {name: getattr(details, name, None) for name in ("method", "timeout", "credentials", "wait_for_ready", "compression")}
+            fields = {
+                name: getattr(details, name, None)
+                for name in ("method", "timeout", "credentials", "wait_for_ready", "compression")
+            }
             return continuation(Details(metadata=list(case.headers.items()), **fields), requests)
 
     with grpc.intercept_channel(grpc.insecure_channel(case.grpc), Authorized()) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         assert "inference.GRPCInferenceService" in database.get_services()
         service = DescriptorPool(database).FindServiceByName("inference.GRPCInferenceService")
-        assert service.methods_by_name["ModelInfer"].input_type.fields_by_name["raw_input_contents"].number == 7
+        assert (
+            service.methods_by_name["ModelInfer"]
+            .input_type.fields_by_name["raw_input_contents"]
+            .number
+            == 7
+        )
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        answer = next(stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Thing")])))
+        answer = next(
+            stub.ServerReflectionInfo(
+                iter(
+                    [reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Thing")]
+                )
+            )
+        )
         assert answer.error_response.error_code == 5, answer
     return "list, describe, unknown symbols"
 
@@ -441,9 +598,11 @@ def tasks_open_inference_openapi(case):
         # Its model of the answer makes floats of booleans; which they were, the datatype says.
         case.holds_outputs(
             {
-                each.name: numpy.array(
-                    each.data.__root__, dtype=bool if each.datatype == "BOOL" else None
-                ).reshape(each.shape)
+                each.name: (
+                    numpy.array(
+                        each.data.__root__, dtype=bool if each.datatype == "BOOL" else None
+                    ).reshape(each.shape)
+                )
                 for each in answer.outputs
             }
         )
@@ -462,10 +621,12 @@ def tasks_open_inference_grpc(case):
         )
         case.holds_outputs(
             {
-                each.name: numpy.array(
-                    list(getattr(each.contents, members[each.datatype])),
-                    dtype=object if each.datatype == "BYTES" else None,
-                ).reshape(each.shape)
+                each.name: (
+                    numpy.array(
+                        list(getattr(each.contents, members[each.datatype])),
+                        dtype=object if each.datatype == "BYTES" else None,
+                    ).reshape(each.shape)
+                )
                 for each in answer.outputs
             }
         )
@@ -514,9 +675,15 @@ def tasks_kserve_grpc(case):
 
 
 CLIENTS = {
-    "tritonclient.http": triton_http, "tritonclient.http.aio": triton_http_aio, "tritonclient.grpc": triton_grpc, "tritonclient.grpc.aio": triton_grpc_aio,
-    "open-inference-openapi": open_inference_openapi, "open-inference-grpc": open_inference_grpc,
-    "kserve InferenceRESTClient": kserve_rest, "kserve InferenceGRPCClient": kserve_grpc, "grpc reflection": reflection,
+    "tritonclient.http": triton_http,
+    "tritonclient.http.aio": triton_http_aio,
+    "tritonclient.grpc": triton_grpc,
+    "tritonclient.grpc.aio": triton_grpc_aio,
+    "open-inference-openapi": open_inference_openapi,
+    "open-inference-grpc": open_inference_grpc,
+    "kserve InferenceRESTClient": kserve_rest,
+    "kserve InferenceGRPCClient": kserve_grpc,
+    "grpc reflection": reflection,
 }
 OF_A_TASK = {
     "tritonclient.http": tasks_triton_http,

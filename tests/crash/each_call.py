@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""A decision is written while the disk fails at one call after the other: each open, write, sync and rename below `.heddle`, once and from
-there on, with EIO and ENOSPC, and by SIGKILL. What was acknowledged is in the ledger once, and both verifiers agree, at every point.
+"""A decision is written while the disk fails at one call after the other: each open, write, sync
+and rename below `.heddle`, once and from there on, with EIO and ENOSPC, and by SIGKILL. What was
+acknowledged is in the ledger once, and both verifiers agree, at every point.
 
-    each_call.py HEDDLE FAULTY_DISK_LIBRARY [--every N] [--seed N]      every Nth call only; the first one is drawn by the seed
+    each_call.py HEDDLE FAULTY_DISK_LIBRARY [--every N] [--seed N]      every Nth call only; the
+        first one is drawn by the seed
 """
+
 import argparse
 import json
 import os
@@ -26,13 +29,22 @@ class Deciding:
 
     def __init__(self, world, library, seed):
         self.project = world.copy(world.built)
-        self.disk = FaultyDisk(library, self.project.root.parent / "calls", self.project.root / ".heddle", seed)
+        self.disk = FaultyDisk(
+            library, self.project.root.parent / "calls", self.project.root / ".heddle", seed
+        )
         self.acknowledged, self.count = [], 0
 
     def decide(self):
         self.count += 1
         text = f"decision {self.count}"
-        done = self.project.run("incident", "open", "late", "--reason", text, env=dict(os.environ, **self.disk.environment()))
+        done = self.project.run(
+            "incident",
+            "open",
+            "late",
+            "--reason",
+            text,
+            env=dict(os.environ, **self.disk.environment()),
+        )
         if done.code == 0:
             self.acknowledged.append(text)
         return done
@@ -48,11 +60,22 @@ class Deciding:
         self.disk.arm_call(CODES[name], number, rest)
         done = self.decide()
         self.disk.clear()
-        where = f"{name} at call {number}{' and after it' if rest else ''}: exit {done.code} {done.err[-500:]}"
-        entries = [each for each in self.project.json("audit", "log")["decisions"] if each["action"] == "incident.open" and each["result"] == "applied"]
+        where = (
+            f"{name} at call {number}{' and after it' if rest else ''}: exit {done.code}"
+            f" {done.err[-500:]}"
+        )
+        entries = [
+            each
+            for each in self.project.json("audit", "log")["decisions"]
+            if each["action"] == "incident.open" and each["result"] == "applied"
+        ]
         for text in self.acknowledged:
-            count = sum(text in json.dumps(each) for each in entries if f'"{text}"' in json.dumps(each))
-            assert count == 1, f"`{text}` was acknowledged and is in the ledger {count} times; {where}"
+            count = sum(
+                text in json.dumps(each) for each in entries if f'"{text}"' in json.dumps(each)
+            )
+            assert (
+                count == 1
+            ), f"`{text}` was acknowledged and is in the ledger {count} times; {where}"
         ids = [each["op_id"] for each in entries]
         assert len(ids) == len(set(ids)), f"an act was applied twice; {where}"
         verified = self.project.run("audit", "verify")
@@ -61,12 +84,16 @@ class Deciding:
 
     def second_opinion(self):
         verifier = HERE.parent.parent / "python/heddle/verify.py"
-        done = subprocess.run([sys.executable, str(verifier), str(self.project.root)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, str(verifier), str(self.project.root)], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("heddle")
     parser.add_argument("library")
     parser.add_argument("--every", type=int, default=1)
@@ -81,7 +108,11 @@ def main():
         assert done.code == 0, done
         most = deciding.calls()
         for name, rest in FAULTS:
-            for number in range(1 + random.Random(f"{arguments.seed}/{name}/{rest}").randrange(arguments.every), most + 1, arguments.every):
+            for number in range(
+                1 + random.Random(f"{arguments.seed}/{name}/{rest}").randrange(arguments.every),
+                most + 1,
+                arguments.every,
+            ):
                 code = deciding.at(name, number, rest)
                 codes[code] = codes.get(code, 0) + 1
                 points += 1
@@ -91,7 +122,10 @@ def main():
         return 1
     finally:
         world.close()
-    print(f"{points} points of {most} calls x {len(FAULTS)} faults; {len(deciding.acknowledged)} decisions acknowledged, all there once; exit codes {codes}; both verifiers agree")
+    print(
+        f"{points} points of {most} calls x {len(FAULTS)} faults; {len(deciding.acknowledged)}"
+        f" decisions acknowledged, all there once; exit codes {codes}; both verifiers agree"
+    )
     return 0
 
 

@@ -1,4 +1,5 @@
 """A disk that fails: the plan of faulty_disk.c, which a program is started with."""
+
 import errno
 import mmap
 import struct

@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
-"""Kills the planes of a replayed project with SIGKILL and holds what is left against an undisturbed run.
+"""Kills the planes of a replayed project with SIGKILL and holds what is left against an undisturbed
+run.
 
-    kill_planes.py HEDDLE EXAMPLE DATA OUT [--from DAY --to DAY --faults NAMES] [--kills N] [--data-kills N] [--twice]
+    kill_planes.py HEDDLE EXAMPLE DATA OUT [--from DAY --to DAY --faults NAMES] [--kills N]
+        [--data-kills N] [--twice]
 
-Three projects are made of EXAMPLE under OUT; each replays the same flights in lockstep, and a person answers approvals at fixed
-event times:
-  plain    nothing is killed (with --twice a second one, `again`, must decide the same in the same order)
-  control  the control plane dies at least N times in each phase: in steady traffic, during a retrain, between a route table's
-           commit and its `applied`, in a postmortem; and at the edges of snapshots and approvals. It must decide the same.
-  data     the data plane dies; a new request is served within 2 s and the journal holds every answered request.
+Three projects are made of EXAMPLE under OUT; each replays the same flights in lockstep, and a
+person answers approvals at fixed event times:
+  plain    nothing is killed (with --twice a second one, `again`, must decide the same in the same
+      order)
+  control  the control plane dies at least N times in each phase: in steady traffic, during a
+      retrain, between a route table's
+           commit and its `applied`, in a postmortem; and at the edges of snapshots and approvals.
+               It must decide the same.
+  data     the data plane dies; a new request is served within 2 s and the journal holds every
+      answered request.
 
-Phases are hit by failpoints (src/base/failpoint.hpp, CONTRIBUTING.md). Standard library only. Exit 0 when everything held.
+Phases are hit by failpoints (src/base/failpoint.hpp, CONTRIBUTING.md). Standard library only. Exit
+0 when everything held.
 """
 
 import argparse
@@ -114,17 +121,26 @@ class Project:
         """Runs a command; one that met a dying control plane is repeated, as a person would."""
         until = time.monotonic() + patience
         while True:
-            done = subprocess.run([self.arguments.heddle, "--json", "--project", self.root, *words], capture_output=True, text=True)
+            done = subprocess.run(
+                [self.arguments.heddle, "--json", "--project", self.root, *words],
+                capture_output=True,
+                text=True,
+            )
             if done.returncode == 0:
                 return json.loads(done.stdout) if done.stdout.strip().startswith("{") else None
             if self.up is None or time.monotonic() > until:
-                raise Failed(f"`heddle {' '.join(words)}` ended with {done.returncode}: {done.stderr[-2000:]}")
+                raise Failed(
+                    f"`heddle {' '.join(words)}` ended with {done.returncode}:"
+                    f" {done.stderr[-2000:]}"
+                )
             time.sleep(0.05)
 
     def prepare(self, cache):
         example, data = self.arguments.example, self.arguments.data
         shutil.rmtree(self.root, ignore_errors=True)
-        shutil.copytree(example, self.root, ignore=shutil.ignore_patterns(".heddle", ".git", "data"))
+        shutil.copytree(
+            example, self.root, ignore=shutil.ignore_patterns(".heddle", ".git", "data")
+        )
         os.symlink(os.path.abspath(data), os.path.join(self.root, "data"))
         os.makedirs(self.state)
         shutil.rmtree(self.failpoints, ignore_errors=True)
@@ -138,18 +154,40 @@ class Project:
         for file in (self.key, self.key + ".pub"):
             if os.path.exists(file):
                 os.remove(file)
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", PERSON, "-f", self.key], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", PERSON, "-f", self.key],
+            check=True,
+        )
         with open(self.key + ".pub") as file:
             public = file.read().strip()
-        self.edit("people.yaml", r"(?m)^people:$", f'people:\n  - name: {PERSON}\n    roles: [ml-engineer, approver]\n    keys: ["{public}"]')
-        self.edit("people.yaml", r"(?m)^  - name: ben$", f'  - name: ben\n    os_users: ["{os_user()}"]')
+        self.edit(
+            "people.yaml",
+            r"(?m)^people:$",
+            f"people:\n  - name: {PERSON}\n    roles: [ml-engineer, approver]\n    keys:"
+            f' ["{public}"]',
+        )
+        self.edit(
+            "people.yaml", r"(?m)^  - name: ben$", f'  - name: ben\n    os_users: ["{os_user()}"]'
+        )
         self.port, control, grpc = free_ports(3)
         self.edit("heddle.yaml", r"(?m)^control_port: .*$", f"control_port: {control}")
         for service in os.listdir(os.path.join(self.root, "services")):
-            self.edit("services/" + service, r"(?m)^port: .*$", f"port: {self.port}\ngrpc_port: {grpc}")
+            self.edit(
+                "services/" + service, r"(?m)^port: .*$", f"port: {self.port}\ngrpc_port: {grpc}"
+            )
         with open(os.path.join(self.root, ".gitignore"), "a") as file:
             file.write("\n/.heddle/\n/data\n")
-        git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"]
+        git = [
+            "git",
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@localhost",
+            "-c",
+            "init.defaultBranch=main",
+            "-c",
+            "commit.gpgsign=false",
+        ]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "the example"]):
             subprocess.run(git + words, cwd=self.root, check=True)
         self.heddle("run")
@@ -167,8 +205,18 @@ class Project:
     def start(self):
         self.heddle("apply")
         log = open(os.path.join(self.arguments.out, self.name + "-up.log"), "w")
-        environment = dict(os.environ, HEDDLE_FAILPOINTS=self.failpoints, HEDDLE_WEBHOOK_URL="http://127.0.0.1:9/", HEDDLE_WEBHOOK_SECRET="none")
-        self.up = subprocess.Popen([self.arguments.heddle, "--project", self.root, "up", "--lockstep"], stdout=log, stderr=log, env=environment)
+        environment = dict(
+            os.environ,
+            HEDDLE_FAILPOINTS=self.failpoints,
+            HEDDLE_WEBHOOK_URL="http://127.0.0.1:9/",
+            HEDDLE_WEBHOOK_SECRET="none",
+        )
+        self.up = subprocess.Popen(
+            [self.arguments.heddle, "--project", self.root, "up", "--lockstep"],
+            stdout=log,
+            stderr=log,
+            env=environment,
+        )
         self.operation("status")
         self.heddle("release", "promote", SERVICE)
         self.heddle("release", "promote", SERVICE, "--slot", "standby")
@@ -179,7 +227,12 @@ class Project:
         until = time.monotonic() + 60
         while True:
             service = self.operation("status")["services"][0]
-            if service["route"] > 0 and service["applied"] >= service["route"] and service["primary"] and service["standby"]:
+            if (
+                service["route"] > 0
+                and service["applied"] >= service["route"]
+                and service["primary"]
+                and service["standby"]
+            ):
                 return
             if time.monotonic() > until:
                 raise Failed("the data plane did not take up the release")
@@ -193,7 +246,12 @@ class Project:
             try:
                 with open(os.path.join(self.state, "keys/owner.secret")) as file:
                     secret = file.read()
-                connection.request("POST", "/v1/ops/" + name, json.dumps(request), {"Content-Type": "application/json", "Authorization": "Bearer " + secret})
+                connection.request(
+                    "POST",
+                    "/v1/ops/" + name,
+                    json.dumps(request),
+                    {"Content-Type": "application/json", "Authorization": "Bearer " + secret},
+                )
                 reply = connection.getresponse()
                 body = reply.read()
                 if reply.status != 200:
@@ -201,7 +259,10 @@ class Project:
                 return json.loads(body)
             except (OSError, http.client.HTTPException) as error:
                 if self.up.poll() is not None:
-                    raise Failed(f"`heddle up` of `{self.name}` ended by itself with {self.up.returncode}; see its log") from error
+                    raise Failed(
+                        f"`heddle up` of `{self.name}` ended by itself with {self.up.returncode};"
+                        " see its log"
+                    ) from error
                 if time.monotonic() > until:
                     raise Failed(f"`{name}`: {error}") from error
                 time.sleep(0.02)
@@ -213,17 +274,36 @@ class Project:
         for approval in self.operation("approval.list")["approvals"]:
             if approval["state"] != "pending":
                 continue
-            if now is not None and now < time_of(approval["asked_event_time"]) + ASKED.get(approval["action"], timedelta(hours=4)):
+            if now is not None and now < time_of(approval["asked_event_time"]) + ASKED.get(
+                approval["action"], timedelta(hours=4)
+            ):
                 continue
             self.approve(approval["id"])
 
     def approve(self, approval):
         until = time.monotonic() + 60
         while True:
-            command = [self.arguments.heddle, "--project", self.root, "approve", approval, "--person", PERSON, "--key", self.key]
+            command = [
+                self.arguments.heddle,
+                "--project",
+                self.root,
+                "approve",
+                approval,
+                "--person",
+                PERSON,
+                "--key",
+                self.key,
+            ]
             done = subprocess.run(command, capture_output=True, text=True)
-            state = {each["id"]: each["state"] for each in self.operation("approval.list", all=True)["approvals"]}[approval]
-            if state in ("approved", "used", "void"):  # also when the answer was lost with the control plane
+            state = {
+                each["id"]: each["state"]
+                for each in self.operation("approval.list", all=True)["approvals"]
+            }[approval]
+            if state in (
+                "approved",
+                "used",
+                "void",
+            ):  # also when the answer was lost with the control plane
                 return
             if time.monotonic() > until:
                 raise Failed(f"`heddle approve {approval}`: {done.stderr}")
@@ -240,11 +320,41 @@ class Project:
         return None
 
     def replay(self, begin, end, faults, pause_hours, between):
-        """Runs the replay; `between(event time, resume)` is called at each pause and calls `resume` once."""
-        command = [self.arguments.heddle, "--json", "--project", self.root, "replay", os.path.join(self.arguments.data, "flights-3m.parquet"),
-                   "--service", SERVICE, "--from", begin, "--to", end, "--every", "3", "--source-field", "origin", "--faults", faults,
-                   "--seed", str(REPLAY_SEED), "--lockstep", "--pause-every", str(pause_hours)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """Runs the replay; `between(event time, resume)` is called at each pause and calls `resume`
+        once.
+        """
+        command = [
+            self.arguments.heddle,
+            "--json",
+            "--project",
+            self.root,
+            "replay",
+            os.path.join(self.arguments.data, "flights-3m.parquet"),
+            "--service",
+            SERVICE,
+            "--from",
+            begin,
+            "--to",
+            end,
+            "--every",
+            "3",
+            "--source-field",
+            "origin",
+            "--faults",
+            faults,
+            "--seed",
+            str(REPLAY_SEED),
+            "--lockstep",
+            "--pause-every",
+            str(pause_hours),
+        ]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         said = []
         reader = threading.Thread(target=lambda: said.append(process.stderr.read()), daemon=True)
         reader.start()
@@ -284,32 +394,51 @@ class Project:
         verdict = self.heddle("audit", "verify")
         if verdict["audit"] != "ok":
             raise Failed(f"audit: {verdict}")
-        verifier = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../python/heddle/verify.py")
-        second = subprocess.run([sys.executable, verifier, self.root], capture_output=True, text=True)
+        verifier = os.path.join(
+            os.path.dirname(os.path.abspath(__file__)), "../../python/heddle/verify.py"
+        )
+        second = subprocess.run(
+            [sys.executable, verifier, self.root], capture_output=True, text=True
+        )
         if second.returncode != 0:
             raise Failed(f"the independent verifier: {second.stderr}")
         return verdict["entries"]
 
     def check_ledger(self):
         """Every entry that was ever seen is there as it was, and nothing was applied twice."""
-        after = [json.dumps(each, sort_keys=True) for each in self.operation("decision.list", **{"from": 0})["decisions"]]
+        after = [
+            json.dumps(each, sort_keys=True)
+            for each in self.operation("decision.list", **{"from": 0})["decisions"]
+        ]
         for at, entry in enumerate(self.entries):
             if at >= len(after) or after[at] != entry:
-                raise Failed(f"entry {at} of the ledger was {entry} and is {after[at] if at < len(after) else 'lost'}")
+                raise Failed(
+                    f"entry {at} of the ledger was {entry} and is"
+                    f" {after[at] if at < len(after) else 'lost'}"
+                )
         applied = {}
         for text in after:
             entry = json.loads(text)
             if entry["result"] != "applied":
                 continue
             if entry["op_id"] in applied:
-                raise Failed(f"`{entry['op_id']}` was applied by the entries {applied[entry['op_id']]} and {entry['seq']}")
+                raise Failed(
+                    f"`{entry['op_id']}` was applied by the entries {applied[entry['op_id']]} and"
+                    f" {entry['seq']}"
+                )
             applied[entry["op_id"]] = entry["seq"]
         return [json.loads(text) for text in after]
 
 
 def sequence(decisions):
-    return [tuple(each[key] for key in ("action", "target", "event_time", "decision", "result", "rule", "incident")) for each in decisions
-            if not each["action"].startswith(("access.", "ledger.", "project."))]  # records of wall time and of places, no decisions
+    return [
+        tuple(
+            each[key]
+            for key in ("action", "target", "event_time", "decision", "result", "rule", "incident")
+        )
+        for each in decisions
+        if not each["action"].startswith(("access.", "ledger.", "project."))
+    ]  # records of wall time and of places, no decisions
 
 
 def compare(name, expected, found):
@@ -353,15 +482,24 @@ class ControlKiller:
         while not self.ending.is_set():
             for name in self.took():
                 if name in ("control-route-committed", "control-route-published"):
-                    # The next start finds the route committed and, by what was killed, not yet published or not yet applied.
+                    # The next start finds the route committed and, by what was killed, not yet
+                    # published or not yet applied.
                     if self.count["route"] < self.target:
                         self.arm("control-restored", "route")
                     self.turn["route"] += 1
                 if name in POSTMORTEM:
                     self.turn["postmortem"] += 1
             if self.count["route"] < self.target and "control-restored" not in self.waiting:
-                if not any(each in self.waiting for each in ("control-route-committed", "control-route-published")):
-                    self.arm(("control-route-committed", "control-route-published")[self.turn["route"] % 2], "route")
+                if not any(
+                    each in self.waiting
+                    for each in ("control-route-committed", "control-route-published")
+                ):
+                    self.arm(
+                        ("control-route-committed", "control-route-published")[
+                            self.turn["route"] % 2
+                        ],
+                        "route",
+                    )
             if self.count["postmortem"] < self.target:
                 if not any(each in self.waiting for each in POSTMORTEM):
                     self.arm(POSTMORTEM[self.turn["postmortem"] % len(POSTMORTEM)], "postmortem")
@@ -375,7 +513,9 @@ class ControlKiller:
             self.arm("control-retrain-started", "retrain")
             return
         control = self.project.plane("control")
-        if control is not None and any("worker retrain" in line for line in children(control).values()):
+        if control is not None and any(
+            "worker retrain" in line for line in children(control).values()
+        ):
             self.kill(control, "retrain")
 
     def kill(self, pid, phase):
@@ -389,7 +529,9 @@ class ControlKiller:
             time.sleep(0.005)
 
     def between(self, steps):
-        """At pause number `steps`: arms an edge now and then, or kills a little later, in traffic."""
+        """At pause number `steps`: arms an edge now and then, or kills a little later, in
+        traffic.
+        """
         if self.edges_armed < self.target and steps % 9 == 4:
             self.arm(EDGES[self.edges_armed % len(EDGES)], "edges")
             self.edges_armed += 1
@@ -440,8 +582,11 @@ def run_project(arguments, name, cache, killer_of=None):
             killer.ending.set()
         project.stop()
     entries = project.audit()
-    say(f"{name}: {done['requests']} requests, {done['failed']} failed, {len(decisions)} decisions, audit ok with {entries} entries, "
-        f"{time.monotonic() - begin:.0f} s" + (f"; kills {killer.count}, {sum(killer.count.values())} in all" if killer else ""))
+    say(
+        f"{name}: {done['requests']} requests, {done['failed']} failed, {len(decisions)} decisions,"
+        f" audit ok with {entries} entries, {time.monotonic() - begin:.0f} s"
+        + (f"; kills {killer.count}, {sum(killer.count.values())} in all" if killer else "")
+    )
     return project, decisions, killer
 
 
@@ -460,12 +605,27 @@ def run_data(arguments, cache):
 
         def ask():
             name = f"after-{len(own):04}"
-            body = {"request_id": name, "event_time": "2001-03-01T00:00:00Z", "source": "carrier-0",
-                    "rows": [{"date": "2001-03-01T10:00:00Z", "distance": 337, "origin": "LAX", "destination": "SFO"}]}
+            body = {
+                "request_id": name,
+                "event_time": "2001-03-01T00:00:00Z",
+                "source": "carrier-0",
+                "rows": [
+                    {
+                        "date": "2001-03-01T10:00:00Z",
+                        "distance": 337,
+                        "origin": "LAX",
+                        "destination": "SFO",
+                    }
+                ],
+            }
             connection = http.client.HTTPConnection("127.0.0.1", project.port, timeout=5)
             try:
-                connection.request("POST", f"/v1/services/{SERVICE}/predict", json.dumps(body),
-                                   {"Content-Type": "application/json", "Authorization": "Bearer " + token})
+                connection.request(
+                    "POST",
+                    f"/v1/services/{SERVICE}/predict",
+                    json.dumps(body),
+                    {"Content-Type": "application/json", "Authorization": "Bearer " + token},
+                )
                 status = connection.getresponse().status
             except (OSError, http.client.HTTPException):
                 return False
@@ -502,7 +662,10 @@ def run_data(arguments, cache):
     finally:
         project.stop()
     if done["failed"] != 0 or done["answered"] != done["requests"]:
-        raise Failed(f"{done['failed']} of {done['requests']} requests failed, {done['answered']} were answered")
+        raise Failed(
+            f"{done['failed']} of {done['requests']} requests failed, {done['answered']} were"
+            " answered"
+        )
     if len(times) < arguments.data_kills:
         raise Failed(f"the data plane was killed {len(times)} times only")
     journal = request_ids(os.path.join(project.state, "spool", SERVICE))
@@ -513,16 +676,23 @@ def run_data(arguments, cache):
     answered = own + [f"{run}-{at:08}" for at in range(done["requests"])]
     lost = [each for each in answered if each not in journal]
     if lost:
-        raise Failed(f"{len(lost)} answered requests are not in the journal, the first is {lost[0]}")
+        raise Failed(
+            f"{len(lost)} answered requests are not in the journal, the first is {lost[0]}"
+        )
     if max(times) > WITHIN:
         raise Failed(f"a new request waited {max(times):.2f} s for a new data plane")
     entries = project.audit()
-    say(f"data: {len(times)} kills, a new request served within {max(times):.2f} s, {len(answered)} answered requests all in the journal, "
-        f"0 failed, {done['retried']} sent again, audit ok with {entries} entries")
+    say(
+        f"data: {len(times)} kills, a new request served within {max(times):.2f} s, {len(answered)}"
+        f" answered requests all in the journal, 0 failed, {done['retried']} sent again, audit ok"
+        f" with {entries} entries"
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("heddle", "example", "data", "out"):
         parser.add_argument(name)
     parser.add_argument("--from", dest="begin", default="2001-03-01")
@@ -531,14 +701,20 @@ def main():
     parser.add_argument("--kills", type=int, default=13, help="in each phase")
     parser.add_argument("--data-kills", type=int, default=10)
     parser.add_argument("--twice", action="store_true", help="also a second undisturbed run")
-    parser.add_argument("--cache", default="", help="a .heddle folder whose finished runs and objects are taken over")
+    parser.add_argument(
+        "--cache",
+        default="",
+        help="a .heddle folder whose finished runs and objects are taken over",
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out = os.path.abspath(arguments.out)
     arguments.heddle = os.path.abspath(arguments.heddle)
     os.makedirs(arguments.out, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(2))  # so that the planes are stopped on the way out
+        signal.signal(
+            number, lambda *_: sys.exit(2)
+        )  # so that the planes are stopped on the way out
     try:
         plain, expected, _ = run_project(arguments, "plain", arguments.cache)
         cache = plain.state
@@ -546,11 +722,19 @@ def main():
             _, found, _ = run_project(arguments, "again", cache)
             compare("again", sequence(expected), sequence(found))
             say(f"two undisturbed runs: the same {len(found)} decisions in the same order")
-        _, found, killer = run_project(arguments, "control", cache, lambda project: ControlKiller(project, arguments.kills, arguments.seed))
+        _, found, killer = run_project(
+            arguments,
+            "control",
+            cache,
+            lambda project: ControlKiller(project, arguments.kills, arguments.seed),
+        )
         compare("control", sequence(expected), sequence(found))
         for phase in ("steady", "retrain", "route", "postmortem"):
             if killer.count[phase] < arguments.kills:
-                raise Failed(f"the control plane died {killer.count[phase]} times in the phase `{phase}`, {arguments.kills} were wanted")
+                raise Failed(
+                    f"the control plane died {killer.count[phase]} times in the phase `{phase}`,"
+                    f" {arguments.kills} were wanted"
+                )
         say("the killed control plane decided the same, in the same order")
         run_data(arguments, cache)
     except Failed as failure:

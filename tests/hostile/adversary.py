@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Every abuse of abuses.py at random, by accounts of every kind and by nobody, beside honest traffic. What no account may do
-(docs/security-bounds.md) is held against what happened.
+"""Every abuse of abuses.py at random, by accounts of every kind and by nobody, beside honest
+traffic. What no account may do (docs/security-bounds.md) is held against what happened.
 
-    adversary.py HEDDLE [--seconds N] [--seed N]      the seed is printed; exit 0 when every bound held
+    adversary.py HEDDLE [--seconds N] [--seed N]      the seed is printed; exit 0 when every bound
+        held
 """
+
 import argparse
 import collections
 import contextlib
@@ -35,23 +37,40 @@ apiVersion: heddle/v1
 kind: Policy
 name: default
 rules:
-  - {id: engineers-start, effect: allow, who: ["role:ml-engineer", "system:*"], action: [run.start, definition.apply]}
+  - id: engineers-start
+    effect: allow
+    who: ["role:ml-engineer", "system:*"]
+    action: [run.start, definition.apply]
   - id: promotion-needs-a-person
     effect: require_approval
     who: ["person:*", "role:ml-engineer", "agent:recover", "system:*"]
     action: release.promote
     when: attributes.slot == "primary"
     needs: {approvals: 1, role: approver, within: 7d}
-  - {id: standby-is-free, effect: allow, who: ["role:ml-engineer", "system:*"], action: release.promote, when: attributes.slot == "standby"}
-  - {id: recovery-acts, effect: allow, who: "agent:recover", action: [slot.swap, source.quarantine, source.release, release.recalibrate, release.rollback, transform.withdraw, recalibration.withdraw]}
+  - id: standby-is-free
+    effect: allow
+    who: ["role:ml-engineer", "system:*"]
+    action: release.promote
+    when: attributes.slot == "standby"
+  - id: recovery-acts
+    effect: allow
+    who: "agent:recover"
+    action: [slot.swap, source.quarantine, source.release, release.recalibrate, release.rollback,
+             transform.withdraw, recalibration.withdraw]
   - id: the-source-of-everybody-needs-a-person
     effect: require_approval
     who: "agent:recover"
     action: source.quarantine
     when: attributes.source == "default"
     needs: {approvals: 1, role: approver, within: 7d}
-  - {id: people-act, effect: allow, who: ["role:ml-engineer", "system:*"], action: ["slot.swap", "source.*", "incident.*", "service.*", "label.*", release.rollback]}
-  - {id: agents-keep-records, effect: allow, who: ["agent:*", "system:*"], action: ["incident.*", "postmortem.*", "alert.*"]}
+  - id: people-act
+    effect: allow
+    who: ["role:ml-engineer", "system:*"]
+    action: ["slot.swap", "source.*", "incident.*", "service.*", "label.*", release.rollback]
+  - id: agents-keep-records
+    effect: allow
+    who: ["agent:*", "system:*"]
+    action: ["incident.*", "postmortem.*", "alert.*"]
 failover: {allowed: true}
 """
 HONEST = ["honest-one", "honest-two"]
@@ -69,23 +88,40 @@ def logit(p):
 
 
 class Honest(threading.Thread):
-    """Sends rows as their time comes, ticks, and labels them a day later: what one client sees of it."""
+    """Sends rows as their time comes, ticks, and labels them a day later: what one client sees of
+    it.
+    """
 
     def __init__(self, planes, rows):
         super().__init__(daemon=True)
         self.planes, self.rows, self.ending = planes, rows, threading.Event()
-        self.requests, self.stopped, self.behind, self.failures, self.labels = 0, 0, 0, [], collections.deque()
+        self.requests, self.stopped, self.behind, self.failures, self.labels = (
+            0,
+            0,
+            0,
+            [],
+            collections.deque(),
+        )
         self.connections, self.latencies, self.answered = {}, [], []
         self.now = datetime.datetime(2001, 3, 1)
         self.tick()  # the replay's clock is set before anybody else says a time
 
     def post(self, name, path, body):
-        """One that is kept may be closed by the server at any time: that is tried again, once, on a new one, as every client does."""
+        """One that is kept may be closed by the server at any time: that is tried again, once, on a
+        new one, as every client does.
+        """
         for again in (False, True):
             if name not in self.connections:
-                self.connections[name] = http.client.HTTPConnection("127.0.0.1", self.planes.project.port(), timeout=30)
+                self.connections[name] = http.client.HTTPConnection(
+                    "127.0.0.1", self.planes.project.port(), timeout=30
+                )
             try:
-                self.connections[name].request("POST", path, json.dumps(body), {"Authorization": "Bearer " + self.planes.project.token(name)})
+                self.connections[name].request(
+                    "POST",
+                    path,
+                    json.dumps(body),
+                    {"Authorization": "Bearer " + self.planes.project.token(name)},
+                )
                 reply = self.connections[name].getresponse()
                 return reply.status, json.loads(reply.read())
             except (OSError, http.client.HTTPException):
@@ -94,7 +130,9 @@ class Honest(threading.Thread):
                     raise
 
     def tick(self):
-        status, answer = self.post(HONEST[0], "/v1/services/late/tick", {"event_time": self.now.isoformat() + "Z"})
+        status, answer = self.post(
+            HONEST[0], "/v1/services/late/tick", {"event_time": self.now.isoformat() + "Z"}
+        )
         if status != 200:
             self.behind += 1  # who may replay has led the clock ahead
         return answer
@@ -116,8 +154,16 @@ class Honest(threading.Thread):
         self.requests += 1
         begun = time.monotonic()
         try:
-            status, answer = self.post(name, "/v1/services/late/predict", {
-                "request_id": request, "source": "one" if name == HONEST[0] else "two", "event_time": now.isoformat() + "Z", "rows": [{**fields, "date": stamp}]})
+            status, answer = self.post(
+                name,
+                "/v1/services/late/predict",
+                {
+                    "request_id": request,
+                    "source": "one" if name == HONEST[0] else "two",
+                    "event_time": now.isoformat() + "Z",
+                    "rows": [{**fields, "date": stamp}],
+                },
+            )
         except (OSError, http.client.HTTPException) as failure:
             self.failures.append(repr(failure))
             return
@@ -134,7 +180,13 @@ class Honest(threading.Thread):
         due = []
         while self.labels and self.labels[0][0] < now - datetime.timedelta(days=1):
             then, request, late = self.labels.popleft()
-            due.append({"row_id": request + "#0", "label": late, "event_time": (then + datetime.timedelta(days=1)).isoformat() + "Z"})
+            due.append(
+                {
+                    "row_id": request + "#0",
+                    "label": late,
+                    "event_time": (then + datetime.timedelta(days=1)).isoformat() + "Z",
+                }
+            )
         if due:
             self.post(HONEST[1], "/v1/services/late/labels", {"labels": due})
 
@@ -144,21 +196,34 @@ class Watching(threading.Thread):
 
     def __init__(self, planes):
         super().__init__(daemon=True)
-        self.planes, self.ending, self.most, self.resumed, self.failed = planes, threading.Event(), collections.Counter(), 0, []
+        self.planes, self.ending, self.most, self.resumed, self.failed = (
+            planes,
+            threading.Event(),
+            collections.Counter(),
+            0,
+            [],
+        )
         self.recorded = Recorded(planes.project.root / ".heddle/spool/late", HONEST)
 
     def run(self):
         while not self.ending.wait(1):
             try:
                 self.look()
-            except (AssertionError, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as failure:
+            except (
+                AssertionError,
+                OSError,
+                http.client.HTTPException,
+                subprocess.TimeoutExpired,
+            ) as failure:
                 self.failed.append(repr(failure)[:1000])
 
     def look(self):
         worked = cpu_seconds(self.pids["control"])
         status = self.planes.operation("status", {})
         assert status.status == 200, status
-        self.note("work before an answer, s", cpu_seconds(self.pids["control"]) - worked)  # not time: the machine may be busy
+        self.note(
+            "work before an answer, s", cpu_seconds(self.pids["control"]) - worked
+        )  # not time: the machine may be busy
         if status.json["services"][0]["state"] == "stopped":
             done = self.planes.project.run("resume", "late")
             assert done.code == 0, done
@@ -171,7 +236,16 @@ class Watching(threading.Thread):
             self.note(f"{plane} descriptors", len(os.listdir(f"/proc/{pid}/fd")))
             self.note(f"{plane} threads", int(text.split("Threads:")[1].split()[0]))
         self.recorded.read()
-        self.note("disk MiB", sum(file.stat().st_blocks for file in (self.planes.project.root / ".heddle").rglob("*") if file.is_file()) * 512 / MIB)
+        self.note(
+            "disk MiB",
+            sum(
+                file.stat().st_blocks
+                for file in (self.planes.project.root / ".heddle").rglob("*")
+                if file.is_file()
+            )
+            * 512
+            / MIB,
+        )
 
     def note(self, name, value):
         self.most[name] = max(self.most[name], value)
@@ -194,7 +268,9 @@ def attack(target, seed, seconds, results):
 
 
 def attack_as_nobody(*arguments):
-    """Another user of the machine, where that may be; `attack` is the owner's user, who does not know the secret."""
+    """Another user of the machine, where that may be; `attack` is the owner's user, who does not
+    know the secret.
+    """
     if os.geteuid() == 0:
         with contextlib.suppress(KeyError, OSError):
             os.setuid(pwd.getpwnam("nobody").pw_uid)
@@ -206,7 +282,15 @@ def rows_of(project):
     with open(project.root / "data/trips.csv") as file:
         for line in csv.DictReader(file):
             when = datetime.datetime.strptime(line["date"], "%Y-%m-%dT%H:%M:%SZ")
-            yield when, {"distance": int(line["distance"]), "origin": line["origin"], "destination": line["destination"]}, int(int(line["delay"]) > 15)
+            yield (
+                when,
+                {
+                    "distance": int(line["distance"]),
+                    "origin": line["origin"],
+                    "destination": line["destination"],
+                },
+                int(int(line["delay"]) > 15),
+            )
 
 
 def mean_answer(planes, rows, token=HONEST[0]):
@@ -233,26 +317,48 @@ class Bounds:
 def judge(planes, honest, watching, before, after, began_entries):
     bounds = Bounds()
     bounds.hold("honest answers that failed, share", len(honest.failures) / honest.requests, 0.001)
-    bounds.hold("honest answers that are not in the journal", sum(each not in watching.recorded.requests for each in honest.answered), 0)
-    bounds.hold("mean answer moved without a person, logits", abs(logit(after) - logit(before)), 1.5)
+    bounds.hold(
+        "honest answers that are not in the journal",
+        sum(each not in watching.recorded.requests for each in honest.answered),
+        0,
+    )
+    bounds.hold(
+        "mean answer moved without a person, logits", abs(logit(after) - logit(before)), 1.5
+    )
     sources = planes.operation("quarantine.list", {}).json["sources"]
-    bounds.hold("quarantines of honest accounts, or of everybody", sum(each["account"] in HONEST + [""] for each in sources), 0)
+    bounds.hold(
+        "quarantines of honest accounts, or of everybody",
+        sum(each["account"] in HONEST + [""] for each in sources),
+        0,
+    )
     entries = planes.operation("decision.list", {"from": began_entries}).json["decisions"]
     acts = collections.Counter(each["action"] for each in entries if each["result"] == "applied")
     bounds.hold("releases without a person", acts["release.promote"], 0)
     bounds.hold("swaps (fail-over has its own bound)", acts["slot.swap"], 4)
-    bounds.hold("entries of stops, more than people cleared", acts["service.stop"] - watching.resumed, 1)
+    bounds.hold(
+        "entries of stops, more than people cleared", acts["service.stop"] - watching.resumed, 1
+    )
     bounds.hold("entries of the ledger, a honest request", len(entries) / honest.requests, 0.1)
     print("decided: " + ", ".join(f"{count} x {action}" for action, count in sorted(acts.items())))
-    for name, most in (("control MiB", 512), ("data MiB", 256), ("disk MiB", 1500), ("control descriptors", 300), ("data descriptors", 700), ("control threads", 20),
-                       ("data threads", 30), ("work before an answer, s", 10)):
+    for name, most in (
+        ("control MiB", 512),
+        ("data MiB", 256),
+        ("disk MiB", 1500),
+        ("control descriptors", 300),
+        ("data descriptors", 700),
+        ("control threads", 20),
+        ("data threads", 30),
+        ("work before an answer, s", 10),
+    ):
         bounds.hold(name, watching.most[name], most)
     bounds.hold("looks of a person that failed", len(watching.failed), 0)
     return bounds.failed
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("heddle")
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
@@ -271,7 +377,9 @@ def run(world, arguments):
     (project.root / "policies/default.yaml").write_text(POLICY)
     with open(project.root / "people.yaml", "a") as file:
         file.write("".join(account(name, "predict, label, replay") for name in HONEST))
-        file.write("".join(account(name, permissions) for name, permissions in abuses.ACCOUNTS.items()))
+        file.write(
+            "".join(account(name, permissions) for name, permissions in abuses.ACCOUNTS.items())
+        )
     project.commit()
     rows = list(rows_of(project))
     random.Random(arguments.seed).shuffle(rows)
@@ -279,19 +387,30 @@ def run(world, arguments):
         planes.release(world)
         before = mean_answer(planes, rows)
         began_entries = len(planes.operation("decision.list", {"from": 0}).json["decisions"])
-        target = {"port": project.port(), "tokens": {name: project.token(name) for name in abuses.ACCOUNTS},
-                  "rows": [{**fields, "date": when.isoformat() + "Z"} for when, fields, _ in rows[:500]], "control_socket": str(project.root / ".heddle/control.sock")}
+        target = {
+            "port": project.port(),
+            "tokens": {name: project.token(name) for name in abuses.ACCOUNTS},
+            "rows": [{**fields, "date": when.isoformat() + "Z"} for when, fields, _ in rows[:500]],
+            "control_socket": str(project.root / ".heddle/control.sock"),
+        }
         for name, file in (("grpc_port", "services/late.yaml"), ("control_port", "heddle.yaml")):
             target[name] = int((project.root / file).read_text().split(name + ": ")[1].split()[0])
         honest, watching = Honest(planes, rows), Watching(planes)
         honest.start()
         watching.start()
         results = multiprocessing.Queue()
-        hostile = [multiprocessing.Process(target=attack if number % 2 else attack_as_nobody, args=(target, f"{arguments.seed}/{number}", arguments.seconds, results))
-                   for number in range(arguments.processes)]
+        hostile = [
+            multiprocessing.Process(
+                target=attack if number % 2 else attack_as_nobody,
+                args=(target, f"{arguments.seed}/{number}", arguments.seconds, results),
+            )
+            for number in range(arguments.processes)
+        ]
         for process in hostile:
             process.start()
-        counts = sum((results.get(timeout=arguments.seconds + 300) for _ in hostile), collections.Counter())
+        counts = sum(
+            (results.get(timeout=arguments.seconds + 300) for _ in hostile), collections.Counter()
+        )
         for process in hostile:
             process.join()
         for each in (honest, watching):
@@ -299,13 +418,22 @@ def run(world, arguments):
             each.join(60)
         with contextlib.suppress(AssertionError):
             watching.look()  # clears a stop that came last
-        planes.until(lambda: planes.request("GET", "/v1/services/late", token="eve-reads").json["stopped"] is False, "it is not stopped any more")
+        planes.until(
+            lambda: planes.request("GET", "/v1/services/late", token="eve-reads").json["stopped"]
+            is False,
+            "it is not stopped any more",
+        )
         after = mean_answer(planes, rows)
         watching.recorded.read()
         table(counts)
         honest.latencies.sort()
-        print(f"\n{honest.requests} honest requests, {honest.stopped} of them while it was stopped; p50 {honest.latencies[len(honest.latencies) // 2] * 1000:.1f} ms, "
-              f"p99 {honest.latencies[len(honest.latencies) * 99 // 100] * 1000:.1f} ms; {watching.resumed} stops cleared; {honest.behind} of {honest.requests // BLOCK} ticks were refused")
+        print(
+            f"\n{honest.requests} honest requests, {honest.stopped} of them while it was stopped;"
+            f" p50 {honest.latencies[len(honest.latencies) // 2] * 1000:.1f} ms, p99"
+            f" {honest.latencies[len(honest.latencies) * 99 // 100] * 1000:.1f} ms;"
+            f" {watching.resumed} stops cleared; {honest.behind} of {honest.requests // BLOCK}"
+            " ticks were refused"
+        )
         failed = judge(planes, honest, watching, before, after, began_entries)
         for each in honest.failures[:3] + watching.failed[:3]:
             print(each)
@@ -321,7 +449,12 @@ def verify(project):
     if project.run("audit", "verify", timeout=300).code != 0:
         failed.append("`heddle audit verify`")
     verifier = HERE.parent.parent / "python/heddle/verify.py"
-    if subprocess.run([sys.executable, str(verifier), str(project.root)], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(
+            [sys.executable, str(verifier), str(project.root)], capture_output=True
+        ).returncode
+        != 0
+    ):
         failed.append("the independent verifier")
     print(f"both verifiers: {'ok' if not failed else failed}")
     return failed
@@ -331,7 +464,9 @@ def table(counts):
     print(f"{'abuse':<28} {'tries':>7}  what came of it")
     for name in sorted({name for name, _ in counts}):
         said = {outcome: count for (each, outcome), count in counts.items() if each == name}
-        print(f"{name:<28} {sum(said.values()):>7}  {', '.join(f'{count} x {outcome}' for outcome, count in sorted(said.items(), key=lambda x: -x[1]))}")
+        outcomes = sorted(said.items(), key=lambda each: -each[1])
+        came = ", ".join(f"{count} x {outcome}" for outcome, count in outcomes)
+        print(f"{name:<28} {sum(said.values()):>7}  {came}")
 
 
 if __name__ == "__main__":

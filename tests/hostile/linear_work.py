@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Work on bytes from outside grows as they do: every reader at n, 2n and 4n, its instructions counted by callgrind, so that neither the
-machine nor its load matters. Twice as much may take at most 2.6 times as long (a sort among it, tables that grow);
-what is named `flat:` at most 1.1 times (an event time from outside is no amount of work).
-    linear_work.py LINEAR_WORK      skips (exit 77) without valgrind"""
+"""Work on bytes from outside grows as they do: every reader at n, 2n and 4n, its instructions
+counted by callgrind, so that neither the machine nor its load matters. Twice as much may take at
+most 2.6 times as long (a sort among it, tables that grow); what is named `flat:` at most 1.1 times
+(an event time from outside is no amount of work).
+    linear_work.py LINEAR_WORK      skips (exit 77) without valgrind
+"""
+
 import os
 import re
 import shutil
@@ -20,7 +23,18 @@ def main(binary):
     counts = {}
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
-        subprocess.run(["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", binary], check=True, timeout=900)
+        subprocess.run(
+            [
+                "valgrind",
+                "-q",
+                "--tool=callgrind",
+                "--instr-atstart=no",
+                f"--callgrind-out-file={out}",
+                binary,
+            ],
+            check=True,
+            timeout=900,
+        )
         for name in os.listdir(folder):
             with open(os.path.join(folder, name)) as file:
                 text = file.read()
@@ -34,7 +48,11 @@ def main(binary):
         ratios = [by_size[b] / by_size[a] for a, b in zip(sizes, sizes[1:])]
         wrong = len(sizes) != 3 or max(ratios) > (FLAT if name.startswith("flat:") else MOST)
         failed += wrong
-        print(f"{name:28} {by_size[sizes[-1]]:12} instructions at {sizes[-1]}, {', '.join(f'{r:.2f}' for r in ratios)} times each{'  GROWS TOO MUCH' if wrong else ''}")
+        print(
+            f"{name:28} {by_size[sizes[-1]]:12} instructions at {sizes[-1]},"
+            f" {', '.join(f'{r:.2f}' for r in ratios)} times"
+            f" each{'  GROWS TOO MUCH' if wrong else ''}"
+        )
     print(f"{len(counts)} readers, {failed} too much")
     return 1 if failed else 0
 

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Thousands of clients that send slowly, send half, close half, read nothing or send 100,000 headers, while a healthy one measures: its
-p99 with them and without, alternated, and the memory of the server. Loopback only; hostile clients come from other addresses of 127/8.
+"""Thousands of clients that send slowly, send half, close half, read nothing or send 100,000
+headers, while a healthy one measures: its p99 with them and without, alternated, and the memory of
+the server. Loopback only; hostile clients come from other addresses of 127/8.
     slow_clients.py NET_ECHO_SERVER [--clients N] [--rounds N] [--crowded] [--strict]
-With --crowded the server has places for half of them: every one that comes takes the place of another.
-Without --strict only refusals, answers and memory decide (timings on a shared machine do not)."""
+With --crowded the server has places for half of them: every one that comes takes the place of
+another. Without --strict only refusals, answers and memory decide (timings on a shared machine do
+not).
+"""
+
 import argparse
 import os
 import random
@@ -46,7 +50,9 @@ class Healthy:
 
 
 class Hostile(threading.Thread):
-    """Keeps `count` connections of its kinds open, feeding a byte to each about every two seconds; those that are closed come again."""
+    """Keeps `count` connections of its kinds open, feeding a byte to each about every two seconds;
+    those that are closed come again.
+    """
 
     def __init__(self, port, count, seed):
         super().__init__(daemon=True)
@@ -61,7 +67,9 @@ class Hostile(threading.Thread):
         s.bind((f"127.0.{1 + number // 100}.{1 + number % 100}", 0))
         s.connect_ex(("127.0.0.1", self.port))
         self.opened += 1
-        self.open[s] = 4 if self.opened % 50 == 0 else (0, 1, 2, 3, 5)[self.opened % 5]  # half-closed ones end at once and come again
+        self.open[s] = (
+            4 if self.opened % 50 == 0 else (0, 1, 2, 3, 5)[self.opened % 5]
+        )  # half-closed ones end at once and come again
         self.selector.register(s, selectors.EVENT_READ)
 
     def first(self, s, kind):
@@ -128,7 +136,11 @@ def many_headers(port):
     """100,000 headers: 431, and the connection ends."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
         try:
-            s.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(100_000)) + b"\r\n")
+            s.sendall(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+                + b"".join(b"X%d: y\r\n" % i for i in range(100_000))
+                + b"\r\n"
+            )
         except OSError:
             pass  # cut off while sending is as good
         answer = b""
@@ -166,7 +178,9 @@ def main():
     wrong = []
     places = o.clients // 2 if o.crowded else o.clients + 200
     most_connected = min(places, o.clients) * 0.9
-    with EchoProcess(o.binary, "--http", "0", "--connections", str(places), "--read-ms", "5000") as server:
+    with EchoProcess(
+        o.binary, "--http", "0", "--connections", str(places), "--read-ms", "5000"
+    ) as server:
         if len(cores) > 1:
             os.sched_setaffinity(server.pid, {cores[0]})
             os.sched_setaffinity(0, {cores[1]})
@@ -182,16 +196,21 @@ def main():
         seen = connected = 0
         for round_number in range(o.rounds):
             quiet = healthy.measure(3000)
-            # A process of its own, so that its Python does not measure itself against the healthy client's.
+            # A process of its own, so that its Python does not measure itself against the healthy
+            # client's.
             pid = os.fork()
             if pid == 0:
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # their own work is not to slow the healthy client
+                os.sched_setscheduler(
+                    0, os.SCHED_IDLE, os.sched_param(0)
+                )  # their own work is not to slow the healthy client
                 hostile = Hostile(server.http, o.clients, round_number)
                 hostile.start()
                 while True:
                     time.sleep(3600)
             end = time.monotonic() + 20
-            while (connected := server.stats()["connections"]) < most_connected and time.monotonic() < end:
+            while (
+                connected := server.stats()["connections"]
+            ) < most_connected and time.monotonic() < end:
                 time.sleep(0.05)
             loud = healthy.measure(3000)
             most = max(most, server.memory_kib("VmHWM"))
@@ -213,9 +232,15 @@ def main():
     ratios = sorted(loud[1] / quiet[1] for quiet, loud in pairs)
     ratio = statistics.median(ratios)
     per_client = (most - before_kib) / o.clients
-    print(f"{seen} slow clients, {o.rounds} pairs: healthy p50 {statistics.median(q[0] for q, _ in pairs):.0f} -> {statistics.median(l[0] for _, l in pairs):.0f} us, "
-          f"p99 {statistics.median(q[1] for q, _ in pairs):.0f} -> {statistics.median(l[1] for _, l in pairs):.0f} us, ratio {ratio:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}); "
-          f"memory {before_kib} -> {most} KiB at most, {per_client:.1f} KiB a client")
+    print(
+        f"{seen} slow clients, {o.rounds} pairs: healthy p50"
+        f" {statistics.median(q[0] for q, _ in pairs):.0f} ->"
+        f" {statistics.median(l[0] for _, l in pairs):.0f} us, p99"
+        f" {statistics.median(q[1] for q, _ in pairs):.0f} ->"
+        f" {statistics.median(l[1] for _, l in pairs):.0f} us, ratio {ratio:.2f}"
+        f" ({ratios[0]:.2f}-{ratios[-1]:.2f}); memory {before_kib} -> {most} KiB at most,"
+        f" {per_client:.1f} KiB a client"
+    )
     if most - before_kib > 4 * o.clients + 8192:
         wrong.append(f"the server grew by {most - before_kib} KiB")
     if o.strict and ratio > 1.2:

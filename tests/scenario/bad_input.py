@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""What a user, a client, a disk and a kill do wrong, through the real binary: each case wants the documented exit code or HTTP
-status, a message with its id, a hint that says what to do, and that a good command works afterwards.
+"""What a user, a client, a disk and a kill do wrong, through the real binary: each case wants the
+documented exit code or HTTP status, a message with its id, a hint that says what to do, and that a
+good command works afterwards.
 
     bad_input.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
+
 import hashlib
 import http.client
 import json
@@ -46,11 +48,14 @@ def good_run(project):
     return done.out
 
 
-# ---- definitions ----------------------------------------------------------------------------------------------------------
+# ---- definitions
+# ------------------------------------------------------------------------------------------
 
 
 def definition(world, file, old, new, *ids):
-    """`heddle check` and `heddle run` both refuse the change, with file and line; taking it back is enough."""
+    """`heddle check` and `heddle run` both refuse the change, with file and line; taking it back is
+    enough.
+    """
     project = world.copy(world.fresh)
     before = (project.root / file).read_text()
     project.edit(file, old, new)
@@ -80,8 +85,12 @@ def not_yaml(world):
 
 @case
 def cyclic_feature_references(world):
-    definition(world, "features/trips.yaml", "    expression: distance\n",
-               "    expression: other + 1.0\n  - name: other\n    expression: miles + 1.0\n")
+    definition(
+        world,
+        "features/trips.yaml",
+        "    expression: distance\n",
+        "    expression: other + 1.0\n  - name: other\n    expression: miles + 1.0\n",
+    )
 
 
 @case
@@ -116,11 +125,14 @@ def no_project(world):
     assert Project(world.heddle, folder).run("chekc").code == 2
 
 
-# ---- data -----------------------------------------------------------------------------------------------------------------
+# ---- data
+# ------------------------------------------------------------------------------------------
 
 
 def data_fault(world, spoil, code, *ids):
-    """A run on spoiled data fails as documented; on the good data the same folder ends in the same bundle as ever."""
+    """A run on spoiled data fails as documented; on the good data the same folder ends in the same
+    bundle as ever.
+    """
     project = world.copy(world.fresh)
     spoil(project)
     refused(project.run("run"), code, *ids)
@@ -145,9 +157,11 @@ def missing_enum_file(world):
 @case
 def unreadable_parquet(world):
     for bytes_ in (b"PAR1" + b"\x15\x04" * 600 + b"PAR1", b"no Parquet at all", b"", b"PAR1PAR1"):
+
         def spoil(project):
             (project.root / "data/trips.parquet").write_bytes(bytes_)
             project.edit("heddle.yaml", "data/trips.csv", "data/trips.parquet")
+
         data_fault(world, spoil, 13 if bytes_ else 2)
 
 
@@ -156,12 +170,20 @@ def malformed_csv(world):
     def spoil(project):
         with open(project.root / "data/trips.csv", "a") as file:
             file.write("2001-01-05T00:00:00Z,1,2\n")
+
     data_fault(world, spoil, 13)
 
 
 @case
 def empty_data(world):
-    data_fault(world, lambda p: (p.root / "data/trips.csv").write_text("date,distance,origin,destination,delay\n"), 3, "data-empty")
+    data_fault(
+        world,
+        lambda p: (p.root / "data/trips.csv").write_text(
+            "date,distance,origin,destination,delay\n"
+        ),
+        3,
+        "data-empty",
+    )
     data_fault(world, lambda p: (p.root / "data/trips.csv").write_text(""), 2, "table-empty-file")
 
 
@@ -170,6 +192,7 @@ def column_gone(world):
     def spoil(project):
         text = (project.root / "data/trips.csv").read_text()
         (project.root / "data/trips.csv").write_text(text.replace("distance", "miles", 1))
+
     data_fault(world, spoil, 3)
 
 
@@ -180,10 +203,19 @@ def target_constant(world):
 
 @case
 def contract_refuses_every_row(world):
-    data_fault(world, lambda p: p.edit("contracts/trips.odcs.yaml", "minimum: 10, maximum: 6000", "minimum: 100000, maximum: 600000"), 3)
+    data_fault(
+        world,
+        lambda p: p.edit(
+            "contracts/trips.odcs.yaml",
+            "minimum: 10, maximum: 6000",
+            "minimum: 100000, maximum: 600000",
+        ),
+        3,
+    )
 
 
-# ---- disk and kill during a run -------------------------------------------------------------------------------------------
+# ---- disk and kill during a run
+# ------------------------------------------------------------------------------------------
 
 
 @case
@@ -192,15 +224,22 @@ def full_disk_while_bundling(world):
     assert project.run("run", "--until", "gates").code == 0
     objects = project.root / ".heddle/objects"
     objects.mkdir(exist_ok=True)
-    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(objects)],
-                                                   capture_output=True).returncode == 0
+    mounted = (
+        os.geteuid() == 0
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(objects)], capture_output=True
+        ).returncode
+        == 0
+    )
     try:
         if mounted:
             done = project.run("run")
         else:
+
             def bound():
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
             done = project.run("run", preexec_fn=bound, restore_signals=False)
     finally:
         if mounted:
@@ -213,8 +252,11 @@ def full_disk_while_bundling(world):
 def killed_run_goes_on(world):
     project = world.copy(world.fresh)
     for delay in (0.05, 0.15, 0.25, 0.35, 0.5):
-        process = subprocess.Popen([world.heddle, "--project", str(project.root), "run"], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [world.heddle, "--project", str(project.root), "run"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             process.wait(delay)
         except subprocess.TimeoutExpired:
@@ -223,7 +265,8 @@ def killed_run_goes_on(world):
     assert good_run(project) == world.candidate
 
 
-# ---- plan, cache, reproducible bytes --------------------------------------------------------------------------------------
+# ---- plan, cache, reproducible bytes
+# --------------------------------------------------------------------------------------
 
 
 @case
@@ -239,9 +282,12 @@ def plan_after_a_run_is_quick_and_empty(world):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.code == 0 and "nothing to do" in done.err, done
-    print(f"     plan: quickest {min(wall) * 1e3:.1f} ms wall, {min(cpu) * 1e3:.1f} ms of processor; "
-          f"median {statistics.median(wall) * 1e3:.1f} and {statistics.median(cpu) * 1e3:.1f}")
-    # The processor time of the quickest is the plan's own. Wall time is also who else runs: of it only a wait of half a second is seen.
+    print(
+        f"     plan: quickest {min(wall) * 1e3:.1f} ms wall, {min(cpu) * 1e3:.1f} ms of processor; "
+        f"median {statistics.median(wall) * 1e3:.1f} and {statistics.median(cpu) * 1e3:.1f}"
+    )
+    # The processor time of the quickest is the plan's own. Wall time is also who else runs: of it
+    # only a wait of half a second is seen.
     assert min(cpu) < 0.05 and min(wall) < 0.5
 
 
@@ -270,10 +316,12 @@ def two_folders_one_digest(world):
 
     def blobs(project):
         return sorted(p.name for p in (project.root / ".heddle/objects/blobs/sha256").iterdir())
+
     assert blobs(first) == blobs(second)
 
 
-# ---- serving --------------------------------------------------------------------------------------------------------------
+# ---- serving
+# ------------------------------------------------------------------------------------------
 
 
 def release(world, planes):
@@ -294,7 +342,9 @@ def approve(world, project, id_, person, key):
 
 def wants(reply, status, *ids):
     assert reply.status == status, f"{status} was expected: {reply}"
-    assert reply.json.get("error") and reply.json.get("id"), f"a message with an id was expected: {reply}"
+    assert reply.json.get("error") and reply.json.get(
+        "id"
+    ), f"a message with an id was expected: {reply}"
     assert not ids or reply.json["id"] in ids, f"one of {ids} was expected: {reply}"
     assert reply.json.get("hint"), f"a hint was expected: {reply}"
 
@@ -316,25 +366,58 @@ def approvals_misused(world):
         refused(approve(world, project, id_, "bob", "bob"), 5)
         refused(approve(world, project, id_, "ann", "no-such-key"), 2, "approval-sign-failed")
         refused(approve(world, project, "approval-9999", "ann", "ann"), 6)
-        wants(planes.operation("approval.approve", {"id": id_, "person": "ann"}), 400, "request-member")
-        wants(planes.operation("approval.approve", {"id": id_, "person": "ann", "signature": "x", "sure": True}), 400, "request-unknown-member")
+        wants(
+            planes.operation("approval.approve", {"id": id_, "person": "ann"}),
+            400,
+            "request-member",
+        )
+        wants(
+            planes.operation(
+                "approval.approve", {"id": id_, "person": "ann", "signature": "x", "sure": True}
+            ),
+            400,
+            "request-unknown-member",
+        )
         standby = project.json("status")["services"][0]["standby"]
         done = project.run("release", "promote", "late", "--requester", "bob", "--bundle", standby)
         assert done.code == 0 and "waits for approval" in done.err, done
-        other = next(a["id"] for a in project.json("approval", "list")["approvals"] if a["id"] != id_)
+        other = next(
+            a["id"] for a in project.json("approval", "list")["approvals"] if a["id"] != id_
+        )
         assert approve(world, project, id_, "ann", "ann").code == 0
         planes.until(lambda: served(planes), "the released bundle answers")
         shown = project.json("approval", "show", id_)
         assert shown["state"] == "used", shown
-        refused(approve(world, project, other, "ann", "ann"), 7, "approval-void")  # it was asked when nothing was released
+        refused(
+            approve(world, project, other, "ann", "ann"), 7, "approval-void"
+        )  # it was asked when nothing was released
         done = project.run("release", "promote", "late", "--bundle", standby)
         assert done.code == 0 and "waits for approval" in done.err, done
         other = project.json("approval", "list")["approvals"][0]["id"]
-        wants(planes.operation("approval.approve", {"id": other, "person": "ann", "signature": shown["signatures"][0]["signature"]}), 403,
-              "approval-signature-invalid")
+        wants(
+            planes.operation(
+                "approval.approve",
+                {"id": other, "person": "ann", "signature": shown["signatures"][0]["signature"]},
+            ),
+            403,
+            "approval-signature-invalid",
+        )
         refused(approve(world, project, id_, "ann", "ann"), 7)
-        refused(project.run("reject", other, "--person", "ann", "--reason", "not this one"), 5, "person-unproven")
-        done = project.run("reject", other, "--person", "ann", "--key", world.keys / "ann", "--reason", "not this one")
+        refused(
+            project.run("reject", other, "--person", "ann", "--reason", "not this one"),
+            5,
+            "person-unproven",
+        )
+        done = project.run(
+            "reject",
+            other,
+            "--person",
+            "ann",
+            "--key",
+            world.keys / "ann",
+            "--reason",
+            "not this one",
+        )
         assert done.code == 0, done
         refused(approve(world, project, other, "ann", "ann"), 7)
         refused(project.run("resume", "--person", "nobody"), 5, "resume-not-a-person")
@@ -354,102 +437,251 @@ def bad_requests(world):
         wants(planes.predict({"rows": []}), 400)
         wants(planes.predict({"rows": [[1, 2, 3]]}), 400)
         reply = planes.predict({"rows": [{**ROW, "colour": 1}, ROW]})
-        assert reply.status == 200 and reply.json["predictions"][0]["validation"] == ["unknown-field/colour"], reply
+        assert reply.status == 200 and reply.json["predictions"][0]["validation"] == [
+            "unknown-field/colour"
+        ], reply
         wants(planes.predict({"rows": [ROW], "colour": 1}), 400)
         wants(planes.predict({"rows": [ROW], "source": "three"}), 400)
         wants(planes.predict({"rows": [ROW] * 1025}), 413)
         reply = planes.predict({"rows": [{**ROW, "distance": "far"}]})
-        assert reply.status == 422 and "distance-type" in reply.json["predictions"][0]["validation"], reply
+        assert (
+            reply.status == 422 and "distance-type" in reply.json["predictions"][0]["validation"]
+        ), reply
         reply = planes.predict({"rows": [ROW, {**ROW, "origin": "ZZZ"}]})
-        assert reply.status == 200 and reply.json["predictions"][0]["probability"] is not None, reply
+        assert (
+            reply.status == 200 and reply.json["predictions"][0]["probability"] is not None
+        ), reply
         assert "origin-enum" in reply.json["predictions"][1]["validation"], reply
 
         def tensor(name, kind, data, shape):
             return {"name": name, "datatype": kind, "shape": shape, "data": data}
-        good = [tensor("date", "BYTES", [ROW["date"]], [1]), tensor("distance", "INT64", [260], [1]),
-                tensor("origin", "BYTES", ["AAA"], [1]), tensor("destination", "BYTES", ["BBB"], [1])]
+
+        good = [
+            tensor("date", "BYTES", [ROW["date"]], [1]),
+            tensor("distance", "INT64", [260], [1]),
+            tensor("origin", "BYTES", ["AAA"], [1]),
+            tensor("destination", "BYTES", ["BBB"], [1]),
+        ]
         assert planes.request("POST", "/v2/models/late/infer", {"inputs": good}).status == 200
-        for spoiled in ([tensor("distance", "INT64", [260, 1], [1])], [tensor("distance", "INT64", [260, 1], [2])],
-                        [tensor("distance", "INT64", [260], [1, 2])], [tensor("distance", "INT32X", [260], [1])],
-                        [tensor("distance", "INT64", [260], [-1])],
-                        [tensor("distance", "INT64", [260], [2 ** 62])]):
+        for spoiled in (
+            [tensor("distance", "INT64", [260, 1], [1])],
+            [tensor("distance", "INT64", [260, 1], [2])],
+            [tensor("distance", "INT64", [260], [1, 2])],
+            [tensor("distance", "INT32X", [260], [1])],
+            [tensor("distance", "INT64", [260], [-1])],
+            [tensor("distance", "INT64", [260], [2**62])],
+        ):
             rest = [t for t in good if t["name"] != spoiled[0]["name"]]
             reply = planes.request("POST", "/v2/models/late/infer", {"inputs": rest + spoiled})
             assert reply.status in (400, 413), f"{spoiled} was answered: {reply}"
             wants(reply, reply.status)
-        reply = planes.request("POST", "/v2/models/late/infer", {"inputs": good + [tensor("colour", "INT64", [260], [1])]})
+        reply = planes.request(
+            "POST",
+            "/v2/models/late/infer",
+            {"inputs": good + [tensor("colour", "INT64", [260], [1])]},
+        )
         assert reply.status == 422 and b"unknown-field/colour" in reply.body, reply
         wants(planes.request("POST", "/v2/models/nothing/infer", {"inputs": good}), 404)
         wants(planes.predict({"rows": [ROW]}, token=None), 401)
         wants(planes.predict({"rows": [ROW]}, token="reader"), 403)
         reply = planes.request("POST", "/v1/services/late/labels", {"labels": [{"row_id": 7}]})
-        assert reply.status == 422 and reply.json["errors"][0]["id"] == "label-value" and reply.json["errors"][0]["hint"], reply
+        assert (
+            reply.status == 422
+            and reply.json["errors"][0]["id"] == "label-value"
+            and reply.json["errors"][0]["hint"]
+        ), reply
         wants(planes.operation("no.such", {}), 404)
         wants(planes.operation("watermark", {"service": "nothing"}), 404)
         for mistaken in ({}, {"service": 7}, {"service": "late", "of": "one"}, {"srevice": "late"}):
-            wants(planes.operation("watermark", mistaken), 400, "request-member", "request-unknown-member")
+            wants(
+                planes.operation("watermark", mistaken),
+                400,
+                "request-member",
+                "request-unknown-member",
+            )
         assert served(planes)
 
 
 def tensors(**changes):
     """An infer request of `ROW`; `changes` replace members of a field's tensor."""
     kinds = {"distance": "INT64"}
-    return {"inputs": [{"name": field, "datatype": kinds.get(field, "BYTES"), "shape": [1], "data": [value], **changes.get(field, {})}
-                       for field, value in ROW.items()]}
+    return {
+        "inputs": [
+            {
+                "name": field,
+                "datatype": kinds.get(field, "BYTES"),
+                "shape": [1],
+                "data": [value],
+                **changes.get(field, {}),
+            }
+            for field, value in ROW.items()
+        ]
+    }
 
 
 @case
 def odd_tensors(world):
-    """What a tensor, its parameters and outputs may not be: each is a 4xx with id and hint, whatever the type of the member."""
+    """What a tensor, its parameters and outputs may not be: each is a 4xx with id and hint,
+    whatever the type of the member.
+    """
     body = json.dumps(tensors())
-    changed = [{"distance": {key: value}} for key, values in {
-        "shape": ([], [0], [-1], [1, 1, 1], [1.0], ["1"], None, [1, 2], [[1]], [2**62], [2**63], [-2**63], {}, "1", [None], [True], [1, 0], [1024 * 1024]),
-        "datatype": ("int64", "STRING", "FP8", "", 7, None, ["INT64"], "INT64 ", "X" * 100000),
-        "data": ([[260, 1]], [[[260]]], {"0": 260}, "260", [], [[]], [None, None], [{}], [260, 260], 260, ["260"], [True], [260.5])}.items() for value in values]
+    changed = [
+        {"distance": {key: value}}
+        for key, values in {
+            "shape": (
+                [],
+                [0],
+                [-1],
+                [1, 1, 1],
+                [1.0],
+                ["1"],
+                None,
+                [1, 2],
+                [[1]],
+                [2**62],
+                [2**63],
+                [-(2**63)],
+                {},
+                "1",
+                [None],
+                [True],
+                [1, 0],
+                [1024 * 1024],
+            ),
+            "datatype": ("int64", "STRING", "FP8", "", 7, None, ["INT64"], "INT64 ", "X" * 100000),
+            "data": (
+                [[260, 1]],
+                [[[260]]],
+                {"0": 260},
+                "260",
+                [],
+                [[]],
+                [None, None],
+                [{}],
+                [260, 260],
+                260,
+                ["260"],
+                [True],
+                [260.5],
+            ),
+        }.items()
+        for value in values
+    ]
     requests = [tensors(**each) for each in changed]
-    requests += [{**tensors(), "parameters": each} for each in (
-        [], "x", 5, True, {"timeout": 1e3}, {"timeout": True}, {"timeout": 2**63}, {"event_time": 1.5}, {"event_time": "yesterday"}, {"source": 7}, {"source": "a b"},
-        {"source": {}}, {"explain": 1}, {"explain": "true"}, {"binary_data_output": "yes"}, {"sequence_id": 1}, {"nonsense": 1}, {"": 1})]
-    requests += [{**tensors(), "outputs": each} for each in (
-        {}, "x", [{}], [{"name": 7}], [{"name": "nothing"}], [{"name": "probability"}] * 2, [5], [{"name": "probability", "parameters": {"classification": 3}}])]
+    requests += [
+        {**tensors(), "parameters": each}
+        for each in (
+            [],
+            "x",
+            5,
+            True,
+            {"timeout": 1e3},
+            {"timeout": True},
+            {"timeout": 2**63},
+            {"event_time": 1.5},
+            {"event_time": "yesterday"},
+            {"source": 7},
+            {"source": "a b"},
+            {"source": {}},
+            {"explain": 1},
+            {"explain": "true"},
+            {"binary_data_output": "yes"},
+            {"sequence_id": 1},
+            {"nonsense": 1},
+            {"": 1},
+        )
+    ]
+    requests += [
+        {**tensors(), "outputs": each}
+        for each in (
+            {},
+            "x",
+            [{}],
+            [{"name": 7}],
+            [{"name": "nothing"}],
+            [{"name": "probability"}] * 2,
+            [5],
+            [{"name": "probability", "parameters": {"classification": 3}}],
+        )
+    ]
     requests += [{"inputs": each} for each in ([], {}, None, "x", [5], [None], [[]], [{}])]
-    requests += [body[:-1] + ", " + body[1:], json.dumps({"inputs": tensors()["inputs"] + tensors()["inputs"][:1]}),
-                 body.replace('"name": "distance"', '"name": "distance", "n\\u0061me": "distance"'), body[:-1] + ',"id":"\\ud800"}',
-                 body.replace("[260]", "[" * 5000 + "260" + "]" * 5000), body + body, body[:-1] + ",}", body.encode("utf-16"), body[:-1] + "\0}"]
+    requests += [
+        body[:-1] + ", " + body[1:],
+        json.dumps({"inputs": tensors()["inputs"] + tensors()["inputs"][:1]}),
+        body.replace('"name": "distance"', '"name": "distance", "n\\u0061me": "distance"'),
+        body[:-1] + ',"id":"\\ud800"}',
+        body.replace("[260]", "[" * 5000 + "260" + "]" * 5000),
+        body + body,
+        body[:-1] + ",}",
+        body.encode("utf-16"),
+        body[:-1] + "\0}",
+    ]
     with Planes(world.released) as planes:
         planes.until(lambda: served(planes), "the released bundle answers")
         for request in requests:
             reply = planes.request("POST", "/v2/models/late/infer", request)
-            assert reply.status in (400, 413) and reply.json["id"] and reply.json["hint"] and len(reply.body) < 2000, (str(request)[:300], reply)
+            assert (
+                reply.status in (400, 413)
+                and reply.json["id"]
+                and reply.json["hint"]
+                and len(reply.body) < 2000
+            ), (str(request)[:300], reply)
         # What is one row's matter refuses that row.
-        for row in ({**ROW, "origin": "\ud800"}, {**ROW, "origin": "A\0A"}, {**ROW, "origin": "A" * 1000000}, {**ROW, "distance": {"$numberLong": "260"}},
-                    {**ROW, "": 1}, {**ROW, "k" * 100000: 1}, {**ROW, "date": "2001-02-29T05:00:00Z"}, {}):
+        for row in (
+            {**ROW, "origin": "\ud800"},
+            {**ROW, "origin": "A\0A"},
+            {**ROW, "origin": "A" * 1000000},
+            {**ROW, "distance": {"$numberLong": "260"}},
+            {**ROW, "": 1},
+            {**ROW, "k" * 100000: 1},
+            {**ROW, "date": "2001-02-29T05:00:00Z"},
+            {},
+        ):
             reply = planes.predict({"rows": [ROW, row]})
             first, second = reply.json["predictions"]
-            assert reply.status == 200 and first["probability"] is not None and second["validation"] and len(reply.body) < 2000, (str(row)[:300], reply)
+            assert (
+                reply.status == 200
+                and first["probability"] is not None
+                and second["validation"]
+                and len(reply.body) < 2000
+            ), (str(row)[:300], reply)
         assert served(planes)
 
 
 @case
 def load_misused(world):
-    """`heddle dev bench`: what it refuses, what it counts, and a run over the service's own rows."""
+    """`heddle dev bench`: what it refuses, what it counts, and a run over the service's own
+    rows.
+    """
     project = world.released
     with Planes(project) as planes:
         planes.until(lambda: served(planes), "the released bundle answers")
         short = ("--duration", "500ms", "--warmup", "100ms")
         refused(project.run("dev", "bench"), 2, "bench-no-target")
         refused(project.run("dev", "bench", "https://127.0.0.1/"), 2, "net-url")
-        refused(project.run("dev", "bench", "http://127.0.0.1/", "--duration", "soon"), 2, "duration-malformed")
-        refused(project.run("dev", "bench", "http://127.0.0.1/", "--rate", "0"), 2, "loadgen-options")
-        refused(project.run("dev", "bench", "http://127.0.0.1/", "--header", "none"), 2, "bench-header")
+        refused(
+            project.run("dev", "bench", "http://127.0.0.1/", "--duration", "soon"),
+            2,
+            "duration-malformed",
+        )
+        refused(
+            project.run("dev", "bench", "http://127.0.0.1/", "--rate", "0"), 2, "loadgen-options"
+        )
+        refused(
+            project.run("dev", "bench", "http://127.0.0.1/", "--header", "none"), 2, "bench-header"
+        )
         refused(project.run("dev", "bench", "http://192.0.2.1/"), 5, "loadgen-remote")
         refused(project.run("dev", "bench", "http://127.0.0.1:1/"), 10, "loadgen-no-server")
         refused(project.run("dev", "bench", "--service", "nobody"), 6, "service-unknown")
         out = project.json("dev", "bench", "--service", "late", "--rate", "200", *short)
         assert out["scheduled"] == out["served"] == 100 and out["statuses"] == {"200": 100}, out
         page = project.root / "load.html"
-        done = project.run("dev", "bench", out["url"], "--rate", "200", "--html", page, *short)  # no token: every answer is 401, and says so
-        assert done.code == 10 and "status 401: 100" in done.out and "status 401" in page.read_text(), done
+        done = project.run(
+            "dev", "bench", out["url"], "--rate", "200", "--html", page, *short
+        )  # no token: every answer is 401, and says so
+        assert (
+            done.code == 10 and "status 401: 100" in done.out and "status 401" in page.read_text()
+        ), done
         assert served(planes)
 
 
@@ -457,16 +689,21 @@ def load_misused(world):
 def body_of_100_megabytes(world):
     with Planes(world.released) as planes:
         planes.until(lambda: served(planes), "the released bundle answers")
-        head = b"POST /v1/services/late/predict HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n" % (
-            world.released.port(), world.released.token("caller").encode())
+        head = (
+            b"POST /v1/services/late/predict HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization:"
+            b" Bearer %s\r\n" % (world.released.port(), world.released.token("caller").encode())
+        )
 
         def memory():
             text = pathlib.Path("/proc", str(planes.pid("data")), "status").read_text()
             return int(text.split("VmRSS:")[1].split()[0])
+
         before = memory()
         chunk = b" " * (1 << 20)
-        for framing, pieces in ((b"Content-Length: 104857600\r\n\r\n", [chunk] * 100),
-                                (b"Transfer-Encoding: chunked\r\n\r\n", [b"100000\r\n" + chunk + b"\r\n"] * 100)):
+        for framing, pieces in (
+            (b"Content-Length: 104857600\r\n\r\n", [chunk] * 100),
+            (b"Transfer-Encoding: chunked\r\n\r\n", [b"100000\r\n" + chunk + b"\r\n"] * 100),
+        ):
             with planes.raw() as connection:
                 connection.sendall(head + framing)
                 try:
@@ -475,7 +712,8 @@ def body_of_100_megabytes(world):
                 except OSError:
                     pass  # the server may close before it has read all
                 status = read_status(connection)
-            # A close that overtakes the answer is a reset; what must not be is a 200, or the body in memory.
+            # A close that overtakes the answer is a reset; what must not be is a 200, or the body
+            # in memory.
             assert status in (413, 0), status
         with planes.raw() as connection:  # the answer to the head alone is never lost
             connection.sendall(head + b"Content-Length: 104857600\r\n\r\n")
@@ -491,7 +729,10 @@ def slow_client(world):
         start = time.monotonic()
         slow = [planes.raw() for _ in range(50)]
         for connection in slow:
-            connection.sendall(b"POST /v1/services/late/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n")
+            connection.sendall(
+                b"POST /v1/services/late/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length:"
+                b" 100\r\n"
+            )
         while time.monotonic() - start < 4:
             for connection in slow:
                 connection.sendall(b"X-A: b\r\n")
@@ -523,12 +764,15 @@ def second_up_and_port_in_use(world):
         pass
 
 
-# ---- tampered files, killed planes ----------------------------------------------------------------------------------------
+# ---- tampered files, killed planes
+# ----------------------------------------------------------------------------------------
 
 
 @case
 def up_while_a_killed_data_plane_ends(world):
-    """A killed process has its ports until the last of its threads is back from the disk. One that is stopped stands for it here."""
+    """A killed process has its ports until the last of its threads is back from the disk. One that
+    is stopped stands for it here.
+    """
     project = world.copy(world.released)
     first = Planes(project).__enter__()
     old = first.pid("data")
@@ -539,7 +783,10 @@ def up_while_a_killed_data_plane_ends(world):
 
     def end_it_when_it_is_waited_for():
         end = time.monotonic() + 25
-        while f"process {old}, a data plane of this project, has not ended" not in second.text() and time.monotonic() < end:
+        while (
+            f"process {old}, a data plane of this project, has not ended" not in second.text()
+            and time.monotonic() < end
+        ):
             time.sleep(0.01)
         os.kill(old, signal.SIGKILL)
 
@@ -560,18 +807,31 @@ def tampered_route_table(world):
         good = route.read_bytes()
         version = planes.get("/v1/services/late").json
         signed = json.loads(good)
-        swapped = good.replace(signed["payload"][:20].encode(), signed["payload"][20:40].encode(), 1)
-        for bad, said in ((good[:-20], "route-corrupt"), (swapped, "route-unsigned"), (world.older_route, "route-older")):
+        swapped = good.replace(
+            signed["payload"][:20].encode(), signed["payload"][20:40].encode(), 1
+        )
+        for bad, said in (
+            (good[:-20], "route-corrupt"),
+            (swapped, "route-unsigned"),
+            (world.older_route, "route-older"),
+        ):
             temporary = route.with_suffix(".new")
             temporary.write_bytes(bad)
             os.replace(temporary, route)
-            planes.until(lambda: said in planes.text(), f"the data plane says that it refuses the route table: {said}")
+            planes.until(
+                lambda: said in planes.text(),
+                f"the data plane says that it refuses the route table: {said}",
+            )
             assert served(planes)
             assert planes.get("/v1/services/late").json == version
-        # Without the last good one in memory, nothing unsigned is served: a restart answers 503 and says why.
+        # Without the last good one in memory, nothing unsigned is served: a restart answers 503 and
+        # says why.
         route.write_bytes(swapped)
         planes.kill("data")
-        planes.until(lambda: planes.predict({"rows": [ROW]}).status == 503, "nothing is served from an unsigned table")
+        planes.until(
+            lambda: planes.predict({"rows": [ROW]}).status == 503,
+            "nothing is served from an unsigned table",
+        )
         route.write_bytes(good)
         planes.until(lambda: served(planes), "the good route table is taken again")
 
@@ -591,9 +851,17 @@ def tampered_bundle(world):
     target.write_bytes(bad)
     with Planes(project) as planes:
         planes.until(lambda: served(planes), "the standby answers")
-        assert planes.predict({"rows": [ROW]}).json["bundle"] != "sha256:" + digest, "a tampered bundle answered"
+        assert (
+            planes.predict({"rows": [ROW]}).json["bundle"] != "sha256:" + digest
+        ), "a tampered bundle answered"
         assert "object-corrupt" in planes.text() and str(target) in planes.text(), planes.text()
-        refused(project.run("release", "promote", "late", "--requester", "bob", "--bundle", "sha256:" + digest), 13, "object-corrupt")
+        refused(
+            project.run(
+                "release", "promote", "late", "--requester", "bob", "--bundle", "sha256:" + digest
+            ),
+            13,
+            "object-corrupt",
+        )
     # As the hint says: delete it, run, and the same bundle is there again.
     target.unlink()
     assert good_run(project) == world.candidate
@@ -620,29 +888,39 @@ def tampered_ledger(world):
 
 @case
 def forged_approval(world):
-    """A yes written into the state by hand is not carried out at the next start, and the ledger stays sound."""
+    """A yes written into the state by hand is not carried out at the next start, and the ledger
+    stays sound.
+    """
     row = "collection = 'policy.approvals' AND key = ?"
     for signatures in ([], [{"person": "ann", "armored": "", "t": 1}]):
         project = world.copy(world.built)
         with Planes(project) as planes:
             id_ = release(world, planes)
         with harness.forging(project) as state:
-            stored = json.loads(state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0])
+            stored = json.loads(
+                state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0]
+            )
             assert stored["status"] == "pending" and not stored["signatures"], stored
             stored.update(status="approved", signatures=signatures)
-            state.execute(f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode()))
+            state.execute(
+                f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode())
+            )
         with Planes(project) as planes:
             planes.until(planes.control_live, "the control plane is up")
             about = [e for e in project.json("audit", "log")["decisions"] if e["approval"] == id_]
             assert [e["action"] for e in about if e["result"] == "void"] == ["approval.void"], about
-            assert "stored signature" in next(e["reason"] for e in about if e["result"] == "void"), about
+            assert "stored signature" in next(
+                e["reason"] for e in about if e["result"] == "void"
+            ), about
             assert not [e for e in about if e["result"] in ("applied", "approved")], about
         assert project.run("audit", "verify").code == 0
 
 
 @case
 def deleted_evidence(world):
-    """Whichever part of the published ledger is gone, no command makes it ok in silence; a person does, and the ledger says so."""
+    """Whichever part of the published ledger is gone, no command makes it ok in silence; a person
+    does, and the ledger says so.
+    """
     project = world.copy(world.released)
     project.run("stop", "late")  # one entry and one checkpoint more
     assert project.run("audit", "verify").code == 0
@@ -665,7 +943,9 @@ def deleted_evidence(world):
             one.run("status")  # what opens the project writes it again
         for _ in range(2):
             done = one.run("audit", "verify")
-            assert done.code == 13 and "-missing" in done.err and "audit verify --rebuild" in done.err, (what, done)
+            assert (
+                done.code == 13 and "-missing" in done.err and "audit verify --rebuild" in done.err
+            ), (what, done)
         done = one.run("audit", "verify", "--rebuild")
         assert done.code == 0, (what, done)
         assert one.run("audit", "verify").code == 0, what
@@ -683,7 +963,9 @@ def deleted_traffic(world):
             planes.until(planes.control_live, "the control plane is live")
     access = project.root / ".heddle/access/late"
     with Planes(project) as planes:
-        planes.until(lambda: len(list(access.glob("*.parquet"))) >= 2, "segments are in the access log")
+        planes.until(
+            lambda: len(list(access.glob("*.parquet"))) >= 2, "segments are in the access log"
+        )
     assert project.run("audit", "verify").code == 0
     other = world.copy(project)
     oldest = min(access.glob("*.parquet"))
@@ -696,13 +978,17 @@ def deleted_traffic(world):
     for _ in range(2):
         done = other.run("audit", "verify")
         assert done.code == 13 and "ledger-journal-missing" in done.err, done
-    with Planes(other) as planes:  # and what comes is heard: nobody waits for the number where it stood
+    with Planes(
+        other
+    ) as planes:  # and what comes is heard: nobody waits for the number where it stood
         planes.until(lambda: served(planes), "the released bundle answers")
         rows = lambda: other.json("status")["services"][0]["watch"]["rows"]  # noqa: E731
         before = rows()
         planes.until(lambda: served(planes) and rows() > before, "the watch sees new rows")
     with Planes(other) as planes:
-        recorded = lambda: sum(e["action"] == "access.segment" for e in other.json("audit", "log")["decisions"])  # noqa: E731
+        recorded = lambda: sum(
+            e["action"] == "access.segment" for e in other.json("audit", "log")["decisions"]
+        )  # noqa: E731
         planes.until(lambda: recorded() > 2, "the access log goes on")
     assert other.run("audit", "verify", "--rebuild").code == 0
     assert other.run("audit", "verify").code == 0
@@ -710,17 +996,26 @@ def deleted_traffic(world):
 
 @case
 def read_only_copy(world):
-    """What was put aside is verified where it lies, without writing; and a changed byte is found."""
+    """What was put aside is verified where it lies, without writing; and a changed byte is
+    found.
+    """
     project = world.copy(world.released)
     assert project.run("audit", "verify").code == 0
     for path in [project.root / ".heddle", *(project.root / ".heddle").rglob("*")]:
         path.chmod(path.stat().st_mode & 0o555)
     before = sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*"))
     done = project.run("audit", "verify")
-    assert done.code == 0 and "audit ok" in done.out and "the state was not looked at" in done.err, done
+    assert (
+        done.code == 0 and "audit ok" in done.out and "the state was not looked at" in done.err
+    ), done
     assert project.json("audit", "verify")["state"] == "not looked at"
-    assert sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*")) == before
-    entries = next(p for p in (project.root / ".heddle/tiles/tile/entries").rglob("*") if p.is_file())
+    assert (
+        sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*"))
+        == before
+    )
+    entries = next(
+        p for p in (project.root / ".heddle/tiles/tile/entries").rglob("*") if p.is_file()
+    )
     data = bytearray(entries.read_bytes())
     data[9] ^= 1
     entries.chmod(0o644)
@@ -734,9 +1029,13 @@ class SecurePlanes(Planes):
     def request(self, method, path, body=None, token="caller", timeout=30):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self.project.port(), timeout=timeout, context=context)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.project.port(), timeout=timeout, context=context
+        )
         try:
-            connection.request(method, path, body, {"Authorization": "Bearer " + self.project.token(token)})
+            connection.request(
+                method, path, body, {"Authorization": "Bearer " + self.project.token(token)}
+            )
             reply = connection.getresponse()
             return harness.Reply(reply.status, reply.headers, reply.read())
         finally:
@@ -745,15 +1044,36 @@ class SecurePlanes(Planes):
 
 @case
 def exchanged_certificate(world):
-    """Certificates are no part of what is applied, so that they may be renewed. Which one is shown is in the ledger."""
+    """Certificates are no part of what is applied, so that they may be renewed. Which one is shown
+    is in the ledger.
+    """
     project = world.copy(world.released)
     folder = project.root / "tls"
     folder.mkdir()
     digests = {}
     for name in ("one", "two"):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-subj", f"/CN={name}"],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-keyout",
+                folder / f"{name}.key",
+                "-out",
+                folder / f"{name}.pem",
+                "-subj",
+                f"/CN={name}",
+            ],
+            check=True,
+            capture_output=True,
+        )
         der = ssl.PEM_cert_to_DER_cert((folder / f"{name}.pem").read_text())
         digests[name] = "sha256:" + hashlib.sha256(der).hexdigest()
 
@@ -769,20 +1089,30 @@ def exchanged_certificate(world):
     for name in ("one", "one", "two"):
         install(name)
         with SecurePlanes(project) as planes:
-            planes.until(lambda: (shown() or {}).get("certificate") == digests[name], f"the certificate `{name}` is on record")
+            planes.until(
+                lambda: (shown() or {}).get("certificate") == digests[name],
+                f"the certificate `{name}` is on record",
+            )
             assert digests[name] in project.run("status").out
             assert ("its TLS files are others" in planes.text()) == (name == "two"), planes.text()
     entries = [e for e in project.json("audit", "log")["decisions"] if e["action"] == "tls.files"]
-    assert [e["attributes"]["certificate"] for e in entries] == [digests["one"], digests["two"]], entries
+    assert [e["attributes"]["certificate"] for e in entries] == [
+        digests["one"],
+        digests["two"],
+    ], entries
     assert project.run("audit", "verify").code == 0
 
 
 @case
 def keys_are_not_made_anew(world):
-    """Whatever else is gone with a key: the state knows that there was one. Another one is taken with an entry."""
+    """Whatever else is gone with a key: the state knows that there was one. Another one is taken
+    with an entry.
+    """
     project = world.copy(world.released)
     keys, tiles = project.root / ".heddle/keys", project.root / ".heddle/tiles"
-    whole = {name: (keys / name).read_bytes() for name in ("control.key", "control.pub", "ledger.key")}
+    whole = {
+        name: (keys / name).read_bytes() for name in ("control.key", "control.pub", "ledger.key")
+    }
     assert project.run("status").code == 0  # from here on the state knows them
     (keys / "control.key").unlink()
     (keys / "control.pub").unlink()
@@ -790,7 +1120,10 @@ def keys_are_not_made_anew(world):
     (keys / "control.key").write_text("00" * 31 + "07\n")
     assert project.run("status").code == 0
     changed = [e for e in project.json("audit", "log")["decisions"] if e["action"] == "key.control"]
-    assert len(changed) == 1 and changed[0]["attributes"]["before"] == whole["control.pub"].decode().strip(), changed
+    assert (
+        len(changed) == 1
+        and changed[0]["attributes"]["before"] == whole["control.pub"].decode().strip()
+    ), changed
     (keys / "ledger.key").unlink()
     shutil.rmtree(tiles)
     assert project.run("status").id == "ledger-key-lost" and not (keys / "ledger.key").exists()
@@ -807,7 +1140,10 @@ def copied_project(world):
     project.root.rename(moved.root)
     assert moved.run("status").code == 0 and actions(moved).count("project.copied") == before
     copied = world.copy(moved)
-    assert "was copied from" in copied.run("status").err and actions(copied).count("project.copied") == before + 1
+    assert (
+        "was copied from" in copied.run("status").err
+        and actions(copied).count("project.copied") == before + 1
+    )
     assert "was copied from" not in copied.run("status").err
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What runs is what was applied, and what was applied is a commit: the work tree, the index and what is broken in them change
-nothing; what a bundle was built from is on it, and policy decides.
+"""What runs is what was applied, and what was applied is a commit: the work tree, the index and
+what is broken in them change nothing; what a bundle was built from is on it, and policy decides.
 
     definitions.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
+
 import json
 import os
 import pathlib
@@ -46,12 +47,26 @@ def case(function):
 
 
 def git(project, *words, check=True):
-    command = ["git", "-C", str(project.root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
-    return subprocess.run(command + list(words), check=check, capture_output=True, text=True).stdout.strip()
+    command = [
+        "git",
+        "-C",
+        str(project.root),
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    return subprocess.run(
+        command + list(words), check=check, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def refused(done, code, id_):
-    assert done.code == code and id_ in done.ids and "hint: " in done.err, f"exit {code}, {id_}, a hint were expected: {done}"
+    assert (
+        done.code == code and id_ in done.ids and "hint: " in done.err
+    ), f"exit {code}, {id_}, a hint were expected: {done}"
 
 
 def denied_by(project, rule):
@@ -76,12 +91,16 @@ def with_file(world, name, text, source=None):
     return project
 
 
-# ---- what apply takes ---------------------------------------------------------------------------------------------------
+# ---- what apply takes
+# ------------------------------------------------------------------------------------------
 
 
 @case
 def a_deletion_that_is_not_committed(world):
-    """Not staged, staged only, renamed away, left out by a sparse checkout: the commit still holds the rule, so it counts."""
+    """Not staged, staged only, renamed away, left out by a sparse checkout: the commit still holds
+    the rule, so it counts.
+    """
+
     def plain(project):
         (project.root / "policies/freeze.yaml").unlink()
 
@@ -123,7 +142,10 @@ def what_is_not_in_the_commit(world):
             git(project, "add", "-A")
         done = project.run("apply")
         refused(done, 7, "apply-not-committed")
-        assert "`policies/open.yaml` is in the work tree and not in the commit" in done.err and "`people.yaml` was changed" in done.err, done
+        assert (
+            "`policies/open.yaml` is in the work tree and not in the commit" in done.err
+            and "`people.yaml` was changed" in done.err
+        ), done
         assert project.run("apply", "HEAD").code == 0
         asked(project)
 
@@ -132,7 +154,12 @@ def what_is_not_in_the_commit(world):
 def any_revision_and_back(world):
     project = with_file(world, "policies/freeze.yaml", FREEZE)
     frozen, before = git(project, "rev-parse", "HEAD"), git(project, "rev-parse", "HEAD~1")
-    for revision, commit in (("HEAD", frozen), ("HEAD~1", before), (frozen[:10], frozen), ("HEAD~1", before)):
+    for revision, commit in (
+        ("HEAD", frozen),
+        ("HEAD~1", before),
+        (frozen[:10], frozen),
+        ("HEAD~1", before),
+    ):
         reply = project.json("apply", revision)
         assert reply["commit"] == commit and reply["changed"], reply
         assert project.json("status")["applied"] == commit
@@ -176,12 +203,24 @@ def who_may_approve_changes_by_apply_alone(world):
     project = world.copy(world.built)
     eve = (world.keys / "eve.pub").read_text().strip()
     assert project.run("apply").code == 0
-    project.edit("people.yaml", "people:\n", f'people:\n  - name: eve\n    roles: [approver]\n    keys: ["{eve}"]\n')
+    project.edit(
+        "people.yaml",
+        "people:\n",
+        f'people:\n  - name: eve\n    roles: [approver]\n    keys: ["{eve}"]\n',
+    )
     asked(project)
     approval = project.json("approval", "list")["approvals"][0]["id"]
-    refused(project.run("approve", approval, "--person", "eve", "--key", world.keys / "eve"), 5, "approval-unknown-person")
+    refused(
+        project.run("approve", approval, "--person", "eve", "--key", world.keys / "eve"),
+        5,
+        "approval-unknown-person",
+    )
     git(project, "commit", "-qam", "eve")
-    refused(project.run("approve", approval, "--person", "eve", "--key", world.keys / "eve"), 5, "approval-unknown-person")
+    refused(
+        project.run("approve", approval, "--person", "eve", "--key", world.keys / "eve"),
+        5,
+        "approval-unknown-person",
+    )
     assert project.run("apply").code == 0
     asked(project)  # under other rules it is asked anew
     approval = project.json("approval", "list")["approvals"][-1]["id"]
@@ -191,9 +230,15 @@ def who_may_approve_changes_by_apply_alone(world):
 
 @case
 def an_apply_can_need_a_yes(world):
-    project = with_file(world, "policies/apply.yaml", FREEZE.replace("name: freeze", "name: apply").replace(
-        '{id: frozen, effect: deny, who: "*", action: release.promote}',
-        '{id: applies-are-signed, effect: require_approval, who: "*", action: definition.apply, needs: {role: approver}}'))
+    project = with_file(
+        world,
+        "policies/apply.yaml",
+        FREEZE.replace("name: freeze", "name: apply").replace(
+            '{id: frozen, effect: deny, who: "*", action: release.promote}',
+            '{id: applies-are-signed, effect: require_approval, who: "*", action: definition.apply,'
+            " needs: {role: approver}}",
+        ),
+    )
     assert project.run("apply", "HEAD~1").code == 0
     assert project.run("apply", "HEAD").code == 0, "judged by what counted before it"
     project.edit("heddle.yaml", "owners: [ann]", "owners: [ann, bob]")
@@ -201,16 +246,24 @@ def an_apply_can_need_a_yes(world):
     reply = project.json("apply", "--requester", "bob")
     assert not reply["applied"] and reply["approval"], reply
     assert project.json("status")["applied"] != reply["commit"]
-    assert project.run("approve", reply["approval"], "--person", "ann", "--key", world.keys / "ann").code == 0
+    assert (
+        project.run(
+            "approve", reply["approval"], "--person", "ann", "--key", world.keys / "ann"
+        ).code
+        == 0
+    )
     assert project.json("apply", "--requester", "bob")["applied"]
 
 
-# ---- what runs ----------------------------------------------------------------------------------------------------------
+# ---- what runs
+# ------------------------------------------------------------------------------------------
 
 
 @case
 def edits_and_a_restart_change_nothing(world):
-    """A policy, the people, broken YAML, a definition that is gone, even heddle.yaml: planes and commands run what was applied."""
+    """A policy, the people, broken YAML, a definition that is gone, even heddle.yaml: planes and
+    commands run what was applied.
+    """
     project = with_file(world, "policies/clean.yaml", CLEAN)
     assert project.run("run").code == 0
     assert project.run("apply").code == 0
@@ -229,17 +282,35 @@ def edits_and_a_restart_change_nothing(world):
 
     promotion_is_asked()  # the planes are down: B of the attacks
     with Planes(project) as planes:
-        row = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
-        planes.until(lambda: planes.predict({"rows": [row]}).status == 200, "the released bundle answers")
-        assert planes.predict({"rows": [row]}, token="reader").status == 403, "an account may what was applied"
+        row = {
+            "date": "2001-04-10T05:00:00Z",
+            "distance": 260,
+            "origin": "AAA",
+            "destination": "BBB",
+        }
+        planes.until(
+            lambda: planes.predict({"rows": [row]}).status == 200, "the released bundle answers"
+        )
+        assert (
+            planes.predict({"rows": [row]}, token="reader").status == 403
+        ), "an account may what was applied"
         planes.process.send_signal(signal.SIGUSR2)
-        planes.until(lambda: "the data plane is replaced by" in planes.text(), "the data plane is replaced")
+        planes.until(
+            lambda: "the data plane is replaced by" in planes.text(), "the data plane is replaced"
+        )
         planes.until(lambda: planes.predict({"rows": [row]}).status == 200, "its successor answers")
-        assert planes.predict({"rows": [row]}, token="reader").status == 403, "also after it was replaced"
+        assert (
+            planes.predict({"rows": [row]}, token="reader").status == 403
+        ), "also after it was replaced"
         promotion_is_asked()
         status = project.json("status")
         changes = " ".join(status["work_tree"]["changes"])
-        for file in ("policies/default.yaml", "people.yaml", "monitors/late.yaml", "contracts/trips.odcs.yaml"):
+        for file in (
+            "policies/default.yaml",
+            "people.yaml",
+            "monitors/late.yaml",
+            "contracts/trips.odcs.yaml",
+        ):
             assert file in changes, status["work_tree"]
         said = project.run("status")
         assert "the work tree differs" in said.err and "heddle apply" in said.err, said
@@ -247,7 +318,9 @@ def edits_and_a_restart_change_nothing(world):
         (project.root / "heddle.yaml").unlink()
         assert project.run("status").code == 0
     with Planes(project) as planes:
-        planes.until(lambda: planes.predict({"rows": [row]}).status == 200, "the released bundle answers")
+        planes.until(
+            lambda: planes.predict({"rows": [row]}).status == 200, "the released bundle answers"
+        )
     git(project, "checkout", "-q", ".")
     plan = project.json("plan")
     assert not plan["work_tree"]["differs"] and not plan["dirty"], plan
@@ -255,7 +328,9 @@ def edits_and_a_restart_change_nothing(world):
 
 @case
 def an_apply_beside_running_planes(world):
-    """What accounts may do counts with the decision, in both planes. Services and monitors wait for the next start, whatever became of their names."""
+    """What accounts may do counts with the decision, in both planes. Services and monitors wait for
+    the next start, whatever became of their names.
+    """
     project = world.copy(world.built)
     project.edit("people.yaml", "permissions: [read]", "permissions: [read, predict]")
     project.commit()
@@ -263,28 +338,45 @@ def an_apply_beside_running_planes(world):
     row = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
     with Planes(project) as planes:
         planes.release(world)
-        control = f"http://127.0.0.1:{re.search(r'control_port: ([0-9]+)', (project.root / 'heddle.yaml').read_text())[1]}/metrics"
+        port = re.search(r"control_port: ([0-9]+)", (project.root / "heddle.yaml").read_text())[1]
+        control = f"http://127.0.0.1:{port}/metrics"
 
         def metrics(token):
-            asked_for = urllib.request.Request(control, headers={"Authorization": "Bearer " + project.token(token)})
+            asked_for = urllib.request.Request(
+                control, headers={"Authorization": "Bearer " + project.token(token)}
+            )
             try:
                 return urllib.request.urlopen(asked_for).status
             except urllib.error.HTTPError as error:
                 return error.code
 
-        assert (planes.predict({"rows": [row]}).status, planes.predict({"rows": [row]}, token="reader").status, metrics("reader")) == (200, 200, 200)
+        assert (
+            planes.predict({"rows": [row]}).status,
+            planes.predict({"rows": [row]}, token="reader").status,
+            metrics("reader"),
+        ) == (200, 200, 200)
         project.edit("people.yaml", "  - name: caller\n    permissions: [predict, label]\n", "")
         project.edit("people.yaml", "permissions: [read, predict]", "permissions: [predict]")
         project.commit()
         assert project.run("apply").code == 0
         assert metrics("reader") == 403, "the control plane asks what counts now"
-        planes.until(lambda: planes.predict({"rows": [row]}).status == 401, "the token of an account that is gone is not known")
+        planes.until(
+            lambda: planes.predict({"rows": [row]}).status == 401,
+            "the token of an account that is gone is not known",
+        )
         assert planes.predict({"rows": [row]}, token="reader").status == 200
         assert planes.request("GET", "/v1/services/late", token="stopper").status == 403
-        project.edit("people.yaml", "  - name: reader\n", "  - name: caller\n    permissions: [label]\n  - name: reader\n")
+        project.edit(
+            "people.yaml",
+            "  - name: reader\n",
+            "  - name: caller\n    permissions: [label]\n  - name: reader\n",
+        )
         project.commit()
         assert project.run("apply").code == 0
-        planes.until(lambda: planes.predict({"rows": [row]}).status == 403, "it is known again, and may do something else")
+        planes.until(
+            lambda: planes.predict({"rows": [row]}).status == 403,
+            "it is known again, and may do something else",
+        )
         # Everything under another name: what runs goes on as it was started.
         project.edit("monitors/late.yaml", "name: late\n", "name: other\n")
         project.edit("services/late.yaml", "monitor: late", "monitor: other")
@@ -298,7 +390,10 @@ def an_apply_beside_running_planes(world):
         assert project.run("release", "history", "late").code == 0
         assert "was ended by signal" not in planes.text(), planes.text()[-2000:]
     with Planes(project) as planes:
-        planes.until(lambda: planes.predict({"rows": [row]}, token="reader").status == 200, "the released bundle answers")
+        planes.until(
+            lambda: planes.predict({"rows": [row]}, token="reader").status == 200,
+            "the released bundle answers",
+        )
 
 
 @case
@@ -316,10 +411,18 @@ def definitions_with_an_error_build_nothing(world):
 
 @case
 def of_two_applies_that_wait(world):
-    """The one that is carried out ends the other, and who signs reads from which commit to which."""
-    project = with_file(world, "policies/apply.yaml", FREEZE.replace("name: freeze", "name: apply").replace(
-        '{id: frozen, effect: deny, who: "*", action: release.promote}',
-        '{id: applies-are-signed, effect: require_approval, who: "*", action: definition.apply, needs: {role: approver}}'))
+    """The one that is carried out ends the other, and who signs reads from which commit to
+    which.
+    """
+    project = with_file(
+        world,
+        "policies/apply.yaml",
+        FREEZE.replace("name: freeze", "name: apply").replace(
+            '{id: frozen, effect: deny, who: "*", action: release.promote}',
+            '{id: applies-are-signed, effect: require_approval, who: "*", action: definition.apply,'
+            " needs: {role: approver}}",
+        ),
+    )
     # The first apply of all needs a yes as well, and gets it.
     first = project.json("apply")["approval"]
     assert project.run("approve", first, "--person", "ann", "--key", world.keys / "ann").code == 0
@@ -333,17 +436,25 @@ def of_two_applies_that_wait(world):
         asked_for.append((reply["approval"], reply["commit"]))
     (first, _), (second, commit) = asked_for
     done = project.run("approve", second, "--person", "ann", "--key", world.keys / "ann")
-    assert done.code == 0 and commit in done.err and base in done.err, f"both commits are to be shown: {done}"
+    assert (
+        done.code == 0 and commit in done.err and base in done.err
+    ), f"both commits are to be shown: {done}"
     assert project.run("apply").code == 0
     assert project.json("status")["applied"] == commit
     shown = project.json("approval", "show", first)
     assert shown["state"] == "void" and commit in shown["void_because"], shown
-    refused(project.run("approve", first, "--person", "ann", "--key", world.keys / "ann"), 7, "approval-void")
+    refused(
+        project.run("approve", first, "--person", "ann", "--key", world.keys / "ann"),
+        7,
+        "approval-void",
+    )
 
 
 @case
 def a_signature_names_the_project_that_runs(world):
-    """A request is signed for the project as it was applied, whatever the work tree calls it, or when heddle.yaml is gone."""
+    """A request is signed for the project as it was applied, whatever the work tree calls it, or
+    when heddle.yaml is gone.
+    """
     project = world.copy(world.built)
     assert project.run("apply").code == 0
     assert project.run("stop", "late").code == 0
@@ -356,7 +467,9 @@ def a_signature_names_the_project_that_runs(world):
 
 @case
 def another_name_is_another_project(world):
-    """The ledger is signed in the project's name: a commit that changes it is not applied, and what ran goes on."""
+    """The ledger is signed in the project's name: a commit that changes it is not applied, and what
+    ran goes on.
+    """
     project = world.copy(world.built)
     for applied in (False, True):
         if applied:
@@ -381,16 +494,26 @@ def before_the_first_apply(world):
     assert project.json("status")["applied"] == "", "to look decides nothing"
     asked(project)
     first = entries(project, "definition.apply")
-    assert len(first) == 1 and first[0]["attributes"]["commit"] == head and first[0]["actor"].startswith("system:"), first
+    assert (
+        len(first) == 1
+        and first[0]["attributes"]["commit"] == head
+        and first[0]["actor"].startswith("system:")
+    ), first
     project.commit()
     asked(project)
     assert project.json("status")["applied"] == head, "a commit alone changes nothing"
     # Where policy keeps the system from it, a person has to.
     other = world.copy(world.built)
-    other.edit("policies/default.yaml", 'who: ["role:ml-engineer", "system:*"]\n    action: [run.start', 'who: ["role:ml-engineer"]\n    action: [run.start')
+    other.edit(
+        "policies/default.yaml",
+        'who: ["role:ml-engineer", "system:*"]\n    action: [run.start',
+        'who: ["role:ml-engineer"]\n    action: [run.start',
+    )
     other.commit()
     known = (other.root / "people.yaml").read_text()
-    (other.root / "people.yaml").write_text("".join(line for line in known.splitlines(True) if "os_users" not in line))
+    (other.root / "people.yaml").write_text(
+        "".join(line for line in known.splitlines(True) if "os_users" not in line)
+    )
     other.commit()
     refused(other.run("release", "promote", "late", "--requester", "bob"), 5, "nothing-applied")
     refused(other.run("up"), 5, "nothing-applied")
@@ -410,8 +533,18 @@ def outside_git(world):
     assert done.code == 0 and "in no git commit" in done.err, done
     built = project.json("run")
     config = project.json("bundle", "inspect", built["candidate"]["bundle"])["config"]
-    assert built["dirty"] and built["commit"] == "" and config["dirty"] is True and config["commit"] == "", config
-    for words in (["up"], ["apply"], ["release", "promote", "late", "--requester", "bob"], ["status"]):
+    assert (
+        built["dirty"]
+        and built["commit"] == ""
+        and config["dirty"] is True
+        and config["commit"] == ""
+    ), config
+    for words in (
+        ["up"],
+        ["apply"],
+        ["release", "promote", "late", "--requester", "bob"],
+        ["status"],
+    ):
         refused(project.run(*words), 6, "git-not-found")
     git(project, "init", "-q")
     refused(project.run("up"), 6, "git-no-commit")
@@ -440,18 +573,26 @@ def a_lost_state_leaves_the_release_answering(world):
     assert project.run("apply").code == 0
     with Planes(project) as planes:
         planes.release(world)
-    (project.root / ".heddle/state.db").write_bytes(b"no database at all, but long enough to be read as one" * 200)
+    (project.root / ".heddle/state.db").write_bytes(
+        b"no database at all, but long enough to be read as one" * 200
+    )
     for file in (project.root / ".heddle").glob("state.db-*"):
         file.unlink()
     planes = Planes(project)
     planes.control_live = lambda: True
     with planes:
-        planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers")
-        planes.until(lambda: planes.text().count("the control plane ended") > 1, "the control plane is tried again")
+        planes.until(
+            lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers"
+        )
+        planes.until(
+            lambda: planes.text().count("the control plane ended") > 1,
+            "the control plane is tried again",
+        )
         assert planes.get("/v2/health/ready").status == 200
 
 
-# ---- what a bundle names ------------------------------------------------------------------------------------------------
+# ---- what a bundle names
+# ------------------------------------------------------------------------------------------
 
 
 @case
@@ -465,11 +606,18 @@ def a_bundle_of_uncommitted_definitions(world):
     config = project.json("bundle", "inspect", built["candidate"]["bundle"])["config"]
     assert config["dirty"] is True and config["commit"] == git(project, "rev-parse", "HEAD"), config
     denied_by(project, "what-answers-is-committed")
-    assert project.run("release", "promote", "late", "--slot", "standby").code == 0, "a standby may be"
-    assert project.run("release", "promote", "late", "--slot", "canary", "--requester", "bob").code == 5
+    assert (
+        project.run("release", "promote", "late", "--slot", "standby").code == 0
+    ), "a standby may be"
+    assert (
+        project.run("release", "promote", "late", "--slot", "canary", "--requester", "bob").code
+        == 5
+    )
 
     project.commit()
-    denied_by(project, "what-answers-is-committed")  # to commit afterwards does not change what the bundle says
+    denied_by(
+        project, "what-answers-is-committed"
+    )  # to commit afterwards does not change what the bundle says
     ran = project.json("run")
     assert ran["ran"] == 2, "the two bundles alone are made again"
     bundle = ran["candidate"]["bundle"]
@@ -479,7 +627,9 @@ def a_bundle_of_uncommitted_definitions(world):
     assert project.json("run")["ran"] == 0
     asked(project)
     entry = entries(project, "release.promote")[-1]
-    assert entry["attributes"]["dirty"] is False and entry["attributes"]["commit"] == config["commit"], entry
+    assert (
+        entry["attributes"]["dirty"] is False and entry["attributes"]["commit"] == config["commit"]
+    ), entry
 
 
 @case
@@ -511,13 +661,18 @@ def a_bundle_that_does_not_say(world):
 
     def put(value):
         import hashlib
+
         data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
         name = hashlib.sha256(data).hexdigest()
         (blobs / name).write_bytes(data)
         return "sha256:" + name, len(data)
 
     manifest = json.loads((blobs / built[7:]).read_bytes())
-    layer = next(each for each in manifest["layers"] if each["annotations"]["org.opencontainers.image.title"] == "heddle.json")
+    layer = next(
+        each
+        for each in manifest["layers"]
+        if each["annotations"]["org.opencontainers.image.title"] == "heddle.json"
+    )
     config = json.loads((blobs / layer["digest"][7:]).read_bytes())
     for key in ("commit", "dirty"):
         del config[key]

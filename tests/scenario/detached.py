@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Serving does not depend on the control plane's health: its keys or its database lost, its history damaged, the work tree broken or
-changed, the disk full or read-only. What was released answers, nothing is decided, and `heddle status` says why and what to do.
+"""Serving does not depend on the control plane's health: its keys or its database lost, its history
+damaged, the work tree broken or changed, the disk full or read-only. What was released answers,
+nothing is decided, and `heddle status` says why and what to do.
 
     detached.py HEDDLE [CASE...]      exit 0 when every case holds; disks of their own need root
 """
+
 import json
 import os
 import pathlib
@@ -36,7 +38,10 @@ def released(world):
 
 
 def answers(planes):
-    planes.until(lambda: planes.predict({"rows": [row(planes.project)]}).status == 200, "the released bundle answers")
+    planes.until(
+        lambda: planes.predict({"rows": [row(planes.project)]}).status == 200,
+        "the released bundle answers",
+    )
 
 
 def locked(project, id_):
@@ -45,13 +50,19 @@ def locked(project, id_):
     assert done.code != 0 and done.id and id_ in (done.id, "") and "hint: " in done.err, done
     assert "service `late` (serving)" in done.out and "nothing can be decided" in done.err, done
     reply = json.loads(project.run("--json", "status").out)
-    assert reply["locked"]["id"] == done.id and reply["services"][0]["state"] == "serving" and reply["services"][0]["primary"], reply
+    assert (
+        reply["locked"]["id"] == done.id
+        and reply["services"][0]["state"] == "serving"
+        and reply["services"][0]["primary"]
+    ), reply
     asked = project.run("release", "promote", "late", "--slot", "standby", "--requester", "bob")
     assert asked.code != 0 and asked.id == done.id, asked
 
 
 def damaged(world, damage, id_):
-    """At a start and when the data plane is killed; mended, all goes on by itself. `id_` empty: any error says it."""
+    """At a start and when the data plane is killed; mended, all goes on by itself. `id_` empty: any
+    error says it.
+    """
     project = world.copy(world.made)
     kept = damage(project)
     with Planes(project, locked=True) as planes:
@@ -63,7 +74,9 @@ def damaged(world, damage, id_):
         answers(planes)
         if kept is not None:
             kept()
-            planes.until(planes.control_live, "the control plane comes by itself once it is mended", 60)
+            planes.until(
+                planes.control_live, "the control plane comes by itself once it is mended", 60
+            )
             assert project.run("status").code == 0
             assert project.run("audit", "verify").code == 0
     return id_ or "locked, and mended"
@@ -128,13 +141,17 @@ def flipped(path, text):
     """Changes one bit of a text that stands in the file."""
     whole = path.read_bytes()
     at = whole.index(text)
-    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     return lambda: path.write_bytes(whole)
 
 
 @case
 def state_flipped(world):
-    return damaged(world, lambda project: flipped(project.root / ".heddle/state.db", b"sha256:"), "state-damaged")
+    return damaged(
+        world,
+        lambda project: flipped(project.root / ".heddle/state.db", b"sha256:"),
+        "state-damaged",
+    )
 
 
 @case
@@ -142,7 +159,9 @@ def state_without_its_number(world):
     def damage(project):
         path = project.root / ".heddle/state.db"
         whole = path.read_bytes()
-        assert whole[60:64] == bytes([0, 0, 0, 3]), whole[60:64]  # user_version, by SQLite's file format
+        assert whole[60:64] == bytes([0, 0, 0, 3]), whole[
+            60:64
+        ]  # user_version, by SQLite's file format
         path.write_bytes(whole[:60] + bytes(4) + whole[64:])
         return lambda: path.write_bytes(whole)
 
@@ -150,24 +169,32 @@ def state_without_its_number(world):
 
 
 def git(project, *words):
-    return subprocess.run(["git", "-C", str(project.root), *words], check=True, capture_output=True, text=True).stdout.split()
+    return subprocess.run(
+        ["git", "-C", str(project.root), *words], check=True, capture_output=True, text=True
+    ).stdout.split()
 
 
 def anchor(project):
     """The ref, and the commit that it names."""
-    (line,) = git(project, "for-each-ref", "--format=%(refname)=%(objectname)", "refs/heddle/anchor/")
+    (line,) = git(
+        project, "for-each-ref", "--format=%(refname)=%(objectname)", "refs/heddle/anchor/"
+    )
     return line.split("=")
 
 
 def put_back(world, spoil, id_):
-    """All of `.heddle` as it was before the newest decisions. What is released is served; a person says that this one counts."""
+    """All of `.heddle` as it was before the newest decisions. What is released is served; a person
+    says that this one counts.
+    """
     project = world.copy(world.made)
     assert project.run("audit", "verify").code == 0
     ref, old = anchor(project)
     shutil.copytree(project.root / ".heddle", project.root / "old", symlinks=True)
     for _ in range(2):
         assert project.run("stop", "late").code == 0
-        assert project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann").code == 0
+        assert (
+            project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann").code == 0
+        )
     assert anchor(project)[1] != old, "decisions are anchored by themselves"
     shutil.rmtree(project.root / ".heddle")
     (project.root / "old").rename(project.root / ".heddle")
@@ -187,7 +214,11 @@ def put_back(world, spoil, id_):
         assert project.run("stop", "late").code == 0
         assert project.run("audit", "verify").code == 0
         assert project.run(*words, "--key", world.keys / "ann").id == "restore-not-needed"
-    restored = [each for each in project.json("audit", "log")["decisions"] if each["action"] == "ledger.restore"]
+    restored = [
+        each
+        for each in project.json("audit", "log")["decisions"]
+        if each["action"] == "ledger.restore"
+    ]
     assert len(restored) == 1 and restored[0]["actor"] == "ann", restored
     return id_
 
@@ -199,12 +230,18 @@ def older_state_put_back(world):
 
 @case
 def older_state_put_back_with_its_anchor(world):
-    return put_back(world, lambda project, ref, old: git(project, "update-ref", ref, old), "ledger-rolled-back")
+    return put_back(
+        world, lambda project, ref, old: git(project, "update-ref", ref, old), "ledger-rolled-back"
+    )
 
 
 @case
 def older_state_put_back_without_an_anchor(world):
-    return put_back(world, lambda project, ref, old: git(project, "update-ref", "-d", ref), "ledger-anchor-missing")
+    return put_back(
+        world,
+        lambda project, ref, old: git(project, "update-ref", "-d", ref),
+        "ledger-anchor-missing",
+    )
 
 
 @case
@@ -232,11 +269,17 @@ def history_damaged(world):
 
 @case
 def the_work_tree_changes_nothing(world):
-    """A comment in a policy, broken YAML, files that are gone: what was applied runs, and decides."""
-    for edit in (lambda root: (root / "policies/default.yaml").write_text("# a comment\n" + (root / "policies/default.yaml").read_text()),
-                 lambda root: (root / "services/late.yaml").write_text("{ broken: [\n"),
-                 lambda root: (root / "heddle.yaml").write_text("\0"),
-                 lambda root: shutil.rmtree(root / "models")):
+    """A comment in a policy, broken YAML, files that are gone: what was applied runs, and
+    decides.
+    """
+    for edit in (
+        lambda root: (root / "policies/default.yaml").write_text(
+            "# a comment\n" + (root / "policies/default.yaml").read_text()
+        ),
+        lambda root: (root / "services/late.yaml").write_text("{ broken: [\n"),
+        lambda root: (root / "heddle.yaml").write_text("\0"),
+        lambda root: shutil.rmtree(root / "models"),
+    ):
         project = world.copy(world.made)
         port = project.port()
         edit(project.root)
@@ -280,12 +323,21 @@ def read_only(world):
     project = world.copy(world.made)
     heddle = full_disk(project)
     try:
-        if subprocess.run(["mount", "-o", "remount,ro", str(heddle)], stderr=subprocess.DEVNULL).returncode != 0:
+        if (
+            subprocess.run(
+                ["mount", "-o", "remount,ro", str(heddle)], stderr=subprocess.DEVNULL
+            ).returncode
+            != 0
+        ):
             raise Skipped("a disk cannot be made read-only here")
         with Planes(project, locked=True) as planes:
             answers(planes)
             done = project.run("status")
-            assert done.code != 0 and "Read-only" in done.err and "service `late` (serving)" in done.out, done
+            assert (
+                done.code != 0
+                and "Read-only" in done.err
+                and "service `late` (serving)" in done.out
+            ), done
             reply = planes.request("POST", "/v1/services/late/stop", "{}", token="stopper")
             assert reply.status == 200 and reply.json["recorded"] is False, reply
             assert planes.predict({"rows": [row(project)]}).json["id"] == "service-stopped"

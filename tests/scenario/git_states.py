@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The repository in odd states: what runs is the set of definitions of the commit, or it is refused clearly and nothing changes.
+"""The repository in odd states: what runs is the set of definitions of the commit, or it is refused
+clearly and nothing changes.
 
-    git_states.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
+git_states.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
+
 import os
 import pathlib
 import shutil
@@ -46,18 +48,28 @@ def nothing_changes(project, code, id_, *words, **options):
 
 @case
 def the_environment_of_another_repository(world):
-    """A hook, a rebase or a script leaves GIT_DIR and its like set: the project's own repository is read all the same."""
+    """A hook, a rebase or a script leaves GIT_DIR and its like set: the project's own repository is
+    read all the same.
+    """
     project, other = frozen(world), world.copy(world.built)
     index = world.dir / "index"
-    for variables in ({"GIT_DIR": f"{other.root}/.git"}, {"GIT_DIR": f"{other.root}/.git", "GIT_WORK_TREE": str(other.root)},
-                      {"GIT_INDEX_FILE": str(index)}, {"GIT_OBJECT_DIRECTORY": f"{other.root}/.git/objects"}, {"GIT_NAMESPACE": "other"},
-                      {"GIT_CEILING_DIRECTORIES": str(project.root)}, {"GIT_CONFIG_GLOBAL": "/nonexistent", "HOME": "/nonexistent"}):
+    for variables in (
+        {"GIT_DIR": f"{other.root}/.git"},
+        {"GIT_DIR": f"{other.root}/.git", "GIT_WORK_TREE": str(other.root)},
+        {"GIT_INDEX_FILE": str(index)},
+        {"GIT_OBJECT_DIRECTORY": f"{other.root}/.git/objects"},
+        {"GIT_NAMESPACE": "other"},
+        {"GIT_CEILING_DIRECTORIES": str(project.root)},
+        {"GIT_CONFIG_GLOBAL": "/nonexistent", "HOME": "/nonexistent"},
+    ):
         env = {**os.environ, **variables}
         done = project.run("apply", env=env)
         assert done.code == 0, (variables, done)
         assert applied(project) == git(project, "rev-parse", "HEAD"), variables
     denied_by(project, "frozen")
-    assert git(other, "for-each-ref", "refs/heddle") == "", "nothing was written into the other repository"
+    assert (
+        git(other, "for-each-ref", "refs/heddle") == ""
+    ), "nothing was written into the other repository"
 
 
 @case
@@ -66,7 +78,9 @@ def replaced_and_grafted(world):
     project = frozen(world)
     head, before = git(project, "rev-parse", "HEAD"), git(project, "rev-parse", "HEAD~1")
     git(project, "replace", head, before)
-    assert "freeze" not in git(project, "ls-tree", "-r", "--name-only", head), "git shows the other one"
+    assert "freeze" not in git(
+        project, "ls-tree", "-r", "--name-only", head
+    ), "git shows the other one"
     applies(project, head)
     assert applied(project) == head
     denied_by(project, "frozen")
@@ -85,10 +99,22 @@ def shallow_partial_and_bare_clones(world):
     source = frozen(world)
     git(source, "config", "uploadpack.allowFilter", "true")
     git(source, "config", "uploadpack.allowAnySHA1InWant", "true")
-    for number, words in enumerate((["--depth", "1"], ["--filter=blob:none"], ["--single-branch"], ["--shared"])):
+    for number, words in enumerate(
+        (["--depth", "1"], ["--filter=blob:none"], ["--single-branch"], ["--shared"])
+    ):
         clone = Project(world.heddle, world.dir / f"clone{number}")
-        subprocess.run(["git", "clone", "-q", *words, f"file://{source.root}" if words != ["--shared"] else str(source.root), str(clone.root)],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [
+                "git",
+                "clone",
+                "-q",
+                *words,
+                f"file://{source.root}" if words != ["--shared"] else str(source.root),
+                str(clone.root),
+            ],
+            check=True,
+            capture_output=True,
+        )
         shutil.copytree(source.root / "data", clone.root / "data")
         shutil.copytree(source.root / ".heddle", clone.root / ".heddle", symlinks=True)
         applies(clone)
@@ -96,13 +122,18 @@ def shallow_partial_and_bare_clones(world):
         if words == ["--depth", "1"]:
             nothing_changes(clone, 6, "git-revision-not-found", "HEAD~1")
         elif words == ["--filter=blob:none"]:
-            # HEAD's files were fetched to be checked out; the old heddle.yaml too, the old people.yaml is the same.
+            # HEAD's files were fetched to be checked out; the old heddle.yaml too, the old
+            # people.yaml is the same.
             git(clone, "rm", "-q", RULE)
             git(clone, "commit", "-qm", "thaw")
             applies(clone)
             asked(clone)
     bare = Project(world.heddle, world.dir / "bare.git")
-    subprocess.run(["git", "clone", "-q", "--bare", str(source.root), str(bare.root)], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "clone", "-q", "--bare", str(source.root), str(bare.root)],
+        check=True,
+        capture_output=True,
+    )
     refused(bare.run("apply"), 6, "project-not-found")
 
 
@@ -157,7 +188,9 @@ def worktrees_and_separate_folders(world):
 
 @case
 def two_projects_of_one_repository(world):
-    """Each has its own definitions, its own ledger and its own checkpoint, though the names are the same."""
+    """Each has its own definitions, its own ledger and its own checkpoint, though the names are the
+    same.
+    """
     top = world.dir / "both"
     projects = []
     for name in ("one", "two"):
@@ -185,7 +218,9 @@ def two_projects_of_one_repository(world):
 
 @case
 def in_the_middle_of_something(world):
-    """A detached HEAD, a merge and a rebase that wait, a lock that was left, flags that hide a change: HEAD's commit counts."""
+    """A detached HEAD, a merge and a rebase that wait, a lock that was left, flags that hide a
+    change: HEAD's commit counts.
+    """
     project = frozen(world)
     git(project, "checkout", "-q", "--detach", "HEAD~1")
     applies(project)
@@ -237,9 +272,18 @@ def ignored_and_untracked(world):
 
 @case
 def attributes_and_filters(world):
-    """Line ends, $Id$, encodings, filters, export-ignore: the commit's bytes run; what git itself would write there is no change."""
+    """Line ends, $Id$, encodings, filters, export-ignore: the commit's bytes run; what git itself
+    would write there is no change.
+    """
     text = FREEZE.replace("name: freeze\n", "name: freeze  # $Id$\n")
-    for line in ("*.yaml text eol=crlf", "*.yaml ident", "policies/* export-ignore", "*.yaml -text", "*.yaml filter=nothing", "*.yaml linguist-generated"):
+    for line in (
+        "*.yaml text eol=crlf",
+        "*.yaml ident",
+        "policies/* export-ignore",
+        "*.yaml -text",
+        "*.yaml filter=nothing",
+        "*.yaml linguist-generated",
+    ):
         project = world.copy(world.built)
         (project.root / ".gitattributes").write_text(line + "\n")
         (project.root / RULE).write_text(text)
@@ -250,12 +294,15 @@ def attributes_and_filters(world):
             (project.root / file).unlink()
         git(project, "checkout", "-q", ".")
         written = (project.root / RULE).read_bytes()
-        assert (b"\r\n" in written) == ("crlf" in line) and (b"$Id: " in written) == (line == "*.yaml ident"), (line, written)
+        assert (b"\r\n" in written) == ("crlf" in line) and (b"$Id: " in written) == (
+            line == "*.yaml ident"
+        ), (line, written)
         applies(project)
         denied_by(project, "frozen")
         (project.root / RULE).write_bytes(written.replace(b"deny", b"allow"))
         nothing_changes(project, 7, "apply-not-committed")
-    # What a driver of one's own makes of a file is not known here: refused, and the commit can be applied as it is.
+    # What a driver of one's own makes of a file is not known here: refused, and the commit can be
+    # applied as it is.
     project = world.copy(world.built)
     (project.root / ".gitattributes").write_text("*.yaml filter=noted\n")
     git(project, "config", "filter.noted.clean", "sed '/# noted/d'")
@@ -273,14 +320,20 @@ def attributes_and_filters(world):
 
 @case
 def names_and_places(world):
-    """Moved, renamed, in other letters: a rule counts where definitions are read, and what is not read is said."""
+    """Moved, renamed, in other letters: a rule counts where definitions are read, and what is not
+    read is said.
+    """
     project = frozen(world)
     # Any folder of definitions, by its kind.
     git(project, "mv", RULE, "models/freeze.yml")
     git(project, "commit", "-qm", "moved")
     applies(project)
     denied_by(project, "frozen")
-    for to in ("policies/old/freeze.yaml", "policies/FREEZE.YAML", "policies/deep/er/../freeze.yaml"):
+    for to in (
+        "policies/old/freeze.yaml",
+        "policies/FREEZE.YAML",
+        "policies/deep/er/../freeze.yaml",
+    ):
         other = frozen(world)
         applies(other)
         target = other.root / to
@@ -291,7 +344,9 @@ def names_and_places(world):
         checked = other.run("check")
         assert checked.code == 0 and "definition-not-read" in checked.err, checked
         done = applies(other)
-        assert "is not read: nothing in it counts" in done.err, "who applies it is told that the rule is gone"
+        assert (
+            "is not read: nothing in it counts" in done.err
+        ), "who applies it is told that the rule is gone"
         asked(other)
     for name in ("people.yml", "People.yaml", "HEDDLE.yaml"):
         other = world.copy(world.built)
@@ -329,10 +384,22 @@ def links_and_modules(world):
     module.mkdir()
     (module / "rule.yaml").write_text(FREEZE.replace("freeze", "module"))
     subprocess.run(["git", "init", "-q", str(module)], check=True)
-    for words in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@l", "commit", "-qm", "rule"]):
+    for words in (
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@l", "commit", "-qm", "rule"],
+    ):
         subprocess.run(["git", "-C", str(module), *words], check=True)
     git(project, "mv", "policies", "rules")
-    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(module), "policies")
+    git(
+        project,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        str(module),
+        "policies",
+    )
     git(project, "commit", "-qm", "a submodule")
     nothing_changes(project, 3, "applied-invalid", "HEAD")
     denied_by(project, "frozen")
@@ -347,7 +414,17 @@ def what_a_revision_may_be(world):
     for revision in ("v1", "release/2001", "HEAD^{commit}", head[:9], "v1^{}"):
         applies(project, revision)
         assert applied(project) == head, revision
-    for revision in ("HEAD:policies", f"HEAD:{RULE}", "HEAD~99", "HEAD..v1", "-x", "", "refs/heads/none", head[:3], "0" * 40):
+    for revision in (
+        "HEAD:policies",
+        f"HEAD:{RULE}",
+        "HEAD~99",
+        "HEAD..v1",
+        "-x",
+        "",
+        "refs/heads/none",
+        head[:3],
+        "0" * 40,
+    ):
         words = ["apply", "--", revision] if revision.startswith("-") else ["apply", revision]
         if revision == "":
             continue  # none is given
@@ -359,10 +436,19 @@ def what_a_revision_may_be(world):
 
 @case
 def repositories_that_cannot_be_read(world):
-    made = subprocess.run(["git", "init", "-q", "--object-format=sha256", str(world.dir / "sha256")], capture_output=True)
+    made = subprocess.run(
+        ["git", "init", "-q", "--object-format=sha256", str(world.dir / "sha256")],
+        capture_output=True,
+    )
     if made.returncode == 0:
         project = Project(world.heddle, world.dir / "sha256")
-        shutil.copytree(world.built.root, project.root, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
+        shutil.copytree(
+            world.built.root,
+            project.root,
+            symlinks=True,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(".git"),
+        )
         git(project, "add", "-A")
         git(project, "commit", "-qm", "all")
         refused(project.run("apply"), 12, "git-failed")
@@ -370,7 +456,12 @@ def repositories_that_cannot_be_read(world):
     applies(project)
     head = project.root / ".git/HEAD"
     kept = head.read_text()
-    for text, code, id_ in (("ref: refs/heads/none\n", 6, "git-no-commit"), ("garbage\n", 12, "git-failed"), ("", 12, "git-failed"), ("0" * 40 + "\n", 6, "git-no-commit")):
+    for text, code, id_ in (
+        ("ref: refs/heads/none\n", 6, "git-no-commit"),
+        ("garbage\n", 12, "git-failed"),
+        ("", 12, "git-failed"),
+        ("0" * 40 + "\n", 6, "git-no-commit"),
+    ):
         head.write_text(text)
         done = project.run("apply")
         assert done.code in (6, 12) and "hint: " in done.err, (text, done)
@@ -398,7 +489,10 @@ def locks_that_were_left(world):
     left.touch()
     applies(project)
     assert not lock.exists() and not left.exists()
-    assert anchor.read_text() != before and git(project, "rev-parse", f"refs/heddle/applied/{head}") == head
+    assert (
+        anchor.read_text() != before
+        and git(project, "rev-parse", f"refs/heddle/applied/{head}") == head
+    )
     # What cannot be removed keeps the checkpoint from git, and no command from its work.
     lock.mkdir()
     project.edit("people.yaml", "roles: [approver, ml-engineer]", "roles: [ml-engineer, approver]")
@@ -420,10 +514,15 @@ def files_beside_definitions(world):
     git(project, "add", "-f", "data/places.csv")
     git(project, "commit", "-qm", "places")
     applies(project)
-    for file, before, after in (("people.yaml", "roles: [ml-engineer, approver]", "roles: [approver]"), ("heddle.yaml", "owners: [ann]", "owners: [bob]"), ("data/places.csv", "AAA", "ZZZ")):
+    for file, before, after in (
+        ("people.yaml", "roles: [ml-engineer, approver]", "roles: [approver]"),
+        ("heddle.yaml", "owners: [ann]", "owners: [bob]"),
+        ("data/places.csv", "AAA", "ZZZ"),
+    ):
         project.edit(file, before, after)
         done = project.run("apply")
-        # A list of values is data where it is named as a source: what a bundle was built from says so, and it is no change to apply.
+        # A list of values is data where it is named as a source: what a bundle was built from says
+        # so, and it is no change to apply.
         assert done.code == 7 and f"`{file}` was changed" in done.err, done
         git(project, "checkout", "-q", file)
     (project.root / "people.yaml").unlink()

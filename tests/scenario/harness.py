@@ -1,4 +1,7 @@
-"""What the scenarios share: the real binary on a small project, its planes, and a raw HTTP client that can misbehave."""
+"""What the scenarios share: the real binary on a small project, its planes, and a raw HTTP client
+that can misbehave.
+"""
+
 import contextlib
 import hashlib
 import http.client
@@ -20,14 +23,20 @@ import small_project
 
 def sum_of(collection, key, value):
     """What `state.db` keeps beside a row (docs/formats/state.md)."""
-    collection, key, value = (each.encode() if isinstance(each, str) else each for each in (collection, key, value))
-    data = len(collection).to_bytes(8, "big") + collection + len(key).to_bytes(8, "big") + key + value
+    collection, key, value = (
+        each.encode() if isinstance(each, str) else each for each in (collection, key, value)
+    )
+    data = (
+        len(collection).to_bytes(8, "big") + collection + len(key).to_bytes(8, "big") + key + value
+    )
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big", signed=True)
 
 
 @contextlib.contextmanager
 def forging(project):
-    """The state of a project that nothing has open, for who edits it by hand and leaves no sum that gives it away."""
+    """The state of a project that nothing has open, for who edits it by hand and leaves no sum that
+    gives it away.
+    """
     (project.root / ".heddle/state.db.sum").unlink()
     with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
         state.create_function("heddle_sum", 3, sum_of)
@@ -66,7 +75,11 @@ class Project:
     def run(self, *words, **options):
         options.setdefault("timeout", 60)
         words = [self.heddle, "--project", str(self.root), *map(str, words)]
-        return Ran(subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options))
+        return Ran(
+            subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options
+            )
+        )
 
     def json(self, *words):
         done = self.run("--json", *words)
@@ -79,7 +92,17 @@ class Project:
         (self.root / file).write_text(text.replace(old, new, 1))
 
     def commit(self):
-        git = ["git", "-C", str(self.root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+        git = [
+            "git",
+            "-C",
+            str(self.root),
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ]
         subprocess.run(git + ["commit", "-qam", "change"], check=True)
 
     def apply(self):
@@ -89,14 +112,18 @@ class Project:
         assert done.code == 0, done
 
     def port(self):
-        return int(re.search(r"^port: (\d+)", (self.root / "services/late.yaml").read_text(), re.M)[1])
+        return int(
+            re.search(r"^port: (\d+)", (self.root / "services/late.yaml").read_text(), re.M)[1]
+        )
 
     def token(self, account):
         return (self.root / ".heddle/tokens" / account).read_text().strip()
 
 
 class World:
-    """Makes projects in one temporary folder: `built` is a project after its first run, copied for each case."""
+    """Makes projects in one temporary folder: `built` is a project after its first run, copied for
+    each case.
+    """
 
     def __init__(self, heddle):
         self.heddle = os.path.abspath(heddle)
@@ -131,8 +158,10 @@ class Reply:
 
 
 class Planes:
-    """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane does not come up, the data plane is
-    awaited alone. `first`: runs in the child before it becomes `heddle`. `environment`: further variables."""
+    """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane
+    does not come up, the data plane is awaited alone. `first`: runs in the child before it becomes
+    `heddle`. `environment`: further variables.
+    """
 
     def __init__(self, project, *words, locked=False, first=None, environment=None):
         self.project, self.words, self.locked, self.first = project, words, locked, first
@@ -140,8 +169,14 @@ class Planes:
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first, env=self.environment)
+        self.process = subprocess.Popen(
+            [self.project.heddle, "--project", str(self.project.root), "up", *self.words],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            preexec_fn=self.first,
+            env=self.environment,
+        )
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
             if not self.locked:
@@ -168,7 +203,9 @@ class Planes:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if holds():
                     return
-            assert self.process.poll() is None, f"`heddle up` ended while waiting: {what}\n{self.text()[-2000:]}"
+            assert (
+                self.process.poll() is None
+            ), f"`heddle up` ended while waiting: {what}\n{self.text()[-2000:]}"
             time.sleep(0.01)
         raise AssertionError(f"in {seconds} s not: {what}\n{self.text()[-2000:]}")
 
@@ -193,8 +230,15 @@ class Planes:
     def request(self, method, path, body=None, token="caller", timeout=30):
         connection = http.client.HTTPConnection("127.0.0.1", self.project.port(), timeout=timeout)
         try:
-            headers = {"Authorization": "Bearer " + (self.project.token(token) if token else "none")}
-            connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body), headers)
+            headers = {
+                "Authorization": "Bearer " + (self.project.token(token) if token else "none")
+            }
+            connection.request(
+                method,
+                path,
+                body if body is None or isinstance(body, (str, bytes)) else json.dumps(body),
+                headers,
+            )
             reply = connection.getresponse()
             return Reply(reply.status, reply.headers, reply.read())
         finally:
@@ -215,7 +259,9 @@ class Planes:
         approval = project.json("approval", "list")["approvals"][0]["id"]
         done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
         assert done.code == 0, done
-        self.until(lambda: self.get("/v2/health/ready").status == 200, "the released bundle answers")
+        self.until(
+            lambda: self.get("/v2/health/ready").status == 200, "the released bundle answers"
+        )
 
     def operation(self, name, request):
         """An operation as the owner, over the socket that `heddle` itself uses."""
@@ -224,8 +270,10 @@ class Planes:
             connection.connect(str(self.project.root / ".heddle/control.sock"))
             body = json.dumps(request).encode()
             secret = (self.project.root / ".heddle/keys/owner.secret").read_bytes()
-            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
-                               % (name.encode(), secret, len(body)) + body)
+            connection.sendall(
+                b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer"
+                b" %s\r\nContent-Length: %d\r\n\r\n" % (name.encode(), secret, len(body)) + body
+            )
             reply = http.client.HTTPResponse(connection)
             reply.begin()
             return Reply(reply.status, reply.headers, reply.read())
@@ -239,21 +287,31 @@ class Skipped(Exception):
 
 
 def run_cases(cases, names, *arguments):
-    """Every case of `cases` (those in `names`, when it names any), also after one has failed. The exit status of the test."""
+    """Every case of `cases` (those in `names`, when it names any), also after one has failed. The
+    exit status of the test.
+    """
     chosen = [case for case in cases if not names or case.__name__ in names]
     failed, skipped = [], 0
     for case in chosen:
         begun = time.monotonic()
         try:
             told = case(*arguments)
-            print(f"ok   {case.__name__} ({time.monotonic() - begun:.1f} s)" + (f": {told}" if told else ""), flush=True)
+            print(
+                f"ok   {case.__name__} ({time.monotonic() - begun:.1f} s)"
+                + (f": {told}" if told else ""),
+                flush=True,
+            )
         except Skipped as why:
             skipped += 1
             print(f"SKIPPED {case.__name__}: {why}", flush=True)
         except Exception:  # every other case is still of interest
             failed.append(case.__name__)
             print(f"FAIL {case.__name__}\n{traceback.format_exc()}", flush=True)
-    print(f"{len(chosen) - len(failed) - skipped} of {len(chosen)} hold" + (f", {skipped} skipped" if skipped else "") + (f"; not: {', '.join(failed)}" if failed else ""))
+    print(
+        f"{len(chosen) - len(failed) - skipped} of {len(chosen)} hold"
+        + (f", {skipped} skipped" if skipped else "")
+        + (f"; not: {', '.join(failed)}" if failed else "")
+    )
     return 1 if failed or not chosen else 0
 
 

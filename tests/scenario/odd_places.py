@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Every command in every odd place, with and without arguments, as text and as JSON: each ends with a documented exit code and says what
-to do, and where it fails nothing is left half-written.
+"""Every command in every odd place, with and without arguments, as text and as JSON: each ends with
+a documented exit code and says what to do, and where it fails nothing is left half-written.
 
     odd_places.py HEDDLE      standard library only
 """
+
 import fcntl
 import json
 import contextlib
@@ -20,12 +21,27 @@ from terminal import commands  # noqa: E402
 CODES = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 20}
 # What a command needs to get past the reader of its arguments.
 WORDS = {
-    "approval show": ["approval-0001"], "approve": ["approval-0001", "--person", "ann", "--key", "/nonexistent"],
-    "reject": ["approval-0001", "--reason", "x"], "release promote": ["late"], "release rollback": ["late"], "release compare": ["late"],
-    "release canary": ["late"], "release abort": ["late"], "release shadow": ["late", "--clear"], "release history": ["late"],
-    "incident show": ["incident-0001"], "quarantine show": ["late"], "audit prove": ["0"], "bundle inspect": ["sha256:0000"],
-    "bundle verify": ["sha256:0000"], "schema": ["Policy"], "score": ["/nonexistent.csv", "--service", "late", "-o", "scored.csv"],
-    "replay": ["/nonexistent.csv", "--service", "late"], "stop": ["late"], "resume": ["late"], "apply": ["HEAD"],
+    "approval show": ["approval-0001"],
+    "approve": ["approval-0001", "--person", "ann", "--key", "/nonexistent"],
+    "reject": ["approval-0001", "--reason", "x"],
+    "release promote": ["late"],
+    "release rollback": ["late"],
+    "release compare": ["late"],
+    "release canary": ["late"],
+    "release abort": ["late"],
+    "release shadow": ["late", "--clear"],
+    "release history": ["late"],
+    "incident show": ["incident-0001"],
+    "quarantine show": ["late"],
+    "audit prove": ["0"],
+    "bundle inspect": ["sha256:0000"],
+    "bundle verify": ["sha256:0000"],
+    "schema": ["Policy"],
+    "score": ["/nonexistent.csv", "--service", "late", "-o", "scored.csv"],
+    "replay": ["/nonexistent.csv", "--service", "late"],
+    "stop": ["late"],
+    "resume": ["late"],
+    "apply": ["HEAD"],
 }
 ODD = [["--nonsense"], ["\u00fc\x01", "'; rm -rf /"], ["--"], ["-"]]
 # Long work of their own.
@@ -33,7 +49,18 @@ ELSEWHERE = {"dev demo", "dev bench"}
 
 
 def run(heddle, words, where, **options):
-    return Ran(subprocess.run([heddle, *words], cwd=where, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, errors="replace", **options))
+    return Ran(
+        subprocess.run(
+            [heddle, *words],
+            cwd=where,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            errors="replace",
+            **options,
+        )
+    )
 
 
 def judge(words, done):
@@ -57,7 +84,9 @@ def judge(words, done):
             error = json.loads(done.err[log_ends:])["error"]
         except ValueError:
             return "stderr is no JSON"
-        return "" if error["id"] and error["message"] and error["hint"] else "no id, message or hint"
+        return (
+            "" if error["id"] and error["message"] and error["hint"] else "no id, message or hint"
+        )
     return "" if done.id and "hint:" in done.err else "no id or hint"
 
 
@@ -93,6 +122,7 @@ def places(world):
     for file in (root / ".heddle").glob("state.db-*"):
         file.unlink()
     import sqlite3
+
     with contextlib.closing(sqlite3.connect(root / ".heddle/state.db")) as state:
         state.execute("PRAGMA user_version = 99")
     yield "the state of a newer program", root
@@ -111,26 +141,44 @@ def as_nobody(world, problems):
     tried = 0
     readable = {"user": 65534, "group": 65534, "extra_groups": []}
     try:
-        works = subprocess.run([world.heddle, "version"], capture_output=True, **readable).returncode == 0
+        works = (
+            subprocess.run([world.heddle, "version"], capture_output=True, **readable).returncode
+            == 0
+        )
     except PermissionError:  # the program lies in a folder that only this user may enter
         works = False
     if not works:
         return 0
     before = sorted(path.relative_to(root) for path in root.rglob("*"))
-    for command in ("status", "plan", "run", "apply", "up", "audit verify", "release promote late", "approval list"):
+    for command in (
+        "status",
+        "plan",
+        "run",
+        "apply",
+        "up",
+        "audit verify",
+        "release promote late",
+        "approval list",
+    ):
         for flags in ([], ["--json"]):
             words = [*flags, *command.split()]
             done = run(world.heddle, words, root, **readable)
             tried += 1
-            wrong = judge(words, done) or ("" if done.code != 0 or command == "plan" else "it worked")
+            wrong = judge(words, done) or (
+                "" if done.code != 0 or command == "plan" else "it worked"
+            )
             if wrong:
                 problems.append(("another user's project", words, wrong, repr(done)))
-    assert sorted(path.relative_to(root) for path in root.rglob("*")) == before, "nothing was written"
+    assert (
+        sorted(path.relative_to(root) for path in root.rglob("*")) == before
+    ), "nothing was written"
     return tried
 
 
 def held(world, problems):
-    """The project is open in another process that does not answer: a command waits for a while and says so."""
+    """The project is open in another process that does not answer: a command waits for a while and
+    says so.
+    """
     root = world.dir / "held"
     shutil.copytree(world.built.root, root, symlinks=True)
     lock = os.open(root / ".heddle/lock", os.O_RDWR | os.O_CREAT)
@@ -156,7 +204,11 @@ def main():
                 if starts_planes:
                     continue
                 for flags in ([], ["--json"]):
-                    for words in ([], WORDS.get(command, []), *(ODD if root.name == "empty" else [])):
+                    for words in (
+                        [],
+                        WORDS.get(command, []),
+                        *(ODD if root.name == "empty" else []),
+                    ):
                         line = [*flags, *command.split(), *words]
                         done = run(world.heddle, line, root)
                         tried += 1
@@ -167,7 +219,9 @@ def main():
                 left = [p.name for p in root.iterdir()]
                 assert left == [], f"an empty folder stays empty: {left}"
         tried += as_nobody(world, problems) + held(world, problems)
-        assert pathlib.Path(world.fresh.root if hasattr(world.fresh, "root") else world.fresh).exists()
+        assert pathlib.Path(
+            world.fresh.root if hasattr(world.fresh, "root") else world.fresh
+        ).exists()
     finally:
         world.close()
     for place, line, wrong, done in problems:

@@ -1,4 +1,6 @@
-"""The Open Inference Protocol over gRPC by what the server itself says of its messages (reflection): no generated code."""
+"""The Open Inference Protocol over gRPC by what the server itself says of its messages
+(reflection): no generated code.
+"""
 
 import functools
 import re

@@ -1,5 +1,7 @@
-"""Who may do what: every command under the example's own policy as a person of people.yaml, what is signed, and who is refused.
-people.py HEDDLE EXAMPLE [CASE...]"""
+"""Who may do what: every command under the example's own policy as a person of people.yaml, what is
+signed, and who is refused. people.py HEDDLE EXAMPLE [CASE...]
+"""
+
 import os
 import pathlib
 import re
@@ -40,8 +42,14 @@ def slots(project):
 
 def commands_of(heddle, *words):
     """Every command that `heddle --help` lists, with its subcommands."""
-    text = subprocess.run([heddle, *words, "--help"], check=True, capture_output=True, text=True).stdout
-    below = re.findall(r"^  ([a-z]+) {2,}", text.split("Subcommands:")[1], re.M) if "Subcommands:" in text else []
+    text = subprocess.run(
+        [heddle, *words, "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    below = (
+        re.findall(r"^  ([a-z]+) {2,}", text.split("Subcommands:")[1], re.M)
+        if "Subcommands:" in text
+        else []
+    )
     return [each for one in below for each in commands_of(heddle, *words, one)] or [words]
 
 
@@ -58,7 +66,15 @@ def every_command(world):
 
     project.run = run_and_note
     bundle, standby = world.candidate
-    for words in (["check"], ["plan"], ["run"], ["schema", "Policy"], ["version"], ["bundle", "inspect", bundle], ["bundle", "verify", bundle]):
+    for words in (
+        ["check"],
+        ["plan"],
+        ["run"],
+        ["schema", "Policy"],
+        ["version"],
+        ["bundle", "inspect", bundle],
+        ["bundle", "verify", bundle],
+    ):
         works(project.run(*words))
     works(project.run("apply"))
     with Planes(project) as planes:
@@ -68,47 +84,80 @@ def every_command(world):
         assert first in works(project.run("approval", "list")).out
         assert bundle in works(project.run("approval", "show", first)).out
         done = works(approve(world, project, first))
-        for text in ("you sign", "release.promote", bundle, "as long as primary", "bob", "better-than-a-coin", "metrics.auc > 0.55"):
+        for text in (
+            "you sign",
+            "release.promote",
+            bundle,
+            "as long as primary",
+            "bob",
+            "better-than-a-coin",
+            "metrics.auc > 0.55",
+        ):
             assert text in done.err, f"`{text}` was to be shown before it was signed: {done}"
         planes.until(lambda: slots(project)["primary"] == bundle, "the bundle is primary")
-        assert project.json("audit", "log")["decisions"][0]["attributes"]["proof"] == "os-user:" + small_project.os_user()
+        assert (
+            project.json("audit", "log")["decisions"][0]["attributes"]["proof"]
+            == "os-user:" + small_project.os_user()
+        )
         # The other way round: another primary, back by `rollback`, alone and at once.
         asked_for = ask(project, "release", "promote", "late", "--bundle", standby)
         told = project.json("approve", asked_for, "--person", "ann", "--key", world.keys / "ann")
-        assert told["statement"] == project.json("approval", "show", asked_for)["statement"], "what was signed is said in JSON too"
+        assert (
+            told["statement"] == project.json("approval", "show", asked_for)["statement"]
+        ), "what was signed is said in JSON too"
         assert slots(project)["primary"] == standby
         works(project.run("release", "rollback", "late"))
         assert slots(project)["primary"] == bundle
         works(project.run("release", "history", "late"))
         works(project.run("release", "canary", "late"))
         compared = works(project.run("release", "compare", "late", "--bundle", standby)).out
-        assert "of the candidate's held-out rows" in compared and "not on recorded traffic" in compared, compared
-        # A canary and a shadow want a bundle that is in no slot: the standby's place is taken first.
+        assert (
+            "of the candidate's held-out rows" in compared and "not on recorded traffic" in compared
+        ), compared
+        # A canary and a shadow want a bundle that is in no slot: the standby's place is taken
+        # first.
         third = world.other
-        shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
+        shutil.copytree(
+            world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True
+        )
         works(project.run("release", "shadow", "late", "--bundle", third))
         works(project.run("release", "shadow", "late", "--clear"))
         canary = ask(project, "release", "promote", "late", "--slot", "canary", "--bundle", third)
         assert '"weight"' in works(project.run("--json", "approval", "show", canary)).out
         works(approve(world, project, canary))
         works(project.run("release", "canary", "late"))
-        raised = works(project.run("release", "promote", "late", "--slot", "canary", "--bundle", third))
+        raised = works(
+            project.run("release", "promote", "late", "--slot", "canary", "--bundle", third)
+        )
         assert "waits for approval" not in raised.err, "the next step is an engineer's"
         works(project.run("release", "abort", "late"))
         no = ask(project, "release", "promote", "late", "--bundle", third)
         done = works(project.run("reject", no, "--reason", "not on a Friday"))
         assert "--again" in done.err, done
-        for words in (["incident", "list"], ["quarantine", "list"], ["quarantine", "show", "late"], ["audit", "log"], ["audit", "prove", "0"]):
+        for words in (
+            ["incident", "list"],
+            ["quarantine", "list"],
+            ["quarantine", "show", "late"],
+            ["audit", "log"],
+            ["audit", "prove", "0"],
+        ):
             works(project.run(*words))
         why = ("--reason", "the feed is broken")
         opened = project.json("incident", "open", "late", *why)["incident"]
         for words in (["incident", "show", opened], ["bundle", "verify", third]):
             works(project.run(*words))
-        for words in (["incident", "ack", opened], ["incident", "comment", opened], ["quarantine", "add", "late", "default"],
-                      ["quarantine", "release", "late", "default"], ["incident", "close", opened]):
+        for words in (
+            ["incident", "ack", opened],
+            ["incident", "comment", opened],
+            ["quarantine", "add", "late", "default"],
+            ["quarantine", "release", "late", "default"],
+            ["incident", "close", opened],
+        ):
             works(project.run(*words, *why))
         rows = world.dir / "rows.csv"
-        rows.write_text("".join((project.root / "data/trips.csv").read_text().splitlines(True)[:200]))
+        rows.write_text(
+            "".join((project.root / "data/trips.csv").read_text().splitlines(True)[:200])
+        )
         works(project.run("score", rows, "-o", world.dir / "scored.csv", "--service", "late"))
         works(project.run("replay", rows, "--service", "late"))
         works(project.run("stop", "late"))
@@ -119,9 +168,17 @@ def every_command(world):
         works(project.run("audit", "verify", "--rebuild"))
         # Nothing is wrong with this clock and this state: that is said.
         refused(project.run("clock", "set", "late", *why), 7, "clock-agrees")
-        refused(project.run("audit", "restore", *why, "--person", "ann", "--key", world.keys / "ann"), 7, "restore-not-needed")
+        refused(
+            project.run("audit", "restore", *why, "--person", "ann", "--key", world.keys / "ann"),
+            7,
+            "restore-not-needed",
+        )
     # `heddle dev` is for who looks at Heddle itself.
-    left = [words for words in commands_of(world.heddle) if words not in called and words[0] not in ("up", "dev")]
+    left = [
+        words
+        for words in commands_of(world.heddle)
+        if words not in called and words[0] not in ("up", "dev")
+    ]
     assert not left, f"commands that nobody tried: {left}"
 
 
@@ -134,31 +191,75 @@ def nobody_known(world):
     project.commit()
     works(project.run("apply"))  # the example lets the system apply
     add = f"add `os_users: [{user}]`"
-    for words in (["release", "promote", "late"], ["release", "promote", "late", "--requester", "bob"]):
+    for words in (
+        ["release", "promote", "late"],
+        ["release", "promote", "late", "--requester", "bob"],
+    ):
         assert add in refused(project.run(*words), 5, "release-denied").err
-    assert "the entry of `bob`" in project.run("release", "promote", "late", "--requester", "bob").err
-    refused(project.run("release", "promote", "late", "--requester", "ghost"), 5, "requester-unknown")
-    refused(project.run("release", "promote", "late", "--requester", "agent:recover"), 5, "requester-unknown")
+    assert (
+        "the entry of `bob`" in project.run("release", "promote", "late", "--requester", "bob").err
+    )
+    refused(
+        project.run("release", "promote", "late", "--requester", "ghost"), 5, "requester-unknown"
+    )
+    refused(
+        project.run("release", "promote", "late", "--requester", "agent:recover"),
+        5,
+        "requester-unknown",
+    )
     assert pending(project) == []
     bob = ("--requester", "bob", "--key", world.keys / "bob")
-    refused(project.run("release", "promote", "late", "--requester", "bob", "--key", world.keys / "ann"), 5, "approval-signature-invalid")
+    refused(
+        project.run(
+            "release", "promote", "late", "--requester", "bob", "--key", world.keys / "ann"
+        ),
+        5,
+        "approval-signature-invalid",
+    )
     first = ask(project, "release", "promote", "late", *bob)
     refused(approve(world, project, first, "bob", "bob"), 5, "approval-by-requester")
     assert add in refused(project.run("reject", first, "--reason", "no"), 5, "person-unproven").err
     refused(project.run("reject", first, "--reason", "no", "--person", "ann"), 5, "person-unproven")
-    refused(project.run("reject", first, "--reason", "no", "--person", "ann", "--key", world.keys / "eve"), 5, "approval-signature-invalid")
-    works(project.run("reject", first, "--reason", "not on a Friday", "--person", "ann", "--key", world.keys / "ann"))
+    refused(
+        project.run(
+            "reject", first, "--reason", "no", "--person", "ann", "--key", world.keys / "eve"
+        ),
+        5,
+        "approval-signature-invalid",
+    )
+    works(
+        project.run(
+            "reject",
+            first,
+            "--reason",
+            "not on a Friday",
+            "--person",
+            "ann",
+            "--key",
+            world.keys / "ann",
+        )
+    )
     assert project.json("approval", "show", first)["next"][0]["command"].endswith("--again")
     refused(project.run("release", "promote", "late", *bob), 7, "release-rejected")
     works(approve(world, project, ask(project, "release", "promote", "late", "--again", *bob)))
-    works(approve(world, project, ask(project, "release", "promote", "late", "--bundle", world.candidate[1], *bob)))
+    works(
+        approve(
+            world,
+            project,
+            ask(project, "release", "promote", "late", "--bundle", world.candidate[1], *bob),
+        )
+    )
     assert add in refused(project.run("release", "rollback", "late"), 5, "release-denied").err
     works(project.run("release", "rollback", "late", *bob))
     assert slots(project)["primary"] == world.candidate[0]
     works(project.run("stop", "late"))
     refused(project.run("resume", "late"), 5, "person-unproven")
     refused(project.run("resume", "late", "--person", "ann"), 5, "person-unproven")
-    refused(project.run("resume", "late", "--person", "ann", "--key", world.keys / "bob"), 5, "approval-signature-invalid")
+    refused(
+        project.run("resume", "late", "--person", "ann", "--key", world.keys / "bob"),
+        5,
+        "approval-signature-invalid",
+    )
     assert slots(project)["state"] == "stopped"
     works(project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann"))
     # What is done by hand is done by a person: one who signs is one.
@@ -167,11 +268,20 @@ def nobody_known(world):
         assert add in refused(project.run(*words, *why), 5, "person-unproven").err
         refused(project.run(*words, *why, "--person", "ann"), 5, "person-unproven")
         refused(project.run(*words, *why, "--person", "ghost"), 5, "person-unknown")
-        refused(project.run(*words, *why, "--person", "ann", "--key", world.keys / "bob"), 5, "approval-signature-invalid")
+        refused(
+            project.run(*words, *why, "--person", "ann", "--key", world.keys / "bob"),
+            5,
+            "approval-signature-invalid",
+        )
         works(project.run(*words, *why, "--person", "ann", "--key", world.keys / "ann"))
     assert project.json("quarantine", "list")["sources"][0]["by"] == "ann"
     last = project.json("audit", "log")["decisions"][-1]
-    assert (last["actor"], last["action"], last["reason"], last["attributes"]["proof"]) == ("ann", "source.quarantine", why[1], "signature"), last
+    assert (last["actor"], last["action"], last["reason"], last["attributes"]["proof"]) == (
+        "ann",
+        "source.quarantine",
+        why[1],
+        "signature",
+    ), last
     works(project.run("audit", "verify"))
 
 
@@ -190,14 +300,24 @@ def another_name(world):
 
 @case
 def stale_yes(world):
-    """Of two promotions that wait, the one that is answered ends the other, also after a restart."""
+    """Of two promotions that wait, the one that is answered ends the other, also after a
+    restart.
+    """
     project = world.copy(world.built)
     bundle, standby = world.candidate
     with Planes(project) as planes:
         planes.release(world)
-        refused(project.run("release", "promote", "late", "--bundle", bundle), 7, "release-is-primary")
-        refused(project.run("release", "promote", "late", "--slot", "standby", "--bundle", standby), 7, "release-in-use")
-        shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
+        refused(
+            project.run("release", "promote", "late", "--bundle", bundle), 7, "release-is-primary"
+        )
+        refused(
+            project.run("release", "promote", "late", "--slot", "standby", "--bundle", standby),
+            7,
+            "release-in-use",
+        )
+        shutil.copytree(
+            world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True
+        )
         older = ask(project, "release", "promote", "late", "--bundle", standby)
         newer = ask(project, "release", "promote", "late", "--bundle", world.other)
         works(approve(world, project, newer))
@@ -213,13 +333,20 @@ def stale_yes(world):
 
 @case
 def apply_needs_a_yes(world):
-    """A policy may ask for a yes to new definitions; a new policy ends what waited under the old one."""
+    """A policy may ask for a yes to new definitions; a new policy ends what waited under the old
+    one.
+    """
     project = world.copy(world.built)
     works(project.run("apply"))
     with Planes(project):
         waiting = ask(project, "release", "promote", "late")
-        project.edit("policies/default.yaml", "rules:\n", "rules:\n  - id: apply-needs-a-yes\n    effect: require_approval\n    who: [\"person:*\"]\n"
-                     "    action: definition.apply\n    needs: {approvals: 1, role: approver, within: 7d}\n")
+        project.edit(
+            "policies/default.yaml",
+            "rules:\n",
+            "rules:\n  - id: apply-needs-a-yes\n    effect: require_approval\n    who:"
+            ' ["person:*"]\n    action: definition.apply\n    needs: {approvals: 1, role: approver,'
+            " within: 7d}\n",
+        )
         project.commit()
         works(project.run("apply"))  # by the policy of before
         assert project.json("approval", "show", waiting)["state"] == "void"
@@ -245,17 +372,40 @@ def a_signed_request_serves_once(world):
         planes.release(world)
         works(project.run("stop", "late"))
         log = world.dir / "signer"
-        log.write_text("#!/bin/sh\nfor last; do :; done\ncp \"$last\" " + str(log) + ".statement\n" + shutil.which("ssh-keygen") +
-                       " \"$@\" && cp \"$last.sig\" " + str(log) + ".sig\n")
+        log.write_text(
+            '#!/bin/sh\nfor last; do :; done\ncp "$last" '
+            + str(log)
+            + ".statement\n"
+            + shutil.which("ssh-keygen")
+            + ' "$@" && cp "$last.sig" '
+            + str(log)
+            + ".sig\n"
+        )
         folder = world.dir / "bin"
         folder.mkdir(exist_ok=True)
         (folder / "ssh-keygen").write_text(log.read_text())
         (folder / "ssh-keygen").chmod(0o755)
-        works(project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann", env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}))
-        signed = {"statement": pathlib.Path(f"{log}.statement").read_text(), "signature": pathlib.Path(f"{log}.sig").read_text()}
+        works(
+            project.run(
+                "resume",
+                "late",
+                "--person",
+                "ann",
+                "--key",
+                world.keys / "ann",
+                env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+            )
+        )
+        signed = {
+            "statement": pathlib.Path(f"{log}.statement").read_text(),
+            "signature": pathlib.Path(f"{log}.sig").read_text(),
+        }
         works(project.run("stop", "late"))
-        for request in ({"service": "late", "person": "ann", "signed": signed}, {"service": "*", "person": "ann", "signed": signed},
-                        {"service": "late", "person": "bob", "signed": signed}):
+        for request in (
+            {"service": "late", "person": "ann", "signed": signed},
+            {"service": "*", "person": "ann", "signed": signed},
+            {"service": "late", "person": "bob", "signed": signed},
+        ):
             reply = planes.operation("resume", request)
             assert reply.status == 403 and reply.json["id"] == "request-signature-invalid", reply
         assert slots(project)["state"] == "stopped"
@@ -271,7 +421,8 @@ if int(user):
 with socket.socket(socket.AF_UNIX) as one:
     one.connect(path)
     proof = f"Authorization: Bearer {secret}\\r\\n" if secret else ""
-    one.sendall(f"POST /v1/ops/stop HTTP/1.1\\r\\nHost: localhost\\r\\n{proof}Connection: close\\r\\nContent-Length: 18\\r\\n\\r\\n".encode()
+    head = f"POST /v1/ops/stop HTTP/1.1\\r\\nHost: localhost\\r\\n{proof}Connection: close\\r\\n"
+    one.sendall(f"{head}Content-Length: 18\\r\\n\\r\\n".encode()
                 + b'{"service":"late"}')
     answer = b""
     while more := one.recv(4096):
@@ -282,7 +433,9 @@ print(answer.split()[1].decode(), answer.decode().rsplit("\\r\\n", 1)[1])
 
 @case
 def a_socket_is_no_proof(world):
-    """Who can connect to the control socket is not yet the owner: the user of the system and the secret make one."""
+    """Who can connect to the control socket is not yet the owner: the user of the system and the
+    secret make one.
+    """
     project = world.copy(world.built)
     with Planes(project) as planes:
         folder = project.root / ".heddle"
@@ -291,16 +444,32 @@ def a_socket_is_no_proof(world):
         known = secret.read_text()
 
         def stop(proof, user=0):
-            done = subprocess.run([sys.executable, "-c", ASK, str(path), proof, str(user)], capture_output=True, text=True, timeout=60)
+            done = subprocess.run(
+                [sys.executable, "-c", ASK, str(path), proof, str(user)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
             assert done.returncode == 0, done
             return done.stdout
 
-        for proof in ("", "x", known[:-1], known + "0", known.upper() if known.upper() != known else "x", project.token("caller")):
+        for proof in (
+            "",
+            "x",
+            known[:-1],
+            known + "0",
+            known.upper() if known.upper() != known else "x",
+            project.token("caller"),
+        ):
             said = stop(proof)
             assert said.startswith("401 ") and "not-the-owner" in said, said
         if os.geteuid() == 0:  # somebody else, whom the modes of the files let through
             opened = [project.root, *project.root.parents, folder]
-            modes = [(each, each.stat().st_mode) for each in opened if each.stat().st_mode & 0o005 != 0o005]
+            modes = [
+                (each, each.stat().st_mode)
+                for each in opened
+                if each.stat().st_mode & 0o005 != 0o005
+            ]
             for each, mode in modes:
                 each.chmod(mode | 0o005)
             path.chmod(0o666)
@@ -318,9 +487,14 @@ def a_socket_is_no_proof(world):
 
 def main():
     os.environ["NO_COLOR"] = "1"
-    small_project.FILES["policies/default.yaml"] = (pathlib.Path(sys.argv[2]) / "policies/default.yaml").read_text()
+    small_project.FILES["policies/default.yaml"] = (
+        pathlib.Path(sys.argv[2]) / "policies/default.yaml"
+    ).read_text()
     people = small_project.FILES["people.yaml"]
-    small_project.FILES["people.yaml"] = people.replace("service_accounts:\n", "service_accounts:\n  - name: replayer\n    permissions: [predict, label, replay]\n")
+    small_project.FILES["people.yaml"] = people.replace(
+        "service_accounts:\n",
+        "service_accounts:\n  - name: replayer\n    permissions: [predict, label, replay]\n",
+    )
     world = World(sys.argv[1])
     try:
         candidate = world.built.json("run")["candidate"]

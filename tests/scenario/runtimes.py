@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""One service whose model is native, then a worker process, then an upstream server: built, gated, released and swapped under load without a
-failed request; the binary replaced while the worker answers, the worker killed with -9, the upstream hanging, a client that waits shorter than the runtime.
-Then a worker that answers several classes and an upstream that answers a number, each from definition to watch.
+"""One service whose model is native, then a worker process, then an upstream server: built, gated,
+released and swapped under load without a failed request; the binary replaced while the worker
+answers, the worker killed with -9, the upstream hanging, a client that waits shorter than the
+runtime. Then a worker that answers several classes and an upstream that answers a number, each from
+definition to watch.
 
-    runtimes.py HEDDLE [CASE...]      needs tests/requirements.txt (scikit-learn, pandas, grpcio); exit 0 when everything holds
+    runtimes.py HEDDLE [CASE...]      needs tests/requirements.txt (scikit-learn, pandas, grpcio);
+        exit 0 when everything holds
 """
+
+import csv
 import json
 import os
 import pathlib
@@ -45,7 +50,8 @@ PLACES = {places}
 @heddle.model
 def late(rows):
     hours = numpy.array([int(str(date)[11:13]) for date in rows["date"]])
-    return model.predict_proba(numpy.column_stack([hours, [PLACES.index(place) for place in rows["origin"]]]))[:, 1]
+    places = [PLACES.index(place) for place in rows["origin"]]
+    return model.predict_proba(numpy.column_stack([hours, places]))[:, 1]
 
 heddle.serve(late)
 """
@@ -55,11 +61,19 @@ def worker(folder, regularisation):
     """A scikit-learn model and the program that serves it, with the SDK beside it."""
     folder.mkdir()
     rows = list(small_project.rows(4000))
-    inputs = numpy.array([[int(date[11:13]), small_project.PLACES.index(origin)] for date, _, origin, _, _ in rows])
-    model = sklearn.linear_model.LogisticRegression(C=regularisation).fit(inputs, [delay > 15 for *_, delay in rows])
+    inputs = numpy.array(
+        [[int(date[11:13]), small_project.PLACES.index(origin)] for date, _, origin, _, _ in rows]
+    )
+    model = sklearn.linear_model.LogisticRegression(C=regularisation).fit(
+        inputs, [delay > 15 for *_, delay in rows]
+    )
     joblib.dump(model, folder / "model.joblib")
     (folder / "serve.py").write_text(SERVE.replace("{places}", repr(small_project.PLACES)))
-    shutil.copytree(HERE.parents[1] / "python/heddle", folder / "heddle", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        HERE.parents[1] / "python/heddle",
+        folder / "heddle",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
 
 
 def candidate(project, text=None):
@@ -79,19 +93,29 @@ def candidate(project, text=None):
 
 
 def promote(world, project, bundle, slot="primary"):
-    done = project.run("release", "promote", "late", "--slot", slot, "--bundle", bundle, "--requester", "bob")
+    done = project.run(
+        "release", "promote", "late", "--slot", slot, "--bundle", bundle, "--requester", "bob"
+    )
     assert done.code == 0, done
     if slot == "primary":
         waiting = project.json("approval", "list")["approvals"]
-        done = project.run("approve", waiting[-1]["id"], "--person", "ann", "--key", world.keys / "ann")
+        done = project.run(
+            "approve", waiting[-1]["id"], "--person", "ann", "--key", world.keys / "ann"
+        )
         assert done.code == 0, done
 
 
 class Load:
-    """Threads that ask without pause; every answer's status, bundle, begin, end and value are kept."""
+    """Threads that ask without pause; every answer's status, bundle, begin, end and value are
+    kept.
+    """
 
     def __init__(self, planes, threads=4):
-        self.port, self.token, self.ending = planes.project.port(), planes.project.token("caller"), False
+        self.port, self.token, self.ending = (
+            planes.project.port(),
+            planes.project.token("caller"),
+            False,
+        )
         self.answers, self.lock = [], threading.Lock()
         self.threads = [threading.Thread(target=self.ask, args=(i,)) for i in range(threads)]
 
@@ -110,11 +134,15 @@ class Load:
         body = json.dumps({"rows": [ROW] * (1 + index)})
         while not self.ending:
             begin = time.monotonic()
-            connection.request("POST", "/v1/services/late/predict", body, {"Authorization": "Bearer " + self.token})
+            connection.request(
+                "POST", "/v1/services/late/predict", body, {"Authorization": "Bearer " + self.token}
+            )
             reply = connection.getresponse()
             value = json.loads(reply.read())
             with self.lock:
-                self.answers.append((reply.status, value.get("bundle"), begin, time.monotonic(), value))
+                self.answers.append(
+                    (reply.status, value.get("bundle"), begin, time.monotonic(), value)
+                )
         connection.close()
 
     def count(self, bundle):
@@ -125,7 +153,11 @@ class Load:
 def worker_pid(root):
     for entry in os.listdir("/proc"):
         try:
-            if entry.isdigit() and f"HEDDLE_WORKER_SOCKET={root}/.heddle/runtime/".encode() in pathlib.Path("/proc", entry, "environ").read_bytes():
+            if (
+                entry.isdigit()
+                and f"HEDDLE_WORKER_SOCKET={root}/.heddle/runtime/".encode()
+                in pathlib.Path("/proc", entry, "environ").read_bytes()
+            ):
                 return int(entry)
         except OSError:
             continue
@@ -133,28 +165,59 @@ def worker_pid(root):
 
 
 def infer(planes, version, parameters=None):
-    tensors = [{"name": name, "shape": [1], "datatype": "INT64" if name == "distance" else "BYTES", "data": [value]} for name, value in ROW.items()]
-    return planes.request("POST", f"/v2/models/late/versions/{version}/infer", {"inputs": tensors, "parameters": parameters or {}})
+    tensors = [
+        {
+            "name": name,
+            "shape": [1],
+            "datatype": "INT64" if name == "distance" else "BYTES",
+            "data": [value],
+        }
+        for name, value in ROW.items()
+    ]
+    return planes.request(
+        "POST",
+        f"/v2/models/late/versions/{version}/infer",
+        {"inputs": tensors, "parameters": parameters or {}},
+    )
 
 
 def metric(planes, name):
     text = planes.request("GET", "/metrics", token="reader").body.decode()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + "{"))
+    return sum(
+        float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + "{")
+    )
 
 
 def swaps(world, planes, bundles):
-    """Round and round under load: no request fails, none is answered by another bundle than those."""
+    """Round and round under load: no request fails, none is answered by another bundle than
+    those.
+    """
     with Load(planes) as load:
         for name in ("process", "upstream", "native", "upstream", "process"):
             before = load.count(bundles[name])
             promote(world, planes.project, bundles[name])
-            planes.until(lambda: load.count(bundles[name]) > before + 20, f"the {name} model answers", 60)
+            planes.until(
+                lambda: load.count(bundles[name]) > before + 20, f"the {name} model answers", 60
+            )
     failed = [(status, value) for status, _, _, _, value in load.answers if status != 200]
     assert not failed, f"{len(failed)} of {len(load.answers)} failed: {failed[:3]}"
     assert {of for _, of, *_ in load.answers} == set(bundles.values())
-    print(f"5 swaps under load: {len(load.answers)} requests, 0 failed: " + ", ".join(f"{name} {load.count(of)}" for name, of in bundles.items()))
-    answers = {of: {p["probability"] for _, o, _, _, value in load.answers if o == of for p in value["predictions"]} for of in bundles.values()}
-    assert all(max(each) - min(each) < 1e-6 for each in answers.values()), f"one bundle, several answers: {answers}"
+    print(
+        f"5 swaps under load: {len(load.answers)} requests, 0 failed: "
+        + ", ".join(f"{name} {load.count(of)}" for name, of in bundles.items())
+    )
+    answers = {
+        of: {
+            p["probability"]
+            for _, o, _, _, value in load.answers
+            if o == of
+            for p in value["predictions"]
+        }
+        for of in bundles.values()
+    }
+    assert all(
+        max(each) - min(each) < 1e-6 for each in answers.values()
+    ), f"one bundle, several answers: {answers}"
 
 
 def sandboxed(planes, bundles):
@@ -164,39 +227,61 @@ def sandboxed(planes, bundles):
     def told():
         return project.json("status")["services"][0]["sandboxes"]
 
-    planes.until(lambda: [each["slot"] for each in told() if each["bundle"] == bundles["process"]], "the sandbox is told")
+    planes.until(
+        lambda: [each["slot"] for each in told() if each["bundle"] == bundles["process"]],
+        "the sandbox is told",
+    )
     mine = [each for each in told() if each["bundle"] == bundles["process"]]
     if os.geteuid() == 0:  # who has every layer here
         assert [each["missing"] for each in mine] == [""] * len(mine), mine
-        assert mine[0]["in_force"].startswith("user, mount, pid, proc, network, ipc, seccomp, landlock "), mine
+        assert mine[0]["in_force"].startswith(
+            "user, mount, pid, proc, network, ipc, seccomp, landlock "
+        ), mine
     assert "sandbox" in project.run("status").out
-    entries = [each for each in project.json("audit", "log")["decisions"] if each["action"] == "worker.sandbox"]
+    entries = [
+        each
+        for each in project.json("audit", "log")["decisions"]
+        if each["action"] == "worker.sandbox"
+    ]
     assert entries[-1]["attributes"]["workers"] == told(), (entries, told())
     demanded = {"native": "none", "upstream": "none", "process": "available"}
     for each in project.json("audit", "log")["decisions"]:
         for name, bundle in bundles.items():
-            if each["action"] == "release.promote" and bundle.removeprefix("sha256:")[:12] in each["reason"]:
+            if (
+                each["action"] == "release.promote"
+                and bundle.removeprefix("sha256:")[:12] in each["reason"]
+            ):
                 assert each["attributes"]["sandbox"] == demanded[name], each
     print(f"the worker's sandbox is in status and in the ledger: {mine[0]['in_force']}")
     return len(entries)
 
 
 def replaced(planes, bundles):
-    """SIGUSR2 while a worker is the primary: who comes while the successor's worker starts waits, and is answered."""
+    """SIGUSR2 while a worker is the primary: who comes while the successor's worker starts waits,
+    and is answered.
+    """
     before = worker_pid(planes.project.root)
     with Load(planes) as load:
         planes.until(lambda: load.count(bundles["process"]) > 20, "the worker answers")
         planes.process.send_signal(signal.SIGUSR2)
-        planes.until(lambda: worker_pid(planes.project.root) not in (None, before), "the successor has a worker")
+        planes.until(
+            lambda: worker_pid(planes.project.root) not in (None, before),
+            "the successor has a worker",
+        )
         after = load.count(bundles["process"])
         planes.until(lambda: load.count(bundles["process"]) > after + 20, "the successor answers")
     failed = [(status, value) for status, _, _, _, value in load.answers if status != 200]
     assert not failed, f"{len(failed)} of {len(load.answers)} failed: {failed[:3]}"
-    print(f"binary replaced under load with a worker as the primary: {len(load.answers)} requests, 0 failed, longest {max(end - begin for _, _, begin, end, _ in load.answers):.1f} s")
+    print(
+        f"binary replaced under load with a worker as the primary: {len(load.answers)} requests, 0"
+        f" failed, longest {max(end - begin for _, _, begin, end, _ in load.answers):.1f} s"
+    )
 
 
 def killed(world, planes, bundles):
-    """kill -9 of the worker: what it was asked is 503, the standby takes over as authorised, and the worker is started again."""
+    """kill -9 of the worker: what it was asked is 503, the standby takes over as authorised, and
+    the worker is started again.
+    """
     pid = worker_pid(planes.project.root)
     assert pid, "no worker"
     standby = planes.project.json("status")["services"][0]["standby"]
@@ -205,22 +290,42 @@ def killed(world, planes, bundles):
         os.kill(pid, signal.SIGKILL)
         planes.until(lambda: load.count(standby) > 20, "the standby took over")
         assert "failed over from primary to standby" in planes.text()
-        planes.until(lambda: metric(planes, "heddle_runtime_restarts_total") >= 1 and metric(planes, "heddle_runtime_up") >= 1, "the worker is up again")
+        planes.until(
+            lambda: metric(planes, "heddle_runtime_restarts_total") >= 1
+            and metric(planes, "heddle_runtime_up") >= 1,
+            "the worker is up again",
+        )
         after = len(load.answers)
         planes.until(lambda: len(load.answers) > after + 50, "the standby answers")
-        assert all(each[0] == 200 for each in load.answers[after:]), "a request failed after the fail-over"
-    statuses = {status: sum(1 for each in load.answers if each[0] == status) for status in {each[0] for each in load.answers}}
+        assert all(
+            each[0] == 200 for each in load.answers[after:]
+        ), "a request failed after the fail-over"
+    statuses = {
+        status: sum(1 for each in load.answers if each[0] == status)
+        for status in {each[0] for each in load.answers}
+    }
     assert set(statuses) <= {200, 503} and statuses[200] > 40, statuses
     assert worker_pid(planes.project.root) not in (None, pid)
-    print(f"worker killed under load: answers by status {statuses}; failed over; worker started again {metric(planes, 'heddle_runtime_restarts_total'):.0f} time")
+    print(
+        f"worker killed under load: answers by status {statuses}; failed over; worker started again"
+        f" {metric(planes, 'heddle_runtime_restarts_total'):.0f} time"
+    )
 
 
 def hanging(world, planes, bundles, upstream):
-    """The upstream hangs as the standby of a native primary: asked by name it times out, the native slot does not notice."""
+    """The upstream hangs as the standby of a native primary: asked by name it times out, the native
+    slot does not notice.
+    """
     promote(world, planes.project, bundles["native"])
-    planes.until(lambda: planes.predict({"rows": [ROW]}).json.get("bundle") == bundles["native"], "the native model answers")
+    planes.until(
+        lambda: planes.predict({"rows": [ROW]}).json.get("bundle") == bundles["native"],
+        "the native model answers",
+    )
     promote(world, planes.project, bundles["upstream"], "standby")
-    planes.until(lambda: infer(planes, "standby").json.get("model_version") == bundles["upstream"], "the upstream is the standby")
+    planes.until(
+        lambda: infer(planes, "standby").json.get("model_version") == bundles["upstream"],
+        "the upstream is the standby",
+    )
 
     os.kill(upstream.pid, signal.SIGSTOP)
     try:
@@ -232,19 +337,29 @@ def hanging(world, planes, bundles, upstream):
         took = end - begin
         assert all(each[0] == 200 for each in load.answers)
         assert reply.status == 503 and 0.4 < took < 3, (took, reply)
-        # A loop that waited for the upstream would have taken and answered nothing in the middle of that time.
-        meanwhile = sum(begin + took / 4 < since and until < end - took / 4 for _, _, since, until, _ in load.answers)
-        assert meanwhile > 0, f"the native slot answered nothing while the upstream was hanging, {took:.2f} s"
+        # A loop that waited for the upstream would have taken and answered nothing in the middle of
+        # that time.
+        meanwhile = sum(
+            begin + took / 4 < since and until < end - took / 4
+            for _, _, since, until, _ in load.answers
+        )
+        assert (
+            meanwhile > 0
+        ), f"the native slot answered nothing while the upstream was hanging, {took:.2f} s"
         waits = []
         for _ in range(3):
             begin = time.monotonic()
             reply = infer(planes, "standby", {"timeout": 50_000})
             waits.append(time.monotonic() - begin)
             assert reply.status == 504 and reply.json["id"] == "deadline", reply
-        # The quickest is the client's own deadline and not the runtime's .5 s; the rest is who else runs.
+        # The quickest is the client's own deadline and not the runtime's .5 s; the rest is who else
+        # runs.
         assert 0.05 <= min(waits) < 0.4, waits
-        print(f"upstream hanging: asked by name 503 after {took:.2f} s, {meanwhile} requests answered by the native slot in the middle half of it; "
-              f"a client's timeout of 50 ms gave {reply.status} after {min(waits):.3f} s")
+        print(
+            f"upstream hanging: asked by name 503 after {took:.2f} s, {meanwhile} requests answered"
+            " by the native slot in the middle half of it; a client's timeout of 50 ms gave"
+            f" {reply.status} after {min(waits):.3f} s"
+        )
     finally:
         os.kill(upstream.pid, signal.SIGCONT)
     planes.until(lambda: infer(planes, "standby").status == 200, "the upstream answers again")
@@ -277,20 +392,31 @@ def one_service_on_each_runtime(heddle):
         project = world.built
         bundles = {"native": candidate(project)}
         worker(project.root / "worker", 1.0)
-        bundles["process"] = candidate(project, "runtime:\n  kind: process\n  files: worker\n  inputs: fields\n"
-                                                "  command: [\"${env:HEDDLE_TEST_PYTHON}\", serve.py]\n")
+        bundles["process"] = candidate(
+            project,
+            "runtime:\n  kind: process\n  files: worker\n  inputs: fields\n"
+            '  command: ["${env:HEDDLE_TEST_PYTHON}", serve.py]\n',
+        )
         elsewhere = world.dir / "elsewhere"
         worker(elsewhere, 0.001)
         upstream, port = started(elsewhere, "late")
-        bundles["upstream"] = candidate(project, f"runtime:\n  kind: upstream\n  url: http://127.0.0.1:{port}\n  model: late\n  inputs: fields\n  timeout_ms: 500\n")
+        bundles["upstream"] = candidate(
+            project,
+            f"runtime:\n  kind: upstream\n  url: http://127.0.0.1:{port}\n  model: late\n  inputs:"
+            " fields\n  timeout_ms: 500\n",
+        )
         assert len(set(bundles.values())) == 3, bundles
         for name, digest in bundles.items():
             print(f"{name}: {digest}")
         with Planes(project) as planes:
-            done = project.run("release", "promote", "late", "--slot", "standby", "--requester", "bob")
+            done = project.run(
+                "release", "promote", "late", "--slot", "standby", "--requester", "bob"
+            )
             assert done.code == 0, done
             promote(world, project, bundles["native"])
-            planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the service is ready")
+            planes.until(
+                lambda: planes.get("/v2/health/ready").status == 200, "the service is ready"
+            )
             try:
                 swaps(world, planes, bundles)
                 entries = sandboxed(planes, bundles)
@@ -302,7 +428,9 @@ def one_service_on_each_runtime(heddle):
                 print(planes.text()[-6000:], file=sys.stderr)
                 raise
         assert worker_pid(project.root) is None, "a worker outlived its data plane"
-        assert not [name for name in os.listdir(project.root / ".heddle/runtime")], "a worker left its folder behind"
+        assert not [
+            name for name in os.listdir(project.root / ".heddle/runtime")
+        ], "a worker left its folder behind"
         done = project.run("audit", "verify")
         assert done.code == 0, done
     finally:
@@ -340,7 +468,9 @@ def with_runtime(project, runtime, more=""):
 
 
 class Served:
-    """A released service of a runtime, asked for the rows of `data` in every way, whose answers are compared with the estimator's own."""
+    """A released service of a runtime, asked for the rows of `data` in every way, whose answers are
+    compared with the estimator's own.
+    """
 
     def __init__(self, world, project, data, labels):
         self.world, self.project, self.names, self.rows, self.labels = (
@@ -380,8 +510,8 @@ class Served:
         assert reply.status == 200, reply
         types = {"FP32": numpy.float32, "BOOL": bool, "BYTES": str}
         rest = {
-            each["name"]: numpy.array(each["data"], dtype=types[each["datatype"]]).reshape(
-                each["shape"]
+            each["name"]: (
+                numpy.array(each["data"], dtype=types[each["datatype"]]).reshape(each["shape"])
             )
             for each in reply.json["outputs"]
         }
@@ -391,6 +521,16 @@ class Served:
             assert grpc[name].shape == rest[name].shape, (name, grpc[name].shape)
             numpy.testing.assert_array_equal(grpc[name].astype(rest[name].dtype), rest[name], name)
         return rest
+
+    def scored(self):
+        """The file that the run learned from, by `heddle score`: its rows, by column."""
+        out = self.world.dir / "scored.csv"
+        said = self.project.json(
+            "score", self.project.root / "data/rows.csv", "-o", out, "--service", "late"
+        )
+        assert said["refused"] == 0, said
+        with open(out, newline="") as file:
+            return list(csv.DictReader(file))
 
     def watched(self):
         """Every row that was asked in plain form is in the journal, and its label finds it."""
@@ -425,7 +565,8 @@ def several_classes_by_a_worker(heddle):
         served_as_it_is(project.root / "worker", estimator)
         with_runtime(
             project,
-            '  kind: process\n  files: worker\n  command: ["${env:HEDDLE_TEST_PYTHON}", serve.py]\n',
+            '  kind: process\n  files: worker\n  command: ["${env:HEDDLE_TEST_PYTHON}",'
+            " serve.py]\n",
         )
         unsaid = project.run("check")
         assert unsaid.code != 0 and "bad-runtime" in unsaid.err + unsaid.out, unsaid
@@ -457,6 +598,9 @@ def several_classes_by_a_worker(heddle):
             assert outputs["set"].shape == wanted.shape and outputs["label"].tolist() == [
                 names[i] for i in wanted.argmax(axis=1)
             ], outputs
+            for row, probabilities in zip(served.scored(), wanted):
+                got = [float(row[f"probabilities.{name}"]) for name in names]
+                numpy.testing.assert_allclose(got, probabilities, atol=1e-5)
             served.watched()
     finally:
         world.close()
@@ -490,6 +634,8 @@ def a_number_by_an_upstream(heddle):
             assert (outputs["lower"] < outputs["value"]).all() and (
                 outputs["value"] < outputs["upper"]
             ).all(), outputs
+            got = [float(row["value"]) for row in served.scored()]
+            numpy.testing.assert_allclose(got, wanted, rtol=1e-4)
             served.watched()
     finally:
         if upstream is not None:

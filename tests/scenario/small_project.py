@@ -1,4 +1,7 @@
-"""A small project that behaves like examples/flights: 20,000 seeded rows as CSV, one model, one service.   small_project.py DIR"""
+"""A small project that behaves like examples/flights: 20,000 seeded rows as CSV, one model, one
+service.   small_project.py DIR
+"""
+
 import contextlib
 import datetime
 import math
@@ -14,7 +17,8 @@ import sys
 PLACES = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"]
 
 FILES = {
-    "heddle.yaml": """\
+    "heddle.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Project
 name: trips
@@ -23,8 +27,10 @@ sources:
   trips: data/trips.csv
   places: data/places.csv
 control_port: {control_port}
-""",
-    "people.yaml": """\
+"""
+    ),
+    "people.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: People
 people:
@@ -42,8 +48,10 @@ service_accounts:
     permissions: [read]
   - name: stopper
     permissions: [stop]
-""",
-    "contracts/trips.odcs.yaml": """\
+"""
+    ),
+    "contracts/trips.odcs.yaml": (
+        """\
 apiVersion: v3.2.0
 kind: DataContract
 id: trips
@@ -55,7 +63,8 @@ schema:
     logicalType: object
     properties:
       - {name: date, logicalType: timestamp, required: true}
-      - {name: distance, logicalType: integer, required: true, logicalTypeOptions: {minimum: 10, maximum: 6000}}
+      - {name: distance, logicalType: integer, required: true,
+         logicalTypeOptions: {minimum: 10, maximum: 6000}}
       - name: origin
         logicalType: string
         required: true
@@ -77,8 +86,10 @@ schema:
         engine: heddle
         severity: error
         implementation: {dependency: {determinant: [origin, destination], dependent: distance}}
-""",
-    "features/trips.yaml": """\
+"""
+    ),
+    "features/trips.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: FeatureSet
 name: trips
@@ -93,8 +104,10 @@ features:
     target_encoding: {inputs: [origin], smoothing: 50}
   - name: origin_share
     frequency_encoding: {inputs: [origin]}
-""",
-    "models/late.yaml": """\
+"""
+    ),
+    "models/late.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Model
 name: late
@@ -123,8 +136,10 @@ search:
 standby:
   trainer: logistic
 seed: 7
-""",
-    "evaluations/late.yaml": """\
+"""
+    ),
+    "evaluations/late.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Evaluation
 name: late
@@ -134,8 +149,10 @@ metrics:
   - name: log_loss
 gates:
   - {id: better-than-a-coin, when: metrics.auc > 0.55, description: random order is 0.5}
-""",
-    "monitors/late.yaml": """\
+"""
+    ),
+    "monitors/late.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Monitor
 name: late
@@ -157,8 +174,10 @@ quality:
 refused_share: 0.02
 refused_rows: 50
 cool_down: 1d
-""",
-    "policies/default.yaml": """\
+"""
+    ),
+    "policies/default.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Policy
 name: default
@@ -188,8 +207,10 @@ rules:
     action: score.batch
 failover:
   allowed: true
-""",
-    "services/late.yaml": """\
+"""
+    ),
+    "services/late.yaml": (
+        """\
 apiVersion: heddle/v1
 kind: Service
 name: late
@@ -204,12 +225,15 @@ limits:
   batch_rows: 1024
 autonomy: act
 readmit_after: 20
-""",
+"""
+    ),
 }
 
 
 def free_port():
-    """Below the ports that Linux gives to connections: one of those may be taken by a client of another test when a plane starts again."""
+    """Below the ports that Linux gives to connections: one of those may be taken by a client of
+    another test when a plane starts again.
+    """
     while True:
         port = random.SystemRandom().randrange(12_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -226,7 +250,9 @@ def os_user():
 
 
 def rows(count=20000, seed=1):
-    """(date, distance, origin, destination, delay): late by hour and origin; the distance is fixed by the route."""
+    """(date, distance, origin, destination, delay): late by hour and origin; the distance is fixed
+    by the route.
+    """
     draw = random.Random(seed)
     start = datetime.datetime(2001, 1, 1)
     for i in range(count):
@@ -235,11 +261,19 @@ def rows(count=20000, seed=1):
         distance = 100 + 150 * (origin + destination) + 10 * abs(origin - destination)
         margin = -2.0 + 0.12 * when.hour + 0.3 * origin
         late = draw.random() < 1 / (1 + math.exp(-margin))
-        yield when.strftime("%Y-%m-%dT%H:%M:%SZ"), distance, PLACES[origin], PLACES[destination], 30 if late else draw.randrange(-5, 15)
+        yield (
+            when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            distance,
+            PLACES[origin],
+            PLACES[destination],
+            30 if late else draw.randrange(-5, 15),
+        )
 
 
 def key(path, name):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True
+    )
     return pathlib.Path(f"{path}.pub").read_text().strip()
 
 
@@ -248,7 +282,14 @@ def make(root, count=20000):
     root = pathlib.Path(root)
     keys = root.parent / (root.name + "-keys")
     keys.mkdir(parents=True)
-    values = {"control_port": free_port(), "port": free_port(), "grpc_port": free_port(), "user": os_user(), "ann": key(keys / "ann", "ann"), "bob": key(keys / "bob", "bob")}
+    values = {
+        "control_port": free_port(),
+        "port": free_port(),
+        "grpc_port": free_port(),
+        "user": os_user(),
+        "ann": key(keys / "ann", "ann"),
+        "bob": key(keys / "bob", "bob"),
+    }
     key(keys / "eve", "eve")
     for name, text in FILES.items():
         file = root / name
@@ -262,9 +303,21 @@ def make(root, count=20000):
         file.writelines(",".join(map(str, row)) + "\n" for row in rows(count))
     (root / "data/places.csv").write_text("code\n" + "".join(p + "\n" for p in PLACES))
     (root / ".gitignore").write_text("/.heddle/\n/data/\n")
-    git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    git = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "trips"]):
-        subprocess.run(git + words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            git + words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     return root
 
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Stop always stops, and nobody is shut out by who does nothing: with the descriptors used up, the disk full, the control plane busy or
-gone, thousands of idle connections. What happened is in the ledger afterwards, once.
+"""Stop always stops, and nobody is shut out by who does nothing: with the descriptors used up, the
+disk full, the control plane busy or gone, thousands of idle connections. What happened is in the
+ledger afterwards, once.
 
-    stopping.py HEDDLE [--strict] [CASE...]      exit 0 when every case holds; --strict also wants each stop within a second
+    stopping.py HEDDLE [--strict] [CASE...]      exit 0 when every case holds; --strict also wants
+        each stop within a second
 """
+
 import functools
 import os
 import pathlib
@@ -26,6 +29,7 @@ STRICT = False
 
 def case(function):
     """Each on a project of its own."""
+
     @functools.wraps(function)
     def alone(world):
         return function(world, world.copy(world.built))
@@ -48,7 +52,13 @@ class Idle:
             raise Skipped(f"{count} connections need a limit of open files above {hard}")
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        self.port, self.count, self.addresses, self.first, self.sockets = port, count, addresses, first, []
+        self.port, self.count, self.addresses, self.first, self.sockets = (
+            port,
+            count,
+            addresses,
+            first,
+            [],
+        )
 
     def __enter__(self):
         for number in range(self.count):
@@ -79,8 +89,13 @@ def serves(planes):
 def stops(planes, *words):
     """`heddle stop`, as it is typed; the time until nothing is answered any more."""
     began = time.monotonic()
-    process = subprocess.Popen([planes.project.heddle, "--project", str(planes.project.root), "stop", "late", *words], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [planes.project.heddle, "--project", str(planes.project.root), "stop", "late", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     planes.until(lambda: is_stopped(planes), "it is stopped")
     took = time.monotonic() - began
     assert not STRICT or took <= 1, f"the stop took {took:.2f} s"
@@ -100,7 +115,10 @@ def entries(project, action="service.stop"):
 def resume(planes):
     done = planes.project.run("resume", "late")
     assert done.code == 0, done
-    planes.until(lambda: planes.predict({"rows": [row(planes.project)]}).status == 200, "a person started it again")
+    planes.until(
+        lambda: planes.predict({"rows": [row(planes.project)]}).status == 200,
+        "a person started it again",
+    )
 
 
 def cpu_seconds(pid):
@@ -129,10 +147,16 @@ def descriptors_used_up(world, project):
 
 @case
 def limit_is_raised(world, project):
-    with Planes(project, first=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2000))) as planes:
+    with Planes(
+        project, first=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2000))
+    ) as planes:
         for plane in ("up", "control", "data"):
             pid = planes.process.pid if plane == "up" else planes.pid(plane)
-            files = [line for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max open files")][0].split()
+            files = [
+                line
+                for line in pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
+                if line.startswith("Max open files")
+            ][0].split()
             assert files[3:5] == ["2000", "2000"], (plane, files)
     return "supervisor, control and data plane"
 
@@ -144,8 +168,12 @@ def idle_connections(world, project):
     waited = []
     with Planes(project) as planes:
         planes.release(world)
-        for count, addresses, first in ((1100, 1, b""), (5000, 5, b""), (5000, 5, b"GET / HTTP/1.1\r\nHo"),
-                                        (5000, 5, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")):
+        for count, addresses, first in (
+            (1100, 1, b""),
+            (5000, 5, b""),
+            (5000, 5, b"GET / HTTP/1.1\r\nHo"),
+            (5000, 5, b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ):
             with Idle(project.port(), count, addresses, first):
                 for _ in range(5):
                     serves(planes)
@@ -174,7 +202,9 @@ def idle_connections_of_the_control_plane(world, project):
 
 @case
 def control_plane_busy(world, project):
-    """It is busy for as long as it takes: it stands still. The stop is entered when it goes on, once."""
+    """It is busy for as long as it takes: it stands still. The stop is entered when it goes on,
+    once.
+    """
     with Planes(project) as planes:
         planes.release(world)
         control = planes.pid("control")
@@ -198,7 +228,10 @@ def stops_again_and_again(world, project):
     with Planes(project) as planes:
         planes.release(world)
         for _ in range(300):
-            assert planes.request("POST", "/v1/services/late/stop", "{}", token="stopper").status == 200
+            assert (
+                planes.request("POST", "/v1/services/late/stop", "{}", token="stopper").status
+                == 200
+            )
         planes.until(lambda: len(entries(project)) == 1, "the stop is in the ledger")
         for _ in range(3):
             ended(stops(planes)[0])
@@ -218,7 +251,13 @@ def full_disk(project):
     aside = project.root / "heddle-before"
     heddle.rename(aside)
     heddle.mkdir(mode=0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(heddle)], stderr=subprocess.DEVNULL).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(heddle)],
+            stderr=subprocess.DEVNULL,
+        ).returncode
+        != 0
+    ):
         raise Skipped("a disk of its own needs root")
     subprocess.run(["cp", "-a", f"{aside}/.", str(heddle)], check=True)
     return heddle
@@ -247,7 +286,9 @@ def disk_full(world, project):
             assert "ledger entry" in said, said
             assert len(entries(project)) == 1
             (heddle / "filler").unlink()
-            planes.until(lambda: (heddle / "reserve").stat().st_blocks > 0, "the room is kept again")
+            planes.until(
+                lambda: (heddle / "reserve").stat().st_blocks > 0, "the room is kept again"
+            )
             resume(planes)
             assert project.run("audit", "verify").code == 0
     finally:
@@ -267,7 +308,10 @@ def control_plane_gone_and_disk_full(world, project):
                 os.kill(planes.pid("control"), signal.SIGKILL)
                 process, took = stops(planes)
                 said = process.communicate(timeout=60)[1]
-                assert process.returncode == 0 and "stopped late on the data plane" in said, (process.returncode, said)
+                assert process.returncode == 0 and "stopped late on the data plane" in said, (
+                    process.returncode,
+                    said,
+                )
                 (heddle / "filler").unlink()
             finally:
                 os.kill(planes.process.pid, signal.SIGCONT)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Serving goes on when what is around it does not: the control plane killed, the disk full, the ledger locked, the binary replaced. What
-happened meanwhile is in the ledger afterwards. Every case asks without a pause, and no request may fail.
+"""Serving goes on when what is around it does not: the control plane killed, the disk full, the
+ledger locked, the binary replaced. What happened meanwhile is in the ledger afterwards. Every case
+asks without a pause, and no request may fail.
 
     survive.py HEDDLE      exit 0 when everything holds; the full disk needs root (a small tmpfs)
 """
+
 import os
 import pathlib
 import signal
@@ -16,6 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import Planes, World  # noqa: E402
+
 
 def row(project):
     """A row that the contract takes: one of the data's."""
@@ -59,7 +62,10 @@ class Asking:
         """Waits until so many more were answered."""
         wanted, end = self.counts.get(200, 0) + count, time.monotonic() + seconds
         while self.counts.get(200, 0) < wanted:
-            assert time.monotonic() < end, f"only {self.counts} were answered; {self.failures[:3]}\n{self.planes.text()[-1500:]}"
+            assert time.monotonic() < end, (
+                f"only {self.counts} were answered;"
+                f" {self.failures[:3]}\n{self.planes.text()[-1500:]}"
+            )
             time.sleep(0.005)
 
     def none_failed(self):
@@ -79,19 +85,28 @@ def control_killed(world, planes):
             before = planes.pid("control")
             os.kill(before, signal.SIGKILL)
             asking.more()
-            planes.until(lambda: planes.pid("control") not in (None, before) and planes.control_live(), "the control plane is back")
+            planes.until(
+                lambda: planes.pid("control") not in (None, before) and planes.control_live(),
+                "the control plane is back",
+            )
     asking.none_failed()
     assert planes.project.run("audit", "verify").code == 0
     return f"3 kills, {asking.counts[200]} answered, 0 failed"
 
 
 def ledger_locked(world, planes):
-    """Another process holds the database when the control plane comes back: it waits for it, and serving does not notice."""
+    """Another process holds the database when the control plane comes back: it waits for it, and
+    serving does not notice.
+    """
     with Asking(planes) as asking:
         asking.more()
-        planes.process.send_signal(signal.SIGSTOP)  # so that the control plane does not come back before the lock is taken
+        planes.process.send_signal(
+            signal.SIGSTOP
+        )  # so that the control plane does not come back before the lock is taken
         os.kill(planes.pid("control"), signal.SIGKILL)
-        holder = sqlite3.connect(planes.project.root / ".heddle/state.db", timeout=30, isolation_level=None)
+        holder = sqlite3.connect(
+            planes.project.root / ".heddle/state.db", timeout=30, isolation_level=None
+        )
         holder.execute("BEGIN EXCLUSIVE")
         planes.process.send_signal(signal.SIGCONT)
         asking.more(300)
@@ -107,7 +122,9 @@ def ledger_locked(world, planes):
 
 
 def disk_full(world, planes):
-    """The spool has no byte left: requests are answered, what went unrecorded is counted, a stop is accepted and reaches the ledger."""
+    """The spool has no byte left: requests are answered, what went unrecorded is counted, a stop is
+    accepted and reaches the ledger.
+    """
     spool = planes.project.root / ".heddle/spool/late"
     filler = spool / "filler"
     with Asking(planes) as asking:
@@ -119,10 +136,13 @@ def disk_full(world, planes):
                     file.write(b"x" * size)
                 except OSError:
                     size //= 2
-        # What was allocated ahead of the records is still theirs: wide requests use it up in a few dozen, on any machine.
+        # What was allocated ahead of the records is still theirs: wide requests use it up in a few
+        # dozen, on any machine.
         wide, asked = {"rows": [row(planes.project)] * 1000}, 0
         while planes.request("GET", "/v1/services/late").json["recording"]:
-            assert asked < 1000, f"{asked} requests of 1,000 rows and no record was dropped\n{planes.text()[-1500:]}"
+            assert (
+                asked < 1000
+            ), f"{asked} requests of 1,000 rows and no record was dropped\n{planes.text()[-1500:]}"
             reply = planes.predict(wide)
             assert reply.status == 200, reply
             asked += 1
@@ -132,11 +152,17 @@ def disk_full(world, planes):
     stopped = planes.predict({"rows": [row(planes.project)]})
     assert stopped.status == 503 and stopped.json["id"] == "service-stopped", stopped
     filler.unlink()
-    planes.until(lambda: "service.stop" in planes.project.run("audit", "log").out, "the stop is in the ledger")
+    planes.until(
+        lambda: "service.stop" in planes.project.run("audit", "log").out,
+        "the stop is in the ledger",
+    )
     assert planes.project.run("audit", "verify").code == 0
     done = planes.project.run("resume", "late")
     assert done.code == 0, done
-    planes.until(lambda: planes.predict({"rows": [row(planes.project)]}).status == 200, "a person started it again")
+    planes.until(
+        lambda: planes.predict({"rows": [row(planes.project)]}).status == 200,
+        "a person started it again",
+    )
     return f"{asking.counts[200]} answered, 0 failed; stop {id_[:8]} accepted and in the ledger"
 
 
@@ -149,10 +175,16 @@ def binary_replaced(world, planes):
             asking.more()
             mark = planes.text().count("the data plane is replaced by")
             planes.process.send_signal(signal.SIGUSR2)
-            planes.until(lambda: planes.text().count("the data plane is replaced by") > mark, "the data plane is replaced")
+            planes.until(
+                lambda: planes.text().count("the data plane is replaced by") > mark,
+                "the data plane is replaced",
+            )
             asking.more()
     asking.none_failed()
-    assert planes.pid("data") == before and pathlib.Path(f"/proc/{before}/stat").read_text().split()[21] == started, "the process changed"
+    assert (
+        planes.pid("data") == before
+        and pathlib.Path(f"/proc/{before}/stat").read_text().split()[21] == started
+    ), "the process changed"
     return f"2 times, {asking.counts[200]} answered, 0 failed"
 
 

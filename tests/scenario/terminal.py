@@ -1,5 +1,8 @@
-"""What every command says, held against terminal.txt, and that all its JSON is JSON. Digests, times, paths and numbers with a fraction
-are normalised. terminal.py HEDDLE [--write]: `--write` writes terminal.txt anew, to be read before it is committed."""
+"""What every command says, held against terminal.txt, and that all its JSON is JSON. Digests,
+times, paths and numbers with a fraction are normalised. terminal.py HEDDLE [--write]: `--write`
+writes terminal.txt anew, to be read before it is committed.
+"""
+
 import difflib
 import json
 import os
@@ -19,8 +22,14 @@ ELSEWHERE = {"up": "every scenario", "dev demo": "tests/demo.sh", "dev bench": "
 
 def commands(heddle, path=()):
     """Every command of `heddle --help` that does something itself."""
-    text = subprocess.run([heddle, *path, "--help"], capture_output=True, text=True, check=True).stdout
-    names = re.findall(r"^  ([a-z]+) ", text.split("Subcommands:")[1], re.M) if "Subcommands:" in text else []
+    text = subprocess.run(
+        [heddle, *path, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    names = (
+        re.findall(r"^  ([a-z]+) ", text.split("Subcommands:")[1], re.M)
+        if "Subcommands:" in text
+        else []
+    )
     for name in names:
         yield from commands(heddle, (*path, name))
     if not names:
@@ -30,19 +39,39 @@ def commands(heddle, path=()):
 def normal(text, project, places):
     for place, name in places:
         text = text.replace(str(place), name)
-    text = re.sub(r"-----BEGIN SSH SIGNATURE-----.*?-----END SSH SIGNATURE-----", "SIGNATURE", text, flags=re.S)
+    text = re.sub(
+        r"-----BEGIN SSH SIGNATURE-----.*?-----END SSH SIGNATURE-----",
+        "SIGNATURE",
+        text,
+        flags=re.S,
+    )
     text = text.replace("system:" + small_project.os_user(), "system:USER")
     text = re.sub(r"[\w+/]{43,}=+", "BASE64", text)
     text = re.sub(r"\b20[2-9]\d-\d\d-\d\dT[\d:.]+Z", "NOW", text)
-    for port in set(re.findall(r"port: (\d+)", "".join((project.root / f).read_text() for f in ("heddle.yaml", "services/late.yaml")))):
+    for port in set(
+        re.findall(
+            r"port: (\d+)",
+            "".join((project.root / f).read_text() for f in ("heddle.yaml", "services/late.yaml")),
+        )
+    ):
         text = re.sub(rf"\b{port}\b", "PORT", text)
     text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", "UUID", text)
-    # A digest, a commit, and what is printed of one; a word of twelve letters without a digit is none.
-    text = re.sub(r"\b(?=[a-f]*\d)[0-9a-f]{64}\b|\b(?=[a-f]*\d)[0-9a-f]{40}\b|\b(?=[a-f]*\d)[0-9a-f]{12}\b", "HEX", text)
+    # A digest, a commit, and what is printed of one; a word of twelve letters without a digit is
+    # none.
+    text = re.sub(
+        r"\b(?=[a-f]*\d)[0-9a-f]{64}\b|\b(?=[a-f]*\d)[0-9a-f]{40}\b|\b(?=[a-f]*\d)[0-9a-f]{12}\b",
+        "HEX",
+        text,
+    )
     text = re.sub(r"-?\b\d+(\.\d+)+(e-?\d+)?(?=\b|s\b)", "N.N", text)
     text = re.sub(r"^(\S+\.(?:json|tar))\s+\d+ ", r"\1  BYTES ", text, flags=re.M)
     # Steps are looked at side by side, so that they come in any order.
-    text = re.sub(r"(?:^  \S+ +cached$\n)+", lambda steps: "".join(sorted(steps.group().splitlines(True))), text, flags=re.M)
+    text = re.sub(
+        r"(?:^  \S+ +cached$\n)+",
+        lambda steps: "".join(sorted(steps.group().splitlines(True))),
+        text,
+        flags=re.M,
+    )
     # Columns are as wide as their widest cell.
     text = re.sub(r"(?<=\S)  +", "  ", text)
     return re.sub(r" +$", "", text, flags=re.M)
@@ -60,9 +89,16 @@ class Script:
         assert done.code == code, f"{words}: exit {code} was expected: {done}"
         self.ran.add(" ".join(words[:2]))
         self.ran.add(words[0])
-        line = normal("$ heddle " + " ".join(f'"{w}"' if " " in w else w for w in words), self.project, self.places)
+        line = normal(
+            "$ heddle " + " ".join(f'"{w}"' if " " in w else w for w in words),
+            self.project,
+            self.places,
+        )
         text = normal(done.out + done.err, self.project, self.places).rstrip("\n")
-        self.said.append(f"{note and '# ' + note + chr(10)}{line}\n{text}\n" + (f"[exit {code}]\n" if code else ""))
+        self.said.append(
+            f"{note and '# ' + note + chr(10)}{line}\n{text}\n"
+            + (f"[exit {code}]\n" if code else "")
+        )
         return done
 
     def both(self, *words, code=0, note=""):
@@ -94,19 +130,40 @@ def before_anything_runs(world, run):
     run("schema", "Evaluation")
     for words in (["relase", "--help"], ["release", "promot", "--help"], ["--help", "relase"]):
         run(*words, code=2)
-    for words in (["relase", "promote"], ["release", "promot", "late"], ["incident"], ["approval", "xyzzy", "approval-0001"], ["check", "--jsn"], ["release", "promote"]):
-        run.both(*words, code=2, note="a command line that names nothing we have" if words[0] == "relase" else "")
+    for words in (
+        ["relase", "promote"],
+        ["release", "promot", "late"],
+        ["incident"],
+        ["approval", "xyzzy", "approval-0001"],
+        ["check", "--jsn"],
+        ["release", "promote"],
+    ):
+        run.both(
+            *words,
+            code=2,
+            note="a command line that names nothing we have" if words[0] == "relase" else "",
+        )
 
     done = project.run("--json", os.fsdecode(b"rel\xffse"))
-    assert (done.code, json.loads(done.err)["error"]["message"]) == (2, "`heddle` has no command `rel\ufffdse`"), done
+    assert (done.code, json.loads(done.err)["error"]["message"]) == (
+        2,
+        "`heddle` has no command `rel\ufffdse`",
+    ), done
 
     broken = world.copy(world.built)
     (broken.root / "evaluations/late.yaml").unlink()
-    (broken.root / "features/more.yaml").write_bytes(b"apiVersion: heddle/v1\nkind: FeatureSet\nname: \xe4\xff\ncontract: nothing\nfeatures: []\n")
+    (broken.root / "features/more.yaml").write_bytes(
+        b"apiVersion: heddle/v1\nkind: FeatureSet\nname: \xe4\xff\ncontract: nothing\nfeatures:"
+        b" []\n"
+    )
     (broken.root / "monitors/none.yaml").write_text("")
     other = Script(world, broken)
-    found = other.both("check", code=2, note="what is wrong has a place, and bytes of a file do no harm")
-    assert found["diagnostics"] and all(d["line"] >= 1 and d["column"] >= 1 for d in found["diagnostics"]), found
+    found = other.both(
+        "check", code=2, note="what is wrong has a place, and bytes of a file do no harm"
+    )
+    assert found["diagnostics"] and all(
+        d["line"] >= 1 and d["column"] >= 1 for d in found["diagnostics"]
+    ), found
     for file in ("features/more.yaml", "monitors/none.yaml"):
         (broken.root / file).unlink()
     other.both("check", code=2, note="what `plan` needs, `check` asks for")
@@ -134,7 +191,9 @@ def releases(world, run, planes):
     run("approval", "show", "approval-9", code=6)
     run("approve", "approval-0001", "--person", "ann", "--key", world.keys / "ann")
     run.both("approval", "show", "approval-0001", note="after the yes")
-    planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers")
+    planes.until(
+        lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers"
+    )
     run.both("release", "history", "late")
     run.both("release", "canary", "late")
     run.both("release", "compare", "late", "--bundle", standby)  # nothing was recorded yet
@@ -150,8 +209,25 @@ def traffic(world, run, planes):
     file = world.dir / "rows.csv"
     broken_rows(run.project, file)
     run("replay", file, "--service", "late", "--lockstep")
-    run.both("release", "compare", "late", "--bundle", run.project.json("run")["candidate"]["standby"][:19])
-    run("score", file, "-o", world.dir / "scored.csv", "--service", "late", "--slot", run.project.json("status")["services"][0]["primary"][:19], "--max-refused", "0.5")
+    run.both(
+        "release",
+        "compare",
+        "late",
+        "--bundle",
+        run.project.json("run")["candidate"]["standby"][:19],
+    )
+    run(
+        "score",
+        file,
+        "-o",
+        world.dir / "scored.csv",
+        "--service",
+        "late",
+        "--slot",
+        run.project.json("status")["services"][0]["primary"][:19],
+        "--max-refused",
+        "0.5",
+    )
     listed = run.both("incident", "list")["incidents"]
     assert listed, "the broken rows opened no incident"
     run.both("incident", "show", listed[0]["id"])
@@ -169,7 +245,9 @@ def in_force(run):
 
 
 def by_hand(run, first):
-    """What a person does about incidents and sources; JSON once a command, for each act is done once."""
+    """What a person does about incidents and sources; JSON once a command, for each act is done
+    once.
+    """
     why = ("--reason", "the feed of Zürich is broken")
     run("incident", "ack", first, *why)
     run("incident", "ack", first, *why, code=7)
@@ -184,12 +262,25 @@ def by_hand(run, first):
     run.both("quarantine", "list", note="with one by hand")
     run("quarantine", "release", "late", "one", *why, code=6)
     run("incident", "comment", opened["incident"], "--reason", "asked the carrier")
-    closed = run.project.json("incident", "close", opened["incident"], "--reason", "followed elsewhere")
-    assert closed["in_force"] == ["quarantine of source `one` of account `caller`, until a person lets it in"], closed
+    closed = run.project.json(
+        "incident", "close", opened["incident"], "--reason", "followed elsewhere"
+    )
+    assert closed["in_force"] == [
+        "quarantine of source `one` of account `caller`, until a person lets it in"
+    ], closed
     run("incident", "close", "incident-0004", *why)
     run("incident", "close", "incident-0004", *why, code=7)
     run.both("incident", "show", opened["incident"], note="opened and closed by hand")
-    run("quarantine", "release", "late", "one", "--account", "caller", "--reason", "the feed is right again")
+    run(
+        "quarantine",
+        "release",
+        "late",
+        "one",
+        "--account",
+        "caller",
+        "--reason",
+        "the feed is right again",
+    )
 
 
 def afterwards(run):
@@ -208,7 +299,9 @@ def main():
     try:
         run = Script(world, world.copy(world.built))
         before_anything_runs(world, run)
-        run.project.edit("people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]")
+        run.project.edit(
+            "people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]"
+        )
         run.project.commit()
         with Planes(run.project, "--lockstep") as planes:
             releases(world, run, planes)
@@ -220,10 +313,17 @@ def main():
         world.close()
     if write:
         GOLDEN.write_text(said)
-    difference = list(difflib.unified_diff(GOLDEN.read_text().splitlines(), said.splitlines(), "terminal.txt", "said", lineterm=""))
+    difference = list(
+        difflib.unified_diff(
+            GOLDEN.read_text().splitlines(), said.splitlines(), "terminal.txt", "said", lineterm=""
+        )
+    )
     print("\n".join(difference))
     assert not left, f"nothing here runs: {left}"
-    assert not difference, "the commands say something else than terminal.txt; `terminal.py HEDDLE --write` writes it anew"
+    assert not difference, (
+        "the commands say something else than terminal.txt; `terminal.py HEDDLE --write` writes it"
+        " anew"
+    )
     print(f"terminal: {len(run.said)} commands as they stand in terminal.txt")
 
 

@@ -1,4 +1,6 @@
-"""The Open Inference Protocol, version 2: one request to one answer. Nothing that a model or a request does gets out of `answer`."""
+"""The Open Inference Protocol, version 2: one request to one answer. Nothing that a model or a
+request does gets out of `answer`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Reply:
 
 
 class Endpoint:
-    """A model under its name. At most `threads` calls are in the model at once, the others wait; safe for threads otherwise."""
+    """A model under its name. At most `threads` calls are in the model at once, the others wait;
+    safe for threads otherwise.
+    """
 
     def __init__(self, model: models.Model, name: str, threads: int) -> None:
         self._model, self.name = model, name
@@ -42,9 +46,16 @@ class Endpoint:
             return error(400, bad.message, bad.id, bad.hint)
         except models.ModelFault as fault:
             return error(500, str(fault), "model-answer-invalid")
-        except BaseException as failure:  # a model may raise anything, SystemExit too; the worker goes on
+        except (
+            BaseException
+        ) as failure:  # a model may raise anything, SystemExit too; the worker goes on
             traceback.print_exc(file=sys.stderr)
-            return error(500, f"the model failed: {type(failure).__name__}: {failure}", "model-failed", "the worker's log has the traceback")
+            return error(
+                500,
+                f"the model failed: {type(failure).__name__}: {failure}",
+                "model-failed",
+                "the worker's log has the traceback",
+            )
 
     def _answer(self, request: http1.Request) -> Reply:
         method = "GET" if request.method == "HEAD" else request.method
@@ -53,12 +64,20 @@ class Endpoint:
             return _json({"live" if request.path.endswith("live") else "ready": True})
         if request.path in ("/v2", "/v2/"):
             _only("GET", method)
-            return _json({"name": "heddle-worker", "version": __version__, "extensions": ["binary_tensor_data"]})
+            return _json(
+                {
+                    "name": "heddle-worker",
+                    "version": __version__,
+                    "extensions": ["binary_tensor_data"],
+                }
+            )
         match = _MODEL.match(request.path)
         if match is None:
             raise http1.Refused(404, f"there is nothing at `{request.path[:200]}`")
         if match[1] != self.name:
-            raise http1.Refused(404, f"there is no model `{match[1][:200]}`: this worker serves `{self.name}`")
+            raise http1.Refused(
+                404, f"there is no model `{match[1][:200]}`: this worker serves `{self.name}`"
+            )
         if match[2] == "/infer":
             _only("POST", method)
             return self._infer(request)
@@ -86,7 +105,9 @@ class Endpoint:
         return _json(described)
 
     def _infer(self, request: http1.Request) -> Reply:
-        asked, arrays = tensors.read_request(request.body, request.headers.get("inference-header-content-length"))
+        asked, arrays = tensors.read_request(
+            request.body, request.headers.get("inference-header-content-length")
+        )
         with self._turns:
             outputs = self._model.run(arrays)
         body, headers, content_type = tensors.write_response(asked, self.name, outputs)

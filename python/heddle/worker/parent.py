@@ -1,4 +1,6 @@
-"""A worker that a data plane started ends with it: the kernel tells when the parent dies, and the parent's id is looked at besides."""
+"""A worker that a data plane started ends with it: the kernel tells when the parent dies, and the
+parent's id is looked at besides.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import signal
 from collections.abc import Callable
 
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
-# The kernel sends it when the parent's *thread* ends, so it is one of our own, whose handler looks whether the parent is really gone.
+# The kernel sends it when the parent's *thread* ends, so it is one of our own, whose handler looks
+# whether the parent is really gone.
 _SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else None
 
 
@@ -22,7 +25,9 @@ class Parent:
         return os.getppid() != self._pid
 
     def watch(self, stop: Callable[[], None]) -> None:
-        """Calls `stop` as soon as the parent has ended. Main thread only. A death signal that the parent set itself stays."""
+        """Calls `stop` as soon as the parent has ended. Main thread only. A death signal that the
+        parent set itself stays.
+        """
         try:
             prctl = ctypes.CDLL(None, use_errno=True).prctl
         except (OSError, AttributeError):

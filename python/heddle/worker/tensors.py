@@ -1,4 +1,6 @@
-"""Tensors of the Open Inference Protocol, version 2, as numpy arrays: JSON, and the binary extension (docs/http.md)."""
+"""Tensors of the Open Inference Protocol, version 2, as numpy arrays: JSON, and the binary
+extension (docs/http.md).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,20 @@ import numpy
 
 MOST_DIMENSIONS = 8
 
-_DTYPES = {"BOOL": "?", "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4",
-           "UINT64": "<u8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
+_DTYPES = {
+    "BOOL": "?",
+    "INT8": "i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
 _NAMES = {numpy.dtype(code): name for name, code in _DTYPES.items()}
 
 
@@ -19,10 +33,18 @@ class BadTensor(Exception):
     """The request's tensors cannot be read; the message says which and why."""
 
 
-def read_request(body: bytes, header_length: str | None) -> tuple[dict[str, Any], dict[str, numpy.ndarray]]:
-    """The JSON of an infer request, and its inputs by name in their order. Every array's size was checked against its bytes before it
-    was made; a missing value of a floating tensor (null in JSON) is NaN."""
-    split = len(body) if header_length is None else _integer(header_length, "Inference-Header-Content-Length")
+def read_request(
+    body: bytes, header_length: str | None
+) -> tuple[dict[str, Any], dict[str, numpy.ndarray]]:
+    """The JSON of an infer request, and its inputs by name in their order. Every array's size was
+    checked against its bytes before it was made; a missing value of a floating tensor (null in
+    JSON) is NaN.
+    """
+    split = (
+        len(body)
+        if header_length is None
+        else _integer(header_length, "Inference-Header-Content-Length")
+    )
     if split > len(body):
         raise BadTensor("Inference-Header-Content-Length is over the body's length")
     try:
@@ -49,30 +71,46 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict[str, Any]
             raise BadTensor(f"input `{name}` has both `data` and `binary_data_size`")
         if size > len(body) - at:
             raise BadTensor(f"input `{name}` is over the end of the body")
-        arrays[name] = _from_bytes(name, datatype, shape, memoryview(body)[at:at + size])
+        arrays[name] = _from_bytes(name, datatype, shape, memoryview(body)[at : at + size])
         at += size
     if at != len(body):
         raise BadTensor(f"{len(body) - at} bytes follow the last input")
     return request, arrays
 
 
-def write_response(request: dict[str, Any], model: str, outputs: dict[str, numpy.ndarray]) -> tuple[bytes, dict[str, str], str]:
-    """(body, extra headers, content type): the outputs asked for, all when none is named, in binary where the request says so."""
+def write_response(
+    request: dict[str, Any], model: str, outputs: dict[str, numpy.ndarray]
+) -> tuple[bytes, dict[str, str], str]:
+    """(body, extra headers, content type): the outputs asked for, all when none is named, in binary
+    where the request says so.
+    """
     wanted = request.get("outputs") or []
-    if not isinstance(wanted, list) or not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in wanted):
+    if not isinstance(wanted, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in wanted
+    ):
         raise BadTensor("`outputs` is no list of named tensors")
     everything_binary = _parameters(request).get("binary_data_output") is True
-    binary = {each["name"]: _parameters(each).get("binary_data", everything_binary) is True for each in wanted}
+    binary = {
+        each["name"]: _parameters(each).get("binary_data", everything_binary) is True
+        for each in wanted
+    }
     for name in binary:
         if name not in outputs:
-            raise BadTensor(f"there is no output `{name}`: the model has {', '.join(f'`{each}`' for each in outputs)}")
+            raise BadTensor(
+                f"there is no output `{name}`: the model has"
+                f" {', '.join(f'`{each}`' for each in outputs)}"
+            )
     answer: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": []}
     if isinstance(request.get("id"), str):
         answer["id"] = request["id"]
     tail = []
     for name in binary or outputs:
         array = outputs[name]
-        described: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
+        described: dict[str, Any] = {
+            "name": name,
+            "datatype": datatype_of(array),
+            "shape": list(array.shape),
+        }
         if binary.get(name, everything_binary):
             tail.append(_to_bytes(array))
             described["parameters"] = {"binary_data_size": len(tail[-1])}
@@ -82,7 +120,11 @@ def write_response(request: dict[str, Any], model: str, outputs: dict[str, numpy
     head = json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
     if not tail:
         return head, {}, "application/json"
-    return head + b"".join(tail), {"Inference-Header-Content-Length": str(len(head))}, "application/octet-stream"
+    return (
+        head + b"".join(tail),
+        {"Inference-Header-Content-Length": str(len(head))},
+        "application/octet-stream",
+    )
 
 
 def datatype_of(array: numpy.ndarray) -> str:
@@ -113,10 +155,17 @@ def _described(tensor: Any) -> tuple[str, str, tuple[int, ...]]:
         raise BadTensor("an input has no `name`")
     name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
     if datatype != "BYTES" and datatype not in _DTYPES:
-        raise BadTensor(f"input `{name}` has the datatype `{datatype}`, which is not read: {', '.join(_DTYPES)}, BYTES are")
+        raise BadTensor(
+            f"input `{name}` has the datatype `{datatype}`, which is not read:"
+            f" {', '.join(_DTYPES)}, BYTES are"
+        )
     if not isinstance(shape, list) or not 1 <= len(shape) <= MOST_DIMENSIONS:
         raise BadTensor(f"the shape of `{name}` is no list of 1 to {MOST_DIMENSIONS} sizes")
-    return name, datatype, tuple(_integer(size, f"a size in the shape of `{name}`") for size in shape)
+    return (
+        name,
+        datatype,
+        tuple(_integer(size, f"a size in the shape of `{name}`") for size in shape),
+    )
 
 
 def _from_json(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> numpy.ndarray:
@@ -130,7 +179,10 @@ def _from_json(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> n
             raise BadTensor(f"the data of `{name}` is uneven")
         flat = [value for each in flat for value in each]
     if len(flat) != math.prod(shape):
-        raise BadTensor(f"input `{name}` has {len(flat)} values, its shape {list(shape)} asks for {math.prod(shape)}")
+        raise BadTensor(
+            f"input `{name}` has {len(flat)} values, its shape {list(shape)} asks for"
+            f" {math.prod(shape)}"
+        )
     try:
         if datatype == "BYTES":
             if not all(value is None or isinstance(value, str) for value in flat):
@@ -141,21 +193,35 @@ def _from_json(name: str, datatype: str, shape: tuple[int, ...], data: Any) -> n
         floating = datatype.startswith("FP")
         allowed = (int, float) if floating else (bool,) if datatype == "BOOL" else (int,)
         for value in flat:
-            if not (isinstance(value, allowed) and isinstance(value, bool) == (datatype == "BOOL") or value is None and floating):
+            if not (
+                isinstance(value, allowed)
+                and isinstance(value, bool) == (datatype == "BOOL")
+                or value is None
+                and floating
+            ):
                 raise ValueError(f"{json.dumps(value)[:40]} is no {datatype}")
-        return numpy.array([math.nan if value is None else value for value in flat], dtype=_DTYPES[datatype]).reshape(shape)
+        return numpy.array(
+            [math.nan if value is None else value for value in flat], dtype=_DTYPES[datatype]
+        ).reshape(shape)
     except (ValueError, OverflowError, TypeError) as failure:
         raise BadTensor(f"input `{name}`: {failure}") from None
 
 
-def _from_bytes(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) -> numpy.ndarray:
+def _from_bytes(
+    name: str, datatype: str, shape: tuple[int, ...], data: memoryview
+) -> numpy.ndarray:
     count = math.prod(shape)
     if datatype != "BYTES":
         dtype = numpy.dtype(_DTYPES[datatype])
         if count * dtype.itemsize != len(data):
-            raise BadTensor(f"input `{name}` has {len(data)} bytes, its shape {list(shape)} asks for {count * dtype.itemsize}")
+            raise BadTensor(
+                f"input `{name}` has {len(data)} bytes, its shape {list(shape)} asks for"
+                f" {count * dtype.itemsize}"
+            )
         return numpy.frombuffer(data, dtype).reshape(shape).copy()
-    if count * 4 > len(data):  # each value has at least its length: nothing is made for a count that the bytes cannot hold
+    if count * 4 > len(
+        data
+    ):  # each value has at least its length: nothing is made for a count that the bytes cannot hold
         raise BadTensor(f"input `{name}` has {len(data)} bytes, too few for {count} values")
     array = numpy.empty(count, dtype=object)
     at = 0

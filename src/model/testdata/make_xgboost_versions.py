@@ -5,6 +5,7 @@
 
 `base_scores` prints, one a line, what a version makes of base scores; they are gathered in
 xgboost_base_scores.json: [versions, objective, num_class, base_score as stored, leaf, margin]."""
+
 import json
 import pathlib
 import sys
@@ -21,7 +22,11 @@ SHORT = "".join(xgb.__version__.split(".")[:2])
 
 def numbers(values):
     values = np.asarray(values, dtype=float)
-    return [[None if np.isnan(v) else v for v in row] for row in values] if values.ndim == 2 else list(map(float, values))
+    return (
+        [[None if np.isnan(v) else v for v in row] for row in values]
+        if values.ndim == 2
+        else list(map(float, values))
+    )
 
 
 def write(name, booster, rows, outputs=1, forms=("json", "ubj"), **matrix):
@@ -31,27 +36,41 @@ def write(name, booster, rows, outputs=1, forms=("json", "ubj"), **matrix):
     for form in forms:
         stem = f"xgboost{SHORT}_{name}_{form}"
         (HERE / f"{stem}.{form}").write_bytes(bytes(booster.save_raw(form)))
-        expect = {"model": f"{stem}.{form}", "library": f"xgboost {xgb.__version__}", "features": rows.shape[1], "outputs": outputs,
-                  "rows": numbers(rows), "margins": numbers(margins.reshape(-1)),
-                  "contributions": numbers(contributions.reshape(len(contributions), -1))}
-        lines = [f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in expect.items()]
+        expect = {
+            "model": f"{stem}.{form}",
+            "library": f"xgboost {xgb.__version__}",
+            "features": rows.shape[1],
+            "outputs": outputs,
+            "rows": numbers(rows),
+            "margins": numbers(margins.reshape(-1)),
+            "contributions": numbers(contributions.reshape(len(contributions), -1)),
+        }
+        lines = [
+            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in expect.items()
+        ]
         (HERE / f"{stem}.expect.json").write_text("{" + ",\n".join(lines) + "}\n")
 
 
 def main():
     rs = np.random.RandomState(5)
     x = rs.randn(400, 4).astype("f4")
-    x[rs.rand(400, 4) < .1] = np.nan
-    score = np.nan_to_num(x[:, 0]) + .5 * np.nan_to_num(x[:, 1])
+    x[rs.rand(400, 4) < 0.1] = np.nan
+    score = np.nan_to_num(x[:, 0]) + 0.5 * np.nan_to_num(x[:, 1])
     y = (score > 0).astype(int)
     rows = rs.randn(40, 4).astype("f4")
-    rows[rs.rand(40, 4) < .2] = np.nan
+    rows[rs.rand(40, 4) < 0.2] = np.nan
     common = {"nthread": 1, "max_depth": 3, "tree_method": "hist", "seed": 1}
     logistic = {**common, "objective": "binary:logistic"}
-    dart = {**logistic, "booster": "dart", "rate_drop": .4, "one_drop": 1}
+    dart = {**logistic, "booster": "dart", "rate_drop": 0.4, "one_drop": 1}
     write("dart", xgb.train(dart, xgb.DMatrix(x, y), 6), rows)
     three = {**dart, "objective": "multi:softprob", "num_class": 3}
-    write("dart3", xgb.train(three, xgb.DMatrix(x, np.clip(np.round(score + 1), 0, 2)), 4), rows, 3, ("ubj",))
+    write(
+        "dart3",
+        xgb.train(three, xgb.DMatrix(x, np.clip(np.round(score + 1), 0, 2)), 4),
+        rows,
+        3,
+        ("ubj",),
+    )
     if xgb.__version__ >= "3.2":
         write("base0", xgb.train({**logistic, "base_score": 0}, xgb.DMatrix(x, y), 3), rows)
         write("base1", xgb.train(logistic, xgb.DMatrix(x, np.ones(400)), 3), rows, forms=("json",))
@@ -60,11 +79,34 @@ def main():
         z = np.array([[1.0]] * 60 + [[np.nan]] * 60, dtype="f4")
         tail = np.array([[1], [np.nan], [-9], [9], [0]], dtype="f4")
         for way in ("(1)", "(-1)"):
-            split = {**logistic, "monotone_constraints": way, "base_score": .5}
-            write("missing" + ("_up" if way == "(1)" else "_down"), xgb.train(split, xgb.DMatrix(z, np.isnan(z[:, 0])), 2), tail)
-            write("present" + ("_up" if way == "(1)" else "_down"), xgb.train(split, xgb.DMatrix(z, ~np.isnan(z[:, 0])), 2), tail, forms=("json",))
-        write("expectile", xgb.train({**common, "objective": "reg:expectileerror", "expectile_alpha": .7}, xgb.DMatrix(x, score), 3), rows, forms=("json",))
-        write("cox", xgb.train({**common, "objective": "survival:cox"}, xgb.DMatrix(x, score + 5), 3), rows, forms=("json",))
+            split = {**logistic, "monotone_constraints": way, "base_score": 0.5}
+            write(
+                "missing" + ("_up" if way == "(1)" else "_down"),
+                xgb.train(split, xgb.DMatrix(z, np.isnan(z[:, 0])), 2),
+                tail,
+            )
+            write(
+                "present" + ("_up" if way == "(1)" else "_down"),
+                xgb.train(split, xgb.DMatrix(z, ~np.isnan(z[:, 0])), 2),
+                tail,
+                forms=("json",),
+            )
+        write(
+            "expectile",
+            xgb.train(
+                {**common, "objective": "reg:expectileerror", "expectile_alpha": 0.7},
+                xgb.DMatrix(x, score),
+                3,
+            ),
+            rows,
+            forms=("json",),
+        )
+        write(
+            "cox",
+            xgb.train({**common, "objective": "survival:cox"}, xgb.DMatrix(x, score + 5), 3),
+            rows,
+            forms=("json",),
+        )
 
 
 if __name__ == "__main__":

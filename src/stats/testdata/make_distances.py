@@ -1,10 +1,13 @@
-"""Writes distances.tsv: pairs of samples and their distances as SciPy has them. binning_test.cpp draws the same samples.
+"""Writes distances.tsv: pairs of samples and their distances as SciPy has them. binning_test.cpp
+draws the same samples.
 
     python make_distances.py > distances.tsv      (numpy 2.4.6, scipy 1.17.1)
 
-A sample is `FAMILY(a,b)xROWS` with `missing` percent of its rows without a value (NaN). Every number is drawn with splitmix64 and
-exact arithmetic, so that another language draws the same. Missing values sort before every number.
+A sample is `FAMILY(a,b)xROWS` with `missing` percent of its rows without a value (NaN). Every
+number is drawn with splitmix64 and exact arithmetic, so that another language draws the same.
+Missing values sort before every number.
 """
+
 import math
 
 import numpy
@@ -55,12 +58,16 @@ def draw(family, a, b, r):
 
 def sample(family, a, b, rows, missing, seed):
     r = Random(seed)
-    return numpy.array([math.nan if r.below(100) < missing else draw(family, a, b, r) for _ in range(rows)])
+    return numpy.array(
+        [math.nan if r.below(100) < missing else draw(family, a, b, r) for _ in range(rows)]
+    )
 
 
 def ordered(values):
     """NaN before everything, also before -inf."""
-    return numpy.where(numpy.isnan(values), -math.inf, numpy.where(values == -math.inf, -1.7e308, values))
+    return numpy.where(
+        numpy.isnan(values), -math.inf, numpy.where(values == -math.inf, -1.7e308, values)
+    )
 
 
 def total_variation(a, b):
@@ -120,8 +127,14 @@ S = [  # (family, a, b, rows, missing) of the reference, then of the current row
     (("boolean", 50, 0, 2000, 33), ("boolean", 20, 0, 700, 33)),
 ]
 
-print(f"# scipy {scipy.__version__}, numpy {numpy.__version__}; src/stats/testdata/make_distances.py writes this file")
-print("# family a b rows missing% (reference), the same (current), seed, ks_2samp statistic, total variation")
+print(
+    f"# scipy {scipy.__version__}, numpy {numpy.__version__}; src/stats/testdata/make_distances.py"
+    " writes this file"
+)
+print(
+    "# family a b rows missing% (reference), the same (current), seed, ks_2samp statistic, total"
+    " variation"
+)
 for seed, (reference, current) in enumerate(S, start=1):
     x, y = sample(*reference, seed), sample(*current, 1000 + seed)
     d = ks_2samp(ordered(x), ordered(y), method="asymp").statistic
