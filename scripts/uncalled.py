@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Lists the product's functions that no object of the product refers to: what only tests call, and
-what nobody does. Reads the objects of a build (of x86-64, not linked yet), so that calls, addresses
-taken and tables of virtual functions all count.
+"""Lists the product's functions that no object of the product refers to: what only tests call,
+and what nobody does. Reads the objects of a build (of x86-64, not linked yet), so that calls,
+addresses taken and tables of virtual functions all count.
 
-    scripts/uncalled.py [BUILD]      default: build
+    scripts/uncalled.py [BUILD]      default: build, of all targets
 
 A function is told when it has external linkage and is in no relocation of any object below
-BUILD/src that is not a test's. What it cannot see: functions in headers that were inlined wherever
-they are used, templates that nobody instantiates, and virtual functions, which their table names.
-Exit 0: the list is for people, who know what a library's reader calls (`prove_consistency`, for
-example).
+BUILD/src that is not a test's. What it cannot see: functions in headers that were inlined
+wherever they are used, templates that nobody instantiates, and virtual functions, which their
+table names. Exit 1: there is a function that nobody calls. What tests alone call is a list for
+people, who know what a library's reader calls (`prove_consistency`, for example). Exit 77: not
+everything is built, so nobody knows.
 """
 
+import json
 import pathlib
 import re
 import struct
@@ -67,7 +69,25 @@ def demangled(names):
     return text.splitlines()
 
 
+def unbuilt(build):
+    """Objects that the build would have and has not."""
+    commands = build / "compile_commands.json"
+    if not commands.exists():
+        return ["compile_commands.json"]
+    outputs = [
+        re.search(r" -o (\S+)", entry["command"])[1] for entry in json.loads(commands.read_text())
+    ]
+    return [output for output in outputs if not (build / output).exists()]
+
+
 def main(build):
+    missing = unbuilt(build)
+    if missing:
+        print(
+            f"{len(missing)} objects of {build} are not built, `{missing[0]}` for one:"
+            " build everything first"
+        )
+        sys.exit(77)
     defined, by_product, by_tests = {}, set(), set()
     for file in sorted(build.rglob("*.o")):
         place = file.relative_to(build).as_posix()
@@ -94,6 +114,8 @@ def main(build):
             source = defined[name].split(".dir/")[-1].removesuffix(".o")
             folder = "/".join(defined[name].split("/CMakeFiles")[0].split("/")[1:])
             print(f"  {folder}/{source}: {text}")
+    if len(tested) < len(idle):
+        sys.exit("delete what nobody calls, or call it")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ int read_digits(std::string_view text, std::size_t& at, int digits) {
 
 /// Reads a number of two digits from `least` to `most`; -1 when it is none.
 int read_pair(std::string_view text, std::size_t& at, int least, int most) {
-  const int value = read_digits(text, at, 2);
+  if (!is_digit_at(text, at) || !is_digit_at(text, at + 1)) return -1;
+  const int value = (text[at] - '0') * 10 + (text[at + 1] - '0');
+  at += 2;
   return value >= least && value <= most ? value : -1;
 }
 

@@ -31,8 +31,6 @@ class Hasher {
  public:
   Hasher();
   ~Hasher();
-  Hasher(Hasher&&) noexcept;
-  Hasher& operator=(Hasher&&) noexcept;
   void update(std::string_view bytes);
   /// Adds the length, then the bytes: fields cannot run into each other.
   void update_field(std::string_view bytes);

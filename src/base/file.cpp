@@ -43,10 +43,6 @@ Result<FileLock> FileLock::acquire(const std::string& path) {
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-FileLock& FileLock::operator=(FileLock&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
 FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
 }

@@ -27,7 +27,6 @@ class FileLock {
   /// kConflict when another process holds it.
   [[nodiscard]] static Result<FileLock> acquire(const std::string& path);
   FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();
 
  private:

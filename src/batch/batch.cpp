@@ -15,6 +15,7 @@
 #include "batch/profile.hpp"
 #include "doc/json.hpp"
 #include "stats/conformal.hpp"
+#include "stats/conformal_bounds.hpp"
 #include "table/lookup.hpp"
 #include "table/stream.hpp"
 
@@ -162,9 +163,10 @@ class AnswerWriter {
         set.push(task.classes[k]);
       texts_[1].add(texts_[1].code_of(doc::to_json(set)));
     } else if (interval) {
-      const auto ends = stats::conformal_interval(prediction[0], interval->quantile);
-      numbers_[1].add(static_cast<float>(ends.lower));
-      numbers_[2].add(static_cast<float>(ends.upper));
+      // Those that the endpoint answers.
+      const auto ends = stats::conformal_bounds(prediction[0], interval->quantile);
+      numbers_[1].add(ends.lower);
+      numbers_[2].add(ends.upper);
     }
   }
 
@@ -243,6 +245,49 @@ class Scoring {
   }
 
  private:
+  Result<table::ReadOptions> reading_options() const {
+    table::ReadOptions reading;
+    // Refused rows and carried columns are written as they came: cells are read by `Cells`, row by
+    // row.
+    reading.as_written = true;
+    for (const auto& field : plan_.contract().fields())
+      reading.types.emplace(field.name, field.type);
+    if (options_.columns.empty()) return reading;
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
+    auto& read = reading.columns;
+    read = options_.columns;
+    for (const auto& field : plan_.contract().request_fields()) {
+      const bool there = std::any_of(all.begin(), all.end(),
+                                     [&](const auto& column) { return column.name == field.name; });
+      if (there && std::find(read.begin(), read.end(), field.name) == read.end())
+        read.push_back(field.name);
+    }
+    return reading;
+  }
+
+  [[nodiscard]] bool is_carried(const std::string& name) const {
+    const auto& columns = options_.columns;
+    return columns.empty() || std::find(columns.begin(), columns.end(), name) != columns.end();
+  }
+
+  /// The file has none of the columns that the output adds.
+  Result<void> check_free(const std::vector<table::ColumnInfo>& answers) const {
+    const auto is_added = [&](const std::string& name) {
+      return name == "validation" || name == "bundle" ||
+             std::any_of(answers.begin(), answers.end(),
+                         [&](const table::ColumnInfo& each) { return each.name == name; });
+    };
+    for (const auto& column : file_->columns()) {
+      if (is_added(column.name)) {
+        return Error{ErrorKind::kInvalid, "score-column-taken",
+                     fmt::format("`{}` has a column `{}`, which the output adds", options_.input,
+                                 column.name),
+                     "rename it, or name the columns to carry with --columns"};
+      }
+    }
+    return {};
+  }
+
   Result<void> open() {
     const std::string refused =
         options_.refused.empty() ? refused_path(options_.output) : options_.refused;
@@ -252,23 +297,7 @@ class Scoring {
                    "two of the input, the output and the refused rows are one file",
                    "name three different files"};
     }
-    table::ReadOptions reading;
-    // Refused rows and carried columns are written as they came: cells are read by `Cells`, row by
-    // row.
-    reading.as_written = true;
-    for (const auto& field : plan_.contract().fields())
-      reading.types.emplace(field.name, field.type);
-    if (!options_.columns.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
-      auto& read = reading.columns;
-      read = options_.columns;
-      for (const auto& field : plan_.contract().request_fields()) {
-        const bool there = std::any_of(
-            all.begin(), all.end(), [&](const auto& column) { return column.name == field.name; });
-        if (there && std::find(read.begin(), read.end(), field.name) == read.end())
-          read.push_back(field.name);
-      }
-    }
+    HEDDLE_ASSIGN_OR_RETURN(const table::ReadOptions reading, reading_options());
     HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, reading));
     HEDDLE_ASSIGN_OR_RETURN(
         auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
@@ -278,27 +307,13 @@ class Scoring {
     std::vector<table::ColumnInfo> carried;
     for (std::size_t i = 0; i < file_->columns().size(); ++i) {
       const auto& column = file_->columns()[i];
-      if (!options_.columns.empty() && std::find(options_.columns.begin(), options_.columns.end(),
-                                                 column.name) == options_.columns.end())
-        continue;
+      if (!is_carried(column.name)) continue;
       keys_.push_back(i);
       carried.push_back(column);
     }
     std::vector<table::ColumnInfo> all = file_->columns();
     const auto answers = answer_columns(plan_, is_csv(options_.output));
-    const auto is_added = [&](const std::string& name) {
-      return name == "validation" || name == "bundle" ||
-             std::any_of(answers.begin(), answers.end(),
-                         [&](const table::ColumnInfo& each) { return each.name == name; });
-    };
-    for (const auto& column : all) {
-      if (is_added(column.name)) {
-        return Error{ErrorKind::kInvalid, "score-column-taken",
-                     fmt::format("`{}` has a column `{}`, which the output adds", options_.input,
-                                 column.name),
-                     "rename it, or name the columns to carry with --columns"};
-      }
-    }
+    HEDDLE_TRY(check_free(answers));
     const table::ColumnInfo validation{"validation", expr::Type::kString},
         bundle{"bundle", expr::Type::kString};
     carried.insert(carried.end(), answers.begin(), answers.end());

@@ -12,6 +12,7 @@
 #include "base/file.hpp"
 #include "batch/cells.hpp"
 #include "score/bundle_fixture.hpp"
+#include "stats/conformal_bounds.hpp"
 #include "table/stream.hpp"
 
 namespace heddle::batch {
@@ -111,6 +112,31 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
     EXPECT_THAT(std::string(refused->find("validation")->view().at(i).str()),
                 testing::HasSubstr("distance-of-origin"));
   }
+}
+
+TEST_F(BatchTest, TheEndsOfAnIntervalAreThoseThatTheEndpointAnswers) {
+  const auto bundle = bundle::open(objects_, *score::fixture::pack_number(objects_, 0.1));
+  ASSERT_TRUE(bundle.ok());
+  plan_ = score::Plan::load(*bundle).value();
+  ASSERT_TRUE(table::write_parquet(rows(500), path("in.parquet")).ok());
+  ASSERT_TRUE(score("in.parquet", "out.parquet").ok());
+  ASSERT_TRUE(score("in.parquet", "out.csv").ok());
+  const auto out = *table::read_table(path("out.parquet"));
+  const auto texts = *table::read_table(path("out.csv"));
+  int moved = 0;
+  for (std::int64_t i = 0; i < out.rows(); ++i) {
+    const auto number = [&](const char* name) { return out.find(name)->view().at(i).d; };
+    const auto value = static_cast<float>(number("value"));
+    const auto ends = stats::conformal_bounds(value, 0.1);
+    EXPECT_EQ(number("lower"), static_cast<double>(ends.lower));
+    EXPECT_EQ(number("upper"), static_cast<double>(ends.upper));
+    // What the interval holds, its ends still hold.
+    EXPECT_LE(number("lower"), static_cast<double>(value) - 0.1);
+    EXPECT_GE(number("upper"), static_cast<double>(value) + 0.1);
+    moved += ends.lower != static_cast<float>(static_cast<double>(value) - 0.1) ? 1 : 0;
+    EXPECT_EQ(static_cast<float>(texts.find("upper")->view().at(i).d), ends.upper);
+  }
+  EXPECT_GT(moved, 0) << "rounded to the nearest float some would lie within";
 }
 
 TEST_F(BatchTest, TheSameFileGivesTheSameBytesWhateverTheThreads) {

@@ -12,8 +12,9 @@
 namespace heddle::bundle {
 namespace {
 
-/// Objects in memory; `full_after` writes a disk is full.
-class MemoryObjects : public store::Objects {
+/// Objects in memory that hold nothing against its digest, so that the bundle must; `full_after`
+/// writes the disk is full.
+class UnverifiedObjects : public store::Objects {
  public:
   Result<Digest> put(std::string_view bytes) override {
     if (writes++ >= full_after)
@@ -48,8 +49,8 @@ std::vector<Layer> layers() {
 Config config() { return fixture::config("delay"); }
 
 TEST(Bundle, PackingTwiceGivesOneDigest) {
-  MemoryObjects here;
-  MemoryObjects there;
+  UnverifiedObjects here;
+  UnverifiedObjects there;
   auto turned = layers();
   std::swap(turned[0], turned[1]);
   const auto first = pack(here, layers(), config());
@@ -63,7 +64,7 @@ TEST(Bundle, PackingTwiceGivesOneDigest) {
 }
 
 TEST(Bundle, IsFoundByTheBeginningOfItsDigest) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   const auto digest = *pack(objects, layers(), config());
   const auto hex = digest.hex();
   for (const auto& text :
@@ -91,7 +92,7 @@ TEST(Bundle, IsFoundByTheBeginningOfItsDigest) {
 }
 
 TEST(Bundle, WhatWasPackedIsOpened) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   const Digest digest = *pack(objects, layers(), config());
   const auto bundle = open(objects, digest);
   ASSERT_TRUE(bundle.ok()) << bundle.error().str();
@@ -108,7 +109,7 @@ std::set<std::string> keys_of(const doc::Value& object) {
 }
 
 /// The manifest's config blob.
-doc::Value config_blob(MemoryObjects& objects, const Digest& digest) {
+doc::Value config_blob(UnverifiedObjects& objects, const Digest& digest) {
   const auto manifest = doc::parse_json(*objects.get(digest));
   return *doc::parse_json(
       *objects.get(*Digest::parse(manifest->find("config")->string_or("digest"))));
@@ -129,7 +130,7 @@ TEST(Bundle, TheConfigKeepsModelPacksSchema) {
   Config linear = config();
   linear.trainer = "linear";
   for (const auto& given : {config(), linear}) {
-    MemoryObjects objects;
+    UnverifiedObjects objects;
     const Digest digest = *pack(objects, layers(), given);
     const doc::Value written = config_blob(objects, digest);
     EXPECT_EQ(keys_of(written), (std::set<std::string>{"descriptor", "config",
@@ -154,7 +155,7 @@ TEST(Bundle, TheConfigKeepsModelPacksSchema) {
 
 /// Before, Heddle's config was a member of ModelPack's.
 TEST(Bundle, AnOlderBundleIsOpened) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   const Digest digest = *pack(objects, layers(), config());
   auto manifest = *doc::parse_json(*objects.get(digest));
   doc::Value old_config = config_blob(objects, digest);
@@ -183,7 +184,7 @@ TEST(Bundle, AnOlderBundleIsOpened) {
 }
 
 TEST(Bundle, EveryFlippedByteIsRefused) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   const Digest digest = *pack(objects, layers(), config());
   for (auto& [key, bytes] : objects.blobs) {
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -198,7 +199,7 @@ TEST(Bundle, EveryFlippedByteIsRefused) {
 }
 
 TEST(Bundle, AMissingPartIsNotFound) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   const Digest digest = *pack(objects, layers(), config());
   objects.blobs.erase(sha256(R"({"trees":[]})"));
   EXPECT_EQ(open(objects, digest).error().kind, ErrorKind::kNotFound);
@@ -206,7 +207,7 @@ TEST(Bundle, AMissingPartIsNotFound) {
 
 TEST(Bundle, AFullDiskLeavesNoManifest) {
   for (int space = 0; space < 5; ++space) {
-    MemoryObjects objects;
+    UnverifiedObjects objects;
     objects.full_after = space;
     EXPECT_EQ(pack(objects, layers(), config()).error().kind, ErrorKind::kIo);
     EXPECT_TRUE(objects.named.empty());
@@ -215,7 +216,7 @@ TEST(Bundle, AFullDiskLeavesNoManifest) {
 }
 
 TEST(Bundle, EqualTitlesAreRefused) {
-  MemoryObjects objects;
+  UnverifiedObjects objects;
   EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config())
                 .error()
                 .kind,
@@ -304,7 +305,7 @@ TEST(BundleConfig, BytesOfBeforeAreReadAndWrittenAgain) {
 /// a task as binary, a change that nobody knows as none.
 TEST(BundleConfig, ABundleWhoseConfigIsNotWholeIsNotOpened) {
   const auto refusal = [](const char* member, std::optional<doc::Value> to) {
-    MemoryObjects objects;
+    UnverifiedObjects objects;
     auto value = config_schema().print(full_configs()[2]);
     std::erase_if(value.as_object(), [&](const auto& each) { return each.first == member; });
     if (to) value.set(member, *to);

@@ -90,9 +90,11 @@ std::vector<std::string> comparison_lines(const doc::Value& comparison) {
   const doc::Value of = rows == nullptr ? doc::Value() : *rows;
   const auto from = of.string_or("from");
   std::vector<std::string> lines{
-      fmt::format("on {} rows of {}{}, {} of them positive", of.int_or("count"), of.string_or("of"),
+      fmt::format("on {} rows of {}{}{}", of.int_or("count"), of.string_or("of"),
                   from.empty() ? "" : fmt::format(" from {} to {}", from, of.string_or("to")),
-                  of.int_or("positive"))};
+                  of.find("positive") == nullptr
+                      ? ""
+                      : fmt::format(", {} of them positive", of.int_or("positive")))};
   if (const auto why = comparison.string_or("why_not_traffic"); !why.empty())
     lines.push_back("not on recorded traffic: " + why);
   if (const auto note = of.string_or("note"); !note.empty()) lines.push_back(note);
@@ -101,7 +103,7 @@ std::vector<std::string> comparison_lines(const doc::Value& comparison) {
                                 of.int_or("refused_by_base"), of.int_or("refused_by_candidate")));
   }
   lines.push_back(differences_table(comparison.find("metrics")));
-  lines.push_back(fmt::format("by its log loss the candidate is {}",
+  lines.push_back(fmt::format("by its {} the candidate is {}", comparison.string_or("loss", "loss"),
                               comparison.string_or("verdict") == "unclear"
                                   ? "not told apart from the primary"
                                   : comparison.string_or("verdict") + " than the primary"));

@@ -22,6 +22,8 @@ constexpr auto kLockPatience =
     std::chrono::seconds(10);                      ///< how long a command waits for another to end
 constexpr auto kWonder = std::chrono::seconds(1);  ///< then a person is told how far it is
 constexpr auto kAskAgain = std::chrono::milliseconds(100);
+constexpr auto kReadAgain =
+    std::chrono::milliseconds(10);  ///< refused rows: most are there by then
 
 constexpr std::int64_t kPatienceMs = 300'000;     ///< an operation may verify a long ledger
 constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told before
@@ -39,6 +41,10 @@ class RemoteSession final : public Session {
     std::string told;
     for (;;) {
       HEDDLE_ASSIGN_OR_RETURN(auto reply, call_once(operation, request));
+      if (reply.bool_or("reading")) {
+        std::this_thread::sleep_for(kReadAgain);
+        continue;
+      }
       const auto* progress = reply.find("comparing");
       if (progress == nullptr) return reply;
       const auto line = fmt::format(

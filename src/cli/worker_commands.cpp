@@ -3,6 +3,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/compare.hpp"
+#include "control/postmortem.hpp"
 #include "control/retrain.hpp"
 #include "train/search.hpp"
 
@@ -38,6 +39,18 @@ void add_worker_commands(CLI::App& app, Invocation& invocation) {
       auto root = find_project(invocation.project);
       if (!root.ok()) return console.fail(root.error());
       const auto done = control::run_comparison(*root, *dir, *invocation.wiring);
+      return done.ok() ? 0 : console.fail(done.error());
+    };
+  });
+
+  auto* postmortem =
+      worker->add_subcommand("postmortem", "the page of an incident, with its proof");
+  postmortem->add_option("dir", *dir)->required();
+  postmortem->callback([&invocation, dir] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto root = find_project(invocation.project);
+      if (!root.ok()) return console.fail(root.error());
+      const auto done = control::run_postmortem(*root, *dir, *invocation.wiring);
       return done.ok() ? 0 : console.fail(done.error());
     };
   });

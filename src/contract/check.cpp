@@ -17,7 +17,6 @@ using expr::Type;
 RowCheck::RowCheck() : scratch(std::make_unique<Scratch>()) {}
 RowCheck::~RowCheck() = default;
 RowCheck::RowCheck(RowCheck&&) noexcept = default;
-RowCheck& RowCheck::operator=(RowCheck&&) noexcept = default;
 
 std::int32_t DependencyCode::find(std::span<const Datum> row) const noexcept {
   std::int64_t key[kMaxKey];

@@ -54,7 +54,6 @@ Contract::Code::Code() = default;
 Contract::Code::~Code() = default;
 Contract::Contract(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Contract::Contract(Contract&&) noexcept = default;
-Contract& Contract::operator=(Contract&&) noexcept = default;
 Contract::~Contract() = default;
 
 /// Makes the code of a contract, part by part.
@@ -202,7 +201,6 @@ std::span<const spec::Field> Contract::request_fields() const noexcept {
 std::span<const spec::Field> Contract::fields() const noexcept { return code_->definition.fields; }
 const std::vector<RuleInfo>& Contract::rules() const noexcept { return code_->rules; }
 const std::vector<LearnedDependency>& Contract::learned() const noexcept { return code_->learned; }
-const std::string& Contract::version() const noexcept { return code_->definition.version; }
 
 std::vector<std::string> Contract::transform_ids() const {
   std::vector<std::string> out;

@@ -39,7 +39,6 @@ struct RowCheck {
   RowCheck();
   ~RowCheck();
   RowCheck(RowCheck&&) noexcept;
-  RowCheck& operator=(RowCheck&&) noexcept;
 
   bool refused = false;
   std::vector<std::uint16_t> broken;  ///< indexes into `rules()`, ascending; refusals and warnings
@@ -95,7 +94,6 @@ class Contract {
   [[nodiscard]] doc::Value to_value() const;
 
   Contract(Contract&&) noexcept;
-  Contract& operator=(Contract&&) noexcept;
   ~Contract();
 
   /// Learns the functional dependencies from rows; rows whose values break the fields' own rules
@@ -108,7 +106,6 @@ class Contract {
       const noexcept;  ///< label fields follow the request's
   [[nodiscard]] const std::vector<RuleInfo>& rules() const noexcept;
   [[nodiscard]] std::vector<std::string> transform_ids() const;
-  [[nodiscard]] const std::string& version() const noexcept;
 
   /// `raw[i]` is what arrived for request field i. Timestamps come as such or as ISO strings; a
   /// number without a fraction is an integer; fields past the end of `raw` are missing. Rules of

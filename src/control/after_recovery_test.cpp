@@ -369,6 +369,60 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
   EXPECT_EQ(move(0.4), kFree);
 }
 
+TEST_F(RecalibrationBoundTest, WhatLabelsMakeOfAnIntervalIsBoundedToo) {
+  // A model of a number: its interval is its value and 10 on each side, its labels spread by 20.
+  const auto bare = bundle::open(*objects_, *score::fixture::pack_number(*objects_, 10)).value();
+  auto layers = bare.layers();
+  watch::Baseline baseline;
+  baseline.label_scale = 20;
+  layers.push_back({std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())});
+  layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+  layers.push_back({std::string(bundle::kStatements), "", "[]"});
+  const auto number = bundle::pack(*objects_, std::move(layers), bare.config()).value();
+  ASSERT_EQ(yes(asked(control_->promote(number, "primary", 0, kBen, false))), "");
+
+  const auto refit = [&](double by) {
+    ++step_;
+    const auto outcome = recover(recover::Recalibrate{{0.0}, {}, by, 500, 0.8, 0.91},
+                                 fmt::format("incident-{:04}", step_));
+    return outcome.rules.empty() ? "" : outcome.rules.front();
+  };
+  const auto served = [&] {
+    return bundle::open(*objects_, control_->releases().primary()).value();
+  };
+  const auto quantile = [&] { return calibration_of(served())->interval->quantile; };
+  constexpr const char* kAskedOfInterval = "interval-bound-needs-a-person";
+  EXPECT_EQ(refit(21), kAskedOfInterval) << "one is of 20 at most";
+  EXPECT_EQ(refit(14), kFree);
+  EXPECT_EQ(refit(14), kFree);
+  EXPECT_EQ(refit(14), kAskedOfInterval) << "and the sum of 30";
+  EXPECT_EQ(refit(-14), kFree);
+  EXPECT_EQ(quantile(), 24);
+  EXPECT_EQ(refit(14), kFree);
+  EXPECT_EQ(quantile(), 38);
+  const auto approval = policy_->approval(newest()).value();
+  EXPECT_EQ(approval.binds.string_or("interval_delta"), "0.7");
+  EXPECT_EQ(approval.binds.string_or("interval_sum"), "2.1");
+  EXPECT_NE(approval.reason.find("of the intervals +0.7, +2.1 in sum"), std::string::npos)
+      << approval.reason;
+  // What it rests on is in the bundle, and what a release drops is named.
+  const auto evidence = *served().json(bundle::kEvaluation);
+  ASSERT_NE(evidence.find("interval_refit"), nullptr);
+  EXPECT_EQ(evidence.find("interval_refit")->int_or("rows"), 500);
+  EXPECT_EQ(evidence.find("interval_refit")->double_or("held_before"), 0.8);
+  EXPECT_TRUE(evidence.bool_or("passed"));
+  EXPECT_EQ(dropped_repairs(*objects_, control_->releases().primary(), number).value(),
+            std::vector<std::string>{"recalibration of the intervals by +28"});
+  // Taken back, the bundle does not say any more that it was fitted.
+  ++step_;
+  ASSERT_EQ(
+      recover(recover::WithdrawRecalibration{{0.0}, -28}, fmt::format("incident-{:04}", step_))
+          .status,
+      Outcome::kApplied);
+  EXPECT_EQ(quantile(), 10);
+  EXPECT_EQ(served().json(bundle::kEvaluation)->find("interval_refit"), nullptr);
+}
+
 TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   const auto done = swap();
   ASSERT_EQ(done.status, Outcome::kApplied);
@@ -413,6 +467,15 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
   const auto alone = promoted(retrained(3, judged("unclear", "partner")), "incident-0002");
   EXPECT_EQ(alone.status, Outcome::kWaiting);
   EXPECT_EQ(alone.rules.front(), "one-label-account-needs-a-person");
+  // What it was not taught is said, whoever decides.
+  auto partly = judged("worse", "");
+  partly.set("left_out", *doc::parse_json(R"([{"class":"lost","rows":40}])"));
+  promoted(retrained(5, std::move(partly)), "incident-0004");
+  EXPECT_NE(
+      policy_->approvals()->back().reason.find("it was not taught 40 labelled rows of classes "
+                                               "that the model does not have: `lost` (40)"),
+      std::string::npos)
+      << policy_->approvals()->back().reason;
   EXPECT_EQ(promoted(retrained(4, judged("better", "")), "incident-0003").status,
             Outcome::kApplied);
 }
@@ -470,7 +533,7 @@ TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
     std::size_t count = 0;
     EXPECT_TRUE(state_
                     ->read([&](store::Txn& txn) {
-                      return txn.scan("retrains", "s/", [&](std::string_view, std::string_view) {
+                      return txn.scan("works", "s/", [&](std::string_view, std::string_view) {
                         ++count;
                         return true;
                       });

@@ -288,7 +288,7 @@ class ApprovalsModelTest : public fixture::ServiceTest,
     action.op_id = fmt::format("incident-9999/slot.swap/{}", ++swaps_);
     action.what = recover::SwapToStandby{};
     action.target = "service/s";
-    const auto outcome = control_->perform(action);
+    const auto outcome = control_->effects().perform(action);
     if (model_.stopped()) {
       EXPECT_EQ(outcome->status, recover::Outcome::Status::kDenied);
       return;

@@ -447,9 +447,7 @@ class AutomaticTest : public ApprovalsTest {
     action.what = recover::PromoteCandidate{bundle.str()};
     action.reason = "because";
     action.event_time = now_;
-    const auto outcome = control_->perform(action);
-    EXPECT_TRUE(outcome.ok()) << outcome.error().str();
-    return outcome.ok() ? *outcome : recover::Outcome{};
+    return performed(std::move(action));
   }
   /// The comparison among the evidence of the last entry about a promotion, and what it says.
   std::string verdict_on_record() {

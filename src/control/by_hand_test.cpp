@@ -71,7 +71,7 @@ class ByHandTest : public fixture::ServiceTest {
     action.incident = "incident-0001";
     action.target = "service/s";
     action.reason = "because";
-    const auto outcome = control_->perform(action);
+    const auto outcome = control_->effects().perform(action);
     EXPECT_TRUE(outcome.ok()) << outcome.error().str();
     last_note_ = outcome.ok() ? outcome->note : outcome.error().message;
     return outcome.ok() ? outcome->status : Outcome::Status::kRunning;
@@ -255,7 +255,7 @@ TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {
   ASSERT_EQ(outcome.status, Outcome::Status::kApplied);
   EXPECT_EQ(outcome.before, bundles_[0].str());
   const recover::Act swap{"i/swap", recover::SwapInForce{outcome.before}, "i", 1, outcome.made};
-  EXPECT_TRUE(control_->in_force(swap));
+  EXPECT_TRUE(control_->effects().in_force(swap));
   // Both are repaired: each is made of what it was.
   repair();
   ASSERT_EQ(yes(newest()), "");
@@ -264,14 +264,16 @@ TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {
   const recover::Act transform{"i/transform", recover::TransformInForce{"distance", "shift"}, "i",
                                1};
   const recover::Act made{"i/release", recover::ReleaseInForce{}, "i", 1, repaired.made};
-  for (const auto& act : {swap, transform, made}) EXPECT_TRUE(control_->in_force(act)) << act.id;
+  for (const auto& act : {swap, transform, made})
+    EXPECT_TRUE(control_->effects().in_force(act)) << act.id;
   // A person releases something else: the standby of before waits on, what took over is gone, and
   // the repair is not there.
   ASSERT_TRUE(promote(2));
-  EXPECT_FALSE(control_->in_force(swap));
-  EXPECT_FALSE(control_->in_force(transform));
+  EXPECT_FALSE(control_->effects().in_force(swap));
+  EXPECT_FALSE(control_->effects().in_force(transform));
   ASSERT_TRUE(promote(3, "standby"));
-  for (const auto& act : {swap, transform, made}) EXPECT_FALSE(control_->in_force(act)) << act.id;
+  for (const auto& act : {swap, transform, made})
+    EXPECT_FALSE(control_->effects().in_force(act)) << act.id;
 }
 
 TEST_F(ByHandTest, AQuestionAboutASwapIsOneUntilItsFactsChange) {

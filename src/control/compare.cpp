@@ -15,6 +15,7 @@
 #include "evaluate/paired.hpp"
 #include "flow/held_out.hpp"
 #include "score/plan.hpp"
+#include "stats/quality.hpp"
 
 namespace heddle::control {
 namespace {
@@ -217,6 +218,7 @@ Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& 
                                    {"count", both.labels.size()},
                                    {"refused_by_base", both.refused_by_base},
                                    {"refused_by_candidate", both.refused_by_candidate}});
+  out.set("loss", stats::loss_name(question.base.plan->task().kind));
   if (question.base.plan->task().kind == stats::TaskKind::kBinary)
     about.set("positive", std::count(both.labels.begin(), both.labels.end(), 1));
   if (!rows.note.empty()) about.set("note", rows.note);
@@ -296,16 +298,40 @@ Result<doc::Value> compare_bundles(const ComparisonInput& input) {
   return out;
 }
 
+const doc::Schema<ComparisonRequest>& ComparisonRequest::schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<ComparisonRequest>::record("comparison request", "what is compared");
+    t.of_format("heddle.comparison-request/1")
+        .refused_as(ErrorKind::kCorrupt, "comparison-request", "ask for it anew");
+    t.text("service", &ComparisonRequest::service, "name").filled();
+    t.digest("base", &ComparisonRequest::base, "what serves");
+    t.digest("candidate", &ComparisonRequest::candidate, "what is to serve").filled();
+    t.micros("until", &ComparisonRequest::until, "labels that became known later are not seen");
+    t.integer("segment", &ComparisonRequest::segment, "of the journal, the last that is read");
+    t.integer("offset", &ComparisonRequest::offset, "in it, the end");
+    return t;
+  }();
+  return schema;
+}
+
+std::string comparison_name(std::string_view op_id, const Digest& base, const Digest& candidate) {
+  constexpr std::size_t kUnique = 16;  // hex digits
+  const auto all = sha256(fmt::format("{} {} {}", op_id, base.str(), candidate.str()));
+  return "compare-" + all.hex().substr(0, kUnique);
+}
+
 Result<void> run_comparison(const std::string& root, const std::string& dir, const Wiring& wiring) {
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto request, comparison_request_schema().parse_text(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto request, ComparisonRequest::schema().parse_text(text));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   ComparisonInput input;
   input.objects = objects.get();
   input.spool = home.spool(request.service);
   input.base = request.base;
   input.candidate = request.candidate;
+  input.until = request.until;
+  input.end = {request.segment, request.offset};
   input.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t rows) {
     // Only for who looks on: what cannot be told changes nothing.
     (void)write_file_atomic(

@@ -9,7 +9,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "control/wiring.hpp"
-#include "doc/value.hpp"
+#include "doc/schema.hpp"
 #include "plane/journal.hpp"
 #include "store/store.hpp"
 
@@ -39,9 +39,24 @@ struct ComparisonInput {
 /// A comparison that could not be made, for the record.
 [[nodiscard]] doc::Value not_compared(const Digest& base, const Digest& candidate, std::string why);
 
-/// The work of one comparison in a process of its own: reads `DIR/request.json` {service, base,
-/// candidate}, writes `DIR/progress.json` {read, of, rows} as it goes, and leaves
-/// `DIR/result.json`, whole or not at all.
+/// What a comparison in a process of its own is asked with.
+struct ComparisonRequest {
+  std::string service;
+  Digest base{};
+  Digest candidate{};
+  Micros until = INT64_MAX;           ///< as of `ComparisonInput`
+  std::uint64_t segment = INT64_MAX;  ///< of the journal: nothing behind `offset` in it is read
+  std::uint64_t offset = 0;
+  [[nodiscard]] static const doc::Schema<ComparisonRequest>& schema();
+};
+
+/// Name of the work that compares the two for what is proposed under `op_id`.
+[[nodiscard]] std::string comparison_name(std::string_view op_id, const Digest& base,
+                                          const Digest& candidate);
+
+/// The work of one comparison in a process of its own: reads `DIR/request.json`, writes
+/// `DIR/progress.json` {read, of, rows} as it goes, and leaves `DIR/result.json`, whole or not at
+/// all.
 [[nodiscard]] Result<void> run_comparison(const std::string& root, const std::string& dir,
                                           const Wiring& wiring);
 

@@ -41,7 +41,7 @@ Result<void> Comparing::start(const Digest& base, const Digest& candidate) {
   HEDDLE_TRY(make_dirs(dir));
   HEDDLE_TRY(write_file_atomic(
       dir + "/request.json",
-      doc::to_json(comparison_request_schema().print({service_, base, candidate}))));
+      doc::to_json(ComparisonRequest::schema().print({service_, base, candidate}))));
   jobs::Job job;
   job.name = "compare-" + service_;
   job.argv = {executable_, "--project", home_.root(), "worker", "compare", dir};

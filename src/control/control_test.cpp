@@ -93,6 +93,48 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
 }
 
+TEST(Traffic, RowsOfAClassThatTheModelDoesNotHaveAreLeftOutAndCounted) {
+  const std::string dir = ::testing::TempDir() + uuid7();
+  ASSERT_TRUE(make_dirs(dir).ok());
+  plane::JournalWriter::Options options;
+  options.dir = dir;
+  options.fields = {"distance"};
+  auto writer = *plane::JournalWriter::open(options);
+  for (int i = 0; i < 8; ++i) {
+    plane::RequestRecord request;
+    request.request_id = fmt::format("r-{}", i);
+    request.event_time = i * kHour;
+    plane::FieldValue distance;
+    distance.kind = expr::Datum::Kind::kInt;
+    distance.i = i;
+    plane::RowRecord row;
+    row.fields = {distance};
+    request.rows = {row};
+    writer->append(request);
+  }
+  const auto say = [&](int row, stats::Label label, Micros at, const char* account = "app") {
+    writer->append(plane::LabelRecord{fmt::format("r-{}#0", row), std::move(label), at, account});
+  };
+  for (int i = 0; i < 4; ++i) say(i, std::string(i % 2 == 0 ? "early" : "late"), kDay);
+  say(4, std::string("lost"), kDay);
+  say(5, std::string("lost"), kDay);
+  say(6, std::string("stolen"), kDay);
+  say(7, 12.5, kDay);                          // no class at all
+  say(3, std::string("lost"), kDay, "other");  // somebody gave it a class that there is
+  say(6, std::string("late"), kDay + kHour);   // and later he said otherwise
+  writer->append(plane::LabelRecord{"nobody#0", std::string("lost"), kDay, "app"});
+  ASSERT_TRUE(writer->commit().ok());
+  spec::Field distance;
+  distance.name = "distance";
+  distance.type = expr::Type::kInt;
+  TrafficSelection selection;
+  selection.task = {stats::TaskKind::kClasses, {"early", "late"}};
+  const auto rows = read_labelled_rows(dir, {distance}, selection);
+  ASSERT_TRUE(rows.ok()) << rows.error().str();
+  EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{0, 1, 2, 3, 6}));
+  EXPECT_EQ(rows->unknown_classes, (std::map<std::string, std::int64_t>{{"lost", 2}}));
+}
+
 TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
   const std::string dir = ::testing::TempDir() + uuid7();
   ASSERT_TRUE(make_dirs(dir).ok());

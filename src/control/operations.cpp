@@ -531,15 +531,22 @@ Result<doc::Value> quarantine_list(Core& core, const NoRequest&, const Call&) {
   return doc::Value::object({{"sources", sources}, {"next", next}});
 }
 
-Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request, const Call&) {
+Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request,
+                                   const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  HEDDLE_ASSIGN_OR_RETURN(
-      auto found,
-      read_refused_rows(core.home.spool(service->service().identity.name), request.source,
-                        static_cast<std::size_t>(request.limit), request.before));
-  auto reply = doc::Value::object(
-      {{"service", service->service().identity.name}, {"rows", std::move(found.rows)}});
-  if (found.before) reply.set("before", *found.before);
+  const auto& name = service->service().identity.name;
+  const RefusedListing::Question question{core.home.spool(name), request.source,
+                                          static_cast<std::size_t>(request.limit), request.before};
+  std::optional<RefusedRows> found;
+  if (call.caller.waits) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        found, read_refused_rows(question.spool, question.source, question.limit, question.before));
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
+  }
+  if (!found) return doc::Value::object({{"service", name}, {"reading", true}});
+  auto reply = doc::Value::object({{"service", name}, {"rows", std::move(found->rows)}});
+  if (found->before) reply.set("before", *found->before);
   return reply;
 }
 

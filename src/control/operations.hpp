@@ -12,6 +12,7 @@
 #include "control/applied.hpp"
 #include "control/control.hpp"
 #include "control/outbox.hpp"
+#include "control/refused_listing.hpp"
 #include "control/requests.hpp"
 #include "control/service_control.hpp"
 #include "control/wall_clock.hpp"
@@ -59,6 +60,7 @@ struct Control::Core {
   /// Services that failed. One that is in `services` too was opened again and has not yet read past
   /// what it failed at.
   std::map<std::string, LockedService> locked;
+  RefusedListing refused;  ///< rows that somebody asks for
   WallClock wall_clock;
   std::uint64_t published = 0;    ///< entries of the last published checkpoint
   bool restores = false;          ///< opened for `audit.restore`: nothing was held against git

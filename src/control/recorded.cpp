@@ -136,23 +136,13 @@ Result<RefusedRows> read_refused_rows(const std::string& spool, const std::strin
 
 Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
                            plane::JournalPosition end,
-                           const std::function<bool(const plane::Record&)>& sink,
-                           std::uint64_t most_bytes) {
+                           const std::function<bool(const plane::Record&)>& sink) {
   HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
   std::erase_if(segments, [&](std::uint64_t segment) { return segment > end.segment; });
   // From the newest back to the first one that may have such records.
   std::size_t first = segments.size();
-  std::uint64_t bytes = 0;
   for (bool all = false; first > 0 && !all;) {
     --first;
-    bytes += bytes_of(spool, segments[first]);
-    if (bytes > most_bytes) {
-      return Error{ErrorKind::kTooLarge, "recorded-too-much",
-                   fmt::format("the traffic since {} is in more than the newest {} MiB of the "
-                               "journal",
-                               format_time(from), most_bytes >> 20),
-                   "what is read for one decision is bounded"};
-    }
     HEDDLE_ASSIGN_OR_RETURN(all, begins_before(spool, segments[first], from));
   }
   bool wanted = true;

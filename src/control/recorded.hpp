@@ -12,8 +12,7 @@
 
 namespace heddle::control {
 
-/// What the control thread reads of a journal at once, for an answer or a decision: a fraction of a
-/// second. Whoever wants more asks again, or does without.
+/// What is read of a journal for one answer: a fraction of a second. Whoever wants more asks again.
 inline constexpr std::uint64_t kMostReadAtOnce = 32ull << 20;
 
 struct RefusedRows {
@@ -31,11 +30,10 @@ struct RefusedRows {
                                                     std::uint64_t most_bytes = kMostReadAtOnce);
 
 /// The records with event times in [from, to) and those without one, in their order, of the journal
-/// up to `end`; `sink` says whether it wants more. kTooLarge (`recorded-too-much`) when these may
-/// be in more than `most_bytes`.
+/// up to `end`; `sink` says whether it wants more. All that is kept of the time is read, one record
+/// at a time: not for the control thread.
 [[nodiscard]] Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
                                          plane::JournalPosition end,
-                                         const std::function<bool(const plane::Record&)>& sink,
-                                         std::uint64_t most_bytes = kMostReadAtOnce);
+                                         const std::function<bool(const plane::Record&)>& sink);
 
 }  // namespace heddle::control

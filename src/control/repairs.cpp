@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "contract/stored.hpp"
+#include "flow/variant.hpp"
 #include "recover/act.hpp"
 #include "score/calibration.hpp"
 
@@ -54,28 +55,37 @@ std::vector<double> difference_of(std::vector<double> one, const std::vector<dou
   return one;
 }
 
-bool is_same_calibration(const std::vector<double>& one, const std::vector<double>& other) {
-  const auto rest = difference_of(one, other);
-  return std::all_of(rest.begin(), rest.end(),
+bool is_same_calibration(const Repairs& one, const Repairs& other) {
+  const auto rest = difference_of(one.calibration, other.calibration);
+  return std::abs(one.quantile - other.quantile) <= kSameOffset &&
+         std::all_of(rest.begin(), rest.end(),
                      [](double offset) { return std::abs(offset) <= kSameOffset; });
 }
 
 /// What was added since the newest in `chain` that was built, retrained, or is `released`. Where
 /// the chain ends before one of them, the whole offsets count.
-Result<std::vector<double>> calibration_along(
+Result<CalibrationChange> calibration_along(
     const std::vector<bundle::Bundle>& chain,
     const std::function<Result<bool>(const Digest&)>& released) {
-  HEDDLE_ASSIGN_OR_RETURN(auto now, offsets_of(chain.front()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto now, calibration_of(chain.front()));
+  CalibrationChange out{now.offsets};
+  const auto since = [&](const score::Calibration& start) {
+    if (start.interval && now.interval) out.intervals = std::pair{*start.interval, *now.interval};
+  };
   for (const auto& each : chain) {
     bool is_start = each.config().is_retrained() || each.config().derived_from.empty();
     if (!is_start) {
       HEDDLE_ASSIGN_OR_RETURN(is_start, released(each.digest()));
     }
     if (!is_start) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto start, offsets_of(each));
-    return difference_of(std::move(now), start);
+    HEDDLE_ASSIGN_OR_RETURN(const auto start, calibration_of(each));
+    out.offsets = difference_of(now.offsets, start.offsets);
+    since(start);
+    return out;
   }
-  return now;
+  HEDDLE_ASSIGN_OR_RETURN(const auto oldest, calibration_of(chain.back()));
+  since(oldest);
+  return out;
 }
 
 Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
@@ -88,8 +98,11 @@ Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   HEDDLE_ASSIGN_OR_RETURN(repairs.transforms, transforms_of(chain.front()));
   std::erase_if(repairs.transforms, [&](const spec::Transform& each) { return has(built, each); });
   // The offsets count from where the model was trained: built, or retrained since.
-  HEDDLE_ASSIGN_OR_RETURN(repairs.calibration,
+  HEDDLE_ASSIGN_OR_RETURN(auto change,
                           calibration_along(chain, [](const Digest&) { return false; }));
+  repairs.calibration = std::move(change.offsets);
+  if (change.intervals)
+    repairs.quantile = change.intervals->second.quantile - change.intervals->first.quantile;
   return repairs;
 }
 
@@ -105,11 +118,10 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 
 }  // namespace
 
-Result<std::vector<double>> offsets_of(const bundle::Bundle& bundle) {
-  if (!bundle.has(bundle::kCalibration)) return std::vector<double>{0.0};
+Result<score::Calibration> calibration_of(const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kCalibration)) return score::Calibration{{0.0}, {}};
   HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kCalibration));
-  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
-  return std::move(calibration.offsets);
+  return score::calibration_schema().parse(value);
 }
 
 Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {
@@ -130,7 +142,7 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   return repairs_along(chain);
 }
 
-Result<std::vector<double>> calibration_since_release(
+Result<CalibrationChange> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
     const std::function<Result<bool>(const Digest&)>& released) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
@@ -167,15 +179,34 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
     if (has(there, transform)) continue;
     dropped.push_back(sentence(transform));
   }
-  const std::vector<double> none(repairs.calibration.size(), 0.0);
-  const bool is_recalibrated = !is_same_calibration(repairs.calibration, none);
-  const bool is_same = is_same_calibration(repairs.calibration, own.calibration);
+  const Repairs none{{}, std::vector<double>(repairs.calibration.size(), 0.0)};
+  const bool is_recalibrated = !is_same_calibration(repairs, none);
+  const bool is_same = is_same_calibration(repairs, own);
   if (is_recalibrated && !is_same && !is_refitted(chain, before)) {
     recover::Act act;
-    act.kind = recover::RecalibrationInForce{repairs.calibration};
+    act.kind = recover::RecalibrationInForce{repairs.calibration, repairs.quantile};
     dropped.push_back(recover::act_text(act));
   }
   return dropped;
+}
+
+Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
+                            const recover::RecalibrationInForce& change, const std::string& commit,
+                            const std::optional<evaluate::IntervalRefit>& refit) {
+  const auto& added = change.offsets;
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, base));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
+  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
+  auto& offsets = calibration.offsets;
+  if (offsets.size() != added.size()) {
+    return Error{ErrorKind::kConflict, "recalibration-other-model",
+                 fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
+                             added.size(), base.short_str(), offsets.size()),
+                 "another model serves by now: it is recalibrated when its own labels say so"};
+  }
+  for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
+  if (calibration.interval) calibration.interval->quantile += change.quantile;
+  return flow::with_calibration(objects, base, calibration, commit, refit);
 }
 
 }  // namespace heddle::control

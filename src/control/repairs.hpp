@@ -1,13 +1,18 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "bundle/bundle.hpp"
+#include "evaluate/evaluate.hpp"
+#include "recover/act.hpp"
+#include "score/calibration.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
 
@@ -22,6 +27,14 @@ struct Repairs {
   std::vector<spec::Transform>
       transforms;                     ///< in its contract and not in the one it was built with
   std::vector<double> calibration{};  ///< what was added to its offsets since its model was trained
+  double quantile = 0;                ///< and to that of its interval
+};
+
+/// How the calibration of a bundle differs from an earlier one's.
+struct CalibrationChange {
+  std::vector<double> offsets;  ///< what was added
+  /// The interval of then and of now; none where one of the two has none.
+  std::optional<std::pair<stats::Conformal, stats::Conformal>> intervals{};
 };
 
 /// Whether `bundle` is `ancestor`, or was made from it by repairs or retraining.
@@ -36,15 +49,23 @@ struct Repairs {
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
 
-/// The calibration of a bundle: what is added to the margins, one number an output.
-[[nodiscard]] Result<std::vector<double>> offsets_of(const bundle::Bundle& bundle);
+/// The calibration of a bundle; of one that has none an offset of 0.
+[[nodiscard]] Result<score::Calibration> calibration_of(const bundle::Bundle& bundle);
 
-/// What lies between the offsets of `bundle` and those of the newest bundle on the way to it that a
-/// person released (`released`, asked of each digest) or whose model was trained. What was taken
-/// back is not in it. Where that bundle is not there any more, the whole offsets count.
-[[nodiscard]] Result<std::vector<double>> calibration_since_release(
+/// What lies between the calibration of `bundle` and that of the newest bundle on the way to it
+/// that a person released (`released`, asked of each digest) or whose model was trained. What was
+/// taken back is not in it. Where that bundle is not there any more, the whole offsets count, and
+/// the interval since the oldest bundle that is there.
+[[nodiscard]] Result<CalibrationChange> calibration_since_release(
     store::Objects& objects, const Digest& bundle,
     const std::function<Result<bool>(const Digest&)>& released);
+
+/// `base` with `change` added to its calibration. `refit`: see `flow::with_calibration`. kConflict
+/// `recalibration-other-model` when it has another number of outputs.
+[[nodiscard]] Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
+                                          const recover::RecalibrationInForce& change,
+                                          const std::string& commit,
+                                          const std::optional<evaluate::IntervalRefit>& refit = {});
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

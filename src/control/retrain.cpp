@@ -94,6 +94,7 @@ Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
   recorded.event_times = std::move(traffic.event_times);
   recorded.label_accounts = std::move(traffic.label_accounts);
   recorded.accounts = std::move(traffic.accounts);
+  recorded.left_out = std::move(traffic.unknown_classes);
   HEDDLE_ASSIGN_OR_RETURN(recorded.before,
                           rows_before(*objects, home.spool(service->first), contract.fields,
                                       recorded.base, request.from));

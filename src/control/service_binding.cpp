@@ -1,6 +1,6 @@
 // What an approval is asked against: the facts and terms that its statement binds, and what is so
 // now.
-#include "control/service_control.hpp"
+#include "control/service_decisions.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -68,13 +68,13 @@ std::vector<std::string> facts_of(const policy::Proposal& proposal) {
 
 }  // namespace
 
-doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
-  auto binds = doc::Value::object({{"service", service_.identity.name}});
-  for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases_, name).value_or(""));
+doc::Value ServiceDecisions::binds_of(const policy::Proposal& proposal) const {
+  auto binds = doc::Value::object({{"service", service_}});
+  for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases(), name).value_or(""));
   // Terms: what the subjects do not say of the act itself.
-  for (const char* term :
-       {"weight", "field", "expression", "source", "account", "rule", "offset_delta", "offset_sum",
-        "from", "rows", "started_at", "back", "id", "text", "jump"}) {
+  for (const char* term : {"weight", "field", "expression", "source", "account", "rule",
+                           "offset_delta", "offset_sum", "interval_delta", "interval_sum", "from",
+                           "rows", "started_at", "back", "id", "text", "jump"}) {
     const auto* value = proposal.attributes.find(term);
     if (value != nullptr)
       binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));
@@ -82,9 +82,9 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   return binds;
 }
 
-std::string ServiceControl::made_untrue(const policy::Approval& approval,
-                                        const release::Releases& next) const {
-  if (approval.binds.string_or("service") != service_.identity.name) return {};
+std::string ServiceDecisions::made_untrue(const policy::Approval& approval,
+                                          const release::Releases& next) const {
+  if (approval.binds.string_or("service") != service_) return {};
   if (next.stopped() && approval.status == policy::Approval::Status::kApproved)
     return "the service was stopped after the yes";
   for (const auto& [name, value] : approval.binds.as_object()) {

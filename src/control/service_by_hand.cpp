@@ -179,7 +179,7 @@ recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
   const auto* incident = watched_incident(act.incident);
   if (incident == nullptr || incident->diagnosis.source.empty()) return act;
   const auto& d = incident->diagnosis;
-  for (const auto& held : releases_.quarantined()) {
+  for (const auto& held : releases().quarantined()) {
     const bool is_about_it =
         held.source == d.source && (d.account.empty() || held.holds(d.account, d.source));
     if (!is_about_it) continue;
@@ -222,22 +222,23 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
   policy::Decision decision;
   if (is_about_source(act.kind)) {
     HEDDLE_ASSIGN_OR_RETURN(
-        decision, change_releases(
+        decision, decisions_->change_releases(
                       proposal,
                       [&](release::Releases& next) -> Result<void> {
                         if (act.kind == Kind::kRelease)
                           return next.readmit(act.account, act.source);
                         return next.quarantine({act.source, "", 0, act.account, act.by, act.text});
                       },
-                      keep, kept_until_approved(given)));
+                      keep, decisions_->kept_until_approved(given)));
   } else {
     // Asked before the answer came: it may have been closed since.
     HEDDLE_TRY(check_by_hand(act));
-    proposal.binds = binds_of(proposal);
-    HEDDLE_ASSIGN_OR_RETURN(decision, this->act(proposal, keep, {}, kept_until_approved(given)));
+    proposal.binds = decisions_->binds_of(proposal);
+    HEDDLE_ASSIGN_OR_RETURN(
+        decision, decisions_->act(proposal, keep, {}, decisions_->kept_until_approved(given)));
   }
   if (!decision.applied || decision.repeated || is_over) return decision;
-  decided_ = true;
+  decisions_->note();
   by_hand_.push_back(act);
   take_by_hand();
   return decision;

@@ -1,5 +1,8 @@
 // A canary that runs: its cohorts are collected from the journal, judged at ticks, and what follows
 // is proposed.
+#include <utility>
+
+#include "control/compare.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
@@ -19,13 +22,13 @@ std::string first_reason(const watch::Judgement& judgement) {
 
 policy::Proposal ServiceControl::canary_proposal(std::string action, const std::string& what,
                                                  Micros event_time) const {
-  const auto& run = releases_.canary();
+  const auto& run = releases().canary();
   policy::Proposal proposal;
   proposal.op_id = fmt::format("{}/canary/{}/{}", service_.identity.name, run.started, what);
   proposal.action = std::move(action);
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = {policy::ActorType::kAgent, "agent:canary"};
-  proposal.subjects = {{"bundle", run.canary.bundle}, {"baseline", releases_.primary()}};
+  proposal.subjects = {{"bundle", run.canary.bundle}, {"baseline", releases().primary()}};
   proposal.attributes = doc::Value::object(
       {{"service", service_.identity.name}, {"slot", "canary"}, {"canary", run.started}});
   proposal.event_time = event_time;
@@ -33,9 +36,10 @@ policy::Proposal ServiceControl::canary_proposal(std::string action, const std::
 }
 
 Result<void> ServiceControl::decide_canary(Micros event_time) {
-  const auto run = releases_.canary();
+  const auto run = releases().canary();
   if (!run.running()) {
     look_.reset();
+    promotion_.reset();
     return {};
   }
   const auto& rules = service_.canary;
@@ -44,19 +48,47 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
       look_->stepped != run.stepped) {
     cohorts_.follow(run.started, run.stepped, watch_->task());
     look_ = CanaryLook{run.stepped};
+    promotion_.reset();
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
     next_look_ = since + rules.interval;
     told_at_ = since;
   }
-  if (releases_.stopped()) return {};
-  if (event_time < next_look_ && !cohorts_.failing(rules.judgement, run.steps.size())) return {};
+  if (releases().stopped()) return {};
+  const bool failing = cohorts_.failing(rules.judgement, run.steps.size());
+  // What was judged good at the tick before, and has its comparison now.
+  auto promotion = std::exchange(promotion_, std::nullopt);
+  if (promotion && !failing) return go_on(std::move(promotion->proposal), event_time);
+  if (event_time < next_look_ && !failing) return {};
   next_look_ = event_time + rules.interval;
 
   const auto judgement = cohorts_.judge(rules.judgement, run.steps.size());
-  const std::string& name = service_.identity.name;
   HEDDLE_ASSIGN_OR_RETURN(
       const auto evidence,
       parts_.objects->put(doc::to_canonical_json(watch::judgement_schema().print(judgement))));
+  // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what
+  // nobody knows. A person decides, and is told.
+  const bool held =
+      judgement.verdict == watch::Verdict::kInconclusive && event_time - told_at_ >= rules.patience;
+  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
+                          record_judgement(judgement, evidence, held, event_time));
+  decisions_->note();
+  look_ = CanaryLook{run.stepped, judgement, event_time, recorded.entry};
+  if (judgement.verdict == watch::Verdict::kInconclusive) {
+    look_->held = held;
+    return {};
+  }
+  told_at_ = event_time;
+  auto next = after_judgement(judgement, event_time);
+  next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
+  next.evidence = decisions_->evidence_of(run.canary.bundle);
+  next.evidence.push_back({"judgement", evidence});
+  return go_on(std::move(next), event_time);
+}
+
+Result<policy::Decision> ServiceControl::record_judgement(const watch::Judgement& judgement,
+                                                          const Digest& evidence, bool held,
+                                                          Micros event_time) {
+  const auto& run = releases().canary();
   auto proposal = canary_proposal(
       "canary.judgement", fmt::format("judgement/{}/{}", run.stepped, event_time), event_time);
   proposal.evidence.push_back({"judgement", evidence});
@@ -68,12 +100,9 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   proposal.reason = fmt::format("canary {} at {} is {}: {}", run.canary.bundle.short_str(),
                                 share(run.canary.weight), watch::verdict_name(judgement.verdict),
                                 first_reason(judgement));
-  // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what
-  // nobody knows. A person decides, and is told.
-  const bool held =
-      judgement.verdict == watch::Verdict::kInconclusive && event_time - told_at_ >= rules.patience;
   const auto tell = [&](store::Txn& txn, const policy::Decision&) -> Result<void> {
     if (!held) return {};
+    const std::string& name = service_.identity.name;
     return parts_.outbox->put(
         txn, fmt::format("canary/{}/{}/{}", name, run.started, run.stepped),
         doc::Value::object(
@@ -83,16 +112,12 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
              {"text", proposal.reason + "; it is held at this weight until a person decides"},
              {"next", fmt::format("heddle release canary {}", name)}}));
   };
-  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
-                          act(proposal, [](store::Txn&) { return Result<void>(); }, {}, tell));
-  decided_ = true;
-  look_ = CanaryLook{run.stepped, judgement, event_time, recorded.entry};
+  return decisions_->act(proposal, [](store::Txn&) { return Result<void>(); }, {}, tell);
+}
 
-  if (judgement.verdict == watch::Verdict::kInconclusive) {
-    look_->held = held;
-    return {};
-  }
-  told_at_ = event_time;
+policy::Proposal ServiceControl::after_judgement(const watch::Judgement& judgement,
+                                                 Micros event_time) const {
+  const auto& run = releases().canary();
   policy::Proposal next;
   if (judgement.verdict == watch::Verdict::kBad) {
     next = canary_proposal("canary.abort", "abort", event_time);
@@ -106,30 +131,42 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   } else {
     next = canary_proposal("release.promote", "promote", event_time);
     next.attributes.set("slot", "primary");
-    next.subjects = {{"bundle", run.canary.bundle}, {"rollback", releases_.primary()}};
+    next.subjects = {{"bundle", run.canary.bundle}, {"rollback", releases().primary()}};
     next.reason = fmt::format("promote the canary {} to primary: {} at every step",
                               run.canary.bundle.short_str(), first_reason(judgement));
   }
-  next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
   // To end a canary leaves what served before; what raises one on one account's word is asked.
   if (judgement.verdict == watch::Verdict::kGood) {
-    next.attributes.set("only_label_account",
-                        watch_->several_label()
-                            ? cohorts_.label_account_of_good(rules.judgement, run.steps.size())
-                            : std::string());
+    next.attributes.set("only_label_account", watch_->several_label()
+                                                  ? cohorts_.label_account_of_good(
+                                                        service_.canary.judgement, run.steps.size())
+                                                  : std::string());
   }
-  next.evidence = evidence_of(run.canary.bundle);
-  next.evidence.push_back({"judgement", evidence});
+  return next;
+}
+
+Result<void> ServiceControl::go_on(policy::Proposal next, Micros event_time) {
+  const auto& run = releases().canary();
+  const Digest bundle = run.canary.bundle;
+  const Digest base = releases().primary();
   if (next.action == "release.promote") {
-    HEDDLE_TRY(add_comparison(next, run.canary.bundle, event_time));
-    HEDDLE_TRY(name_repairs(next, releases_.primary(), run.canary.bundle));
+    WaitingRow asked{service_.identity.name, next};
+    HEDDLE_ASSIGN_OR_RETURN(const bool compared,
+                            decisions_->add_comparison(next, bundle, event_time));
+    if (!compared) {
+      promotion_ = std::move(asked);
+      return {};
+    }
+    HEDDLE_TRY(decisions_->name_repairs(next, base, bundle));
   }
   // While it waits it is judged on: the question stays the one that was put, with the evidence of
   // then.
-  HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(next.op_id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, decisions_->open_approval(next.op_id));
   if (asked && asked->status == policy::Approval::Status::kPending) next.evidence = asked->evidence;
-  HEDDLE_TRY(name_origin(next, run.canary.bundle));
+  HEDDLE_TRY(decisions_->name_origin(next, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(next));
+  decisions_->note();
+  works_.taken(comparison_name(next.op_id, base, bundle));
   if (decision.applied) return {};
   if (decision.effect == policy::Effect::kRequireApproval) {
     look_->approval = decision.approval;
@@ -140,12 +177,12 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
 }
 
 Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool again) {
-  if (!releases_.canary().running()) {
+  if (!releases().canary().running()) {
     return Error{ErrorKind::kNotFound, "release-no-canary",
                  fmt::format("no canary of `{}` runs", service_.identity.name),
                  fmt::format("see `heddle release history {}`", service_.identity.name)};
   }
-  const Digest bundle = releases_.canary().canary.bundle;
+  const Digest bundle = releases().canary().canary.bundle;
   auto proposal =
       canary_proposal("canary.abort", "abort-by-hand", last_tick_ == INT64_MIN ? 0 : last_tick_);
   proposal.actor = actor;
@@ -155,17 +192,17 @@ Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool
 }
 
 doc::Value ServiceControl::canary_value() const {
-  const auto& run = releases_.canary();
+  const auto& run = releases().canary();
   const std::string& name = service_.identity.name;
-  auto out =
-      doc::Value::object({{"service", name},
-                          {"running", run.running()},
-                          {"shadow", releases_.shadow().empty() ? "" : releases_.shadow().str()}});
+  auto out = doc::Value::object(
+      {{"service", name},
+       {"running", run.running()},
+       {"shadow", releases().shadow().empty() ? "" : releases().shadow().str()}});
   if (!run.running()) return out;
   auto steps = doc::Value::array();
   for (const std::uint32_t step : run.steps) steps.push(step);
   out.set("bundle", run.canary.bundle.str());
-  out.set("baseline", releases_.primary().str());
+  out.set("baseline", releases().primary().str());
   out.set("weight", run.canary.weight);
   out.set("steps", std::move(steps));
   out.set("started", run.started);

@@ -31,7 +31,7 @@ Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   if (act.act != "clock-set") return {};
   const bool back = act.event_time < watch_->watermark();
   // Decisions go back in time by a person's word alone, whatever stands in a journal.
-  if (back && !releases_.acknowledged(act.id)) {
+  if (back && !releases().acknowledged(act.id)) {
     log::error("service `{}`: event time is not set back to {}: nobody signed that",
                service_.identity.name, format_time(act.event_time));
     return {};
@@ -44,7 +44,7 @@ Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   snapshot_day_ = INT64_MIN;  // the next tick saves it
   next_look_ = std::min(next_look_, act.event_time);
   told_at_ = std::min(told_at_, act.event_time);
-  for (auto& retrain : retrains_) retrain.row.due = std::min(retrain.row.due, act.event_time);
+  works_.due_by(act.event_time);
   return {};
 }
 

@@ -10,11 +10,15 @@
 
 #include "base/result.hpp"
 #include "control/changed_rows.hpp"
-#include "control/comparable.hpp"
 #include "control/comparing.hpp"
+#include "control/published_releases.hpp"
+#include "control/recovery_effects.hpp"
+#include "control/service_decisions.hpp"
+#include "control/service_journal.hpp"
 #include "control/service_parts.hpp"
 #include "control/service_rows.hpp"
-#include "evaluate/evaluate.hpp"
+#include "control/watched_routes.hpp"
+#include "control/works.hpp"
 #include "plane/journal.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
@@ -38,7 +42,7 @@ struct TlsFiles {
 /// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks,
 /// carries out what policy allows, and publishes routes. Deterministic in the journal
 /// (docs/adr/0010). Confined to the control thread.
-class ServiceControl final : public recover::Effects {
+class ServiceControl {
  public:
   [[nodiscard]] static Result<std::unique_ptr<ServiceControl>> open(const ServiceParts& parts,
                                                                     const spec::Service& service);
@@ -56,7 +60,7 @@ class ServiceControl final : public recover::Effects {
   void end_work();
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
-  void archived(std::uint64_t segment);
+  void archived(std::uint64_t segment) { journal_->archived(segment); }
 
   /// The sandboxes of the workers, when the data plane has told of them since the last call.
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
@@ -69,16 +73,18 @@ class ServiceControl final : public recover::Effects {
   }
 
   /// Whether the bundle was ever in a slot that answers, by the routes there were.
-  [[nodiscard]] Result<bool> was_released(const Digest& bundle) const;
+  [[nodiscard]] Result<bool> was_released(const Digest& bundle) const {
+    return published_.was_released(bundle);
+  }
 
   /// Why the journal does not go on where it was read up to; empty: it does. It is read from its
   /// beginning then; `save_place` makes that the place after a crash too.
-  [[nodiscard]] const std::string& journal_lost() const noexcept { return journal_lost_; }
+  [[nodiscard]] const std::string& journal_lost() const noexcept { return journal_->lost(); }
   [[nodiscard]] Result<void> save_place() { return save_snapshot(); }
 
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
-  [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
+  [[nodiscard]] const release::Releases& releases() const noexcept { return published_.now(); }
   [[nodiscard]] const recover::Ladder& ladder() const noexcept { return *ladder_; }
   [[nodiscard]] const spec::Service& service() const noexcept { return service_; }
   /// Every incident there ever was, the ladder's and the ones it let go, in the order of opening.
@@ -138,26 +144,18 @@ class ServiceControl final : public recover::Effects {
   /// Findings of the watch so far, for plots: `{"findings": [...]}`.
   [[nodiscard]] Result<doc::Value> series() const;
 
-  Result<recover::Outcome> perform(const recover::Action& action) override;
-  Result<void> recorded(Micros from, Micros to,
-                        const std::function<bool(const plane::Record&)>& sink) override;
-  std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
-                                                        std::string_view source) override;
-  bool in_force(const recover::Act& act) override;
-  std::vector<watch::Route> routes() override { return routes_; }
+  /// What recovery does here, as the ladder asks for it.
+  [[nodiscard]] recover::Effects& effects() noexcept { return *effects_; }
+  /// As `recover::Effects` says.
+  [[nodiscard]] std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
+                                                                      std::string_view source) {
+    return effects_->quarantine_of(account, source);
+  }
 
  private:
-  using Write = std::function<Result<void>(store::Txn&)>;
-  using Beside = policy::Engine::Beside;  ///< what is written with a decision, whatever it is
-
-  /// A retrain under way: usable at `due` event time, not before.
-  struct Retrain {
-    RetrainRow row;
-    std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
-    bool taken = false;                    ///< its result was: the next snapshot forgets it
-  };
-
   ServiceControl(const ServiceParts& parts, const spec::Service& service);
+  /// Makes what decides, once there are a watch and a ladder.
+  void decide_on(const recover::Ladder& ladder);
   [[nodiscard]] Result<void> restore();
   [[nodiscard]] Result<void> restore_snapshot(store::Txn& txn, std::string_view snapshot,
                                               plane::JournalPosition& position);
@@ -167,88 +165,38 @@ class ServiceControl final : public recover::Effects {
                                             const std::vector<std::string>& finished);
   [[nodiscard]] Result<void> save_watch(store::Txn& txn, const watch::Watch::Change& change);
   [[nodiscard]] Result<void> decide(Micros event_time);
-  /// False while a retrain that is due at or before `event_time` has not ended.
-  [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
-  [[nodiscard]] Result<bool> retrain_ended(Retrain& retrain);
 
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
   /// and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
   [[nodiscard]] Result<void> stopped_again(const std::string& id);
-  [[nodiscard]] Result<doc::Value> unread_stops() const;
   /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;
   /// or asks a person.
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
+  [[nodiscard]] Result<policy::Decision> record_judgement(const watch::Judgement& judgement,
+                                                          const Digest& evidence, bool held,
+                                                          Micros event_time);
+  [[nodiscard]] policy::Proposal after_judgement(const watch::Judgement& judgement,
+                                                 Micros event_time) const;
+  /// Asks for what follows from a judgement. A promotion waits in `promotion_` for its comparison.
+  [[nodiscard]] Result<void> go_on(policy::Proposal next, Micros event_time);
   [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what,
                                                  Micros event_time) const;
-  /// policy's act. In its transaction people are told of the question that it asks, if it does.
-  [[nodiscard]] Result<policy::Decision> act(const policy::Proposal& proposal, const Write& apply,
-                                             const std::function<Result<void>()>& possible = {},
-                                             const Beside& beside = {});
-  /// Keeps what waits for an approval, so that the approval carries it out.
-  [[nodiscard]] Beside kept_until_approved(const policy::Proposal& proposal) const;
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
-  /// The comparison of an automatic promotion, on what was known at `event_time`, goes into
-  /// evidence and attributes (`comparison`: better, worse, unclear, none); a question that waits
-  /// already keeps what it was asked with.
-  [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
-                                            Micros event_time);
-  /// Says in reason and attribute `gates_not_judged` which gates of the bundle on `base.*` were not
-  /// judged against what serves now.
-  void name_gates_not_judged(policy::Proposal& proposal, const evaluate::Evidence& evidence) const;
-  /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
-  [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
-  /// The facts and terms that an approval of this proposal binds, as they are now.
-  [[nodiscard]] doc::Value binds_of(const policy::Proposal& proposal) const;
-  /// What of the approval's statement the releases `next` make untrue; empty: nothing.
-  [[nodiscard]] std::string made_untrue(const policy::Approval& approval,
-                                        const release::Releases& next) const;
-  /// The approval that was asked for under this op_id and is open.
-  [[nodiscard]] Result<std::optional<policy::Approval>> open_approval(
-      const std::string& op_id) const;
-  /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
-  [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
-  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`, `revives_repairs`,
-  /// `repairs_revived`) and evidence which repairs of `replaced` are lost, and which that were
-  /// taken back from it come again.
-  [[nodiscard]] Result<void> name_repairs(policy::Proposal& proposal, const Digest& replaced,
-                                          const Digest& bundle) const;
 
   /// The canary that runs, if it ran by table `version` already; else empty.
   [[nodiscard]] Digest canary_of(std::uint64_t version) const;
-  /// Says which segments of the journal nobody has to read any more; the oldest of them go.
-  void trim_traffic();
-
-  /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which
-  /// the watch alerts on.
-  [[nodiscard]] Result<void> know_route(const Digest& primary, std::uint64_t version);
-  /// The same with what else is to be scored beside it: without each act in force, and the
-  /// candidates.
+  /// Registers the newest route with what else is to be scored beside it: without each act in
+  /// force, and the candidates.
   [[nodiscard]] Result<void> try_alternatives();
   [[nodiscard]] Result<Digest> without(const recover::Act& act);
   [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate,
                                                           const Digest& bundle);
-  /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no
-  /// baseline that can be read.
-  [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
-  [[nodiscard]] Result<void> publish();
-  [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next,
-                                            std::string_view action, Micros event_time,
-                                            const std::string& decision);
-
-  [[nodiscard]] TaskOf tasks();
-  /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
-  /// publishes. The one way a route is made. `also` is written where it changes, `beside` always.
-  [[nodiscard]] Result<policy::Decision> change_releases(
-      const policy::Proposal& proposal,
-      const std::function<Result<void>(release::Releases&)>& change, const Write& also = {},
-      const Beside& beside = {});
-
   /// An act of the data plane that changes nothing and tells of its TLS files; else false.
   [[nodiscard]] bool hear_tls_files(const plane::ActRecord& act);
   /// What the data plane says of its clock: an entry, and what event time is from now on.
@@ -267,104 +215,40 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
   /// Those that the saved ladder has taken are not needed any more.
   [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
-  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action) const;
-  [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
-
-  [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> change_route(
-      const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change);
-  [[nodiscard]] Result<recover::Outcome> swap_slots(const recover::Action& action);
-  [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
-  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
-                                                       const recover::OpenIncident& what);
-  /// A swap changes which of the two serves and not what is repaired; another release, or a
-  /// recalibration, would be undone.
-  [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
-  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
-                                                           const recover::ProposeTransform& what);
-  /// What primary and standby are to be.
-  struct Slots {
-    Digest primary{}, standby{};
-  };
-  /// Takes an act back: `undo` makes of what serves what serves without it. `offsets`: that this
-  /// adds to the margins.
-  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
-                                                  const std::function<Result<void>(Slots&)>& undo,
-                                                  const std::vector<double>& offsets = {});
-  [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
-  [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
-  /// `base` with `added` to its offsets.
-  [[nodiscard]] Result<void> recalibrated(const Digest& base, const std::vector<double>& added,
-                                          Slots& back);
-  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
-                                               const recover::Lapse& what);
-  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,
-                                                  const recover::Escalate& what);
-  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action,
-                                                       const recover::StartRetrain& what);
-  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action,
-                                                           const recover::PromoteCandidate& what);
-  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action,
-                                                     const recover::Recalibrate& what);
-  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action,
-                                                          const recover::WritePostmortem& what);
-  /// What the branch of an incident says of the transforms that it put into force and that are so
-  /// still.
-  struct BranchRepair {
-    std::optional<store::Git::File> contract{};  ///< of HEAD, with those that it has not
-    std::string note{};                          ///< for the commit's message; empty: none are
-  };
-  [[nodiscard]] Result<BranchRepair> repair_for_branch(const std::string& incident) const;
-  /// `beside` is written in its transaction.
-  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action,
-                                                     const Beside& beside = {});
-  /// A notification about this action, written in its transaction.
-  [[nodiscard]] Beside told(std::string id, std::string kind, const recover::Action& action,
-                            doc::Value more) const;
 
   ServiceParts parts_;
   spec::Service service_;
-  release::Releases releases_;
+  PublishedReleases published_;
   std::unique_ptr<watch::Watch> watch_;
   std::unique_ptr<recover::Ladder> ladder_;
   Comparing comparing_;
-  std::unique_ptr<plane::JournalReader> reader_;
-  std::optional<plane::Record> held_;  ///< a tick that waits for a retrain
-  std::vector<watch::Route> routes_;
-  std::map<Digest, watch::Route> route_cache_;
+  std::optional<WatchedRoutes> watched_;
+  std::optional<ServiceJournal> journal_;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;  ///< of the alternatives on trial
   std::vector<std::string> on_trial_;  ///< what the trials of the last route follow from
-  std::map<Digest, std::pair<std::string, bool>>
-      origins_;                               ///< of bundles that were proposed: commit, dirty
-  std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
-  std::vector<Retrain> retrains_;
+  Works works_;
+  std::optional<ServiceDecisions> decisions_;
+  std::optional<RecoveryEffects> effects_;
   std::vector<recover::ByHand> by_hand_;      ///< kept, and in no snapshot yet
-  std::string in_force_in_;                   ///< the two slots that `in_force_` is about
-  std::map<std::string, bool> in_force_;      ///< by id of the act
   std::vector<watch::Alert> moves_;           ///< since the last tick
   std::vector<plane::ActRecord> acts_;        ///< since the last tick
   std::vector<watch::Finding> new_findings_;  ///< since the last snapshot
   std::uint64_t finding_count_ = 0;
   std::uint64_t applied_ = 0;
-  std::uint64_t published_ = 0;  ///< version of the route table that was written last
-  std::uint64_t archived_ = 0;
-  std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
-  std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
   std::string certificate_;  ///< told, and its `client_ca` was not yet
   std::vector<TlsFiles> tls_files_;
-  std::string journal_lost_;
   std::optional<ClockJump> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
   spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
-  std::optional<CanaryLook> look_;  ///< of the canary that runs
-  Micros next_look_ = INT64_MIN;    ///< event time of the canary's next judgement
-  Micros told_at_ = INT64_MIN;      ///< event time from which it has been inconclusive
-  bool decided_ = false;            ///< something was decided anew since the last snapshot
-  ChangedRows rows_;                ///< of the snapshot
+  std::optional<CanaryLook> look_;       ///< of the canary that runs
+  std::optional<WaitingRow> promotion_;  ///< of the canary, while its comparison is made
+  Micros next_look_ = INT64_MIN;         ///< event time of the canary's next judgement
+  Micros told_at_ = INT64_MIN;           ///< event time from which it has been inconclusive
+  ChangedRows rows_;                     ///< of the snapshot
 };
 
 }  // namespace heddle::control

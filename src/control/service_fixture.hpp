@@ -16,6 +16,7 @@
 #include "bundle/bundle.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
+#include "control/worker_fixture.hpp"
 #include "doc/json.hpp"
 #include "policy/ssh_key_fixture.hpp"
 #include "score/bundle_fixture.hpp"
@@ -104,6 +105,8 @@ class ServiceTest : public testing::Test {
   void SetUp() override {
     home_.emplace(testing::TempDir() + uuid7());
     ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
+    workers_.emplace(*home_, project_);
+    runner_ = &*workers_;
     project_.contracts["c"] = score::fixture::contract();
     project_.feature_sets["f"].contract = "c";
     project_.models["m"].features = "f";
@@ -206,7 +209,16 @@ class ServiceTest : public testing::Test {
     action.target = "service/s";
     action.evidence = {sha256("finding")};
     action.reason = "because";
-    const auto outcome = control_->perform(action);
+    return performed(std::move(action));
+  }
+  /// What becomes of it; a promotion has its comparison at the tick after.
+  recover::Outcome performed(recover::Action action) {
+    auto outcome = control_->effects().perform(action);
+    const bool compares = std::holds_alternative<recover::PromoteCandidate>(action.what);
+    if (compares && outcome.ok() && outcome->status == recover::Outcome::Status::kRunning) {
+      ++action.event_time;
+      outcome = control_->effects().perform(action);
+    }
     EXPECT_TRUE(outcome.ok()) << outcome.error().str();
     return outcome.ok() ? *outcome : recover::Outcome{};
   }
@@ -229,7 +241,8 @@ class ServiceTest : public testing::Test {
   Outbox::Receivers receivers_;   ///< who is told: nobody
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;
-  jobs::Runner* runner_ = nullptr;
+  std::optional<Workers> workers_;
+  jobs::Runner* runner_ = nullptr;  ///< `workers_`, or a test's own
   Ed25519Key key_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<policy::LocalEngine> policy_;

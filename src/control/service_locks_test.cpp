@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <thread>
+
 #include "control/service_fixture.hpp"
 
 namespace heddle::control {
@@ -82,10 +85,12 @@ class ServiceLocksTest : public fixture::ServiceTest {
                     .ok());
     return found;
   }
-  Result<doc::Value> call(std::string_view operation, doc::Value request) {
+  Result<doc::Value> call(std::string_view operation, doc::Value request, bool waits = true) {
+    Caller caller{"owner", true};
+    caller.waits = waits;
     for (const auto& row : operation_table()) {
       if (row.operation.name == operation)
-        return row.handler(*core_, {row.operation.name, std::move(request), {"owner", true}},
+        return row.handler(*core_, {row.operation.name, std::move(request), caller},
                            [] { return Result<void>(); });
     }
     return Error{ErrorKind::kNotFound, "operation-unknown", ""};
@@ -104,6 +109,29 @@ class ServiceLocksTest : public fixture::ServiceTest {
   using Lines = std::vector<std::string>;
   std::unique_ptr<Control::Core> core_;
 };
+
+TEST_F(ServiceLocksTest, WhileRefusedRowsAreReadEverybodyElseIsAnswered) {
+  ASSERT_TRUE(open_services(*core_).ok());
+  static std::atomic<bool> held{true};
+  core_->refused = RefusedListing([](const RefusedListing::Question&) -> Result<RefusedRows> {
+    while (held) std::this_thread::yield();
+    RefusedRows found;
+    found.rows.push("a row");
+    return found;
+  });
+  const auto rows = [&] {
+    return call("quarantine.show", doc::Value::object({{"service", "s"}}), false).value();
+  };
+  EXPECT_TRUE(rows().bool_or("reading"));
+  EXPECT_EQ(shown().string_or("name"), "t");
+  pump();
+  EXPECT_TRUE(rows().bool_or("reading"));
+  EXPECT_EQ(rows().find("rows"), nullptr);
+  held = false;
+  auto reply = rows();
+  while (reply.bool_or("reading")) reply = rows();
+  EXPECT_EQ(reply.find("rows")->as_array().at(0).as_string(), "a row");
+}
 
 TEST_F(ServiceLocksTest, AStateThatCannotBeReadLocksThatServiceAlone) {
   break_state(true);

@@ -9,13 +9,11 @@
 #include "control/stored_rows.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
 #include "evaluate/evidence_format.hpp"
 
 namespace heddle::control {
 namespace {
-
-constexpr const char* kWaiting =
-    "waiting";  ///< collection: approval id -> what to do when it is given
 
 /// The first word of the ids of errors about an act.
 std::string_view family_of(std::string_view action) {
@@ -34,20 +32,7 @@ Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
   return runtime.string_or("sandbox", "available");
 }
 
-Result<evaluate::Evidence> evidence_in(const bundle::Bundle& bundle) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kEvaluation));
-  return evaluate::evidence_schema().parse(written);
-}
-
 }  // namespace
-
-TaskOf ServiceControl::tasks() {
-  return [this](const Digest& bundle) -> std::optional<stats::Task> {
-    if (bundle.empty()) return std::nullopt;
-    const auto route = route_of(bundle, 0);
-    return route.ok() ? std::optional(route->task) : std::nullopt;
-  };
-}
 
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
   const auto& attributes = proposal.attributes;
@@ -102,47 +87,15 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
     }
     return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
   };
-  return change_releases(proposal, change, {}, kept_until_approved(proposal));
-}
-
-ServiceControl::Beside ServiceControl::kept_until_approved(const policy::Proposal& proposal) const {
-  return [&, this](store::Txn& txn, const policy::Decision& made) -> Result<void> {
-    if (made.effect != policy::Effect::kRequireApproval || made.applied) return {};
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, made.approval));
-    // Who asks for the same again joins the question: it stays the first one's, who cannot approve
-    // it and as whose act it is carried out.
-    if (asked) return {};
-    return txn.put(kWaiting, made.approval,
-                   doc::to_json(waiting_row_schema().print({service_.identity.name, proposal})));
-  };
-}
-
-std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) const {
-  std::vector<policy::Named> evidence;
-  const auto opened = bundle::open(*parts_.objects, bundle);
-  if (!opened.ok()) return evidence;  // what cannot be read gets into no slot, and says so there
-  for (const auto title : {bundle::kEvaluation, bundle::kStatements}) {
-    if (const auto bytes = opened->layer(title); bytes.ok())
-      evidence.push_back({std::string(title), sha256(*bytes)});
-  }
-  return evidence;
-}
-
-Result<std::optional<policy::Approval>> ServiceControl::open_approval(
-    const std::string& op_id) const {
-  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->open_approvals());
-  std::optional<policy::Approval> newest;
-  for (auto& approval : approvals) {
-    if (approval.op_id == op_id) newest = std::move(approval);
-  }
-  return newest;
+  return decisions_->change_releases(proposal, change, {},
+                                     decisions_->kept_until_approved(proposal));
 }
 
 /// What was asked about this bundle, slot or source before decides how it is asked now: what waits
 /// is not asked twice, and what a person rejected is asked again only by who says so. A question
 /// that nobody answered (it ran out of time, or things changed) takes no answer back.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
-  proposal.binds = binds_of(proposal);
+  proposal.binds = decisions_->binds_of(proposal);
   HEDDLE_TRY(parts_.policy->close_expired());  // what is over does not wait
   using Status = policy::Approval::Status;
   // A source is named with the account whose rows they are.
@@ -211,55 +164,8 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
   return reply;
 }
 
-Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Digest& digest) {
-  auto known = origins_.find(digest);
-  if (known == origins_.end()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, digest));
-    known = origins_.emplace(digest, std::pair(opened.commit(), opened.dirty())).first;
-  }
-  proposal.attributes.set("commit", known->second.first);
-  proposal.attributes.set("dirty", known->second.second);
-  return {};
-}
-
-Result<void> ServiceControl::name_repairs(policy::Proposal& proposal, const Digest& replaced,
-                                          const Digest& bundle) const {
-  if (replaced.empty() || replaced == bundle) return {};
-  const auto dropped = dropped_repairs(*parts_.objects, replaced, bundle);
-  const auto revived = revived_repairs(*parts_.objects, replaced, bundle);
-  if (!dropped.ok() || !revived.ok()) {
-    // What serves cannot be read: it must be replaceable all the same, by somebody who knows.
-    proposal.reason +=
-        fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
-                    dropped.ok() ? revived.error().message : dropped.error().message);
-    return {};
-  }
-  const auto named = [&](const char* list_name, const char* count_name,
-                         const std::vector<std::string>& repairs) {
-    auto list = doc::Value::array();
-    for (const auto& repair : repairs) list.push(repair);
-    proposal.attributes.set(count_name, list.size());
-    proposal.attributes.set(list_name, list);
-    return list;
-  };
-  auto drops = named("drops_repairs", "repairs_dropped", *dropped);
-  auto revives = named("revives_repairs", "repairs_revived", *revived);
-  if (dropped->empty() && revived->empty()) return {};
-  if (!dropped->empty())
-    proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
-                                   fmt::join(*dropped, "; "));
-  if (!revived->empty())
-    proposal.reason += fmt::format("; it brings back what was taken back as its fault was over: {}",
-                                   fmt::join(*revived, "; "));
-  const auto text = doc::to_json(doc::Value::object(
-      {{"of", replaced.str()}, {"drops", std::move(drops)}, {"revives", std::move(revives)}}));
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
-  proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
-  return {};
-}
-
 Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundle, bool waits) {
-  const Digest& primary = releases_.primary();
+  const Digest& primary = releases().primary();
   if (!waits && !primary.empty() && primary != bundle) {
     HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // what is not there is said at once
     return comparing_.result(primary, bundle);
@@ -271,68 +177,6 @@ Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundl
   input.candidate = bundle;
   HEDDLE_ASSIGN_OR_RETURN(auto compared, compare_bundles(input));
   return std::optional(std::move(compared));
-}
-
-Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
-                                            Micros event_time) {
-  const auto opened = bundle::open(*parts_.objects, bundle);
-  const auto evidence =
-      opened.ok() ? evidence_in(*opened) : Result<evaluate::Evidence>(opened.error());
-  name_gates_not_judged(proposal, evidence.ok() ? *evidence : evaluate::Evidence{});
-  HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(proposal.op_id));
-  using Status = policy::Approval::Status;
-  if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
-    const auto known =
-        std::find_if(asked->evidence.begin(), asked->evidence.end(),
-                     [](const auto& item) { return item.name == kComparisonEvidence; });
-    if (known != asked->evidence.end()) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto bytes, parts_.objects->get(known->digest));
-      HEDDLE_ASSIGN_OR_RETURN(const auto then, doc::parse_json(bytes));
-      if (then.string_or("base") == releases_.primary().str()) {
-        proposal.evidence.push_back(*known);
-        proposal.attributes.set("comparison", then.string_or("verdict", "none"));
-        return {};
-      }
-    }
-  }
-  // Part of a decision at a tick, so it is made in that tick, of what was recorded before it: a
-  // replay decides the same. The journal is read within the comparison's bound.
-  ComparisonInput input;
-  input.objects = parts_.objects;
-  input.spool = parts_.home->spool(service_.identity.name);
-  input.base = releases_.primary();
-  input.candidate = bundle;
-  input.until = event_time;
-  input.end = reader_->position();
-  HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(compared)));
-  proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
-  const auto verdict = compared.string_or("verdict", "none");
-  proposal.attributes.set("comparison", verdict);
-  if (verdict == "worse") {
-    proposal.reason += fmt::format(
-        "; on {} rows of {} its log loss is clearly above that of what serves: a person decides",
-        compared.find("rows")->int_or("count"), compared.find("rows")->string_or("of"));
-  }
-  return {};
-}
-
-void ServiceControl::name_gates_not_judged(policy::Proposal& proposal,
-                                           const evaluate::Evidence& evidence) const {
-  proposal.attributes.set("gates_not_judged", 0);
-  if (!evidence.base) return;  // no gate reads it
-  const auto now = releases_.primary().empty() ? std::string() : releases_.primary().str();
-  const auto& then = evidence.base->bundle;
-  std::vector<std::string> open;
-  for (const auto& gate : evidence.gates) {
-    if (evaluate::reads_base({.id = {}, .when = {gate.when, {}}}) && then != now)
-      open.push_back(gate.id);
-  }
-  proposal.attributes.set("gates_not_judged", open.size());
-  if (open.empty()) return;
-  proposal.reason +=
-      fmt::format("; its gates `{}` were judged against {}, not against what serves",
-                  fmt::join(open, "`, `"), then.empty() ? "nothing" : then.substr(0, 19));
 }
 
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
@@ -349,33 +193,33 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   }
   // A release that nobody could watch is refused here; what is released already and cannot be read
   // any more is an alert.
-  if (auto route = route_of(bundle, 0); !route.ok()) {
+  if (auto route = watched_->of(bundle, 0); !route.ok()) {
     Error error = route.error();
     error.message =
         fmt::format("bundle {} could not be watched: {}", bundle.short_str(), error.message);
     return error;
   }
-  const auto& run = releases_.canary();
+  const auto& run = releases().canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
   policy::Proposal proposal;
-  proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases_.version(),
+  proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases().version(),
                                slot, bundle.short_str());
   proposal.action = raises ? "canary.raise" : slot == "canary" ? "canary.start" : "release.promote";
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   proposal.subjects.push_back({"bundle", bundle});
-  if (slot == "primary" && !releases_.primary().empty())
-    proposal.subjects.push_back({"rollback", releases_.primary()});
-  if (slot == "canary" && !releases_.primary().empty())
-    proposal.subjects.push_back({"baseline", releases_.primary()});
+  if (slot == "primary" && !releases().primary().empty())
+    proposal.subjects.push_back({"rollback", releases().primary()});
+  if (slot == "canary" && !releases().primary().empty())
+    proposal.subjects.push_back({"baseline", releases().primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
-  HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_TRY(decisions_->name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const std::string sandbox, demanded_sandbox(opened));
   proposal.attributes.set("sandbox", sandbox);
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
-  if (slot == "primary") proposal.reason += emptied_by(bundle, releases_, tasks());
+  if (slot == "primary") proposal.reason += emptied_by(bundle, releases(), watched_->tasks());
   if (slot == "canary") {
     if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
     proposal.op_id += fmt::format("/{}", weight);
@@ -383,19 +227,19 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
-  if (slot != "standby") name_gates_not_judged(proposal, evidence);
-  proposal.evidence = evidence_of(bundle);
+  if (slot != "standby") decisions_->name_gates_not_judged(proposal, evidence);
+  proposal.evidence = decisions_->evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
-  if (slot != "standby" && !releases_.primary().empty()) {
+  if (slot != "standby" && !releases().primary().empty()) {
     auto known = compared;
-    if (!known || known->string_or("base") != releases_.primary().str()) {
+    if (!known || known->string_or("base") != releases().primary().str()) {
       HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
     }
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
     proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   }
-  HEDDLE_TRY(name_repairs(proposal, slot == "standby" ? releases_.standby() : releases_.primary(),
-                          bundle));
+  HEDDLE_TRY(decisions_->name_repairs(
+      proposal, slot == "standby" ? releases().standby() : releases().primary(), bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
@@ -405,20 +249,20 @@ Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy
     HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // every byte against its digest
   policy::Proposal proposal;
   proposal.op_id = fmt::format("{}/release/{}/shadow/{}", service_.identity.name,
-                               releases_.version(), bundle.empty() ? "none" : bundle.short_str());
+                               releases().version(), bundle.empty() ? "none" : bundle.short_str());
   proposal.action = bundle.empty() ? "shadow.clear" : "shadow.set";
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   if (!bundle.empty()) proposal.subjects.push_back({"bundle", bundle});
   proposal.attributes =
       doc::Value::object({{"service", service_.identity.name}, {"slot", "shadow"}});
-  if (!bundle.empty()) HEDDLE_TRY(name_origin(proposal, bundle));
+  if (!bundle.empty()) HEDDLE_TRY(decisions_->name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       bundle.empty()
           ? fmt::format("take the shadow of `{}` away", service_.identity.name)
           : fmt::format("score {} beside `{}`", bundle.short_str(), service_.identity.name);
-  if (!bundle.empty()) proposal.evidence = evidence_of(bundle);
+  if (!bundle.empty()) proposal.evidence = decisions_->evidence_of(bundle);
   return asked_by_hand(std::move(proposal), bundle, "shadow", again);
 }
 
@@ -449,26 +293,26 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
 }
 
 Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool again) {
-  if (releases_.rollback_target().empty()) {
+  if (releases().rollback_target().empty()) {
     return Error{ErrorKind::kConflict, "rollback-no-target",
                  fmt::format("`{}` has no release before this one", service_.identity.name),
                  "see `heddle release history`"};
   }
   policy::Proposal proposal;
-  proposal.op_id = fmt::format("{}/rollback/{}", service_.identity.name, releases_.version());
+  proposal.op_id = fmt::format("{}/rollback/{}", service_.identity.name, releases().version());
   proposal.action = "release.rollback";
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
-  proposal.subjects.push_back({"bundle", releases_.rollback_target()});
+  proposal.subjects.push_back({"bundle", releases().rollback_target()});
   proposal.attributes =
       doc::Value::object({{"service", service_.identity.name}, {"slot", "primary"}});
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = fmt::format("roll `{}` back to {}", service_.identity.name,
-                                releases_.rollback_target().short_str());
-  const Digest target = releases_.rollback_target();
-  proposal.subjects.push_back({"rollback", releases_.primary()});
-  proposal.evidence = evidence_of(target);
-  HEDDLE_TRY(name_repairs(proposal, releases_.primary(), target));
+                                releases().rollback_target().short_str());
+  const Digest target = releases().rollback_target();
+  proposal.subjects.push_back({"rollback", releases().primary()});
+  proposal.evidence = decisions_->evidence_of(target);
+  HEDDLE_TRY(decisions_->name_repairs(proposal, releases().primary(), target));
   return asked_by_hand(std::move(proposal), target, "primary", again);
 }
 

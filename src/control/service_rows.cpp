@@ -89,6 +89,19 @@ const Schema<Snapshot>& canary_schema() {
         [](const S& from) -> std::optional<Value> { return print_look(from.look); });
     t.keys.back().may_be_null = true;
     t.keys.back().object = &judged_schema();
+    t.custom(
+         "promotion", Shape::kObject,
+         "what is proposed when its comparison is made, as a waiting act; null or absent: nothing",
+         [](S& into, const Value& value, Reader& reader) {
+           if (!value.is_null())
+             reader.read(waiting_row_schema(), value, &into.promotion.emplace());
+         },
+         [](const S& from) -> std::optional<Value> {
+           if (!from.promotion) return std::nullopt;
+           return waiting_row_schema().print(*from.promotion);
+         })
+        .optional();
+    t.keys.back().may_be_null = true;
     t.micros("next_look", &S::next_look, "event time of the next judgement");
     t.micros("told_at", &S::told_at, "event time from which it has been inconclusive");
     return t;
@@ -212,13 +225,29 @@ const Schema<Repaired>& repaired_schema() {
   return schema;
 }
 
-const Schema<RetrainRow>& retrain_row_schema() {
+const Schema<WorkRow>& work_row_schema() {
   static const auto schema = [] {
-    auto t = row<RetrainRow>("the retrain", "a retrain under way");
-    t.text("dir", &RetrainRow::dir, "its folder").filled();
-    t.text("name", &RetrainRow::name, "its name").filled();
-    t.micros("due", &RetrainRow::due, "event time from which it is usable");
-    t.text("request", &RetrainRow::request, "what its worker reads").filled();
+    auto t = row<WorkRow>("the work", "what takes long and a decision needs");
+    t.text("command", &WorkRow::command, "of its process")
+        .one_of({"retrain", "compare", "postmortem"});
+    t.text("name", &WorkRow::name, "of its folder among the runs").filled();
+    t.micros("due", &WorkRow::due, "its result counts at this event time or later");
+    t.text("request", &WorkRow::request, "what its process reads").filled();
+    return t;
+  }();
+  return schema;
+}
+
+const Schema<WorkRow>& retrain_row_schema() {
+  static const auto schema = [] {
+    auto t = row<WorkRow>("the retrain", "a retrain under way");
+    t.custom(
+        "dir", Shape::kText, "its folder",
+        [](WorkRow& into, const Value&, Reader&) { into.command = "retrain"; },
+        [](const WorkRow& from) -> std::optional<Value> { return Value(from.name); });
+    t.text("name", &WorkRow::name, "its name").filled();
+    t.micros("due", &WorkRow::due, "event time from which it is usable");
+    t.text("request", &WorkRow::request, "what its process reads").filled();
     return t;
   }();
   return schema;

@@ -23,9 +23,11 @@ namespace heddle::control {
 inline constexpr std::string_view kIncidents = "incidents";  ///< that the ladder still looks at
 /// Incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
-inline constexpr std::string_view kRoutes = "routes";            ///< RouteRow
-inline constexpr std::string_view kVariants = "variants";        ///< Repaired, by op_id
-inline constexpr std::string_view kRetrains = "retrains";        ///< RetrainRow
+inline constexpr std::string_view kRoutes = "routes";      ///< RouteRow
+inline constexpr std::string_view kVariants = "variants";  ///< Repaired, by op_id
+inline constexpr std::string_view kWorks = "works";        ///< WorkRow
+inline constexpr std::string_view kRetrains =
+    "retrains";  ///< of the version before: retrains alone
 inline constexpr std::string_view kPostmortems = "postmortems";  ///< PostmortemRow, by incident
 
 /// Event time left its clock, and stands so until a person sets it.
@@ -50,6 +52,12 @@ struct CanaryLook {
 /// `null` where no canary runs.
 [[nodiscard]] doc::Value print_look(const std::optional<CanaryLook>& look);
 
+/// What is carried out when its approval is given.
+struct WaitingRow {
+  std::string service{};
+  policy::Proposal proposal{};
+};
+
 /// Where the control of a service stands: place in the journal, canary, recovery.
 struct Snapshot {
   std::uint64_t segment = 0;
@@ -60,6 +68,7 @@ struct Snapshot {
   std::optional<ClockJump> clock_jump{};
   std::uint64_t findings = 0;
   std::optional<CanaryLook> look{};
+  std::optional<WaitingRow> promotion{};  ///< of the canary, while its comparison is made
   Micros next_look = INT64_MIN;
   Micros told_at = INT64_MIN;
   recover::LadderState ladder{};  ///< its incidents are rows of their own
@@ -88,13 +97,13 @@ struct Repaired {
   bool operator==(const Repaired&) const = default;
 };
 
-/// A retrain under way.
-struct RetrainRow {
-  std::string dir{};
-  std::string name{};
-  Micros due = 0;  ///< event time from which it is usable
-  std::string request{};
-  bool operator==(const RetrainRow&) const = default;
+/// What takes long and a decision needs, in a process of its own.
+struct WorkRow {
+  std::string command{};  ///< `retrain`, `compare` or `postmortem`
+  std::string name{};     ///< of its folder among the runs; one work has one name
+  Micros due = 0;         ///< its result counts at this event time or later
+  std::string request{};  ///< what its process reads
+  bool operator==(const WorkRow&) const = default;
 };
 
 struct PostmortemRow {
@@ -102,12 +111,6 @@ struct PostmortemRow {
   Digest page{};
   doc::Value proof{};
   bool operator==(const PostmortemRow&) const = default;
-};
-
-/// What is carried out when its approval is given.
-struct WaitingRow {
-  std::string service{};
-  policy::Proposal proposal{};
 };
 
 /// Why nothing of a service is decided.
@@ -138,7 +141,9 @@ struct SandboxRow {
 [[nodiscard]] const doc::Schema<Snapshot>& snapshot_schema();
 [[nodiscard]] const doc::Schema<RouteRow>& route_row_schema();
 [[nodiscard]] const doc::Schema<Repaired>& repaired_schema();
-[[nodiscard]] const doc::Schema<RetrainRow>& retrain_row_schema();
+[[nodiscard]] const doc::Schema<WorkRow>& work_row_schema();
+/// A row of `retrains`: the folder in place of the command.
+[[nodiscard]] const doc::Schema<WorkRow>& retrain_row_schema();
 [[nodiscard]] const doc::Schema<PostmortemRow>& postmortem_row_schema();
 [[nodiscard]] const doc::Schema<WaitingRow>& waiting_row_schema();
 [[nodiscard]] const doc::Schema<LockRow>& lock_row_schema();

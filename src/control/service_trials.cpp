@@ -15,17 +15,17 @@ Result<Digest> ServiceControl::without(const recover::Act& act) {
   return std::visit(
       recover::overloaded{
           [&](const recover::TransformInForce& repair) {
-            return flow::without_transform(*parts_.objects, releases_.primary(), repair.transform,
+            return flow::without_transform(*parts_.objects, releases().primary(), repair.transform,
                                            parts_.project->commit);
           },
           [&](const recover::RecalibrationInForce& recalibration) {
-            Slots back;
-            std::vector<double> added = recalibration.offsets;
-            for (double& offset : added) offset = -offset;
-            auto made = recalibrated(releases_.primary(), added, back);
-            return made.ok() ? Result<Digest>(back.primary) : Result<Digest>(made.error());
+            auto opposite = recalibration;
+            for (double& offset : opposite.offsets) offset = -offset;
+            opposite.quantile = -opposite.quantile;
+            return recalibrated(*parts_.objects, releases().primary(), opposite,
+                                parts_.project->commit);
           },
-          [&](const recover::SwapInForce&) { return Result<Digest>(releases_.standby()); },
+          [&](const recover::SwapInForce&) { return Result<Digest>(releases().standby()); },
           [&](const recover::ReleaseInForce& release) { return Digest::parse(release.before); }},
       act.kind);
 }
@@ -60,11 +60,11 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
 }
 
 Result<void> ServiceControl::try_alternatives() {
-  if (releases_.primary().empty()) return {};
+  if (releases().primary().empty()) return {};
   // A route table that changed for another reason, a quarantine for example, is a new route to the
   // watch: what is on trial goes on there.
-  std::vector<std::string> wanted{fmt::to_string(releases_.version()), releases_.primary().str(),
-                                  releases_.standby().str()};
+  std::vector<std::string> wanted{fmt::to_string(releases().version()), releases().primary().str(),
+                                  releases().standby().str()};
   for (const auto& act : ladder_->acts()) wanted.push_back(act.id);
   for (const auto& [trial, bundle] : ladder_->candidates()) wanted.push_back(trial + "=" + bundle);
   if (wanted == on_trial_) return {};
@@ -74,19 +74,22 @@ Result<void> ServiceControl::try_alternatives() {
   const bool on_standby =
       std::any_of(ladder_->acts().begin(), ladder_->acts().end(),
                   [](const auto& act) { return act.template is<recover::SwapInForce>(); });
+  std::string recalibration;  // that changed the interval
   for (const auto& act : ladder_->acts()) {
+    const auto* changed = act.as<recover::RecalibrationInForce>();
+    if (changed != nullptr && changed->quantile != 0) recalibration = act.id;
     // The calibration is of the primary that waits, not of the standby that took over.
     if (on_standby && act.is<recover::RecalibrationInForce>()) continue;
     auto bundle = without(act);
     // A release by hand may have left nothing of the act to be without.
-    if (!bundle.ok() || bundle->empty() || *bundle == releases_.primary()) continue;
+    if (!bundle.ok() || bundle->empty() || *bundle == releases().primary()) continue;
     alternatives.emplace_back(act.id, false, *bundle);
   }
   for (const auto& [trial, text] : ladder_->candidates()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(text));
     alternatives.emplace_back(trial, true, bundle);
   }
-  auto known = route_of(releases_.primary(), releases_.version());
+  auto known = watched_->of(releases().primary(), releases().version());
   if (!known.ok()) return {};  // not watched, which is an alert of its own (know_route)
   watch::Route route = *std::move(known);
   std::map<Digest, std::shared_ptr<const score::Plan>> used;
@@ -98,6 +101,9 @@ Result<void> ServiceControl::try_alternatives() {
     }
     names.push_back(name);
     used[bundle] = plans_[bundle];
+    // What changed of the intervals pays, or not, by what they hold and how wide they are.
+    if (const auto& interval = plans_[bundle]->conformal(); interval && name == recalibration)
+      alternative->quantile = interval->quantile;
     route.alternatives.push_back(*std::move(alternative));
   }
   plans_ = std::move(used);

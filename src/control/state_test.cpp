@@ -17,6 +17,7 @@
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
+#include "control/worker_fixture.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
 #include "recover/stored.hpp"
@@ -94,6 +95,7 @@ class StateTest : public testing::Test {
   void SetUp() override {
     home_.emplace(testing::TempDir() + uuid7());
     ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
+    workers_.emplace(*home_, project_);
     project_.contracts["c"] = Stream::contract();
     project_.feature_sets["f"].contract = "c";
     project_.models["m"].features = "f";
@@ -150,7 +152,7 @@ class StateTest : public testing::Test {
   void open() {
     control_.reset();
     auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                        nullptr, policy_.get(), outbox_.get(), &key_, ""},
+                                        &*workers_, policy_.get(), outbox_.get(), &key_, ""},
                                        project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);
@@ -194,6 +196,7 @@ class StateTest : public testing::Test {
   Stream stream_{41};
   std::optional<Home> home_;
   spec::Project project_;
+  std::optional<fixture::Workers> workers_;
   std::unique_ptr<CountingState> state_;
   std::unique_ptr<store::Objects> objects_;
   Ed25519Key key_;
@@ -394,6 +397,59 @@ TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
   EXPECT_EQ(control_->watch_value().int_or("rows"), rows);
 }
 
+TEST_F(StateTest, APageIsWrittenBesideTheControlThread) {
+  spec::PolicyRule rule;
+  rule.id = "people-note";
+  rule.effect = spec::PolicyRule::Effect::kAllow;
+  rule.who = {"person:*"};
+  rule.actions = {"incident.*"};
+  project_.policies["p"].rules.push_back(rule);
+  ASSERT_TRUE(policy_->load(project_).ok());
+  (void)day(100);
+  const policy::Actor ada{policy::ActorType::kPerson, "ada", {"os-user:ada"}};
+  recover::ByHand act;
+  act.kind = recover::ByHand::Kind::kOpen;
+  act.text = "looks odd";
+  const auto opened = control_->act_by_hand(act, ada);
+  ASSERT_TRUE(opened.ok()) << opened.error().str();
+  act.kind = recover::ByHand::Kind::kClose;
+  act.incident = opened->string_or("incident");
+  ASSERT_TRUE(control_->act_by_hand(act, ada).ok());
+  const auto page = [&] {
+    std::optional<std::string> row;
+    EXPECT_TRUE(state_
+                    ->read([&](store::Txn& txn) -> Result<void> {
+                      HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", "s/" + act.incident));
+                      return {};
+                    })
+                    .ok());
+    return row.has_value();
+  };
+  Micros now = control_->watermark();
+  const auto tick_after = [&](Micros later) {
+    now += later;
+    writer_->append(plane::TickRecord{now});
+    pump();
+    return control_->watermark();
+  };
+  workers_->held = true;  // it takes long
+  EXPECT_EQ(tick_after(kMinute), now);
+  EXPECT_EQ(workers_->started, std::vector<std::string>{"postmortem"});
+  EXPECT_EQ(tick_after(9 * kMinute), now) << "nothing waits for a page before its time";
+  const Micros before = now;
+  EXPECT_EQ(tick_after(2 * kMinute), before) << "then the tick does, and nobody else";
+  EXPECT_FALSE(page());
+  EXPECT_EQ(control_->watch_value().bool_or("watched"), true);
+  open();  // a crash meanwhile starts it again
+  workers_->held = false;
+  pump();
+  EXPECT_EQ(control_->watermark(), now);
+  EXPECT_TRUE(page());
+  EXPECT_EQ(workers_->started.size(), 2U);
+  EXPECT_FALSE(path_exists(home_->runs() + "/s-" + act.incident + "-postmortem.write-1"))
+      << "its page is in the evidence";
+}
+
 TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {
   (void)day(100);
   ASSERT_TRUE(state_
@@ -405,7 +461,7 @@ TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {
                   })
                   .ok());
   auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                      nullptr, policy_.get(), outbox_.get(), &key_, ""},
+                                      &*workers_, policy_.get(), outbox_.get(), &key_, ""},
                                      project_.services.at("s"));
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().id, "control-state-version");

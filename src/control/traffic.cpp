@@ -6,6 +6,7 @@
 
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
+#include "watch/label_join.hpp"
 #include "watch/label_opinion.hpp"
 
 namespace heddle::control {
@@ -67,6 +68,9 @@ class Collector {
     return static_cast<std::int64_t>(rows_.size());
   }
   [[nodiscard]] std::int64_t incomplete() const noexcept { return incomplete_; }
+  [[nodiscard]] const std::map<std::string, std::int64_t>& unknown_classes() const noexcept {
+    return unknown_classes_;
+  }
   [[nodiscard]] const std::string& lacks() const noexcept { return lacks_; }
   /// Which of the fields any row of the journal could have.
   [[nodiscard]] const std::vector<bool>& recorded() const noexcept { return recorded_; }
@@ -108,8 +112,12 @@ class Collector {
   }
 
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
+    if (label.event_time > selection_.until) return;
     const auto value = typed(label.label);
-    if (label.event_time > selection_.until || !value) return;
+    if (!value) {
+      note_unknown_class(label);
+      return;
+    }
     const auto known = labels_.find(label.row_id);
     // The newest were read first: those left out are older than twenty for each row wanted.
     if (known == labels_.end() && labels_.size() >= most_labels_) return;
@@ -123,6 +131,24 @@ class Collector {
     kept.segment = segment;
   }
 
+  /// Whose row it is is not met yet.
+  void note_unknown_class(const plane::LabelRecord& label) {
+    const auto code = selection_.task.code_of(label.label);
+    if (code.ok() || code.error().id != "label-class-unknown") return;
+    if (unknown_.size() < most_labels_)
+      unknown_.try_emplace(label.row_id, stats::to_string(label.label));
+  }
+
+  /// A row that nobody gave a class of the task, and somebody another one.
+  void count_unknown_class(const std::string& row_id) {
+    const auto at = unknown_.find(row_id);
+    if (at == unknown_.end()) return;
+    if (unknown_classes_.size() < watch::kMostUnknownClasses ||
+        unknown_classes_.contains(at->second))
+      ++unknown_classes_[at->second];
+    unknown_.erase(at);
+  }
+
   /// In the one form that the task has for it; nullopt: it is no label of it.
   std::optional<stats::Label> typed(const stats::Label& label) const {
     const auto code = selection_.task.code_of(label);
@@ -133,6 +159,7 @@ class Collector {
   void join(std::vector<Row>& served) {
     for (auto row = served.rbegin(); row != served.rend(); ++row) {
       const auto label = labels_.find(row->id);
+      if (label == labels_.end()) count_unknown_class(row->id);
       if (label == labels_.end() || !label->second.opinion.stands()) continue;
       if (selection_.every_field && !whole_) {
         ++incomplete_;
@@ -161,7 +188,9 @@ class Collector {
   std::string absent_;               ///< one that it has not
   std::vector<bool> recorded_;
   std::unordered_map<std::string, Said> labels_;
-  watch::Names names_;  ///< of label accounts
+  std::unordered_map<std::string, std::string> unknown_;  ///< class of a label that is none, by row
+  std::map<std::string, std::int64_t> unknown_classes_;   ///< rows of them
+  watch::Names names_;                                    ///< of label accounts
   std::unordered_map<std::string, std::size_t> taken_;
   std::vector<Row> rows_;
   std::int64_t incomplete_ = 0;
@@ -269,6 +298,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
     if (selection.progress) selection.progress(out.bytes, most, collector.found());
   }
   out.incomplete = collector.incomplete();
+  out.unknown_classes = collector.unknown_classes();
   out.lacks = collector.lacks();
   const auto recorded = collector.recorded();
   auto rows = std::move(collector).take_rows();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,11 @@ struct LabelledRows {
   /// several said the same, or nobody knows who did.
   std::vector<std::string> accounts{""};
   std::vector<std::uint16_t> label_accounts{};
-  std::uint64_t bytes = 0;      ///< of the journal that were read
-  bool is_all = true;           ///< false: older traffic is there and was not read
+  std::uint64_t bytes = 0;  ///< of the journal that were read
+  bool is_all = true;       ///< false: older traffic is there and was not read
+  /// Rows left out since their label is of a class that the task does not have: by that class, the
+  /// first `watch::kMostUnknownClasses` of them.
+  std::map<std::string, std::int64_t> unknown_classes{};
   std::int64_t incomplete = 0;  ///< labelled rows left out by `every_field`
   std::string lacks{};          ///< a field that those do not have
 
@@ -41,7 +45,8 @@ struct TrafficSelection {
   std::uint64_t most_bytes = UINT64_MAX;  ///< of the journal; a segment is read whole, one always
   plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
   Micros to = INT64_MAX;                      ///< event time of the rows, exclusive
-  /// What labels are: of another type, or of a class that it does not have, they are left out.
+  /// What labels are: of another type they are left out; of a class that it does not have, too, and
+  /// their rows are counted.
   stats::Task task{};
   /// Leave out rows that were recorded before the journal had all of the fields; else these are
   /// missing there.

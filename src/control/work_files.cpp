@@ -27,19 +27,6 @@ const Schema<RetrainRequest>& retrain_request_schema() {
   return schema;
 }
 
-const Schema<ComparisonRequest>& comparison_request_schema() {
-  using R = ComparisonRequest;
-  static const auto schema = [] {
-    auto t = Schema<R>::record("the request of a comparison", "two bundles to be compared");
-    t.refused_as(ErrorKind::kCorrupt, "compare-request", "ask for the comparison again");
-    t.text("service", &R::service, "whose traffic").filled();
-    t.digest("base", &R::base, "what serves");
-    t.digest("candidate", &R::candidate, "what could").filled();
-    return t;
-  }();
-  return schema;
-}
-
 const Schema<RetrainResult>& retrain_result_schema(bool has_failed) {
   using R = RetrainResult;
   const auto record = [] {
@@ -68,10 +55,8 @@ const Schema<RetrainResult>& retrain_result_schema(bool has_failed) {
   return has_failed ? failed : ended;
 }
 
-Result<RetrainResult> parse_retrain_result(std::string_view text) {
-  const auto value = doc::parse_json(text);
-  const bool has_failed = value.ok() && value->find("failed") != nullptr;
-  return retrain_result_schema(has_failed).parse_text(text);
+Result<RetrainResult> parse_retrain_result(const doc::Value& value) {
+  return retrain_result_schema(value.find("failed") != nullptr).parse(value);
 }
 
 std::string to_json(const RetrainResult& result) {

@@ -40,19 +40,11 @@ struct RetrainResult {
   std::int64_t holdout_rows = 0;
 };
 
-/// Two bundles that are to be compared on the same rows.
-struct ComparisonRequest {
-  std::string service{};
-  Digest base{};
-  Digest candidate{};
-};
-
 [[nodiscard]] const doc::Schema<RetrainRequest>& retrain_request_schema();
-[[nodiscard]] const doc::Schema<ComparisonRequest>& comparison_request_schema();
 /// The schema of one that ended as it should, or of one that failed.
 [[nodiscard]] const doc::Schema<RetrainResult>& retrain_result_schema(bool has_failed);
 /// kCorrupt `retrain-result`.
-[[nodiscard]] Result<RetrainResult> parse_retrain_result(std::string_view text);
+[[nodiscard]] Result<RetrainResult> parse_retrain_result(const doc::Value& value);
 [[nodiscard]] std::string to_json(const RetrainResult& result);
 
 }  // namespace heddle::control

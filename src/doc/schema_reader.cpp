@@ -114,11 +114,6 @@ void Reader::report(Position at, std::string id, std::string message, std::strin
   diagnostics_.back().length = length;
 }
 
-void Reader::warn(Position at, std::string id, std::string message, std::string hint) {
-  report(at, std::move(id), std::move(message), std::move(hint));
-  diagnostics_.back().severity = Severity::kWarning;
-}
-
 void Reader::warn_once(std::string topic, Position at, std::string id, std::string message,
                        std::string hint) {
   const auto [found, is_first] = once_.try_emplace(std::move(topic));

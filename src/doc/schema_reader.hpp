@@ -128,7 +128,6 @@ class Reader {
   void refuse(std::string_view key, std::string_view what);
   /// That the record which is being read has no member of that name.
   void refuse_unknown(std::string_view key);
-  void warn(Position at, std::string id, std::string message, std::string hint);
   /// A warning that is given once a file: at the first place where `topic` arises, with the number
   /// of the others.
   void warn_once(std::string topic, Position at, std::string id, std::string message,

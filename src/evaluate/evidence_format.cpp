@@ -132,6 +132,21 @@ const Schema<GateResult>& gate_schema() {
   return schema;
 }
 
+const Schema<IntervalRefit>& refit_schema() {
+  using Refit = IntervalRefit;
+  static const auto schema = [] {
+    auto t = Schema<Refit>::record("the refit", "what an interval was fitted to");
+    t.text("incident", &Refit::incident, "in whose recovery").filled();
+    t.integer("rows", &Refit::rows, "the newest labelled rows, so many", 1);
+    t.number("held_before", &Refit::held_before,
+             "share of their labels that the interval of before held");
+    t.number("held_newer", &Refit::held_newer,
+             "share of the newer half that a fit on the older half held");
+    return t;
+  }();
+  return schema;
+}
+
 }  // namespace
 
 Value print_numbers(const Numbers& numbers) {
@@ -191,6 +206,8 @@ const Schema<Evidence>& evidence_schema() {
            return from.retrain;
          })
         .optional();
+    t.object("interval_refit", &E::interval_refit, refit_schema(),
+             "where its interval was fitted anew since: to what");
     return t;
   }();
   return schema;

@@ -55,7 +55,6 @@ struct Instruction {
 };
 
 struct Program::Code {
-  std::string source;
   Type type = Type::kDyn;
   std::vector<Instruction> instructions;
   std::vector<Datum> constants;
@@ -65,7 +64,6 @@ struct Program::Code {
   std::vector<std::unique_ptr<re2::RE2>> patterns;
   std::vector<Function> functions;
   std::vector<int> variables;
-  std::vector<std::string> function_names;
   std::size_t max_stack = 0;
 
   Code();

@@ -145,7 +145,6 @@ class Compiler {
   void pop(std::size_t count = 1) { depth_ -= count; }
 
   std::set<int> variables;
-  std::set<std::string> functions;
 
  private:
   Result<Type> constant(Datum value, Type type) {
@@ -487,7 +486,6 @@ class Compiler {
       }
     }
     code_.functions.push_back(*at);
-    functions.insert(wanted);
     emit(Op::kHost, code_.functions.size() - 1, count);
     pop(count);
     push();
@@ -527,7 +525,6 @@ Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_v
                                                                    Type expected) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parse(source));
   auto code = std::make_unique<Code>();
-  code->source = std::string(source);
   Compiler compiler(environment, *code);
   HEDDLE_ASSIGN_OR_RETURN(code->type, compiler.compile(root));
   if (expected != Type::kDyn && code->type != expected && code->type != Type::kDyn) {
@@ -541,7 +538,6 @@ Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_v
     }
   }
   code->variables.assign(compiler.variables.begin(), compiler.variables.end());
-  code->function_names.assign(compiler.functions.begin(), compiler.functions.end());
   return std::unique_ptr<const Code>(std::move(code));
 }
 

@@ -23,7 +23,6 @@ struct Program::Scratch::Buffers {
 Program::Scratch::Scratch() : buffers_(std::make_unique<Buffers>()) {}
 Program::Scratch::~Scratch() = default;
 Program::Scratch::Scratch(Scratch&&) noexcept = default;
-Program::Scratch& Program::Scratch::operator=(Scratch&&) noexcept = default;
 
 Program::Program(std::unique_ptr<const Code> code) : code_(std::move(code)) {}
 Program::Program(Program&&) noexcept = default;
@@ -31,9 +30,7 @@ Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
 Type Program::type() const noexcept { return code_->type; }
-const std::string& Program::source() const noexcept { return code_->source; }
 std::span<const int> Program::variables() const noexcept { return code_->variables; }
-std::span<const std::string> Program::functions() const noexcept { return code_->function_names; }
 
 Result<Program> Program::compile(std::string_view source, const Environment& environment,
                                  Type expected) {

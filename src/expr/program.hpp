@@ -55,7 +55,6 @@ class Program {
     Scratch();
     ~Scratch();
     Scratch(Scratch&&) noexcept;
-    Scratch& operator=(Scratch&&) noexcept;
 
    private:
     friend class Program;
@@ -74,10 +73,8 @@ class Program {
                         const std::function<void(std::int64_t, Datum)>& sink) const;
 
   [[nodiscard]] Type type() const noexcept;
-  [[nodiscard]] const std::string& source() const noexcept;
-  /// Indexes of the variables it reads, ascending; and names of the host functions it calls.
+  /// Indexes of the variables it reads, ascending.
   [[nodiscard]] std::span<const int> variables() const noexcept;
-  [[nodiscard]] std::span<const std::string> functions() const noexcept;
 
   Program(Program&&) noexcept;
   Program& operator=(Program&&) noexcept;

@@ -23,8 +23,6 @@ double share(std::int64_t count, std::int64_t rows) {
 
 Scratch::Scratch() : buffers(std::make_unique<Buffers>()) {}
 Scratch::~Scratch() = default;
-Scratch::Scratch(Scratch&&) noexcept = default;
-Scratch& Scratch::operator=(Scratch&&) noexcept = default;
 
 std::int32_t Program::Code::tuple_of(int combination, Scratch::Buffers& buffers) const noexcept {
   std::int32_t& code = buffers.codes[static_cast<std::size_t>(combination)];
@@ -113,14 +111,18 @@ Result<Matrix> Program::apply(const table::Table& table) const {
   return out;
 }
 
-Result<FitResult> Program::fit(const table::Table& table, std::span<const double> labels) {
-  Code& code = *code_;
-  HEDDLE_ASSIGN_OR_RETURN(const auto views, code.views(table));
-  const std::int64_t n = table.rows();
-  const std::int64_t folds = code.definition.folds;
-  if (static_cast<std::int64_t>(labels.size()) != n) {
+namespace {
+
+/// Of each tuple of a combination: rows, and the sum of their labels.
+struct Counts {
+  std::vector<std::int64_t> rows;
+  std::vector<double> sums;
+};
+
+Result<void> check_folds(std::int64_t n, std::int64_t folds, std::size_t labels) {
+  if (static_cast<std::int64_t>(labels) != n) {
     return Error{ErrorKind::kInternal, "feature-labels",
-                 fmt::format("{} labels for {} rows", labels.size(), n), "give one label a row"};
+                 fmt::format("{} labels for {} rows", labels, n), "give one label a row"};
   }
   if (folds < 2 || folds > 100) {
     return Error{ErrorKind::kInvalid, "feature-folds",
@@ -131,130 +133,183 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const double
                  fmt::format("{} rows are too few to fit encoders in {} folds", n, folds),
                  "give more training rows"};
   }
-  double sum = 0;
-  for (const double label : labels) sum += label;
-  const bool targets = std::any_of(code.steps.begin(), code.steps.end(), [](const Step& step) {
+  return {};
+}
+
+/// A target encoder has nothing to learn from a label that never differs.
+Result<void> check_labels(const std::vector<Step>& steps, std::span<const double> labels) {
+  const bool targets = std::any_of(steps.begin(), steps.end(), [](const Step& step) {
     return step.kind == Feature::Kind::kTargetEncoding;
   });
   const bool is_constant = std::all_of(labels.begin(), labels.end(),
                                        [&](double label) { return label == labels.front(); });
-  if (targets && is_constant) {
-    return Error{ErrorKind::kUnprocessable, "feature-label-constant",
-                 fmt::format("the label is {} in every training row", labels.front()),
-                 "check the target's expression and the time that is trained on"};
+  if (!targets || !is_constant) return {};
+  return Error{ErrorKind::kUnprocessable, "feature-label-constant",
+               fmt::format("the label is {} in every training row", labels.front()),
+               "check the target's expression and the time that is trained on"};
+}
+
+}  // namespace
+
+/// One fit: what each row is to each combination of inputs, the counts of each fold, then the
+/// values of each fold from the others.
+class Program::Code::Fitting {
+ public:
+  Fitting(Code& code, std::vector<expr::ColumnView> views, std::int64_t rows,
+          std::span<const double> labels)
+      : code_(code),
+        views_(std::move(views)),
+        labels_(labels),
+        n_(rows),
+        width_(code.combinations.size()),
+        codes_(static_cast<std::size_t>(rows) * width_, kMissingTuple),
+        typed_(views_.size()),
+        of_fold_(static_cast<std::size_t>(code.definition.folds)),
+        fold_sums_(of_fold_.size(), 0) {
+    out_.train.rows = n_;
+    out_.train.columns = static_cast<int>(code_.names.size());
+    out_.train.values.resize(static_cast<std::size_t>(n_) * code_.names.size());
+    const std::int64_t folds = code.definition.folds;
+    for (std::int64_t fold = 1; fold <= folds; ++fold) out_.fold_ends.push_back(n_ * fold / folds);
   }
 
-  // What each row is to each combination of inputs; encoders are not inputs, so they may be missing
-  // here.
-  for (Input& input : code.inputs) input.part = table::KeyPart(input.part.type());
-  for (Combination& c : code.combinations) c.tuples = table::TupleIndex(c.inputs.size());
-  const std::size_t width = code.combinations.size();
-  std::vector<std::int32_t> codes(static_cast<std::size_t>(n) * width, kMissingTuple);
-  Scratch scratch;
-  Scratch::Buffers& buffers = *scratch.buffers;
-  std::vector<expr::Datum> typed(views.size());
-  FitResult out;
-  out.train.rows = n;
-  out.train.columns = static_cast<int>(code.names.size());
-  out.train.values.resize(static_cast<std::size_t>(n) * code.names.size());
-  const auto row_out = [&](std::int64_t row) {
-    return std::span<float>(
-        out.train.values.data() + static_cast<std::size_t>(row) * code.names.size(),
-        code.names.size());
-  };
-  std::vector<std::optional<std::int64_t>> keys(code.inputs.size());
-  for (std::int64_t row = 0; row < n; ++row) {
-    for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
-    code.run(typed, row_out(row), buffers, [](const Step&, Scratch::Buffers&) { return kMissing; });
-    for (std::size_t i = 0; i < keys.size(); ++i)
-      keys[i] =
-          code.inputs[i].part.insert(buffers.slots[static_cast<std::size_t>(code.inputs[i].slot)]);
-    for (std::size_t c = 0; c < width; ++c) {
-      Combination& combination = code.combinations[c];
+  FitResult run() {
+    for (Input& input : code_.inputs) input.part = table::KeyPart(input.part.type());
+    for (Combination& c : code_.combinations) c.tuples = table::TupleIndex(c.inputs.size());
+    for (std::int64_t row = 0; row < n_; ++row) number_row(row);
+    for (std::size_t fold = 0; fold < of_fold_.size(); ++fold) count_fold(fold);
+    for (std::size_t c = 0; c < width_; ++c) add_up(c);
+    code_.rows = n_;
+    code_.sum = 0;
+    for (const double label : labels_) code_.sum += label;
+    code_.finish();
+    for (std::size_t fold = 0; fold < of_fold_.size(); ++fold) fit_fold(fold);
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t begin_of(std::size_t fold) const {
+    return fold == 0 ? 0 : out_.fold_ends[fold - 1];
+  }
+  [[nodiscard]] std::int32_t& code_at(std::int64_t row, std::size_t c) {
+    return codes_[static_cast<std::size_t>(row) * width_ + c];
+  }
+  std::span<float> row_out(std::int64_t row) {
+    return {out_.train.values.data() + static_cast<std::size_t>(row) * code_.names.size(),
+            code_.names.size()};
+  }
+  void read_row(std::int64_t row) {
+    for (std::size_t i = 0; i < views_.size(); ++i) typed_[i] = views_[i].at(row);
+  }
+
+  /// Encoders are not inputs, so they may be missing here.
+  void number_row(std::int64_t row) {
+    Scratch::Buffers& buffers = *scratch_.buffers;
+    read_row(row);
+    code_.run(typed_, row_out(row), buffers,
+              [](const Step&, Scratch::Buffers&) { return kMissing; });
+    keys_.resize(code_.inputs.size());
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+      Input& input = code_.inputs[i];
+      keys_[i] = input.part.insert(buffers.slots[static_cast<std::size_t>(input.slot)]);
+    }
+    for (std::size_t c = 0; c < width_; ++c) {
+      Combination& combination = code_.combinations[c];
       std::int64_t key[kMaxInputs];
-      bool whole = true;
-      for (std::size_t k = 0; k < combination.inputs.size() && whole; ++k) {
-        const auto& part = keys[static_cast<std::size_t>(combination.inputs[k])];
-        whole = part.has_value();
-        if (part) key[k] = *part;
-      }
-      if (whole)
-        codes[static_cast<std::size_t>(row) * width + c] =
-            combination.tuples.insert({key, combination.inputs.size()});
+      if (read_key(combination, key))
+        code_at(row, c) = combination.tuples.insert({key, combination.inputs.size()});
     }
   }
 
-  // Counts of each fold, then of all.
-  for (std::int64_t fold = 1; fold <= folds; ++fold) out.fold_ends.push_back(n * fold / folds);
-  struct Counts {
-    std::vector<std::int64_t> rows;
-    std::vector<double> sums;
-  };
-  std::vector<std::vector<Counts>> of_fold(static_cast<std::size_t>(folds));
-  std::vector<double> fold_sums(static_cast<std::size_t>(folds), 0);
-  std::int64_t begin = 0;
-  for (std::size_t fold = 0; fold < of_fold.size(); ++fold) {
-    for (const Combination& c : code.combinations)
-      of_fold[fold].push_back(
+  /// False where a part is missing.
+  bool read_key(const Combination& combination, std::int64_t (&key)[kMaxInputs]) const {
+    for (std::size_t k = 0; k < combination.inputs.size(); ++k) {
+      const auto& part = keys_[static_cast<std::size_t>(combination.inputs[k])];
+      if (!part) return false;
+      key[k] = *part;
+    }
+    return true;
+  }
+
+  void count_fold(std::size_t fold) {
+    for (const Combination& c : code_.combinations)
+      of_fold_[fold].push_back(
           {std::vector<std::int64_t>(c.tuples.size()), std::vector<double>(c.tuples.size())});
-    for (std::int64_t row = begin; row < out.fold_ends[fold]; ++row) {
-      const double label = labels[static_cast<std::size_t>(row)];
-      fold_sums[fold] += label;
-      for (std::size_t c = 0; c < width; ++c) {
-        const std::int32_t tuple = codes[static_cast<std::size_t>(row) * width + c];
+    for (std::int64_t row = begin_of(fold); row < out_.fold_ends[fold]; ++row) {
+      const double label = labels_[static_cast<std::size_t>(row)];
+      fold_sums_[fold] += label;
+      for (std::size_t c = 0; c < width_; ++c) {
+        const std::int32_t tuple = code_at(row, c);
         if (tuple < 0) continue;
-        ++of_fold[fold][c].rows[static_cast<std::size_t>(tuple)];
-        of_fold[fold][c].sums[static_cast<std::size_t>(tuple)] += label;
+        ++of_fold_[fold][c].rows[static_cast<std::size_t>(tuple)];
+        of_fold_[fold][c].sums[static_cast<std::size_t>(tuple)] += label;
       }
     }
-    begin = out.fold_ends[fold];
   }
-  for (std::size_t c = 0; c < width; ++c) {
-    Combination& combination = code.combinations[c];
+
+  /// The counts of all folds.
+  void add_up(std::size_t c) {
+    Combination& combination = code_.combinations[c];
     combination.counts.assign(combination.tuples.size(), 0);
     combination.sums.assign(combination.tuples.size(), 0);
-    for (const auto& fold : of_fold) {
+    for (const auto& fold : of_fold_) {
       for (std::size_t i = 0; i < combination.counts.size(); ++i) {
         combination.counts[i] += fold[c].rows[i];
         combination.sums[i] += fold[c].sums[i];
       }
     }
   }
-  code.rows = n;
-  code.sum = sum;
-  code.finish();
 
-  // Each fold from the others.
-  begin = 0;
-  for (std::size_t fold = 0; fold < of_fold.size(); ++fold) {
-    const std::int64_t other_rows = n - (out.fold_ends[fold] - begin);
-    // The sum of the others, never the whole less this one: a row's own label must not be left in
-    // the rounding.
-    const auto others = [&](const auto& sum_of) {
-      double total = 0;
-      for (std::size_t other = 0; other < of_fold.size(); ++other)
-        total += other == fold ? 0 : sum_of(other);
-      return total;
-    };
-    const double prior = others([&](std::size_t other) { return fold_sums[other]; }) /
+  /// The sum over the other folds, never the whole less this one: a row's own label must not be
+  /// left in the rounding.
+  template <class SumOf>
+  [[nodiscard]] double others(std::size_t fold, const SumOf& sum_of) const {
+    double total = 0;
+    for (std::size_t other = 0; other < of_fold_.size(); ++other)
+      total += other == fold ? 0 : sum_of(other);
+    return total;
+  }
+
+  /// The values of a fold's rows, from the others.
+  void fit_fold(std::size_t fold) {
+    const std::int64_t other_rows = n_ - (out_.fold_ends[fold] - begin_of(fold));
+    const double prior = others(fold, [&](std::size_t other) { return fold_sums_[other]; }) /
                          static_cast<double>(other_rows);
-    for (std::int64_t row = begin; row < out.fold_ends[fold]; ++row) {
-      for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
-      code.run(typed, row_out(row), buffers, [&](const Step& step, Scratch::Buffers&) {
+    for (std::int64_t row = begin_of(fold); row < out_.fold_ends[fold]; ++row) {
+      read_row(row);
+      code_.run(typed_, row_out(row), *scratch_.buffers, [&](const Step& step, Scratch::Buffers&) {
         const auto c = static_cast<std::size_t>(step.combination);
-        const std::int32_t tuple = codes[static_cast<std::size_t>(row) * width + c];
+        const std::int32_t tuple = code_at(row, c);
         if (tuple < 0) return kMissing;
         const auto i = static_cast<std::size_t>(tuple);
-        const std::int64_t count = code.combinations[c].counts[i] - of_fold[fold][c].rows[i];
+        const std::int64_t count = code_.combinations[c].counts[i] - of_fold_[fold][c].rows[i];
         if (step.kind == Feature::Kind::kFrequencyEncoding) return share(count, other_rows);
         const double other_sum =
-            others([&](std::size_t other) { return of_fold[other][c].sums[i]; });
+            others(fold, [&](std::size_t other) { return of_fold_[other][c].sums[i]; });
         return target_value(other_sum, count, step.smoothing, prior);
       });
     }
-    begin = out.fold_ends[fold];
   }
-  return out;
+
+  Code& code_;
+  std::vector<expr::ColumnView> views_;
+  std::span<const double> labels_;
+  std::int64_t n_;
+  std::size_t width_;  ///< combinations
+  std::vector<std::int32_t> codes_;
+  std::vector<expr::Datum> typed_;
+  std::vector<std::vector<Counts>> of_fold_;
+  std::vector<double> fold_sums_;
+  std::vector<std::optional<std::int64_t>> keys_;  ///< of the row, by input
+  Scratch scratch_;
+  FitResult out_;
+};
+
+Result<FitResult> Program::fit(const table::Table& table, std::span<const double> labels) {
+  HEDDLE_ASSIGN_OR_RETURN(auto views, code_->views(table));
+  HEDDLE_TRY(check_folds(table.rows(), code_->definition.folds, labels.size()));
+  HEDDLE_TRY(check_labels(code_->steps, labels));
+  return Code::Fitting(*code_, std::move(views), table.rows(), labels).run();
 }
 
 }  // namespace heddle::feature

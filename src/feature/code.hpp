@@ -56,6 +56,8 @@ inline constexpr std::int32_t kMissingTuple = -2;
 inline constexpr std::int32_t kNotAskedTuple = -3;
 
 struct Program::Code {
+  class Compiler;
+  class Fitting;
   spec::FeatureSet definition;  ///< features in the order they are computed
   std::vector<spec::Field> fields;
   std::vector<Step> steps;

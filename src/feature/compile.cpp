@@ -68,9 +68,218 @@ class Order {
 
 }  // namespace
 
+/// Makes the code of a feature set, feature by feature.
+class Program::Code::Compiler {
+ public:
+  Compiler(Code& code, const spec::FeatureSet& set)
+      : code_(code), set_(set), reads_(set.features.size()), encoded_(set.features.size(), 0) {
+    code_.definition = set;
+  }
+
+  Result<void> run(std::span<const spec::Field> fields) {
+    take_fields(fields);
+    HEDDLE_TRY(take_names());
+    for (std::size_t i = 0; i < set_.features.size(); ++i) HEDDLE_TRY(find_reads(i));
+    HEDDLE_ASSIGN_OR_RETURN(const auto order, Order(set_.features, reads_).sort());
+    code_.definition.features.clear();
+    for (const std::size_t i : order) HEDDLE_TRY(add(i));
+    if (code_.names.empty())
+      return invalid("feature-none", "no feature is given to the model",
+                     "remove `hidden` from at least one");
+    return {};
+  }
+
+ private:
+  void take_fields(std::span<const spec::Field> fields) {
+    for (const auto& field : fields) {
+      if (field.label_time) {
+        labels_.insert(field.name);
+        continue;
+      }
+      spec::Field kept;
+      kept.name = field.name;
+      kept.type = field.type;
+      slots_.emplace(field.name, static_cast<int>(code_.fields.size()));
+      code_.fields.push_back(std::move(kept));
+      environment_.variables.push_back({field.name, field.type});
+      known_.push_back(field.name);
+    }
+  }
+
+  Result<void> take_names() {
+    std::set<std::string> taken = labels_;
+    for (std::size_t i = 0; i < set_.features.size(); ++i) {
+      const std::string& name = set_.features[i].name;
+      if (!taken.insert(name).second) {
+        return invalid("feature-name-twice", fmt::format("`{}` names two things", name),
+                       "a feature's name differs from every label field and feature");
+      }
+      // A feature may have a field's name; that name then means the field wherever it is read.
+      if (slots_.contains(name)) continue;
+      index_.emplace(name, i);
+      known_.push_back(name);
+    }
+    return {};
+  }
+
+  static Error expression_error(const Feature& feature, Error error) {
+    error.id = "feature-expression";
+    error.message = fmt::format("feature `{}`: {}", feature.name, error.message);
+    return error;
+  }
+
+  /// The names that a feature reads.
+  static Result<std::vector<std::string>> names_of(const Feature& feature) {
+    if (feature.kind != Feature::Kind::kExpression) {
+      if (!feature.inputs.empty() && feature.inputs.size() <= kMaxInputs) return feature.inputs;
+      return invalid(
+          "feature-inputs",
+          fmt::format("feature `{}` encodes {} inputs", feature.name, feature.inputs.size()),
+          fmt::format("give 1 to {}", kMaxInputs));
+    }
+    auto parsed = expr::names_in(feature.expression.text);
+    if (!parsed.ok()) return expression_error(feature, parsed.error());
+    return std::move(*parsed);
+  }
+
+  Result<void> find_reads(std::size_t i) {
+    const Feature& feature = set_.features[i];
+    HEDDLE_ASSIGN_OR_RETURN(const auto names, names_of(feature));
+    for (const auto& name : names) {
+      if (labels_.contains(name)) {
+        return invalid("feature-reads-label",
+                       fmt::format("feature `{}` reads `{}`, which is known only after the answer",
+                                   feature.name, name),
+                       "only a fitted encoder may learn from the target, and it does so by itself");
+      }
+      if (const auto found = index_.find(name); found != index_.end()) {
+        reads_[i].push_back(found->second);
+      } else if (feature.kind != Feature::Kind::kExpression && !slots_.contains(name)) {
+        return unknown_name(feature, name);
+      }
+    }
+    return {};
+  }
+
+  Error unknown_name(const Feature& feature, const std::string& name) const {
+    const std::string near = doc::nearest(name, known_);
+    return invalid("feature-unknown-name",
+                   fmt::format("feature `{}` encodes `{}`, which is neither field nor feature",
+                               feature.name, name),
+                   near.empty() ? fmt::format("there are `{}`", fmt::join(known_, "`, `"))
+                                : fmt::format("did you mean `{}`?", near));
+  }
+
+  Result<void> add(std::size_t i) {
+    const Feature& feature = set_.features[i];
+    code_.definition.features.push_back(feature);
+    Step step;
+    step.kind = feature.kind;
+    step.smoothing = feature.smoothing;
+    Type type = Type::kDouble;
+    const bool is_expression = feature.kind == Feature::Kind::kExpression;
+    encoded_[i] = !is_expression || std::any_of(reads_[i].begin(), reads_[i].end(),
+                                                [&](std::size_t j) { return encoded_[j] != 0; });
+    if (is_expression) {
+      HEDDLE_ASSIGN_OR_RETURN(step.program, compile_expression(feature));
+      type = step.program->type();
+    } else {
+      HEDDLE_ASSIGN_OR_RETURN(step.combination, add_combination(feature));
+    }
+    if (!feature.hidden) {
+      step.output = static_cast<int>(code_.names.size());
+      code_.names.push_back(feature.name);
+    }
+    const bool is_read_by_name = index_.contains(feature.name);
+    if (!is_read_by_name && feature.hidden) {
+      return invalid(
+          "feature-name-twice",
+          fmt::format("hidden feature `{}` has the name of a field, so nothing can read it",
+                      feature.name),
+          "give it another name, or remove `hidden`");
+    }
+    // Of two variables with one name the first, the field, is the one that is read.
+    environment_.variables.push_back({feature.name, type});
+    if (is_read_by_name)
+      slots_.emplace(feature.name, static_cast<int>(environment_.variables.size()) - 1);
+    code_.steps.push_back(std::move(step));
+    return {};
+  }
+
+  Result<expr::Program> compile_expression(const Feature& feature) const {
+    auto program = expr::Program::compile(feature.expression.text, environment_);
+    if (!program.ok()) {
+      Error error = expression_error(feature, program.error());
+      error.kind = ErrorKind::kInvalid;
+      return error;
+    }
+    const Type type = program->type();
+    const bool numeric = type == Type::kBool || type == Type::kInt || type == Type::kDouble;
+    const bool usable =
+        numeric || type == Type::kString || type == Type::kTimestamp || type == Type::kDuration;
+    if (!usable || (!numeric && !feature.hidden)) {
+      return invalid("feature-type",
+                     fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
+                                 expr::type_name(type)),
+                     "encode it, or mark it `hidden: true` when other features use it");
+    }
+    return program;
+  }
+
+  /// The combination of inputs that an encoder reads; encoders of the same inputs share one.
+  Result<int> add_combination(const Feature& feature) {
+    if (!(feature.smoothing >= 0) || feature.smoothing > 1e12) {
+      return invalid("feature-smoothing",
+                     fmt::format("feature `{}` has smoothing {}", feature.name, feature.smoothing),
+                     "give a number of rows, 0 or more");
+    }
+    std::vector<int> inputs;
+    for (const auto& name : feature.inputs) {
+      HEDDLE_ASSIGN_OR_RETURN(const int input, add_input(feature, name));
+      if (std::find(inputs.begin(), inputs.end(), input) != inputs.end()) {
+        return invalid("feature-inputs",
+                       fmt::format("feature `{}` encodes `{}` twice", feature.name, name),
+                       "name each input once");
+      }
+      inputs.push_back(input);
+    }
+    const auto [at, fresh] =
+        combination_of_.emplace(inputs, static_cast<int>(code_.combinations.size()));
+    if (fresh) code_.combinations.push_back({inputs, table::TupleIndex(inputs.size()), {}, {}});
+    return at->second;
+  }
+
+  Result<int> add_input(const Feature& feature, const std::string& name) {
+    if (const auto found = index_.find(name);
+        found != index_.end() && encoded_[found->second] != 0) {
+      return invalid(
+          "feature-nested-encoder",
+          fmt::format("feature `{}` encodes `{}`, which is encoded itself", feature.name, name),
+          "encode the fields that it is made of");
+    }
+    const int slot = slots_.at(name);
+    const auto [at, fresh] = input_of_slot_.emplace(slot, static_cast<int>(code_.inputs.size()));
+    if (fresh)
+      code_.inputs.push_back(
+          {slot, table::KeyPart(environment_.variables[static_cast<std::size_t>(slot)].type)});
+    return at->second;
+  }
+
+  Code& code_;
+  const spec::FeatureSet& set_;
+  expr::Environment environment_;
+  std::map<std::string, int> slots_;  ///< fields, then features
+  std::set<std::string> labels_;
+  std::vector<std::string> known_;
+  std::map<std::string, std::size_t> index_;  ///< features that are read by their names
+  std::vector<std::vector<std::size_t>> reads_;
+  std::vector<char> encoded_;  ///< reads an encoder, itself or through others
+  std::map<int, int> input_of_slot_;
+  std::map<std::vector<int>, int> combination_of_;
+};
+
 Program::Program(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Program::Program(Program&&) noexcept = default;
-Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
 Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const spec::Field> fields) {
@@ -79,163 +288,7 @@ Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const sp
                    fmt::format("feature set `{}` has no features", set.identity.name),
                    "add at least one");
   auto code = std::make_unique<Code>();
-  code->definition = set;
-  expr::Environment environment;
-  std::map<std::string, int> slots;  // fields, then features
-  std::set<std::string> labels;
-  std::vector<std::string> known;
-  for (const auto& field : fields) {
-    if (field.label_time) {
-      labels.insert(field.name);
-      continue;
-    }
-    spec::Field kept;
-    kept.name = field.name;
-    kept.type = field.type;
-    slots.emplace(field.name, static_cast<int>(code->fields.size()));
-    code->fields.push_back(std::move(kept));
-    environment.variables.push_back({field.name, field.type});
-    known.push_back(field.name);
-  }
-  std::map<std::string, std::size_t> index;
-  std::set<std::string> taken = labels;
-  for (std::size_t i = 0; i < set.features.size(); ++i) {
-    const std::string& name = set.features[i].name;
-    if (!taken.insert(name).second) {
-      return invalid("feature-name-twice", fmt::format("`{}` names two things", name),
-                     "a feature's name differs from every label field and feature");
-    }
-    // A feature may have a field's name; that name then means the field wherever it is read.
-    if (slots.contains(name)) continue;
-    index.emplace(name, i);
-    known.push_back(name);
-  }
-  std::vector<std::vector<std::size_t>> reads(set.features.size());
-  for (std::size_t i = 0; i < set.features.size(); ++i) {
-    const Feature& feature = set.features[i];
-    std::vector<std::string> names = feature.inputs;
-    if (feature.kind == Feature::Kind::kExpression) {
-      auto parsed = expr::names_in(feature.expression.text);
-      if (!parsed.ok()) {
-        Error error = parsed.error();
-        error.id = "feature-expression";
-        error.message = fmt::format("feature `{}`: {}", feature.name, error.message);
-        return error;
-      }
-      names = std::move(*parsed);
-    } else if (names.empty() || names.size() > kMaxInputs) {
-      return invalid("feature-inputs",
-                     fmt::format("feature `{}` encodes {} inputs", feature.name, names.size()),
-                     fmt::format("give 1 to {}", kMaxInputs));
-    }
-    for (const auto& name : names) {
-      if (labels.contains(name)) {
-        return invalid("feature-reads-label",
-                       fmt::format("feature `{}` reads `{}`, which is known only after the answer",
-                                   feature.name, name),
-                       "only a fitted encoder may learn from the target, and it does so by itself");
-      }
-      if (const auto found = index.find(name); found != index.end()) {
-        reads[i].push_back(found->second);
-      } else if (feature.kind != Feature::Kind::kExpression && !slots.contains(name)) {
-        const std::string near = doc::nearest(name, known);
-        return invalid("feature-unknown-name",
-                       fmt::format("feature `{}` encodes `{}`, which is neither field nor feature",
-                                   feature.name, name),
-                       near.empty() ? fmt::format("there are `{}`", fmt::join(known, "`, `"))
-                                    : fmt::format("did you mean `{}`?", near));
-      }
-    }
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const auto order, Order(set.features, reads).sort());
-
-  code->definition.features.clear();
-  std::vector<char> encoded(set.features.size(), 0);  // reads an encoder, itself or through others
-  std::map<int, int> input_of_slot;
-  std::map<std::vector<int>, int> combination_of;
-  for (const std::size_t i : order) {
-    const Feature& feature = set.features[i];
-    code->definition.features.push_back(feature);
-    Step step;
-    step.kind = feature.kind;
-    step.smoothing = feature.smoothing;
-    Type type = Type::kDouble;
-    encoded[i] = feature.kind != Feature::Kind::kExpression ||
-                 std::any_of(reads[i].begin(), reads[i].end(),
-                             [&](std::size_t j) { return encoded[j] != 0; });
-    if (feature.kind == Feature::Kind::kExpression) {
-      auto program = expr::Program::compile(feature.expression.text, environment);
-      if (!program.ok()) {
-        Error error = program.error();
-        error.kind = ErrorKind::kInvalid;
-        error.id = "feature-expression";
-        error.message = fmt::format("feature `{}`: {}", feature.name, error.message);
-        return error;
-      }
-      type = program->type();
-      const bool numeric = type == Type::kBool || type == Type::kInt || type == Type::kDouble;
-      const bool usable =
-          numeric || type == Type::kString || type == Type::kTimestamp || type == Type::kDuration;
-      if (!usable || (!numeric && !feature.hidden)) {
-        return invalid("feature-type",
-                       fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
-                                   expr::type_name(type)),
-                       "encode it, or mark it `hidden: true` when other features use it");
-      }
-      step.program = std::move(*program);
-    } else {
-      if (!(feature.smoothing >= 0) || feature.smoothing > 1e12) {
-        return invalid(
-            "feature-smoothing",
-            fmt::format("feature `{}` has smoothing {}", feature.name, feature.smoothing),
-            "give a number of rows, 0 or more");
-      }
-      std::vector<int> inputs;
-      for (const auto& name : feature.inputs) {
-        if (const auto found = index.find(name);
-            found != index.end() && encoded[found->second] != 0) {
-          return invalid(
-              "feature-nested-encoder",
-              fmt::format("feature `{}` encodes `{}`, which is encoded itself", feature.name, name),
-              "encode the fields that it is made of");
-        }
-        const int slot = slots.at(name);
-        const auto [at, fresh] = input_of_slot.emplace(slot, static_cast<int>(code->inputs.size()));
-        if (fresh)
-          code->inputs.push_back(
-              {slot, table::KeyPart(environment.variables[static_cast<std::size_t>(slot)].type)});
-        if (std::find(inputs.begin(), inputs.end(), at->second) != inputs.end()) {
-          return invalid("feature-inputs",
-                         fmt::format("feature `{}` encodes `{}` twice", feature.name, name),
-                         "name each input once");
-        }
-        inputs.push_back(at->second);
-      }
-      const auto [at, fresh] =
-          combination_of.emplace(inputs, static_cast<int>(code->combinations.size()));
-      if (fresh) code->combinations.push_back({inputs, table::TupleIndex(inputs.size()), {}, {}});
-      step.combination = at->second;
-    }
-    if (!feature.hidden) {
-      step.output = static_cast<int>(code->names.size());
-      code->names.push_back(feature.name);
-    }
-    if (!index.contains(feature.name) && feature.hidden) {
-      return invalid(
-          "feature-name-twice",
-          fmt::format("hidden feature `{}` has the name of a field, so nothing can read it",
-                      feature.name),
-          "give it another name, or remove `hidden`");
-    }
-    // Of two variables with one name the first, the field, is the one that is read.
-    environment.variables.push_back({feature.name, type});
-    if (index.contains(feature.name))
-      slots.emplace(feature.name, static_cast<int>(environment.variables.size()) - 1);
-    code->steps.push_back(std::move(step));
-  }
-  if (code->names.empty())
-    return invalid("feature-none", "no feature is given to the model",
-                   "remove `hidden` from at least one");
+  HEDDLE_TRY(Code::Compiler(*code, set).run(fields));
   return Program(std::move(code));
 }
 

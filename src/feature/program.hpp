@@ -22,8 +22,6 @@ using table::Matrix;
 struct Scratch {
   Scratch();
   ~Scratch();
-  Scratch(Scratch&&) noexcept;
-  Scratch& operator=(Scratch&&) noexcept;
   struct Buffers;
   std::unique_ptr<Buffers> buffers;
 };
@@ -57,7 +55,6 @@ class Program {
   [[nodiscard]] doc::Value to_value() const;
 
   Program(Program&&) noexcept;
-  Program& operator=(Program&&) noexcept;
   ~Program();
 
   /// Fits every encoder on all of `rows` (event-time order, columns by name, one label a row: 0 or

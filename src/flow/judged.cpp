@@ -158,6 +158,14 @@ Result<doc::Value> judge_backing(const Backing& backing, const HeldOutAnswers& a
   return out;
 }
 
+/// [{"class", "rows"}]
+doc::Value left_out_of(const Recorded& recorded) {
+  auto out = doc::Value::array();
+  for (const auto& [name, rows] : recorded.left_out)
+    out.push(doc::Value::object({{"class", name}, {"rows", rows}}));
+  return out;
+}
+
 }  // namespace
 
 Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswers& answers) {
@@ -182,6 +190,7 @@ Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswer
   HEDDLE_ASSIGN_OR_RETURN(auto before, judge_before(work, recorded.before));
   out.evidence = doc::Value::object(
       {{"before_change", std::move(before)}, {"label_accounts", std::move(accounts)}});
+  if (!recorded.left_out.empty()) out.evidence.set("left_out", left_out_of(recorded));
   return out;
 }
 

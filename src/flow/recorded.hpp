@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct Recorded {
   /// is trained on labelled held-out rows too, the candidate must not clearly lose on those.
   std::vector<std::uint16_t> label_accounts{};
   std::vector<std::string> accounts{};
+  /// Rows that are not among these since their label is of a class that what serves does not have,
+  /// by class. A retrain keeps the classes: what it was not taught is in its evidence.
+  std::map<std::string, std::int64_t> left_out{};
   RowsBefore before{};  ///< what comes of them is evidence and no gate: the world may have changed
   /// What serves: rows are checked by what its contract learned and repaired, and `base.*` is what
   /// it answers to the held-out rows.

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "bundle/bundle.hpp"
+#include "doc/json.hpp"
 #include "flow/flow_fixture.hpp"
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
@@ -248,13 +249,18 @@ TEST_F(Retraining, IsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
   EXPECT_EQ(judged.find("before_change")->string_or("verdict"), "worse");
   EXPECT_EQ(judged.find("before_change")->int_or("rows"), 1000);
 
+  EXPECT_EQ(judged.find("left_out"), nullptr);
+
   // One account that nobody stands beside is not held against anybody.
   recorded_.label_accounts.assign(truth.size(), 1);
   recorded_.before = {{}, {}, "", "there are none"};
+  recorded_.left_out = {{"lost", 40}, {"stolen", 2}};
   const auto only_one = retrain();
   ASSERT_TRUE(only_one.ok()) << only_one.error().str();
   EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
   EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
+  EXPECT_EQ(doc::to_json(*only_one->judged.find("left_out")),
+            R"([{"class":"lost","rows":40},{"class":"stolen","rows":2}])");
 }
 
 }  // namespace

@@ -75,6 +75,11 @@ TEST(Tasks, ANumberIsTrainedGatedAndPackedWithItsInterval) {
                                       {{2.5}, stats::Conformal{.8, 4}}, "c0ffee");
   ASSERT_TRUE(moved.ok()) << moved.error().str();
   EXPECT_EQ(made(scene, *moved).plan->conformal()->quantile, 4);
+  EXPECT_EQ(with_calibration(*scene.objects, run->candidate.bundle,
+                             {{0}, stats::Conformal{.8, std::nan("")}}, "c0ffee")
+                .error()
+                .id,
+            "calibration-not-finite");
   EXPECT_EQ(
       with_calibration(*scene.objects, run->candidate.bundle, {{1, 2}, {}}, "c0ffee").error().kind,
       ErrorKind::kCorrupt);

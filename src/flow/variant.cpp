@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "contract/contract.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "feature/program.hpp"
 #include "flow/assemble.hpp"
 #include "runtime/spec.hpp"
@@ -78,6 +79,15 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
   return assembly;
 }
 
+/// The evaluation of a bundle with what its interval was fitted to since.
+Result<std::string> with_refit(const bundle::Bundle& bundle,
+                               const std::optional<evaluate::IntervalRefit>& refit) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, bundle.json(bundle::kEvaluation));
+  HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evidence_schema().parse(evaluation));
+  evidence.interval_refit = refit;
+  return doc::to_json(evaluate::evidence_schema().print(evidence));
+}
+
 /// The contract of a layer with one transform more; one of the same id is replaced in its place.
 Result<contract::Contract> contract_with(doc::Value value, const spec::Transform& transform) {
   doc::Value added = doc::Value::object({{"id", transform.id},
@@ -137,11 +147,14 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
 }
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
-                                const score::Calibration& calibration, const std::string& commit) {
+                                const score::Calibration& calibration, const std::string& commit,
+                                const std::optional<evaluate::IntervalRefit>& refit) {
   const auto& offsets = calibration.offsets;
-  if (!std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); }))
+  const bool is_finite =
+      std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); });
+  if (!is_finite || (calibration.interval && !std::isfinite(calibration.interval->quantile)))
     return Error{ErrorKind::kInvalid, "calibration-not-finite",
-                 "each offset of a calibration must be a number",
+                 "each offset of a calibration, and the quantile of its interval, must be a number",
                  "give them in logits, of a regression in the target's unit"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_TRY(score::check_calibration(calibration, base.task));
@@ -150,6 +163,9 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
+  if (calibration.interval != base.calibration.interval) {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, with_refit(base.bundle, refit));
+  }
   assembly.calibration = calibration;
   return assemble(objects, assembly);
 }

@@ -154,16 +154,23 @@ std::string shown(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// Marks of markup may follow blanks; the others have their place.
+bool has_mark(std::string_view bytes, const Mark& mark, std::size_t first) {
+  const std::size_t at = mark.bytes.starts_with('<') ? first : mark.at;
+  return bytes.size() >= at && bytes.substr(at).starts_with(mark.bytes);
+}
+
+}  // namespace
+
 std::optional<Error> not_a_model(std::string_view bytes) {
   if (bytes.empty()) return is_no_model("empty", "write or fetch the model again");
   const auto first = bytes.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
     return is_no_model("blank", "write or fetch the model again");
   for (const Mark& mark : kMarks) {
-    const std::size_t at = mark.bytes.starts_with('<') ? first : mark.at;
-    if (bytes.size() >= at && bytes.substr(at).starts_with(mark.bytes)) {
-      return is_no_model(mark.is, mark.hint);
-    }
+    if (has_mark(bytes, mark, first)) return is_no_model(mark.is, mark.hint);
   }
   if (const auto other = file_kind(bytes.substr(0, 512))) return is_other(*other);
   if (is_safetensors(bytes)) return is_no_model("tensors (safetensors), no trees", kSaveModel);

@@ -16,6 +16,14 @@ constexpr std::int64_t kClassRows[] = {1, 64, 1024};
 constexpr std::size_t kClasses = std::size(kClassRows);
 std::size_t class_of(std::int64_t n) noexcept { return n <= 1 ? 0 : n <= 64 ? 1 : 2; }
 
+/// A threshold, or what lies between two of them; now and then missing.
+float synthetic_value(const std::vector<float>& kept, std::size_t pick) {
+  if (pick % 16 == 0) return std::numeric_limits<float>::quiet_NaN();
+  if (kept.empty()) return static_cast<float>(pick % 8);
+  if (pick % 2 == 0) return kept[pick % kept.size()];
+  return 0.5F * (kept[pick % kept.size()] + kept[pick / 7 % kept.size()]);
+}
+
 /// Rows with values at and between the thresholds of the model and some missing; the same for the
 /// same model.
 std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count) {
@@ -33,15 +41,7 @@ std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count
   rows.reserve(static_cast<std::size_t>(count * parsed.features));
   for (std::int64_t i = 0; i < count; ++i) {
     for (const auto& kept : values) {
-      const auto pick = static_cast<std::size_t>(random());
-      if (pick % 16 == 0)
-        rows.push_back(std::numeric_limits<float>::quiet_NaN());
-      else if (kept.empty())
-        rows.push_back(static_cast<float>(pick % 8));
-      else
-        rows.push_back(pick % 2 == 0
-                           ? kept[pick % kept.size()]
-                           : 0.5F * (kept[pick % kept.size()] + kept[pick / 7 % kept.size()]));
+      rows.push_back(synthetic_value(kept, static_cast<std::size_t>(random())));
     }
   }
   return rows;

@@ -112,6 +112,12 @@ Error tree_wrong(std::size_t number, std::string_view what) {
 struct Thresholds {
   bool endless = false;
   bool huge = false;
+
+  void note(double threshold) {
+    const bool is_endless = std::isinf(threshold) && threshold > 0;
+    endless = endless || is_endless;
+    huge = huge || (!is_endless && threshold >= std::numeric_limits<float>::max());
+  }
 };
 
 /// A bit set of categories becomes a list of them.
@@ -176,9 +182,7 @@ Result<void> read_split(const TreeText& text, std::size_t number, std::size_t i,
     return unsupported(
         fmt::format("splits on a threshold that is no number, node {} of tree {}", i, number));
   }
-  const bool endless = std::isinf(threshold) && threshold > 0;
-  met.endless = met.endless || endless;
-  met.huge = met.huge || (!endless && threshold >= std::numeric_limits<float>::max());
+  met.note(threshold);
   node.threshold = strict_threshold(threshold);
   const bool default_left = (decision & kDefaultLeft) != 0;
   switch ((decision >> 2) & 3) {
@@ -219,6 +223,11 @@ Result<void> add_inner(const TreeText& text, std::size_t number, std::size_t i, 
   return read_split(text, number, i, set_begins, node, met);
 }
 
+void set_leaf(const TreeText& text, std::size_t i, bool counted, Node& node) {
+  node.value = text.values[i];
+  if (counted) node.cover = text.leaf_counts[i];
+}
+
 Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest,
                       Thresholds& met) {
   if (text.leaves < 1) return tree_wrong(number, "says no `num_leaves`");
@@ -237,10 +246,8 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
   tree.nodes.resize(inner + leaves);
   for (std::size_t i = 0; i < inner; ++i)
     HEDDLE_TRY(add_inner(text, number, i, inner, set_begins, forest, tree.nodes[i], met));
-  for (std::size_t i = 0; i < leaves; ++i) {
-    tree.nodes[inner + i].value = text.values[i];
-    if (forest.covers && inner > 0) tree.nodes[inner + i].cover = text.leaf_counts[i];
-  }
+  const bool counted = forest.covers && inner > 0;
+  for (std::size_t i = 0; i < leaves; ++i) set_leaf(text, i, counted, tree.nodes[inner + i]);
   return {};
 }
 

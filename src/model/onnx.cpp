@@ -183,13 +183,16 @@ class Finder {
       scores.normalized = true;
       return classifier_ && text_of(each, "norm", "MAX") == "L1";
     }
-    if (is_onnx(each, "Exp") || is_onnx(each, "Sigmoid")) {
-      const bool first = !classifier_ && scores.transforming == nullptr && !scores.normalized;
-      scores.transforming = &each;
-      return first;
-    }
+    if (is_onnx(each, "Exp") || is_onnx(each, "Sigmoid")) return transforms(each, scores);
     return casts_to_real(each) || is_onnx(each, "Identity") ||
            multiplies_by_one(each, scores.tensor);
+  }
+
+  /// Of a regressor's scores as it gives them, once.
+  bool transforms(const OnnxNode& each, Scores& scores) const {
+    const bool first = !classifier_ && scores.transforming == nullptr && !scores.normalized;
+    scores.transforming = &each;
+    return first;
   }
 
   [[nodiscard]] static bool casts_to_real(const OnnxNode& each) {
@@ -411,6 +414,9 @@ struct NodeArrays {
   const std::vector<std::int64_t>* missing_true = nullptr;  ///< nullptr: not said
 
   [[nodiscard]] std::size_t size() const noexcept { return trees->size(); }
+  [[nodiscard]] bool is_missing_true(std::size_t i) const noexcept {
+    return missing_true != nullptr && (*missing_true)[i] != 0;
+  }
   [[nodiscard]] std::string place(std::size_t i) const {
     return fmt::format("node {} of tree {}", (*numbers)[i], (*trees)[i]);
   }
@@ -495,8 +501,7 @@ Result<void> read_split(const NodeArrays& arrays, std::size_t i, const Places& p
   out.feature = static_cast<std::int32_t>(feature);
   out.left = (mode->true_is_left ? when_true : when_false)->second.node;
   out.right = (mode->true_is_left ? when_false : when_true)->second.node;
-  const bool missing_true = arrays.missing_true != nullptr && (*arrays.missing_true)[i] != 0;
-  out.missing_left = missing_true == mode->true_is_left;
+  out.missing_left = arrays.is_missing_true(i) == mode->true_is_left;
   const float value = (*arrays.values)[i];
   if (std::isnan(value)) {
     return onnx_unsupported(
@@ -768,6 +773,14 @@ Result<void> check_finite(const LinearModel& model, const OnnxNode& node) {
   return {};
 }
 
+/// One for each line; 0 where the file has none.
+Result<std::vector<double>> read_intercepts(const OnnxAttribute* written, std::size_t rows) {
+  if (written == nullptr || written->reals.empty()) return std::vector<double>(rows, 0.0);
+  if (written->reals.size() != rows)
+    return onnx_corrupt("has another count of intercepts than of outputs");
+  return std::vector<double>(written->reals.begin(), written->reals.end());
+}
+
 Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int64_t columns) {
   LinearModel out;
   const auto* const coefficients = node.find("coefficients");
@@ -782,12 +795,7 @@ Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int6
   const std::size_t rows = one_line ? 1 : static_cast<std::size_t>(targets);
   HEDDLE_ASSIGN_OR_RETURN(out.features, count_columns(coefficients->reals, rows, columns));
   out.weights.assign(coefficients->reals.begin(), coefficients->reals.end());
-  out.intercepts.assign(rows, 0.0);
-  if (intercepts != nullptr && !intercepts->reals.empty()) {
-    if (intercepts->reals.size() != rows)
-      return onnx_corrupt("has another count of intercepts than of outputs");
-    out.intercepts.assign(intercepts->reals.begin(), intercepts->reals.end());
-  }
+  HEDDLE_ASSIGN_OR_RETURN(out.intercepts, read_intercepts(intercepts, rows));
   out.outputs = static_cast<int>(rows);
   const bool logistic = text_of(node, "post_transform", "NONE") == "LOGISTIC";
   if (rows == 2 && classifier && logistic && drop_mirrored_class(out)) out.outputs = 1;

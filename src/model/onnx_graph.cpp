@@ -64,6 +64,12 @@ void take_raw(std::string_view raw, std::vector<double>& out) {
   }
 }
 
+/// What stands in `raw_data`, where a writer puts most constants.
+void add_raw(std::int64_t type, std::string_view raw, std::vector<double>& out) {
+  if (type == kFloatTensor) take_raw<float>(raw, out);
+  if (type == kDoubleTensor) take_raw<double>(raw, out);
+}
+
 /// TensorProto {data_type 2, float_data 4, double_data 10, name 8, raw_data 9}.
 bool read_constant(std::string_view bytes, OnnxConstant& out) {
   doc::ProtoReader in(bytes);
@@ -83,13 +89,9 @@ bool read_constant(std::string_view bytes, OnnxConstant& out) {
   }
   if (in.failed()) return false;
   if (raw.size() > kMostConstant) return true;
-  if (type == kFloatTensor) {
-    out.values.assign(floats.begin(), floats.end());
-    take_raw<float>(raw, out.values);
-  } else if (type == kDoubleTensor) {
-    out.values = std::move(doubles);
-    take_raw<double>(raw, out.values);
-  }
+  if (type == kFloatTensor) out.values.assign(floats.begin(), floats.end());
+  if (type == kDoubleTensor) out.values = std::move(doubles);
+  add_raw(type, raw, out.values);
   return true;
 }
 
@@ -188,6 +190,11 @@ Error onnx_unsupported(std::string what) {
 
 namespace {
 
+Error is_core_ml() {
+  return Error{ErrorKind::kInvalid, "model-format",
+               "the file is a Core ML model, which is not read", "convert the model to ONNX"};
+}
+
 Result<void> check_ir_version(std::uint64_t version) {
   constexpr std::uint64_t kNewest = 14;
   if (version <= kNewest || version >= 1000) return {};
@@ -215,12 +222,9 @@ Result<std::string_view> read_model(std::string_view bytes, OnnxGraph& graph) {
       default: core_ml = core_ml || model.field() >= 200;
     }
   }
-  if (core_ml && !model.failed() && !content) {
-    return Error{ErrorKind::kInvalid, "model-format",
-                 "the file is a Core ML model, which is not read", "convert the model to ONNX"};
-  }
-  if (model.failed() || !content) return onnx_corrupt("does not read as protobuf, or has no graph");
-  return *content;
+  if (!model.failed() && content) return *content;
+  return model.failed() || !core_ml ? onnx_corrupt("does not read as protobuf, or has no graph")
+                                    : is_core_ml();
 }
 
 Result<void> read_output(std::string_view bytes, OnnxGraph& graph) {

@@ -96,14 +96,16 @@ Result<void> read(const doc::Value& root, std::string_view key, std::vector<doub
   return {};
 }
 
+bool fits(const StandardisedLinear& model, std::size_t columns, std::size_t outputs) {
+  return model.scale.size() == columns && model.missing.size() == columns &&
+         model.weights.size() / outputs == columns && model.weights.size() % outputs == 0;
+}
+
 Result<void> check_lengths(const StandardisedLinear& model) {
   const std::size_t columns = model.mean.size();
   const std::size_t outputs = model.intercepts.size();
-  if (model.scale.size() != columns || model.missing.size() != columns || columns == 0 ||
-      outputs == 0 || model.weights.size() / outputs != columns ||
-      model.weights.size() % outputs != 0) {
+  if (columns == 0 || outputs == 0 || !fits(model, columns, outputs))
     return corrupt("has arrays of different lengths");
-  }
   if (!model.features.empty() && model.features.size() != columns)
     return corrupt("has another count of `features` than of `mean`");
   if ((model.link == Link::kSoftmax) != (outputs > 1))

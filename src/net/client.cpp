@@ -348,17 +348,6 @@ HttpClient::HttpClient(HttpClient&& other) noexcept
       tls_(std::move(other.tls_)),
       fd_(std::exchange(other.fd_, -1)),
       in_(std::move(other.in_)) {}
-HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
-  if (this != &other) {
-    close();
-    options_ = std::move(other.options_);
-    context_ = std::move(other.context_);
-    tls_ = std::move(other.tls_);
-    fd_ = std::exchange(other.fd_, -1);
-    in_ = std::move(other.in_);
-  }
-  return *this;
-}
 
 void HttpClient::close() noexcept {
   if (fd_ >= 0 && tls_) tls_->finish();

@@ -42,7 +42,6 @@ class HttpClient {
   explicit HttpClient(Options options);
   ~HttpClient();
   HttpClient(HttpClient&& other) noexcept;
-  HttpClient& operator=(HttpClient&& other) noexcept;
 
   /// Any status is a reply. kUnavailable: nobody listens, or the connection was lost before the
   /// reply was whole; kTimeout; kTooLarge past `max_response`; kCorrupt: no HTTP; kUnauthenticated

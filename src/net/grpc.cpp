@@ -7,13 +7,6 @@
 
 namespace heddle::net {
 
-std::string_view GrpcCall::header(std::string_view name) const noexcept {
-  for (const Header& header : metadata) {
-    if (same_token(header.name, name)) return header.value;
-  }
-  return {};
-}
-
 std::string_view GrpcCall::bearer() const noexcept {
   std::string_view found;
   bool repeated = false;

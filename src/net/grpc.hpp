@@ -33,8 +33,6 @@ struct GrpcCall {
   std::int64_t queued_ns =
       0;  ///< waited before its handler ran: in this turn of the loop, and an estimate of before
 
-  [[nodiscard]] std::string_view header(
-      std::string_view name) const noexcept;  ///< empty when there is none
   /// The token of `authorization: Bearer ...`; empty when there is none, or several.
   [[nodiscard]] std::string_view bearer() const noexcept;
 };

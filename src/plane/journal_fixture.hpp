@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -13,24 +11,12 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
 #include "plane/journal_files.hpp"
 
 namespace heddle::plane::fixture {
 
-class Folder {
- public:
-  Folder() {
-    std::string name = ::testing::TempDir() + "/heddle-plane-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using heddle::fixture::Folder;
 
 inline FieldValue text(std::string s) {
   FieldValue value;

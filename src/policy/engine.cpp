@@ -868,9 +868,4 @@ Result<std::vector<std::string>> LocalEngine::stopped() {
 
 Digest LocalEngine::policy_digest() const { return impl_->rulebook()->digest(); }
 
-spec::Project LocalEngine::project() const {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->project;
-}
-
 }  // namespace heddle::policy

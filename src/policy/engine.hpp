@@ -81,7 +81,6 @@ class LocalEngine final : public Engine {
   /// The ledger entry of the stop that holds for `service`; none: it is not stopped.
   [[nodiscard]] Result<std::optional<std::uint64_t>> stop_entry(const std::string& service);
   [[nodiscard]] Digest policy_digest() const;
-  [[nodiscard]] spec::Project project() const;
 
  private:
   struct Impl;

@@ -214,6 +214,20 @@ spec::PolicyRule recalibration_guard(const spec::Project& project,
   return rule;
 }
 
+/// The same of what labels can make intervals be: as wide as the labels of one account ask for, or
+/// so narrow that they hold nothing.
+spec::PolicyRule interval_guard(const spec::Project& project,
+                                const spec::RecalibrationBound& bound) {
+  spec::PolicyRule rule = recalibration_guard(project, bound);
+  rule.id = "interval-bound-needs-a-person";
+  rule.when = spec::Expression{
+      fmt::format("attributes.interval_delta > {0:#} || attributes.interval_delta < -{0:#} || "
+                  "attributes.interval_sum > {1:#} || attributes.interval_sum < -{1:#}",
+                  bound.step, bound.sum),
+      {}};
+  return rule;
+}
+
 /// Refusing a row costs that row; shutting a sender out costs what is well beside it. And what is
 /// shut out for everybody is taken from those who sent nothing wrong.
 std::vector<spec::PolicyRule> quarantine_guards(const spec::Project& project,
@@ -301,7 +315,8 @@ struct Rulebook::Impl {
   void add_guards(const spec::Project& project, const spec::ServiceBounds& bounds,
                   const std::vector<std::string>& services, bool about_others) {
     auto guards = quarantine_guards(project, bounds.quarantine_good_rows);
-    guards.insert(guards.begin(), recalibration_guard(project, bounds.recalibrate));
+    guards.insert(guards.begin(), {recalibration_guard(project, bounds.recalibrate),
+                                   interval_guard(project, bounds.recalibrate)});
     for (spec::PolicyRule& rule : guards) {
       auto names = expr::names_in(rule.when->text);
       Rule guard{std::move(rule), services, about_others};
@@ -399,7 +414,6 @@ struct Rulebook::Impl {
 
 Rulebook::Rulebook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Rulebook::Rulebook(Rulebook&&) noexcept = default;
-Rulebook& Rulebook::operator=(Rulebook&&) noexcept = default;
 Rulebook::~Rulebook() = default;
 
 Result<Rulebook> Rulebook::compile(const spec::Project& project) {
@@ -564,7 +578,6 @@ std::vector<spec::Budget> Rulebook::budgets(std::string_view service) const {
   }
   return all;
 }
-const std::vector<spec::Person>& Rulebook::people() const noexcept { return impl_->people; }
 
 const spec::Person* Rulebook::person(std::string_view name) const noexcept {
   for (const auto& person : impl_->people) {

@@ -46,12 +46,10 @@ class Rulebook {
   [[nodiscard]] const Digest& digest() const noexcept;  ///< of all that can change a verdict
   /// Those that count for an act about `service`; empty: about none.
   [[nodiscard]] std::vector<spec::Budget> budgets(std::string_view service) const;
-  [[nodiscard]] const std::vector<spec::Person>& people() const noexcept;
   [[nodiscard]] const spec::Person* person(std::string_view name) const noexcept;
   [[nodiscard]] bool is_service_account(std::string_view name) const noexcept;
 
   Rulebook(Rulebook&&) noexcept;
-  Rulebook& operator=(Rulebook&&) noexcept;
   ~Rulebook();
 
  private:

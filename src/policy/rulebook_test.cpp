@@ -132,6 +132,17 @@ TEST(Rulebook, ARecalibrationPastItsBoundIsAskedOfAPerson) {
   }
   const auto asked = judge(usual, move(0.74, 2.22));
   EXPECT_EQ(asked.rules, (std::vector<std::string>{"recalibration-bound-needs-a-person", "free"}));
+  // Of the interval likewise, whatever the offsets are.
+  const auto interval = [&](double delta, double sum) {
+    auto made = move(0, 0);
+    made.attributes.set("interval_delta", delta);
+    made.attributes.set("interval_sum", sum);
+    return judge(usual, made);
+  };
+  EXPECT_EQ(interval(1.0, 1.5).effect, Effect::kAllow);
+  for (const auto& [delta, sum] : {std::pair{1.01, 1.01}, {-1.01, 0.0}, {0.1, 1.51}, {0.1, -1.51}})
+    EXPECT_EQ(interval(delta, sum).rules,
+              (std::vector<std::string>{"interval-bound-needs-a-person", "free"}));
   // A question out of what is allowed, never leave for what is not; a person has seen the numbers.
   EXPECT_EQ(effect(project({}), 2, 2), Effect::kDeny);
   const auto never = rule("never", Kind::kDeny, {"agent:*"}, {"release.*"});

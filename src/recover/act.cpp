@@ -10,6 +10,20 @@
 
 namespace heddle::recover {
 
+namespace {
+
+std::string calibration_text(const std::vector<double>& offsets, double quantile) {
+  const double largest = largest_offset(offsets);
+  std::string text;
+  if (largest != 0 || quantile == 0)
+    text = fmt::format("by {}{:+.4g}", offsets.size() > 1 ? "up to " : "", largest);
+  if (quantile != 0)
+    text += fmt::format("{}of the intervals by {:+.4g}", text.empty() ? "" : ", ", quantile);
+  return text;
+}
+
+}  // namespace
+
 std::string_view act_name(const Act::Kind& kind) noexcept {
   return std::visit([](const auto& each) { return std::decay_t<decltype(each)>::kName; }, kind);
 }
@@ -21,8 +35,7 @@ std::string act_text(const Act& act) {
             return fmt::format("transform `{}` of `{}`", t.transform, t.field);
           },
           [](const RecalibrationInForce& r) {
-            return fmt::format("recalibration by {}{:+.4g}", r.offsets.size() > 1 ? "up to " : "",
-                               largest_offset(r.offsets));
+            return fmt::format("recalibration {}", calibration_text(r.offsets, r.quantile));
           },
           [](const SwapInForce&) { return std::string("swap to standby"); },
           [](const ReleaseInForce&) { return std::string("release of the retrained model"); }},

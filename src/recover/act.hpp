@@ -25,6 +25,7 @@ struct TransformInForce {
 struct RecalibrationInForce {
   static constexpr std::string_view kName = "recalibration";
   std::vector<double> offsets;  ///< what was added to the margins, one an output
+  double quantile = 0;          ///< what was added to that of the interval
   bool operator==(const RecalibrationInForce&) const = default;
 };
 
@@ -71,7 +72,8 @@ struct Act {
 
 [[nodiscard]] std::string_view act_name(
     const Act::Kind& kind) noexcept;  ///< transform, recalibration, swap, release
-/// What it does, for people: "transform `at-shift` of `at`", "recalibration by +0.5".
+/// What it does, for people: "transform `at-shift` of `at`", "recalibration by +0.5, of the
+/// intervals by +2".
 [[nodiscard]] std::string act_text(const Act& act);
 /// The one that is farthest from 0, with its sign; 0 of none.
 [[nodiscard]] double largest_offset(const std::vector<double>& offsets) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -307,10 +308,22 @@ struct Recalibrate {
   static constexpr Target kTarget = Target::kService;
   std::vector<double> offsets;  ///< added to the margins, one an output
   Grounds grounds{};
+  /// Added to the quantile of the interval, which was fitted anew to the newest labelled rows.
+  double quantile = 0;
+  std::int64_t interval_rows = 0;  ///< so many of them; 0: the interval stays
+  double interval_held = 0;        ///< share of their labels that the interval of before held
+  double interval_held_newer = 0;  ///< share of their newer half that a fit on the older half held
+  [[nodiscard]] bool moves_predictions() const {
+    return std::any_of(offsets.begin(), offsets.end(), [](double each) { return each != 0; });
+  }
 
   template <class Self, class V>
   static void members(Self& self, V& visit) {
     visit.numbers("offsets", self.offsets);
+    visit("quantile", self.quantile);
+    visit("interval_rows", self.interval_rows);
+    visit("interval_held", self.interval_held);
+    visit("interval_held_newer", self.interval_held_newer);
     Grounds::members(self.grounds, visit);
   }
   bool operator==(const Recalibrate&) const = default;
@@ -320,10 +333,12 @@ struct WithdrawRecalibration {
   static constexpr std::string_view kType = "recalibration.withdraw";
   static constexpr Target kTarget = Target::kService;
   std::vector<double> offsets;  ///< added to the margins, one an output
+  double quantile = 0;          ///< added to that of the interval
 
   template <class Self, class V>
   static void members(Self& self, V& visit) {
     visit.numbers("offsets", self.offsets);
+    visit("quantile", self.quantile);
   }
   bool operator==(const WithdrawRecalibration&) const = default;
 };

@@ -45,7 +45,7 @@ TEST(Action, EveryOneIsReadBackAsItWasWritten) {
 
 TEST(Action, NumbersAreReadBackToTheLastBit) {
   const What what = WithdrawRecalibration{{0.1, -1.0 / 3, 1e-300, 0}};
-  EXPECT_EQ(json(what), R"({"offsets":"0.1,-0.3333333333333333,1e-300,0"})");
+  EXPECT_EQ(json(what), R"({"offsets":"0.1,-0.3333333333333333,1e-300,0","quantile":0.0})");
   const auto back = what_of("recalibration.withdraw", attributes_of(what));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(std::get<WithdrawRecalibration>(*back).offsets,
@@ -55,7 +55,7 @@ TEST(Action, NumbersAreReadBackToTheLastBit) {
   EXPECT_EQ(what_of("recalibration.withdraw", cut).error().message,
             "`offsets` of the action `recalibration.withdraw` is not numbers with commas between "
             "them");
-  EXPECT_EQ(json(WithdrawRecalibration{std::vector<double>(1000, 0.25)}), "{}")
+  EXPECT_EQ(json(WithdrawRecalibration{std::vector<double>(1000, 0.25)}), R"({"quantile":0.0})")
       << "too many for a rule or a reader: the bundle holds them";
 }
 

@@ -39,6 +39,14 @@ std::int64_t rows_of_duration(const watch::Watch& watch, Micros duration) {
   return at->second.rows * duration / (at->second.to - at->second.from);
 }
 
+/// What the trial of an act is about.
+std::string loss_of(const Act& act, const watch::Watch& watch) {
+  const auto* recalibration = act.as<RecalibrationInForce>();
+  const bool of_intervals = recalibration != nullptr && recalibration->quantile != 0;
+  return fmt::format("{}{}", stats::loss_name(watch.task().kind),
+                     of_intervals ? " with the quantile loss of the intervals" : "");
+}
+
 double hours(Micros time) { return static_cast<double>(time) / static_cast<double>(kHour); }
 
 }  // namespace
@@ -339,8 +347,8 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
                  [&](const RecalibrationInForce& r) {
                    std::vector<double> back = r.offsets;
                    for (double& offset : back) offset = -offset;
-                   return propose(incident, WithdrawRecalibration{std::move(back)}, reason, tick,
-                                  taken.id);
+                   return propose(incident, WithdrawRecalibration{std::move(back), -r.quantile},
+                                  reason, tick, taken.id);
                  },
                  [&](const SwapInForce&) {
                    return propose(incident, SwapBack{}, reason, tick,
@@ -383,7 +391,7 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
     incident.timeline.push_back(
         {tick.now,
          fmt::format("on {} labelled rows since, {} is {:.4f} below what it would be without it",
-                     rows, stats::loss_name(tick.watch.task().kind), -trial->mean()),
+                     rows, loss_of(*act, tick.watch), -trial->mean()),
          0});
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
@@ -406,7 +414,7 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
   }
   incident.why =
       fmt::format("on {} labelled rows since, {} is {:+.4f} against what it would be without it",
-                  rows, stats::loss_name(tick.watch.task().kind), trial->mean());
+                  rows, loss_of(*act, tick.watch), trial->mean());
   incident.timeline.push_back({tick.now, incident.why, 0});
   return Step::kWithdraw;
 }

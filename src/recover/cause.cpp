@@ -58,9 +58,11 @@ Diagnosis diagnose(const watch::Watch& watch, const watch::Alert& alert) {
       out = *std::move(found);
       out.cause = cause;
       out.task = watch.task().kind;
+      out.classes = std::ssize(watch.task().classes);
+      out.coverage = watch.interval() == nullptr ? 0 : watch.interval()->coverage;
       const Subject subject = alert.last.subject;
-      const bool of_rows =
-          subject == Subject::kColumn || subject == Subject::kQuality || subject == Subject::kPrior;
+      const bool of_rows = subject == Subject::kColumn || subject == Subject::kQuality ||
+                           subject == Subject::kPrior || subject == Subject::kCoverage;
       if (of_rows && !alert.last.account.empty()) {
         out.only_account = alert.last.account;
         out.reason += fmt::format("; only the rows of account `{}` show it", out.only_account);

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <string>
+
 #include <fmt/format.h>
 
 #include "recover/incident.hpp"
@@ -19,14 +22,31 @@ std::string_view constant(stats::TaskKind task) {
   return task == stats::TaskKind::kRegression ? "that of the median" : "the label entropy";
 }
 
-/// The gate that the model of then would not have passed; empty: the task has none so plain.
-std::string_view gate_of(stats::TaskKind task) {
-  switch (task) {
+/// The gate that the model of then would not have passed.
+std::string gate_of(const Diagnosis& d) {
+  switch (d.task) {
     case stats::TaskKind::kBinary: return "- id: keeps-the-order\n  when: metrics.auc > 0.55\n";
     case stats::TaskKind::kRegression: return "- id: beats-the-mean\n  when: metrics.r2 > 0.0\n";
     case stats::TaskKind::kClasses: break;
   }
-  return {};
+  // The F1 of one answer for all is that of one class, and of no use in the others: less than a
+  // class's share of the mean.
+  return fmt::format("- id: tells-the-classes-apart\n  when: metrics.macro_f1 > {:.3f}\n",
+                     1 / static_cast<double>(std::max<std::int64_t>(d.classes, 2)));
+}
+
+/// What such a model did wrong.
+std::string_view wrong(stats::TaskKind task) {
+  switch (task) {
+    case stats::TaskKind::kBinary:
+      return "the model that served put rows in the wrong order; no release may, whatever its loss";
+    case stats::TaskKind::kRegression:
+      return "the model that served was no better than the mean; no release may be, whatever its "
+             "loss";
+    case stats::TaskKind::kClasses: break;
+  }
+  return "the model that served did not tell the classes apart; each release has to, whatever its "
+         "loss";
 }
 
 /// What the rows mean is another: standby if better, collect labels, retrain, gates, prove on newer
@@ -58,12 +78,8 @@ class ConceptShift final : public QualityCause {
       out.why = "half a chunk of labels already shows a ratio far above the threshold";
       list.push_back(std::move(out));
     }
-    const std::string_view gate = gate_of(incident.diagnosis.task);
-    if (!gate.empty()) {
-      list.push_back({monitor, true, "gates[]", std::string(gate),
-                      "the model that served put rows in the wrong order; no release may, whatever "
-                      "its loss"});
-    }
+    list.push_back({monitor, true, "gates[]", gate_of(incident.diagnosis),
+                    std::string(wrong(incident.diagnosis.task))});
     return list;
   }
 

@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "recover/cause.hpp"
@@ -6,8 +11,12 @@
 namespace heddle::recover {
 namespace {
 
+/// Of a gate: test rows are few, and of other days than those the interval was fitted to.
+constexpr double kBelowDeclared = 0.05;
+
 /// Intervals or sets hold fewer true values than was declared, while the predictions are as good as
-/// they were: people are told.
+/// they were: their quantile is fitted anew to the newest labelled rows, and that is verified.
+/// Where it cannot be, people are told.
 class CoverageLoss final : public Cause {
  public:
   std::string_view name() const noexcept override { return "coverage loss"; }
@@ -27,12 +36,34 @@ class CoverageLoss final : public Cause {
     return diagnosis.cause == this;
   }
 
+  Step first_step(const Incident&) const override { return Step::kRecalibrate; }
+
+  std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor,
+                                    const spec::Contract&) const override {
+    std::vector<Amendment> list;
+    Amendment out{monitor, false, "quality.prior_shift_chunks", "", ""};
+    out.monitor.quality.prior_shift_chunks = std::max(5, monitor.quality.prior_shift_chunks - 2);
+    if (out.monitor.quality.prior_shift_chunks < monitor.quality.prior_shift_chunks) {
+      out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
+      out.why = "fewer chunks show as well that the intervals hold too little";
+      list.push_back(std::move(out));
+    }
+    list.push_back({monitor, true, "gates[]",
+                    fmt::format("- id: intervals-hold\n  when: metrics.coverage > {:.3f}\n",
+                                incident.diagnosis.coverage - kBelowDeclared),
+                    "the intervals held less than was declared; a release whose intervals do so on "
+                    "its test rows should not pass"});
+    return list;
+  }
+
   std::string_view while_waiting() const noexcept override { return "people are told"; }
   std::string tells(const Diagnosis& diagnosis) const override {
     return "do not rely on the intervals; `heddle run` fits them anew: " + diagnosis.reason;
   }
-  std::string next(const Incident&) const override {
-    return "`heddle run` fits the intervals to newer rows; release what it gives";
+  std::string next(const Incident& incident) const override {
+    return incident.act.empty()
+               ? "`heddle run` fits the intervals to newer rows; release what it gives"
+               : "nothing, unless the errors go on growing";
   }
 };
 

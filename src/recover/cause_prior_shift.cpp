@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -28,6 +30,22 @@ std::string reason_of(stats::TaskKind task, const std::vector<double>& offsets,
       "labels stay {:+.4g} from the predictions, {:.2f} of their usual deviation, while the "
       "predictions tell them apart as before",
       offsets[0], finding.value);
+}
+
+/// A gate that a model does not pass whose base rate, shares or middle are far from those of the
+/// rows that it is tested on.
+std::string gate_of(const Diagnosis& d) {
+  switch (d.task) {
+    case stats::TaskKind::kBinary:
+      return "- id: base-rate-holds\n  when: metrics.calibration_error < 0.2\n";
+    case stats::TaskKind::kClasses:
+      // What equal probabilities for all lose.
+      return fmt::format("- id: shares-hold\n  when: metrics.log_loss < {:.3f}\n",
+                         std::log(static_cast<double>(std::max<std::int64_t>(d.classes, 2))));
+    case stats::TaskKind::kRegression: break;
+  }
+  // A constant error counts in full: past the deviation of the labels R2 is below 0.
+  return "- id: middle-holds\n  when: metrics.r2 > 0.0\n";
 }
 
 /// The base rate, the shares of the classes or the middle of a number moved: recalibrate by half of
@@ -64,9 +82,7 @@ class PriorShift final : public Cause {
       out.why = "fewer chunks agree as well";
       list.push_back(std::move(out));
     }
-    if (incident.diagnosis.task != stats::TaskKind::kBinary) return list;
-    list.push_back({monitor, true, "gates[]",
-                    "- id: base-rate-holds\n  when: metrics.calibration_error < 0.2\n",
+    list.push_back({monitor, true, "gates[]", gate_of(incident.diagnosis),
                     "the base rate moved away from what was trained on; a release far from it "
                     "should not pass"});
     return list;

@@ -31,6 +31,8 @@ struct Diagnosis {
   std::vector<double> offsets{};  ///< prior shift: what would have to be added to the margins
   Micros change_from = 0;         ///< event time from which rows are affected
   stats::TaskKind task = stats::TaskKind::kBinary;  ///< of what served then
+  std::int64_t classes = 0;                         ///< of it; 0: it is of none
+  double coverage = 0;                              ///< declared of its intervals; 0: it has none
   std::string reason{};                             ///< one sentence for people
 
   bool operator==(const Diagnosis&) const = default;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "plane/route.hpp"
 #include "recover/act.hpp"
 #include "recover/action.hpp"
+#include "recover/postmortem.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::recover {
@@ -24,7 +25,13 @@ struct Candidate {
   bool gates_passed = true;
   std::vector<std::string> failed_gates{};
   doc::Value metrics{};
+  /// What it was not taught: labelled rows of classes that the model does not have, by class.
+  std::map<std::string, std::int64_t> left_out{};
 };
+
+/// "it was not taught 12 labelled rows of classes that the model does not have: `lost` (12)"; at
+/// most five of them are named.
+[[nodiscard]] std::string left_out_text(const std::map<std::string, std::int64_t>& left_out);
 
 /// What became of an action.
 struct Outcome {
@@ -58,10 +65,12 @@ class Effects {
   /// An error is a fault of ours or of the machine: the ladder stays where it is and tries again
   /// later (`Incident::failing`).
   [[nodiscard]] virtual Result<Outcome> perform(const Action& action) = 0;
-  /// The journal's records with event times in [from, to), ticks included, in their order, until
-  /// `sink` says that it wants no more. An error where that is more than one decision may read.
-  [[nodiscard]] virtual Result<void> recorded(
-      Micros from, Micros to, const std::function<bool(const plane::Record&)>& sink) = 0;
+  /// The postmortem of an incident (`postmortem_of`), which is asked for under the `op_id` of what
+  /// writes it and with the incident as it is at the first call. nullopt: it is being made, ask
+  /// again at a later tick. Where it cannot be measured, its page says why.
+  [[nodiscard]] virtual std::optional<Postmortem> postmortem(const PostmortemInput& input,
+                                                             const std::string& op_id,
+                                                             Micros now) = 0;
   /// What holds back the rows of this account of this source now, its own quarantine before one of
   /// everybody's; empty: nothing does.
   [[nodiscard]] virtual std::optional<plane::QuarantinedSource> quarantine_of(

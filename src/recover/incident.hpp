@@ -12,6 +12,7 @@
 #include "recover/action.hpp"
 #include "recover/diagnosis.hpp"
 #include "recover/step.hpp"
+#include "watch/coverage.hpp"
 
 namespace heddle::recover {
 
@@ -87,8 +88,9 @@ struct Incident {
   std::string candidate;        ///< digest of the retrained bundle
   std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
-  std::vector<Failing> failing;   ///< actions that are tried again later
-  std::string opened_by{};        ///< the person who opened it; empty: an alert did
+  std::optional<watch::IntervalRefit> refit{};  ///< of the interval, when it was recalibrated
+  std::vector<Failing> failing;                 ///< actions that are tried again later
+  std::string opened_by{};                      ///< the person who opened it; empty: an alert did
   std::string acknowledged_by{};  ///< the person who knows of it: nobody is told of it again
   std::string closed_by{};        ///< the person who closed it; empty: recovery does
   Micros closed_at = 0;           ///< by that person

@@ -56,6 +56,24 @@ std::string repair_id(const Act* in_force, const Incident& incident,
   return is_taken ? fmt::format("{}-{}", id, incident.id) : id;
 }
 
+std::string text_of(const watch::IntervalRefit& refit) {
+  return fmt::format(
+      "the interval was fitted anew to the newest {} labelled rows: of these it held {:.1f} % "
+      "before; what was fitted on their older half held {:.1f} % of the newer",
+      refit.rows, 100 * refit.held, 100 * refit.held_newer);
+}
+
+/// Of lost coverage: why the interval is not fitted anew; empty: it is. A moved base rate is
+/// answered whatever the intervals are.
+std::string why_not_recalibrated(const Incident& incident, const Recalibrate& wanted) {
+  if (wanted.moves_predictions() || !incident.diagnosis.offsets.empty()) return {};
+  if (wanted.interval_rows == 0) return "too few labelled rows to fit the intervals anew";
+  if (!incident.refit->is_stable)
+    return "no fit of the intervals holds on later rows: the errors go on growing";
+  if (wanted.quantile <= 0) return "fitted anew the intervals would be no wider";
+  return {};
+}
+
 /// Why a retrain that ended gave nothing to release.
 std::string why_no_candidate(const Outcome& outcome) {
   if (outcome.status != Status::kApplied)
@@ -78,6 +96,19 @@ std::string_view status_name(Outcome::Status status) noexcept {
     case Status::kOvertaken: return "overtaken";
   }
   return "";
+}
+
+std::string left_out_text(const std::map<std::string, std::int64_t>& left_out) {
+  constexpr std::size_t kMostNamed = 5;
+  std::int64_t rows = 0;
+  std::vector<std::string> named;
+  for (const auto& [name, count] : left_out) {
+    rows += count;
+    if (named.size() < kMostNamed) named.push_back(fmt::format("`{}` ({})", name, count));
+  }
+  return fmt::format(
+      "it was not taught {} labelled rows of classes that the model does not have: {}{}", rows,
+      fmt::join(named, ", "), left_out.size() > kMostNamed ? " and others" : "");
 }
 
 std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert> moves,
@@ -211,8 +242,9 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
     return;  // scores move when columns do: a sign, never a cause
   // A recalibration that had to be taken back is not tried again at once: the base rate comes and
   // goes. Nor is a standby recalibrated that only stands in.
-  if (alert.first.subject == Subject::kPrior &&
-      (tick.now < state_.recalibrate_again || swap_in_force() != nullptr)) {
+  const bool recalibrates =
+      alert.first.subject == Subject::kPrior || alert.first.subject == Subject::kCoverage;
+  if (recalibrates && (tick.now < state_.recalibrate_again || swap_in_force() != nullptr)) {
     state_.deferred.push_back(alert.first.key);
     return;
   }
@@ -252,7 +284,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
   if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
-      alert.first.subject == Subject::kJournal)
+      alert.first.subject == Subject::kCoverage || alert.first.subject == Subject::kJournal)
     return false;
   return std::any_of(
       state_.incidents.begin(), state_.incidents.end(), [&](const Incident& incident) {
@@ -649,6 +681,8 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
   if (!settled(outcome.status)) return incident.step;
   const Candidate candidate = outcome.candidate.value_or(Candidate{});
   incident.candidate = candidate.bundle;
+  if (!candidate.left_out.empty())
+    incident.timeline.push_back({tick.now, "the retrain: " + left_out_text(candidate.left_out), 0});
   if (!candidate.metrics.is_null()) incident.candidate_metrics = doc::to_json(candidate.metrics);
   const bool good =
       outcome.status == Status::kApplied && candidate.gates_passed && !incident.candidate.empty();
@@ -698,11 +732,36 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   return Step::kVerifyAct;
 }
 
+Recalibrate Ladder::recalibration_of(Incident& incident, const Tick& tick) const {
+  Recalibrate out{incident.diagnosis.offsets, grounds_of(incident, {}, tick)};
+  for (double& offset : out.offsets) offset *= options_.recalibrate_share;
+  // Of lost coverage: the predictions stay.
+  if (out.offsets.empty()) out.offsets.assign(tick.watch.task().outputs(), 0.0);
+  // Once an incident: a yes is for what was asked, however many rows come meanwhile.
+  if (!incident.refit) {
+    incident.refit = tick.watch.refit_interval(incident.diagnosis.change_from, out.offsets);
+    if (incident.refit->rows > 0)
+      incident.timeline.push_back({tick.now, text_of(*incident.refit), 0});
+  }
+  const watch::IntervalRefit& refit = *incident.refit;
+  const stats::Conformal* served = tick.watch.interval();
+  if (refit.rows == 0 || served == nullptr) return out;
+  out.quantile = refit.quantile - served->quantile;
+  out.interval_rows = refit.rows;
+  out.interval_held = refit.held;
+  out.interval_held_newer = refit.held_newer;
+  return out;
+}
+
 Step Ladder::recalibrate(Incident& incident, Tick& tick) {
-  std::vector<double> added = incident.diagnosis.offsets;
-  for (double& offset : added) offset *= options_.recalibrate_share;
-  const Outcome outcome = propose(incident, Recalibrate{added, grounds_of(incident, {}, tick)},
-                                  incident.diagnosis.reason, tick);
+  const Recalibrate wanted = recalibration_of(incident, tick);
+  const std::string_view what =
+      wanted.moves_predictions() ? "recalibration" : "recalibration of the intervals";
+  if (const std::string why = why_not_recalibrated(incident, wanted); !why.empty()) {
+    incident.timeline.push_back({tick.now, why, 0});
+    return Step::kAwaitQuiet;
+  }
+  const Outcome outcome = propose(incident, wanted, incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
       return incident.step;
@@ -710,15 +769,16 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   // One recalibration is in force: the sum of what was added, held against none at all.
-  std::vector<double> sum = std::move(added);
+  RecalibrationInForce sum{wanted.offsets, wanted.quantile};
   for (const Act& old : state_.acts) {
     const auto* before = old.as<RecalibrationInForce>();
-    if (before == nullptr || before->offsets.size() != sum.size()) continue;
-    for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += before->offsets[k];
+    if (before == nullptr || before->offsets.size() != sum.offsets.size()) continue;
+    for (std::size_t k = 0; k < sum.offsets.size(); ++k) sum.offsets[k] += before->offsets[k];
+    sum.quantile += before->quantile;
   }
   incident.act = incident.id + "/recalibration";
-  begin({incident.act, RecalibrationInForce{std::move(sum)}, incident.id, tick.now, outcome.made});
-  respond(incident, "recalibration", tick);
+  begin({incident.act, std::move(sum), incident.id, tick.now, outcome.made});
+  respond(incident, what, tick);
   return Step::kVerifyAct;
 }
 
@@ -806,10 +866,13 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
 Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
   const PostmortemInput input{incident,        options_.monitor, options_.contract,
                               options_.fields, options_.service, options_.evaluation_file};
-  const Postmortem pm = postmortem_of(input, tick.effects);
-  const Outcome outcome = propose(
-      incident, WritePostmortem{pm.page, pm.addition_file, pm.addition_path, pm.addition, pm.proof},
-      "page, addition and its proof on a branch for review", tick);
+  const auto made =
+      tick.effects.postmortem(input, op_id_of(incident, WritePostmortem::kType), tick.now);
+  if (!made) return incident.step;
+  const Outcome outcome = propose(incident,
+                                  WritePostmortem{made->page, made->addition_file,
+                                                  made->addition_path, made->addition, made->proof},
+                                  "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
 }
 

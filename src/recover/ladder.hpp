@@ -179,6 +179,8 @@ class Ladder {
   [[nodiscard]] Step collect(Incident& incident, Tick& tick);
   [[nodiscard]] Step retrain(Incident& incident, Tick& tick);
   [[nodiscard]] Step promote(Incident& incident, Tick& tick);
+  /// Half of the moved offsets, and the interval fitted anew with them.
+  [[nodiscard]] Recalibrate recalibration_of(Incident& incident, const Tick& tick) const;
   [[nodiscard]] Step recalibrate(Incident& incident, Tick& tick);
   [[nodiscard]] Step withdraw(Incident& incident, Tick& tick);
   class OwnStep;

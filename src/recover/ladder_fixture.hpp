@@ -35,7 +35,7 @@ inline LadderState read_back(const LadderState& state) {
 
 /// A world that plays the control plane: applies what it is told to, remembers what was done under
 /// which op_id.
-class World : public Effects {
+class World : public Effects, public Recording {
  public:
   explicit World(unsigned seed)
       : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
@@ -74,6 +74,7 @@ class World : public Effects {
       if (action.event_time < retrain->started_at + 2 * kHour) return later(Status::kRunning);
       out.candidate = Candidate{failed_gates.empty() ? sha256("retrained").str() : std::string(),
                                 failed_gates.empty(), failed_gates};
+      out.candidate->left_out = left_out;
     }
     if (is_release) out.before = known.back().primary.str();
     if (out.status == Status::kApplied) apply(action);
@@ -86,8 +87,14 @@ class World : public Effects {
       pages.push_back(written->page);
     return out;
   }
-  Result<void> recorded(Micros from, Micros to,
-                        const std::function<bool(const plane::Record&)>& sink) override {
+  std::optional<Postmortem> postmortem(const PostmortemInput& input, const std::string& op_id,
+                                       Micros now) override {
+    const auto first = written_since.try_emplace(op_id, now).first->second;
+    if (now < first + page_after) return std::nullopt;
+    return postmortem_of(input, *this);
+  }
+  Result<void> records(Micros from, Micros to,
+                       const std::function<bool(const plane::Record&)>& sink) override {
     for (const auto& record : journal) {
       const auto* request = std::get_if<plane::RequestRecord>(&record);
       const auto* label = std::get_if<plane::LabelRecord>(&record);
@@ -284,6 +291,7 @@ class World : public Effects {
   std::vector<Alert> moves;
   std::map<std::string, Outcome> done;
   std::map<std::string, Micros> waiting_since;
+  std::map<std::string, Micros> written_since;  ///< pages, by op_id
   std::map<std::string, Action> last;
   std::vector<std::string> applied;
   std::vector<std::string> asked;
@@ -292,12 +300,14 @@ class World : public Effects {
   std::set<std::string> denied;
   std::set<std::string> unanswered;
   std::set<std::string> overtaken;
-  std::map<std::string, std::string> failed;  ///< by type: why
-  std::vector<std::string> failed_gates;      ///< of a retrain
-  std::set<std::string> failing;              ///< the machine's fault
+  std::map<std::string, std::string> failed;     ///< by type: why
+  std::vector<std::string> failed_gates;         ///< of a retrain
+  std::map<std::string, std::int64_t> left_out;  ///< of a retrain
+  std::set<std::string> failing;                 ///< the machine's fault
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;
+  Micros page_after = 0;          ///< event time that a page takes
   bool labels_are_right = false;  ///< what the person answers who is asked; false: not yet
   double intercept = 0;
 };

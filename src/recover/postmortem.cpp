@@ -58,13 +58,13 @@ std::string repair_expression(const Diagnosis& d) {
 }
 
 Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& input, Micros from,
-                          Micros change_from, Micros to, Effects& effects) {
+                          Micros change_from, Micros to, Recording& recording) {
   HEDDLE_ASSIGN_OR_RETURN(watch::Watch watch,
                           watch::Watch::open({monitor, input.contract, input.fields}));
-  for (watch::Route& route : effects.routes()) watch.register_route(std::move(route));
+  for (watch::Route& route : recording.routes()) watch.register_route(std::move(route));
   Detection out;
   watch::Output sink;
-  HEDDLE_TRY(effects.recorded(from, to, [&](const plane::Record& record) {
+  HEDDLE_TRY(recording.records(from, to, [&](const plane::Record& record) {
     if (const auto* request = std::get_if<plane::RequestRecord>(&record);
         request != nullptr && request->event_time >= change_from) {
       out.rows += static_cast<std::int64_t>(request->rows.size());
@@ -92,7 +92,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
   return out;
 }
 
-Postmortem postmortem_of(const PostmortemInput& input, Effects& effects) {
+Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
   const Incident& incident = input.incident;
   Postmortem out;
   out.page = page_of(input);
@@ -100,25 +100,27 @@ Postmortem postmortem_of(const PostmortemInput& input, Effects& effects) {
   const Micros change = incident.diagnosis.change_from;
   const Micros from = change - kCleanBefore;
   const Micros to = incident.confirmed_at + kHour;
-  bool any = false;
+  bool said = false;  // what became of an amendment
   std::optional<Detection> before;
   for (Amendment& amendment :
        incident.diagnosis.cause->amendments(incident, input.monitor, input.contract)) {
     if (!before) {
-      auto measured = measure(input.monitor, input, from, change, to, effects);
+      auto measured = measure(input.monitor, input, from, change, to, recording);
       if (!measured.ok()) {
         out.page +=
             "The recorded traffic could not be replayed: " + measured.error().message + "\n";
+        said = true;
         break;
       }
       before = *measured;
     }
-    const auto with = measure(amendment.monitor, input, from, change, to, effects);
+    const auto with = measure(amendment.monitor, input, from, change, to, recording);
     if (!with.ok()) {
       out.page += "The recorded traffic could not be replayed: " + with.error().message + "\n";
+      said = true;
       break;
     }
-    any = true;
+    said = true;
     const bool better = with->detected && with->false_alerts <= before->false_alerts &&
                         (!before->detected || with->rows < before->rows);
     const std::string& file =
@@ -142,12 +144,30 @@ Postmortem postmortem_of(const PostmortemInput& input, Effects& effects) {
     out.addition = std::move(amendment.yaml);
     break;
   }
-  if (!any)
+  if (!said)
     out.page +=
         "None: the definitions saw it as early as they could, or there is nothing to see "
         "earlier.\n";
   out.page += "\n## Next\n- " + incident.diagnosis.cause->next(incident) + "\n";
   return out;
+}
+
+Postmortem postmortem_without(const PostmortemInput& input, const std::string& why) {
+  /// Nothing that can be read.
+  class Unread final : public Recording {
+   public:
+    explicit Unread(const std::string& why) : why_(why) {}
+    Result<void> records(Micros, Micros,
+                         const std::function<bool(const plane::Record&)>&) override {
+      return Error{ErrorKind::kUnavailable, "recording-unread", why_};
+    }
+    std::vector<watch::Route> routes() override { return {}; }
+
+   private:
+    const std::string& why_;
+  };
+  Unread recording(why);
+  return postmortem_of(input, recording);
 }
 
 }  // namespace heddle::recover

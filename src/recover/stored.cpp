@@ -80,6 +80,10 @@ const Schema<Diagnosis>& diagnosis_schema() {
               "prior shift: what would have to be added to the margins, one an output");
     t.micros("change_from", &D::change_from, "event time from which rows are affected");
     t.choice("task", &D::task, tasks(), "of what served then");
+    t.integer("classes", &D::classes, "of it; 0: it is of none").optional();
+    t.number("coverage", &D::coverage, "declared of its intervals; 0: it has none")
+        .optional()
+        .between(0, 1);
     t.text("reason", &D::reason, "one sentence for people");
     return t;
   }();
@@ -174,6 +178,21 @@ const Schema<StoredQuiet>& quiet_schema() {
   return schema;
 }
 
+const Schema<watch::IntervalRefit>& refit_schema() {
+  using Refit = watch::IntervalRefit;
+  static const auto schema = [] {
+    auto t = stored_record<Refit>("the refit", "an interval's quantile that was fitted anew");
+    t.number("quantile", &Refit::quantile, "the new one");
+    t.integer("rows", &Refit::rows, "it was fitted on, the newest; 0: there is none");
+    t.number("held", &Refit::held, "share of their labels that the interval of before held");
+    t.number("held_newer", &Refit::held_newer,
+             "share of the newer half that the fit on the older half held");
+    t.boolean("is_stable", &Refit::is_stable, "what was fitted on the older half holds the newer");
+    return t;
+  }();
+  return schema;
+}
+
 /// Which signs of its fault an incident looks at, and when what was done took effect.
 void incident_members(Schema<Incident>& t) {
   using I = Incident;
@@ -226,6 +245,7 @@ void incident_members(Schema<Incident>& t) {
   t.text("act", &I::act, "id of the act that it verifies or takes back; empty: none");
   t.micros("clock", &I::clock,
            "time shift: where the field's clock stood when it was diagnosed, microseconds");
+  t.object("refit", &I::refit, refit_schema(), "of the interval, when it was recalibrated");
 }
 
 const Schema<Readmitted>& readmitted_schema() {
@@ -263,7 +283,10 @@ StoredAct stored(const Act& act) {
                           out.lag_hours = t.lag_hours;
                           out.clock = t.clock;
                         },
-                        [&](const RecalibrationInForce& r) { out.offsets = r.offsets; },
+                        [&](const RecalibrationInForce& r) {
+                          out.offsets = r.offsets;
+                          out.quantile = r.quantile;
+                        },
                         [&](const SwapInForce& s) { out.before = s.before; },
                         [&](const ReleaseInForce& r) {
                           out.before = r.before;
@@ -283,7 +306,7 @@ Act act_of(const StoredAct& stored) {
   if (stored.kind == TransformInForce::kName) {
     out.kind = TransformInForce{stored.field, stored.transform, stored.lag_hours, stored.clock};
   } else if (stored.kind == RecalibrationInForce::kName) {
-    out.kind = RecalibrationInForce{stored.offsets};
+    out.kind = RecalibrationInForce{stored.offsets, stored.quantile};
   } else if (stored.kind == SwapInForce::kName) {
     out.kind = SwapInForce{stored.before};
   } else {
@@ -308,6 +331,8 @@ const Schema<StoredAct>& act_schema() {
               std::numeric_limits<int>::min());
     t.numbers("offsets", &A::offsets,
               "recalibration: what was added to the margins, one an output");
+    t.number("quantile", &A::quantile, "recalibration: what was added to that of the interval")
+        .optional();
     t.text("before", &A::before, "swap, release: digest of what was served before");
     t.text("made", &A::made, "digest of what serves by it");
     t.boolean("on_standby", &A::on_standby,

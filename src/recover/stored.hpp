@@ -25,6 +25,7 @@ struct StoredAct {
   std::string transform{};
   int lag_hours = 0;
   std::vector<double> offsets{};
+  double quantile = 0;
   std::string before{};
   std::string made{};
   bool on_standby = false;

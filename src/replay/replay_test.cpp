@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
 #include "doc/json.hpp"
 #include "net/server.hpp"
 #include "replay/quality.hpp"
@@ -24,19 +25,7 @@
 namespace heddle::replay {
 namespace {
 
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              fmt::format("heddle-replay-{}", ::getpid())) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using heddle::fixture::Folder;
 
 constexpr Micros kStart = 986'860'800'000'000;  // 2001-04-10T00:00:00Z
 

@@ -100,7 +100,6 @@ struct AnswerReader::Parser {
 
 AnswerReader::AnswerReader() : parser_(std::make_unique<Parser>()) {}
 AnswerReader::~AnswerReader() = default;
-AnswerReader::AnswerReader(AnswerReader&&) noexcept = default;
 
 Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, std::size_t rows) {
   const auto wrong = [&](std::string_view what) {

@@ -45,7 +45,6 @@ class AnswerReader {
  public:
   AnswerReader();
   ~AnswerReader();
-  AnswerReader(AnswerReader&&) noexcept;
 
   struct Answer {
     std::string_view bundle;  ///< empty when no row was served

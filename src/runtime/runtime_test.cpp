@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
 #include "doc/json.hpp"
 #include "net/server.hpp"
 #include "runtime/endpoint.hpp"
@@ -29,19 +30,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    std::string name = ::testing::TempDir() + "/heddle-runtime-XXXXXX";
-    path = fs::canonical(::mkdtemp(name.data())).string();
-  }
-  ~Folder() { fs::remove_all(path); }
+/// A folder by its canonical path, and files in it.
+struct Folder {
   void write(const std::string& name, std::string_view text, int mode = 0644) const {
     fs::create_directories(fs::path(path + "/" + name).parent_path());
     std::ofstream(path + "/" + name) << text;
     ::chmod((path + "/" + name).c_str(), static_cast<mode_t>(mode));
   }
-  std::string path;
+  heddle::fixture::Folder held{};
+  std::string path = fs::canonical(held.path()).string();
 };
 
 // ---- runtime.json

@@ -69,6 +69,56 @@ std::string_view name_of(Runtime::Inputs inputs) noexcept {
   return inputs == Runtime::Inputs::kFields ? "fields" : "features";
 }
 
+namespace {
+
+/// One of two words; true: the first.
+Result<bool> read_word(Members& members, const char* key, std::string_view fallback,
+                       std::string_view first, std::string_view second) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string word, members.text(key, std::string(fallback)));
+  if (word != first && word != second)
+    return malformed(fmt::format("`{}` is neither `{}` nor `{}`", key, first, second));
+  return word == first;
+}
+
+Result<void> read_command(Members& members, Runtime& out) {
+  const doc::Value* command = members.take("command");
+  if (command == nullptr || !command->is_array() || command->size() == 0 || command->size() > 256)
+    return malformed("`command` is no list of words");
+  for (const doc::Value& word : command->as_array()) {
+    if (!word.is_string() || word.as_string().empty() ||
+        word.as_string().find('\0') != std::string::npos)
+      return malformed("`command` is no list of words");
+    out.command.push_back(word.as_string());
+  }
+  return {};
+}
+
+Result<void> read_process(Members& members, Runtime& out) {
+  HEDDLE_TRY(read_command(members, out));
+  HEDDLE_ASSIGN_OR_RETURN(out.memory_bytes, members.integer("memory_bytes", out.memory_bytes,
+                                                            16 << 20, std::int64_t{1} << 50));
+  HEDDLE_ASSIGN_OR_RETURN(const bool available,
+                          read_word(members, "sandbox", "available", "available", "full"));
+  out.sandbox = available ? Runtime::Sandbox::kAvailable : Runtime::Sandbox::kFull;
+  HEDDLE_ASSIGN_OR_RETURN(out.start_timeout_ms,
+                          members.integer("start_timeout_ms", out.start_timeout_ms, 1, 3'600'000));
+  return {};
+}
+
+Result<void> read_upstream(Members& members, Runtime& out) {
+  HEDDLE_ASSIGN_OR_RETURN(out.url, members.text("url", ""));
+  HEDDLE_ASSIGN_OR_RETURN(out.model, members.text("model", ""));
+  HEDDLE_ASSIGN_OR_RETURN(out.token, members.text("token", ""));
+  if (out.url.empty()) return malformed("`url` is missing");
+  if (!is_name(out.model))
+    return malformed("`model` is no name: letters, digits, `-`, `_`, `.` and `~` are");
+  if (!out.token.empty() && !out.token.starts_with("${"))
+    return malformed("`token` is no reference: a bundle holds no secret");
+  return {};
+}
+
+}  // namespace
+
 Result<Runtime> parse(const doc::Value& value) {
   if (!value.is_object()) return malformed("it is no object");
   Members members(value);
@@ -76,14 +126,12 @@ Result<Runtime> parse(const doc::Value& value) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string format, members.text("format", ""));
   if (format != kFormat)
     return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
-  HEDDLE_ASSIGN_OR_RETURN(const std::string kind, members.text("runtime", ""));
-  if (kind != "process" && kind != "upstream")
-    return malformed("`runtime` is neither `process` nor `upstream`");
-  out.kind = kind == "process" ? Runtime::Kind::kProcess : Runtime::Kind::kUpstream;
-  HEDDLE_ASSIGN_OR_RETURN(const std::string inputs, members.text("inputs", ""));
-  if (inputs != "fields" && inputs != "features")
-    return malformed("`inputs` is neither `fields` nor `features`");
-  out.inputs = inputs == "fields" ? Runtime::Inputs::kFields : Runtime::Inputs::kFeatures;
+  HEDDLE_ASSIGN_OR_RETURN(const bool process,
+                          read_word(members, "runtime", "", "process", "upstream"));
+  out.kind = process ? Runtime::Kind::kProcess : Runtime::Kind::kUpstream;
+  HEDDLE_ASSIGN_OR_RETURN(const bool fields,
+                          read_word(members, "inputs", "", "fields", "features"));
+  out.inputs = fields ? Runtime::Inputs::kFields : Runtime::Inputs::kFeatures;
   HEDDLE_ASSIGN_OR_RETURN(out.output, members.text("output", out.output));
   if (!is_name(out.output)) return malformed("`output` is no name of a tensor");
   HEDDLE_ASSIGN_OR_RETURN(out.timeout_ms,
@@ -94,35 +142,7 @@ Result<Runtime> parse(const doc::Value& value) {
       return malformed("`tolerance` is no number from 0 to 0.1");
     out.tolerance = tolerance->as_double();
   }
-  if (out.kind == Runtime::Kind::kProcess) {
-    const doc::Value* command = members.take("command");
-    if (command == nullptr || !command->is_array() || command->size() == 0 || command->size() > 256)
-      return malformed("`command` is no list of words");
-    for (const doc::Value& word : command->as_array()) {
-      if (!word.is_string() || word.as_string().empty() ||
-          word.as_string().find('\0') != std::string::npos)
-        return malformed("`command` is no list of words");
-      out.command.push_back(word.as_string());
-    }
-    HEDDLE_ASSIGN_OR_RETURN(out.memory_bytes, members.integer("memory_bytes", out.memory_bytes,
-                                                              16 << 20, std::int64_t{1} << 50));
-    HEDDLE_ASSIGN_OR_RETURN(const std::string sandbox, members.text("sandbox", "available"));
-    if (sandbox != "available" && sandbox != "full")
-      return malformed("`sandbox` is neither `available` nor `full`");
-    out.sandbox = sandbox == "full" ? Runtime::Sandbox::kFull : Runtime::Sandbox::kAvailable;
-    HEDDLE_ASSIGN_OR_RETURN(
-        out.start_timeout_ms,
-        members.integer("start_timeout_ms", out.start_timeout_ms, 1, 3'600'000));
-  } else {
-    HEDDLE_ASSIGN_OR_RETURN(out.url, members.text("url", ""));
-    HEDDLE_ASSIGN_OR_RETURN(out.model, members.text("model", ""));
-    HEDDLE_ASSIGN_OR_RETURN(out.token, members.text("token", ""));
-    if (out.url.empty()) return malformed("`url` is missing");
-    if (!is_name(out.model))
-      return malformed("`model` is no name: letters, digits, `-`, `_`, `.` and `~` are");
-    if (!out.token.empty() && !out.token.starts_with("${"))
-      return malformed("`token` is no reference: a bundle holds no secret");
-  }
+  HEDDLE_TRY(process ? read_process(members, out) : read_upstream(members, out));
   HEDDLE_TRY(members.end());
   return out;
 }

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cmath>
-#include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,57 +17,11 @@
 #include "runtime/tar.hpp"
 #include "score/plan.hpp"
 #include "spec/task.hpp"
+#include "store/memory_fixture.hpp"
 
 namespace heddle::score::fixture {
 
-/// Objects in memory, for tests.
-class MemoryObjects final : public store::Objects {
- public:
-  Result<Digest> put(std::string_view bytes) override {
-    const Digest digest = sha256(bytes);
-    const std::lock_guard lock(mutex_);
-    blobs_[digest] = std::string(bytes);
-    return digest;
-  }
-  Result<std::string> get(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    const auto found = blobs_.find(digest);
-    if (found == blobs_.end())
-      return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
-    if (sha256(found->second) != digest)
-      return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
-    return found->second;
-  }
-  bool has(const Digest& digest) override {
-    const std::lock_guard lock(mutex_);
-    return blobs_.contains(digest);
-  }
-  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
-    return {};
-  }
-  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
-    return std::vector<std::pair<std::string, Digest>>{};
-  }
-
-  /// One byte in the middle becomes another; a second time it is as it was.
-  void flip(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    auto& blob = blobs_.at(digest);
-    blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
-  }
-  void erase(const Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    blobs_.erase(digest);
-  }
-  [[nodiscard]] std::map<Digest, std::string> all() {
-    const std::lock_guard lock(mutex_);
-    return blobs_;
-  }
-
- private:
-  std::map<Digest, std::string> blobs_{};
-  std::mutex mutex_{};  // a data plane reads on a thread of its own
-};
+using store::fixture::MemoryObjects;
 
 /// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned
 /// from `rows`).
@@ -156,6 +108,23 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
                     R"({"format":"heddle.calibration/1","offsets":[0.125]})"});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
   return bundle::pack(objects, std::move(layers), bundle::fixture::config());
+}
+
+/// The same model as one of a number, its interval `quantile` to each side at a coverage of .9.
+inline Result<Digest> pack_number(store::Objects& objects, double quantile) {
+  HEDDLE_ASSIGN_OR_RETURN(const Digest logistic, pack(objects, 0));
+  HEDDLE_ASSIGN_OR_RETURN(const auto made, bundle::open(objects, logistic));
+  auto layers = made.layers();
+  for (auto& layer : layers) {
+    if (layer.title == bundle::kModel) {
+      layer.bytes.replace(layer.bytes.find("logistic"), 8, "identity");
+    } else if (layer.title == bundle::kCalibration) {
+      layer.bytes = doc::to_json(calibration_schema().print({{0.125}, Conformal{.9, quantile}}));
+    }
+  }
+  auto config = made.config();
+  config.set("task", doc::Value::object({{"kind", "regression"}}));
+  return bundle::pack(objects, std::move(layers), std::move(config));
 }
 
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`,

@@ -119,7 +119,6 @@ struct Scratch::Buffers {
 Scratch::Scratch() : buffers(std::make_unique<Buffers>()) {}
 Scratch::~Scratch() = default;
 Scratch::Scratch(Scratch&&) noexcept = default;
-Scratch& Scratch::operator=(Scratch&&) noexcept = default;
 
 struct Plan::Parts {
   contract::Contract contract;

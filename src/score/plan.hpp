@@ -27,7 +27,6 @@ struct Scratch {
   Scratch();
   ~Scratch();
   Scratch(Scratch&&) noexcept;
-  Scratch& operator=(Scratch&&) noexcept;
   struct Buffers;
   std::unique_ptr<Buffers> buffers;
 };

@@ -604,11 +604,10 @@ Result<Engine::RefusedLabels> Engine::add_labels(std::span<const LabelIn> labels
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const LabelIn& label = labels[i];
     const auto time = event_clock_.of_label(label.event_time, now);
-    if (auto valid = check_label(label, plan->task()); !valid.ok()) {
-      refused.emplace_back(i, valid.error());
-    } else if (!time.ok()) {
-      refused.emplace_back(i, time.error());
-    } else {
+    const auto valid = check_label(label, plan->task());
+    const bool is_good = valid.ok() && time.ok();
+    if (!is_good) refused.emplace_back(i, valid.ok() ? time.error() : valid.error());
+    if (is_good || (time.ok() && is_of_a_new_class(label, valid.error()))) {
       options_.journal->append(
           plane::LabelRecord{std::string(label.row_id), *label.label, *time, std::string(account)});
     }

@@ -95,6 +95,20 @@ Error repeated(std::string_view name) {
                fmt::format("`{}` is there twice", shown(name)), "give each name once"};
 }
 
+bool is_of_a_row(const LabelIn& label) noexcept {
+  const auto hash = label.row_id.find('#');
+  const std::string_view index =
+      hash == std::string_view::npos ? std::string_view() : label.row_id.substr(hash + 1);
+  return hash > 0 && !index.empty() &&
+         std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool is_of_a_new_class(const LabelIn& label, const Error& refused) noexcept {
+  if (refused.id != "label-class-unknown" || !is_of_a_row(label)) return false;
+  const auto* text = std::get_if<std::string>(&*label.label);
+  return text == nullptr || text->size() <= kMostShown;
+}
+
 Result<void> check_label(const LabelIn& label, const stats::Task& task) {
   if (label.fault.has_value()) return *label.fault;
   if (!label.label.has_value()) {
@@ -103,13 +117,7 @@ Result<void> check_label(const LabelIn& label, const stats::Task& task) {
   }
   if (auto code = task.code_of(*label.label); !code.ok())
     return refusal(task, *label.label, std::move(code).error());
-  const auto hash = label.row_id.find('#');
-  const std::string_view index =
-      hash == std::string_view::npos ? std::string_view() : label.row_id.substr(hash + 1);
-  const bool is_row =
-      hash > 0 && !index.empty() &&
-      std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (is_row) return {};
+  if (is_of_a_row(label)) return {};
   return Error{ErrorKind::kUnprocessable, "label-row-id",
                fmt::format("no row has the id `{}`", label.row_id),
                "a row's id is the id of its request, `#` and its place from 0: `q-17#0`; each "

@@ -79,6 +79,12 @@ struct LabelIn {
 /// binary task where it is no value of the target; of the others the ids of `Task::code_of`;
 /// `label-row-id` when no row can have the id.
 [[nodiscard]] Result<void> check_label(const LabelIn& label, const stats::Task& task);
+/// Whether a row can have its id.
+[[nodiscard]] bool is_of_a_row(const LabelIn& label) noexcept;
+/// Of a label that `check_label` refused: whether it names a class, not longer than a message
+/// quotes it, that the model does not have. The journal keeps it, for the watch to count: it is no
+/// label.
+[[nodiscard]] bool is_of_a_new_class(const LabelIn& label, const Error& refused) noexcept;
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;

@@ -20,23 +20,6 @@ expr::Environment target_environment(std::span<const Field> fields) {
   return environment;
 }
 
-expr::Environment feature_environment(std::span<const Field> fields, const FeatureSet& features) {
-  expr::Environment environment = request_environment(fields);
-  for (const auto& feature : features.features) {
-    expr::Type type = expr::Type::kDouble;
-    if (feature.kind == Feature::Kind::kExpression) {
-      auto program = expr::Program::compile(feature.expression.text, environment);
-      if (!program.ok()) break;
-      type = program->type();
-    }
-    // A feature with a field's name is read by nothing: the name means the field.
-    const bool field = std::any_of(fields.begin(), fields.end(),
-                                   [&](const Field& each) { return each.name == feature.name; });
-    if (!field) environment.variables.push_back({feature.name, type});
-  }
-  return environment;
-}
-
 expr::Environment answer_environment(const stats::Task& task) {
   expr::Environment environment;
   switch (task.kind) {

@@ -19,10 +19,6 @@ namespace heddle::spec {
 [[nodiscard]] expr::Environment request_environment(std::span<const Field> fields);
 /// The target: every field, label fields too.
 [[nodiscard]] expr::Environment target_environment(std::span<const Field> fields);
-/// Features: the request's fields, then every earlier feature (expressions with their type,
-/// encoders as double). Stops at the first feature that does not compile.
-[[nodiscard]] expr::Environment feature_environment(std::span<const Field> fields,
-                                                    const FeatureSet& features);
 /// Metrics of the project's own: what is answered and what was true, then the request's fields and
 /// label fields. binary: `probability` (double), `label` (int 0 or 1); classes:
 /// `probabilities.CLASS` (double), `predicted` and `label` (string, or int where the classes are

@@ -76,69 +76,104 @@ class FeatureSetChecker : public Checking {
   explicit FeatureSetChecker(const Checking& all) : Checking(all) {}
 
   void check(FeatureSet& set) {
-    const std::string& file = set.identity.file;
     const Contract* contract =
         refer(set.identity, "contract", set.contract, project_.contracts, "contract");
     if (contract == nullptr) return;
+    Scope scope{*contract, {}, {}, std::vector<char>(set.features.size(), 1)};
+    take_names(set, scope);
+    std::vector<std::vector<std::size_t>> reads(set.features.size());
+    for (std::size_t i = 0; i < set.features.size(); ++i) {
+      for (const auto& name : names_of(set, i, scope)) {
+        if (const auto found = scope.index.find(name); found != scope.index.end())
+          reads[i].push_back(found->second);
+      }
+    }
+    std::vector<char> done(set.features.size(), 0);
+    const std::vector<std::size_t> order = order_of(reads, done);
+    if (order.size() != set.features.size()) {
+      report_cycle(set, reads, done);
+      return;
+    }
+    std::vector<Feature> sorted;
+    for (const std::size_t i : order) sorted.push_back(set.features[i]);
+    set.features = std::move(sorted);
+    check_types(set, scope, order);
+    if (std::all_of(set.features.begin(), set.features.end(),
+                    [](const Feature& feature) { return feature.hidden; })) {
+      report(set.identity.file, at(set.identity, "features"), "bad-feature",
+             "no feature is given to the model", "remove `hidden` from at least one");
+    }
+  }
+
+ private:
+  /// What the names of one set mean.
+  struct Scope {
+    const Contract& contract;
+    std::set<std::string> requested;           ///< fields of a request
+    std::map<std::string, std::size_t> index;  ///< features that are read by their names
+    std::vector<char> usable;                  ///< of each feature: its expression can be compiled
+  };
+
+  void take_names(const FeatureSet& set, Scope& scope) {
     std::set<std::string> seen;
-    std::set<std::string> requested;
-    for (const auto& field : contract->fields)
-      (field.label_time ? seen : requested).insert(field.name);
-    std::map<std::string, std::size_t> index;
+    for (const auto& field : scope.contract.fields)
+      (field.label_time ? seen : scope.requested).insert(field.name);
     for (std::size_t i = 0; i < set.features.size(); ++i) {
       const Feature& feature = set.features[i];
-      unique(file, seen, feature.name, feature.position, "label field or feature");
+      unique(set.identity.file, seen, feature.name, feature.position, "label field or feature");
       // A feature may have a field's name. In expressions that name means the field, so nothing
       // reads the feature.
-      if (!requested.contains(feature.name)) {
-        index.emplace(feature.name, i);
+      if (!scope.requested.contains(feature.name)) {
+        scope.index.emplace(feature.name, i);
       } else if (feature.hidden) {
-        report(file, feature.position, "bad-feature",
+        report(set.identity.file, feature.position, "bad-feature",
                fmt::format("hidden feature `{}` has the name of a field, so nothing can read it",
                            feature.name),
                "give it another name, or remove `hidden`");
       }
     }
-    // What each feature reads of the others.
-    std::vector<std::vector<std::size_t>> reads(set.features.size());
-    std::vector<char> usable(set.features.size(), 1);
-    for (std::size_t i = 0; i < set.features.size(); ++i) {
-      const Feature& feature = set.features[i];
-      std::vector<std::string> names = feature.inputs;
-      const std::string what = fmt::format("feature `{}`", feature.name);
-      if (feature.kind == Feature::Kind::kExpression) {
-        auto parsed = expr::names_in(feature.expression.text);
-        if (parsed.ok()) names = std::move(*parsed);
-        check_unread(*contract, feature.expression.text, file, feature.expression.position, what);
-        if (reads_label(*contract, feature.expression.text, file, feature.expression.position,
-                        what))
-          usable[i] = 0;
-      } else {
-        for (const auto& name : names) {
-          if (index.contains(name)) continue;
-          const auto label = std::find_if(
-              contract->fields.begin(), contract->fields.end(),
-              [&](const Field& field) { return field.label_time && field.name == name; });
-          if (label != contract->fields.end()) {
-            report(file, feature.position, "reads-label",
-                   fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
-                   "encode what a request carries");
-          } else {
-            need_field(file, feature.position, *contract, name, what);
-          }
-        }
+  }
+
+  /// The names that a feature reads; those that it must not are reported.
+  std::vector<std::string> names_of(const FeatureSet& set, std::size_t i, Scope& scope) {
+    const Feature& feature = set.features[i];
+    const std::string& file = set.identity.file;
+    const std::string what = fmt::format("feature `{}`", feature.name);
+    if (feature.kind != Feature::Kind::kExpression) {
+      for (const auto& name : feature.inputs) {
+        if (!scope.index.contains(name)) check_input(file, feature, name, scope.contract, what);
       }
-      for (const auto& name : names) {
-        if (const auto found = index.find(name); found != index.end())
-          reads[i].push_back(found->second);
-      }
+      return feature.inputs;
     }
-    // A stable topological order; what is left over is in a cycle.
+    const std::string& text = feature.expression.text;
+    const auto& position = feature.expression.position;
+    auto parsed = expr::names_in(text);
+    check_unread(scope.contract, text, file, position, what);
+    if (reads_label(scope.contract, text, file, position, what)) scope.usable[i] = 0;
+    return parsed.ok() ? std::move(*parsed) : feature.inputs;
+  }
+
+  void check_input(const std::string& file, const Feature& feature, const std::string& name,
+                   const Contract& contract, const std::string& what) {
+    const bool is_label =
+        std::any_of(contract.fields.begin(), contract.fields.end(),
+                    [&](const Field& field) { return field.label_time && field.name == name; });
+    if (!is_label) {
+      need_field(file, feature.position, contract, name, what);
+      return;
+    }
+    report(file, feature.position, "reads-label",
+           fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
+           "encode what a request carries");
+  }
+
+  /// A stable topological order; what is left over, and not `done`, is in a cycle.
+  static std::vector<std::size_t> order_of(const std::vector<std::vector<std::size_t>>& reads,
+                                           std::vector<char>& done) {
     std::vector<std::size_t> order;
-    std::vector<char> done(set.features.size(), 0);
     for (bool moved = true; moved;) {
       moved = false;
-      for (std::size_t i = 0; i < set.features.size(); ++i) {
+      for (std::size_t i = 0; i < reads.size(); ++i) {
         if (done[i] != 0 || !std::all_of(reads[i].begin(), reads[i].end(),
                                          [&](std::size_t j) { return done[j] != 0; }))
           continue;
@@ -147,40 +182,36 @@ class FeatureSetChecker : public Checking {
         moved = true;
       }
     }
-    if (order.size() != set.features.size()) {
-      report_cycle(set, reads, done);
-      return;
-    }
-    std::vector<Feature> sorted;
-    for (const std::size_t i : order) sorted.push_back(set.features[i]);
-    set.features = std::move(sorted);
+    return order;
+  }
 
-    expr::Environment environment = request_environment(contract->fields);
+  void check_types(const FeatureSet& set, const Scope& scope,
+                   const std::vector<std::size_t>& order) {
+    expr::Environment environment = request_environment(scope.contract.fields);
     for (std::size_t k = 0; k < set.features.size(); ++k) {
       const Feature& feature = set.features[k];
       expr::Type type = expr::Type::kDouble;
-      if (feature.kind == Feature::Kind::kExpression && usable[order[k]] != 0) {
-        type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression,
-                       {environment, row_domains(environment, contract->fields, true)},
-                       expr::Type::kDyn);
-        const bool numeric =
-            type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
-        if (!numeric && !feature.hidden && type != expr::Type::kNull) {
-          report(file, feature.expression.position, "bad-feature",
-                 fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
-                             expr::type_name(type)),
-                 "encode it, or mark it `hidden: true` when other features use it");
-        }
+      if (feature.kind == Feature::Kind::kExpression && scope.usable[order[k]] != 0) {
+        type = compile(
+            set.identity.file, fmt::format("feature `{}`", feature.name), feature.expression,
+            {environment, row_domains(environment, scope.contract.fields, true)}, expr::Type::kDyn);
+        check_type(set.identity.file, feature, type);
       }
-      if (requested.contains(feature.name)) continue;
+      if (scope.requested.contains(feature.name)) continue;
       environment.variables.push_back(
           {feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
     }
-    if (std::all_of(set.features.begin(), set.features.end(),
-                    [](const Feature& feature) { return feature.hidden; })) {
-      report(file, at(set.identity, "features"), "bad-feature", "no feature is given to the model",
-             "remove `hidden` from at least one");
-    }
+  }
+
+  void check_type(const std::string& file, const Feature& feature, expr::Type type) {
+    const bool numeric =
+        type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
+    // kNull: it does not compile, which is reported already.
+    if (numeric || feature.hidden || type == expr::Type::kNull) return;
+    report(file, feature.expression.position, "bad-feature",
+           fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
+                       expr::type_name(type)),
+           "encode it, or mark it `hidden: true` when other features use it");
   }
 
   void report_cycle(const FeatureSet& set, const std::vector<std::vector<std::size_t>>& reads,

@@ -87,7 +87,7 @@ const Schema<Model>& interval_keys() {
   return interval;
 }
 
-const Schema<Model>& model_keys() {
+const Schema<SearchDimension>& dimension_keys() {
   static const Schema<SearchDimension> dimension = [] {
     using Kind = SearchDimension::Kind;
     Schema<SearchDimension> t("a dimension", "one parameter the search varies");
@@ -119,6 +119,10 @@ const Schema<Model>& model_keys() {
     });
     return t;
   }();
+  return dimension;
+}
+
+const Schema<Search>& search_keys() {
   static const Schema<Search> search = [] {
     Schema<Search> t("search", "seeded TPE over the trainer's parameters");
     t.integer("trials", &Search::trials, "trainings in all", 1);
@@ -129,9 +133,13 @@ const Schema<Model>& model_keys() {
               "stop a trial after so many rounds without gain", 1);
     t.integer("max_rounds", &Search::max_rounds, "most rounds of a trial", 1);
     t.integer("rows", &Search::rows, "training rows of a trial, evenly spaced in time; 0: all");
-    t.objects("space", &Search::space, dimension, "what varies").required();
+    t.objects("space", &Search::space, dimension_keys(), "what varies").required();
     return t;
   }();
+  return search;
+}
+
+const Schema<Model>& train_keys() {
   static const Schema<Model> train = [] {
     Schema<Model> t(
         "train", "the rows, split in time order; without `time_field` in an order drawn by `seed`");
@@ -169,6 +177,10 @@ const Schema<Model>& model_keys() {
     });
     return t;
   }();
+  return train;
+}
+
+const Schema<Model>& standby_keys() {
   static const Schema<Model> standby = [] {
     Schema<Model> t("standby", "the simpler model of the same run");
     t.text("trainer", &Model::standby_trainer,
@@ -180,6 +192,10 @@ const Schema<Model>& model_keys() {
              });
     return t;
   }();
+  return standby;
+}
+
+const Schema<Runtime>& runtime_keys() {
   static const Schema<Runtime> runtime = [] {
     Schema<Runtime> t("runtime",
                       "what scores the rows of a model that Heddle does not train: over the Open "
@@ -243,6 +259,10 @@ const Schema<Model>& model_keys() {
     });
     return t;
   }();
+  return runtime;
+}
+
+const Schema<Model>& model_keys() {
   static const Schema<Model> table = [] {
     Schema<Model> t("Model", "what is trained, from which rows, for which target, by which search");
     add_named_head(t, "Model");
@@ -267,19 +287,19 @@ const Schema<Model>& model_keys() {
              set_classes);
     t.within("interval", interval_keys(),
              "of `classes` and `regression`: answers have an interval or a set of classes");
-    t.within("train", train, "which rows").required();
+    t.within("train", train_keys(), "which rows").required();
     t.custom("runtime", Shape::kObject, "what scores the rows in place of a trained model",
              [](Model& into, const doc::Value& value, Reader& reader) {
-               reader.read(runtime, value, &into.runtime.emplace());
+               reader.read(runtime_keys(), value, &into.runtime.emplace());
              });
-    t.keys.back().object = &runtime;
+    t.keys.back().object = &runtime_keys();
     t.text("trainer", &Model::trainer, "the trainer").one_of(trainer::trainers().names());
     t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.parameters, value, reader);
              });
-    t.object("search", &Model::search, search, "the search");
-    t.within("standby", standby, "the simpler model");
+    t.object("search", &Model::search, search_keys(), "the search");
+    t.within("standby", standby_keys(), "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       for (const char* key : {"trainer", "parameters", "search"}) {

@@ -310,9 +310,10 @@ const Schema<Monitor>& monitor_keys() {
     return t;
   }();
   static const Schema<QualityMetric> quality = [] {
-    Schema<QualityMetric> t(
-        "quality",
-        "log loss after refitting the intercept, over the label entropy, in chunks of event time");
+    Schema<QualityMetric> t("quality",
+                            "loss after refitting the offsets, over that of the best constant "
+                            "answer (of true and false: "
+                            "log loss, the intercept, the label entropy), in chunks of event time");
     t.duration("chunk_duration", &QualityMetric::chunk_duration, "a chunk spans at least this");
     t.integer("chunk_rows", &QualityMetric::chunk_rows, "and has at least so many labels", 1);
     t.number("alert_twice", &QualityMetric::alert_twice, "above this in two chunks in a row");
@@ -320,7 +321,8 @@ const Schema<Monitor>& monitor_keys() {
     t.number("sds", &QualityMetric::sds,
              "standard deviations above the reference mean, when that is higher than alert_twice");
     t.number("prior_shift", &QualityMetric::prior_shift,
-             "an intercept (logits) that counts as prior shift");
+             "offsets that count as prior shift: logits, of a regression median deviations of its "
+             "labels");
     t.integer("prior_shift_chunks", &QualityMetric::prior_shift_chunks, "over so many chunks", 1);
     return t;
   }();

@@ -266,37 +266,67 @@ class OptionReader {
       : property_(property), field_(field), reader_(reader) {}
 
   void read() {
-    const bool number = field_.type == Type::kInt || field_.type == Type::kDouble;
-    const bool time = field_.type == Type::kTimestamp || field_.form == Form::kTime;
     for (const auto& [key, value] : property_.options.values) {
-      const bool bound = key == "minimum" || key == "maximum" || key.starts_with("exclusive");
-      const bool of_string = key == "minLength" || key == "maxLength" || key == "pattern";
-      const bool is_digits = key == "precision" || key == "scale";
-      const bool fits =
-          (is_digits && number) || (bound && (number || time)) || (key == "multipleOf" && number) ||
-          (of_string && field_.type == Type::kString && !time) ||
-          (key.ends_with("imezone") && time) || (key == "format" && field_.type != Type::kBool);
-      if (!fits) {
+      const Option option = option_of(key);
+      if (fits(option)) {
+        read_option(option, key, value);
+      } else {
         refuse(value,
                fmt::format("field `{}` has `{}`, which is none of its type's options", field_.name,
                            key),
                "remove it, or change `logicalType`");
-        continue;
       }
-      if (is_digits) {
-        reader_.not_enforced(key, reader_.key_position(key, value.position()),
-                             "write `minimum`, `maximum` or `multipleOf`");
-      }
-      if (bound) read_bound(key, value, time);
-      if (key == "multipleOf") read_multiple(value);
-      if (of_string) read_text_option(key, value);
-      if (key == "format") read_format(value, number, time);
-      if (key.ends_with("imezone")) read_zone(key, value);
     }
     check_lengths();
   }
 
  private:
+  enum class Option { kDigits, kBound, kMultiple, kText, kZone, kFormat, kNone };
+
+  static Option option_of(std::string_view key) {
+    if (key == "precision" || key == "scale") return Option::kDigits;
+    if (key == "minimum" || key == "maximum" || key.starts_with("exclusive")) return Option::kBound;
+    if (key == "multipleOf") return Option::kMultiple;
+    if (key == "minLength" || key == "maxLength" || key == "pattern") return Option::kText;
+    if (key.ends_with("imezone")) return Option::kZone;
+    return key == "format" ? Option::kFormat : Option::kNone;
+  }
+
+  [[nodiscard]] bool is_number() const {
+    return field_.type == Type::kInt || field_.type == Type::kDouble;
+  }
+  [[nodiscard]] bool is_time() const {
+    return field_.type == Type::kTimestamp || field_.form == Form::kTime;
+  }
+
+  /// Whether fields of this type have the option.
+  [[nodiscard]] bool fits(Option option) const {
+    switch (option) {
+      case Option::kDigits:
+      case Option::kMultiple: return is_number();
+      case Option::kBound: return is_number() || is_time();
+      case Option::kText: return field_.type == Type::kString && !is_time();
+      case Option::kZone: return is_time();
+      case Option::kFormat: return field_.type != Type::kBool;
+      case Option::kNone: break;
+    }
+    return false;
+  }
+
+  void read_option(Option option, const std::string& key, const doc::Value& value) {
+    switch (option) {
+      case Option::kDigits:
+        return reader_.not_enforced(key, reader_.key_position(key, value.position()),
+                                    "write `minimum`, `maximum` or `multipleOf`");
+      case Option::kBound: return read_bound(key, value, is_time());
+      case Option::kMultiple: return read_multiple(value);
+      case Option::kText: return read_text_option(key, value);
+      case Option::kZone: return read_zone(key, value);
+      case Option::kFormat: return read_format(value, is_number(), is_time());
+      case Option::kNone: return;
+    }
+  }
+
   void refuse(const doc::Value& value, std::string message, std::string hint) {
     reader_.report(value.position(), "bad-field", std::move(message), std::move(hint));
   }

@@ -296,6 +296,74 @@ void QualityReader::read_bounds(const Quality& quality, const std::string& field
   add(std::move(rule), quality);
 }
 
+namespace {
+
+/// Reports what is wrong with a rule; false, so that callers can return it.
+bool refuse(Reader& reader, const Quality& quality, const std::string& id, std::string_view message,
+            std::string hint) {
+  reader.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", id, message),
+                std::move(hint));
+  return false;
+}
+
+/// Whether the standard has the metric and its unit.
+bool check_metric(const Quality& quality, const SetRule& rule, Reader& reader) {
+  const bool is_known = is_bounds(quality.metric) ||
+                        std::find(kMetrics.begin(), kMetrics.end(), rule.metric) != kMetrics.end();
+  if (is_known) return true;
+  const std::string near = doc::nearest(rule.metric, kMetrics);
+  return refuse(
+      reader, quality, rule.id,
+      rule.metric.empty()
+          ? "has no metric"
+          : fmt::format("has the metric `{}`, which is none of the standard's", rule.metric),
+      near.empty() ? fmt::format("use `{}`", fmt::join(kMetrics, "`, `"))
+                   : fmt::format("did you mean `{}`?", near));
+}
+
+bool check_unit(const Quality& quality, const SetRule& rule, Reader& reader) {
+  if (quality.unit.empty() || quality.unit == "rows" || quality.unit == "percent") return true;
+  return refuse(reader, quality, rule.id, fmt::format("has the unit `{}`", quality.unit),
+                "use `rows` or `percent`");
+}
+
+/// What the rule's arguments say of values and properties.
+void read_arguments(const Quality& quality, SetRule& rule, Reader& reader) {
+  const auto list = [&](const char* key) {
+    const doc::Value* found = quality.arguments.find(key);
+    return found == nullptr ? doc::Value::Array() : found->as_array();
+  };
+  for (const auto& item : list("properties")) rule.properties.push_back(item.as_string());
+  rule.arguments = list(rule.metric == "missingValues" ? "missingValues" : "validValues");
+  if (const doc::Value* pattern = quality.arguments.find("pattern"); pattern != nullptr)
+    rule.pattern = read_pattern(*pattern, fmt::format("rule `{}`", rule.id), reader);
+}
+
+/// Whether the metric can be counted as it is written.
+bool check_counted(const Quality& quality, const SetRule& rule, Reader& reader) {
+  const bool is_of_field = rule.metric.ends_with("Values") && rule.metric != "duplicateValues";
+  if (is_of_field && rule.field.empty())
+    return refuse(reader, quality, rule.id, fmt::format("counts `{}` of no field", rule.metric),
+                  "write it under the property it is about");
+  if (rule.metric == "rowCount" && rule.percent)
+    return refuse(reader, quality, rule.id, "counts all rows in percent of themselves",
+                  "write `unit: rows`");
+  return true;
+}
+
+/// What is valid, where the rule does not say it: what the property itself lists.
+bool complete_valid_values(const Quality& quality, const Contract& contract, SetRule& rule,
+                           Reader& reader) {
+  if (rule.metric != "invalidValues" || !rule.arguments.empty() || !rule.pattern.empty())
+    return true;
+  rule.arguments = field_of(contract, rule.field)->enum_values;
+  if (!rule.arguments.empty()) return true;
+  return refuse(reader, quality, rule.id, "has neither `validValues` nor `pattern`",
+                "write one of them under `arguments`: else every value is valid");
+}
+
+}  // namespace
+
 void QualityReader::read_library(const Quality& written, const std::string& field) {
   Quality quality = written;
   report_unused(quality, "library");
@@ -310,54 +378,19 @@ void QualityReader::read_library(const Quality& written, const std::string& fiel
   SetRule rule;
   rule.metric = metric_of(quality.metric);
   rule.id = id_of(quality, field, rule.metric);
-  const auto bad = [&](std::string message, std::string hint) {
-    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message),
-                   std::move(hint));
-  };
-  const bool is_known = is_bounds(quality.metric) ||
-                        std::find(kMetrics.begin(), kMetrics.end(), rule.metric) != kMetrics.end();
-  if (!is_known) {
-    const std::string near = doc::nearest(rule.metric, kMetrics);
-    return bad(
-        rule.metric.empty()
-            ? "has no metric"
-            : fmt::format("has the metric `{}`, which is none of the standard's", rule.metric),
-        near.empty() ? fmt::format("use `{}`", fmt::join(kMetrics, "`, `"))
-                     : fmt::format("did you mean `{}`?", near));
-  }
-  if (!has_operands(quality, rule.id)) return;
-  if (!quality.unit.empty() && quality.unit != "rows" && quality.unit != "percent") {
-    return bad(fmt::format("has the unit `{}`", quality.unit), "use `rows` or `percent`");
-  }
+  if (!check_metric(quality, rule, reader_) || !has_operands(quality, rule.id) ||
+      !check_unit(quality, rule, reader_))
+    return;
   if (is_bounds(quality.metric)) return read_bounds(quality, field);
   rule.field = field;
   if (!has_arguments(quality, rule)) return;
-  const auto list = [&](const char* key) {
-    const doc::Value* found = quality.arguments.find(key);
-    return found == nullptr ? doc::Value::Array() : found->as_array();
-  };
   rule.percent = quality.unit == "percent";
   rule.effect = effect_of(quality);
   rule.position = quality.position;
-  for (const auto& item : list("properties")) rule.properties.push_back(item.as_string());
-  rule.arguments = list(rule.metric == "missingValues" ? "missingValues" : "validValues");
-  if (const doc::Value* pattern = quality.arguments.find("pattern"); pattern != nullptr) {
-    rule.pattern = read_pattern(*pattern, fmt::format("rule `{}`", rule.id), reader_);
-  }
-  const bool is_of_field = rule.metric.ends_with("Values") && rule.metric != "duplicateValues";
-  if (is_of_field && field.empty())
-    return bad(fmt::format("counts `{}` of no field", rule.metric),
-               "write it under the property it is about");
-  if (rule.metric == "rowCount" && rule.percent) {
-    return bad("counts all rows in percent of themselves", "write `unit: rows`");
-  }
-  if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
-    rule.arguments = field_of(contract_, field)->enum_values;  // the property itself lists them
-  }
-  if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
-    return bad("has neither `validValues` nor `pattern`",
-               "write one of them under `arguments`: else every value is valid");
-  }
+  read_arguments(quality, rule, reader_);
+  if (!check_counted(quality, rule, reader_) ||
+      !complete_valid_values(quality, contract_, rule, reader_))
+    return;
   const bool is_of_rows =
       rule.metric == "duplicateValues" && field.empty() && rule.properties.empty();
   if (is_of_rows && !contract_.unread.empty()) {

@@ -260,7 +260,10 @@ const Schema<Policy>& policy_keys() {
     return t;
   }();
   static const Schema<Policy> recalibrate = [] {
-    Schema<Policy> t("recalibrate", "bounds of recalibrations that no person sees, in logits");
+    Schema<Policy> t("recalibrate",
+                     "bounds of recalibrations that no person sees: of the offsets, and of the "
+                     "interval; in logits, "
+                     "of a regression in units of its labels' median deviation");
     const auto bound = [&](std::string key, std::optional<double> Policy::* member,
                            std::string about) {
       t.custom(std::move(key), Shape::kNumber, std::move(about),

@@ -48,49 +48,75 @@ Result<std::string> placeholder(std::string_view query, std::size_t& at) {
   return std::string(query.substr(begin + 1, end - begin - 1));
 }
 
+/// What stands for a placeholder: the object, or the property the rule is written under.
+Result<std::string> name_for(const std::string& name, const std::string& object,
+                             const std::string& field) {
+  if (name == "object" || name == "table" || name == "model" || name == "schema") return object;
+  if (name != "property" && name != "column" && name != "field")
+    return beyond(fmt::format("the placeholder `{}`", name));
+  if (field.empty()) return beyond("a placeholder for a property and stands under none");
+  return field;
+}
+
+Result<Token> text_token(std::string_view query, std::size_t& at) {
+  HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, '\''));
+  if (std::find(text.begin(), text.end(), '\\') != text.end())
+    return beyond("a backslash in a text, which some databases take for an escape");
+  return Token{Token::Kind::kText, std::move(text)};
+}
+
+Result<Token> number_token(std::string_view query, std::size_t& at) {
+  const std::size_t begin = at;
+  while (at < query.size() && (is_name_char(query[at]) || query[at] == '.')) ++at;
+  std::string number(query.substr(begin, at - begin));
+  // `0x10`, `1_000` and `5L` are numbers to some databases only.
+  if (number.find_first_not_of("0123456789.eE") != std::string::npos)
+    return beyond(fmt::format("the number `{}`", number));
+  return Token{Token::Kind::kNumber, std::move(number)};
+}
+
+Token name_token(std::string_view query, std::size_t& at) {
+  const std::size_t begin = at;
+  while (at < query.size() && is_name_char(query[at])) ++at;
+  return {Token::Kind::kName, std::string(query.substr(begin, at - begin))};
+}
+
+Token symbol_token(std::string_view query, std::size_t& at) {
+  const std::string_view two = query.substr(at, 2);
+  const bool is_pair = two == "<=" || two == ">=" || two == "<>" || two == "!=";
+  const std::string symbol(query.substr(at, is_pair ? 2 : 1));
+  at += symbol.size();
+  return {Token::Kind::kSymbol, symbol};
+}
+
+/// The token at `at`, which moves past it.
+Result<Token> next_token(std::string_view query, std::size_t& at, const std::string& object,
+                         const std::string& field) {
+  const char c = query[at];
+  if (c == '\'') return text_token(query, at);
+  if (c == '"' || c == '`') {
+    HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, c));
+    return Token{Token::Kind::kQuotedName, std::move(text)};
+  }
+  if (c == '{' || c == '$') {
+    HEDDLE_ASSIGN_OR_RETURN(const auto name, placeholder(query, at));
+    HEDDLE_ASSIGN_OR_RETURN(auto stands_for, name_for(name, object, field));
+    return Token{Token::Kind::kQuotedName, std::move(stands_for)};
+  }
+  if (std::isdigit(static_cast<unsigned char>(c)) != 0) return number_token(query, at);
+  return is_name_char(c) ? name_token(query, at) : symbol_token(query, at);
+}
+
 Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& object,
                                      const std::string& field) {
   std::vector<Token> out;
   for (std::size_t at = 0; at < query.size();) {
-    const char c = query[at];
-    if (std::isspace(static_cast<unsigned char>(c)) != 0) {
+    if (std::isspace(static_cast<unsigned char>(query[at])) != 0) {
       ++at;
-    } else if (c == '\'') {
-      HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, c));
-      if (std::find(text.begin(), text.end(), '\\') != text.end())
-        return beyond("a backslash in a text, which some databases take for an escape");
-      out.push_back({Token::Kind::kText, std::move(text)});
-    } else if (c == '"' || c == '`') {
-      HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, c));
-      out.push_back({Token::Kind::kQuotedName, std::move(text)});
-    } else if (c == '{' || c == '$') {
-      HEDDLE_ASSIGN_OR_RETURN(const auto name, placeholder(query, at));
-      const bool is_field = name == "property" || name == "column" || name == "field";
-      const bool is_object =
-          name == "object" || name == "table" || name == "model" || name == "schema";
-      if (!is_field && !is_object) return beyond(fmt::format("the placeholder `{}`", name));
-      if (is_field && field.empty())
-        return beyond("a placeholder for a property and stands under none");
-      out.push_back({Token::Kind::kQuotedName, is_field ? field : object});
-    } else if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
-      const std::size_t begin = at;
-      while (at < query.size() && (is_name_char(query[at]) || query[at] == '.')) ++at;
-      std::string number(query.substr(begin, at - begin));
-      // `0x10`, `1_000` and `5L` are numbers to some databases only.
-      if (number.find_first_not_of("0123456789.eE") != std::string::npos)
-        return beyond(fmt::format("the number `{}`", number));
-      out.push_back({Token::Kind::kNumber, std::move(number)});
-    } else if (is_name_char(c)) {
-      const std::size_t begin = at;
-      while (at < query.size() && is_name_char(query[at])) ++at;
-      out.push_back({Token::Kind::kName, std::string(query.substr(begin, at - begin))});
-    } else {
-      const std::string_view two = query.substr(at, 2);
-      const bool is_pair = two == "<=" || two == ">=" || two == "<>" || two == "!=";
-      const std::string symbol(query.substr(at, is_pair ? 2 : 1));
-      at += symbol.size();
-      out.push_back({Token::Kind::kSymbol, symbol});
+      continue;
     }
+    HEDDLE_ASSIGN_OR_RETURN(auto token, next_token(query, at, object, field));
+    out.push_back(std::move(token));
   }
   out.push_back({});
   return out;

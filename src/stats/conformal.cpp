@@ -17,6 +17,8 @@ std::size_t rank_of(std::size_t rows, double coverage) {
   return static_cast<std::size_t>(is_whole ? nearest : std::ceil(exact));
 }
 
+constexpr double kLeastQuantile = 1e-6;
+
 bool is_coverage(double coverage) { return coverage > 0 && coverage < 1; }
 
 }  // namespace
@@ -67,6 +69,21 @@ Result<double> conformal_quantile(std::vector<double> scores, double coverage) {
   const auto at = scores.begin() + static_cast<std::ptrdiff_t>(rank - 1);
   std::nth_element(scores.begin(), at, scores.end());
   return *at;
+}
+
+double interval_loss(double score, const Conformal& interval) noexcept {
+  return score > interval.quantile ? interval.coverage * (score - interval.quantile)
+                                   : (1 - interval.coverage) * (interval.quantile - score);
+}
+
+double quantile_change(TaskKind task, double from, double to, double scale) {
+  if (task == TaskKind::kRegression) return (to - from) / scale;
+  // Of a model that is sure of everything the quantile is 0: its logit has to be a number.
+  const auto logit = [](double quantile) {
+    const double inside = std::clamp(quantile, kLeastQuantile, 1 - kLeastQuantile);
+    return std::log(inside / (1 - inside));
+  };
+  return logit(to) - logit(from);
 }
 
 Interval conformal_interval(float value, double quantile) noexcept {

@@ -37,6 +37,15 @@ struct Conformal {
   bool operator==(const Conformal&) const = default;
 };
 
+/// What an interval costs a row of this conformal score: the quantile loss at its coverage, which
+/// is least in mean where the quantile is that of the scores (Koenker, Bassett 1978). In the unit
+/// of the score: that of the label, or a probability.
+[[nodiscard]] double interval_loss(double score, const Conformal& interval) noexcept;
+
+/// How far `to` lies from `from`, for bounds: of a regression in units of `scale`, of classes in
+/// logits of the probability from which a class is left out. Above 0: more is let in.
+[[nodiscard]] double quantile_change(TaskKind task, double from, double to, double scale);
+
 /// value - quantile and value + quantile.
 struct Interval {
   double lower = 0;

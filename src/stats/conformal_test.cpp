@@ -23,6 +23,30 @@ TEST(Conformal, TheQuantileIsTheRankWithTheRowToCome) {
   EXPECT_EQ(*conformal_quantile(scores, 0.951), 39);
 }
 
+TEST(Conformal, TheQuantileCostsLeastInMean) {
+  std::vector<double> scores;
+  for (int i = 1; i <= 999; ++i) scores.push_back(i);
+  const double best = *conformal_quantile(scores, 0.9);
+  const auto cost = [&](double quantile) {
+    double sum = 0;
+    for (const double score : scores) sum += interval_loss(score, {0.9, quantile});
+    return sum;
+  };
+  for (const double other : {best - 100, best - 3, best + 3, best + 100})
+    EXPECT_GT(cost(other), cost(best)) << other;
+  // As far beyond as within costs nine times as much.
+  EXPECT_DOUBLE_EQ(interval_loss(14, {0.9, 10}), 3.6);
+  EXPECT_DOUBLE_EQ(interval_loss(6, {0.9, 10}), 0.4);
+}
+
+TEST(Conformal, HowFarAQuantileMovesIsInTheUnitOfItsTask) {
+  EXPECT_DOUBLE_EQ(quantile_change(TaskKind::kRegression, 10, 25, 30), 0.5);
+  // Odds of 1 and of 3.
+  EXPECT_NEAR(quantile_change(TaskKind::kClasses, 0.5, 0.75, 1), std::log(3.0), 1e-12);
+  EXPECT_NEAR(quantile_change(TaskKind::kClasses, 0.75, 0.5, 1), -std::log(3.0), 1e-12);
+  EXPECT_TRUE(std::isfinite(quantile_change(TaskKind::kClasses, 0, 1.5, 1)));
+}
+
 TEST(Conformal, AProductThatIsWholeIsNotRoundedUp) {
   // As doubles, 0.7 * 10 is 7, 0.07 * 100 is 7.000000000000001, and 1000 * 0.009 is 9.
   for (const std::size_t n : {9U, 99U, 999U, 9999U}) {

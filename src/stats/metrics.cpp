@@ -110,17 +110,6 @@ double log_loss(std::span<const float> p, std::span<const double> y) {
   return sum / static_cast<double>(p.size());
 }
 
-double log_loss_of_margins(std::span<const float> margins, std::span<const std::uint8_t> y,
-                           double intercept) {
-  if (margins.empty()) return kNan;
-  double sum = 0;
-  for (std::size_t i = 0; i < margins.size(); ++i) {
-    const double m = static_cast<double>(margins[i]) + intercept;
-    sum += softplus(y[i] != 0 ? -m : m);
-  }
-  return sum / static_cast<double>(margins.size());
-}
-
 double calibration_error(std::span<const float> p, std::span<const double> y, int bins) {
   if (p.empty() || bins <= 0) return kNan;
   std::vector<double> difference(static_cast<std::size_t>(bins), 0.0);

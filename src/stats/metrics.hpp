@@ -23,10 +23,6 @@ namespace heddle::stats {
 /// Mean negative log likelihood, natural log; probabilities are clipped to [1e-15, 1 - 1e-15].
 [[nodiscard]] double log_loss(std::span<const float> p, std::span<const double> y);
 
-/// The same from margins, each moved by `intercept`; exact for large margins, nothing clipped.
-[[nodiscard]] double log_loss_of_margins(std::span<const float> margins,
-                                         std::span<const std::uint8_t> y, double intercept = 0);
-
 /// Expected calibration error over `bins` equal-width bins: sum of |mean p - mean y| * share (Guo
 /// et al. 2017, eq. 3).
 [[nodiscard]] double calibration_error(std::span<const float> p, std::span<const double> y,

@@ -187,21 +187,29 @@ class Conversion {
       rows_.integer(static_cast<std::int64_t>(request.rows.size()));
       rows_.integer(served);
       rows_.integer(refused);
-      rows_.text(name_of(row.outcome));
-      std::string rules;
-      for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
-      rows_.text(rules, !rules.empty());
-      const bool answered = row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
-      rows_.text(answered ? text_of(row.prediction) : std::string(), answered);
-      if (source_.fields) {
-        auto fields = doc::Value::object();
-        for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f)
-          fields.set(names[f], value_of(row.fields[f]));
-        rows_.text(doc::to_json(fields));
-      }
+      add_outcome(row);
+      if (source_.fields) rows_.text(fields_of(row, names));
       if (rows_.count() == kChunkRows) HEDDLE_TRY(flush());
     }
     return {};
+  }
+
+  /// What became of one row.
+  void add_outcome(const plane::RowRecord& row) {
+    rows_.text(name_of(row.outcome));
+    std::string rules;
+    for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
+    rows_.text(rules, !rules.empty());
+    const bool answered = row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
+    rows_.text(answered ? text_of(row.prediction) : std::string(), answered);
+  }
+
+  /// Its values, by the names of the segment's head.
+  static std::string fields_of(const plane::RowRecord& row, const std::vector<std::string>& names) {
+    auto fields = doc::Value::object();
+    for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f)
+      fields.set(names[f], value_of(row.fields[f]));
+    return doc::to_json(fields);
   }
 
   Result<AccessSegment> finish() {
@@ -272,16 +280,17 @@ Result<AccessSegment> write_access(const AccessSource& source, const std::string
   return out;
 }
 
-Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment) {
-  const std::string path = access_path(folder, segment);
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
-  const auto& found = reader->columns();
-  const auto place_of = [&](std::string_view name) {
-    return std::find_if(found.begin(), found.end(),
-                        [&](const auto& column) { return column.name == name; }) -
-           found.begin();
-  };
-  if (place_of("probability") < std::ssize(found)) {
+namespace {
+
+/// The place of a column; past the end where there is none.
+std::ptrdiff_t place_of(const std::vector<table::ColumnInfo>& found, std::string_view name) {
+  return std::find_if(found.begin(), found.end(),
+                      [&](const auto& column) { return column.name == name; }) -
+         found.begin();
+}
+
+Result<void> check_columns(const std::vector<table::ColumnInfo>& found, const std::string& path) {
+  if (place_of(found, "probability") < std::ssize(found)) {
     return Error{
         ErrorKind::kConflict, "access-version",
         fmt::format("`{}` is of `heddle.access/1`, this program reads `heddle.access/2`", path),
@@ -289,20 +298,29 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   }
   // `fields` are there where the service asked for them.
   auto expected = columns();
-  if (place_of("fields") == std::ssize(found)) expected.pop_back();
+  if (place_of(found, "fields") == std::ssize(found)) expected.pop_back();
   const bool right =
       std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
                  [](const auto& a, const auto& b) { return a.name == b.name && a.type == b.type; });
-  if (!right)
-    return Error{ErrorKind::kCorrupt, "access-format",
-                 fmt::format("`{}` has not the columns of an access log", path),
-                 "see docs/formats/access-log.md"};
+  if (right) return {};
+  return Error{ErrorKind::kCorrupt, "access-format",
+               fmt::format("`{}` has not the columns of an access log", path),
+               "see docs/formats/access-log.md"};
+}
+
+}  // namespace
+
+Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment) {
+  const std::string path = access_path(folder, segment);
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
+  const auto& found = reader->columns();
+  HEDDLE_TRY(check_columns(found, path));
   AccessSegment out;
   out.segment = segment;
   ledger::CompactRange tree;
-  const auto arrival_at = static_cast<std::size_t>(place_of("arrival"));
-  const auto outcome_at = static_cast<std::size_t>(place_of("outcome"));
-  const auto row_at = static_cast<std::size_t>(place_of("row"));
+  const auto arrival_at = static_cast<std::size_t>(place_of(found, "arrival"));
+  const auto outcome_at = static_cast<std::size_t>(place_of(found, "outcome"));
+  const auto row_at = static_cast<std::size_t>(place_of(found, "row"));
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto chunk, reader->next());
     if (!chunk) break;

@@ -29,19 +29,22 @@ bool read_hex(std::string_view text, std::array<std::uint8_t, N>& out) noexcept 
 bool lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
 bool number(char c) noexcept { return c >= '0' && c <= '9'; }
 
+bool in_key(char c) noexcept {
+  return lower(c) || number(c) || c == '_' || c == '-' || c == '*' || c == '/';
+}
+
+bool valid_part(std::string_view text, std::size_t most, bool may_begin_with_digit) noexcept {
+  if (text.empty() || text.size() > most) return false;
+  if (!lower(text[0]) && !(may_begin_with_digit && number(text[0]))) return false;
+  return std::all_of(text.begin(), text.end(), in_key);
+}
+
+/// `key`, or `tenant@system`.
 bool valid_key(std::string_view key) noexcept {
   const std::size_t at = key.find('@');
   const std::string_view first = key.substr(0, at);
-  const auto part = [](std::string_view text, std::size_t most, bool may_begin_with_digit) {
-    if (text.empty() || text.size() > most ||
-        !(lower(text[0]) || (may_begin_with_digit && number(text[0]))))
-      return false;
-    return std::all_of(text.begin(), text.end(), [](char c) {
-      return lower(c) || number(c) || c == '_' || c == '-' || c == '*' || c == '/';
-    });
-  };
-  if (at == std::string_view::npos) return part(first, 256, false);
-  return part(first, 241, true) && part(key.substr(at + 1), 14, false);
+  if (at == std::string_view::npos) return valid_part(first, 256, false);
+  return valid_part(first, 241, true) && valid_part(key.substr(at + 1), 14, false);
 }
 
 bool valid_value(std::string_view value) noexcept {
@@ -50,15 +53,33 @@ bool valid_value(std::string_view value) noexcept {
                      [](char c) { return c >= 0x20 && c <= 0x7e && c != ',' && c != '='; });
 }
 
+bool valid_member(std::string_view member) noexcept {
+  const std::size_t equals = member.find('=');
+  return equals != std::string_view::npos && valid_key(member.substr(0, equals)) &&
+         valid_value(member.substr(equals + 1));
+}
+
+std::string_view trim(std::string_view text) noexcept {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// Version `ff` is invalid; only a later one than `00` may go on behind its flags.
+bool fits_version(std::string_view header) noexcept {
+  const int high = digit(header[0]), low = digit(header[1]);
+  if (high < 0 || low < 0 || (high == 15 && low == 15)) return false;
+  const bool later = high != 0 || low != 0;
+  return header.size() == kParentBytes || (later && header[kParentBytes] == '-');
+}
+
 }  // namespace
 
 std::optional<TraceParent> parse_traceparent(std::string_view header) noexcept {
-  if (header.size() < kParentBytes || header[2] != '-' || header[35] != '-' || header[52] != '-')
+  if (header.size() < kParentBytes || header[2] != '-' || header[35] != '-' || header[52] != '-' ||
+      !fits_version(header))
     return std::nullopt;
-  const int high = digit(header[0]), low = digit(header[1]);
-  if (high < 0 || low < 0 || (high == 15 && low == 15)) return std::nullopt;
-  const bool later = high != 0 || low != 0;
-  if (header.size() > kParentBytes && (!later || header[kParentBytes] != '-')) return std::nullopt;
   TraceParent out;
   if (!read_hex(header.substr(3, 32), out.trace) || !read_hex(header.substr(36, 16), out.span))
     return std::nullopt;
@@ -73,17 +94,9 @@ bool valid_tracestate(std::string_view header) noexcept {
   int members = 0;
   while (!header.empty()) {
     const std::size_t comma = header.find(',');
-    std::string_view member = header.substr(0, comma);
-    while (!member.empty() && (member.front() == ' ' || member.front() == '\t'))
-      member.remove_prefix(1);
-    while (!member.empty() && (member.back() == ' ' || member.back() == '\t'))
-      member.remove_suffix(1);
-    if (!member.empty()) {  // an empty one is allowed
-      const std::size_t equals = member.find('=');
-      if (++members > kMostStateMembers || equals == std::string_view::npos ||
-          !valid_key(member.substr(0, equals)) || !valid_value(member.substr(equals + 1)))
-        return false;
-    }
+    const std::string_view member = trim(header.substr(0, comma));
+    // An empty one is allowed.
+    if (!member.empty() && (++members > kMostStateMembers || !valid_member(member))) return false;
     if (comma == std::string_view::npos) break;
     header.remove_prefix(comma + 1);
   }

@@ -50,6 +50,23 @@ std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& 
   return out;
 }
 
+namespace {
+
+/// A whole file to read from; nullptr where it has no room for a head.
+void* map_file(int fd, std::size_t& size) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0 || status.st_size < static_cast<off_t>(kHeader)) return nullptr;
+  size = static_cast<std::size_t>(status.st_size);
+  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  return address == MAP_FAILED ? nullptr : address;
+}
+
+bool is_within(std::int64_t value, std::int64_t least, std::int64_t most) {
+  return value >= least && value <= most;
+}
+
+}  // namespace
+
 Result<RowsFile> RowsFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
@@ -57,13 +74,8 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
                  fmt::format("cannot open `{}`: {}", path, std::strerror(errno)),
                  "run the search again: it writes the rows anew"};
   }
-  struct stat status{};
   RowsFile file;
-  if (::fstat(fd, &status) == 0 && status.st_size >= static_cast<off_t>(kHeader)) {
-    file.size_ = static_cast<std::size_t>(status.st_size);
-    file.address_ = ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED, fd, 0);
-    if (file.address_ == MAP_FAILED) file.address_ = nullptr;
-  }
+  file.address_ = map_file(fd, file.size_);
   ::close(fd);
   const Error corrupt{ErrorKind::kCorrupt, "rows-file",
                       fmt::format("`{}` is no file of rows, or was cut off", path),
@@ -73,10 +85,9 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
   std::int64_t header[3];
   std::memcpy(header, bytes + sizeof kMagic, sizeof header);
   const auto [trained, validated, columns] = header;
-  if (std::memcmp(bytes, kMagic, sizeof kMagic) != 0 || trained < 0 || trained > kMaxRows ||
-      validated < 0 || validated > kMaxRows || columns < 1 || columns > kMaxColumns) {
+  if (std::memcmp(bytes, kMagic, sizeof kMagic) != 0 || !is_within(trained, 0, kMaxRows) ||
+      !is_within(validated, 0, kMaxRows) || !is_within(columns, 1, kMaxColumns))
     return corrupt;
-  }
   const auto rows = static_cast<std::size_t>(trained + validated);
   const std::size_t row_size = static_cast<std::size_t>(columns) * sizeof(float) + sizeof(double);
   if (kHeader + rows * row_size != file.size_) return corrupt;
@@ -94,14 +105,6 @@ RowsFile::RowsFile(RowsFile&& other) noexcept
       size_(other.size_),
       train_(other.train_),
       validation_(other.validation_) {}
-
-RowsFile& RowsFile::operator=(RowsFile&& other) noexcept {
-  std::swap(address_, other.address_);
-  std::swap(size_, other.size_);
-  std::swap(train_, other.train_);
-  std::swap(validation_, other.validation_);
-  return *this;
-}
 
 RowsFile::~RowsFile() {
   if (address_ != nullptr) ::munmap(address_, size_);

@@ -18,7 +18,6 @@ class RowsFile {
   /// kIo, kNotFound; kCorrupt when size and header disagree.
   [[nodiscard]] static Result<RowsFile> open(const std::string& path);
   RowsFile(RowsFile&& other) noexcept;
-  RowsFile& operator=(RowsFile&& other) noexcept;
   ~RowsFile();
   [[nodiscard]] const RowsView& train() const noexcept { return train_; }
   [[nodiscard]] const RowsView& validation() const noexcept { return validation_; }

@@ -176,25 +176,41 @@ std::vector<double> choice_shares(const std::vector<double>& choices,
   return shares;
 }
 
+/// The candidate whose density among good trials is the largest, relative to that among bad ones.
+class BestOf {
+ public:
+  void offer(double value, double score) {
+    if (!any_ || score > score_) {
+      score_ = score;
+      value_ = value;
+    }
+    any_ = true;
+  }
+  [[nodiscard]] double value() const noexcept { return value_; }
+
+ private:
+  double value_ = 0;
+  double score_ = 0;
+  bool any_ = false;
+};
+
+double propose_choice(const std::vector<double>& choices, const std::vector<double>& good,
+                      const std::vector<double>& bad, Random& random) {
+  const std::vector<double> l = choice_shares(choices, good);
+  const std::vector<double> g = choice_shares(choices, bad);
+  BestOf best;
+  for (int i = 0; i < kCandidates; ++i) {
+    double u = random.uniform();
+    std::size_t c = 0;
+    while (c + 1 < l.size() && u >= l[c]) u -= l[c++];
+    best.offer(choices[c], l[c] / g[c]);
+  }
+  return best.value();
+}
+
 double propose_one(const spec::SearchDimension& dimension, const std::vector<double>& good,
                    const std::vector<double>& bad, Random& random) {
-  double best_value = 0;
-  double best_score = 0;
-  if (dimension.kind == Kind::kChoice) {
-    const std::vector<double> l = choice_shares(dimension.choices, good);
-    const std::vector<double> g = choice_shares(dimension.choices, bad);
-    for (int i = 0; i < kCandidates; ++i) {
-      double u = random.uniform();
-      std::size_t c = 0;
-      while (c + 1 < l.size() && u >= l[c]) u -= l[c++];
-      const double score = l[c] / g[c];
-      if (i == 0 || score > best_score) {
-        best_score = score;
-        best_value = dimension.choices[c];
-      }
-    }
-    return best_value;
-  }
+  if (dimension.kind == Kind::kChoice) return propose_choice(dimension.choices, good, bad, random);
   const Interval interval = interval_of(dimension);
   const auto inside = [&](const std::vector<double>& values) {
     std::vector<double> points;
@@ -203,39 +219,42 @@ double propose_one(const spec::SearchDimension& dimension, const std::vector<dou
   };
   const Mixture l = mixture_of(interval, inside(good));
   const Mixture g = mixture_of(interval, inside(bad));
+  BestOf best;
   for (int i = 0; i < kCandidates; ++i) {
     const double value = outward(dimension, l.draw(random));
     const double x = inward(dimension, value);
-    const double score = stats::log(l.density(x)) - stats::log(g.density(x));
-    if (i == 0 || score > best_score) {
-      best_score = score;
-      best_value = value;
-    }
+    best.offer(value, stats::log(l.density(x)) - stats::log(g.density(x)));
   }
-  return best_value;
+  return best.value();
+}
+
+}  // namespace
+
+namespace {
+
+/// What is wrong with a dimension; empty: nothing.
+std::string fault_of(const spec::SearchDimension& d) {
+  if (d.kind == Kind::kChoice) return d.choices.empty() ? "has no choices" : "";
+  const bool whole = is_integer(d.kind);
+  if (!std::isfinite(d.low) || !std::isfinite(d.high) || d.low > d.high ||
+      (d.low == d.high && !whole))
+    return fmt::format("ranges from {} to {}", d.low, d.high);
+  // A whole number stands for all that round to it.
+  if (is_log(d.kind) && !(d.low - (whole ? 0.5 : 0) > 0))
+    return fmt::format("is on a log scale from {}", d.low);
+  const bool is_whole = d.low == std::floor(d.low) && d.high == std::floor(d.high);
+  return whole && !is_whole ? "has a bound that is no integer" : "";
 }
 
 }  // namespace
 
 Result<Tpe> Tpe::open(std::vector<spec::SearchDimension> space, std::int64_t seed, int startup) {
   for (const auto& d : space) {
-    const auto invalid = [&](std::string what) {
+    if (const std::string fault = fault_of(d); !fault.empty()) {
       return Error{ErrorKind::kInvalid, "search-space",
-                   fmt::format("search dimension `{}` {}", d.name, what),
+                   fmt::format("search dimension `{}` {}", d.name, fault),
                    "give it `low` below `high`, above 0 on a log scale, or a list of `choices`"};
-    };
-    if (d.kind == Kind::kChoice) {
-      if (d.choices.empty()) return invalid("has no choices");
-      continue;
     }
-    if (!std::isfinite(d.low) || !std::isfinite(d.high) || d.low > d.high ||
-        (d.low == d.high && !is_integer(d.kind))) {
-      return invalid(fmt::format("ranges from {} to {}", d.low, d.high));
-    }
-    if (is_log(d.kind) && !(d.low - (is_integer(d.kind) ? 0.5 : 0) > 0))
-      return invalid(fmt::format("is on a log scale from {}", d.low));
-    if (is_integer(d.kind) && (d.low != std::floor(d.low) || d.high != std::floor(d.high)))
-      return invalid("has a bound that is no integer");
   }
   return Tpe(std::move(space), seed, startup);
 }

@@ -66,6 +66,12 @@ Paired losses_of(const stats::Task& task, const LabelJoin::Chunk& chunk) {
 bool is_seen_in(const stats::Task& task, const LabelJoin::Chunk& rows, const Finding& finding) {
   if (finding.subject == Subject::kQuality)
     return stats::quality_ratio(task, rows.margins, rows.codes).ratio > finding.threshold;
+  if (finding.subject == Subject::kCoverage) {
+    const ChunkCoverage seen =
+        coverage_of(task, rows, {0, finding.detail.double_or("quantile", 0)});
+    return static_cast<double>(seen.rows - seen.held) >
+           finding.threshold * static_cast<double>(seen.rows);
+  }
   return moved_along(task, rows, finding) > finding.threshold;
 }
 

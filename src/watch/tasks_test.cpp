@@ -17,142 +17,17 @@
 #include "stats/conformal.hpp"
 #include "watch/baseline_format.hpp"
 #include "watch/coverage.hpp"
+#include "watch/tasks_fixture.hpp"
 #include "watch/unknown_classes.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::watch {
 namespace {
 
-const stats::Task kClasses{stats::TaskKind::kClasses, {"early", "late", "lost"}};
-const stats::Task kNumber{stats::TaskKind::kRegression};
-
-/// What is the matter with a day.
-struct Fault {
-  std::vector<double> moved{};  ///< added to the margins before labels are drawn
-  bool turned = false;          ///< labels have nothing to do with the predictions
-  double noise = 1;             ///< so many times as much beside what the predictions tell
-  std::string named{};          ///< every tenth label is of this class
-};
-
-/// Rows with a prediction and a label, of either task. Everything follows from the seed.
-class World {
- public:
-  World(stats::Task task, unsigned seed) : task_(std::move(task)), random_(seed) {}
-
-  [[nodiscard]] static spec::Monitor monitor() {
-    spec::Monitor m;
-    m.distributions = {{"told", "prediction", nullptr, 0.1, 3}};
-    m.quality.chunk_rows = 1000;
-    return m;
-  }
-  [[nodiscard]] spec::Monitor own_monitor() const {
-    spec::Monitor m = monitor();
-    m.distributions[0].kind =
-        task_.kind == stats::TaskKind::kClasses ? &statistic::total_variation() : &statistic::ks();
-    return m;
-  }
-  [[nodiscard]] Watch watch() {
-    Watch out = *Watch::open(Watch::Options{own_monitor(), {}, {}, {}});
-    Route route{1, sha256("primary"), "", baseline()};
-    route.task = task_;
-    route.interval = interval();
-    out.register_route(std::move(route));
-    return out;
-  }
-
-  /// Of rows of its own.
-  [[nodiscard]] const stats::Conformal& interval() {
-    if (interval_) return *interval_;
-    std::vector<double> scores;
-    std::vector<float> prediction(task_.outputs());
-    for (int i = 0; i < 5000; ++i) {
-      const auto margins = margins_of_row();
-      task_.predict(margins, prediction);
-      scores.push_back(stats::conformal_score(task_, prediction, label(margins, {})));
-    }
-    return interval_.emplace(stats::Conformal{0.9, *stats::conformal_quantile(scores, 0.9)});
-  }
-
-  [[nodiscard]] std::shared_ptr<const Baseline> baseline() {
-    std::vector<Micros> time;
-    std::vector<float> margins;
-    std::vector<double> codes;
-    for (int day = 0; day < 20; ++day) {
-      for (int i = 0; i < kRows; ++i) {
-        const auto row = margins_of_row();
-        time.push_back(time_of(day, i));
-        margins.insert(margins.end(), row.begin(), row.end());
-        codes.push_back(label(row, {}));
-      }
-    }
-    auto built =
-        build_baseline(own_monitor(), {}, {{}, {}, time, margins, codes, task_, interval()});
-    EXPECT_TRUE(built.ok()) << built.error().str();
-    return std::make_shared<const Baseline>(*std::move(built));
-  }
-
-  /// A day of rows with the labels of the day before, and ticks.
-  void day(int day, const Fault& fault, const std::function<void(const plane::Record&)>& sink) {
-    std::vector<plane::LabelRecord> said;
-    for (int i = 0; i < kRows; ++i) {
-      if (i % (kRows / 6) == 0) sink(plane::TickRecord{time_of(day, i)});
-      if (static_cast<std::size_t>(i) < labels_.size()) sink(labels_[static_cast<std::size_t>(i)]);
-      const auto margins = margins_of_row();
-      plane::RequestRecord request;
-      request.request_id = fmt::format("r{}-{}", day, i);
-      request.account = "app";
-      request.event_time = time_of(day, i);
-      request.slot = "primary";
-      request.route_version = 1;
-      plane::RowRecord row;
-      row.prediction.resize(task_.outputs());
-      task_.predict(margins, row.prediction);
-      // A standby that is always a little off.
-      row.standby_prediction = row.prediction;
-      std::rotate(row.standby_prediction.begin(), row.standby_prediction.begin() + 1,
-                  row.standby_prediction.end());
-      if (task_.outputs() == 1) row.standby_prediction[0] += 1;
-      request.rows = {row};
-      sink(request);
-      stats::Label value = task_.label_of(label(margins, fault));
-      if (!fault.named.empty() && i % 10 == 0) value = fault.named;
-      said.push_back({request.request_id + "#0", value, time_of(day + 1, i), "labels"});
-    }
-    labels_ = std::move(said);
-    sink(plane::TickRecord{(day + 1) * kDay});
-  }
-
-  static constexpr int kRows = 1500;
-
- private:
-  static Micros time_of(int day, int i) { return day * kDay + i * (kDay / kRows); }
-  std::vector<float> margins_of_row() {
-    std::vector<float> out(task_.outputs());
-    for (float& margin : out) margin = 1.5F * normal_(random_);
-    return out;
-  }
-  double label(const std::vector<float>& margins, const Fault& fault) {
-    std::vector<float> row = margins;
-    if (fault.turned) row = margins_of_row();
-    for (std::size_t k = 0; k < fault.moved.size(); ++k)
-      row[k] += static_cast<float>(fault.moved[k]);
-    if (task_.kind == stats::TaskKind::kRegression)
-      return static_cast<double>(row[0]) + fault.noise * static_cast<double>(normal_(random_));
-    for (float& margin : row) margin /= static_cast<float>(fault.noise);
-    task_.predict(row, row);
-    double left = unit_(random_);
-    std::size_t k = 0;
-    while (k + 1 < row.size() && (left -= static_cast<double>(row[k])) > 0) ++k;
-    return static_cast<double>(k);
-  }
-
-  stats::Task task_;
-  std::mt19937 random_;
-  std::normal_distribution<float> normal_{0, 1};
-  std::uniform_real_distribution<double> unit_{0, 1};
-  std::vector<plane::LabelRecord> labels_;
-  std::optional<stats::Conformal> interval_;
-};
+using fixture::kClasses;
+using fixture::kNumber;
+using Fault = fixture::TaskFault;
+using World = fixture::TaskWorld;
 
 /// What is confirmed of days of a world.
 struct Played {
@@ -211,6 +86,31 @@ TEST_P(Tasks, LabelsThatPredictionsDoNotTellAreConceptShift) {
   EXPECT_EQ(run.confirmed[0].cause, &recover::concept_shift()) << run.confirmed[0].reason;
 }
 
+TEST_P(Tasks, LabelsThatWereExchangedOrTurnedOverAreLabelFaults) {
+  Played run(task(), 7);
+  const bool is_classes = task().kind == stats::TaskKind::kClasses;
+  run.play(100, 104, {});
+  run.play(104, 108, {.said = [&](double code) {
+             // Names one further, as an encoder of another order gives them; the other sign.
+             return is_classes ? std::fmod(code + 1, 3) : -3 * code;
+           }});
+  ASSERT_GE(run.confirmed.size(), 1U);
+  EXPECT_EQ(run.confirmed[0].cause, &recover::label_fault()) << run.confirmed[0].reason;
+  const std::string is =
+      is_classes ? "look exchanged, `early` for `lost`, `late` for `early`" : "look turned over (-";
+  EXPECT_NE(run.confirmed[0].reason.find(is), std::string::npos) << run.confirmed[0].reason;
+}
+
+TEST(LabelFault, NumbersOfAnotherUnitAreNamedWithTheirFactor) {
+  Played run(kNumber, 12);
+  run.play(100, 104, {});
+  run.play(104, 108, {.said = [](double code) { return 0.01 * code; }});
+  ASSERT_GE(run.confirmed.size(), 1U);
+  EXPECT_EQ(run.confirmed[0].cause, &recover::label_fault()) << run.confirmed[0].reason;
+  EXPECT_NE(run.confirmed[0].reason.find("in another unit (0.0"), std::string::npos)
+      << run.confirmed[0].reason;
+}
+
 TEST_P(Tasks, IntervalsThatHoldFewerLabelsThanDeclaredAreCoverageLoss) {
   Played run(task(), 8);
   run.play(100, 110, {});
@@ -242,6 +142,43 @@ TEST(Coverage, OneBadChunkAndRowsThatHangTogetherAreNoLoss) {
   baseline.coverage_chunks = 20;
   EXPECT_FALSE(judge_coverage(all, 0.9, baseline, 3).is_low);
   EXPECT_NEAR(judge_coverage(all, 0.9, baseline, 3).threshold, 0.1 + 0.18 / std::sqrt(7.0), 1e-12);
+}
+
+/// Rows whose label is so far from a prediction of 0.
+LabelJoin::Chunk errors(const std::vector<double>& sizes) {
+  LabelJoin::Chunk out;
+  for (const double size : sizes) {
+    out.margins.push_back(0);
+    out.codes.push_back(size);
+  }
+  return out;
+}
+
+TEST(Coverage, ARefitHasToHoldOnTheNewerHalf) {
+  std::vector<double> sizes;
+  for (int i = 0; i < 2000; ++i) sizes.push_back(i * 7 % 1000);
+  const stats::Conformal served{0.9, 500};
+  const IntervalRefit steady = refit_interval(kNumber, errors(sizes), served, {});
+  EXPECT_TRUE(steady.is_stable);
+  EXPECT_EQ(steady.rows, 2000);
+  EXPECT_NEAR(steady.quantile, 900, 2);
+  EXPECT_NEAR(steady.held, 0.501, 1e-9) << "501 of each 1,000 are 500 at most";
+  EXPECT_NEAR(steady.held_newer, 0.9, 0.002);
+  // They became larger within: what was before does not count.
+  for (std::size_t i = 0; i < 1000; ++i) sizes[i] /= 2;
+  const IntervalRefit later = refit_interval(kNumber, errors(sizes), served, {});
+  EXPECT_TRUE(later.is_stable);
+  EXPECT_EQ(later.rows, 1000);
+  EXPECT_NEAR(later.quantile, 900, 2);
+  // They go on growing: no half is like the next.
+  for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = std::pow(1.01, static_cast<double>(i));
+  EXPECT_FALSE(refit_interval(kNumber, errors(sizes), served, {}).is_stable);
+  // Too few; and with an offset the errors are others.
+  EXPECT_EQ(refit_interval(kNumber, errors({1, 2, 3}), served, {}).rows, 0);
+  const std::vector<double> moved{100.0};
+  const IntervalRefit all_alike =
+      refit_interval(kNumber, errors(std::vector<double>(300, 100.0)), served, moved);
+  EXPECT_NEAR(all_alike.quantile, 0, 1e-9);
 }
 
 TEST_P(Tasks, TheStateComesBackAsItWas) {

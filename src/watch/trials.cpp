@@ -9,6 +9,14 @@ namespace heddle::watch {
 namespace {
 
 constexpr std::size_t kLeastPairs = 300;
+constexpr double kSameLoss = 1e-4;  ///< nats: rounding alone
+
+double interval_loss_of(const stats::Task& task, const std::vector<float>& margins, double code,
+                        const stats::Conformal& interval) {
+  std::vector<float> prediction(task.outputs());
+  task.predict(margins, prediction);
+  return stats::interval_loss(stats::conformal_score(task, prediction, code), interval);
+}
 
 }  // namespace
 
@@ -36,7 +44,8 @@ void Trial::add_label(const stats::Task& task, double code, double median) {
 
 double Trial::constant_loss() const {
   if (rows == 0) return 0;
-  double loss = deviation / static_cast<double>(rows);
+  if (interval > 0 && !predictions_differ) return interval / static_cast<double>(rows);
+  double loss = (deviation + interval) / static_cast<double>(rows);
   for (const auto& [code, count] : classes) {
     const double share = static_cast<double>(count) / static_cast<double>(rows);
     loss -= share * std::log(share);
@@ -60,9 +69,10 @@ bool Trial::pays() const noexcept { return -sum > 2 * std::sqrt(squares) && rows
 
 bool Trial::alternative_pays() const noexcept { return sum > 3 * std::sqrt(squares) && rows > 0; }
 
-std::uint32_t Trials::number(const std::string& name, bool candidate) {
+std::uint32_t Trials::number(const std::string& name, bool candidate,
+                             const std::optional<TrialIntervals>& intervals) {
   const auto [at, fresh] = running_.try_emplace(name);
-  if (fresh) at->second = {next_++, candidate, {}, {}, {}};
+  if (fresh) at->second = {next_++, candidate, {}, intervals, {}, {}};
   return at->second.number;
 }
 
@@ -74,7 +84,18 @@ void Trials::add(const stats::Task& task, const TrialRow& row, std::int64_t chun
     for (auto& [name, running] : running_) {
       if (running.number != number) continue;
       running.trial.add_label(task, row.code, median);
-      running.add(running.candidate ? other - served : served - other, chunk, row);
+      double difference = served - other;
+      if (running.intervals) {
+        const TrialIntervals& both = *running.intervals;
+        const double cost =
+            interval_loss_of(task, margins, row.code, {both.served.coverage, both.alternative});
+        running.trial.interval += cost;
+        // Margins of classes that were recorded as probabilities are off by a constant.
+        const double same = task.kind == stats::TaskKind::kRegression ? 0 : kSameLoss;
+        if (std::abs(served - other) > same) running.trial.predictions_differ = true;
+        difference += interval_loss_of(task, row.margins, row.code, both.served) - cost;
+      }
+      running.add(running.candidate ? -difference : difference, chunk, row);
     }
   }
 }
@@ -161,6 +182,12 @@ void Trials::save(StateWriter& out) const {
       out.put(count);
     }
     out.put(t.chunk);
+    out.put(t.predictions_differ);
+    out.put(running.intervals.has_value());
+    const TrialIntervals intervals = running.intervals.value_or(TrialIntervals{});
+    for (const double value :
+         {intervals.served.coverage, intervals.served.quantile, intervals.alternative, t.interval})
+      out.put(value);
     for (const double value :
          {t.deviation, t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
       out.put(value);
@@ -189,6 +216,13 @@ void Trials::load(StateReader& in) {
       t.classes[code] = in.i64();
     }
     t.chunk = in.i64();
+    t.predictions_differ = in.flag();
+    const bool compared = in.flag();
+    TrialIntervals intervals;
+    for (double* value : {&intervals.served.coverage, &intervals.served.quantile,
+                          &intervals.alternative, &t.interval})
+      *value = in.real();
+    if (compared) running.intervals = intervals;
     for (double* value : {&t.deviation, &t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least,
                           &t.least_squares})
       *value = in.real();

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "stats/conformal.hpp"
 #include "stats/task.hpp"
 #include "watch/label_join.hpp"
 #include "watch/state_bytes.hpp"
@@ -18,7 +20,10 @@ struct Trial {
   std::int64_t rows = 0;
   std::map<std::int32_t, std::int64_t> classes{};  ///< rows by the code of their label
   double deviation = 0;  ///< of a regression's labels from the reference's median, in sum
-  double sum = 0;        ///< of the differences
+  /// What the alternative's intervals cost, in sum; 0: they are not compared.
+  double interval = 0;
+  bool predictions_differ = false;  ///< of any row: else the intervals alone are on trial
+  double sum = 0;                   ///< of the differences
   double squares = 0;
   std::int64_t chunk = INT64_MIN;  ///< the newest quality chunk that a row was of
   double closed = 0;               ///< `sum` when the chunk before it ended
@@ -32,7 +37,8 @@ struct Trial {
   /// The label of the same row.
   void add_label(const stats::Task& task, double code, double median);
   /// Mean loss of a constant answer: the entropy of the labels; of a regression their mean distance
-  /// from the reference's median.
+  /// from the reference's median. Where intervals are compared, what these cost with it; where they
+  /// alone are on trial, that alone.
   [[nodiscard]] double constant_loss() const;
   [[nodiscard]] double mean() const noexcept;
   /// What this instead of the alternative has lost since it was worth most.
@@ -48,12 +54,20 @@ struct Trial {
   [[nodiscard]] bool alternative_pays() const noexcept;
 };
 
+/// The intervals of what is served and of its alternative, whose coverage is the same.
+struct TrialIntervals {
+  stats::Conformal served{};
+  double alternative = 0;  ///< quantile
+};
+
 /// The trials that run, by name. Bounded by their number and that of accounts: a few numbers each.
 /// Single-threaded.
 class Trials {
  public:
-  /// The number by which rows refer to the trial `name`; begins it when there is none.
-  [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false);
+  /// The number by which rows refer to the trial `name`; begins it when there is none. With
+  /// `intervals` their loss counts too.
+  [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false,
+                                     const std::optional<TrialIntervals>& intervals = {});
   /// A row that was labelled, in each of its trials. A trial of a candidate takes the losses the
   /// other way round.
   void add(const stats::Task& task, const TrialRow& row, std::int64_t chunk, double median);
@@ -84,6 +98,7 @@ class Trials {
     std::uint32_t number = 0;
     bool candidate = false;
     Trial trial;
+    std::optional<TrialIntervals> intervals{};
     std::map<std::string, Share> shares;        ///< by account
     std::map<std::string, Share> label_shares;  ///< by the account that alone labelled the rows
     void add(double difference, std::int64_t chunk, const TrialRow& row);

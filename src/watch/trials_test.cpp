@@ -86,6 +86,36 @@ TEST(TrialLoss, WhatAConstantAnswerLosesFollowsFromTheTask) {
   EXPECT_EQ(Trial{}.constant_loss(), 0);
 }
 
+TEST(Trials, AnIntervalPaysByWhatItHoldsAndLosesByItsWidth) {
+  const stats::Task number{stats::TaskKind::kRegression};
+  const auto trial = [&](double error) {
+    Trials trials;
+    // Served with a quantile of 20, without the act it would be 10.
+    const auto t = trials.number("t", false, TrialIntervals{{0.9, 20}, 10});
+    for (int i = 0; i < 1000; ++i) {
+      TrialRow row;
+      row.margins = {100};
+      row.code = 100 + error * (i % 10);  // a tenth of them nine times as far
+      row.alternatives = {{t, {100.0F}}};
+      trials.add(number, row, i / 500, 100);
+    }
+    StateWriter out;
+    trials.save(out);
+    const std::string bytes = out.take();
+    Trials back;
+    StateReader in(bytes);
+    back.load(in);
+    EXPECT_TRUE(in.done());
+    return *back.find("t");
+  };
+  const Trial wide = trial(0.2);  // errors up to 1.8
+  EXPECT_NEAR(wide.mean(), 0.1 * 10, 1e-9) << "a tenth of the width that holds nothing";
+  EXPECT_TRUE(wide.loses(kShare, 500));
+  const Trial held = trial(2.5);  // errors up to 22.5
+  EXPECT_TRUE(held.pays());
+  EXPECT_FALSE(held.loses(kShare, 500));
+}
+
 TEST(Trials, TheAccountWithoutWhoseLabelsItWouldNotPayIsNamed) {
   const auto trial = [](double of_two, bool confirmed) {
     Trials trials;

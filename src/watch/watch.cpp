@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/6";
+constexpr std::string_view kFormat = "heddle.watch-state/7";
 
 /// None for no prediction.
 std::vector<float> margins_of(const stats::Task& task, const std::vector<float>& prediction) {
@@ -185,8 +185,12 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
   std::vector<std::uint32_t> trials;
-  for (const Alternative& alternative : route.alternatives)
-    trials.push_back(trials_.number(alternative.trial, alternative.candidate));
+  for (const Alternative& alternative : route.alternatives) {
+    std::optional<TrialIntervals> intervals;
+    if (alternative.quantile && route.interval)
+      intervals = TrialIntervals{*route.interval, *alternative.quantile};
+    trials.push_back(trials_.number(alternative.trial, alternative.candidate, intervals));
+  }
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
@@ -249,6 +253,17 @@ const Baseline* Watch::baseline() const {
   return route == routes_.end() ? nullptr : route->second.baseline.get();
 }
 
+const stats::Conformal* Watch::interval() const {
+  const auto route = routes_.find(route_version_);
+  return route == routes_.end() || !route->second.interval ? nullptr : &*route->second.interval;
+}
+
+IntervalRefit Watch::refit_interval(Micros from, std::span<const double> offsets) const {
+  const stats::Conformal* served = interval();
+  if (served == nullptr) return {};
+  return watch::refit_interval(task(), join_.collect(from, INT64_MAX, epoch_), *served, offsets);
+}
+
 double Watch::loss_scale() const { return baseline() == nullptr ? 1 : baseline()->label_scale; }
 
 std::int64_t Watch::rows_of_chunk() const {
@@ -281,11 +296,6 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   }
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
-}
-
-bool Watch::watching() const {
-  const auto route = routes_.find(route_version_);
-  return route == routes_.end() || route->second.baseline != nullptr;
 }
 
 void Watch::settle(std::size_t from, Micros at, Output& out) {

@@ -39,6 +39,9 @@ struct Alternative {
   bool candidate = false;  ///< the alternative is under trial, else what is served
   /// Margins for the fields of a row as received; none when it would be refused.
   std::function<std::vector<float>(const std::vector<plane::FieldValue>&)> margins{};
+  /// Of its interval, where the act changed that of what is served: then what the intervals cost
+  /// (stats::interval_loss) counts with the loss of the predictions.
+  std::optional<double> quantile{};
 };
 
 /// What a route version means to the watch. Two routes of one primary and one repair share an
@@ -100,6 +103,12 @@ class Watch {
   [[nodiscard]] bool several_label() const {
     return join_.label_accounts(options_.monitor.window_rows) > 1;
   }
+  /// What the interval of what is served would be, fitted to the labelled rows of the epoch from
+  /// event time `from` on, with `offsets` added to their margins; `rows` 0: it has none, or there
+  /// are too few of them.
+  [[nodiscard]] IntervalRefit refit_interval(Micros from, std::span<const double> offsets) const;
+  /// Of what is served; nullptr: it has none.
+  [[nodiscard]] const stats::Conformal* interval() const;
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// What losses are measured by: 1 nat; of a regression the label scale of the reference.
   [[nodiscard]] double loss_scale() const;
@@ -130,8 +139,6 @@ class Watch {
   }
   /// Share of the rows that come now which is kept for its label: 1, 1/2, 1/4 ...
   [[nodiscard]] double sample() const noexcept { return join_.sample(); }
-  /// Whether the route that answers has a baseline to be watched by.
-  [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return *silence_; }
   [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return *unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }

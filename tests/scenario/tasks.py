@@ -86,6 +86,9 @@ class World:
         return self.project(columns, "progress", "interval: {coverage: 0.8}\n", "metrics.mae < 60.0 and metrics.coverage > 0.6", rows, **more)
 
 
+ADDED = {"label", "set", "value", "lower", "upper", "validation", "bundle", "kind", "progress"}
+
+
 def made_by_run(project):
     """What `heddle bundle inspect` says of the primary that a run makes."""
     done = works(project.run("--json", "run", timeout=300))
@@ -95,15 +98,40 @@ def made_by_run(project):
 def score(world, project):
     """The file that the run learned from, scored by the released primary."""
     out = world.dir / "out.csv"
-    with Planes(project):
+    with Planes(project) as planes:
         for words in (("--slot", "standby"), ("--requester", "bob")):
             works(project.run("release", "promote", "late", *words))
         approval = project.json("approval", "list")["approvals"][0]["id"]
         works(project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann"))
         said = project.json("score", project.root / "data/rows.csv", "-o", out, "--service", "late")
         assert said["refused"] == 0, said
-    with open(out, newline="") as file:
-        return list(csv.DictReader(file))
+        with open(out, newline="") as file:
+            scored = list(csv.DictReader(file))
+        planes.until(lambda: planes.get("/health/ready").status == 200, "it answers")
+        same_as_served(planes, scored[:50])
+    return scored
+
+
+def same_as_served(planes, scored):
+    """A file has what the endpoint answers, to the last digit: values, ends of intervals, sets."""
+    is_given = lambda name: name not in ADDED and not name.startswith("probabilities.")  # noqa: E731
+    given = [
+        {name: float(text) for name, text in row.items() if is_given(name) and text}
+        for row in scored
+    ]
+    reply = planes.predict({"rows": given})
+    assert reply.status == 200, reply
+    for row, answer in zip(scored, reply.json["predictions"]):
+        for name, value in answer.items():
+            if name == "probabilities":
+                for each, number in value.items():
+                    assert float(row[f"probabilities.{each}"]) == number, (row, answer)
+            elif name == "set":
+                assert json.loads(row[name]) == value, (row, answer)
+            elif name == "label":
+                assert row[name] == value, (row, answer)
+            elif name in ("value", "lower", "upper"):
+                assert float(row[name]) == value, (row, answer)
 
 
 @case

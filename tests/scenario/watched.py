@@ -2,6 +2,7 @@
 """What `heddle up`, `heddle replay` and `heddle status` say together: a watch that works by default, and words where it does not.   watched.py HEDDLE"""
 import contextlib
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -176,10 +177,52 @@ def poisoned_tick(world, planes):
     assert project.run("audit", "verify").code == 0
 
 
+def a_page_is_a_process_of_its_own(world):
+    """A person closes an incident: its page comes from another process ten minutes of event time later, and rows that were refused from a
+    thread. Whoever asks the control plane is answered meanwhile."""
+    project = world.copy(world.built)
+    project.edit("people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]")
+    project.edit("policies/default.yaml", "  - id: files-are-scored",
+                 "  - id: records\n    effect: allow\n    who: [\"agent:*\"]\n    action: [\"incident.*\", \"postmortem.*\"]\n  - id: files-are-scored")
+    project.commit()
+    with harness.Planes(project) as planes:
+        planes.release(world)
+        done = project.run("replay", project.root / "data/trips.csv", "--service", "late", "--from", "2001-02-18", "--to", "2001-02-20")
+        assert done.code == 0, done
+        opened = project.json("incident", "open", "late", "--reason", "looks odd")
+        incident = f"late/{opened['incident']}"
+        harness.works(project.run("incident", "close", incident, "--reason", "it was nothing"))
+
+        def tick(time):
+            reply = planes.request("POST", "/v1/services/late/tick", {"event_time": time})
+            assert reply.status == 200, reply
+
+        tick("2001-02-21T12:00:00Z")  # asks for the page
+        planes.until(lambda: list((project.root / ".heddle/runs").glob("*postmortem*/request.json")), "the page is asked for")
+        assert "page" not in project.json("incident", "show", incident)
+        tick("2001-02-21T12:09:00Z")
+        planes.until(lambda: project.json("status")["services"][0]["watermark"].startswith("2001-02-21T12:09"), "nothing waits for it")
+        tick("2001-02-21T12:11:00Z")
+        planes.until(lambda: "page" in project.json("incident", "show", incident), "it is there")
+        page = project.json("incident", "show", incident)["page"]
+        assert f"# {opened['incident']}" in page and "looks odd" in page and "could not be replayed" not in page, page
+        left = list((project.root / ".heddle/runs").glob("*postmortem*"))
+        assert not left, left
+
+        bad = {**row_of(project), "distance": -1}
+        assert planes.predict({"rows": [bad], "event_time": "2001-02-21T12:30:00Z"}).status == 422
+        asked = [planes.operation("quarantine.show", {"service": "late"}).json]
+        while asked[-1].get("reading"):
+            asked.append(planes.operation("quarantine.show", {"service": "late"}).json)
+        assert len(asked) > 1 and asked[-1]["rows"][-1]["fields"]["distance"] == -1, asked
+        assert '"distance": -1' in json.dumps(project.json("quarantine", "show", "late"))
+    return f"{len(asked) - 1} times told to ask again"
+
+
 def main():
     world = harness.World(sys.argv[1])
     try:
-        return harness.run_cases((started_while_a_command_has_the_project_open, asked_while_the_planes_start_and_end, replayed), sys.argv[2:], world)
+        return harness.run_cases((started_while_a_command_has_the_project_open, asked_while_the_planes_start_and_end, replayed, a_page_is_a_process_of_its_own), sys.argv[2:], world)
     finally:
         world.close()
 

@@ -9,15 +9,19 @@
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
 #include "control/amend.hpp"
+#include "control/compare.hpp"
 #include "control/incidents.hpp"
 #include "control/outbox.hpp"
+#include "control/postmortem.hpp"
 #include "control/recipes.hpp"
+#include "control/recovery_effects.hpp"
 #include "control/repairs.hpp"
-#include "control/service_control.hpp"
+#include "control/stored_rows.hpp"
 #include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evidence_format.hpp"
 #include "flow/variant.hpp"
+#include "recover/stored.hpp"
 #include "score/calibration.hpp"
 #include "spec/load.hpp"
 
@@ -28,6 +32,18 @@ using Status = recover::Outcome::Status;
 
 /// Id of the error of a repair that what serves has already.
 constexpr std::string_view kRepairMade = "repair-made";
+
+constexpr std::string_view kRetrainCommand = "retrain";  ///< of the worker
+
+/// Event time that a page may take before it is waited for. Nobody waits for a page, and ticks that
+/// do would hold up what is found meanwhile.
+constexpr Micros kPageTime = 10 * kMinute;
+
+std::string postmortem_name(const std::string& service, const std::string& op_id) {
+  std::string name = fmt::format("{}-{}", service, op_id);
+  std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
 
 /// Which of the transforms in force a contract of HEAD still needs, and what is to be said of the
 /// others.
@@ -93,10 +109,20 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
   }
 }
 
+/// Of a retrain's evidence: labelled rows that it was not taught, by their class.
+std::map<std::string, std::int64_t> left_out_of(const doc::Value& judged) {
+  std::map<std::string, std::int64_t> out;
+  const doc::Value* list = judged.find("left_out");
+  if (list == nullptr || !list->is_array()) return out;
+  for (const doc::Value& each : list->as_array())
+    out[each.string_or("class")] += each.int_or("rows");
+  return out;
+}
+
 /// What the work of a retrain left (`run_retrain`).
 recover::Candidate candidate_of(RetrainResult result) {
-  return {result.bundle.empty() ? "" : result.bundle.str(), result.gates_passed,
-          std::move(result.failed_gates), std::move(result.metrics)};
+  return {text_of(result.bundle), result.gates_passed, std::move(result.failed_gates),
+          std::move(result.metrics), left_out_of(result.judged)};
 }
 
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
@@ -117,6 +143,13 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
         "changed, or the labels did",
         before->int_or("rows"), before->string_or("of"));
   }
+  if (!judged.is_null()) {
+    const auto left_out = left_out_of(judged);
+    std::int64_t rows = 0;
+    for (const auto& [name, count] : left_out) rows += count;
+    proposal.attributes.set("rows_left_out", rows);
+    if (rows > 0) proposal.reason += "; " + recover::left_out_text(left_out);
+  }
   const auto* labels = judged.find("label_accounts");
   const auto only = labels == nullptr ? std::string() : labels->string_or("only");
   if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
@@ -125,24 +158,54 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   return {};
 }
 
+/// What the bundle says of how its interval was fitted; none: it was not.
+std::optional<evaluate::IntervalRefit> refit_evidence(const recover::Action& action,
+                                                      const recover::Recalibrate& what) {
+  if (what.interval_rows == 0) return std::nullopt;
+  return evaluate::IntervalRefit{action.incident, what.interval_rows, what.interval_held,
+                                 what.interval_held_newer};
+}
+
 /// A sum of offsets is given to a billionth of its unit.
 constexpr double kSteps = 1e9;
 
-/// What an act adds to the offsets of `primary`, and what that makes in sum: policies bound both,
-/// each by its largest. In logits; of a regression in units of the label scale of its baseline.
+/// A sum without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads
+/// it.
+double rounded(double value) { return std::round(value * kSteps) / kSteps; }
+
+/// The same of the interval: what an act changes of its quantile, and how far that is in sum from
+/// the one of the release.
+void name_interval(policy::Proposal& proposal, const watch::Route& primary,
+                   const CalibrationChange& before, double added, double scale) {
+  if (!primary.interval || !before.intervals) return;
+  const auto kind = primary.task.kind;
+  const double now = primary.interval->quantile;
+  const double one = rounded(stats::quantile_change(kind, now, now + added, scale));
+  const double all =
+      rounded(stats::quantile_change(kind, before.intervals->first.quantile, now + added, scale));
+  proposal.attributes.set("interval_delta", one);
+  proposal.attributes.set("interval_sum", all);
+  if (added == 0) return;
+  proposal.reason += fmt::format("; of the intervals {:+.4g}, {:+.4g} in sum", one, all);
+}
+
+/// What an act adds to the offsets of `primary` and to the quantile of its interval, and what that
+/// makes in sum: policies bound each, of the offsets the largest. In logits; of a regression in
+/// units of the label scale of its baseline.
 Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
                               const std::string& service, const watch::Route& primary,
-                              const std::vector<double>& added) {
+                              const recover::RecalibrationInForce& change) {
+  const std::vector<double>& added = change.offsets;
   HEDDLE_ASSIGN_OR_RETURN(
-      auto sum,
+      auto before,
       calibration_since_release(*parts.objects, primary.primary, [&](const Digest& bundle) {
         return parts.policy->released_by_a_person(service, bundle);
       }));
+  auto& sum = before.offsets;
   for (std::size_t k = 0; k < sum.size() && k < added.size(); ++k) sum[k] += added[k];
   const double scale = primary.baseline == nullptr ? 1 : primary.baseline->label_scale;
   const double one = recover::largest_offset(added) / scale;
-  // Without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads it.
-  const double all = std::round(recover::largest_offset(sum) / scale * kSteps) / kSteps;
+  const double all = rounded(recover::largest_offset(sum) / scale);
   proposal.attributes.set("offset_delta", one);
   proposal.attributes.set("offset_sum", all);
   proposal.reason += fmt::format(
@@ -150,12 +213,21 @@ Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& pa
       primary.task.kind == stats::TaskKind::kRegression ? "of the usual deviation of a label"
                                                         : "logits",
       all);
+  name_interval(proposal, primary, before, change.quantile, scale);
   return {};
 }
 
 }  // namespace
 
-policy::Proposal ServiceControl::proposal_of(const recover::Action& action) const {
+Result<void> RecoveryEffects::restore(store::Txn& txn) {
+  const std::string& name = service_.identity.name;
+  return each_row(txn, kVariants, name + "/", repaired_schema(),
+                  [&](std::string_view key, auto, const Repaired& made) {
+                    variants_[std::string(key.substr(name.size() + 1))] = made;
+                  });
+}
+
+policy::Proposal RecoveryEffects::proposal_of(const recover::Action& action) const {
   policy::Proposal proposal;
   proposal.op_id = service_.identity.name + "/" + action.op_id;
   proposal.action = action.type();
@@ -172,7 +244,7 @@ policy::Proposal ServiceControl::proposal_of(const recover::Action& action) cons
   return proposal;
 }
 
-recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) const {
+recover::Outcome RecoveryEffects::outcome_of(const policy::Decision& decision) const {
   recover::Outcome outcome;
   outcome.entry = decision.entry;
   outcome.rules = decision.rules;
@@ -190,7 +262,7 @@ recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) co
 }
 
 /// One function for each action that there is: the compiler misses none.
-Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action& action) {
+Result<recover::Outcome> RecoveryEffects::carry_out_action(const recover::Action& action) {
   using namespace recover;
   return std::visit(
       overloaded{
@@ -224,52 +296,58 @@ Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action&
           },
           [&](const Recalibrate& what) { return recalibrate(action, what); },
           [&](const WithdrawRecalibration& what) {
-            return withdraw(
-                action, [&](Slots& back) { return recalibrated(back.primary, what.offsets, back); },
-                what.offsets);
+            const RecalibrationInForce change{what.offsets, what.quantile};
+            const auto undo = [&](Slots& back) -> Result<void> {
+              HEDDLE_ASSIGN_OR_RETURN(back.primary, recalibrated(*parts_.objects, back.primary,
+                                                                 change, parts_.project->commit));
+              return {};
+            };
+            return withdraw(action, undo, change);
           }},
       action.what);
 }
 
-Result<recover::Outcome> ServiceControl::change_route(
+Result<recover::Outcome> RecoveryEffects::change_route(
     const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal_of(action), change));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          decisions_.change_releases(proposal_of(action), change));
   return outcome_of(decision);
 }
 
-Result<recover::Outcome> ServiceControl::swap_slots(const recover::Action& action) {
+Result<recover::Outcome> RecoveryEffects::swap_slots(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(
       auto outcome, change_route(action, [](release::Releases& next) { return next.swap(); }));
   if (outcome.status == Status::kApplied) {
-    outcome.before = text_of(releases_.standby());
-    outcome.made = text_of(releases_.primary());
+    outcome.before = text_of(releases().standby());
+    outcome.made = text_of(releases().primary());
   }
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
+Result<recover::Outcome> RecoveryEffects::perform(const recover::Action& action) {
   auto outcome = carry_out_action(action);
   return outcome.ok() ? outcome : outcome_of_error(outcome.error());
 }
 
-Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action,
-                                                     const Beside& beside) {
+Result<recover::Outcome> RecoveryEffects::record_only(const recover::Action& action,
+                                                      const Beside& beside) {
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision,
-      act(proposal_of(action), [](store::Txn&) { return Result<void>(); }, {}, beside));
-  decided_ = decided_ || (decision.applied && !decision.repeated);
+      decisions_.act(proposal_of(action), [](store::Txn&) { return Result<void>(); }, {}, beside));
+  decisions_.note(decision);
   return outcome_of(decision);
 }
 
-Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action,
-                                                       const recover::OpenIncident& what) {
+Result<recover::Outcome> RecoveryEffects::open_incident(const recover::Action& action,
+                                                        const recover::OpenIncident& what) {
   return record_only(action,
                      told(fmt::format("incident/{}/{}", service_.identity.name, action.incident),
                           "incident", action, doc::Value::object({{"cause", what.cause}})));
 }
 
-ServiceControl::Beside ServiceControl::told(std::string id, std::string kind,
-                                            const recover::Action& action, doc::Value more) const {
+RecoveryEffects::Beside RecoveryEffects::told(std::string id, std::string kind,
+                                              const recover::Action& action,
+                                              doc::Value more) const {
   more.set("kind", std::move(kind));
   more.set("incident", action.incident);
   more.set("service", service_.identity.name);
@@ -283,15 +361,15 @@ ServiceControl::Beside ServiceControl::told(std::string id, std::string kind,
       };
 }
 
-bool ServiceControl::made_of_what_serves(const Repaired& made) const {
-  const auto& primary = releases_.primary();
-  const auto& standby = releases_.standby();
+bool RecoveryEffects::made_of_what_serves(const Repaired& made) const {
+  const auto& primary = releases().primary();
+  const auto& standby = releases().standby();
   return (made.of_primary == primary && made.of_standby == standby) ||
          (made.of_primary == standby && made.of_standby == primary);
 }
 
-Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action,
-                                                           const recover::ProposeTransform& what) {
+Result<recover::Outcome> RecoveryEffects::propose_transform(const recover::Action& action,
+                                                            const recover::ProposeTransform& what) {
   auto proposal = proposal_of(action);
   // A pure function of what serves: where that is other by now, the bundles are made, and asked
   // for, anew.
@@ -300,7 +378,7 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   if (!applied) {
     // Made by hand meanwhile, for example by a release of the branch of an earlier postmortem:
     // twice would be wrong.
-    HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases_.primary()));
+    HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases().primary()));
     const bool made = std::any_of(there.begin(), there.end(), [&](const auto& each) {
       return each.field == what.field && each.expression.text == what.expression;
     });
@@ -315,7 +393,7 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
     transform.field = what.field;
     transform.expression.text = what.expression;
     transform.reason = action.reason;
-    Repaired made{releases_.primary(), releases_.standby(), {}, {}};
+    Repaired made{releases().primary(), releases().standby(), {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary,
                                                                transform, parts_.project->commit));
     if (!made.of_standby.empty()) {
@@ -334,9 +412,10 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   const Repaired repaired = variant->second;
   proposal.subjects.push_back({"bundle", repaired.primary});
   if (!repaired.standby.empty()) proposal.subjects.push_back({"standby", repaired.standby});
-  HEDDLE_TRY(name_origin(proposal, repaired.primary));
+  HEDDLE_TRY(decisions_.name_origin(proposal, repaired.primary));
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+      const auto decision,
+      decisions_.change_releases(proposal, [&](release::Releases& next) -> Result<void> {
         for (const auto& bundle : {repaired.primary, repaired.standby}) {
           if (bundle.empty()) continue;
           next.approve(bundle, proposal.op_id);
@@ -354,7 +433,7 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   return outcome;
 }
 
-Result<void> ServiceControl::take_out(const std::string& transform, Slots& back) {
+Result<void> RecoveryEffects::take_out(const std::string& transform, Slots& back) {
   for (Digest* slot : {&back.primary, &back.standby}) {
     if (slot->empty()) continue;
     const auto bare =
@@ -366,41 +445,23 @@ Result<void> ServiceControl::take_out(const std::string& transform, Slots& back)
   return {};
 }
 
-Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
+Result<void> RecoveryEffects::put_back(const std::string& bundle, Slots& back) {
   const auto before = Digest::parse(bundle);
-  back.primary = before.ok() ? *before : releases_.rollback_target();
-  if (back.primary == back.standby) back.standby = releases_.primary();
+  back.primary = before.ok() ? *before : releases().rollback_target();
+  if (back.primary == back.standby) back.standby = releases().primary();
   return {};
 }
 
-Result<void> ServiceControl::recalibrated(const Digest& base, const std::vector<double>& added,
-                                          Slots& back) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));
-  HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(value));
-  auto& offsets = calibration.offsets;
-  if (offsets.size() != added.size()) {
-    return Error{ErrorKind::kConflict, "recalibration-other-model",
-                 fmt::format("a recalibration of {} outputs does not fit bundle {}, which has {}",
-                             added.size(), base.short_str(), offsets.size()),
-                 "another model serves by now: it is recalibrated when its own labels say so"};
-  }
-  for (std::size_t k = 0; k < offsets.size(); ++k) offsets[k] += added[k];
-  HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base, calibration,
-                                                               parts_.project->commit));
-  return {};
-}
-
-Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
-                                                  const std::function<Result<void>(Slots&)>& undo,
-                                                  const std::vector<double>& offsets) {
+Result<recover::Outcome> RecoveryEffects::withdraw(const recover::Action& action,
+                                                   const std::function<Result<void>(Slots&)>& undo,
+                                                   const recover::RecalibrationInForce& change) {
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied,
                           parts_.policy->applied(service_.identity.name + "/" + action.op_id));
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
-    Slots back{releases_.primary(), releases_.standby()};
+    Slots back{releases().primary(), releases().standby()};
     HEDDLE_TRY(undo(back));
-    const Repaired made{releases_.primary(), releases_.standby(), back.primary, back.standby};
+    const Repaired made{releases().primary(), releases().standby(), back.primary, back.standby};
     // Kept before it is proposed, as with a repair: a yes is for these digests.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
       return txn.put(kVariants, service_.identity.name + "/" + action.op_id,
@@ -413,13 +474,15 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
-  if (!offsets.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
-    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, offsets));
+  if (!change.offsets.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto route,
+                            routes_.of(releases().primary(), releases().version()));
+    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, change));
   }
-  HEDDLE_TRY(name_origin(proposal, primary));
+  HEDDLE_TRY(decisions_.name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+      const auto decision,
+      decisions_.change_releases(proposal, [&](release::Releases& next) -> Result<void> {
         for (const auto& bundle : {primary, standby}) {
           if (bundle.empty()) continue;
           next.approve(bundle, proposal.op_id);
@@ -434,8 +497,8 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action,
 }
 
 /// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
-Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
-                                               const recover::Lapse& what) {
+Result<recover::Outcome> RecoveryEffects::lapse(const recover::Action& action,
+                                                const recover::Lapse& what) {
   const std::string asked = service_.identity.name + "/" + what.op_id;
   return record_only(action, [&](store::Txn& txn, const policy::Decision&) {
     return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) {
@@ -444,140 +507,136 @@ Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action,
   });
 }
 
-Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
-                                                  const recover::Escalate& what) {
+Result<recover::Outcome> RecoveryEffects::escalate(const recover::Action& action,
+                                                   const recover::Escalate& what) {
   return record_only(action,
                      told(fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
                           "escalation", action, doc::Value::object({{"step", what.step}})));
 }
 
-Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action,
-                                                       const recover::StartRetrain& what) {
+Result<recover::Outcome> RecoveryEffects::start_retrain(const recover::Action& action,
+                                                        const recover::StartRetrain& what) {
   auto proposal = proposal_of(action);
   std::string name = proposal.op_id;
   std::replace(name.begin(), name.end(), '/', '-');
-  const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = what.started_at;
   HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
   const RetrainRequest request{service_.identity.name,
                                parts_.project->commit,
-                               releases_.primary(),
+                               releases().primary(),
                                search,
                                what.from,
                                started,
                                what.rows};
-  const auto known = std::find_if(retrains_.begin(), retrains_.end(),
-                                  [&](const Retrain& item) { return item.row.name == name; });
   // By the policies of when it started, whatever was applied since.
-  const Micros due =
-      known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->row.due;
-  const RetrainRow job{dir, name, due, doc::to_json(retrain_request_schema().print(request))};
-  // A folder of that name without a committed start is of other traffic: its result must not be
-  // taken for this one's.
-  if (known == retrains_.end() && path_exists(dir)) {
-    std::error_code failed;
-    std::filesystem::remove_all(dir, failed);
-    if (failed)
-      return Error{ErrorKind::kIo, "retrain-folder",
-                   fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
-  }
-  proposal.binds = binds_of(proposal);
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
-                            return txn.put(kRetrains, service_.identity.name + "/" + name,
-                                           doc::to_json(retrain_row_schema().print(job)));
+  const auto* known = works_.find(name);
+  const Works::Work work{std::string(kRetrainCommand), name,
+                         known == nullptr ? started + bounds_.retrain_event_time_cost : known->due,
+                         doc::to_json(retrain_request_schema().print(request))};
+  proposal.binds = decisions_.binds_of(proposal);
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          decisions_.act(proposal, [&](store::Txn& txn) -> Result<void> {
+                            return works_.keep(txn, work);
                           }));
-  decided_ = decided_ || (decision.applied && !decision.repeated);
+  decisions_.note(decision);
   if (!decision.applied) return outcome_of(decision);
-  if (known == retrains_.end()) {
+  if (works_.find(name) == nullptr) {
     failpoint("control-retrain-committed");
-    retrains_.push_back({job, {}, false});
-    HEDDLE_TRY(retrain_ended(retrains_.back()));
+    HEDDLE_TRY(works_.begin(work));
   }
   auto outcome = outcome_of(decision);
   // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick
   // after it waited for the job.
-  if (action.event_time < due || !path_exists(dir + "/result.json")) {
+  const auto result = works_.result(name, action.event_time);
+  if (!result) {
     outcome.status = Status::kRunning;
     return outcome;
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
-  auto result = parse_retrain_result(text);
-  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.row.name == name;
+  works_.taken(name);
+  auto left = parse_retrain_result(*result);
   // Read again it would say the same: a damaged result is a retrain that failed.
-  if (!result.ok()) {
+  if (!left.ok()) {
     outcome.status = Status::kFailed;
-    outcome.note =
-        fmt::format("its result `{}/result.json` is damaged: {}", dir, result.error().message);
+    outcome.note = "its result is damaged: " + left.error().message;
     return outcome;
   }
-  if (!result->failed.empty()) {
+  if (!left->failed.empty()) {
     outcome.status = Status::kFailed;
-    outcome.note = result->failed;
+    outcome.note = left->failed;
   }
-  outcome.candidate = candidate_of(*std::move(result));
+  outcome.candidate = candidate_of(*std::move(left));
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action& action,
-                                                           const recover::PromoteCandidate& what) {
+Result<recover::Outcome> RecoveryEffects::promote_candidate(const recover::Action& action,
+                                                            const recover::PromoteCandidate& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(what.bundle));
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", bundle});
-  const Digest before = releases_.primary();
-  if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
-  for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
+  const Digest before = releases().primary();
+  if (!releases().primary().empty())
+    proposal.subjects.push_back({"rollback", releases().primary()});
+  for (auto& item : decisions_.evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   HEDDLE_TRY(name_judgement(proposal, *parts_.objects, bundle));
-  HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_TRY(decisions_.name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
-  if (!done) HEDDLE_TRY(add_comparison(proposal, bundle, action.event_time));
-  HEDDLE_TRY(name_repairs(proposal, releases_.primary(), bundle));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
-                          change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-                            next.approve(bundle, proposal.op_id);
-                            next.mark_ready(bundle);
-                            return next.promote(bundle);
-                          }));
+  if (!done) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool compared,
+                            decisions_.add_comparison(proposal, bundle, action.event_time));
+    if (!compared) return recover::Outcome{Status::kRunning};
+  }
+  HEDDLE_TRY(decisions_.name_repairs(proposal, releases().primary(), bundle));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision,
+      decisions_.change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+        next.approve(bundle, proposal.op_id);
+        next.mark_ready(bundle);
+        return next.promote(bundle);
+      }));
+  works_.taken(comparison_name(proposal.op_id, before, bundle));
   auto outcome = outcome_of(decision);
   if (decision.applied)
-    outcome.before = (decision.repeated ? releases_.rollback_target() : before).str();
+    outcome.before = (decision.repeated ? releases().rollback_target() : before).str();
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action,
-                                                     const recover::Recalibrate& what) {
-  Slots slots;
-  HEDDLE_TRY(recalibrated(releases_.primary(), what.offsets, slots));
-  const Digest variant = slots.primary;
+Result<recover::Outcome> RecoveryEffects::recalibrate(const recover::Action& action,
+                                                      const recover::Recalibrate& what) {
+  const recover::RecalibrationInForce change{what.offsets, what.quantile};
+  HEDDLE_ASSIGN_OR_RETURN(const Digest variant,
+                          recalibrated(*parts_.objects, releases().primary(), change,
+                                       parts_.project->commit, refit_evidence(action, what)));
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", variant});
-  HEDDLE_ASSIGN_OR_RETURN(const auto route, route_of(releases_.primary(), releases_.version()));
-  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, what.offsets));
-  HEDDLE_TRY(name_origin(proposal, variant));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
-                          change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-                            next.approve(variant, proposal.op_id);
-                            next.mark_ready(variant);
-                            return next.replace("primary", variant);
-                          }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto route, routes_.of(releases().primary(), releases().version()));
+  HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, route, change));
+  HEDDLE_TRY(decisions_.name_origin(proposal, variant));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision,
+      decisions_.change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+        next.approve(variant, proposal.op_id);
+        next.mark_ready(variant);
+        return next.replace("primary", variant);
+      }));
   auto outcome = outcome_of(decision);
   // Asked again after a crash, `variant` is one of what serves now, and was not made.
-  if (decision.applied) outcome.made = text_of(decision.repeated ? releases_.primary() : variant);
+  if (decision.applied) outcome.made = text_of(decision.repeated ? releases().primary() : variant);
   return outcome;
 }
 
-std::optional<plane::QuarantinedSource> ServiceControl::quarantine_of(std::string_view account,
-                                                                      std::string_view source) {
+std::optional<plane::QuarantinedSource> RecoveryEffects::quarantine_of(std::string_view account,
+                                                                       std::string_view source) {
   std::optional<plane::QuarantinedSource> found;
-  for (const auto& each : releases_.quarantined()) {
+  for (const auto& each : releases().quarantined()) {
     if (each.is(account, source)) return each;
     if (each.holds(account, source)) found = each;
   }
   return found;
 }
 
-bool ServiceControl::in_force(const recover::Act& act) {
+bool RecoveryEffects::in_force(const recover::Act& act) {
   const auto slots =
-      fmt::format("{} {}", text_of(releases_.primary()), text_of(releases_.standby()));
+      fmt::format("{} {}", text_of(releases().primary()), text_of(releases().standby()));
   if (slots != in_force_in_) in_force_.clear();
   in_force_in_ = slots;
   const auto known = in_force_.find(act.id);
@@ -587,15 +646,15 @@ bool ServiceControl::in_force(const recover::Act& act) {
   return in_force_.emplace(act.id, found.ok() ? *found : true).first->second;
 }
 
-Result<bool> ServiceControl::look_for(const recover::Act& act) const {
-  if (releases_.primary().empty()) return false;
+Result<bool> RecoveryEffects::look_for(const recover::Act& act) const {
+  if (releases().primary().empty()) return false;
   const auto serves_or_waits = [&](const std::string& made) -> Result<bool> {
     const auto origin = Digest::parse(made);
     if (!origin.ok()) return true;  // of a state of before: it was not written down
     HEDDLE_ASSIGN_OR_RETURN(const bool serves,
-                            descends_from(*parts_.objects, releases_.primary(), *origin));
-    if (serves || releases_.standby().empty()) return serves;
-    return descends_from(*parts_.objects, releases_.standby(), *origin);
+                            descends_from(*parts_.objects, releases().primary(), *origin));
+    if (serves || releases().standby().empty()) return serves;
+    return descends_from(*parts_.objects, releases().standby(), *origin);
   };
   // A swap is in force while what took over serves and what served before waits; the others while
   // what they made, or what was made of that since, is in one of the two slots.
@@ -603,7 +662,7 @@ Result<bool> ServiceControl::look_for(const recover::Act& act) const {
       recover::overloaded{
           [&](const recover::TransformInForce& repair) -> Result<bool> {
             HEDDLE_ASSIGN_OR_RETURN(const auto there,
-                                    transforms_of(*parts_.objects, releases_.primary()));
+                                    transforms_of(*parts_.objects, releases().primary()));
             return std::any_of(there.begin(), there.end(),
                                [&](const auto& each) { return each.id == repair.transform; });
           },
@@ -613,23 +672,23 @@ Result<bool> ServiceControl::look_for(const recover::Act& act) const {
             const auto origin = Digest::parse(swap.before);
             if (!origin.ok()) return true;  // of a state of before: it was not written down
             HEDDLE_ASSIGN_OR_RETURN(const auto took_over, Digest::parse(act.made));
-            HEDDLE_ASSIGN_OR_RETURN(const bool serves,
-                                    descends_from(*parts_.objects, releases_.primary(), took_over));
-            if (!serves || releases_.standby().empty()) return false;
-            return descends_from(*parts_.objects, releases_.standby(), *origin);
+            HEDDLE_ASSIGN_OR_RETURN(
+                const bool serves, descends_from(*parts_.objects, releases().primary(), took_over));
+            if (!serves || releases().standby().empty()) return false;
+            return descends_from(*parts_.objects, releases().standby(), *origin);
           }},
       act.kind);
 }
 
-Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
+Result<RecoveryEffects::BranchRepair> RecoveryEffects::repair_for_branch(
     const std::string& incident) const {
   std::vector<std::string> own;
-  for (const auto& act : ladder_->acts()) {
+  for (const auto& act : ladder_.acts()) {
     const auto* repair = act.as<recover::TransformInForce>();
     if (repair != nullptr && act.incident == incident) own.push_back(repair->transform);
   }
   if (own.empty()) return BranchRepair{};
-  HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases_.primary()));
+  HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases().primary()));
   std::erase_if(repairs.transforms, [&](const spec::Transform& transform) {
     return std::find(own.begin(), own.end(), transform.id) == own.end();
   });
@@ -666,21 +725,49 @@ Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
   return repair;
 }
 
-Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action,
-                                                          const recover::WritePostmortem& what) {
+std::optional<recover::Postmortem> RecoveryEffects::postmortem(
+    const recover::PostmortemInput& input, const std::string& op_id, Micros now) {
+  const auto written = [&]() -> Result<std::optional<recover::Postmortem>> {
+    PostmortemRequest request{service_.identity.name, parts_.project->commit, input.incident};
+    for (const auto& route : routes_.all())
+      request.routes.push_back({route.version, route.primary});
+    const auto end = journal_->position();
+    request.segment = end.segment;
+    request.offset = end.offset;
+    const auto name = postmortem_name(service_.identity.name, op_id);
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto done,
+        decisions_.done_for({"postmortem", name, now + kPageTime,
+                             doc::to_json(PostmortemRequest::schema().print(request))},
+                            now));
+    if (!done) return std::optional<recover::Postmortem>();
+    if (const auto failed = done->string_or("failed"); !failed.empty())
+      return std::optional(recover::postmortem_without(input, failed));
+    HEDDLE_ASSIGN_OR_RETURN(auto page, postmortem_schema().parse(*done));
+    return std::optional(std::move(page));
+  }();
+  if (written.ok()) return *written;
+  return recover::postmortem_without(input, written.error().message);
+}
+
+Result<recover::Outcome> RecoveryEffects::write_postmortem(const recover::Action& action,
+                                                           const recover::WritePostmortem& what) {
   failpoint("control-postmortem");
   auto proposal = proposal_of(action);
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto decision, act(proposal, [&](store::Txn& txn) -> Result<void> {
+      const auto decision, decisions_.act(proposal, [&](store::Txn& txn) -> Result<void> {
         return txn.put(kPostmortems, fmt::format("{}/{}", service_.identity.name, action.incident),
                        doc::to_json(postmortem_row_schema().print(
                            {action.incident, page_digest, what.proof})));
       }));
-  decided_ = decided_ || (decision.applied && !decision.repeated);
+  decisions_.note(decision);
   failpoint("control-postmortem-acted");
   auto outcome = outcome_of(decision);
+  // While a person is asked it is asked with the same page.
+  if (outcome.status != Status::kWaiting)
+    works_.taken(postmortem_name(service_.identity.name, action.op_id));
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
   // The commit is outside the transaction and idempotent: after a crash the same files give no
   // second one.

@@ -1,0 +1,162 @@
+// Work that a decision needs: kept, started again after a crash, used from its time on and not
+// before, forgotten with the snapshot that has what it found.
+#include "control/works.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/file.hpp"
+#include "base/folder_fixture.hpp"
+#include "doc/json.hpp"
+#include "store/memory_fixture.hpp"
+
+namespace heddle::control {
+namespace {
+
+/// Processes that end when the test says so, with what it says.
+class Runner final : public jobs::Runner {
+ public:
+  Result<std::int64_t> start(const jobs::Job& job) override {
+    jobs.push_back(job);
+    return static_cast<std::int64_t>(jobs.size()) - 1;
+  }
+  Result<jobs::Outcome> wait(std::int64_t) override { return outcome; }
+  Result<bool> finished(std::int64_t) override { return ended; }
+  void stop(std::int64_t) override { ++stopped; }
+  std::vector<jobs::Job> jobs{};
+  jobs::Outcome outcome{};
+  bool ended = false;
+  int stopped = 0;
+};
+
+class WorksTest : public testing::Test {
+ protected:
+  static constexpr Micros kDue = 1'000;
+  void SetUp() override { open(); }
+  /// As a process that starts finds it.
+  void open() {
+    works_.emplace(home_, &runner_, "/bin/heddle", "s");
+    ASSERT_TRUE(state_.read([&](store::Txn& txn) { return works_->restore(txn); }).ok());
+  }
+  void keep(const std::string& name = "page", const std::string& command = "postmortem") {
+    const Works::Work work{command, name, kDue, R"({"a": 1})"};
+    ASSERT_TRUE(state_.write([&](store::Txn& txn) { return works_->keep(txn, work); }).ok());
+    ASSERT_TRUE(works_->begin(work).ok());
+  }
+  void leave(std::string_view result, const std::string& name = "page") {
+    ASSERT_TRUE(write_file_atomic(home_.runs() + "/" + name + "/result.json", result).ok());
+  }
+  std::string failure(const std::string& name = "page") {
+    const auto result = works_->result(name, kDue);
+    return result ? result->string_or("failed") : "none";
+  }
+
+  heddle::fixture::Folder folder_;
+  const Home home_{folder_.path()};
+  Runner runner_;
+  store::fixture::MemoryState state_;
+  std::optional<Works> works_;
+};
+
+TEST_F(WorksTest, ItIsAProcessWithItsRequestAndCountsFromItsTimeOn) {
+  keep();
+  ASSERT_EQ(runner_.jobs.size(), 1U);
+  const std::string folder = home_.runs() + "/page";
+  EXPECT_EQ(runner_.jobs[0].argv,
+            (std::vector<std::string>{"/bin/heddle", "--project", folder_.path(), "worker",
+                                      "postmortem", folder}));
+  EXPECT_GT(runner_.jobs[0].timeout_ms, 0) << "what hangs must not hold ticks for ever";
+  EXPECT_EQ(*read_file(folder + "/request.json"), R"({"a": 1})");
+  // Ticks before its time go on, one at it waits.
+  EXPECT_TRUE(works_->ended_by(kDue - 1).value());
+  EXPECT_FALSE(works_->ended_by(kDue).value());
+  leave(R"({"b": 2})");
+  EXPECT_TRUE(works_->ended_by(kDue).value());
+  EXPECT_FALSE(works_->result("page", kDue - 1).has_value()) << "however fast it was";
+  EXPECT_EQ(works_->result("page", kDue)->int_or("b"), 2);
+  EXPECT_FALSE(works_->result("another", kDue).has_value());
+}
+
+TEST_F(WorksTest, ACrashStartsItAgainAndAnEndedOneIsNotDoneTwice) {
+  keep();
+  open();
+  EXPECT_EQ(runner_.jobs.size(), 1U) << "the next tick starts it";
+  EXPECT_FALSE(works_->ended_by(kDue).value());
+  EXPECT_EQ(runner_.jobs.size(), 2U);
+  leave("{}");
+  open();
+  EXPECT_TRUE(works_->ended_by(kDue).value());
+  EXPECT_EQ(runner_.jobs.size(), 2U);
+  EXPECT_TRUE(works_->result("page", kDue).has_value());
+}
+
+TEST_F(WorksTest, WhatEndedWithoutAResultOrLeftADamagedOneSaysSo) {
+  keep();
+  runner_.ended = true;
+  runner_.outcome.exit_code = 9;
+  runner_.outcome.timed_out = true;
+  EXPECT_TRUE(works_->ended_by(kDue).value());
+  EXPECT_NE(failure().find("exit code 9 after its time was over"), std::string::npos) << failure();
+  for (const char* damaged : {"", "[]", "{"}) {
+    leave(damaged);
+    EXPECT_NE(failure().find("is damaged"), std::string::npos) << damaged;
+  }
+}
+
+TEST_F(WorksTest, WhatWasTakenIsForgottenWithTheNextSnapshot) {
+  keep();
+  keep("retrained", "retrain");
+  leave("{}");
+  leave("{}", "retrained");
+  works_->taken("page");
+  works_->taken("retrained");
+  open();
+  ASSERT_NE(works_->find("page"), nullptr) << "a crash before the snapshot decides again";
+  works_->taken("page");
+  works_->taken("retrained");
+  ASSERT_TRUE(state_.write([&](store::Txn& txn) { return works_->drop_taken(txn); }).ok());
+  works_->forget_taken();
+  EXPECT_EQ(works_->find("page"), nullptr);
+  EXPECT_FALSE(path_exists(home_.runs() + "/page"));
+  EXPECT_TRUE(path_exists(home_.runs() + "/retrained")) << "its log is for people";
+  open();
+  EXPECT_EQ(works_->find("page"), nullptr);
+  // Kept anew under its name, it is not the one of before.
+  keep("retrained", "retrain");
+  EXPECT_FALSE(works_->ended_by(kDue).value());
+}
+
+TEST_F(WorksTest, RetrainsOfTheVersionBeforeAreDoneAndDamageIsSaid) {
+  const auto put = [&](const char* collection, const char* row) {
+    ASSERT_TRUE(
+        state_.write([&](store::Txn& txn) { return txn.put(collection, "s/old", row); }).ok());
+  };
+  put("retrains", R"({"dir": "/elsewhere", "name": "old", "due": 5, "request": "{}"})");
+  open();
+  ASSERT_NE(works_->find("old"), nullptr);
+  EXPECT_EQ(works_->find("old")->command, "retrain");
+  EXPECT_EQ(works_->find("old")->due, 5);
+  works_->taken("old");
+  ASSERT_TRUE(state_.write([&](store::Txn& txn) { return works_->drop_taken(txn); }).ok());
+  open();
+  EXPECT_EQ(works_->find("old"), nullptr);
+  for (const char* damaged : {"", "{}", R"({"due": "now"})"}) {
+    put("works", damaged);
+    works_.emplace(home_, &runner_, "/bin/heddle", "s");
+    const auto restored = state_.read([&](store::Txn& txn) { return works_->restore(txn); });
+    ASSERT_FALSE(restored.ok()) << damaged;
+    EXPECT_EQ(restored.error().id, "work-damaged");
+  }
+}
+
+TEST_F(WorksTest, TimeThatIsSetBackIsWaitedForAndStopEndsWhatRuns) {
+  keep();
+  works_->due_by(10);
+  EXPECT_FALSE(works_->ended_by(10).value());
+  works_->stop();
+  EXPECT_EQ(runner_.stopped, 1);
+}
+
+}  // namespace
+}  // namespace heddle::control
