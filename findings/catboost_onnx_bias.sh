@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Guess: a classifier that CatBoost exports to ONNX answers in ONNX Runtime what CatBoost answers. Not with `boost_from_average`: of the two
-# mirrored base values ONNX Runtime adds the second to the sum of the first class, so every probability is another one.
-# Exits 1 when that changes.
+# Guess: a classifier that CatBoost exports to ONNX answers in ONNX Runtime what CatBoost answers.
+# Not with `boost_from_average`: of the two mirrored base values ONNX Runtime adds the second to the
+# sum of the first class, so every probability is another one. Exits 1 when that changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

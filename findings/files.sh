@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# pyarrow's Parquet reader turns INT96 times outside 1677 to 2262 into other years without a word, although it wrote them itself;
-# `coerce_int96_timestamp_unit` reads them rightly. Exits 1 when that changes.
+# pyarrow's Parquet reader turns INT96 times outside 1677 to 2262 into other years without a word,
+# although it wrote them itself; `coerce_int96_timestamp_unit` reads them rightly. Exits 1 when that
+# changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Guess: the libraries in the pyarrow wheel keep the copies they bring of other libraries to themselves, as libarrow does. libparquet does not:
-# it exports about 1,900 functions of an OpenSSL of its own, without versions. A C++ program that names libparquet before libcrypto calls those,
-# and so does the system's libssl in it. Needs gcc, nm (binutils) and libssl-dev. Exits 1 when that changes.
+# Guess: the libraries in the pyarrow wheel keep the copies they bring of other libraries to
+# themselves, as libarrow does. libparquet does not: it exports about 1,900 functions of an OpenSSL
+# of its own, without versions. A C++ program that names libparquet before libcrypto calls those,
+# and so does the system's libssl in it. Needs gcc, nm (binutils) and libssl-dev. Exits 1 when that
+# changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

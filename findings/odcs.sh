@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Open Data Contract Standard 3.2.0: the standard calls `logicalType` optional, and every version before took a property without it. The
-# JSON schema of the PyPI package refuses such a property, with "'map' is a required property", and each of its options: the `if` of
-# every type, `{properties: {logicalType: {const: ...}}}`, lacks `required`, so that it holds where the key is absent and all `then`s
-# apply at once. A good guess was: a column with only a `physicalType` is valid.
+# Open Data Contract Standard 3.2.0: the standard calls `logicalType` optional, and every version
+# before took a property without it. The JSON schema of the PyPI package refuses such a property,
+# with "'map' is a required property", and each of its options: the `if` of every type,
+# `{properties: {logicalType: {const: ...}}}`, lacks `required`, so that it holds where the key is
+# absent and all `then`s apply at once. A good guess was: a column with only a `physicalType` is
+# valid.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# pyarrow's `read_dictionary` reads other strings than are in a Parquet file when a text stands twice in its dictionary page, as DuckDB writes
-# an enumeration whose values no row has: it keeps one of the two and leaves the codes as they are. Exits 1 when that changes.
+# pyarrow's `read_dictionary` reads other strings than are in a Parquet file when a text stands
+# twice in its dictionary page, as DuckDB writes an enumeration whose values no row has: it keeps
+# one of the two and leaves the codes as they are. Exits 1 when that changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

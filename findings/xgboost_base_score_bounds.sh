@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# One model file, two answers: XGBoost 3.1 takes a logistic base score of 1e-9 as it is, 3.2 bounds it to 1e-6 when it loads
-# the file. The file says which version wrote it and nothing of the bound, so that a reader must know both.
+# One model file, two answers: XGBoost 3.1 takes a logistic base score of 1e-9 as it is, 3.2 bounds
+# it to 1e-6 when it loads the file. The file says which version wrote it and nothing of the bound,
+# so that a reader must know both.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs bench/NAME (all of them when none is named); each prints its table and writes <build>/bench/NAME.json. One that fails does not
-# keep the others from running; it is named at the end.
+# Runs bench/NAME (all of them when none is named); each prints its table and writes
+# <build>/bench/NAME.json. One that fails does not keep the others from running; it is named at the
+# end.
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}

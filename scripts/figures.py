@@ -5,6 +5,7 @@ Prints cyclomatic complexity (lizard) of the functions of src/ without tests, li
 by kind of file, the share of comments by kind, and what codec_lines.py prints. Exit 1 when a figure
 is past its bound in BOUNDS. `--above N` also lists the functions above N, the largest first.
 """
+
 import argparse
 import collections
 import io
@@ -21,8 +22,8 @@ BOUNDS = {
     "complexity maximum": (37, 25),
     "functions above 25": (13, 0),
     "long lines, C++": (107, 0),
-    "long lines, Python": (71, 0),
-    "long lines, shell": (79, 0),
+    "long lines, Python": (0, 0),
+    "long lines, shell": (54, 0),
     "long lines, CMake": (157, 0),
 }
 COLUMNS = 100
@@ -175,7 +176,8 @@ def main():
         print(f"error: {name}: {figures[name]}, at most {BOUNDS[name][0]}", file=sys.stderr)
     if worse:
         print(
-            "\nhint: `--above 10` lists the functions; give a step of a large one a name of its own",
+            "\nhint: `--above 10` lists the functions; give a step of a large one a name of"
+            " its own",
             file=sys.stderr,
         )
     return 1 if worse else 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow, `<build>/data` with the
-# flights. Says what it installs; does nothing when all of it is there.
+# Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow,
+# `<build>/data` with the flights. Says what it installs; does nothing when all of it is there.
 #   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` and `clients-venv` (tests/*.txt)
 set -eu
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The layer and format checks, and clang-tidy over the C++ files that differ from main (`--all`: every file).
+# The layer and format checks, and clang-tidy over the C++ files that differ from main (`--all`:
+# every file).
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}

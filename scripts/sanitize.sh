@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds Heddle and the unit tests of every module with a sanitizer, and runs these and the scenarios. The first report
-# fails its test; what a process of a scenario reports is in a file under `BUILD-asan/reports`, and fails all.
+# Builds Heddle and the unit tests of every module with a sanitizer, and runs these and the
+# scenarios. The first report fails its test; what a process of a scenario reports is in a file
+# under `BUILD-asan/reports`, and fails all.
 #   scripts/sanitize.sh asan|tsan [BUILD] [module|scenario]
-# BUILD has the libraries and the tests' environments (`make test`); the build goes into `BUILD-asan` or `BUILD-tsan`.
-# HEDDLE_JOBS: how many compilers at once (all processors).
+# BUILD has the libraries and the tests' environments (`make test`); the build goes into
+# `BUILD-asan` or `BUILD-tsan`. HEDDLE_JOBS: how many compilers at once (all processors).
 set -eu
 kind=${1:-}
 case $kind in asan | tsan) ;; *) echo 'sanitize: `asan` or `tsan`?' >&2; exit 2 ;; esac

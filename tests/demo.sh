@@ -1,5 +1,6 @@
 #!/bin/sh
-# tests/demo.sh HEDDLE SOURCE BUILD PYTHON: the main job from nothing, then its report against what it has to show.
+# tests/demo.sh HEDDLE SOURCE BUILD PYTHON: the main job from nothing, then its report against what
+# it has to show.
 set -eu
 heddle=$1 source=$2 build=$3 python=$4
 out=$build/test-demo

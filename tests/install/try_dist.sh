@@ -1,12 +1,13 @@
 #!/bin/bash
-# `make dist` twice gives the same bytes, and what it makes works in an empty folder, with the build folder out of sight.
+# `make dist` twice gives the same bytes, and what it makes works in an empty folder, with the build
+# folder out of sight.
 #   tests/install/try_dist.sh BUILD SOURCE PYTHON
 set -euo pipefail
 
 fail() { echo "try_dist: $*" >&2; exit 1; }
 
-# In a mount namespace of its own: as root, or as what a user namespace calls root. Where neither is allowed the files that the loader
-# took are looked at all the same.
+# In a mount namespace of its own: as root, or as what a user namespace calls root. Where neither is
+# allowed the files that the loader took are looked at all the same.
 if [ "${1:-}" != --inside ]; then
   build=$(readlink -f "$1") source=$(readlink -f "$2") python=$("$3" -c 'import sys; print(sys.executable)')
   work=$(mktemp -d "${TMPDIR:-/tmp}/heddle-dist.XXXXXX")
