@@ -11,6 +11,7 @@
 #include "control/work_files.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -375,8 +376,9 @@ TEST_F(RecalibrationBoundTest, WhatLabelsMakeOfAnIntervalIsBoundedToo) {
   auto layers = bare.layers();
   watch::Baseline baseline;
   baseline.label_scale = 20;
-  layers.push_back({std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())});
-  layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+  layers.push_back(
+      {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print(baseline))});
+  layers.push_back({std::string(bundle::kEvaluation), "", bundle::fixture::kPassed});
   layers.push_back({std::string(bundle::kStatements), "", "[]"});
   const auto number = bundle::pack(*objects_, std::move(layers), bare.config()).value();
   ASSERT_EQ(yes(asked(control_->promote(number, "primary", 0, kBen, false))), "");

@@ -98,7 +98,7 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
     return calibration_since_release(objects_, bundle,
                                      [&](const Digest& each) { return each == released; })
         .value()
-        .at(0);
+        .offsets.at(0);
   };
   EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.0);
   EXPECT_DOUBLE_EQ(since(two, built), 1.0);

@@ -89,6 +89,25 @@ TEST(ServiceRows, ACanaryThatWasNotJudgedHasNoJudgement) {
             "the state of the control plane: `canary.judgement.verdict` is missing, and 6 more");
 }
 
+TEST(ServiceRows, APromotionWaitsForItsComparison) {
+  Snapshot s = sample();
+  s.promotion.emplace().service = "s";
+  s.promotion->proposal.op_id = "s/canary/1/promote";
+  s.promotion->proposal.action = "release.promote";
+  s.promotion->proposal.subjects = {{"bundle", kA}};
+  auto value = snapshot_schema().print(s);
+  const auto read = snapshot_schema().parse(value);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  ASSERT_TRUE(read->promotion.has_value());
+  EXPECT_EQ(read->promotion->proposal.op_id, "s/canary/1/promote");
+  EXPECT_EQ(read->promotion->proposal.subjects.at(0).digest, kA);
+  value.find("canary")->set("promotion", doc::Value());
+  EXPECT_FALSE(snapshot_schema().parse(value)->promotion.has_value());
+  value.find("canary")->set("promotion", *doc::parse_json(R"({"service":"s"})"));
+  EXPECT_EQ(snapshot_schema().parse(value).error().message,
+            "the state of the control plane: `canary.promotion.op_id` is missing, and 11 more");
+}
+
 /// The schema's suite, and that the bytes of before are read and written again.
 template <class T>
 void holds(const doc::Schema<T>& schema, const T& row, std::string_view bytes_of_before) {
@@ -109,8 +128,12 @@ TEST(ServiceRows, RowsAreWrittenAsBefore) {
   holds<Repaired>(
       repaired_schema(), {kA, {}, kB, {}},
       fmt::format(R"({{"of_primary":"{}","of_standby":"","primary":"{}","standby":""}})", a, b));
-  holds<RetrainRow>(retrain_row_schema(), {"/p/runs/r", "r", 9, "{}"},
-                    R"({"dir":"/p/runs/r","name":"r","due":9,"request":"{}"})");
+  holds<WorkRow>(work_row_schema(), {"compare", "c", 9, "{}"},
+                 R"({"command":"compare","name":"c","due":9,"request":"{}"})");
+  const auto retrain =
+      retrain_row_schema().parse_text(R"({"dir":"/p/runs/r","name":"r","due":9,"request":"{}"})");
+  ASSERT_TRUE(retrain.ok()) << retrain.error().str();
+  EXPECT_EQ(*retrain, (WorkRow{"retrain", "r", 9, "{}"})) << "of the version before";
   holds<PostmortemRow>(postmortem_row_schema(),
                        {"incident-0001", kA, doc::Value::object({{"with", 1}})},
                        fmt::format(R"({{"incident":"incident-0001","page":"{}",)"

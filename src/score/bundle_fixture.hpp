@@ -123,8 +123,9 @@ inline Result<Digest> pack_number(store::Objects& objects, double quantile) {
     }
   }
   auto config = made.config();
-  config.set("task", doc::Value::object({{"kind", "regression"}}));
-  return bundle::pack(objects, std::move(layers), std::move(config));
+  config.task = {};
+  config.task.kind = stats::TaskKind::kRegression;
+  return bundle::pack(objects, std::move(layers), config);
 }
 
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`,
