@@ -134,7 +134,7 @@ TEST_F(BatchTest, TheEndsOfAnIntervalAreThoseThatTheEndpointAnswers) {
     EXPECT_LE(number("lower"), static_cast<double>(value) - 0.1);
     EXPECT_GE(number("upper"), static_cast<double>(value) + 0.1);
     moved += ends.lower != static_cast<float>(static_cast<double>(value) - 0.1) ? 1 : 0;
-    EXPECT_EQ(static_cast<float>(texts.find("upper")->view().at(i).d), ends.upper);
+    EXPECT_EQ(std::stof(std::string(texts.find("upper")->view().at(i).str())), ends.upper);
   }
   EXPECT_GT(moved, 0) << "rounded to the nearest float some would lie within";
 }

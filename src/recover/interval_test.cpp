@@ -12,6 +12,7 @@
 
 #include "recover/cause.hpp"
 #include "recover/ladder.hpp"
+#include "recover/postmortem.hpp"
 #include "recover/stored.hpp"
 #include "stats/metric.hpp"
 #include "watch/tasks_fixture.hpp"
@@ -25,7 +26,7 @@ using watch::fixture::TaskFault;
 using watch::fixture::TaskWorld;
 
 /// Plays the control plane: a recalibration is a new route whose interval and offsets it moved.
-class Control final : public Effects {
+class Control final : public Effects, public Recording {
  public:
   Control(TaskWorld& world, const stats::Task& task) : world_(world) {
     watch::Route route{1, sha256("primary"), "", world.baseline()};
@@ -49,9 +50,12 @@ class Control final : public Effects {
     }
     return done_.emplace(action.op_id, out).first->second;
   }
-  std::optional<Postmortem> postmortem(const PostmortemInput&, const std::string&,
+  std::optional<Postmortem> postmortem(const PostmortemInput& input, const std::string&,
                                        Micros) override {
-    return Postmortem{};
+    return postmortem_of(input, *this);
+  }
+  Result<void> records(Micros, Micros, const std::function<bool(const plane::Record&)>&) override {
+    return {};
   }
   std::optional<plane::QuarantinedSource> quarantine_of(std::string_view,
                                                         std::string_view) override {
