@@ -8,14 +8,12 @@
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
 namespace {
 
-constexpr std::string_view kCollection = "works";
-/// Of the version before, which kept nothing but retrains.
-constexpr std::string_view kRetrains = "retrains";
 constexpr std::string_view kRetrain = "retrain";
 /// Long for reading 512 MiB of a journal a few times; what hangs must not hang ticks for ever.
 constexpr std::int64_t kTimeout = 30 * 60 * 1000;
@@ -30,27 +28,9 @@ std::string Works::key_of(const Work& work) const { return service_ + "/" + work
 
 Result<void> Works::restore(store::Txn& txn) {
   items_.clear();
-  Result<void> parsed;
-  for (const auto collection : {kCollection, kRetrains}) {
-    HEDDLE_TRY(
-        txn.scan(collection, service_ + "/", [&](std::string_view key, std::string_view bytes) {
-          const auto value = doc::parse_json(bytes);
-          const auto* due = value.ok() ? value->find("due") : nullptr;
-          if (due == nullptr || !due->is_int()) {
-            parsed = Error{ErrorKind::kCorrupt, "work-damaged",
-                           fmt::format("`{}` of the state is no work to be done", key),
-                           "restore the state from a backup: `heddle audit restore`"};
-            return false;
-          }
-          const auto command =
-              collection == kRetrains ? std::string(kRetrain) : value->string_or("command");
-          items_.push_back(
-              {{command, value->string_or("name"), due->as_int(), value->string_or("request")}});
-          return true;
-        }));
-    HEDDLE_TRY(parsed);
-  }
-  return {};
+  const auto take = [&](auto, auto, Work work) { items_.push_back({std::move(work)}); };
+  HEDDLE_TRY(each_row(txn, kWorks, service_ + "/", work_row_schema(), take));
+  return each_row(txn, kRetrains, service_ + "/", retrain_row_schema(), take);
 }
 
 Result<void> Works::keep(store::Txn& txn, const Work& work) const {
@@ -63,11 +43,7 @@ Result<void> Works::keep(store::Txn& txn, const Work& work) const {
                    fmt::format("cannot remove `{}`: {}", folder, ignored.message()), "remove it"};
     }
   }
-  return txn.put(kCollection, key_of(work),
-                 doc::to_json(doc::Value::object({{"command", work.command},
-                                                  {"name", work.name},
-                                                  {"due", work.due},
-                                                  {"request", work.request}})));
+  return txn.put(kWorks, key_of(work), doc::to_json(work_row_schema().print(work)));
 }
 
 Result<void> Works::begin(Work work) {
@@ -144,7 +120,7 @@ void Works::taken(std::string_view name) {
 Result<void> Works::drop_taken(store::Txn& txn) const {
   for (const Item& item : items_) {
     if (!item.taken) continue;
-    HEDDLE_TRY(txn.erase(kCollection, key_of(item.work)));
+    HEDDLE_TRY(txn.erase(kWorks, key_of(item.work)));
     if (item.work.command == kRetrain) HEDDLE_TRY(txn.erase(kRetrains, key_of(item.work)));
   }
   return {};
