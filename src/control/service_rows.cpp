@@ -149,7 +149,8 @@ const Schema<policy::Proposal>& proposal_schema() {
     t.micros("event_time", &P::event_time, "0: not about traffic");
     t.text("reason", &P::reason, "one sentence");
     t.text("incident", &P::incident, "its incident; empty: none");
-    t.value("attributes", &P::attributes, Shape::kMap, "what rules see");
+    t.value("attributes", &P::attributes, Shape::kMap, "what rules see; null: nothing");
+    t.keys.back().may_be_null = true;  // of a stop, for example
     t.objects("subjects", &P::subjects, named_schema(), "what it is about");
     t.objects("evidence", &P::evidence, named_schema(), "what it rests on");
     return t;

@@ -172,6 +172,10 @@ TEST(ServiceRows, RowsAreWrittenAsBefore) {
                   R"("subjects":[{{"name":"bundle","digest":"{}"}}],)"
                   R"("evidence":[{{"name":"evaluation","digest":"{}"}}]}})",
                   a, b));
+  proposal.attributes = {};
+  const auto bare = waiting_row_schema().parse(waiting_row_schema().print(waiting));
+  ASSERT_TRUE(bare.ok()) << "to let a service go on says nothing to rules: " << bare.error().str();
+  EXPECT_TRUE(bare->proposal.attributes.is_null());
   EXPECT_EQ(waiting_row_schema().parse(waiting_row_schema().print(waiting))->proposal.actor.type,
             policy::ActorType::kPerson);
 }

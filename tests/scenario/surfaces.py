@@ -5,6 +5,7 @@ operation give the same document.
 
     surfaces.py HEDDLE      standard library only; exit 0 when every case holds
 """
+
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ def until_done(planes, name, request, seconds=200):
         if reply.status != 200 or reply.json["done"]:
             return reply, waited
         waited += 1
-        time.sleep(.05)
+        time.sleep(0.05)
     raise AssertionError(f"`{name}` is not done after {seconds} s: {reply}")
 
 
