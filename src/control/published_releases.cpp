@@ -88,6 +88,7 @@ Result<void> PublishedReleases::publish() {
 }
 
 Result<bool> PublishedReleases::was_released(const Digest& bundle) const {
+  if (bundle.empty()) return false;  // as a slot that holds nothing is
   bool found = false;
   HEDDLE_TRY(state_.read([&](store::Txn& txn) {
     return each_row(txn, kRoutes, service_ + "/", route_row_schema(),
