@@ -69,27 +69,29 @@ def demangled(names):
     return text.splitlines()
 
 
-def unbuilt(build):
-    """Objects that the build would have and has not."""
+def objects_of(build):
+    """The objects that the build has now; what a source left that is gone is not among them."""
     commands = build / "compile_commands.json"
     if not commands.exists():
-        return ["compile_commands.json"]
+        print(f"{build} has no compile_commands.json: configure and build first")
+        sys.exit(77)
     outputs = [
         re.search(r" -o (\S+)", entry["command"])[1] for entry in json.loads(commands.read_text())
     ]
-    return [output for output in outputs if not (build / output).exists()]
-
-
-def main(build):
-    missing = unbuilt(build)
+    missing = [output for output in outputs if not (build / output).exists()]
     if missing:
         print(
             f"{len(missing)} objects of {build} are not built, `{missing[0]}` for one:"
             " build everything first"
         )
         sys.exit(77)
+    return sorted({build / output for output in outputs if output.endswith(".o")})
+
+
+def main(build):
+    build = build.resolve()
     defined, by_product, by_tests = {}, set(), set()
-    for file in sorted(build.rglob("*.o")):
+    for file in objects_of(build):
         place = file.relative_to(build).as_posix()
         product = place.startswith("src/") and "_test.dir/" not in place
         here, referred = symbols(file.read_bytes())
