@@ -1,34 +1,94 @@
 # heddle_module(NAME n LAYER k SRCS .. [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..])
 #
-# One static library a module (an interface library when it has no sources: a port), include root `src/`. DEPS are Heddle modules of a lower layer (checked here at configure
-# time, and over the includes by scripts/check_layers.py); LIBS are third-party targets, private to the module. TESTS are
-# the module's *_test.cpp, built into one binary `<name>_test`; TEST_DEPS are further modules only the tests link.
+# One static library a module (an interface library when it has no sources: a port), include root
+# `src/`. DEPS are Heddle modules of a lower layer (checked here at configure time, and over the
+# includes by scripts/check_layers.py); LIBS are third-party targets, private to the module. TESTS
+# are the module's *_test.cpp, built into one binary `<name>_test`; TEST_DEPS are further modules
+# only the tests link.
 set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
 
 # Every module's tests, for builds that want nothing else (scripts/sanitize.sh).
 add_custom_target(unit_tests)
 set(HEDDLE_UNIT_TIMEOUT 300 CACHE STRING "seconds that the tests of one module may take")
-set(HEDDLE_TEST_ENVIRONMENT "" CACHE STRING "environment of every module's tests, for example a sanitizer's options")
+set(
+  HEDDLE_TEST_ENVIRONMENT
+  ""
+  CACHE STRING
+  "environment of every module's tests, for example a sanitizer's options"
+)
 
-set(HEDDLE_WARNINGS -Wall -Wextra -Wshadow -Wvla -Werror)
-if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=")  # g++ 12 warns of things that are not so where a sanitizer changed the code
+set(
+  HEDDLE_WARNINGS
+  -Wall
+  -Wextra
+  -Wshadow
+  -Wvla
+  -Werror
+)
+# g++ 12 warns of things that are not so where a sanitizer changed the code
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=")
   list(REMOVE_ITEM HEDDLE_WARNINGS -Werror)
 endif()
 
 add_library(heddle_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(heddle_pch PUBLIC fmt::fmt)
 target_compile_options(heddle_pch PRIVATE ${HEDDLE_WARNINGS})
-target_precompile_headers(heddle_pch PRIVATE <algorithm> <array> <cstdint> <functional> <map> <memory> <optional> <span>
-                          <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+target_precompile_headers(
+  heddle_pch
+  PRIVATE
+    <algorithm>
+    <array>
+    <cstdint>
+    <functional>
+    <map>
+    <memory>
+    <optional>
+    <span>
+    <string>
+    <string_view>
+    <unordered_map>
+    <utility>
+    <variant>
+    <vector>
+    <fmt/format.h>
+)
 
 # g++ 12 warns of std::string's own code where it comes from a precompiled header (GCC bug 105651).
-set(HEDDLE_TEST_WARNINGS ${HEDDLE_WARNINGS} -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
+set(
+  HEDDLE_TEST_WARNINGS
+  ${HEDDLE_WARNINGS}
+  -Wno-array-bounds
+  -Wno-restrict
+  -Wno-stringop-overflow
+  -Wno-stringop-overread
+)
 add_library(heddle_test_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(heddle_test_pch PUBLIC fmt::fmt GTest::gtest GTest::gmock)
 target_compile_options(heddle_test_pch PRIVATE ${HEDDLE_TEST_WARNINGS})
-target_precompile_headers(heddle_test_pch PRIVATE <algorithm> <array> <cstdint> <filesystem> <functional> <map> <memory> <optional> <span>
-                          <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h> <gmock/gmock.h> <gtest/gtest.h>)
-set_target_properties(heddle_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)  # as the tests: the compiler's default
+target_precompile_headers(
+  heddle_test_pch
+  PRIVATE
+    <algorithm>
+    <array>
+    <cstdint>
+    <filesystem>
+    <functional>
+    <map>
+    <memory>
+    <optional>
+    <span>
+    <string>
+    <string_view>
+    <unordered_map>
+    <utility>
+    <variant>
+    <vector>
+    <fmt/format.h>
+    <gmock/gmock.h>
+    <gtest/gtest.h>
+)
+# as the tests: the compiler's default
+set_target_properties(heddle_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
 function(heddle_module)
   cmake_parse_arguments(M "" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS" ${ARGN})
@@ -40,7 +100,7 @@ function(heddle_module)
     target_compile_options(${target} PRIVATE ${HEDDLE_WARNINGS})
     target_precompile_headers(${target} REUSE_FROM heddle_pch)
     target_link_libraries(${target} PRIVATE ${M_LIBS})
-  else()  # a port: headers only
+  else() # a port: headers only
     set(scope INTERFACE)
     add_library(${target} INTERFACE)
   endif()
@@ -49,7 +109,10 @@ function(heddle_module)
   foreach(dep IN LISTS M_DEPS)
     get_target_property(layer heddle_${dep} HEDDLE_LAYER)
     if(NOT layer LESS M_LAYER)
-      message(FATAL_ERROR "layering: ${M_NAME} (layer ${M_LAYER}) may not depend on ${dep} (layer ${layer})")
+      message(
+        FATAL_ERROR
+        "layering: ${M_NAME} (layer ${M_LAYER}) may not depend on ${dep} (layer ${layer})"
+      )
     endif()
     target_link_libraries(${target} ${scope} heddle_${dep})
   endforeach()
@@ -59,12 +122,21 @@ function(heddle_module)
     target_compile_options(${id}_test PRIVATE ${HEDDLE_TEST_WARNINGS})
     target_precompile_headers(${id}_test REUSE_FROM heddle_test_pch)
     set_target_properties(${id}_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-    target_link_libraries(${id}_test PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+    target_link_libraries(
+      ${id}_test
+      PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gmock GTest::gtest_main
+    )
     foreach(dep IN LISTS M_TEST_DEPS)
       target_link_libraries(${id}_test PRIVATE heddle_${dep})
     endforeach()
     add_test(NAME ${id} COMMAND ${id}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${id} PROPERTIES LABELS "unit;module" TIMEOUT ${HEDDLE_UNIT_TIMEOUT} ENVIRONMENT "${HEDDLE_TEST_ENVIRONMENT}")
+    set_tests_properties(
+      ${id}
+      PROPERTIES
+        LABELS "unit;module"
+        TIMEOUT ${HEDDLE_UNIT_TIMEOUT}
+        ENVIRONMENT "${HEDDLE_TEST_ENVIRONMENT}"
+    )
     add_dependencies(unit_tests ${id}_test)
   endif()
 endfunction()

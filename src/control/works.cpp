@@ -20,6 +20,24 @@ constexpr std::string_view kRetrain = "retrain";
 /// Long for reading 512 MiB of a journal a few times; what hangs must not hang ticks for ever.
 constexpr std::int64_t kTimeout = 30 * 60 * 1000;
 
+/// The folder that is made and removed is named by a row of the state: a row is taken whole or not
+/// at all.
+std::optional<Works::Work> work_of(const doc::Value& row, bool is_of_before) {
+  const auto text = [&](const char* member) {
+    const auto* found = row.find(member);
+    return found != nullptr && found->is_string() ? found->as_string() : std::string();
+  };
+  const auto* due = row.find("due");
+  Works::Work out{is_of_before ? std::string(kRetrain) : text("command"), text("name"), 0,
+                  text("request")};
+  const bool is_folder = !out.name.empty() && out.name.find('/') == std::string::npos &&
+                         out.name != "." && out.name != "..";
+  if (out.command.empty() || !is_folder || out.request.empty() || due == nullptr || !due->is_int())
+    return std::nullopt;
+  out.due = due->as_int();
+  return out;
+}
+
 doc::Value failed(std::string why) { return doc::Value::object({{"failed", std::move(why)}}); }
 
 }  // namespace
@@ -34,18 +52,15 @@ Result<void> Works::restore(store::Txn& txn) {
   for (const auto collection : {kCollection, kRetrains}) {
     HEDDLE_TRY(
         txn.scan(collection, service_ + "/", [&](std::string_view key, std::string_view bytes) {
-          const auto value = doc::parse_json(bytes);
-          const auto* due = value.ok() ? value->find("due") : nullptr;
-          if (due == nullptr || !due->is_int()) {
+          const auto row = doc::parse_json(bytes);
+          auto work = row.ok() ? work_of(*row, collection == kRetrains) : std::nullopt;
+          if (!work) {
             parsed = Error{ErrorKind::kCorrupt, "work-damaged",
                            fmt::format("`{}` of the state is no work to be done", key),
                            "restore the state from a backup: `heddle audit restore`"};
             return false;
           }
-          const auto command =
-              collection == kRetrains ? std::string(kRetrain) : value->string_or("command");
-          items_.push_back(
-              {{command, value->string_or("name"), due->as_int(), value->string_or("request")}});
+          items_.push_back({*std::move(work)});
           return true;
         }));
     HEDDLE_TRY(parsed);

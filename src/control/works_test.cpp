@@ -141,7 +141,14 @@ TEST_F(WorksTest, RetrainsOfTheVersionBeforeAreDoneAndDamageIsSaid) {
   ASSERT_TRUE(state_.write([&](store::Txn& txn) { return works_->drop_taken(txn); }).ok());
   open();
   EXPECT_EQ(works_->find("old"), nullptr);
-  for (const char* damaged : {"", "{}", R"({"due": "now"})"}) {
+  for (const char* damaged :
+       {"", "{}", R"({"command": "compare", "name": "a", "due": "now", "request": "{}"})",
+        R"({"command": "compare", "due": 5, "request": "{}"})",
+        R"({"command": "compare", "name": "", "due": 5, "request": "{}"})",
+        R"({"command": "compare", "name": "../a", "due": 5, "request": "{}"})",
+        R"({"command": "compare", "name": "..", "due": 5, "request": "{}"})",
+        R"({"command": "compare", "name": "a", "due": 5, "request": 7})",
+        R"({"name": "a", "due": 5, "request": "{}"})"}) {
     put("works", damaged);
     works_.emplace(home_, &runner_, "/bin/heddle", "s");
     const auto restored = state_.read([&](store::Txn& txn) { return works_->restore(txn); });

@@ -1,5 +1,9 @@
 #include "recover/cause.hpp"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "recover/incident.hpp"
@@ -16,6 +20,16 @@ Registry<Cause>& causes() {
        &unrecorded_traffic(), &no_answers(), &costly_quarantine(), &label_conflict(), &new_class(),
        &coverage_loss(), &fail_over(), &outlived_repair(), &unknown_cause()});
   return table;
+}
+
+std::optional<Amendment> fewer_chunks(const spec::Monitor& monitor, std::string why) {
+  constexpr int kFewer = 2, kFewest = 5;
+  Amendment out{monitor, false, "quality.prior_shift_chunks", "", std::move(why)};
+  int& chunks = out.monitor.quality.prior_shift_chunks;
+  chunks = std::max(kFewest, chunks - kFewer);
+  if (chunks >= monitor.quality.prior_shift_chunks) return std::nullopt;
+  out.yaml = std::to_string(chunks);
+  return out;
 }
 
 std::optional<Diagnosis> Cause::match(const watch::Alert&, const watch::Watch&) const {

@@ -28,6 +28,10 @@ struct Amendment {
   std::string why;
 };
 
+/// A monitor that is averaged over two chunks fewer, five at least, notices sooner; nullopt: it
+/// has no more than that.
+[[nodiscard]] std::optional<Amendment> fewer_chunks(const spec::Monitor& monitor, std::string why);
+
 /// What a step of a cause's own can do. Of one incident and one tick.
 class Response {
  public:

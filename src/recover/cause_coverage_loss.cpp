@@ -41,13 +41,9 @@ class CoverageLoss final : public Cause {
   std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor,
                                     const spec::Contract&) const override {
     std::vector<Amendment> list;
-    Amendment out{monitor, false, "quality.prior_shift_chunks", "", ""};
-    out.monitor.quality.prior_shift_chunks = std::max(5, monitor.quality.prior_shift_chunks - 2);
-    if (out.monitor.quality.prior_shift_chunks < monitor.quality.prior_shift_chunks) {
-      out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
-      out.why = "fewer chunks show as well that the intervals hold too little";
-      list.push_back(std::move(out));
-    }
+    if (auto fewer =
+            fewer_chunks(monitor, "fewer chunks show as well that the intervals hold too little"))
+      list.push_back(*std::move(fewer));
     list.push_back({monitor, true, "gates[]",
                     fmt::format("- id: intervals-hold\n  when: metrics.coverage > {:.3f}\n",
                                 incident.diagnosis.coverage - kBelowDeclared),

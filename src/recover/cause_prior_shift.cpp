@@ -75,13 +75,8 @@ class PriorShift final : public Cause {
   std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor,
                                     const spec::Contract&) const override {
     std::vector<Amendment> list;
-    Amendment out{monitor, false, "quality.prior_shift_chunks", "", ""};
-    out.monitor.quality.prior_shift_chunks = std::max(5, monitor.quality.prior_shift_chunks - 2);
-    if (out.monitor.quality.prior_shift_chunks < monitor.quality.prior_shift_chunks) {
-      out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
-      out.why = "fewer chunks agree as well";
-      list.push_back(std::move(out));
-    }
+    if (auto fewer = fewer_chunks(monitor, "fewer chunks agree as well"))
+      list.push_back(*std::move(fewer));
     list.push_back({monitor, true, "gates[]", gate_of(incident.diagnosis),
                     "the base rate moved away from what was trained on; a release far from it "
                     "should not pass"});
