@@ -205,8 +205,10 @@ Result<Digest> pack(store::Objects& objects, const Fitted& fitted, const std::st
                     {},
                     doc::to_json(score::calibration_schema().print({{intercept}, {}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(objects, std::move(layers),
-                      doc::Value::object({{"task", doc::Value::object({{"kind", "binary"}})}}));
+  bundle::Config config;
+  config.model = "flights";
+  config.role = "primary";
+  return bundle::pack(objects, std::move(layers), config);
 }
 
 Result<std::vector<float>> probabilities(const Fitted& fitted, const std::string& model,

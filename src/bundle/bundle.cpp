@@ -45,8 +45,8 @@ Result<std::string> read_part(store::Objects& objects, const Digest& bundle,
 
 /// Takes Heddle's own config out of the layers. Older bundles have it as the
 /// member `heddle` of ModelPack's config, and are still opened.
-Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document,
-                         const Digest& bundle, doc::Value& out) {
+Result<Config> take_config(std::vector<Layer>& layers, const doc::Value& document,
+                           const Digest& bundle) {
   const doc::Value* const member = document.find("heddle");
   const auto layer = std::find_if(layers.begin(), layers.end(),
                                   [](const Layer& each) { return each.title == kConfig; });
@@ -54,18 +54,11 @@ Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document,
     return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`"
                                              : "it has two configs of Heddle's");
   }
-  if (member != nullptr) {
-    if (!member->is_object())
-      return corrupt(bundle, "the member `heddle` of its config is no object");
-    out = *member;
-    return {};
-  }
-  auto config = doc::parse_json(layer->bytes);
-  if (!config.ok() || !config->is_object())
-    return corrupt(bundle, "`heddle.json` is no JSON object");
-  out = std::move(*config);
-  layers.erase(layer);
-  return {};
+  auto config =
+      member != nullptr ? config_schema().parse(*member) : config_schema().parse_text(layer->bytes);
+  if (!config.ok()) return corrupt(bundle, config.error().message);
+  if (member == nullptr) layers.erase(layer);
+  return config;
 }
 
 }  // namespace
@@ -105,10 +98,9 @@ bool Bundle::has(std::string_view title) const noexcept {
                      [&](const Layer& each) { return each.title == title; });
 }
 
-Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config) {
-  const std::string name = config.string_or("model", "model");
-  const std::string trainer = config.string_or("trainer", "heddle");
-  layers.push_back({std::string(kConfig), {}, doc::to_canonical_json(config)});
+Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Config& config) {
+  layers.push_back(
+      {std::string(kConfig), {}, doc::to_canonical_json(config_schema().print(config))});
   std::sort(layers.begin(), layers.end(),
             [](const Layer& a, const Layer& b) { return a.title < b.title; });
   doc::Value descriptors = doc::Value::array();
@@ -131,11 +123,10 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Val
   doc::Value document = doc::Value::object();
   // Members of ModelPack's schema only (schema/config-schema.json of modelpack/model-spec, v0.0.7):
   // it is closed.
-  document.set("descriptor",
-               doc::Value::object({{"name", name.empty() ? "model" : name}, {"vendor", "heddle"}}));
+  document.set("descriptor", doc::Value::object({{"name", config.model}, {"vendor", "heddle"}}));
   document.set("modelfs",
                doc::Value::object({{"type", "layers"}, {"diffIds", std::move(diff_ids)}}));
-  document.set("config", doc::Value::object({{"format", trainer}}));
+  document.set("config", doc::Value::object({{"format", config.trainer}}));
   const std::string config_bytes = doc::to_canonical_json(document);
   HEDDLE_ASSIGN_OR_RETURN(const Digest config_digest, objects.put(config_bytes));
   doc::Value manifest = doc::Value::object(
@@ -206,7 +197,7 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
     HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));
     bundle.layers_.push_back(std::move(layer));
   }
-  HEDDLE_TRY(take_config(bundle.layers_, *document, digest, bundle.config_));
+  HEDDLE_ASSIGN_OR_RETURN(bundle.config_, take_config(bundle.layers_, *document, digest));
   return bundle;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "bundle/config.hpp"
 #include "doc/value.hpp"
 #include "store/store.hpp"
 
@@ -29,8 +30,7 @@ inline constexpr std::string_view kBaseline = "baseline.json";
 inline constexpr std::string_view kEvaluation = "evaluation.json";
 inline constexpr std::string_view kStatements = "statements.json";
 
-/// What `pack` was given as `config`: a layer, since ModelPack's schema of a config admits no
-/// member of ours.
+/// The `Config`: a layer, since ModelPack's schema of a config admits no member of ours.
 inline constexpr std::string_view kConfig = "heddle.json";
 
 /// Of a bundle without `model.json`, whose rows something else scores (docs/formats/runtime.md).
@@ -44,12 +44,11 @@ inline constexpr std::string_view kRuntimeFiles = "runtime.files.tar";
 class Bundle {
  public:
   [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
-  /// What `pack` was given as `config`.
-  [[nodiscard]] const doc::Value& config() const noexcept { return config_; }
+  [[nodiscard]] const Config& config() const noexcept { return config_; }
   /// The commit it names; empty when it was built from none.
-  [[nodiscard]] std::string commit() const { return config_.string_or("commit"); }
-  /// Its definitions were not that commit's. One that does not say is taken for such.
-  [[nodiscard]] bool dirty() const { return commit().empty() || config_.bool_or("dirty", true); }
+  [[nodiscard]] const std::string& commit() const noexcept { return config_.commit; }
+  /// Its definitions were not that commit's.
+  [[nodiscard]] bool dirty() const noexcept { return config_.commit.empty() || config_.dirty; }
   /// All but the one that holds `config()`.
   [[nodiscard]] const std::vector<Layer>& layers() const noexcept { return layers_; }
   /// kNotFound names the titles there are.
@@ -61,7 +60,7 @@ class Bundle {
  private:
   friend Result<Bundle> open(store::Objects&, const Digest&);
   Digest digest_{};
-  doc::Value config_{};
+  Config config_{};
   std::vector<Layer> layers_{};
 };
 
@@ -70,10 +69,11 @@ class Bundle {
 /// same layers and config give the same digest, anywhere, always: no times, no paths, no names of
 /// machines. kInvalid on equal titles, `heddle.json` among them.
 [[nodiscard]] Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers,
-                                  doc::Value config);
+                                  const Config& config);
 
 /// Reads and verifies manifest, config and every layer. kNotFound when a part is not there,
-/// kCorrupt when a byte differs or the manifest is no bundle of ours.
+/// kCorrupt when a byte differs, the manifest is no bundle of ours, or a member of its config is
+/// not as it must be.
 [[nodiscard]] Result<Bundle> open(store::Objects& objects, const Digest& digest);
 
 /// The bundle that a person names: a whole digest as it is, whether the bundle is there or not; or

@@ -5,7 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include "bundle/config_fixture.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 
 namespace heddle::bundle {
 namespace {
@@ -44,7 +46,7 @@ std::vector<Layer> layers() {
   return {{.title = "model.json", .bytes = R"({"trees":[]})"},
           {.title = "calibration.json", .bytes = R"({"intercept":0.5})"}};
 }
-doc::Value config() { return doc::Value::object({{"model", "delay"}, {"trainer", "xgboost"}}); }
+Config config() { return fixture::config("delay"); }
 
 TEST(Bundle, PackingTwiceGivesOneDigest) {
   UnverifiedObjects here;
@@ -125,10 +127,9 @@ TEST(Bundle, TheConfigKeepsModelPacksSchema) {
         "capabilities"}},
       {"modelfs", {"type", "diffIds"}},
   };
-  for (const auto& given :
-       {config(),
-        doc::Value::object(
-            {{"model", ""}, {"trainer", "linear"}, {"more", doc::Value::object({{"a", 1}})}})}) {
+  Config linear = config();
+  linear.trainer = "linear";
+  for (const auto& given : {config(), linear}) {
     UnverifiedObjects objects;
     const Digest digest = *pack(objects, layers(), given);
     const doc::Value written = config_blob(objects, digest);
@@ -147,8 +148,7 @@ TEST(Bundle, TheConfigKeepsModelPacksSchema) {
     ASSERT_EQ(ids.size(), entries.size());
     for (std::size_t i = 0; i < ids.size(); ++i)
       EXPECT_EQ(ids[i].as_string(), entries[i].string_or("digest"));
-    EXPECT_EQ(doc::to_canonical_json(open(objects, digest)->config()),
-              doc::to_canonical_json(given));
+    EXPECT_EQ(open(objects, digest)->config(), given);
     EXPECT_EQ(open(objects, digest)->layers().size(), 2U);
   }
 }
@@ -159,7 +159,7 @@ TEST(Bundle, AnOlderBundleIsOpened) {
   const Digest digest = *pack(objects, layers(), config());
   auto manifest = *doc::parse_json(*objects.get(digest));
   doc::Value old_config = config_blob(objects, digest);
-  old_config.set("heddle", config());
+  old_config.set("heddle", config_schema().print(config()));
   const std::string bytes = doc::to_canonical_json(old_config);
   doc::Value entry = *manifest.find("config");
   entry.set("digest", objects.put(bytes)->str());
@@ -228,6 +228,109 @@ TEST(Bundle, EqualTitlesAreRefused) {
   for (std::size_t at = 0; (at = manifest.find(R"("b")", at)) != std::string::npos;)
     manifest.replace(at, 3, R"("a")");
   EXPECT_EQ(open(objects, *objects.put(manifest)).error().kind, ErrorKind::kCorrupt);
+}
+
+/// Every member, and each kind of change.
+std::vector<Config> full_configs() {
+  Config built = config();
+  built.parameters->values = {{"max_depth", "6"}, {"eta", "0.12"}};
+  built.rounds = 94;
+  built.seed = -3;
+  built.task.kind = stats::TaskKind::kRegression;
+  built.time_field = "at";
+  built.features = {"hour", "far"};
+  built.lineage.snapshot = sha256("snapshot");
+  built.lineage.held_out = sha256("held");
+  built.learned = {Learned::Kind::kUntil, 990000000000000};
+  built.search = Search{{}, "xgboost", {{{"max_depth", "6"}}}, 94, 20, 0.4312};
+  Config derived = built;
+  derived.derived_from = sha256("base");
+  derived.search->bundle = sha256("accepted");
+  std::vector<Config> all{built};
+  using Kind = Change::Kind;
+  for (const Change& change :
+       {Change{.kind = Kind::kRetrain, .rows = 2000, .data = sha256("rows")},
+        Change{.kind = Kind::kTransform, .id = "shift", .field = "at", .expression = "at + 1"},
+        Change{.kind = Kind::kTransformWithdrawn, .id = "shift"},
+        Change{.kind = Kind::kCalibration,
+               .to = doc::Value::object(
+                   {{"format", "heddle.calibration/1"}, {"offsets", doc::Value::array({0.5})}})}}) {
+    derived.change = change;
+    all.push_back(derived);
+  }
+  return all;
+}
+
+TEST(BundleConfig, SchemaConformance) {
+  for (const Config& each : full_configs())
+    doc::RecordConformance<Config>(config_schema(), each).run("docs/formats/bundle.md");
+  doc::RecordConformance<Search>(search_schema(), *full_configs()[1].search).run("");
+}
+
+/// As Heddle wrote them before there was a schema: a bundle's digest covers these bytes.
+TEST(BundleConfig, BytesOfBeforeAreReadAndWrittenAgain) {
+  const std::string digest = sha256("x").str();
+  const std::string lineage =
+      fmt::format(R"("lineage":{{"contract":"{0}","evaluation":"{0}","features":"{0}",)"
+                  R"("held_out":"{0}","model":"{0}","snapshot":"{0}","source":"{0}"}},)",
+                  digest);
+  for (const std::string& before :
+       {std::string(R"({"commit":"c0ffee","dirty":false,"features":["hour","far"],)") +
+            R"("format":"heddle.bundle/2","learned_until":990000000000000,)" + lineage +
+            R"("model":"delay","parameters":{"eta":"0.12","max_depth":"6"},"role":"primary",)" +
+            R"("rounds":94,"search":{"loss":0.4312,"parameters":{"max_depth":"6"},"rounds":94,)" +
+            R"("trainer":"xgboost","trials":20},"seed":42,"target":"arr_delay > 15",)" +
+            R"("task":{"kind":"binary"},"time_field":"date","trainer":"xgboost"})",
+        std::string(R"({"change":{"data":")") + digest + R"(","kind":"retrain","rows":2000},)" +
+            R"("commit":"","derived_from":")" + digest + R"(","dirty":true,"features":["hour"],)" +
+            R"("format":"heddle.bundle/2","learned_until":null,)" + lineage +
+            R"("model":"delay","parameters":{},"role":"standby","rounds":0,"search":{"bundle":")" +
+            digest +
+            R"(","loss":0.25,"parameters":{},"rounds":1,"trainer":"xgboost","trials":1},)" +
+            R"("seed":0,"target":"kind","task":{"classes":["1","2"],"kind":"classes",)" +
+            R"("whole_classes":true},"time_field":"","trainer":"xgboost"})",
+        std::string(R"({"change":{"expression":"at + 1","field":"at","id":"shift",)") +
+            R"("kind":"transform"},"commit":"c0ffee","derived_from":")" + digest +
+            R"(","dirty":false,"features":[],"format":"heddle.bundle/2",)" + lineage +
+            R"("model":"delay","parameters":{},"role":"primary","rounds":0,"seed":0,)" +
+            R"("target":"late","task":{"kind":"regression"},"time_field":"",)" +
+            R"("trainer":"runtime:process"})"}) {
+    const auto read = config_schema().parse_text(before);
+    ASSERT_TRUE(read.ok()) << read.error().str();
+    EXPECT_EQ(doc::to_canonical_json(config_schema().print(*read)), before);
+  }
+}
+
+/// Each was read as something else: a bundle that says nothing of its commit as dirty, one without
+/// a task as binary, a change that nobody knows as none.
+TEST(BundleConfig, ABundleWhoseConfigIsNotWholeIsNotOpened) {
+  const auto refusal = [](const char* member, std::optional<doc::Value> to) {
+    UnverifiedObjects objects;
+    auto value = config_schema().print(full_configs()[2]);
+    std::erase_if(value.as_object(), [&](const auto& each) { return each.first == member; });
+    if (to) value.set(member, *to);
+    auto manifest = *doc::parse_json(*objects.get(*pack(objects, layers(), config())));
+    for (auto& layer : manifest.find("layers")->as_array()) {
+      if (layer.find("annotations")->string_or("org.opencontainers.image.title") != kConfig)
+        continue;
+      const auto bytes = doc::to_canonical_json(value);
+      layer.set("digest", objects.put(bytes)->str());
+      layer.set("size", static_cast<std::int64_t>(bytes.size()));
+    }
+    const auto opened = open(objects, *objects.put(doc::to_canonical_json(manifest)));
+    return opened.ok() ? std::string("opened")
+                       : opened.error().id + opened.error().message.substr(80);
+  };
+  EXPECT_EQ(refusal("dirty", {}), "bundle-corrupt: `heddle.json`: `dirty` is missing");
+  EXPECT_EQ(refusal("task", {}), "bundle-corrupt: `heddle.json`: `task` is missing");
+  EXPECT_EQ(refusal("derived_from", 7),
+            "bundle-corrupt: `heddle.json`: `derived_from` must be a digest, found an integer");
+  EXPECT_EQ(refusal("search", doc::Value::object({{"trainer", 7}})),
+            "bundle-corrupt: `heddle.json`: `search.trainer` must be a string, found an integer, "
+            "and 4 more");
+  EXPECT_EQ(refusal("change", doc::Value::object({{"kind", "sale"}})),
+            "bundle-corrupt: `heddle.json`: `change.kind` must be `retrain`, `transform`, "
+            "`transform-withdrawn` or `calibration`");
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
-#include "doc/items.hpp"
+#include "control/project_work.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -19,36 +20,23 @@ Result<bundle::Bundle> open_bundle(const Invocation& invocation, const std::stri
 
 /// `search: 20 trials, log loss 0.4312; eta 0.12, max_depth 6; 94 rounds`, and of which release it
 /// is when that is another.
-std::string search_line(const doc::Value& config) {
-  const auto* search = config.find("search");
-  if (search == nullptr || !search->is_object()) return "";
+std::string search_line(const bundle::Config& config) {
+  if (!config.search) return "";
   std::vector<std::string> parameters;
-  for (const auto& [name, value] : doc::members_of(search->find("parameters")))
-    parameters.push_back(name + " " + doc::text_of(value));
-  const auto of = search->string_or("bundle");
-  const auto* task = config.find("task");
-  const bool is_number = task != nullptr && task->string_or("kind") == "regression";
-  return fmt::format("search: {} trials, {} {:.4f}; {}; {} rounds{}", search->int_or("trials"),
-                     is_number ? "mean absolute error" : "log loss", search->double_or("loss"),
-                     fmt::join(parameters, ", "), search->int_or("rounds"),
-                     of.empty() ? "" : ", accepted with " + of.substr(0, 19));
+  for (const auto& [name, value] : config.search->parameters.values)
+    parameters.push_back(name + " " + value);
+  const auto& of = config.search->bundle;
+  const bool is_number = config.task.kind == stats::TaskKind::kRegression;
+  return fmt::format("search: {} trials, {} {:.4f}; {}; {} rounds{}", config.search->trials,
+                     is_number ? "mean absolute error" : "log loss", config.search->loss,
+                     fmt::join(parameters, ", "), config.search->rounds,
+                     of.empty() ? "" : ", accepted with " + of.str().substr(0, 19));
 }
 
 int inspect(const Console& console, const bundle::Bundle& bundle) {
   const auto evaluation = bundle.json(bundle::kEvaluation);
   if (console.json()) {
-    auto layers = doc::Value::array();
-    for (const auto& layer : bundle.layers()) {
-      layers.push(doc::Value::object({{"title", layer.title},
-                                      {"media_type", layer.media_type},
-                                      {"bytes", layer.bytes.size()},
-                                      {"digest", sha256(layer.bytes).str()}}));
-    }
-    console.document(
-        doc::Value::object({{"digest", bundle.digest().str()},
-                            {"config", bundle.config()},
-                            {"layers", layers},
-                            {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
+    console.document(control::BundleReply::schema().print(control::bundle_reply(bundle)));
     return 0;
   }
   console.data(fmt::format("bundle {}", bundle.digest().str()));
@@ -64,17 +52,16 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   console.data(format_rows(rows));
   if (const auto line = search_line(bundle.config()); !line.empty()) console.data("\n" + line);
   if (!evaluation.ok()) return 0;
-  console.data(fmt::format("\ngates {}", evaluation->bool_or("passed") ? "passed" : "not passed"));
-  if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
-    for (const auto& gate : gates->as_array()) {
-      const auto open = gate.string_or("not_judged");
-      console.data(fmt::format("  {} {}: {}{}",
-                               gate.bool_or("passed") ? "yes"
-                               : open.empty()         ? "NO "
-                                                      : "not judged",
-                               gate.string_or("id"), gate.string_or("when"),
-                               open.empty() ? "" : " (" + open + ")"));
-    }
+  const auto evidence = evaluate::evidence_schema().parse(*evaluation);
+  if (!evidence.ok()) return console.fail(evidence.error());
+  console.data(fmt::format("\ngates {}", evidence->passed ? "passed" : "not passed"));
+  for (const auto& gate : evidence->gates) {
+    const auto& open = gate.not_judged;
+    console.data(fmt::format("  {} {}: {}{}",
+                             gate.passed    ? "yes"
+                             : open.empty() ? "NO "
+                                            : "not judged",
+                             gate.id, gate.when, open.empty() ? "" : " (" + open + ")"));
   }
   return 0;
 }

@@ -22,6 +22,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   app.add_option("--project", invocation.project,
                  "folder of the project; default: found from the working directory");
   app.add_flag("--json", invocation.json, "data as JSON on stdout");
+  app.add_option("--document", invocation.document, "where the JSON goes instead")->group("");
   app.fallthrough();
   app.add_subcommand("version", "the version of this program")->callback([&invocation] {
     invocation.run = [](const Console& console) {
@@ -55,9 +56,9 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   // Errors are values here; what throws all the same is a fault of ours, or the memory's end. It is
   // told as any other error, and no open file or lock is lost to an abort.
   try {
-    return invocation.run(Console(invocation.json));
+    return invocation.run(Console(invocation.json, invocation.document));
   } catch (const std::exception& exception) {
-    return Console(invocation.json)
+    return Console(invocation.json, invocation.document)
         .fail({ErrorKind::kInternal, "internal",
                fmt::format("the command ended with `{}`", exception.what()),
                "this is a fault of Heddle: report it with the command and what it read"});

@@ -18,6 +18,7 @@ struct Invocation {
   const control::Wiring* wiring = nullptr;
   std::string project{};  ///< `--project`; empty: found from the working directory
   bool json = false;
+  std::string document{};  ///< `--document`, of a process that the control plane started
   std::function<int(const Console&)> run{};  ///< set by the subcommand that was named
 };
 

@@ -6,17 +6,22 @@
 #include <cstdlib>
 
 #include "base/display_width.hpp"
+#include "base/file.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::cli {
 
-Console::Console(bool json)
+Console::Console(bool json, std::string document_file)
     : json_(json),
+      document_file_(std::move(document_file)),
       color_(!json && ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
 
 void Console::data(std::string_view text) const { fmt::print("{}\n", text); }
 void Console::document(const doc::Value& value) const {
-  fmt::print("{}", doc::to_json_pretty(value));
+  if (document_file_.empty()) return fmt::print("{}", doc::to_json_pretty(value));
+  // Who started this process finds no document, and says so.
+  if (const auto kept = write_file_atomic(document_file_, doc::to_json(value)); !kept.ok())
+    fmt::print(stderr, "{}\n", kept.error().str());
 }
 void Console::message(std::string_view text) const { fmt::print(stderr, "{}\n", text); }
 
@@ -29,6 +34,7 @@ int Console::fail(const Error& error) const {
                                        {"where", error.where},
                                        {"hint", error.hint}})}});
     fmt::print(stderr, "{}", doc::to_json_pretty(value));
+    if (!document_file_.empty()) document(value);
   } else {
     fmt::print(stderr, "{}\n", error.str());
   }

@@ -13,12 +13,14 @@ namespace heddle::cli {
 /// (`NO_COLOR` respected). A value type.
 class Console {
  public:
-  explicit Console(bool json);
+  /// `document_file`: the JSON of the command, its data or its error, goes there instead; for a
+  /// process that the control plane started.
+  explicit Console(bool json, std::string document_file = {});
   [[nodiscard]] bool json() const noexcept { return json_; }
   [[nodiscard]] bool color() const noexcept { return color_; }
 
   void data(std::string_view text) const;        ///< a line to stdout
-  void document(const doc::Value& value) const;  ///< pretty JSON to stdout
+  void document(const doc::Value& value) const;  ///< pretty JSON to stdout, or to its file
   void message(std::string_view text) const;     ///< a line to stderr
   /// Prints the error (as JSON under `--json`) to stderr and returns its exit code.
   int fail(const Error& error) const;
@@ -27,6 +29,7 @@ class Console {
 
  private:
   bool json_;
+  std::string document_file_;
   bool color_;
 };
 

@@ -13,6 +13,7 @@
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "control/home.hpp"
+#include "control/replies.hpp"
 #include "ledger/verify.hpp"
 #include "telemetry/access_log.hpp"
 
@@ -85,64 +86,57 @@ std::string of_unread(const Error& error) {
 }
 
 /// The access logs against their roots in the ledger. Read here, not in the control plane: a long
-/// log takes its time. Adds `access` and what is wrong to `reply`. Segments that are gone were
-/// pruned where an `access.prune` says so, else somebody removed them. Ones that say something else
-/// are damage.
-Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
+/// log takes its time. Adds what is wrong to `reply`, returns what was counted. Segments that are
+/// gone were pruned where an `access.prune` says so, else somebody removed them. Ones that say
+/// something else are damage.
+Result<doc::Value> audit_access(const Invocation& invocation, control::AuditReply& reply) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto list,
-                          call_operation(invocation, "access.list", doc::Value::object()));
+                          call_for<control::AccessReply>(invocation, "access.list"));
   const control::Home home(root);
   std::int64_t verified = 0, rows = 0, pruned = 0;
   std::map<std::string, std::vector<std::int64_t>> removed;  // by service
-  for (const auto& segment : list.find("segments")->as_array()) {
-    const auto folder = home.access(segment.string_or("service"));
-    const auto number = static_cast<std::uint64_t>(segment.int_or("segment"));
+  for (const auto& segment : list.segments) {
+    const auto folder = home.access(segment.service);
+    const auto number = static_cast<std::uint64_t>(segment.segment);
     const auto found = telemetry::read_access(folder, number);
     if (!found.ok() && found.error().kind == ErrorKind::kNotFound) {
-      if (segment.bool_or("pruned"))
+      if (segment.pruned)
         ++pruned;
       else
-        removed[segment.string_or("service")].push_back(segment.int_or("segment"));
+        removed[segment.service].push_back(segment.segment);
       continue;
     }
-    if (found.ok() && found->root.str() == segment.string_or("root")) {
+    if (found.ok() && found->root.str() == segment.root) {
       ++verified;
       rows += found->rows;
       continue;
     }
-    reply.set("audit", "failed");
-    reply.find("findings")
-        ->push(found.ok() ? fmt::format("access-segment-changed: `{}` has {} rows and is not what "
-                                        "entry {} says: {} rows, root {}",
-                                        telemetry::access_path(folder, number), found->rows,
-                                        segment.int_or("entry"), segment.int_or("rows"),
-                                        segment.string_or("root"))
-                          : of_unread(found.error()));
+    reply.audit = "failed";
+    reply.findings.push_back(
+        found.ok() ? fmt::format("access-segment-changed: `{}` has {} rows and is not what "
+                                 "entry {} says: {} rows, root {}",
+                                 telemetry::access_path(folder, number), found->rows, segment.entry,
+                                 segment.rows, segment.root)
+                   : of_unread(found.error()));
   }
   std::int64_t gone = 0;
   for (const auto& [service, segments] : removed) {
     gone += static_cast<std::int64_t>(segments.size());
-    reply.set("audit", "failed");
-    reply.find("findings")
-        ->push(
-            fmt::format("access-segment-missing: {} segments of the access log of `{}` are gone, "
-                        "the first is {}, and no `access.prune` says that Heddle removed them",
-                        segments.size(), service, segments.front()));
+    reply.audit = "failed";
+    reply.findings.push_back(
+        fmt::format("access-segment-missing: {} segments of the access log of `{}` are gone, "
+                    "the first is {}, and no `access.prune` says that Heddle removed them",
+                    segments.size(), service, segments.front()));
   }
-  reply.set("access",
-            doc::Value::object(
-                {{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", gone}}));
-  return {};
+  return doc::Value::object(
+      {{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", gone}});
 }
 
 /// Who did it; with the name that was only claimed, where one was.
-std::string who_of(const doc::Value& entry) {
-  const auto* attributes = entry.find("attributes");
-  const auto claimed = attributes == nullptr || !attributes->is_object()
-                           ? std::string()
-                           : attributes->string_or("claimed");
-  const auto actor = entry.string_or("actor");
+std::string who_of(const control::DecisionItem& entry) {
+  const auto claimed = entry.attributes.string_or("claimed");
+  const auto& actor = entry.actor;
   return claimed.empty() || claimed == actor ? actor : fmt::format("{} as {}", actor, claimed);
 }
 
@@ -207,34 +201,29 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
             found->own_key ? "" : " by the key beside them"));
         return say_as_found(console, *found);
       }
-      auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
+      auto reply = call_for<control::AuditReply>(invocation, "audit.verify");
       if (!reply.ok()) return console.fail(reply.error());
-      if (const auto access = audit_access(invocation, *reply); !access.ok())
-        return console.fail(access.error());
+      const auto access = audit_access(invocation, *reply);
+      if (!access.ok()) return console.fail(access.error());
       if (console.json()) {
-        console.document(*reply);
+        console.document(control::AuditReply::schema().print(*reply).set("access", *access));
       } else {
-        console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}",
-                                 reply->string_or("audit"), reply->int_or("entries"),
-                                 reply->string_or("root").substr(0, 19),
-                                 reply->int_or("anchored")));
-        if (const auto* access = reply->find("access");
-            access->int_or("verified") + access->int_or("pruned") > 0) {
+        console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}", reply->audit,
+                                 reply->entries, reply->root.substr(0, 19), reply->anchored));
+        if (access->int_or("verified") + access->int_or("pruned") > 0) {
           console.data(
               fmt::format("access log: {} segments with {} rows are as they were recorded, {} "
                           "were pruned, {} removed by hand",
                           access->int_or("verified"), access->int_or("rows"),
                           access->int_or("pruned"), access->int_or("removed")));
         }
-        if (const auto why = reply->string_or("not_anchored"); !why.empty())
-          console.message("warning: the newest checkpoint is not kept in git: " + why);
-        std::vector<std::string> said;
-        for (const auto& finding : reply->find("findings")->as_array())
-          said.push_back(finding.as_string());
-        for (const auto& finding : said) console.message(finding);
-        hint_rebuild(console, said);
+        if (!reply->not_anchored.empty())
+          console.message("warning: the newest checkpoint is not kept in git: " +
+                          reply->not_anchored);
+        for (const auto& finding : reply->findings) console.message(finding);
+        hint_rebuild(console, reply->findings);
       }
-      return reply->string_or("audit") == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
+      return reply->audit == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
     };
   });
 
@@ -262,20 +251,18 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
   log->add_option("--from", *from, "first entry");
   log->callback([&invocation, from] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply =
-          call_operation(invocation, "decision.list", doc::Value::object({{"from", *from}}));
+      const auto reply = call_for<control::DecisionsReply>(invocation, "decision.list",
+                                                           doc::Value::object({{"from", *from}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.document(*reply);
+        console.document(control::DecisionsReply::schema().print(*reply));
         return 0;
       }
       std::vector<std::vector<std::string>> rows{
           {"SEQ", "EVENT TIME", "WHO", "ACTION", "TARGET", "DECISION", "RULE", "WHY"}};
-      for (const auto& item : reply->find("decisions")->as_array()) {
-        rows.push_back({fmt::to_string(item.int_or("seq")), item.string_or("event_time"),
-                        who_of(item), item.string_or("action"), item.string_or("target"),
-                        item.string_or("decision"), item.string_or("rule"),
-                        item.string_or("reason")});
+      for (const auto& item : reply->decisions) {
+        rows.push_back({fmt::to_string(item.seq), item.event_time, who_of(item), item.action,
+                        item.target, item.decision, item.rule, item.reason});
       }
       console.data(format_rows(rows));
       return 0;

@@ -11,6 +11,8 @@
 #include "cli/work_tree.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
+#include "control/project_work.hpp"
+#include "flow/documents.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
 #include "spec/definition_count.hpp"
@@ -40,18 +42,8 @@ Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
 /// used for nothing, whatever the output is.
 Result<spec::Loaded> load(const Invocation& invocation, const Console& console) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  if (console.json()) return control::load_to_use(root);
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (console.json() && loaded.has_errors()) {
-    const auto first =
-        std::find_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
-                     [](const auto& each) { return each.severity == doc::Severity::kError; });
-    Error error{ErrorKind::kInvalid, "project-invalid",
-                fmt::format("the definitions have errors, the first one: {}", first->message),
-                "see all of them with `heddle check --json`"};
-    error.where =
-        fmt::format("{}:{}:{}", first->file, first->position.line, first->position.column);
-    return error;
-  }
   return shown(std::move(loaded), console);
 }
 
@@ -61,11 +53,7 @@ Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::stri
                                    bool is_alone) {
   if (is_alone) return spec::load_contracts(path);
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (loaded.has_errors()) return loaded;
-  for (auto& missing : flow::missing_definitions(loaded.project))
-    loaded.diagnostics.push_back(std::move(missing));
-  return loaded;
+  return control::load_to_check(root);
 }
 
 /// `9 definitions OK, 2 warnings`.
@@ -84,10 +72,7 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto& project = loaded->project;
   if (console.json()) {
-    auto diagnostics = doc::Value::array();
-    for (const auto& diagnostic : loaded->diagnostics) diagnostics.push(doc::to_value(diagnostic));
-    console.document(doc::Value::object(
-        {{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
+    console.document(control::CheckReply::schema().print(control::check_reply(*loaded)));
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
   }
   if (is_alone) {
@@ -100,21 +85,6 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
                            verdict(*loaded, spec::definition_count(project), "definition")));
   console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
-}
-
-/// Says where the definitions come from: a bundle names its commit, and whether they are that
-/// commit's. Without a repository they are of no commit, and whatever is built of them is dirty.
-Result<flow::Origin> name_origin(const Invocation& invocation, spec::Loaded& loaded) {
-  flow::Origin origin;
-  auto git = invocation.wiring->open_git(loaded.project.root);
-  if (git.ok()) {
-    HEDDLE_ASSIGN_OR_RETURN(origin, flow::origin_of(loaded, **git));
-  } else if (git.error().kind != ErrorKind::kNotFound) {
-    return git.error();
-  }
-  loaded.project.commit = origin.commit;
-  loaded.project.dirty = origin.dirty();
-  return origin;
 }
 
 /// A dirty bundle is one that policy may refuse: said before it is built.
@@ -133,31 +103,13 @@ void tell_origin(const Console& console, const flow::Origin& origin) {
                               more == 0 ? "" : fmt::format(", and {} more", more)));
 }
 
-/// What flow stands on, with the parts it borrows kept alive.
-struct OpenHost {
-  std::unique_ptr<store::Objects> objects;
-  std::unique_ptr<jobs::Runner> runner;
-  flow::Host host;
-};
-
-Result<OpenHost> open_host(const Invocation& invocation, const spec::Project& project) {
-  const control::Home home(project.root);
-  HEDDLE_TRY(make_dirs(home.dir()));
-  OpenHost open;
-  HEDDLE_ASSIGN_OR_RETURN(open.objects, invocation.wiring->open_objects(home.objects()));
-  open.runner = invocation.wiring->make_runner();
-  open.host = {open.objects.get(), open.runner.get(), invocation.wiring->executable, home.dir()};
-  HEDDLE_ASSIGN_OR_RETURN(open.host.primaries, control::released_primaries(home, project));
-  return open;
-}
-
 int show_plan(const Invocation& invocation, const Console& console, const std::string& model,
               const std::string& why) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
-  const auto origin = name_origin(invocation, *loaded);
+  const auto origin = control::name_origin(*invocation.wiring, *loaded);
   if (!origin.ok()) return console.fail(origin.error());
-  auto open = open_host(invocation, loaded->project);
+  auto open = control::open_host(*invocation.wiring, loaded->project);
   if (!open.ok()) return console.fail(open.error());
   auto plan = flow::plan(loaded->project, open->host, model);
   if (!plan.ok()) return console.fail(plan.error());
@@ -176,9 +128,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   }
   const WorkTreeNote note = compare_with_applied(invocation);
   if (console.json()) {
-    auto document = plan->to_value();
-    document.set("commit", origin->commit);
-    document.set("dirty", origin->dirty());
+    auto document = control::PlanReply::schema().print({*plan, origin->commit, origin->dirty()});
     document.set("work_tree", note.to_value());
     console.document(document);
     return 0;
@@ -196,10 +146,10 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
 int run(const Invocation& invocation, const Console& console, const flow::RunOptions& options) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
-  const auto origin = name_origin(invocation, *loaded);
+  const auto origin = control::name_origin(*invocation.wiring, *loaded);
   if (!origin.ok()) return console.fail(origin.error());
   if (!console.json()) tell_origin(console, *origin);
-  auto open = open_host(invocation, loaded->project);
+  auto open = control::open_host(*invocation.wiring, loaded->project);
   if (!open.ok()) return console.fail(open.error());
   const auto progress = [&](const flow::Progress& step) {
     using Kind = flow::Progress::Kind;
@@ -230,13 +180,14 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   auto result = flow::run(loaded->project, open->host, options, progress);
   if (!result.ok()) return console.fail(result.error());
   if (console.json()) {
-    console.document(doc::Value::object({{"candidate", result->candidate.to_value()},
-                                         {"ran", result->ran},
-                                         {"cached", result->cached},
-                                         {"seconds", result->seconds},
-                                         {"commit", origin->commit},
-                                         {"dirty", origin->dirty()},
-                                         {"plan", result->plan.to_value()}}));
+    console.document(
+        doc::Value::object({{"candidate", flow::candidate_schema().print(result->candidate)},
+                            {"ran", result->ran},
+                            {"cached", result->cached},
+                            {"seconds", result->seconds},
+                            {"commit", origin->commit},
+                            {"dirty", origin->dirty()},
+                            {"plan", flow::plan_schema().print(result->plan)}}));
     return 0;
   }
   console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached,

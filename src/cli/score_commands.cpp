@@ -11,6 +11,8 @@
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "control/home.hpp"
+#include "control/replies.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -33,8 +35,8 @@ struct ScoreArguments {
 
 struct Scored {
   batch::Report report;
-  doc::Value by;      ///< what `score.open` said
-  doc::Value record;  ///< what `score.record` said
+  control::OpenScoreReply by;
+  control::RecordScoreReply record;
 };
 
 Result<Scored> score(const Invocation& invocation, const Console& console,
@@ -43,25 +45,25 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   Scored out;
   // A session at a time, not one throughout: without a control plane it holds the project's lock,
   // and one may want to start.
-  HEDDLE_ASSIGN_OR_RETURN(out.by, call_operation(invocation, "score.open",
-                                                 doc::Value::object({{"service", arguments.service},
-                                                                     {"slot", arguments.slot}})));
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(out.by.string_or("bundle")));
+  HEDDLE_ASSIGN_OR_RETURN(
+      out.by, call_for<control::OpenScoreReply>(
+                  invocation, "score.open",
+                  doc::Value::object({{"service", arguments.service}, {"slot", arguments.slot}})));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects,
                           invocation.wiring->open_objects(control::Home(root).objects()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, digest));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, out.by.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
   std::optional<watch::Baseline> baseline;
   if (bundle.has(bundle::kBaseline)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
-    HEDDLE_ASSIGN_OR_RETURN(baseline, watch::Baseline::from_value(value));
+    HEDDLE_ASSIGN_OR_RETURN(baseline, watch::baseline_schema().parse(value));
   }
   batch::Options options;
   options.input = arguments.file;
   options.output = arguments.output;
   options.refused = arguments.refused;
   options.columns = arguments.columns;
-  options.slot = out.by.string_or("slot");
+  options.slot = out.by.slot;
   options.threads = arguments.threads > 0
                         ? arguments.threads
                         : std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
@@ -81,8 +83,9 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   // record.
   auto record =
       doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
-  HEDDLE_ASSIGN_OR_RETURN(out.record,
+  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
                           call_as(invocation, "score.record", std::move(record), *arguments.by));
+  HEDDLE_ASSIGN_OR_RETURN(out.record, control::RecordScoreReply::schema().parse(recorded));
   HEDDLE_TRY(out.report.publish());
   return out;
 }
@@ -100,9 +103,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                                      {"output_file", arguments.output},
                                      {"refused_file", refused},
                                      {"refused_share", share},
-                                     {"entry", done.record.int_or("entry")},
-                                     {"profile", done.record.string_or("profile")},
-                                     {"route", done.by.int_or("route")},
+                                     {"entry", done.record.entry},
+                                     {"profile", done.record.profile.str()},
+                                     {"route", done.by.route},
                                      {"seconds", report.seconds},
                                      {"rows_per_second", speed}});
     auto left_out = doc::Value::array();
@@ -120,8 +123,8 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   console.message(
       fmt::format("scored {} rows by `{}` ({}): {} served, {} of them with a warning, {} refused; "
                   "ledger entry {}",
-                  report.rows, done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"),
-                  report.served, report.warned, report.refused, done.record.int_or("entry")));
+                  report.rows, done.by.bundle.str().substr(0, 19), done.by.slot, report.served,
+                  report.warned, report.refused, done.record.entry));
   for (const auto& [rule, rows] : report.rules)
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
   if (!report.left_out.empty()) {

@@ -44,6 +44,15 @@ struct Answered {
                                                 std::string_view operation,
                                                 const doc::Value& request);
 
+/// The same with the reply read by its schema: one of a control plane of another version is
+/// refused.
+template <class Reply>
+[[nodiscard]] Result<Reply> call_for(const Invocation& invocation, std::string_view operation,
+                                     const doc::Value& request = doc::Value::object()) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reply, call_operation(invocation, operation, request));
+  return Reply::schema().parse(reply);
+}
+
 /// The nearest folder at or above the working directory that has a `heddle.yaml`; kNotFound says
 /// how to start one.
 [[nodiscard]] Result<std::string> find_project(const std::string& given);

@@ -6,6 +6,8 @@
 #include "base/failpoint.hpp"
 #include "base/file_port.hpp"
 #include "base/log.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
 #include "telemetry/access_log.hpp"
@@ -34,14 +36,15 @@ Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(
     Core& core, const std::string& service) {
   std::map<std::pair<std::uint64_t, std::string>, std::string> out;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service + "/", [&](std::string_view, std::string_view bytes) {
-      if (const auto value = doc::parse_json(bytes); value.ok()) {
-        for (const char* slot : {"primary", "standby", "canary"})
-          out[{static_cast<std::uint64_t>(value->int_or("version")), slot}] =
-              value->string_or(slot);
-      }
-      return true;
-    });
+    return each_row(txn, kRoutes, service + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      const auto note = [&](const char* slot, const Digest& bundle) {
+                        out[{route.version, slot}] = bundle.empty() ? "" : bundle.str();
+                      };
+                      note("primary", route.primary);
+                      note("standby", route.standby);
+                      note("canary", route.canary);
+                    });
   }));
   return out;
 }
@@ -207,8 +210,8 @@ Result<void> look_for_lost_journal(Core& core, const spec::Service& service) {
   return look_for_holes(core, service.identity.name, done);
 }
 
-Result<doc::Value> list_access_logs(Core& core, const std::string& wanted) {
-  std::map<std::pair<std::string, std::int64_t>, doc::Value> found;
+Result<AccessReply> list_access_logs(Core& core, const std::string& wanted) {
+  std::map<std::pair<std::string, std::int64_t>, AccessSegmentItem> found;
   std::map<std::string, std::int64_t> pruned;  // by service: through which
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
     if (entry.action == kPrune && entry.target.starts_with("service/"))
@@ -217,21 +220,22 @@ Result<doc::Value> list_access_logs(Core& core, const std::string& wanted) {
       return true;
     const auto service = entry.target.substr(8);
     if (!wanted.empty() && service != wanted) return true;
-    found[{service, entry.attributes.int_or("segment")}] =
-        doc::Value::object({{"service", service},
-                            {"segment", entry.attributes.int_or("segment")},
-                            {"requests", entry.attributes.int_or("requests")},
-                            {"rows", entry.attributes.int_or("rows")},
-                            {"root", entry.evidence.front().second.str()},
-                            {"entry", entry.seq}});
+    const auto number = entry.attributes.int_or("segment");
+    found[{service, number}] = {service,
+                                number,
+                                entry.attributes.int_or("requests"),
+                                entry.attributes.int_or("rows"),
+                                entry.evidence.front().second.str(),
+                                entry.seq,
+                                false};
     return true;
   }));
-  auto segments = doc::Value::array();
+  AccessReply reply;
   for (auto& [of, segment] : found) {
-    segment.set("pruned", of.second <= pruned[of.first]);
-    segments.push(std::move(segment));
+    segment.pruned = of.second <= pruned[of.first];
+    reply.segments.push_back(std::move(segment));
   }
-  return doc::Value::object({{"segments", std::move(segments)}});
+  return reply;
 }
 
 }  // namespace heddle::control

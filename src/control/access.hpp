@@ -1,6 +1,7 @@
 #pragma once
 
 #include "control/operations.hpp"
+#include "control/replies.hpp"
 
 namespace heddle::control {
 
@@ -21,6 +22,6 @@ namespace heddle::control {
 /// What the ledger says of access logs, of a segment that was recorded twice the later one; of one
 /// service, or of all: {"segments": [{"service", "segment", "requests", "rows", "root", "entry",
 /// "pruned"}]}. `pruned`: an `access.prune` says that it was removed.
-[[nodiscard]] Result<doc::Value> list_access_logs(Control::Core& core, const std::string& wanted);
+[[nodiscard]] Result<AccessReply> list_access_logs(Control::Core& core, const std::string& wanted);
 
 }  // namespace heddle::control

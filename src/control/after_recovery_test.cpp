@@ -8,8 +8,10 @@
 #include "control/repairs.hpp"
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
+#include "control/work_files.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -81,17 +83,13 @@ class AfterRecoveryTest : public fixture::ServiceTest {
   }
   /// As the ladder keeps it: what recovery did is in its saved state.
   void begin(const Act& act) {
-    auto ladder = control_->ladder().to_value();
-    ladder.find("acts")->push(act.to_value());
-    auto rest = doc::Value::object();
-    for (const auto& [member, value] : ladder.as_object()) {
-      if (member != "incidents") rest.set(member, value);
-    }
-    const auto snapshot =
-        doc::Value::object({{"format", "heddle.control/2"}, {"ladder", std::move(rest)}});
+    Snapshot snapshot;
+    snapshot.ladder = control_->ladder().state();
+    snapshot.ladder.acts.push_back(act);
     ASSERT_TRUE(state_
                     ->write([&](store::Txn& txn) {
-                      return txn.put("control", "s/snapshot", doc::to_json(snapshot));
+                      return txn.put("control", "s/snapshot",
+                                     doc::to_json(snapshot_schema().print(snapshot)));
                     })
                     .ok());
     open();
@@ -129,9 +127,9 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     Digest made = pack(intercept);
     for (const auto& each : transforms)
       made = flow::with_transform(*objects_, made, each, "c0ffee").value();
-    auto config = doc::Value::object(
-        {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}});
-    return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(), config).value();
+    return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(),
+                        bundle::fixture::config())
+        .value();
   }
   /// What the bundle's contract makes of a distance of 100.
   double distance_by(const Digest& bundle) {
@@ -378,8 +376,9 @@ TEST_F(RecalibrationBoundTest, WhatLabelsMakeOfAnIntervalIsBoundedToo) {
   auto layers = bare.layers();
   watch::Baseline baseline;
   baseline.label_scale = 20;
-  layers.push_back({std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())});
-  layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+  layers.push_back(
+      {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print(baseline))});
+  layers.push_back({std::string(bundle::kEvaluation), "", bundle::fixture::kPassed});
   layers.push_back({std::string(bundle::kStatements), "", "[]"});
   const auto number = bundle::pack(*objects_, std::move(layers), bare.config()).value();
   ASSERT_EQ(yes(asked(control_->promote(number, "primary", 0, kBen, false))), "");
@@ -449,8 +448,8 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
     auto layers = made.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kEvaluation)
-        layer.bytes =
-            doc::to_json(doc::Value::object({{"passed", true}, {"retrain", std::move(judged)}}));
+        layer.bytes = doc::to_json(
+            doc::parse_json(bundle::fixture::kPassed).value().set("retrain", std::move(judged)));
     }
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   };
@@ -495,7 +494,7 @@ class DoneRunner final : public jobs::Runner {
   Result<bool> finished(std::int64_t) override { return true; }
   void stop(std::int64_t) override {}
   int started = 0;
-  std::string result = R"({"bundle": ""})";
+  std::string result = to_json(RetrainResult{});
 };
 
 TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
@@ -513,15 +512,16 @@ TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
     EXPECT_EQ(outcome.status, Outcome::kFailed) << damaged;
     EXPECT_NE(outcome.note.find("is damaged"), std::string::npos) << outcome.note;
   }
+  // What is mistyped is named, and what does not say that it passed the gates is no candidate.
   runner.result = R"({"bundle": 3, "failed_gates": [1, "loss"], "gates_passed": false})";
   const auto typed = recover(recover::StartRetrain{0, 100, 0}, "incident-0009");
-  ASSERT_TRUE(typed.candidate.has_value());
-  EXPECT_EQ(typed.candidate->failed_gates, std::vector<std::string>{"loss"});
-  // What does not say that it passed the gates has not.
-  runner.result = R"({"bundle": "sha256:aa"})";
+  EXPECT_EQ(typed.status, Outcome::kFailed);
+  EXPECT_NE(typed.note.find("`bundle` must be a digest, found an integer"), std::string::npos)
+      << typed.note;
+  runner.result = fmt::format(R"({{"bundle": "{}"}})", sha256("b").str());
   const auto silent = recover(recover::StartRetrain{0, 100, 0}, "incident-0010");
-  ASSERT_TRUE(silent.candidate.has_value());
-  EXPECT_FALSE(silent.candidate->gates_passed);
+  EXPECT_EQ(silent.status, Outcome::kFailed);
+  EXPECT_NE(silent.note.find("`gates_passed` is missing"), std::string::npos) << silent.note;
 }
 
 TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
@@ -563,46 +563,31 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
   const auto searched = [&](double intercept, const char* depth, bool is_retrained) {
     const auto made = bundle::open(*objects_, pack(intercept)).value();
     auto config = made.config();
-    config.set("model", "m");
-    auto search = doc::Value::object({{"trainer", "xgboost"},
-                                      {"parameters", doc::Value::object({{"max_depth", depth}})},
-                                      {"rounds", 94},
-                                      {"trials", 20},
-                                      {"loss", 0.43}});
-    if (is_retrained) {
-      search.set("bundle", bundles_[0].str());
-      config.set("derived_from", bundles_[0].str());
-    }
-    config.set("search", std::move(search));
+    config.model = "m";
+    config.search = bundle::Search{{}, "xgboost", {{{"max_depth", depth}}}, 94, 20, 0.43};
+    if (is_retrained) config.search->bundle = config.derived_from = bundles_[0];
     return bundle::pack(*objects_, made.layers(), config).value();
   };
   const auto accepted = [&] { return accepted_search(*state_, "m").value(); };
-  EXPECT_TRUE(accepted().is_null()) << "nothing that was released had a search";
-  const auto made = bundle::open(*objects_, pack(0.125)).value();
-  auto foreign = made.config();
-  foreign.set("model", "m");
-  foreign.set("search", doc::Value::object({{"trainer", 7}}));
-  bundles_.push_back(bundle::pack(*objects_, made.layers(), foreign).value());
-  ASSERT_TRUE(promote(4)) << "what another program noted there keeps nothing from its release";
-  EXPECT_TRUE(accepted().is_null());
+  EXPECT_FALSE(accepted()) << "nothing that was released had a search";
   bundles_[2] = searched(0.5, "6", false);
   ASSERT_TRUE(promote(2));
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "6");
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "6");
   // The standby that takes over, and what a retrain made, change nothing of it.
   ASSERT_EQ(swap().status, Outcome::kApplied);
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
   bundles_[3] = searched(0.75, "3", true);
   ASSERT_TRUE(promote(3));
-  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted()->bundle, bundles_[2]);
   // A newer run's does; and to go back to an older release is not to forget what was found since.
   bundles_.push_back(searched(1.0, "4", false));
-  ASSERT_TRUE(promote(5));
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  ASSERT_TRUE(promote(4));
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
   ASSERT_TRUE(promote(0));
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
   open();
-  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  EXPECT_EQ(accepted()->parameters.values.at(0).second, "4");
 }
 
 TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo) {
@@ -622,11 +607,11 @@ TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  ASSERT_TRUE(
-      write_file_atomic(dir + "/request.json",
-                        R"({"format": "heddle.retrain/1", "service": "s", "commit": "c0ffee",
-                                "rows": 100})")
-          .ok());
+  ASSERT_TRUE(write_file_atomic(
+                  dir + "/request.json",
+                  R"({"format":"heddle.retrain/1","service":"s","commit":"c0ffee","base":")" +
+                      sha256("base").str() + R"(","search":null,"from":0,"until":0,"rows":100})")
+                  .ok());
   Wiring wiring;
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
   const auto done = run_retrain(home_->root(), dir, wiring);

@@ -78,7 +78,7 @@ class ApprovalsModelTest : public fixture::ServiceTest,
       on.approve(subject.digest, "model");
       on.mark_ready(subject.digest);
       const auto made = bundle::open(*objects_, subject.digest);
-      repaired[Digest::parse(made->config().string_or("derived_from")).value()] = subject.digest;
+      repaired[made->config().derived_from] = subject.digest;
     }
     const Digest primary = on.primary(), standby = on.standby();
     HEDDLE_TRY(on.replace("primary", repaired.at(primary)));

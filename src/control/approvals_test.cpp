@@ -3,6 +3,7 @@
 #include "control/compare.hpp"
 #include "control/repairs.hpp"
 #include "control/service_fixture.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::control {
@@ -219,7 +220,7 @@ TEST_F(ApprovalsTest, TheEvidenceOfABundleIsInTheStatement) {
   EXPECT_EQ(comparison.string_or("candidate"), bundles_[2].str());
   EXPECT_FALSE(comparison.bool_or("compared", true));
   EXPECT_NE(comparison.string_or("why"), "");
-  EXPECT_EQ(approval.evidence[0].digest, sha256(R"({"passed": true})"));
+  EXPECT_EQ(approval.evidence[0].digest, sha256(bundle::fixture::kPassed));
   const auto statement = doc::parse_json(approval.statement).value();
   EXPECT_EQ(statement.string_or("evidence_root"), policy::evidence_root(approval.evidence).str());
   EXPECT_NE(statement.string_or("evidence_root"), sha256("").str());
@@ -253,7 +254,7 @@ TEST_F(ApprovalsTest, ARepairOfWhatIsReplacedIsMadeAndAskedAnew) {
   ASSERT_EQ(yes(anew), "");
   EXPECT_EQ(repair().status, recover::Outcome::Status::kApplied);
   const auto made = bundle::open(*objects_, control_->releases().primary()).value();
-  EXPECT_EQ(made.config().string_or("derived_from"), bundles_[2].str());
+  EXPECT_EQ(made.config().derived_from, bundles_[2]);
 }
 
 TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {
@@ -508,15 +509,12 @@ TEST_F(ApprovalsTest, GatesThatWereJudgedAgainstAnotherPrimaryAreNamed) {
     auto layers = made.layers();
     for (auto& layer : layers) {
       if (layer.title != bundle::kEvaluation) continue;
-      layer.bytes = doc::to_json(doc::Value::object(
-          {{"passed", true},
-           {"base", doc::Value::object({{"bundle", base}, {"measured", true}})},
-           {"gates",
-            doc::Value::array(
-                {doc::Value::object(
-                     {{"id", "no-worse"}, {"when", "metrics.auc >= base.auc"}, {"passed", true}}),
-                 doc::Value::object(
-                     {{"id", "good"}, {"when", "metrics.auc > 0.5"}, {"passed", true}})})}}));
+      evaluate::Evidence evidence;
+      evidence.passed = true;
+      evidence.base = evaluate::BaseEvidence{.bundle = base};
+      evidence.gates = {{"no-worse", true, "metrics.auc >= base.auc"},
+                        {"good", true, "metrics.auc > 0.5"}};
+      layer.bytes = doc::to_json(evaluate::evidence_schema().print(evidence));
     }
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   };

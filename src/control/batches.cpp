@@ -15,8 +15,8 @@ Error malformed(std::string_view what) {
 
 }  // namespace
 
-Result<doc::Value> open_batch(Control::Core& core, const std::string& service_name,
-                              std::string slot) {
+Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& service_name,
+                                  std::string slot) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const auto& releases = service->releases();
   const std::string& name = service->service().identity.name;
@@ -49,12 +49,11 @@ Result<doc::Value> open_batch(Control::Core& core, const std::string& service_na
                  fmt::format("nothing is released as {} of `{}`", slot, name),
                  fmt::format("run `heddle release promote {} --slot {}`", name, slot)};
   }
-  return doc::Value::object(
-      {{"service", name}, {"slot", slot}, {"bundle", bundle.str()}, {"route", releases.version()}});
+  return OpenScoreReply{name, slot, bundle, releases.version()};
 }
 
-Result<doc::Value> record_batch(Control::Core& core, const std::string& service_name,
-                                const doc::Value& profile, const policy::Actor& actor) {
+Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& service_name,
+                                      const doc::Value& profile, const policy::Actor& actor) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const std::string& name = service->service().identity.name;
   if (profile.string_or("format") != "heddle.batch/1") return malformed("format `heddle.batch/1`");
@@ -110,7 +109,7 @@ Result<doc::Value> record_batch(Control::Core& core, const std::string& service_
                     decision.rules.empty() ? "default-deny" : decision.rules.front()),
         how.empty() ? "add a rule for `score.batch` to the policy, or ask somebody who may" : how};
   }
-  return doc::Value::object({{"entry", decision.entry}, {"profile", kept.str()}});
+  return RecordScoreReply{decision.entry, kept};
 }
 
 Result<doc::Value> recorded_batches(Control::Core& core, const std::string& service) {

@@ -1,21 +1,22 @@
 #pragma once
 
 #include "control/operations.hpp"
+#include "control/replies.hpp"
 
 namespace heddle::control {
 
 /// Which bundle a file would be scored by; `slot`: `primary`, `standby` or a digest that was
-/// released. {"service", "slot", "bundle", "route"}. kUnavailable while nothing is
-/// released there or the service is stopped.
-[[nodiscard]] Result<doc::Value> open_batch(Control::Core& core, const std::string& service_name,
-                                            std::string slot);
+/// released. kUnavailable while nothing is released there or the service is stopped.
+[[nodiscard]] Result<OpenScoreReply> open_batch(Control::Core& core,
+                                                const std::string& service_name, std::string slot);
 
 /// The decision that a scored file may be used, and its record, the profile
-/// `heddle.batch/1`: {"entry", "profile"}. Counts and digests go into the ledger, the profile
+/// `heddle.batch/1`. Counts and digests go into the ledger, the profile
 /// into the objects and beside the service. kDenied when policy says no.
-[[nodiscard]] Result<doc::Value> record_batch(Control::Core& core, const std::string& service_name,
-                                              const doc::Value& profile,
-                                              const policy::Actor& actor);
+[[nodiscard]] Result<RecordScoreReply> record_batch(Control::Core& core,
+                                                    const std::string& service_name,
+                                                    const doc::Value& profile,
+                                                    const policy::Actor& actor);
 
 /// The profiles of the batches of a service that were recorded, oldest first.
 [[nodiscard]] Result<doc::Value> recorded_batches(Control::Core& core, const std::string& service);

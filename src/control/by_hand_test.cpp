@@ -1,6 +1,7 @@
 // What people do by hand about incidents and sources, and what recovery makes of what others did.
 #include "control/by_hand.hpp"
 #include "control/service_fixture.hpp"
+#include "recover/stored.hpp"
 
 namespace heddle::control {
 namespace {
@@ -188,7 +189,7 @@ TEST_F(ByHandTest, ACommentReachesAnIncidentThatIsKeptElsewhere) {
   ASSERT_TRUE(state_
                   ->write([&](store::Txn& txn) {
                     return txn.put(kClosedIncidents, "s/incident-0007",
-                                   doc::to_json(old.to_value()));
+                                   doc::to_json(recover::incident_schema().print(old)));
                   })
                   .ok());
   EXPECT_EQ(done(of_incident(Kind::kComment, "incident-0007")), "done");

@@ -11,6 +11,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
@@ -20,6 +21,7 @@
 #include "plane/route_file.hpp"
 #include "policy/ssh_key_fixture.hpp"
 #include "spec/task.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -80,13 +82,10 @@ class CanaryTest : public testing::Test {
       bundles_.push_back(*bundle::pack(
           *objects_,
           {{std::string(bundle::kContract), "", contract_json},
-           {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+           {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed},
            {std::string(bundle::kCalibration), "", kNoCalibration},
-           {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
-          doc::Value::object({{"name", name},
-                              {"commit", "c0ffee"},
-                              {"dirty", false},
-                              {"task", doc::Value::object({{"kind", "binary"}})}})));
+           {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))}},
+          bundle::fixture::committed(name)));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -330,12 +329,10 @@ TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
     std::vector<bundle::Layer> layers = {
         {std::string(bundle::kContract), "", std::string(*contract)},
         {std::string(bundle::kCalibration), "", kNoCalibration},
-        {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
+        {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
     const Digest blind =
-        *bundle::pack(*objects_, std::move(layers),
-                      doc::Value::object(
-                          {{"name", "blind"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+        *bundle::pack(*objects_, std::move(layers), bundle::fixture::config("blind"));
     for (const char* slot : {"primary", "standby"}) {
       const auto promoted = control_->promote(blind, slot, 0, kAda);
       ASSERT_FALSE(promoted.ok());
@@ -351,15 +348,15 @@ TEST_F(CanaryTest, ABundleOfAnotherTaskIsReleasedToThePrimaryOnlyAndEmptiesWhatC
   const auto contract = serving.layer(bundle::kContract);
   const auto packed = [&](const std::string& name, const stats::Task& task) {
     const watch::Baseline baseline;
+    auto config = bundle::fixture::committed(name);
+    config.task = task;
     return *bundle::pack(*objects_,
                          {{std::string(bundle::kContract), "", std::string(*contract)},
-                          {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                          {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed},
                           {std::string(bundle::kCalibration), "", kNoCalibration},
-                          {std::string(bundle::kBaseline), "", doc::to_json(baseline.to_value())}},
-                         doc::Value::object({{"name", name},
-                                             {"commit", "c0ffee"},
-                                             {"dirty", false},
-                                             {"task", spec::task_schema().print(task)}}));
+                          {std::string(bundle::kBaseline), "",
+                           doc::to_json(watch::baseline_schema().print(baseline))}},
+                         config);
   };
   using stats::TaskKind;
   const Digest three = packed("three", {TaskKind::kClasses, {"a", "b", "c"}});

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -18,24 +20,28 @@ constexpr std::size_t kMostHeard = 32;
 
 std::string key_of(const std::string& service) { return service + "/tls"; }
 
-/// As it was last written; null: never.
-Result<doc::Value> last_of(store::Txn& txn, const std::string& service) {
+/// As it was last written; none: never.
+Result<std::optional<TlsRow>> last_of(store::Txn& txn, const std::string& service) {
   HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", key_of(service)));
-  if (!row) return doc::Value();
-  return doc::parse_json(*row);
+  if (!row) return std::optional<TlsRow>();
+  auto last = tls_row_schema().parse_text(*row);
+  if (!last.ok()) return in_row("control", key_of(service), std::move(last.error()));
+  return std::optional(*std::move(last));
 }
 
 /// What is other than before, in words; empty: nothing is.
-std::string difference(const doc::Value& before, const TlsFiles& now) {
+std::string difference(const std::optional<TlsRow>& before, const TlsFiles& now) {
   const auto named = [](const std::string& digest) { return digest.empty() ? "none" : digest; };
+  const TlsRow was = before.value_or(TlsRow{});
   std::string text;
-  for (const auto& [file, digest] :
-       {std::pair(kCertificate, now.certificate), std::pair(kClientCa, now.client_ca)}) {
-    const auto was = before.is_object() ? before.string_or(file) : std::string();
-    if (was == digest) continue;
+  const auto compare = [&](const std::string& file, const std::string& then,
+                           const std::string& digest) {
+    if (then == digest) return;
     text += fmt::format("{}{} {}", text.empty() ? "" : "; ", file, named(digest));
-    if (before.is_object()) text += fmt::format(" (before: {})", named(was));
-  }
+    if (before) text += fmt::format(" (before: {})", named(then));
+  };
+  compare(kCertificate, was.certificate, now.certificate);
+  compare(kClientCa, was.client_ca, now.client_ca);
   return text;
 }
 
@@ -49,15 +55,14 @@ struct Recorded {
 Result<Recorded> record(Core& core, store::Txn& txn, const std::string& service,
                         const TlsFiles& now) {
   Recorded out;
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value last, last_of(txn, service));
-  std::vector<doc::Value> heard;
-  if (last.is_object()) heard = last.find("heard")->as_array();
-  if (std::find(heard.begin(), heard.end(), doc::Value(now.id)) != heard.end()) return out;
-  heard.emplace_back(now.id);
+  HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
+  TlsRow row = last.value_or(TlsRow{});
+  auto& heard = row.heard;
+  if (std::find(heard.begin(), heard.end(), now.id) != heard.end()) return out;
+  heard.push_back(now.id);
   if (heard.size() > kMostHeard) heard.erase(heard.begin());
   out.what = difference(last, now);
-  out.changed = last.is_object();
-  auto row = last.is_object() ? last : doc::Value::object();
+  out.changed = last.has_value();
   if (!out.what.empty()) {
     ledger::Entry entry;
     entry.op_id = fmt::format("{}/tls.files/{}", service, now.id);
@@ -69,15 +74,12 @@ Result<Recorded> record(Core& core, store::Txn& txn, const std::string& service,
     entry.result = "recorded";
     entry.reason = "the data plane shows and trusts by TLS: " + out.what;
     HEDDLE_ASSIGN_OR_RETURN(out.entry, core.ledger->append(txn, std::move(entry)));
-    row.set(kCertificate, now.certificate);
-    row.set(kClientCa, now.client_ca);
-    row.set("since", format_time(core.wiring.clock->wall()));
-    row.set("entry", out.entry);
+    row.certificate = now.certificate;
+    row.client_ca = now.client_ca;
+    row.since = format_time(core.wiring.clock->wall());
+    row.entry = out.entry;
   }
-  auto ids = doc::Value::array();
-  for (auto& id : heard) ids.push(std::move(id));
-  row.set("heard", std::move(ids));
-  HEDDLE_TRY(txn.put("control", key_of(service), doc::to_json(row)));
+  HEDDLE_TRY(txn.put("control", key_of(service), doc::to_json(tls_row_schema().print(row))));
   return out;
 }
 
@@ -107,12 +109,12 @@ Result<void> record_certificates(Core& core, const std::string& service, Service
 Result<doc::Value> certificates_of(Core& core, const std::string& service) {
   doc::Value found;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const doc::Value last, last_of(txn, service));
-    if (!last.is_object()) return {};
-    found = doc::Value::object({{kCertificate, last.string_or(kCertificate)},
-                                {kClientCa, last.string_or(kClientCa)},
-                                {"since", last.string_or("since")},
-                                {"entry", last.int_or("entry")}});
+    HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
+    if (!last) return {};
+    found = doc::Value::object({{kCertificate, last->certificate},
+                                {kClientCa, last->client_ca},
+                                {"since", last->since},
+                                {"entry", last->entry}});
     return {};
   }));
   return found;

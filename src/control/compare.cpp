@@ -10,6 +10,7 @@
 #include "bundle/bundle.hpp"
 #include "control/home.hpp"
 #include "control/traffic.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "evaluate/paired.hpp"
 #include "flow/held_out.hpp"
@@ -68,12 +69,10 @@ Result<std::vector<spec::Field>> fields_of_both(const Side& base, const Side& ca
 /// Event time up to which the model learned; INT64_MIN: it says nothing of it. A retrained bundle
 /// that does not say is compared on nothing.
 Result<Micros> learned_until(const Side& side) {
+  using Kind = bundle::Learned::Kind;
   const auto& config = side.bundle.config();
-  const auto* until = config.find("learned_until");
-  if (until != nullptr && until->is_int()) return until->as_int();
-  const auto* change = config.find("change");
-  if (until == nullptr && (change == nullptr || change->string_or("kind") != "retrain"))
-    return INT64_MIN;
+  if (config.learned.kind == Kind::kUntil) return config.learned.until;
+  if (config.learned.kind == Kind::kNoTime && !config.is_retrained()) return INT64_MIN;
   return impossible(
       fmt::format("bundle {} was retrained on recorded traffic and does not say up to when",
                   side.bundle.digest().short_str()));

@@ -73,7 +73,7 @@ class CompareTest : public testing::Test {
     }
     const auto kept = flow::keep_held_out(objects_, score::fixture::contract().fields, held);
     EXPECT_TRUE(kept.ok());
-    return with_config(digest, "lineage", doc::Value::object({{"held_out", kept->str()}}));
+    return with_config(digest, [&](auto& config) { config.lineage.held_out = *kept; });
   }
   doc::Value compare(const Digest& base, const Digest& candidate) {
     const auto compared = compare_bundles(input(base, candidate));
@@ -85,11 +85,17 @@ class CompareTest : public testing::Test {
     EXPECT_FALSE(compared.bool_or("compared", true));
     return compared.string_or("why");
   }
-  Digest with_config(const Digest& digest, std::string key, doc::Value value) {
+  template <class F>
+  Digest with_config(const Digest& digest, F change) {
     const auto made = bundle::open(objects_, digest).value();
     auto config = made.config();
-    config.set(std::move(key), std::move(value));
+    change(config);
     return bundle::pack(objects_, made.layers(), config).value();
+  }
+  Digest learned_until(const Digest& digest, int row) {
+    return with_config(digest, [&](auto& config) {
+      config.learned = {bundle::Learned::Kind::kUntil, time_of(row)};
+    });
   }
   static const doc::Value& metric(const doc::Value& compared, const std::string& name) {
     for (const auto& item : compared.find("metrics")->as_array()) {
@@ -183,7 +189,7 @@ TEST_F(CompareTest, WithTooFewLabelsTheCandidatesHeldOutRowsAreTaken) {
   for (std::size_t i = 0; i < one.size(); ++i) sum += other[i] - one[i];
   EXPECT_NEAR(metric(compared, "log_loss").double_or("difference"), sum / 300, 1e-6);
   // Rows that the base learned from say nothing: what is left is too little, or enough.
-  const auto learned = [&](int row) { return with_config(base_, "learned_until", time_of(row)); };
+  const auto learned = [&](int row) { return learned_until(base_, row); };
   EXPECT_EQ(compare(learned(49), candidate).find("rows")->int_or("count"), 250);
   EXPECT_NE(why_not(learned(150), candidate).find("149 that neither has learned from"),
             std::string::npos)
@@ -222,20 +228,20 @@ TEST_F(CompareTest, RowsThatAContractRefusesAreCountedAndNotCompared) {
 
 TEST_F(CompareTest, WhatWasLearnedFromIsNotComparedOn) {
   record(kRows);
-  const auto retrained = with_config(candidate_, "learned_until", time_of(99));
+  const auto retrained = learned_until(candidate_, 99);
   const auto compared = compare(base_, retrained);
   EXPECT_EQ(compared.find("rows")->int_or("count"), kRows - 100);
   EXPECT_EQ(compared.find("rows")->string_or("from"), format_time(time_of(100)));
   // Whichever of the two learned from them.
   EXPECT_EQ(compare(retrained, base_).find("rows")->int_or("count"), kRows - 100);
-  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", time_of(300)))
-                .find("99 labelled rows"),
+  EXPECT_NE(why_not(base_, learned_until(candidate_, 300)).find("99 labelled rows"),
             std::string::npos);
-  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", nullptr)).find("up to when"),
-            std::string::npos);
-  const auto change = doc::Value::object({{"kind", "retrain"}});
-  EXPECT_NE(why_not(base_, with_config(candidate_, "change", change)).find("up to when"),
-            std::string::npos);
+  const auto unknown = with_config(
+      candidate_, [](auto& config) { config.learned.kind = bundle::Learned::Kind::kUnknown; });
+  EXPECT_NE(why_not(base_, unknown).find("up to when"), std::string::npos);
+  const auto retrain = with_config(
+      candidate_, [](auto& config) { config.change = bundle::Change{.data = sha256("rows")}; });
+  EXPECT_NE(why_not(base_, retrain).find("up to when"), std::string::npos);
 }
 
 TEST_F(CompareTest, SaysWhyItCannot) {
@@ -248,10 +254,10 @@ TEST_F(CompareTest, SaysWhyItCannot) {
   const auto unknown = compare_bundles(input(base_, sha256("unknown")));
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().kind, ErrorKind::kNotFound);
-  const auto worker = with_config(candidate_, "model", "other");
+  const auto worker = with_config(candidate_, [](auto& config) { config.model = "other"; });
   auto layers = bundle::open(objects_, worker).value().layers();
   layers.push_back({std::string(bundle::kRuntime), "", "{}"});
-  EXPECT_NE(why_not(base_, bundle::pack(objects_, layers, doc::Value::object({})).value())
+  EXPECT_NE(why_not(base_, bundle::pack(objects_, layers, bundle::fixture::config()).value())
                 .find("runtime"),
             std::string::npos);
 }

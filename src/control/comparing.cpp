@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "control/compare.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {

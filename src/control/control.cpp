@@ -165,8 +165,11 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
     const bool is_first_apply = operation == "definition.apply" ||
                                 operation == "approval.approve" || operation == "approval.reject" ||
                                 operation == "audit.restore";
+    // They work on the work tree, or ask again by themselves.
+    const bool is_command = operation == "run" || operation == "score";
+    const bool applies_nothing = permission == "read" || is_first_apply || is_command;
     return row.handler(*core_, {row.operation.name, request, caller}, [&]() -> Result<void> {
-      return permission == "read" || is_first_apply ? Result<void>() : apply_first();
+      return applies_nothing ? Result<void>() : apply_first();
     });
   }
   return Error{ErrorKind::kNotFound, "operation-unknown",

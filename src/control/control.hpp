@@ -43,6 +43,7 @@ struct Operation {
   std::string_view permission;  ///< of spec/permissions.hpp; `owner`: only over the socket
   std::string_view summary;
   const doc::ObjectSchema* request = nullptr;  ///< what it is asked with
+  const doc::ObjectSchema* reply = nullptr;    ///< what it answers; null: the page alone says it
 };
 
 /// The control plane of one project: it has the state open, reads the data plane's journal, decides

@@ -17,11 +17,14 @@
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
+#include "control/project_operations.hpp"
 #include "control/recorded.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/sandboxes.hpp"
 #include "control/service_locks.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
@@ -306,9 +309,9 @@ Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
                              {"next", std::move(lists.next)}});
 }
 
-Result<doc::Value> watermark(Core& core, const OfService& request, const Call&) {
+Result<WatermarkReply> watermark(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  return doc::Value::object({{"service", request.service}, {"event_time", service->watermark()}});
+  return WatermarkReply{request.service, service->watermark()};
 }
 
 Result<doc::Value> approval_list(Core& core, const ApprovalsRequest& request, const Call&) {
@@ -461,16 +464,12 @@ Result<doc::Value> release_history(Core& core, const OfService& request, const C
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   auto releases = doc::Value::array();
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service->service().identity.name + "/",
-                    [&](std::string_view, std::string_view bytes) {
-                      if (auto value = doc::parse_json(bytes); value.ok()) {
-                        const auto decision = value->string_or("decision");
-                        value->set("event_time", time_or_empty(value->int_or("event_time")));
-                        value->set("entry",
-                                   decision.size() > 7 ? std::stoll(decision.substr(7)) : 0LL);
-                        releases.push(*std::move(value));
-                      }
-                      return true;
+    return each_row(txn, kRoutes, service->service().identity.name + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      auto value = route_row_schema().print(route);
+                      value.set("event_time", time_or_empty(route.event_time));
+                      value.set("entry", entry_of_decision(route.decision));
+                      releases.push(std::move(value));
                     });
   }));
   return doc::Value::object(
@@ -500,15 +499,14 @@ Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
   auto value = incident_value(found.incident, found.service);
   std::optional<std::string> row;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", found.service + "/" + found.incident.id));
+    HEDDLE_ASSIGN_OR_RETURN(row, txn.get(kPostmortems, found.service + "/" + found.incident.id));
     return {};
   }));
   if (row) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, doc::parse_json(*row));
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(postmortem.string_or("page")));
-    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(digest));
+    HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, postmortem_row_schema().parse_text(*row));
+    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(postmortem.page));
     value.set("page", page);
-    if (const auto* proof = postmortem.find("proof")) value.set("proof", *proof);
+    value.set("proof", postmortem.proof);
   }
   HEDDLE_ASSIGN_OR_RETURN(auto next, incident_next(core, found, row.has_value()));
   value.set("next", std::move(next));
@@ -552,32 +550,20 @@ Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request
   return reply;
 }
 
-Result<doc::Value> decision_list(Core& core, const DecisionsRequest& request, const Call&) {
-  auto decisions = doc::Value::array();
+Result<DecisionsReply> decision_list(Core& core, const DecisionsRequest& request, const Call&) {
+  DecisionsReply reply;
   HEDDLE_TRY(core.ledger->read(request.from, [&](const ledger::Entry& entry) {
-    auto rules = doc::Value::array();
-    for (const auto& rule : entry.rules) rules.push(rule);
-    decisions.push(doc::Value::object({{"seq", entry.seq},
-                                       {"t", format_time(entry.t)},
-                                       {"event_time", time_or_empty(entry.event_time)},
-                                       {"op_id", entry.op_id},
-                                       {"actor", entry.actor},
-                                       {"action", entry.action},
-                                       {"target", entry.target},
-                                       {"decision", entry.decision},
-                                       {"result", entry.result},
-                                       {"rule", entry.rules.empty() ? "" : entry.rules.front()},
-                                       {"rules", rules},
-                                       {"attributes", entry.attributes},
-                                       {"approval", entry.approval},
-                                       {"incident", entry.incident},
-                                       {"reason", entry.reason}}));
+    reply.decisions.push_back({entry.seq, format_time(entry.t), time_or_empty(entry.event_time),
+                               entry.op_id, entry.actor, entry.action, entry.target, entry.decision,
+                               entry.result, entry.rules.empty() ? "" : entry.rules.front(),
+                               entry.rules, entry.attributes, entry.approval, entry.incident,
+                               entry.reason});
     return true;
   }));
-  return doc::Value::object({{"decisions", decisions}});
+  return reply;
 }
 
-Result<doc::Value> audit_verify(Core& core, const NoRequest&, const Call&) {
+Result<AuditReply> audit_verify(Core& core, const NoRequest&, const Call&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(),
                                       core.state.get(), core.git.get()};
   // As it lies there first: to publish writes damaged tiles again, and what was done to them would
@@ -598,20 +584,19 @@ Result<doc::Value> audit_verify(Core& core, const NoRequest&, const Call&) {
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
   if (audit.ok()) HEDDLE_TRY(audit_decisions(core, audit.findings));
-  auto findings = doc::Value::array();
+  AuditReply reply{audit.ok() ? "ok" : "failed",
+                   audit.entries,
+                   audit.root.str(),
+                   audit.checkpoints,
+                   audit.anchored.value_or(0),
+                   not_anchored,
+                   core.ledger->verifier_key().str()};
   for (const auto& finding : audit.findings)
-    findings.push(fmt::format("{}: {}", finding.id, finding.message));
-  return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},
-                             {"entries", audit.entries},
-                             {"root", audit.root.str()},
-                             {"checkpoints", audit.checkpoints},
-                             {"anchored", audit.anchored.value_or(0)},
-                             {"not_anchored", not_anchored},
-                             {"verifier_key", core.ledger->verifier_key().str()},
-                             {"findings", findings}});
+    reply.findings.push_back(fmt::format("{}: {}", finding.id, finding.message));
+  return reply;
 }
 
-Result<doc::Value> audit_rebuild(Core& core, const RebuildRequest& request, const Call& call) {
+Result<RebuildReply> audit_rebuild(Core& core, const RebuildRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
   ledger::Entry entry;
@@ -622,13 +607,13 @@ Result<doc::Value> audit_rebuild(Core& core, const RebuildRequest& request, cons
   policy::record_proof(entry.attributes, actor.proof);
   entry.reason = "the published files were written again from the state";
   HEDDLE_ASSIGN_OR_RETURN(const auto checkpoint, core.ledger->rebuild(std::move(entry)));
-  return doc::Value::object({{"entries", checkpoint.size}, {"root", checkpoint.root.str()}});
+  return RebuildReply{checkpoint.size, checkpoint.root.str()};
 }
 
-Result<doc::Value> audit_prove(Core& core, const ProveRequest& request, const Call&) {
+Result<ProofReply> audit_prove(Core& core, const ProveRequest& request, const Call&) {
   HEDDLE_TRY(core.ledger->publish());
   HEDDLE_ASSIGN_OR_RETURN(const auto proof, core.ledger->prove(request.seq));
-  return doc::Value::object({{"seq", request.seq}, {"entry", proof.entry}, {"proof", proof.str()}});
+  return ProofReply{static_cast<std::int64_t>(request.seq), proof.entry, proof.str()};
 }
 
 Result<doc::Value> metric_series(Core& core, const OfService& request, const Call&) {
@@ -639,15 +624,16 @@ Result<doc::Value> metric_series(Core& core, const OfService& request, const Cal
   return series;
 }
 
-Result<doc::Value> score_open(Core& core, const OpenScoreRequest& request, const Call&) {
+Result<OpenScoreReply> score_open(Core& core, const OpenScoreRequest& request, const Call&) {
   return open_batch(core, request.service, request.slot);
 }
 
-Result<doc::Value> access_list(Core& core, const AccessRequest& request, const Call&) {
+Result<AccessReply> access_list(Core& core, const AccessRequest& request, const Call&) {
   return list_access_logs(core, request.service);
 }
 
-Result<doc::Value> score_record(Core& core, const RecordScoreRequest& request, const Call& call) {
+Result<RecordScoreReply> score_record(Core& core, const RecordScoreRequest& request,
+                                      const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
   return record_batch(core, request.service, request.profile, actor);
 }
@@ -665,7 +651,7 @@ auto with_reserve(Core& core, const Act& act) {
   return done;
 }
 
-Result<doc::Value> stop(Core& core, const StopRequest& request, const Call& call) {
+Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto actor,
                           with_reserve(core, [&] { return requester(core, call, request.by); }));
   std::uint64_t entry = 0;
@@ -685,7 +671,7 @@ Result<doc::Value> stop(Core& core, const StopRequest& request, const Call& call
   }
   if (failed) return *failed;
   if (entry == 0) HEDDLE_TRY(core.service(request.service));
-  return doc::Value::object({{"entry", entry}});
+  return StopReply{entry};
 }
 
 Result<doc::Value> resume(Core& core, const ResumeRequest& request, const Call& call) {
@@ -721,17 +707,34 @@ Result<doc::Value> quarantine_act(Core& core, const QuarantineAct& request, cons
   return act_on_source(core, kKind, request, call);
 }
 
-/// A row of the table: the request is read by its schema before `begin` and the handler.
-template <class Request>
+Result<doc::Value> printed(const Result<doc::Value>& reply) { return reply; }
+template <class Reply>
+Result<doc::Value> printed(const Result<Reply>& reply) {
+  if (!reply.ok()) return reply.error();
+  return Reply::schema().print(*reply);
+}
+
+template <class Reply>
+const doc::ObjectSchema* schema_of_reply() {
+  if constexpr (std::is_same_v<Reply, doc::Value>) {
+    return nullptr;
+  } else {
+    return &Reply::schema();
+  }
+}
+
+/// A row of the table: the request is read by its schema before `begin` and the handler, the reply
+/// is written by its own.
+template <class Request, class Reply>
 OperationRow row(std::string_view name, std::string_view permission, std::string_view summary,
-                 Result<doc::Value> (*handle)(Core&, const Request&, const Call&)) {
+                 Result<Reply> (*handle)(Core&, const Request&, const Call&)) {
   const auto& schema = Request::schema();
-  return {{name, permission, summary, &schema},
+  return {{name, permission, summary, &schema, schema_of_reply<Reply>()},
           [&schema, handle](Core& core, const Call& call,
                             const std::function<Result<void>()>& begin) -> Result<doc::Value> {
             HEDDLE_ASSIGN_OR_RETURN(const Request request, schema.parse(call.request));
             HEDDLE_TRY(begin());
-            return handle(core, request, call);
+            return printed(handle(core, request, call));
           }};
 }
 
@@ -794,6 +797,13 @@ const std::vector<OperationRow>& operation_table() {
       row("score.open", "read", "which bundle a file would be scored by", score_open),
       row("score.record", "operate", "the record of a scored file", score_record),
       row("definition.apply", "owner", "make what is committed what runs", definition_apply),
+      row("check", "read", "every definition of the work tree, all diagnostics at once",
+          check_project),
+      row("plan", "read", "what a run would do, what is cached, and why", plan_project),
+      row("run", "owner", "bring the project up to date; a candidate at the end", run_project),
+      row("schema", "read", "JSON Schema of a kind of definition", show_schema),
+      row("bundle", "read", "what is in a bundle, and what its gates said", inspect_bundle),
+      row("score", "owner", "the same contract, features and model over a file", score_file),
       row("stop", "stop", "the declared safe state, at once", stop),
       row("resume", "owner", "clear a stop, as a person", resume),
       row("clock.set", "owner", "event time follows its clock again, as a person says", clock_set),

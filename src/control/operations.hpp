@@ -16,6 +16,7 @@
 #include "control/requests.hpp"
 #include "control/service_control.hpp"
 #include "control/wall_clock.hpp"
+#include "control/working.hpp"
 #include "ledger/ledger.hpp"
 #include "policy/engine.hpp"
 #include "spec/load.hpp"
@@ -53,6 +54,7 @@ struct Control::Core {
   std::unique_ptr<ledger::Ledger> ledger;
   std::unique_ptr<policy::LocalEngine> policy;
   std::unique_ptr<Outbox> outbox;
+  Working working{home, wiring.executable};
   ServiceParts parts;  ///< what each service stands on
   std::map<std::string, std::unique_ptr<ServiceControl>> services;
   /// Services that failed. One that is in `services` too was opened again and has not yet read past

@@ -10,6 +10,7 @@
 #include "control/recorded.hpp"
 #include "control/watched_route.hpp"
 #include "doc/json.hpp"
+#include "recover/stored.hpp"
 
 namespace heddle::control {
 namespace {
@@ -69,7 +70,7 @@ const doc::Schema<PostmortemRequest>& PostmortemRequest::schema() {
         .refused_as(ErrorKind::kCorrupt, "postmortem-request", "the next incident is written anew");
     t.text("service", &PostmortemRequest::service, "name").filled();
     t.text("commit", &PostmortemRequest::commit, "whose definitions count");
-    t.value("incident", &PostmortemRequest::incident, doc::Shape::kMap, "as it is then");
+    t.object("incident", &PostmortemRequest::incident, recover::incident_schema(), "as it is then");
     t.objects("routes", &PostmortemRequest::routes, route, "that there were");
     t.integer("segment", &PostmortemRequest::segment, "of the journal, the last that is read");
     t.integer("offset", &PostmortemRequest::offset, "in it, the end");
@@ -102,11 +103,10 @@ Result<recover::Postmortem> write_postmortem(const spec::Project& project, store
                  fmt::format("no service `{}`", request.service)};
   }
   const auto options = ladder_options(project, service->second);
-  HEDDLE_ASSIGN_OR_RETURN(const auto incident, recover::Incident::from_value(request.incident));
   HEDDLE_ASSIGN_OR_RETURN(auto routes, routes_of(objects, request));
   Recorded recording(home.spool(request.service), request, std::move(routes));
-  return recover::postmortem_of({incident, options.monitor, options.contract, options.fields,
-                                 options.service, options.evaluation_file},
+  return recover::postmortem_of({request.incident, options.monitor, options.contract,
+                                 options.fields, options.service, options.evaluation_file},
                                 recording);
 }
 

@@ -21,10 +21,10 @@ struct PostmortemRequest {
     [[nodiscard]] bool operator==(const Route&) const = default;
   };
   std::string service;
-  std::string commit;           ///< whose definitions count
-  doc::Value incident{};        ///< `recover::Incident`, as it is then
-  std::vector<Route> routes{};  ///< there ever were
-  std::uint64_t segment = 0;    ///< of the journal: nothing behind `offset` in it is read
+  std::string commit;            ///< whose definitions count
+  recover::Incident incident{};  ///< as it is then
+  std::vector<Route> routes{};   ///< there ever were
+  std::uint64_t segment = 0;     ///< of the journal: nothing behind `offset` in it is read
   std::uint64_t offset = 0;
 
   [[nodiscard]] static const doc::Schema<PostmortemRequest>& schema();

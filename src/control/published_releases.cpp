@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "control/service_rows.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "plane/route_file.hpp"
 
@@ -12,13 +14,10 @@ namespace heddle::control {
 namespace {
 
 constexpr std::string_view kReleases = "releases";
-constexpr std::string_view kRoutes = "routes";  ///< every one there was, for `release history`
 
 std::string route_key(const std::string& service, std::uint64_t version) {
   return fmt::format("{}/{:010}", service, version);
 }
-
-std::string text_of(const Digest& bundle) { return bundle.empty() ? "" : bundle.str(); }
 
 }  // namespace
 
@@ -33,14 +32,11 @@ Result<void> PublishedReleases::restore(store::Txn& txn) {
 Result<std::vector<std::pair<std::uint64_t, Digest>>> PublishedReleases::primaries(
     store::Txn& txn) const {
   std::vector<std::pair<std::uint64_t, Digest>> found;
-  HEDDLE_TRY(txn.scan(kRoutes, service_ + "/", [&](std::string_view, std::string_view bytes) {
-    const auto value = doc::parse_json(bytes);
-    const auto primary =
-        value.ok() ? Digest::parse(value->string_or("primary")) : Result<Digest>(value.error());
-    if (primary.ok() && !primary->empty())
-      found.emplace_back(static_cast<std::uint64_t>(value->int_or("version")), *primary);
-    return true;
-  }));
+  HEDDLE_TRY(each_row(txn, kRoutes, service_ + "/", route_row_schema(),
+                      [&](auto, auto, const RouteRow& route) {
+                        if (!route.primary.empty())
+                          found.emplace_back(route.version, route.primary);
+                      }));
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -49,17 +45,18 @@ Result<void> PublishedReleases::store(store::Txn& txn, const release::Releases& 
                                       std::string_view action, Micros event_time,
                                       const std::string& decision) const {
   HEDDLE_TRY(txn.put(kReleases, service_, doc::to_json(next.to_value())));
-  const auto row = doc::Value::object(
-      {{"version", next.version()},
-       {"action", action},
-       {"primary", text_of(next.primary())},
-       {"standby", text_of(next.standby())},
-       {"canary", next.canary().running() ? next.canary().canary.bundle.str() : ""},
-       {"weight", next.canary().canary.weight},
-       {"shadow", text_of(next.shadow())},
-       {"event_time", event_time},
-       {"decision", decision}});
-  return txn.put(kRoutes, route_key(service_, next.version()), doc::to_json(row));
+  const bool has_canary = next.canary().running();
+  const RouteRow row{next.version(),
+                     std::string(action),
+                     next.primary(),
+                     next.standby(),
+                     has_canary ? next.canary().canary.bundle : Digest(),
+                     next.canary().canary.weight,
+                     next.shadow(),
+                     event_time,
+                     decision};
+  return txn.put(kRoutes, route_key(service_, next.version()),
+                 doc::to_json(route_row_schema().print(row)));
 }
 
 Result<void> PublishedReleases::note(release::Releases next) {
@@ -74,10 +71,12 @@ Result<void> PublishedReleases::publish() {
   HEDDLE_TRY(make_dirs(home_.routes()));
   std::string decision;
   HEDDLE_TRY(state_.read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kRoutes, route_key(service_, now_.version())));
+    const auto key = route_key(service_, now_.version());
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kRoutes, key));
     if (!row) return {};
-    HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-    decision = value.string_or("decision");
+    auto route = route_row_schema().parse_text(*row);
+    if (!route.ok()) return in_row(kRoutes, key, std::move(route.error()));
+    decision = std::move(route->decision);
     return {};
   }));
   plane::RouteFile file{now_.route(decision)};
@@ -89,16 +88,14 @@ Result<void> PublishedReleases::publish() {
 }
 
 Result<bool> PublishedReleases::was_released(const Digest& bundle) const {
-  const auto text = bundle.str();
+  if (bundle.empty()) return false;  // as a slot that holds nothing is
   bool found = false;
   HEDDLE_TRY(state_.read([&](store::Txn& txn) {
-    return txn.scan(kRoutes, service_ + "/", [&](std::string_view, std::string_view row) {
-      const auto route = doc::parse_json(row);
-      if (!route.ok()) return true;
-      for (const char* slot : {"primary", "standby", "canary"})
-        found = found || route->string_or(slot) == text;
-      return !found;
-    });
+    return each_row(txn, kRoutes, service_ + "/", route_row_schema(),
+                    [&](auto, auto, const RouteRow& route) {
+                      for (const auto& slot : {route.primary, route.standby, route.canary})
+                        found = found || slot == bundle;
+                    });
   }));
   return found;
 }

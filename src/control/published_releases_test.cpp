@@ -79,6 +79,7 @@ TEST_F(PublishedReleasesTest, EveryRouteThereWasIsKnown) {
   EXPECT_LT(routes[0].first, routes[1].first);
   EXPECT_TRUE(releases.was_released(one_).value());
   EXPECT_FALSE(releases.was_released(sha256("third")).value());
+  EXPECT_FALSE(releases.was_released(Digest{}).value()) << "a slot without a bundle is none of it";
 }
 
 TEST_F(PublishedReleasesTest, WhatIsNotedIsKeptAndNoRouteOfItsOwn) {

@@ -5,7 +5,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
-#include "flow/recorded.hpp"
+#include "bundle/config.hpp"
 #include "store/store.hpp"
 
 namespace heddle::control {
@@ -19,7 +19,8 @@ namespace heddle::control {
 [[nodiscard]] Result<void> accept_search(store::Txn& txn, store::Objects& objects,
                                          const Digest& primary);
 
-/// Null: none was accepted yet.
-[[nodiscard]] Result<doc::Value> accepted_search(store::State& state, const std::string& model);
+/// None: none was accepted yet.
+[[nodiscard]] Result<std::optional<bundle::Search>> accepted_search(store::State& state,
+                                                                    const std::string& model);
 
 }  // namespace heddle::control

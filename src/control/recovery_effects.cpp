@@ -16,9 +16,12 @@
 #include "control/recipes.hpp"
 #include "control/recovery_effects.hpp"
 #include "control/repairs.hpp"
-#include "control/retrain.hpp"
+#include "control/stored_rows.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/variant.hpp"
+#include "recover/stored.hpp"
 #include "score/calibration.hpp"
 #include "spec/load.hpp"
 
@@ -117,19 +120,9 @@ std::map<std::string, std::int64_t> left_out_of(const doc::Value& judged) {
 }
 
 /// What the work of a retrain left (`run_retrain`).
-recover::Candidate candidate_of(const doc::Value& result) {
-  recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed")};
-  if (const doc::Value* gates = result.find("failed_gates");
-      gates != nullptr && gates->is_array()) {
-    for (const doc::Value& gate : gates->as_array()) {
-      if (gate.is_string()) out.failed_gates.push_back(gate.as_string());
-    }
-  }
-  if (const doc::Value* metrics = result.find("metrics"); metrics != nullptr)
-    out.metrics = *metrics;
-  if (const doc::Value* judged = result.find("judged"); judged != nullptr)
-    out.left_out = left_out_of(*judged);
-  return out;
+recover::Candidate candidate_of(RetrainResult result) {
+  return {text_of(result.bundle), result.gates_passed, std::move(result.failed_gates),
+          std::move(result.metrics), left_out_of(result.judged)};
 }
 
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
@@ -139,8 +132,9 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
                             const Digest& candidate) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, candidate));
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
-  const auto* judged = evaluation.find("retrain");
-  const auto* before = judged == nullptr ? nullptr : judged->find("before_change");
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evidence_schema().parse(evaluation));
+  const doc::Value& judged = evidence.retrain;
+  const auto* before = judged.find("before_change");
   const auto verdict = before == nullptr ? std::string("none") : before->string_or("verdict");
   proposal.attributes.set("before_change", verdict);
   if (verdict == "worse") {
@@ -149,14 +143,14 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
         "changed, or the labels did",
         before->int_or("rows"), before->string_or("of"));
   }
-  if (judged != nullptr) {
-    const auto left_out = left_out_of(*judged);
+  if (!judged.is_null()) {
+    const auto left_out = left_out_of(judged);
     std::int64_t rows = 0;
     for (const auto& [name, count] : left_out) rows += count;
     proposal.attributes.set("rows_left_out", rows);
     if (rows > 0) proposal.reason += "; " + recover::left_out_text(left_out);
   }
-  const auto* labels = judged == nullptr ? nullptr : judged->find("label_accounts");
+  const auto* labels = judged.find("label_accounts");
   const auto only = labels == nullptr ? std::string() : labels->string_or("only");
   if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
   proposal.attributes.set("only_label_account", only);
@@ -164,13 +158,12 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   return {};
 }
 
-/// What the bundle says of how its interval was fitted; null: it was not.
-doc::Value refit_evidence(const recover::Action& action, const recover::Recalibrate& what) {
-  if (what.interval_rows == 0) return {};
-  return doc::Value::object({{"incident", action.incident},
-                             {"rows", what.interval_rows},
-                             {"held_before", what.interval_held},
-                             {"held_newer", what.interval_held_newer}});
+/// What the bundle says of how its interval was fitted; none: it was not.
+std::optional<evaluate::IntervalRefit> refit_evidence(const recover::Action& action,
+                                                      const recover::Recalibrate& what) {
+  if (what.interval_rows == 0) return std::nullopt;
+  return evaluate::IntervalRefit{action.incident, what.interval_rows, what.interval_held,
+                                 what.interval_held_newer};
 }
 
 /// A sum of offsets is given to a billionth of its unit.
@@ -228,17 +221,10 @@ Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& pa
 
 Result<void> RecoveryEffects::restore(store::Txn& txn) {
   const std::string& name = service_.identity.name;
-  return txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
-    const auto value = doc::parse_json(bytes);
-    if (!value.ok()) return true;
-    const auto digest = [&](const char* member) {
-      const auto parsed = Digest::parse(value->string_or(member));
-      return parsed.ok() ? *parsed : Digest();
-    };
-    variants_[std::string(key.substr(name.size() + 1))] = {
-        digest("of_primary"), digest("of_standby"), digest("primary"), digest("standby")};
-    return true;
-  });
+  return each_row(txn, kVariants, name + "/", repaired_schema(),
+                  [&](std::string_view key, auto, const Repaired& made) {
+                    variants_[std::string(key.substr(name.size() + 1))] = made;
+                  });
 }
 
 policy::Proposal RecoveryEffects::proposal_of(const recover::Action& action) const {
@@ -382,13 +368,6 @@ bool RecoveryEffects::made_of_what_serves(const Repaired& made) const {
          (made.of_primary == standby && made.of_standby == primary);
 }
 
-std::string RecoveryEffects::to_json(const Repaired& made) {
-  return doc::to_json(doc::Value::object({{"of_primary", text_of(made.of_primary)},
-                                          {"of_standby", text_of(made.of_standby)},
-                                          {"primary", text_of(made.primary)},
-                                          {"standby", text_of(made.standby)}}));
-}
-
 Result<recover::Outcome> RecoveryEffects::propose_transform(const recover::Action& action,
                                                             const recover::ProposeTransform& what) {
   auto proposal = proposal_of(action);
@@ -425,7 +404,8 @@ Result<recover::Outcome> RecoveryEffects::propose_transform(const recover::Actio
     // Kept before it is proposed: an approval is for these digests, whatever slot serves when the
     // question is put again.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
+      return txn.put(kVariants, service_.identity.name + "/" + action.op_id,
+                     doc::to_json(repaired_schema().print(made)));
     }));
     variant = variants_.insert_or_assign(action.op_id, made).first;
   }
@@ -484,7 +464,8 @@ Result<recover::Outcome> RecoveryEffects::withdraw(const recover::Action& action
     const Repaired made{releases().primary(), releases().standby(), back.primary, back.standby};
     // Kept before it is proposed, as with a repair: a yes is for these digests.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
+      return txn.put(kVariants, service_.identity.name + "/" + action.op_id,
+                     doc::to_json(repaired_schema().print(made)));
     }));
     variant = variants_.insert_or_assign(action.op_id, made).first;
   }
@@ -540,19 +521,18 @@ Result<recover::Outcome> RecoveryEffects::start_retrain(const recover::Action& a
   std::replace(name.begin(), name.end(), '/', '-');
   const Micros started = what.started_at;
   HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
-  const auto request = doc::Value::object({{"format", kRetrainFormat},
-                                           {"service", service_.identity.name},
-                                           {"commit", parts_.project->commit},
-                                           {"base", releases().primary().str()},
-                                           {"search", search},
-                                           {"from", what.from},
-                                           {"until", started},
-                                           {"rows", what.rows}});
+  const RetrainRequest request{service_.identity.name,
+                               parts_.project->commit,
+                               releases().primary(),
+                               search,
+                               what.from,
+                               started,
+                               what.rows};
   // By the policies of when it started, whatever was applied since.
   const auto* known = works_.find(name);
   const Works::Work work{std::string(kRetrainCommand), name,
                          known == nullptr ? started + bounds_.retrain_event_time_cost : known->due,
-                         doc::to_json(request)};
+                         doc::to_json(retrain_request_schema().print(request))};
   proposal.binds = decisions_.binds_of(proposal);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           decisions_.act(proposal, [&](store::Txn& txn) -> Result<void> {
@@ -573,11 +553,18 @@ Result<recover::Outcome> RecoveryEffects::start_retrain(const recover::Action& a
     return outcome;
   }
   works_.taken(name);
-  outcome.candidate = candidate_of(*result);
-  if (const auto failed = result->string_or("failed"); !failed.empty()) {
+  auto left = parse_retrain_result(*result);
+  // Read again it would say the same: a damaged result is a retrain that failed.
+  if (!left.ok()) {
     outcome.status = Status::kFailed;
-    outcome.note = failed;
+    outcome.note = "its result is damaged: " + left.error().message;
+    return outcome;
   }
+  if (!left->failed.empty()) {
+    outcome.status = Status::kFailed;
+    outcome.note = left->failed;
+  }
+  outcome.candidate = candidate_of(*std::move(left));
   return outcome;
 }
 
@@ -741,8 +728,7 @@ Result<RecoveryEffects::BranchRepair> RecoveryEffects::repair_for_branch(
 std::optional<recover::Postmortem> RecoveryEffects::postmortem(
     const recover::PostmortemInput& input, const std::string& op_id, Micros now) {
   const auto written = [&]() -> Result<std::optional<recover::Postmortem>> {
-    PostmortemRequest request{service_.identity.name, parts_.project->commit,
-                              input.incident.to_value()};
+    PostmortemRequest request{service_.identity.name, parts_.project->commit, input.incident};
     for (const auto& route : routes_.all())
       request.routes.push_back({route.version, route.primary});
     const auto end = journal_->position();
@@ -772,10 +758,9 @@ Result<recover::Outcome> RecoveryEffects::write_postmortem(const recover::Action
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, decisions_.act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
-                       doc::to_json(doc::Value::object({{"incident", action.incident},
-                                                        {"page", page_digest.str()},
-                                                        {"proof", what.proof}})));
+        return txn.put(kPostmortems, fmt::format("{}/{}", service_.identity.name, action.incident),
+                       doc::to_json(postmortem_row_schema().print(
+                           {action.incident, page_digest, what.proof})));
       }));
   decisions_.note(decision);
   failpoint("control-postmortem-acted");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/service_decisions.hpp"
+#include "control/service_rows.hpp"
 #include "recover/ladder.hpp"
 
 namespace heddle::control {
@@ -52,15 +53,9 @@ class RecoveryEffects final : public recover::Effects {
   [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
                                                        const recover::OpenIncident& what);
-  /// Repaired bundles, and those they were made from.
-  struct Repaired {
-    Digest of_primary, of_standby;
-    Digest primary, standby;
-  };
   /// A swap changes which of the two serves and not what is repaired; another release, or a
   /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
-  [[nodiscard]] static std::string to_json(const Repaired& made);
   [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
                                                            const recover::ProposeTransform& what);
   /// What primary and standby are to be.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "contract/stored.hpp"
 #include "flow/variant.hpp"
 #include "recover/act.hpp"
 #include "score/calibration.hpp"
@@ -20,9 +21,9 @@ Result<std::vector<bundle::Bundle>> ancestry(store::Objects& objects, const Dige
   HEDDLE_ASSIGN_OR_RETURN(auto opened, bundle::open(objects, digest));
   for (;;) {
     chain.push_back(std::move(opened));
-    const auto from = Digest::parse(chain.back().config().string_or("derived_from"));
-    if (!from.ok()) return chain;
-    auto older = bundle::open(objects, *from);
+    const Digest from = chain.back().config().derived_from;
+    if (from.empty()) return chain;
+    auto older = bundle::open(objects, from);
     // It may have been deleted since; its descendants are whole without it.
     if (!older.ok() && older.error().kind == ErrorKind::kNotFound) return chain;
     if (!older.ok()) return older.error();
@@ -32,16 +33,8 @@ Result<std::vector<bundle::Bundle>> ancestry(store::Objects& objects, const Dige
 
 Result<std::vector<spec::Transform>> transforms_of(const bundle::Bundle& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, bundle.json(bundle::kContract));
-  std::vector<spec::Transform> transforms;
-  const auto* list = contract.find("transforms");
-  if (list == nullptr || !list->is_array()) return transforms;
-  for (const auto& item : list->as_array()) {
-    transforms.push_back({item.string_or("id"),
-                          item.string_or("field"),
-                          {item.string_or("expression"), {}},
-                          item.string_or("reason")});
-  }
-  return transforms;
+  HEDDLE_ASSIGN_OR_RETURN(auto stored, contract::contract_schema().parse(contract));
+  return std::move(stored.transforms);
 }
 
 /// Whether it is in the list, under whatever id: an id says who wrote it, not what it does.
@@ -54,11 +47,6 @@ bool has(const std::vector<spec::Transform>& list, const spec::Transform& wanted
 std::string sentence(const spec::Transform& transform) {
   return fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
                      transform.expression.text);
-}
-
-bool is_retrained(const bundle::Bundle& bundle) {
-  const auto* change = bundle.config().find("change");
-  return change != nullptr && change->string_or("kind") == "retrain";
 }
 
 /// One less the other; where they are of different models, one.
@@ -85,7 +73,7 @@ Result<CalibrationChange> calibration_along(
     if (start.interval && now.interval) out.intervals = std::pair{*start.interval, *now.interval};
   };
   for (const auto& each : chain) {
-    bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty();
+    bool is_start = each.config().is_retrained() || each.config().derived_from.empty();
     if (!is_start) {
       HEDDLE_ASSIGN_OR_RETURN(is_start, released(each.digest()));
     }
@@ -102,7 +90,7 @@ Result<CalibrationChange> calibration_along(
 
 Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   Repairs repairs;
-  const bool root_is_known = chain.back().config().string_or("derived_from").empty();
+  const bool root_is_known = chain.back().config().derived_from.empty();
   std::vector<spec::Transform> built;
   if (root_is_known) {
     HEDDLE_ASSIGN_OR_RETURN(built, transforms_of(chain.back()));
@@ -123,7 +111,7 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
   bool retrained = false;
   for (const auto& each : chain) {
     if (each.digest() == before) return retrained;
-    retrained = retrained || is_retrained(each);
+    retrained = retrained || each.config().is_retrained();
   }
   return false;
 }
@@ -140,7 +128,7 @@ Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const 
   if (bundle == ancestor) return true;
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return std::any_of(chain.begin(), chain.end(), [&](const bundle::Bundle& each) {
-    return each.digest() == ancestor || each.config().string_or("derived_from") == ancestor.str();
+    return each.digest() == ancestor || each.config().derived_from == ancestor;
   });
 }
 
@@ -169,13 +157,11 @@ Result<std::vector<std::string>> revived_repairs(store::Objects& objects, const 
   HEDDLE_ASSIGN_OR_RETURN(const auto coming, transforms_of(opened));
   HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(chain.front()));
   for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
-    const auto* change = chain[i].config().find("change");
-    if (change == nullptr || change->string_or("kind") != "transform-withdrawn") continue;
+    const auto& change = chain[i].config().change;
+    if (!change || change->kind != bundle::Change::Kind::kTransformWithdrawn) continue;
     HEDDLE_ASSIGN_OR_RETURN(const auto older, transforms_of(chain[i + 1]));
     for (const auto& transform : older) {
-      if (transform.id != change->string_or("id") || has(there, transform) ||
-          !has(coming, transform))
-        continue;
+      if (transform.id != change->id || has(there, transform) || !has(coming, transform)) continue;
       revived.push_back(sentence(transform));
     }
   }
@@ -206,7 +192,7 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
 
 Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
                             const recover::RecalibrationInForce& change, const std::string& commit,
-                            const doc::Value& refit) {
+                            const std::optional<evaluate::IntervalRefit>& refit) {
   const auto& added = change.offsets;
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, base));
   HEDDLE_ASSIGN_OR_RETURN(const auto value, opened.json(bundle::kCalibration));

@@ -10,6 +10,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "bundle/bundle.hpp"
+#include "evaluate/evaluate.hpp"
 #include "recover/act.hpp"
 #include "score/calibration.hpp"
 #include "spec/contract.hpp"
@@ -63,7 +64,8 @@ struct CalibrationChange {
 /// `recalibration-other-model` when it has another number of outputs.
 [[nodiscard]] Result<Digest> recalibrated(store::Objects& objects, const Digest& base,
                                           const recover::RecalibrationInForce& change,
-                                          const std::string& commit, const doc::Value& refit = {});
+                                          const std::string& commit,
+                                          const std::optional<evaluate::IntervalRefit>& refit = {});
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

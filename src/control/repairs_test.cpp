@@ -13,6 +13,7 @@
 #include "score/bundle_fixture.hpp"
 #include "spec/load.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -22,16 +23,21 @@ const spec::Transform kShift{
 
 class RepairsTest : public testing::Test {
  protected:
-  Digest pack(double intercept, doc::Value config = doc::Value::object({{"model", "trips"}})) {
-    config.set("task", doc::Value::object({{"kind", "binary"}}));
+  Digest pack(double intercept, const bundle::Config& config = bundle::fixture::config()) {
     const auto made =
         bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
     auto layers = made.layers();
     layers.push_back(
-        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
-    layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))});
+    layers.push_back({std::string(bundle::kEvaluation), "", bundle::fixture::kPassed});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(objects_, std::move(layers), config).value();
+  }
+  Digest retrained(const Digest& from) {
+    auto config = bundle::fixture::config();
+    config.derived_from = from;
+    config.change = bundle::Change{.data = sha256("rows")};
+    return pack(0.3, config);
   }
   Digest shifted(const Digest& base) {
     return flow::with_transform(objects_, base, kShift, "commit").value();
@@ -69,11 +75,7 @@ TEST_F(RepairsTest, ATransformOfTheDefinitionsIsNoRepair) {
   // Built with the transform in its contract: whoever takes it out of the definitions does so in a
   // review.
   const auto with = bundle::open(objects_, shifted(pack(0.1))).value();
-  const auto built =
-      bundle::pack(objects_, with.layers(),
-                   doc::Value::object(
-                       {{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}))
-          .value();
+  const auto built = bundle::pack(objects_, with.layers(), bundle::fixture::config()).value();
   EXPECT_EQ(dropped(built, pack(0.2)), std::vector<std::string>{});
   EXPECT_EQ(dropped(shifted(pack(0.3)), built),
             std::vector<std::string>{});  // and it is there for a repair that is the same
@@ -81,10 +83,6 @@ TEST_F(RepairsTest, ATransformOfTheDefinitionsIsNoRepair) {
 
 TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
   const auto serving = calibrated(pack(0.1), 0.625);
-  const auto change = doc::Value::object({{"kind", "retrain"}});
-  const auto retrained = [&](const Digest& from) {
-    return pack(0.3, doc::Value::object({{"derived_from", from.str()}, {"change", change}}));
-  };
   EXPECT_EQ(dropped(serving, retrained(serving)), std::vector<std::string>{});
   EXPECT_EQ(dropped(serving, retrained(pack(0.2))).size(),
             1U);  // from something else: it was fitted to other rows
@@ -108,10 +106,7 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
   EXPECT_DOUBLE_EQ(since(two, two), 0.0);
   EXPECT_DOUBLE_EQ(since(one, two), 0.5) << "a release of what came of it says nothing of it";
   EXPECT_DOUBLE_EQ(since(calibrated(two, 0.625), one), 0.0) << "taken back";
-  const auto retrained =
-      pack(0.3, doc::Value::object({{"derived_from", two.str()},
-                                    {"change", doc::Value::object({{"kind", "retrain"}})}}));
-  EXPECT_DOUBLE_EQ(since(calibrated(retrained, 0.25), one), 0.125);
+  EXPECT_DOUBLE_EQ(since(calibrated(retrained(two), 0.25), one), 0.125);
   objects_.erase(built);
   EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.125) << "nobody knows where it began: all of it";
   EXPECT_DOUBLE_EQ(since(two, one), 0.5);

@@ -317,6 +317,59 @@ const doc::Schema<SetClockRequest>& SetClockRequest::schema() {
   return schema;
 }
 
+const doc::Schema<PlanRequest>& PlanRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<PlanRequest>("which model");
+    t.text("model", &PlanRequest::model, "default: the only one").optional();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<SchemaRequest>& SchemaRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<SchemaRequest>("which kind of definition");
+    t.text("kind", &SchemaRequest::kind, "`Contract`, `Model`, ...").filled();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<BundleRequest>& BundleRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<BundleRequest>("which bundle");
+    t.text("bundle", &BundleRequest::bundle, "").filled();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<RunRequest>& RunRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<RunRequest>("what is run");
+    t.text("model", &RunRequest::model, "default: the only one").optional();
+    t.text("until", &RunRequest::until, "a step: it and what it needs; default: all").optional();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<ScoreFileRequest>& ScoreFileRequest::schema() {
+  using R = ScoreFileRequest;
+  static const auto schema = [] {
+    auto t = request_of<R>("what is scored");
+    t.text("service", &R::service, "").filled();
+    t.text("file", &R::file, "on the control plane's machine").filled();
+    t.text("output", &R::output, "likewise").filled();
+    t.text("slot", &R::slot, "`primary`, the default, `standby` or a released digest").optional();
+    t.text("refused", &R::refused, "file of the refused rows; default: beside the output")
+        .optional();
+    t.texts("columns", &R::columns, "that the output carries; default: all").optional();
+    return t;
+  }();
+  return schema;
+}
+
 std::string request_cell(const doc::ObjectSchema& request) {
   std::string cell;
   for (const auto& key : request.keys) {

@@ -177,6 +177,33 @@ struct SetClockRequest {
   [[nodiscard]] static const doc::Schema<SetClockRequest>& schema();
 };
 
+struct PlanRequest {
+  std::string model{};  ///< empty: the only one
+  [[nodiscard]] static const doc::Schema<PlanRequest>& schema();
+};
+struct SchemaRequest {
+  std::string kind;
+  [[nodiscard]] static const doc::Schema<SchemaRequest>& schema();
+};
+struct BundleRequest {
+  std::string bundle;  ///< its digest, or the beginning
+  [[nodiscard]] static const doc::Schema<BundleRequest>& schema();
+};
+struct RunRequest {
+  std::string model{};  ///< empty: the only one
+  std::string until{};  ///< empty: all steps
+  [[nodiscard]] static const doc::Schema<RunRequest>& schema();
+};
+struct ScoreFileRequest {
+  std::string service;
+  std::string file;
+  std::string output;
+  std::string slot = "primary";
+  std::string refused{};  ///< empty: beside the output
+  std::vector<std::string> columns{};
+  [[nodiscard]] static const doc::Schema<ScoreFileRequest>& schema();
+};
+
 /// The members of a request as docs/operations.md lists them: `service`, `slot`? (what it is).
 [[nodiscard]] std::string request_cell(const doc::ObjectSchema& request);
 

@@ -4,6 +4,7 @@
 
 #include "base/file.hpp"
 #include "control/operations.hpp"
+#include "control/replies.hpp"
 #include "spec/permissions.hpp"
 
 namespace heddle::control {
@@ -16,6 +17,7 @@ doc::Value some_value(const doc::Key& key) {
     case doc::Shape::kBoolean: return true;
     case doc::Shape::kInteger: return 1;
     case doc::Shape::kMap: return doc::Value::object();
+    case doc::Shape::kTexts: return doc::Value::array({"x"});
     case doc::Shape::kObject: {
       auto value = doc::Value::object();
       for (const auto& each : key.object->keys) value.set(each.name, some_value(each));
@@ -86,8 +88,9 @@ TEST_F(RequestsTest, EachOperationIsInThePage) {
   const auto page = read_file("docs/operations.md");
   ASSERT_TRUE(page.ok());
   for (const auto& row : operation_table()) {
-    const auto cells = fmt::format("| `{}` | {} | {} | ", row.operation.name,
-                                   row.operation.permission, request_cell(*row.operation.request));
+    auto cells = fmt::format("| `{}` | {} | {} | ", row.operation.name, row.operation.permission,
+                             request_cell(*row.operation.request));
+    if (row.operation.reply != nullptr) cells += reply_cell(*row.operation.reply);
     EXPECT_NE(page->find(cells), std::string::npos) << "docs/operations.md lacks: " << cells;
   }
 }

@@ -9,7 +9,7 @@
 #include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/traffic.hpp"
-#include "doc/json.hpp"
+#include "control/work_files.hpp"
 #include "flow/held_out.hpp"
 #include "flow/retrain.hpp"
 #include "score/plan.hpp"
@@ -27,11 +27,11 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
                                      Micros change) {
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(objects, base));
   TrafficSelection selection;
-  const auto* learned = bundle.config().find("learned_until");
-  if (learned != nullptr && learned->is_int()) selection.from = learned->as_int() + 1;
+  const auto& learned = bundle.config().learned;
+  if (learned.kind == bundle::Learned::Kind::kUntil) selection.from = learned.until + 1;
   selection.to = selection.until = change;
   selection.limit = kMostBefore;
-  HEDDLE_ASSIGN_OR_RETURN(selection.task, score::task_of(bundle));
+  selection.task = bundle.config().task;
   HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, fields, selection));
   if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore) {
     HEDDLE_ASSIGN_OR_RETURN(auto codes, traffic.codes(selection.task));
@@ -50,43 +50,35 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
                           "rows that the run of what serves held out", ""};
 }
 
-Result<doc::Value> retrained(const std::string& root, const std::string& dir,
-                             const Wiring& wiring) {
+Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
+                                const Wiring& wiring) {
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
-  if (request.string_or("format") != kRetrainFormat) {
-    return Error{ErrorKind::kCorrupt, "retrain-request",
-                 fmt::format("`{}/request.json` is no request of this version", dir),
-                 "the next incident asks for a retrain anew"};
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto request, retrain_request_schema().parse_text(text));
   // By the definitions that were applied when it was asked for, whatever was applied or edited
   // since.
-  const auto commit = request.string_or("commit");
   HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(root));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_applied(*git, root, commit));
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_applied(*git, root, request.commit));
   const auto& project = loaded.project;
-  const auto service = project.services.find(request.string_or("service"));
+  const auto service = project.services.find(request.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
-                 fmt::format("no service `{}`", request.string_or("service"))};
+                 fmt::format("no service `{}`", request.service)};
   }
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
 
   TrafficSelection selection;
-  selection.from = request.int_or("from");
-  selection.until = request.int_or("until");
-  selection.limit = request.int_or("rows");
+  selection.from = request.from;
+  selection.until = request.until;
+  selection.limit = request.rows;
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto base, Digest::parse(request.string_or("base")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(selection.task, score::task_of(serving));
+  HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, request.base));
+  selection.task = serving.config().task;
   HEDDLE_ASSIGN_OR_RETURN(
       auto traffic, read_labelled_rows(home.spool(service->first), contract.fields, selection));
 
-  const auto* search = request.find("search");
-  if (search == nullptr || !search->is_object()) {
+  if (!request.search) {
     return Error{ErrorKind::kNotFound, "retrain-no-search",
                  fmt::format("no search of model `{}` was accepted yet: nothing says how to train "
                              "it",
@@ -94,8 +86,8 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
                  "run `heddle run` and release what it gives"};
   }
   flow::Recorded recorded;
-  recorded.base = base;
-  HEDDLE_ASSIGN_OR_RETURN(recorded.recipe, flow::Recipe::from_value(*search));
+  recorded.base = request.base;
+  recorded.recipe = *request.search;
   recorded.rows = std::move(traffic.rows);
   recorded.task = selection.task;
   HEDDLE_ASSIGN_OR_RETURN(recorded.labels, traffic.codes(recorded.task));
@@ -105,38 +97,37 @@ Result<doc::Value> retrained(const std::string& root, const std::string& dir,
   recorded.left_out = std::move(traffic.unknown_classes);
   HEDDLE_ASSIGN_OR_RETURN(recorded.before,
                           rows_before(*objects, home.spool(service->first), contract.fields,
-                                      recorded.base, request.int_or("from")));
+                                      recorded.base, request.from));
   // Its steps are cached in its own folder: a run that goes on meanwhile has another.
   flow::Host host;
   host.objects = objects.get();
   host.state_dir = dir;
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome,
                           flow::retrain(project, service->second.model, host, recorded));
-  auto failed = doc::Value::array();
-  for (const auto& gate : outcome.failed_gates) failed.push(gate);
-  return doc::Value::object({{"bundle", outcome.bundle.empty() ? "" : outcome.bundle.str()},
-                             {"gates_passed", outcome.gates_passed},
-                             {"failed_gates", failed},
-                             {"metrics", outcome.metrics},
-                             {"judged", outcome.judged},
-                             {"train_rows", outcome.train_rows},
-                             {"holdout_rows", outcome.holdout_rows}});
+  return RetrainResult{"",
+                       "",
+                       outcome.bundle,
+                       outcome.gates_passed,
+                       outcome.failed_gates,
+                       outcome.metrics,
+                       outcome.judged,
+                       outcome.train_rows,
+                       outcome.holdout_rows};
 }
 
 }  // namespace
 
 Result<void> run_retrain(const std::string& root, const std::string& dir, const Wiring& wiring) {
   const auto result = retrained(root, dir, wiring);
-  doc::Value left;
-  if (result.ok()) {
-    left = *result;
-  } else {
-    // The reason is the result: the incident and who is asked say it, and not an exit code.
-    const Error& error = result.error();
-    left = doc::Value::object(
-        {{"failed", fmt::format("{} ({})", error.message, error.id)}, {"hint", error.hint}});
-  }
-  HEDDLE_TRY(write_file_atomic(dir + "/result.json", doc::to_json(left)));
+  // The reason is the result: the incident and who is asked say it, and not an exit code.
+  const auto failure = [](const Error& error) {
+    RetrainResult failed;
+    failed.failed = fmt::format("{} ({})", error.message, error.id);
+    failed.hint = error.hint;
+    return failed;
+  };
+  HEDDLE_TRY(write_file_atomic(dir + "/result.json",
+                               to_json(result.ok() ? *result : failure(result.error()))));
   // The rows of the steps are of use only to one that goes on after a kill.
   std::error_code ignored;
   std::filesystem::remove_all(dir + "/runs", ignored);

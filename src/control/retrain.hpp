@@ -8,14 +8,10 @@
 
 namespace heddle::control {
 
-/// `format` of a request.
-inline constexpr std::string_view kRetrainFormat = "heddle.retrain/1";
-
-/// The work of one bounded retrain, in a process of its own: reads `DIR/request.json` {format,
-/// service, commit, base, search, from, until, rows}, takes the recorded traffic with its labels
-/// through the steps of a run (flow/retrain.hpp), and leaves `DIR/result.json` {bundle,
-/// gates_passed, failed_gates, metrics, judged, train_rows, holdout_rows}, or {failed, hint} with
-/// the reason, whole or not at all. A pure function of the request and the journal.
+/// The work of one bounded retrain, in a process of its own: reads `DIR/request.json`
+/// (RetrainRequest), takes the recorded traffic with its labels through the steps of a run
+/// (flow/retrain.hpp), and leaves `DIR/result.json` (RetrainResult), whole or not at all. A pure
+/// function of the request and the journal.
 [[nodiscard]] Result<void> run_retrain(const std::string& root, const std::string& dir,
                                        const Wiring& wiring);
 

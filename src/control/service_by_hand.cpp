@@ -6,9 +6,11 @@
 #include "control/outbox.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
 #include "recover/cause.hpp"
+#include "recover/stored.hpp"
 
 namespace heddle::control {
 namespace {
@@ -215,7 +217,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
           told_of_opened(service_.identity.name, act, proposal.event_time)));
     }
     return txn.put(kByHand, key_of(service_.identity.name, act.number),
-                   doc::to_json(act.to_value()));
+                   doc::to_json(recover::by_hand_schema().print(act)));
   };
   policy::Decision decision;
   if (is_about_source(act.kind)) {
@@ -251,11 +253,12 @@ Result<void> ServiceControl::note_closed_incident(store::Txn& txn,
                  fmt::format("there is no incident `{}`", act.incident),
                  "see `heddle incident list`"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-  HEDDLE_ASSIGN_OR_RETURN(auto incident, recover::Incident::from_value(value));
+  auto parsed = recover::incident_schema().parse_text(*row);
+  if (!parsed.ok()) return in_row(kClosedIncidents, key, std::move(parsed.error()));
+  auto& incident = *parsed;
   incident.timeline.push_back(
       {act.after == INT64_MIN ? 0 : act.after, act.line(), act.entry, act.by});
-  return txn.put(kClosedIncidents, key, doc::to_json(incident.to_value()));
+  return txn.put(kClosedIncidents, key, doc::to_json(recover::incident_schema().print(incident)));
 }
 
 void ServiceControl::take_by_hand() {
@@ -265,19 +268,9 @@ void ServiceControl::take_by_hand() {
 }
 
 Result<void> ServiceControl::restore_by_hand(store::Txn& txn) {
-  Result<void> parsed;
-  HEDDLE_TRY(txn.scan(kByHand, service_.identity.name + "/",
-                      [&](std::string_view, std::string_view bytes) {
-                        const auto value = doc::parse_json(bytes);
-                        auto act = value.ok() ? recover::ByHand::from_value(*value)
-                                              : Result<recover::ByHand>(value.error());
-                        if (act.ok())
-                          by_hand_.push_back(*std::move(act));
-                        else
-                          parsed = act.error();
-                        return parsed.ok();
-                      }));
-  HEDDLE_TRY(std::move(parsed));
+  HEDDLE_TRY(
+      each_row(txn, kByHand, service_.identity.name + "/", recover::by_hand_schema(),
+               [&](auto, auto, recover::ByHand act) { by_hand_.push_back(std::move(act)); }));
   take_by_hand();
   return {};
 }

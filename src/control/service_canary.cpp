@@ -4,9 +4,9 @@
 
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
-#include "control/proposals.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
+#include "watch/judgement_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -38,17 +38,17 @@ policy::Proposal ServiceControl::canary_proposal(std::string action, const std::
 Result<void> ServiceControl::decide_canary(Micros event_time) {
   const auto run = releases().canary();
   if (!run.running()) {
-    judgement_ = {};
-    promotion_ = {};
+    look_.reset();
+    promotion_.reset();
     return {};
   }
   const auto& rules = service_.canary;
   // The first tick of a canary or step sets the time of its first judgement.
-  if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped ||
-      judgement_.int_or("stepped") != static_cast<std::int64_t>(run.stepped)) {
+  if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped || !look_ ||
+      look_->stepped != run.stepped) {
     cohorts_.follow(run.started, run.stepped, watch_->task());
-    judgement_ = doc::Value::object({{"stepped", run.stepped}});
-    promotion_ = {};
+    look_ = CanaryLook{run.stepped};
+    promotion_.reset();
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
     next_look_ = since + rules.interval;
     told_at_ = since;
@@ -56,14 +56,15 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   if (releases().stopped()) return {};
   const bool failing = cohorts_.failing(rules.judgement, run.steps.size());
   // What was judged good at the tick before, and has its comparison now.
-  const auto promotion = std::exchange(promotion_, {});
-  if (promotion.is_object() && !failing) return go_on(read_proposal(promotion), event_time);
+  auto promotion = std::exchange(promotion_, std::nullopt);
+  if (promotion && !failing) return go_on(std::move(promotion->proposal), event_time);
   if (event_time < next_look_ && !failing) return {};
   next_look_ = event_time + rules.interval;
 
   const auto judgement = cohorts_.judge(rules.judgement, run.steps.size());
-  HEDDLE_ASSIGN_OR_RETURN(const auto evidence,
-                          parts_.objects->put(doc::to_canonical_json(judgement.to_value())));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto evidence,
+      parts_.objects->put(doc::to_canonical_json(watch::judgement_schema().print(judgement))));
   // Inconclusive for long the weight is held: nothing rises, and nothing is promoted, on what
   // nobody knows. A person decides, and is told.
   const bool held =
@@ -71,12 +72,9 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
                           record_judgement(judgement, evidence, held, event_time));
   decisions_->note();
-  judgement_ = judgement.to_value();
-  judgement_.set("stepped", run.stepped);
-  judgement_.set("event_time", event_time);
-  judgement_.set("entry", recorded.entry);
+  look_ = CanaryLook{run.stepped, judgement, event_time, recorded.entry};
   if (judgement.verdict == watch::Verdict::kInconclusive) {
-    if (held) judgement_.set("held", true);
+    look_->held = held;
     return {};
   }
   told_at_ = event_time;
@@ -152,11 +150,11 @@ Result<void> ServiceControl::go_on(policy::Proposal next, Micros event_time) {
   const Digest bundle = run.canary.bundle;
   const Digest base = releases().primary();
   if (next.action == "release.promote") {
-    const auto asked = write_proposal(next, service_.identity.name);
+    WaitingRow asked{service_.identity.name, next};
     HEDDLE_ASSIGN_OR_RETURN(const bool compared,
                             decisions_->add_comparison(next, bundle, event_time));
     if (!compared) {
-      promotion_ = asked;
+      promotion_ = std::move(asked);
       return {};
     }
     HEDDLE_TRY(decisions_->name_repairs(next, base, bundle));
@@ -171,10 +169,10 @@ Result<void> ServiceControl::go_on(policy::Proposal next, Micros event_time) {
   works_.taken(comparison_name(next.op_id, base, bundle));
   if (decision.applied) return {};
   if (decision.effect == policy::Effect::kRequireApproval) {
-    judgement_.set("approval", decision.approval);
+    look_->approval = decision.approval;
     return {};
   }
-  judgement_.set("denied", decision.rules.empty() ? "default-deny" : decision.rules.front());
+  look_->denied = decision.rules.empty() ? "default-deny" : decision.rules.front();
   return {};
 }
 
@@ -213,46 +211,33 @@ doc::Value ServiceControl::canary_value() const {
   // show of this one.
   watch::CohortBook book = cohorts_;
   book.follow(run.started, run.stepped, watch_->task());
-  out.set("cohorts", book.show(service_.canary.judgement, run.steps.size()).to_value());
-  const bool judged = judgement_.find("verdict") != nullptr &&
-                      judgement_.int_or("stepped") == static_cast<std::int64_t>(run.stepped);
-  out.set("judgement", judged ? judgement_ : doc::Value());
+  out.set("cohorts",
+          watch::judgement_schema().print(book.show(service_.canary.judgement, run.steps.size())));
+  const bool judged = look_ && look_->judgement && look_->stepped == run.stepped;
+  out.set("judgement", judged ? print_look(look_) : doc::Value());
   auto next = doc::Value::array();
   const auto propose = [&](std::string command, std::string why) {
     next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
   };
   const auto promote =
       fmt::format("heddle release promote {} --bundle {}", name, run.canary.bundle.str());
-  if (const auto approval = judgement_.string_or("approval"); judged && !approval.empty()) {
-    propose(fmt::format("heddle approve {} --person NAME --key FILE", approval),
+  if (judged && !look_->approval.empty()) {
+    propose(fmt::format("heddle approve {} --person NAME --key FILE", look_->approval),
             "it is good and waits for a person");
-  } else if (judged && judgement_.bool_or("held")) {
+  } else if (judged && look_->held) {
     if (const auto weight = run.next_weight(); weight != 0) {
       propose(fmt::format("{} --slot canary --weight {}", promote, share(weight)),
               "inconclusive for long: raise it all the same");
     } else {
       propose(promote, "inconclusive for long: promote it all the same");
     }
-  } else if (const auto rule = judgement_.string_or("denied"); judged && !rule.empty()) {
-    propose(promote, fmt::format("policy rule `{}` kept the fabric from going on by itself", rule));
+  } else if (judged && !look_->denied.empty()) {
+    propose(promote,
+            fmt::format("policy rule `{}` kept the fabric from going on by itself", look_->denied));
   }
   propose(fmt::format("heddle release abort {}", name), "end it: the primary answers everything");
   out.set("next", std::move(next));
   return out;
-}
-
-doc::Value ServiceControl::canary_state() const {
-  return doc::Value::object({{"judgement", judgement_},
-                             {"promotion", promotion_},
-                             {"next_look", next_look_},
-                             {"told_at", told_at_}});
-}
-
-void ServiceControl::restore_canary(const doc::Value& state) {
-  if (const auto* judgement = state.find("judgement")) judgement_ = *judgement;
-  if (const auto* promotion = state.find("promotion")) promotion_ = *promotion;
-  next_look_ = state.int_or("next_look", INT64_MIN);
-  told_at_ = state.int_or("told_at", INT64_MIN);
 }
 
 }  // namespace heddle::control

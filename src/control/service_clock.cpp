@@ -16,7 +16,7 @@ doc::Value ServiceControl::clock_jump() const {
 
 Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   if (act.act == "clock-jump") {
-    clock_jump_ = act;
+    clock_jump_ = ClockJump{act.id, act.event_time, act.reason};
     policy::Proposal proposal;
     proposal.action = "clock.jump";
     proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, act.id);

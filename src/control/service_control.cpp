@@ -13,11 +13,13 @@
 #include "control/applied.hpp"
 #include "control/outbox.hpp"
 #include "control/recipes.hpp"
+#include "control/stored_rows.hpp"
 #include "control/watched_route.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
+#include "recover/stored.hpp"
 #include "score/plan.hpp"
 
 namespace heddle::control {
@@ -30,10 +32,8 @@ constexpr std::uint64_t kMostUnsavedSegments = 4;
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
-constexpr std::string_view kIncidents = "incidents";  ///< that the ladder still looks at
 constexpr std::string_view kWatchParts = "watch";
 constexpr std::string_view kWatchRows = "watch-rows";  ///< pieces of the label join, written once
-constexpr std::string_view kSnapshotFormat = "heddle.control/2";
 
 std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
 std::string cohorts_key(const std::string& service) { return service + "/cohorts"; }
@@ -41,10 +41,17 @@ std::string piece_key(const std::string& service, std::uint64_t number) {
   return fmt::format("{}/{:020}", service, number);
 }
 
-Error other_version(std::string_view found) {
-  return {ErrorKind::kConflict, "control-state-version",
-          fmt::format("the state of the control plane is `{}`", found),
-          fmt::format("this heddle reads `{}`: run the one that wrote it", kSnapshotFormat)};
+/// Of another version nothing is wrong: the Heddle that wrote it goes on with it.
+Result<Snapshot> parse_snapshot(std::string_view bytes) {
+  const auto& schema = snapshot_schema();
+  const auto value = doc::parse_json(bytes);
+  const auto* format = value.ok() ? value->find("format") : nullptr;
+  if (format != nullptr && format->is_string() && format->as_string() != schema.format) {
+    return Error{ErrorKind::kConflict, "control-state-version",
+                 fmt::format("the state of the control plane is `{}`", format->as_string()),
+                 fmt::format("this heddle reads `{}`: run the one that wrote it", schema.format)};
+  }
+  return schema.parse_text(bytes);
 }
 
 std::int64_t retrain_rows(const spec::ServiceBounds& bounds) {
@@ -114,44 +121,31 @@ Result<void> ServiceControl::restore() {
 Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view snapshot,
                                               plane::JournalPosition& position) {
   const std::string& name = service_.identity.name;
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(snapshot));
-  if (value.string_or("format") != kSnapshotFormat) return other_version(value.string_or("format"));
+  HEDDLE_ASSIGN_OR_RETURN(auto saved, parse_snapshot(snapshot));
   rows_.known(kControl, snapshot_key(name), snapshot);
-  position.segment = static_cast<std::uint64_t>(value.int_or("segment"));
-  position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
-  applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
-  last_tick_ = value.int_or("tick", INT64_MIN);
+  position.segment = saved.segment;
+  position.offset = saved.offset;
+  applied_ = saved.applied;
   // The watermark follows from reading on: a route of the last tick may not be applied yet.
-  snapshot_day_ = value.int_or("day", INT64_MIN);
-  finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
-  if (const auto* jump = value.find("clock_jump"); jump != nullptr && jump->is_object())
-    clock_jump_ = plane::ActRecord{"clock-jump", "", jump->int_or("event_time"),
-                                   jump->string_or("reason"), jump->string_or("id")};
-  if (const auto* ladder = value.find("ladder")) {
-    auto incidents = doc::Value::array();
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kIncidents, name + "/", [&](std::string_view key, std::string_view bytes) {
-      auto incident = doc::parse_json(bytes);
-      if (!incident.ok()) {
-        parsed = incident.error();
-        return false;
-      }
-      rows_.known(kIncidents, key, bytes);
-      incidents.push(*std::move(incident));
-      return true;
-    }));
-    HEDDLE_TRY(std::move(parsed));
-    auto whole = *ladder;
-    whole.set("incidents", std::move(incidents));
-    HEDDLE_TRY(ladder_->restore(whole));
-  }
+  last_tick_ = saved.tick;
+  snapshot_day_ = saved.day;
+  finding_count_ = saved.findings;
+  clock_jump_ = std::move(saved.clock_jump);
+  HEDDLE_TRY(each_row(txn, kIncidents, name + "/", recover::incident_schema(),
+                      [&](auto key, auto bytes, recover::Incident incident) {
+                        rows_.known(kIncidents, key, bytes);
+                        saved.ladder.incidents.push_back(std::move(incident));
+                      }));
+  ladder_->restore(std::move(saved.ladder));
   HEDDLE_TRY(restore_watch(txn));
   HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get(kControl, cohorts_key(name)));
-  if (const auto* canary = value.find("canary"); canary != nullptr && cohorts) {
-    rows_.known(kControl, cohorts_key(name), *cohorts);
-    HEDDLE_TRY(cohorts_.restore(*cohorts));
-    restore_canary(*canary);
-  }
+  if (!cohorts) return {};  // the canary is judged from now on
+  rows_.known(kControl, cohorts_key(name), *cohorts);
+  HEDDLE_TRY(cohorts_.restore(*cohorts));
+  look_ = std::move(saved.look);
+  promotion_ = std::move(saved.promotion);
+  next_look_ = saved.next_look;
+  told_at_ = saved.told_at;
   return {};
 }
 
@@ -286,19 +280,14 @@ Result<void> ServiceControl::save_snapshot() {
       HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
                          doc::to_json(finding.to_value())));
     }
-    auto value = doc::Value::object({{"format", kSnapshotFormat},
-                                     {"segment", position.segment},
-                                     {"offset", position.offset},
-                                     {"applied", applied_},
-                                     {"tick", last_tick_},
-                                     {"day", snapshot_day_},
-                                     {"clock_jump", clock_jump()},
-                                     {"findings", count},
-                                     {"canary", canary_state()}});
-    HEDDLE_TRY(save_ladder(txn, value, finished));
+    HEDDLE_TRY(save_incidents(txn, finished));
     HEDDLE_TRY(drop_by_hand(txn));
     HEDDLE_TRY(works_.drop_taken(txn));  // the ladder that is saved here has what they found
-    HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
+    const Snapshot snapshot{position.segment, position.offset, applied_, last_tick_,
+                            snapshot_day_,    clock_jump_,     count,    look_,
+                            promotion_,       next_look_,      told_at_, ladder_->state()};
+    HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name),
+                         doc::to_json(snapshot_schema().print(snapshot))));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
     return save_watch(txn, change);
@@ -317,27 +306,18 @@ Result<void> ServiceControl::save_snapshot() {
 
 /// Each incident is a row, written when it changed; those that are finished are written for the
 /// last time, among the closed ones.
-Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
-                                         const std::vector<std::string>& finished) {
-  auto ladder = ladder_->to_value();
-  auto rest = doc::Value::object();
-  for (auto& [member, value] : ladder.as_object()) {
-    if (member != "incidents") {
-      rest.set(member, std::move(value));
-      continue;
-    }
-    for (const auto& incident : value.as_array()) {
-      const auto id = incident.string_or("id");
-      const auto key = service_.identity.name + "/" + id;
-      if (std::find(finished.begin(), finished.end(), id) == finished.end()) {
-        HEDDLE_TRY(rows_.put(txn, kIncidents, key, doc::to_json(incident)));
-      } else {
-        HEDDLE_TRY(txn.put(kClosedIncidents, key, doc::to_json(incident)));
-        HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
-      }
+Result<void> ServiceControl::save_incidents(store::Txn& txn,
+                                            const std::vector<std::string>& finished) {
+  for (const auto& incident : ladder_->incidents()) {
+    const auto key = service_.identity.name + "/" + incident.id;
+    const auto bytes = doc::to_json(recover::incident_schema().print(incident));
+    if (std::find(finished.begin(), finished.end(), incident.id) == finished.end()) {
+      HEDDLE_TRY(rows_.put(txn, kIncidents, key, bytes));
+    } else {
+      HEDDLE_TRY(txn.put(kClosedIncidents, key, bytes));
+      HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
     }
   }
-  snapshot.set("ladder", std::move(rest));
   return {};
 }
 
@@ -353,20 +333,10 @@ Result<void> ServiceControl::save_watch(store::Txn& txn, const watch::Watch::Cha
 
 Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
   std::vector<recover::Incident> all;
-  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kClosedIncidents, service_.identity.name + "/",
-                        [&](std::string_view, std::string_view bytes) {
-                          const auto value = doc::parse_json(bytes);
-                          auto incident = value.ok() ? recover::Incident::from_value(*value)
-                                                     : Result<recover::Incident>(value.error());
-                          if (incident.ok())
-                            all.push_back(*std::move(incident));
-                          else
-                            parsed = incident.error();
-                          return parsed.ok();
-                        }));
-    return parsed;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return each_row(
+        txn, kClosedIncidents, service_.identity.name + "/", recover::incident_schema(),
+        [&](auto, auto, recover::Incident incident) { all.push_back(std::move(incident)); });
   }));
   const auto& hot = ladder_->incidents();
   all.insert(all.end(), hot.begin(), hot.end());

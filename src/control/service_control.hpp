@@ -16,6 +16,7 @@
 #include "control/service_decisions.hpp"
 #include "control/service_journal.hpp"
 #include "control/service_parts.hpp"
+#include "control/service_rows.hpp"
 #include "control/watched_routes.hpp"
 #include "control/works.hpp"
 #include "plane/journal.hpp"
@@ -30,9 +31,6 @@ namespace heddle::control {
 
 /// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
 inline constexpr std::string_view kAskedAgain = "/again/";
-
-/// Collection of incidents that are over and that the ladder let go.
-inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
 /// TLS files of a data plane by their digests; empty: there is none.
 struct TlsFiles {
@@ -163,8 +161,8 @@ class ServiceControl {
                                               plane::JournalPosition& position);
   [[nodiscard]] Result<void> restore_watch(store::Txn& txn);
   [[nodiscard]] Result<void> save_snapshot();
-  [[nodiscard]] Result<void> save_ladder(store::Txn& txn, doc::Value& snapshot,
-                                         const std::vector<std::string>& finished);
+  [[nodiscard]] Result<void> save_incidents(store::Txn& txn,
+                                            const std::vector<std::string>& finished);
   [[nodiscard]] Result<void> save_watch(store::Txn& txn, const watch::Watch::Change& change);
   [[nodiscard]] Result<void> decide(Micros event_time);
 
@@ -190,8 +188,6 @@ class ServiceControl {
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
-  [[nodiscard]] doc::Value canary_state() const;
-  void restore_canary(const doc::Value& state);
 
   /// The canary that runs, if it ran by table `version` already; else empty.
   [[nodiscard]] Digest canary_of(std::uint64_t version) const;
@@ -242,18 +238,17 @@ class ServiceControl {
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
   std::string certificate_;  ///< told, and its `client_ca` was not yet
   std::vector<TlsFiles> tls_files_;
-  std::optional<plane::ActRecord> clock_jump_;  ///< that stands
+  std::optional<ClockJump> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
   spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
-  doc::Value
-      judgement_{};  ///< the last one of the running canary, with its time and what came of it
-  doc::Value promotion_{};        ///< of the canary, while its comparison is made; null: none
-  Micros next_look_ = INT64_MIN;  ///< event time of the canary's next judgement
-  Micros told_at_ = INT64_MIN;    ///< event time from which it has been inconclusive
-  ChangedRows rows_;              ///< of the snapshot
+  std::optional<CanaryLook> look_;       ///< of the canary that runs
+  std::optional<WaitingRow> promotion_;  ///< of the canary, while its comparison is made
+  Micros next_look_ = INT64_MIN;         ///< event time of the canary's next judgement
+  Micros told_at_ = INT64_MIN;           ///< event time from which it has been inconclusive
+  ChangedRows rows_;                     ///< of the snapshot
 };
 
 }  // namespace heddle::control

@@ -6,14 +6,18 @@
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
-#include "control/proposals.hpp"
 #include "control/recipes.hpp"
 #include "control/repairs.hpp"
-#include "doc/items.hpp"
+#include "control/service_rows.hpp"
 #include "doc/json.hpp"
-#include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::control {
+
+Result<evaluate::Evidence> evidence_in(const bundle::Bundle& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kEvaluation));
+  return evaluate::evidence_schema().parse(written);
+}
 
 plane::FailOver fail_over_of(const spec::FailOverRule& rule) {
   return {static_cast<std::uint32_t>(rule.requests), rule.failed_share, rule.refused_share,
@@ -92,7 +96,8 @@ ServiceDecisions::Beside ServiceDecisions::kept_until_approved(
     // Who asks for the same again joins the question: it stays the first one's, who cannot approve
     // it and as whose act it is carried out.
     if (asked) return {};
-    return txn.put(kWaiting, made.approval, doc::to_json(write_proposal(proposal, service_)));
+    return txn.put(kWaiting, made.approval,
+                   doc::to_json(waiting_row_schema().print({service_, proposal})));
   };
 }
 
@@ -183,9 +188,9 @@ Result<std::optional<std::string>> ServiceDecisions::asked_comparison(policy::Pr
 Result<bool> ServiceDecisions::add_comparison(policy::Proposal& proposal, const Digest& bundle,
                                               Micros event_time) {
   const auto opened = bundle::open(*parts_.objects, bundle);
-  const auto evaluation =
-      opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
-  name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
+  const auto evidence =
+      opened.ok() ? evidence_in(*opened) : Result<evaluate::Evidence>(opened.error());
+  name_gates_not_judged(proposal, evidence.ok() ? *evidence : evaluate::Evidence{});
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, asked_comparison(proposal));
   if (asked) {
     proposal.attributes.set("comparison", *asked);
@@ -232,16 +237,15 @@ Result<std::optional<doc::Value>> ServiceDecisions::compared_for(const std::stri
 }
 
 void ServiceDecisions::name_gates_not_judged(policy::Proposal& proposal,
-                                             const doc::Value& evaluation) const {
-  const auto* base = evaluation.find("base");
+                                             const evaluate::Evidence& evidence) const {
   proposal.attributes.set("gates_not_judged", 0);
-  if (base == nullptr) return;  // no gate reads it
+  if (!evidence.base) return;  // no gate reads it
   const auto now = releases().primary().empty() ? std::string() : releases().primary().str();
-  const auto then = base->string_or("bundle");
+  const auto& then = evidence.base->bundle;
   std::vector<std::string> open;
-  for (const auto& gate : doc::items_of(evaluation.find("gates"))) {
-    if (evaluate::reads_base({.id = {}, .when = {gate.string_or("when"), {}}}) && then != now)
-      open.push_back(gate.string_or("id"));
+  for (const auto& gate : evidence.gates) {
+    if (evaluate::reads_base({.id = {}, .when = {gate.when, {}}}) && then != now)
+      open.push_back(gate.id);
   }
   proposal.attributes.set("gates_not_judged", open.size());
   if (open.empty()) return;

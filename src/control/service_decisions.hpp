@@ -10,18 +10,23 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "bundle/bundle.hpp"
 #include "control/published_releases.hpp"
 #include "control/service_journal.hpp"
 #include "control/service_parts.hpp"
 #include "control/watched_routes.hpp"
 #include "control/works.hpp"
+#include "evaluate/evaluate.hpp"
 #include "policy/engine.hpp"
 #include "spec/service_bounds.hpp"
 
 namespace heddle::control {
 
 /// Collection: approval id -> what to do when it is given.
-inline constexpr const char* kWaiting = "waiting";
+inline constexpr std::string_view kWaiting = "waiting";
+
+/// What the bundle says of how it was judged.
+[[nodiscard]] Result<evaluate::Evidence> evidence_in(const bundle::Bundle& bundle);
 
 /// As a route table holds it.
 [[nodiscard]] plane::FailOver fail_over_of(const spec::FailOverRule& rule);
@@ -95,7 +100,7 @@ class ServiceDecisions {
                                           const Digest& bundle) const;
   /// Says in reason and attribute `gates_not_judged` which gates of the bundle on `base.*` were not
   /// judged against what serves now.
-  void name_gates_not_judged(policy::Proposal& proposal, const doc::Value& evaluation) const;
+  void name_gates_not_judged(policy::Proposal& proposal, const evaluate::Evidence& evidence) const;
 
   /// The comparison of an automatic promotion, on what was known when it was asked for first, goes
   /// into evidence and attributes (`comparison`: better, worse, unclear, none); a question that

@@ -21,6 +21,7 @@
 #include "policy/ssh_key_fixture.hpp"
 #include "score/bundle_fixture.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control::fixture {
 
@@ -162,8 +163,8 @@ class ServiceTest : public testing::Test {
         bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
     auto layers = made.layers();
     layers.push_back(
-        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
-    layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::baseline_schema().print({}))});
+    layers.push_back({std::string(bundle::kEvaluation), "", bundle::fixture::kPassed});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   }

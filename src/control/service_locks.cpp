@@ -1,6 +1,7 @@
 #include "control/service_locks.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "control/access.hpp"
 #include "control/certificates.hpp"
 #include "control/sandboxes.hpp"
+#include "control/service_rows.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -21,11 +23,12 @@ constexpr milliseconds kLongestPause{30'000};
 
 std::string key_of(const std::string& service) { return service + "/locked"; }
 
-/// `{"id", "error", "entry"}` of the lock that the ledger says; null: none.
-Result<doc::Value> recorded_lock(store::Txn& txn, const std::string& service) {
+/// The lock that the ledger says; a row that cannot be read is none: the entry is made anew.
+Result<std::optional<LockRow>> recorded_lock(store::Txn& txn, const std::string& service) {
   HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", key_of(service)));
-  if (!row) return doc::Value();
-  return doc::parse_json(*row);
+  if (!row) return std::optional<LockRow>();
+  auto lock = lock_row_schema().parse_text(*row);
+  return lock.ok() ? std::optional(*std::move(lock)) : std::optional(LockRow{});
 }
 
 ledger::Entry entry_of(const std::string& service, const char* action, std::uint64_t number,
@@ -44,9 +47,7 @@ ledger::Entry entry_of(const std::string& service, const char* action, std::uint
 Result<void> record_lock(Core& core, const std::string& service, const Error& why) {
   HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto known, recorded_lock(txn, service));
-    if (known.is_object() && known.string_or("id") == why.id &&
-        known.string_or("error") == why.message)
-      return {};
+    if (known && known->id == why.id && known->error == why.message) return {};
     HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
     auto entry = entry_of(service, "service.lock", size, why.message);
     entry.attributes = doc::Value::object({{"id", why.id}});
@@ -58,8 +59,7 @@ Result<void> record_lock(Core& core, const std::string& service, const Error& wh
                                              {"text", "nothing of it is decided: " + why.message},
                                              {"next", "heddle status"}})));
     return txn.put("control", key_of(service),
-                   doc::to_json(doc::Value::object(
-                       {{"id", why.id}, {"error", why.message}, {"entry", number}})));
+                   doc::to_json(lock_row_schema().print({why.id, why.message, number})));
   }));
   core.outbox->wake();
   return {};
@@ -70,11 +70,11 @@ Result<void> unlock(Core& core, const std::string& service) {
   if (!core.locked.contains(service)) return {};
   HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto known, recorded_lock(txn, service));
-    if (!known.is_object()) return {};
+    if (!known) return {};
     HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
     HEDDLE_TRY(core.ledger->append(
         txn, entry_of(service, "service.unlock", size,
-                      fmt::format("what entry {} says is over", known.int_or("entry")))));
+                      fmt::format("what entry {} says is over", known->entry))));
     return txn.erase("control", key_of(service));
   }));
   log::info("service `{}` is no longer locked", service);
@@ -142,7 +142,7 @@ Result<void> open_services(Core& core) {
     bool was_locked = false;
     HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(const auto known, recorded_lock(txn, name));
-      was_locked = known.is_object();
+      was_locked = known.has_value();
       return {};
     }));
     if (was_locked) core.locked[name] = {};

@@ -3,13 +3,14 @@
 
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
-#include "control/proposals.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -184,8 +185,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened,
                           bundle::open(*parts_.objects, bundle));  // every byte against its digest
-  HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
-  if (!evaluation.bool_or("passed", false)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evidence_in(opened));
+  if (!evidence.passed) {
     return Error{ErrorKind::kUnprocessable, "gates-not-passed",
                  fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
@@ -226,7 +227,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
-  if (slot != "standby") decisions_->name_gates_not_judged(proposal, evaluation);
+  if (slot != "standby") decisions_->name_gates_not_judged(proposal, evidence);
   proposal.evidence = decisions_->evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
   if (slot != "standby" && !releases().primary().empty()) {
@@ -272,9 +273,10 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
     return {};
   }));
   if (!row) return false;
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
-  if (value.string_or("service") != service_.identity.name) return false;
-  auto proposal = read_proposal(value);
+  auto waiting = waiting_row_schema().parse_text(*row);
+  if (!waiting.ok()) return in_row(kWaiting, approval, std::move(waiting.error()));
+  if (waiting->service != service_.identity.name) return false;
+  auto proposal = std::move(waiting->proposal);
   proposal.approval = approval;
   const auto decision = carry_out(proposal);
   if (decision.ok() && decision->applied) return true;

@@ -13,12 +13,15 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "control/worker_fixture.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
+#include "recover/stored.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::control {
@@ -128,14 +131,15 @@ class StateTest : public testing::Test {
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
     outbox_ = Outbox::open(*state_, {}).value();
     const auto contract = *contract::Contract::compile(Stream::contract(), {});
-    const auto bundle = bundle::pack(
-        *objects_,
-        {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
-         {std::string(bundle::kBaseline), "", doc::to_json(stream_.baseline().to_value())},
-         {std::string(bundle::kCalibration), "",
-          R"({"format":"heddle.calibration/1","offsets":[0]})"},
-         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
-        doc::Value::object({{"name", "a"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+    const auto bundle =
+        bundle::pack(*objects_,
+                     {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
+                      {std::string(bundle::kBaseline), "",
+                       doc::to_json(watch::baseline_schema().print(stream_.baseline()))},
+                      {std::string(bundle::kCalibration), "",
+                       R"({"format":"heddle.calibration/1","offsets":[0]})"},
+                      {std::string(bundle::kEvaluation), "", bundle::fixture::kPassed}},
+                     bundle::fixture::config());
     ASSERT_TRUE(bundle.ok()) << bundle.error().str();
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -225,8 +229,8 @@ TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
                   ->write([&](store::Txn& txn) -> Result<void> {
                     for (int i = 0; i < 300; ++i) {
                       closed.id = fmt::format("incident-0{:03}-old", i);
-                      HEDDLE_TRY(
-                          txn.put("incidents", "s/" + closed.id, doc::to_json(closed.to_value())));
+                      HEDDLE_TRY(txn.put("incidents", "s/" + closed.id,
+                                         doc::to_json(recover::incident_schema().print(closed))));
                     }
                     return {};
                   })

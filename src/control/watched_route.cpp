@@ -5,9 +5,8 @@
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
 #include "score/calibration.hpp"
-#include "score/plan.hpp"
 #include "spec/service_bounds.hpp"
-#include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -34,9 +33,9 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
   route.primary = primary;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(objects, primary));
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
-  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
+  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::baseline_schema().parse_text(profile));
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
-  HEDDLE_ASSIGN_OR_RETURN(route.task, score::task_of(bundle));
+  route.task = bundle.config().task;
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration_value, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration,
                           score::calibration_schema().parse(calibration_value));

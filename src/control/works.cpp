@@ -8,35 +8,15 @@
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
 namespace {
 
-constexpr std::string_view kCollection = "works";
-/// Of the version before, which kept nothing but retrains.
-constexpr std::string_view kRetrains = "retrains";
 constexpr std::string_view kRetrain = "retrain";
 /// Long for reading 512 MiB of a journal a few times; what hangs must not hang ticks for ever.
 constexpr std::int64_t kTimeout = 30 * 60 * 1000;
-
-/// The folder that is made and removed is named by a row of the state: a row is taken whole or not
-/// at all.
-std::optional<Works::Work> work_of(const doc::Value& row, bool is_of_before) {
-  const auto text = [&](const char* member) {
-    const auto* found = row.find(member);
-    return found != nullptr && found->is_string() ? found->as_string() : std::string();
-  };
-  const auto* due = row.find("due");
-  Works::Work out{is_of_before ? std::string(kRetrain) : text("command"), text("name"), 0,
-                  text("request")};
-  const bool is_folder = !out.name.empty() && out.name.find('/') == std::string::npos &&
-                         out.name != "." && out.name != "..";
-  if (out.command.empty() || !is_folder || out.request.empty() || due == nullptr || !due->is_int())
-    return std::nullopt;
-  out.due = due->as_int();
-  return out;
-}
 
 doc::Value failed(std::string why) { return doc::Value::object({{"failed", std::move(why)}}); }
 
@@ -48,24 +28,9 @@ std::string Works::key_of(const Work& work) const { return service_ + "/" + work
 
 Result<void> Works::restore(store::Txn& txn) {
   items_.clear();
-  Result<void> parsed;
-  for (const auto collection : {kCollection, kRetrains}) {
-    HEDDLE_TRY(
-        txn.scan(collection, service_ + "/", [&](std::string_view key, std::string_view bytes) {
-          const auto row = doc::parse_json(bytes);
-          auto work = row.ok() ? work_of(*row, collection == kRetrains) : std::nullopt;
-          if (!work) {
-            parsed = Error{ErrorKind::kCorrupt, "work-damaged",
-                           fmt::format("`{}` of the state is no work to be done", key),
-                           "restore the state from a backup: `heddle audit restore`"};
-            return false;
-          }
-          items_.push_back({*std::move(work)});
-          return true;
-        }));
-    HEDDLE_TRY(parsed);
-  }
-  return {};
+  const auto take = [&](auto, auto, Work work) { items_.push_back({std::move(work)}); };
+  HEDDLE_TRY(each_row(txn, kWorks, service_ + "/", work_row_schema(), take));
+  return each_row(txn, kRetrains, service_ + "/", retrain_row_schema(), take);
 }
 
 Result<void> Works::keep(store::Txn& txn, const Work& work) const {
@@ -78,11 +43,7 @@ Result<void> Works::keep(store::Txn& txn, const Work& work) const {
                    fmt::format("cannot remove `{}`: {}", folder, ignored.message()), "remove it"};
     }
   }
-  return txn.put(kCollection, key_of(work),
-                 doc::to_json(doc::Value::object({{"command", work.command},
-                                                  {"name", work.name},
-                                                  {"due", work.due},
-                                                  {"request", work.request}})));
+  return txn.put(kWorks, key_of(work), doc::to_json(work_row_schema().print(work)));
 }
 
 Result<void> Works::begin(Work work) {
@@ -159,7 +120,7 @@ void Works::taken(std::string_view name) {
 Result<void> Works::drop_taken(store::Txn& txn) const {
   for (const Item& item : items_) {
     if (!item.taken) continue;
-    HEDDLE_TRY(txn.erase(kCollection, key_of(item.work)));
+    HEDDLE_TRY(txn.erase(kWorks, key_of(item.work)));
     if (item.work.command == kRetrain) HEDDLE_TRY(txn.erase(kRetrains, key_of(item.work)));
   }
   return {};

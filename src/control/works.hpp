@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "control/home.hpp"
+#include "control/service_rows.hpp"
 #include "doc/value.hpp"
 #include "jobs/jobs.hpp"
 #include "store/store.hpp"
@@ -23,12 +24,7 @@ namespace heddle::control {
 /// thread.
 class Works {
  public:
-  struct Work {
-    std::string command;    ///< `retrain`, `compare` or `postmortem`
-    std::string name;       ///< of its folder among the runs; one work has one name
-    Micros due = 0;         ///< its result counts at this event time or later
-    std::string request{};  ///< what its process reads
-  };
+  using Work = WorkRow;
 
   Works(const Home& home, jobs::Runner* runner, std::string executable, std::string service)
       : home_(home),

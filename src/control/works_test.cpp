@@ -153,8 +153,14 @@ TEST_F(WorksTest, RetrainsOfTheVersionBeforeAreDoneAndDamageIsSaid) {
     works_.emplace(home_, &runner_, "/bin/heddle", "s");
     const auto restored = state_.read([&](store::Txn& txn) { return works_->restore(txn); });
     ASSERT_FALSE(restored.ok()) << damaged;
-    EXPECT_EQ(restored.error().id, "work-damaged");
+    EXPECT_EQ(restored.error().id, "control-state");
+    EXPECT_NE(restored.error().message.find("row `s/old` of `works`"), std::string::npos)
+        << restored.error().message;
   }
+  ASSERT_TRUE(state_.write([&](store::Txn& txn) { return txn.erase("works", "s/old"); }).ok());
+  put("retrains", R"({"dir": "/elsewhere", "name": "../old", "due": 5, "request": "{}"})");
+  works_.emplace(home_, &runner_, "/bin/heddle", "s");
+  EXPECT_FALSE(state_.read([&](store::Txn& txn) { return works_->restore(txn); }).ok());
 }
 
 TEST_F(WorksTest, TimeThatIsSetBackIsWaitedForAndStopEndsWhatRuns) {

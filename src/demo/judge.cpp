@@ -49,25 +49,20 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
 Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
                                                  const table::Table& rows,
                                                  std::span<const double> labels) {
-  const doc::Value& config = release.config();
+  const bundle::Config& config = release.config();
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value contract, release.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value definitions, release.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(feature::Program features, feature::Program::from_value(definitions));
   HEDDLE_ASSIGN_OR_RETURN(const feature::FitResult fitted, features.fit(rows, labels));
   train::TrainInput input;
-  input.trainer = config.string_or("trainer", "xgboost");
-  if (const doc::Value* parameters = config.find("parameters");
-      parameters != nullptr && parameters->is_object()) {
-    for (const auto& [name, value] : parameters->as_object()) {
-      if (value.is_string()) input.parameters.values.emplace_back(name, value.as_string());
-    }
-  }
+  input.trainer = config.trainer;
+  if (config.parameters) input.parameters = *config.parameters;
   input.feature_names = features.feature_names();
   input.train = {fitted.train.values.data(), labels.data(), fitted.train.rows,
                  fitted.train.columns};
-  input.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.int_or("rounds", 100)));
+  input.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.rounds));
   input.early_stopping_rounds = 0;
-  input.seed = config.int_or("seed");
+  input.seed = config.seed;
   HEDDLE_ASSIGN_OR_RETURN(const train::Trained trained, train::train(input));
   return score::Plan::from_parts(contract, features.to_value(), trained.model);
 }

@@ -113,6 +113,7 @@ class RecordConformance {
     if (key.shape == Shape::kAny) return;
     const Value wrong_scalar = is_text_shape(key.shape) ? Value(7) : Value("x");
     for (const Value& wrong : {wrong_scalar, Value(), Value::array({Value()})}) {
+      if (key.may_be_null && wrong.is_null()) continue;
       Value& member = *node.find(key.name);
       const Value before = member;
       member = wrong;

@@ -88,6 +88,7 @@ Value schema_of(const ObjectSchema& object, const Key& key, std::set<const Objec
   if (key.at_least) bounded.set("minimum", *key.at_least);
   if (key.at_most) bounded.set("maximum", *key.at_most);
   if (key.is_filled && key.shape == Shape::kText) out.set("minLength", 1);
+  if (key.may_be_null) out = Value::object({{"anyOf", Value::array({out, of_type("null")})}});
   out.set("description", key.about);
   if (key.treatment == Treatment::kReported) out.set("x-treatment", "reported");
   if (key.treatment == Treatment::kDescriptive) out.set("x-treatment", "descriptive");
@@ -109,7 +110,7 @@ Value schema_of(const ObjectSchema& object, std::set<const ObjectSchema*>& open)
   }
   out.set("properties", std::move(properties));
   if (needed.size() > 0) out.set("required", std::move(needed));
-  out.set("additionalProperties", false);
+  if (object.others_about.empty()) out.set("additionalProperties", false);
   open.erase(&object);
   return out;
 }
@@ -120,11 +121,13 @@ void reference_rows(const ObjectSchema& object, const std::string& prefix, std::
     const std::string path = prefix + key.name;
     std::string about = key.about;
     if (!key.choices.empty()) about += fmt::format(" ({})", joined(key.choices));
-    out += fmt::format("| `{}` | {} | {} | {} |\n", path, shape_name(key.shape),
-                       key.is_required ? "yes" : "", about);
+    out += fmt::format("| `{}` | {}{} | {} | {} |\n", path, shape_name(key.shape),
+                       key.may_be_null ? " or null" : "", key.is_required ? "yes" : "", about);
     if (key.object != nullptr)
       reference_rows(*key.object, path + (key.shape == Shape::kObjects ? "[]." : "."), out);
   }
+  if (!object.others_about.empty())
+    out += fmt::format("| `{}...` | anything | | {} |\n", prefix, object.others_about);
 }
 
 }  // namespace

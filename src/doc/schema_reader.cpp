@@ -154,6 +154,10 @@ void Reader::refuse(std::string_view key, std::string_view what) {
   report({}, "bad-value", fmt::format("`{}` {}", path_to(key), what), "");
 }
 
+void Reader::refuse_unknown(std::string_view key) {
+  report({}, "unknown-key", fmt::format("unknown member `{}`", path_to(key)), "");
+}
+
 bool Reader::in_bounds(const ObjectSchema& object, const Key& key, const Value& value) {
   const auto outside = [&](std::string_view side, double bound) {
     report(value.position(), "out-of-range",
@@ -174,6 +178,7 @@ bool Reader::has_shape(const ObjectSchema& object, const Key& key, const Value& 
     report(value.position(), std::move(id), std::move(message), std::move(hint), width(value));
     return false;
   };
+  if (key.may_be_null && value.is_null()) return true;
   const auto name = named(object, key.name);
   const bool text_for_list = object.is_record && key.shape == Shape::kTexts && value.is_string();
   if (!right_type(key.shape, value) || text_for_list) {
@@ -243,6 +248,8 @@ void Reader::read_member(const ObjectSchema& object, const std::string& name, co
   if (name == "format" && !object.format.empty()) return;  // it was the first thing looked at
   const auto key = std::find_if(object.keys.begin(), object.keys.end(),
                                 [&](const Key& each) { return each.name == name; });
+  const bool is_other = key == object.keys.end() && !object.others_about.empty();
+  if (is_other) return;  // `finish` reads it
   if (key == object.keys.end()) return unknown_key(object, name, member);
   if (object.null_is_absent && member.is_null() && !key->is_required) return;
   if (!has_shape(object, *key, member)) return;
@@ -314,7 +321,9 @@ Value print(const ObjectSchema& object, const void* from) {
     if (value && !(key.blank && *key.blank == *value))
       members.emplace_back(key.name, std::move(*value));
   }
-  return Value::object(std::move(members));
+  Value out = Value::object(std::move(members));
+  if (object.print_others) object.print_others(from, out);
+  return out;
 }
 
 }  // namespace heddle::doc

@@ -86,6 +86,7 @@ struct Key {
   std::function<std::optional<Value>(const void* from)>
       get{};                     ///< nothing: the key is left out; empty: it is never printed
   std::optional<Value> blank{};  ///< printed, this value is left out
+  bool may_be_null = false;      ///< null says that there is none (doc/schema_custom.hpp)
   Treatment treatment = Treatment::kEnforced;
 };
 
@@ -106,7 +107,9 @@ struct ObjectSchema {
   std::string error_hint{};
   std::vector<Key> keys{};
   std::function<void(void* into, const Value&, Reader&)>
-      finish{};                 ///< after the keys: what concerns several
+      finish{};                ///< after the keys: what concerns several
+  std::string others_about{};  ///< members that no key names, which `finish` reads; empty: none
+  std::function<void(const void* from, Value& into)> print_others{};
   bool null_is_absent = false;  ///< `key:` without a value counts as if the key were not there
 };
 
@@ -123,6 +126,8 @@ class Reader {
   /// A finding about the member `key` of the record that is being read. `what` goes on after the
   /// member's path: "must rise".
   void refuse(std::string_view key, std::string_view what);
+  /// That the record which is being read has no member of that name.
+  void refuse_unknown(std::string_view key);
   /// A warning that is given once a file: at the first place where `topic` arises, with the number
   /// of the others.
   void warn_once(std::string topic, Position at, std::string id, std::string message,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "doc/schema_conformance.hpp"
+#include "doc/schema_custom.hpp"
 
 namespace heddle::doc {
 namespace {
@@ -198,6 +199,55 @@ TEST(Schema, JsonSchemaAndTheTableOfAPageSayTheSame) {
   EXPECT_NE(table.find("| `format` | a string | yes | `test.cart/1` |\n"), std::string::npos);
   EXPECT_NE(table.find("| `note` | a string |  | for people |\n"), std::string::npos);
   EXPECT_NE(table.find("| `wheels[].spokes` | an integer | yes | how many |\n"), std::string::npos);
+}
+
+struct Gauge {
+  double reading = 0;
+  std::optional<Wheel> wheel{};
+  std::map<std::string, int> marks{};  ///< members that begin with `mark_`
+};
+
+const Schema<Gauge>& gauge_schema() {
+  static const auto schema = [] {
+    auto t = Schema<Gauge>::record("the gauge", "a gauge");
+    t.refused_as(ErrorKind::kCorrupt, "gauge-malformed", "build it again");
+    number_or_null(t, "reading", &Gauge::reading, "what it shows");
+    object_or_null(t, "wheel", &Gauge::wheel, wheel_schema(), "what it is driven by");
+    other_members<Gauge>(
+        t, "`mark_NAME`, a mark each",
+        [](Gauge& into, const Value& value, Reader& reader) {
+          for (const auto& [name, member] : value.as_object()) {
+            if (name == "reading" || name == "wheel") continue;
+            if (!name.starts_with("mark_")) {
+              reader.refuse_unknown(name);
+            } else if (member.is_int()) {
+              into.marks[name] = static_cast<int>(member.as_int());
+            }
+          }
+        },
+        [](const Gauge& from, Value& into) {
+          for (const auto& [name, mark] : from.marks) into.set(name, mark);
+        });
+    return t;
+  }();
+  return schema;
+}
+
+TEST(Schema, WhatMayBeNullIsThereAllTheSame) {
+  RecordConformance<Gauge>(gauge_schema(), {0.5, Wheel{"w", 3}, {{"mark_a", 1}}}).run("");
+  const Gauge unknown{std::numeric_limits<double>::quiet_NaN(), {}, {}};
+  const Value printed = gauge_schema().print(unknown);
+  EXPECT_EQ(to_json(printed), R"({"reading":null,"wheel":null})");
+  const auto read = gauge_schema().parse(printed);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_TRUE(std::isnan(read->reading));
+  EXPECT_FALSE(read->wheel.has_value());
+  EXPECT_EQ(gauge_schema().parse(Value::object({{"reading", nullptr}})).error().message,
+            "the gauge: `wheel` is missing");
+  EXPECT_NE(key_table(gauge_schema()).find("| `wheel` | an object or null | yes |"),
+            std::string::npos);
+  EXPECT_NE(key_table(gauge_schema()).find("| `...` | anything | | `mark_NAME`, a mark each |"),
+            std::string::npos);
 }
 
 }  // namespace

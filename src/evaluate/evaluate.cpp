@@ -10,13 +10,6 @@ namespace heddle::evaluate {
 namespace {
 
 /// A metric that is not defined on its rows is null.
-doc::Value to_value(const Numbers& numbers) {
-  doc::Value value = doc::Value::object();
-  for (const auto& [name, number] : numbers)
-    value.set(name, std::isfinite(number) ? doc::Value(number) : doc::Value());
-  return value;
-}
-
 /// `slices.NAME.METRIC_min` and `_max` over the values of a slice where the metric is defined.
 void add_extremes(const SliceResult& slice, Numbers& numbers) {
   for (const auto& [value, metrics] : slice.values) {
@@ -142,23 +135,6 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
                       on_common, numbers);
 }
 
-doc::Value to_value(const BaseEvidence& base) {
-  if (!base.missing.why.empty()) {
-    return doc::Value::object({{"bundle", base.bundle},
-                               {"measured", false},
-                               {"why", base.missing.why},
-                               {"fails", base.missing.fails}});
-  }
-  auto value = doc::Value::object({{"bundle", base.bundle},
-                                   {"measured", true},
-                                   {"rows", base.rows},
-                                   {"without_answer", base.refused},
-                                   {"learned_from", base.learned},
-                                   {"metrics", base.metrics}});
-  if (!base.note.empty()) value.set("note", base.note);
-  return value;
-}
-
 }  // namespace
 
 Result<Evidence> evaluate(const EvaluateInput& input) {
@@ -198,50 +174,6 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
     evidence.gates.push_back(std::move(results.front()));
   }
   return evidence;
-}
-
-doc::Value Evidence::to_value() const {
-  doc::Value value = doc::Value::object({{"format", "heddle.evaluation/1"},
-                                         {"passed", passed},
-                                         {"metrics", evaluate::to_value(metrics)}});
-  if (!standby.empty()) value.set("standby", evaluate::to_value(standby));
-  doc::Value::Array slice_values;
-  for (const auto& slice : slices) {
-    doc::Value values = doc::Value::object();
-    for (const auto& [name, numbers] : slice.values) values.set(name, evaluate::to_value(numbers));
-    slice_values.push_back(doc::Value::object({{"name", slice.name},
-                                               {"field", slice.field},
-                                               {"left_out_rows", slice.left_out_rows},
-                                               {"values", std::move(values)}}));
-  }
-  value.set("slices", std::move(slice_values));
-  if (!confusion.empty()) {
-    doc::Value::Array cells;
-    for (const auto& cell : confusion) {
-      cells.push_back(doc::Value::object(
-          {{"label", cell.label}, {"predicted", cell.predicted}, {"rows", cell.rows}}));
-    }
-    value.set("confusion", std::move(cells));
-  }
-  if (!leakage.numbers.empty()) {
-    doc::Value found = evaluate::to_value(leakage.numbers);
-    found.set("single_feature", leakage.single_feature);
-    value.set("leakage", std::move(found));
-  }
-  if (base) value.set("base", evaluate::to_value(*base));
-  doc::Value::Array gate_values;
-  for (const auto& gate : gates) {
-    doc::Value item = doc::Value::object({{"id", gate.id},
-                                          {"passed", gate.passed},
-                                          {"when", gate.when},
-                                          {"values", evaluate::to_value(gate.values)}});
-    if (!gate.description.empty()) item.set("description", gate.description);
-    if (!gate.error.empty()) item.set("error", gate.error);
-    if (!gate.not_judged.empty()) item.set("not_judged", gate.not_judged);
-    gate_values.push_back(std::move(item));
-  }
-  value.set("gates", std::move(gate_values));
-  return value;
 }
 
 // https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and

@@ -127,6 +127,15 @@ struct BaseEvidence {
   doc::Value metrics{};  ///< [Difference::to_value()]
 };
 
+/// What the interval of a bundle was fitted to after it was built.
+struct IntervalRefit {
+  std::string incident{};  ///< in whose recovery
+  std::int64_t rows = 0;   ///< the newest labelled rows, so many
+  double held_before = 0;  ///< share of their labels that the interval of before held
+  double held_newer = 0;   ///< share of their newer half that a fit on the older half held
+  bool operator==(const IntervalRefit&) const = default;
+};
+
 struct Evidence {
   Numbers metrics{};
   std::vector<SliceResult> slices{};
@@ -135,9 +144,9 @@ struct Evidence {
   Leakage leakage{};
   std::optional<BaseEvidence> base{};  ///< nullopt: no gate reads it
   std::vector<GateResult> gates{};
-  bool passed = false;  ///< no gate failed
-  [[nodiscard]] doc::Value to_value()
-      const;  ///< no times, no paths: the same evidence gives the same bytes
+  bool passed = false;   ///< no gate failed
+  doc::Value retrain{};  ///< of a retrained bundle: what is known of it besides; null: it is none
+  std::optional<IntervalRefit> interval_refit{};  ///< where it was fitted anew since
 };
 
 /// Names that these rows can have no number for, and why.

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "evaluate/paired.hpp"
 #include "model/scorer.hpp"
 #include "model/standardised.hpp"
@@ -246,7 +248,8 @@ TEST_F(Evaluating, TheSameEvidenceGivesTheSameBytes) {
   const auto second = evaluate(input);
   ASSERT_TRUE(first.ok()) << first.error().str();
   EXPECT_TRUE(first->passed);
-  EXPECT_EQ(doc::to_json(first->to_value()), doc::to_json(second->to_value()));
+  EXPECT_EQ(doc::to_json(evidence_schema().print(*first)),
+            doc::to_json(evidence_schema().print(*second)));
   const std::vector<Resource> subjects = {{"model.json", sha256("model")}};
   const std::vector<Resource> configuration = {{"evaluations/delay.yaml", sha256("definition")}};
   const std::string statement = to_statement(*first, subjects, configuration);
@@ -355,7 +358,7 @@ TEST_F(AgainstBase, ABetterOnePassesAndAWorseOneFails) {
   EXPECT_TRUE(gate(*made, "no-worse").failed());
   EXPECT_TRUE(gate(*made, "of-itself").passed);
   // The evidence has both sides, the difference and where it lies.
-  const auto value = made->to_value();
+  const auto value = evidence_schema().print(*made);
   for (const auto& metric : value.find("base")->find("metrics")->as_array()) {
     if (metric.string_or("name") != "log_loss") continue;
     EXPECT_GT(metric.double_or("low"), 0);
@@ -507,6 +510,35 @@ TEST(Paired, AucAndCalibrationErrorHaveIntervalsToo) {
   EXPECT_NEAR(calibration.base, 0.25103697840124367, 1e-6);
   ASSERT_TRUE(calibration.standard_error.has_value());
   EXPECT_NEAR(*calibration.standard_error, 0.02939, 0.05 * 0.02939);
+}
+
+/// As Heddle wrote it before there was a schema: the bundle's digest covers these bytes.
+constexpr std::string_view kEvidenceOfBefore =
+    R"({"format":"heddle.evaluation/1","passed":true,"metrics":{"auc":0.75,"own":null},)"
+    R"("standby":{"auc":0.7},"slices":[{"name":"origin","field":"origin","left_out_rows":2,)"
+    R"("values":{"AMS":{"auc":0.5}}}],"confusion":[{"label":"a","predicted":"b","rows":3}],)"
+    R"("leakage":{"duplicate_rows":0.0,"single_feature_auc":0.6,"single_feature":"hour"},)"
+    R"("base":{"bundle":"sha256:ab","measured":true,"rows":9,"without_answer":1,)"
+    R"("learned_from":0,"metrics":[{"name":"auc"}],"note":"n"},)"
+    R"("gates":[{"id":"good","passed":true,"when":"metrics.auc > 0.5",)"
+    R"("values":{"metrics.auc":0.75},"description":"d","error":"e","not_judged":"j"}],)"
+    R"("retrain":{"before_change":{"verdict":"better"}}})";
+
+TEST(Evidence, BytesOfBeforeAreReadAndWrittenAgain) {
+  auto read = evidence_schema().parse_text(kEvidenceOfBefore);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(doc::to_json(evidence_schema().print(*read)), kEvidenceOfBefore);
+  doc::RecordConformance<Evidence>(evidence_schema(), *read).run("docs/gates.md");
+  // What served could not be measured.
+  read->base->missing = {"it cannot be read", true};
+  const auto printed = evidence_schema().print(*read);
+  EXPECT_EQ(doc::to_json(*printed.find("base")),
+            R"({"bundle":"sha256:ab","measured":false,"why":"it cannot be read","fails":true})");
+  EXPECT_TRUE(evidence_schema().parse(printed).ok());
+  const auto bare = evidence_schema().parse_text(
+      R"({"format":"heddle.evaluation/1","passed":true,"metrics":{},"slices":[],"gates":[]})");
+  ASSERT_TRUE(bare.ok()) << bare.error().str();
+  EXPECT_EQ(evidence_schema().parse_text(R"({"passed":true})").error().id, "evidence-malformed");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "recover/ladder_fixture.hpp"
 #include "spec/spec_fixture.hpp"
 #include "train/train.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::extension {
 namespace {
@@ -117,7 +118,8 @@ TEST(Extension, AStatisticIsInTheBaselineAndInFindings) {
   const auto built =
       watch::build_baseline(monitor, {}, {{"place"}, {column}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok()) << built.error().str();
-  const auto back = watch::Baseline::parse(doc::to_json(built->to_value()));
+  const auto back =
+      watch::baseline_schema().parse_text(doc::to_json(watch::baseline_schema().print(*built)));
   ASSERT_TRUE(back.ok()) << back.error().str();
   EXPECT_EQ(back->metrics.at(0).metric.kind, &kLargestShare);
   stats::Histogram window(back->metrics[0].binning.size());
@@ -147,7 +149,7 @@ TEST(Extension, ADetectorAndACauseGoTheWholeWay) {
   for (const auto& [name, bytes] : change.parts) parts[name] = bytes;
   EXPECT_TRUE(parts.contains("label-rate"));
   Ladder again(recover::fixture::options());
-  ASSERT_TRUE(again.restore(s.ladder.to_value()).ok());
+  again.restore(recover::fixture::read_back(s.ladder.state()));
   s.ladder = std::move(again);
   ASSERT_NE(of_cause(), nullptr);
 

@@ -15,6 +15,8 @@
 #include "base/allocations_fixture.hpp"
 #include "base/clock.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
+#include "feature/stored.hpp"
 #include "table/lookup.hpp"
 
 namespace heddle::feature {
@@ -442,6 +444,43 @@ TEST(Measure, Flights) {
   const Matrix matrix = program.apply(rows).value();
   fmt::print("apply: {} features, {} ns/row\n", matrix.columns,
              (system_clock().mono_ns() - begin) / rows.rows());
+}
+
+/// As Heddle wrote it before there was a schema: the bundle's digest covers these bytes.
+constexpr std::string_view kBytesOfBefore =
+    R"({"format":"heddle.features/2","name":"trips","contract":"trips","folds":5,)"
+    R"("fields":[{"name":"place","type":"string"},{"name":"far","type":"double"}],)"
+    R"("features":[{"name":"long","kind":"expression","expression":"far > 100.0","hidden":true},)"
+    R"({"name":"late","kind":"target_encoding","inputs":["place","long"],"smoothing":20.0},)"
+    R"({"name":"often","kind":"frequency_encoding","inputs":["place","long"]}],)"
+    R"("rows":3,"sum":1.5,"combinations":[[["a",true,2,0.5],["b",false,1,1.0]]]})";
+
+TEST(StoredProgram, BytesOfBeforeAreReadAndWrittenAgain) {
+  const auto read = program_schema().parse_text(kBytesOfBefore);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(doc::to_json(program_schema().print(*read)), kBytesOfBefore);
+  const auto program = Program::from_value(*doc::parse_json(kBytesOfBefore));
+  ASSERT_TRUE(program.ok()) << program.error().str();
+  EXPECT_EQ(doc::to_json(program->to_value()), kBytesOfBefore);
+  doc::RecordConformance<StoredProgram>(program_schema(), *read).run("docs/formats/features.md");
+}
+
+/// A feature without a `smoothing` was read with 20, an encoding without inputs as one of none.
+TEST(StoredProgram, AFeatureHasTheMembersOfItsKind) {
+  const auto refusal = [](std::size_t feature, const char* member, std::optional<doc::Value> to) {
+    auto value = *doc::parse_json(kBytesOfBefore);
+    auto& at = value.find("features")->as_array()[feature];
+    std::erase_if(at.as_object(), [&](const auto& each) { return each.first == member; });
+    if (to) at.set(member, *to);
+    const auto read = program_schema().parse(value);
+    return read.ok() ? std::string() : read.error().message;
+  };
+  EXPECT_EQ(refusal(1, "smoothing", {}), "the feature program: `features[1].smoothing` is missing");
+  EXPECT_EQ(refusal(1, "inputs", {}), "the feature program: `features[1].inputs` is missing");
+  EXPECT_EQ(refusal(2, "smoothing", 20.0),
+            "the feature program: `features[2].smoothing` is of another kind of feature");
+  EXPECT_EQ(refusal(0, "kind", "hash"),
+            "the feature program: `hash` is no value of `features[0].kind`");
 }
 
 }  // namespace

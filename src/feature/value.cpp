@@ -1,57 +1,21 @@
-#include <cmath>
-
 #include "doc/json.hpp"
 #include "feature/code.hpp"
+#include "feature/stored.hpp"
 
 namespace heddle::feature {
 namespace {
 
 using doc::Value;
-using expr::Type;
-using spec::Feature;
-
-constexpr const char* kFormat = "heddle.features/2";
 
 Error malformed(const std::string& what) {
   return Error{ErrorKind::kCorrupt, "feature-malformed",
                fmt::format("the feature program is malformed: {}", what), "make the bundle anew"};
 }
 
-std::string kind_name(Feature::Kind kind) {
-  switch (kind) {
-    case Feature::Kind::kTargetEncoding: return "target_encoding";
-    case Feature::Kind::kFrequencyEncoding: return "frequency_encoding";
-    default: return "expression";
-  }
-}
-
-std::span<const Value> items_of(const Value& value, std::string_view key) {
-  const Value* items = value.find(key);
-  if (items == nullptr || !items->is_array()) return {};
-  return items->as_array();
-}
-
 }  // namespace
 
 Value Program::to_value() const {
   const Code& code = *code_;
-  Value fields = Value::array();
-  for (const auto& field : code.fields)
-    fields.push(Value::object({{"name", field.name}, {"type", expr::type_name(field.type)}}));
-  Value features = Value::array();
-  for (const auto& feature : code.definition.features) {
-    Value out = Value::object({{"name", feature.name}, {"kind", kind_name(feature.kind)}});
-    if (feature.kind == Feature::Kind::kExpression) {
-      out.set("expression", feature.expression.text);
-    } else {
-      Value inputs = Value::array();
-      for (const auto& input : feature.inputs) inputs.push(input);
-      out.set("inputs", std::move(inputs));
-    }
-    if (feature.kind == Feature::Kind::kTargetEncoding) out.set("smoothing", feature.smoothing);
-    if (feature.hidden) out.set("hidden", true);
-    features.push(std::move(out));
-  }
   // Tuples in the order of their text: the order in which training met them does not count.
   Value combinations = Value::array();
   for (const Combination& c : code.combinations) {
@@ -72,66 +36,18 @@ Value Program::to_value() const {
     for (auto& [order, row] : rows) tuples.push(std::move(row));
     combinations.push(std::move(tuples));
   }
-  return Value::object({{"format", kFormat},
-                        {"name", code.definition.identity.name},
-                        {"contract", code.definition.contract},
-                        {"folds", code.definition.folds},
-                        {"fields", std::move(fields)},
-                        {"features", std::move(features)},
-                        {"rows", code.rows},
-                        {"sum", code.sum},
-                        {"combinations", std::move(combinations)}});
+  return program_schema().print(
+      {code.definition, code.fields, code.rows, code.sum, std::move(combinations)});
 }
 
 Result<Program> Program::from_value(const Value& value) {
-  if (value.string_or("format") != kFormat)
-    return malformed(
-        fmt::format("its format is `{}`, not `{}`", value.string_or("format"), kFormat));
-  spec::FeatureSet set;
-  set.identity.kind = "FeatureSet";
-  set.identity.name = value.string_or("name");
-  set.contract = value.string_or("contract");
-  set.folds = static_cast<int>(value.int_or("folds", 5));
-  std::vector<spec::Field> fields;
-  for (const auto& item : items_of(value, "fields")) {
-    spec::Field field;
-    field.name = item.string_or("name");
-    bool known = false;
-    for (const Type each :
-         {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp}) {
-      if (expr::type_name(each) == item.string_or("type")) field.type = each, known = true;
-    }
-    if (!known)
-      return malformed(fmt::format("field `{}` has type `{}`", field.name, item.string_or("type")));
-    fields.push_back(std::move(field));
-  }
-  for (const auto& item : items_of(value, "features")) {
-    Feature feature;
-    feature.name = item.string_or("name");
-    const std::string kind = item.string_or("kind");
-    bool known = false;
-    for (const auto each : {Feature::Kind::kExpression, Feature::Kind::kTargetEncoding,
-                            Feature::Kind::kFrequencyEncoding}) {
-      if (kind_name(each) == kind) feature.kind = each, known = true;
-    }
-    if (!known) return malformed(fmt::format("feature `{}` is of kind `{}`", feature.name, kind));
-    feature.expression.text = item.string_or("expression");
-    for (const auto& input : items_of(item, "inputs")) {
-      if (!input.is_string())
-        return malformed(fmt::format("an input of feature `{}` is no name", feature.name));
-      feature.inputs.push_back(input.as_string());
-    }
-    feature.smoothing = item.double_or("smoothing", feature.smoothing);
-    feature.hidden = item.bool_or("hidden");
-    set.features.push_back(std::move(feature));
-  }
-  auto program = compile(set, fields);
+  HEDDLE_ASSIGN_OR_RETURN(const auto stored, program_schema().parse(value));
+  auto program = compile(stored.set, stored.fields);
   if (!program.ok()) return malformed(program.error().message);
   Code& code = *program->code_;
-  code.rows = value.int_or("rows");
-  code.sum = value.double_or("sum", std::nan(""));
-  if (code.rows < 0 || !std::isfinite(code.sum)) return malformed("its counts make no sense");
-  const auto combinations = items_of(value, "combinations");
+  code.rows = stored.rows;
+  code.sum = stored.sum;
+  const auto& combinations = stored.combinations.as_array();
   if (combinations.size() != code.combinations.size())
     return malformed("its combinations do not match its features");
   for (std::size_t c = 0; c < combinations.size(); ++c) {

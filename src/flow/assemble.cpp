@@ -19,6 +19,7 @@
 #include "table/cell.hpp"
 #include "trainer/trainer.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -32,7 +33,7 @@ Result<std::vector<float>> reference_margins(const Assembly& assembly,
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, assembly.features->apply(check.accepted));
   const std::size_t outputs = assembly.task.outputs();
   std::optional<std::vector<float>> scored;
-  const auto* trainer = trainer::trainers().find(assembly.config.string_or("trainer"));
+  const auto* trainer = trainer::trainers().find(assembly.config.trainer);
   if (trainer != nullptr && matrix.rows > 0) {
     HEDDLE_ASSIGN_OR_RETURN(
         scored, trainer->margins(assembly.model, matrix.values, matrix.rows, matrix.columns));
@@ -115,7 +116,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   // What was packed is read as those read it that will use it: the data plane, and the watch.
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, packed.layer(bundle::kBaseline));
-  HEDDLE_TRY(watch::Baseline::parse(baseline));
+  HEDDLE_TRY(watch::baseline_schema().parse_text(baseline));
   return digest;
 }
 
@@ -340,21 +341,6 @@ std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end, std::int6
   wanted = std::min(wanted, total);
   for (std::int64_t i = 0; i < wanted; ++i) rows.push_back(begin + i * total / wanted);
   return rows;
-}
-
-doc::Value parameters_to_value(const spec::TrainerParameters& parameters) {
-  doc::Value out = doc::Value::object();
-  for (const auto& [name, value] : parameters.values) out.set(name, value);
-  return out;
-}
-
-spec::TrainerParameters parameters_from_value(const doc::Value& value) {
-  spec::TrainerParameters out;
-  if (!value.is_object()) return out;
-  for (const auto& [name, each] : value.as_object()) {
-    if (each.is_string()) out.values.emplace_back(name, each.as_string());
-  }
-  return out;
 }
 
 }  // namespace heddle::flow

@@ -29,7 +29,7 @@ struct Assembly {
   std::string baseline;         ///< JSON
   std::string evaluation;       ///< JSON
   std::string statements;       ///< JSON
-  doc::Value config;
+  bundle::Config config{};
 };
 
 /// Scores the reference rows in batch, packs, then opens the result as a server would: a bundle
@@ -61,8 +61,5 @@ struct Labels {
 /// Evenly spaced rows of [begin, end).
 [[nodiscard]] std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end,
                                                std::int64_t wanted);
-
-[[nodiscard]] doc::Value parameters_to_value(const spec::TrainerParameters& parameters);
-[[nodiscard]] spec::TrainerParameters parameters_from_value(const doc::Value& value);
 
 }  // namespace heddle::flow

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
+#include "flow/documents.hpp"
 
 namespace heddle::flow {
 
@@ -37,42 +38,6 @@ constexpr std::string_view kSourcesFormat = "heddle.sources/1";
 /// Of the content, not of the bytes: a record that was parsed has the same.
 Digest sum_of(const doc::Value& result) { return sha256(doc::to_canonical_json(result)); }
 
-doc::Value to_value(const StepRecord& record) {
-  doc::Value outputs = doc::Value::object();
-  for (const auto& [name, digest] : record.outputs) outputs.set(name, digest.str());
-  doc::Value files = doc::Value::object();
-  for (const auto& [name, file] : record.files) {
-    files.set(name, doc::Value::object({{"digest", file.digest.str()}, {"bytes", file.bytes}}));
-  }
-  return doc::Value::object({{"outputs", std::move(outputs)},
-                             {"files", std::move(files)},
-                             {"facts", record.facts},
-                             {"seconds", record.seconds}});
-}
-
-/// nullopt: it is no result of a step.
-std::optional<StepRecord> record_of(const doc::Value& value) {
-  const doc::Value* outputs = value.find("outputs");
-  const doc::Value* files = value.find("files");
-  if (outputs == nullptr || !outputs->is_object() || files == nullptr || !files->is_object())
-    return std::nullopt;
-  StepRecord record;
-  for (const auto& [name, digest] : outputs->as_object()) {
-    const auto parsed = Digest::parse(doc::text_of(digest));
-    if (!parsed.ok()) return std::nullopt;
-    record.outputs[name] = *parsed;
-  }
-  for (const auto& [name, file] : files->as_object()) {
-    const auto parsed = Digest::parse(file.string_or("digest"));
-    const std::int64_t bytes = file.int_or("bytes", -1);
-    if (!parsed.ok() || bytes < 0) return std::nullopt;
-    record.files[name] = {*parsed, static_cast<std::uint64_t>(bytes)};
-  }
-  if (const doc::Value* facts = value.find("facts")) record.facts = *facts;
-  record.seconds = value.double_or("seconds");
-  return record;
-}
-
 /// A document of the cache, or null when it is not there or cannot be read.
 doc::Value document_at(const std::string& path) {
   const auto text = read_file(path);
@@ -90,14 +55,14 @@ std::optional<StepRecord> Cache::find(const Digest& key) const {
   if (value.string_or("format") != kStepFormat || result == nullptr ||
       value.string_or("sum") != sum_of(*result).str())
     return std::nullopt;
-  auto record = record_of(*result);
-  if (!record) return std::nullopt;
+  auto record = step_record_schema().parse(*result);
+  if (!record.ok()) return std::nullopt;
   for (const auto& [name, file] : record->files) {
     std::error_code failed;
     const auto bytes = std::filesystem::file_size(folder + "/" + name, failed);
     if (failed || bytes != file.bytes) return std::nullopt;
   }
-  return record;
+  return *std::move(record);
 }
 
 Error Cache::damaged(const Digest& key, const std::string& name) const {
@@ -141,7 +106,8 @@ Result<void> Cache::commit(const Digest& key, const std::string& work, StepRecor
     record.files[name] = {digest, std::filesystem::file_size(path, unread)};
   }
   // As it will be read: what JSON has no word for (NaN) is null from the start.
-  HEDDLE_ASSIGN_OR_RETURN(const auto result, doc::parse_json(doc::to_json(to_value(record))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto result,
+                          doc::parse_json(doc::to_json(step_record_schema().print(record))));
   record.facts = *result.find("facts");
   HEDDLE_TRY(write_file_atomic(
       work + "/step.json",

@@ -218,7 +218,7 @@ Result<Digest> write_json(const std::string& directory, const std::string& name,
 
 Result<Parts> parts_of(const Work& work) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("split", "split.json"));
-  return Parts::from_value(value);
+  return parts_schema().parse(value);
 }
 
 Result<contract::Contract> contract_of(const Work& work) {
@@ -439,13 +439,13 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
-                          write_json(directory, "split.json", parts.to_value()));
+                          write_json(directory, "split.json", parts_schema().print(parts)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["labels"],
                           write_output(directory, "labels.f64", bytes_of(labels.codes)));
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["task"],
       write_json(directory, "task.json", spec::task_schema().print(labels.task)));
-  record.facts = parts.to_value();
+  record.facts = parts_schema().print(parts);
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
                         parts.validation_end - parts.train_end, parts.rows - parts.validation_end));

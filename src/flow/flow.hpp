@@ -42,7 +42,6 @@ struct Plan {
   std::string model;
   std::vector<PlannedStep> steps;  ///< in an order in which they could run one by one
   [[nodiscard]] bool nothing_to_do() const noexcept;
-  [[nodiscard]] doc::Value to_value() const;
 };
 
 /// What a finished run leaves: nothing here is released yet.
@@ -55,7 +54,7 @@ struct Candidate {
   doc::Value base{};      ///< what serves on the same rows (docs/gates.md); null: no gate reads it
   std::int64_t rows = 0;  ///< accepted rows of the snapshot
   int trials = 0;
-  [[nodiscard]] doc::Value to_value() const;
+  bool operator==(const Candidate&) const = default;
 };
 
 /// Told as things happen, from any thread, one call at a time.

@@ -25,6 +25,7 @@
 #include "spec/load.hpp"
 #include "train/search.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -78,7 +79,7 @@ TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   const auto again = scene.run();
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->ran, 0);
-  EXPECT_EQ(again->candidate.to_value(), first->candidate.to_value());
+  EXPECT_EQ(again->candidate, first->candidate);
   EXPECT_EQ(last_candidate(scene.host, "m")->bundle, first->candidate.bundle);
 }
 
@@ -100,7 +101,7 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
   ASSERT_TRUE(run.ok()) << run.error().str();
   for (const Digest& digest : {run->candidate.bundle, run->candidate.standby}) {
     const auto opened = bundle::open(*scene.objects, digest);
-    const auto baseline = watch::Baseline::parse(*opened->layer(bundle::kBaseline));
+    const auto baseline = watch::baseline_schema().parse_text(*opened->layer(bundle::kBaseline));
     ASSERT_TRUE(baseline.ok()) << baseline.error().str();
     EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), 0)
         << "rows with an infinite number are refused";
@@ -343,15 +344,13 @@ TEST_F(AgainstWhatServes, TheBundleNamesItsHeldOutRows) {
   EXPECT_EQ(held->labels.size(), static_cast<std::size_t>(held->rows.rows()));
   EXPECT_EQ(held->rows.find("at")->ints, held->times);
   EXPECT_EQ(held->rows.find("late"), nullptr);  // a request does not carry it
-  EXPECT_LT(opened.config().int_or("learned_until"), held->times.front());
+  EXPECT_LT(opened.config().learned.until, held->times.front());
   // The last rows of the file are the last rows kept.
   const auto rows = make_rows(3000, 7);
   EXPECT_EQ(held->rows.find("size")->ints.back(), rows.find("size")->ints.back());
   // Of a bundle from elsewhere they are not there.
   auto config = opened.config();
-  auto lineage = *config.find("lineage");
-  lineage.set("held_out", sha256("gone").str());
-  config.set("lineage", lineage);
+  config.lineage.held_out = sha256("gone");
   const auto other = bundle::pack(*scene.objects, opened.layers(), config).value();
   EXPECT_EQ(
       read_held_out(*scene.objects, *bundle::open(*scene.objects, other), contract.request_fields())

@@ -123,13 +123,13 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
   const StepInput trainer{
       fmt::format("`{}`: the trainer and its parameters", model_file),
       digest_of_text(d.model->trainer +
-                     doc::to_canonical_json(parameters_to_value(d.model->parameters)))};
+                     doc::to_canonical_json(bundle::print_parameters(d.model->parameters)))};
   Step standby{.name = "standby", .needs = rows_and_labels, .body = run_standby};
   standby.inputs = {
       seed,
       {fmt::format("`{}`: the standby", model_file),
-       digest_of_text(d.model->standby_trainer +
-                      doc::to_canonical_json(parameters_to_value(d.model->standby_parameters)))}};
+       digest_of_text(d.model->standby_trainer + doc::to_canonical_json(bundle::print_parameters(
+                                                     d.model->standby_parameters)))}};
   steps.push_back(std::move(standby));
   if (d.model->runtime.has_value()) {
     const spec::Runtime& runtime = *d.model->runtime;
@@ -148,7 +148,8 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
   } else {
     if (recorded != nullptr) {
       steps.push_back({.name = "search",
-                       .inputs = {{"the accepted search", digest_of(recorded->recipe.to_value())}},
+                       .inputs = {{"the accepted search",
+                                   digest_of(bundle::search_schema().print(recorded->recipe))}},
                        .body = run_recipe});
     } else {
       steps.push_back({.name = "search",

@@ -41,14 +41,12 @@ Result<Digest> keep_held_out(store::Objects& objects, std::span<const spec::Fiel
 
 Result<HeldOut> read_held_out(store::Objects& objects, const bundle::Bundle& bundle,
                               std::span<const spec::Field> fields) {
-  const auto* lineage = bundle.config().find("lineage");
-  const auto named = lineage == nullptr ? std::string() : lineage->string_or("held_out");
-  if (named.empty()) {
+  const Digest& digest = bundle.config().lineage.held_out;
+  if (digest.empty()) {
     return Error{ErrorKind::kNotFound, "held-out-unknown",
                  fmt::format("bundle {} names no held-out rows", bundle.digest().short_str()),
                  "build it again with `heddle run`"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(named));
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, objects.get(digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(bytes));
   const auto* names = value.find("fields");

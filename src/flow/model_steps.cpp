@@ -7,6 +7,7 @@
 #include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
@@ -24,6 +25,7 @@
 #include "train/search.hpp"
 #include "train/train.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -43,6 +45,40 @@ std::string spoken(std::string_view metric) {
   return out;
 }
 
+/// `how.json` of a trained model: how it was trained.
+struct How {
+  std::string trainer{};
+  spec::TrainerParameters parameters{};
+  std::int64_t rounds = 0;
+  std::int64_t seed = 0;
+};
+
+const doc::Schema<How>& how_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<How>::record("`how.json`", "how a model was trained");
+    t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
+    t.text("trainer", &How::trainer, "what fitted it").filled();
+    t.custom(
+        "parameters", doc::Shape::kMap, "of the trainer, as texts",
+        [](How& into, const doc::Value& value, doc::Reader& reader) {
+          bundle::read_parameters(value, reader, into.parameters);
+        },
+        [](const How& from) -> std::optional<doc::Value> {
+          return bundle::print_parameters(from.parameters);
+        });
+    t.integer("rounds", &How::rounds, "rounds kept");
+    t.integer("seed", &How::seed, "of what was drawn", std::numeric_limits<std::int64_t>::min());
+    return t;
+  }();
+  return schema;
+}
+
+/// What the search found, or what was accepted of an earlier one.
+Result<bundle::Search> best_of(Work& work) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, work.json("search", "best.json"));
+  return bundle::search_schema().parse(written);
+}
+
 /// Writes model, its margins on validation and test rows, and how it was trained.
 Result<StepRecord> finish_training(Work& work, const std::string& directory,
                                    const std::string& step, const train::TrainInput& input) {
@@ -59,10 +95,8 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"],
                           write_output(directory, "model.json", trained.model));
-  const auto how = doc::Value::object({{"trainer", input.trainer},
-                                       {"parameters", parameters_to_value(input.parameters)},
-                                       {"rounds", trained.rounds},
-                                       {"seed", input.seed}});
+  const auto how =
+      how_schema().print({input.trainer, input.parameters, trained.rounds, input.seed});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", how));
   record.facts = how;
   work.note(step, std::isnan(trained.validation_loss)
@@ -180,12 +214,11 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
       }));
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
-  const auto chosen = doc::Value::object({{"trainer", input.trainer},
-                                          {"parameters", parameters_to_value(winner.parameters)},
-                                          {"rounds", winner.rounds},
-                                          {"trials", result.trials.size()},
-                                          {"loss", winner.loss}});
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
+  const bundle::Search chosen{
+      {}, input.trainer, winner.parameters, winner.rounds, std::ssize(result.trials), winner.loss};
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["best"],
+      write_json(directory, "best.json", bundle::search_schema().print(chosen)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"],
                           write_json(directory, "trials.json", result.to_value()));
   record.facts = doc::Value::object(
@@ -196,8 +229,9 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
 Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
   const Recipe& recipe = work.source().recorded->recipe;
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"],
-                          write_json(directory, "best.json", recipe.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["best"],
+      write_json(directory, "best.json", bundle::search_schema().print(recipe)));
   record.facts = doc::Value::object({{"trials", 0}, {"loss", recipe.loss}});
   work.note("search", "as found by the search of " + recipe.bundle.short_str());
   return record;
@@ -210,12 +244,11 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto best, best_of(work));
   train::TrainInput input;
   input.task = labels->task;
   input.trainer = d.model->trainer;
-  if (const doc::Value* parameters = best.find("parameters"))
-    input.parameters = parameters_from_value(*parameters);
+  input.parameters = best.parameters;
   input.feature_names = names_of(program);
   input.train = view(*rows, labels->codes.data());
   input.validation = view(*held, labels->codes.data() + parts.train_end);
@@ -265,11 +298,8 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   }
   HEDDLE_TRY(write_floats(directory + "/margins.f32", margins));
   record.outputs["model"] = sha256(covered);
-  record.facts =
-      doc::Value::object({{"trainer", fmt::format("runtime:{}", runtime::name_of(definition.kind))},
-                          {"parameters", doc::Value::object()},
-                          {"rounds", 0},
-                          {"seed", d.model->seed}});
+  record.facts = how_schema().print(
+      {fmt::format("runtime:{}", runtime::name_of(definition.kind)), {}, 0, d.model->seed});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", record.facts));
   work.note("runtime", fmt::format("{} rows answered", answers.size() / outputs));
   return record;
@@ -355,7 +385,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
     input.more_gates = judged.gates;
     input.more_numbers = judged.numbers;
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
+  HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evaluate(input));
   const std::vector<evaluate::Resource> subjects = {
       {d.model->runtime.has_value() ? "runtime.json" : "model.json",
        work.record(primary).outputs.at("model")},
@@ -363,8 +393,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const std::vector<evaluate::Resource> configuration = {
       {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
-  doc::Value value = evidence.to_value();
-  if (recorded != nullptr) value.set("retrain", judged.evidence);
+  if (recorded != nullptr) evidence.retrain = judged.evidence;
+  const doc::Value value = evaluate::evidence_schema().print(evidence);
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"],
                           write_json(directory, "evaluation.json", value));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],
@@ -488,8 +518,9 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
                           watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"],
-                          write_json(directory, "baseline.json", baseline.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["baseline"],
+      write_json(directory, "baseline.json", watch::baseline_schema().print(baseline)));
   return record;
 }
 
@@ -516,13 +547,13 @@ Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, co
 namespace {
 
 /// What a retrained bundle says of where it is from. What was made beside a dirty bundle is dirty.
-Result<void> name_base(store::Objects& objects, const Recorded& recorded, doc::Value& config) {
+Result<void> name_base(store::Objects& objects, const Recorded& recorded, bundle::Config& config) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(objects, recorded.base));
-  config.set("dirty", config.bool_or("dirty", true) || base.dirty());
-  config.set("derived_from", recorded.base.str());
-  config.set("change", doc::Value::object({{"kind", "retrain"},
-                                           {"rows", recorded.rows.rows()},
-                                           {"data", recorded.rows.content_digest().str()}}));
+  config.dirty = config.dirty || base.dirty();
+  config.derived_from = recorded.base;
+  config.change = bundle::Change{.kind = bundle::Change::Kind::kRetrain,
+                                 .rows = recorded.rows.rows(),
+                                 .data = recorded.rows.content_digest()};
   return {};
 }
 
@@ -533,7 +564,8 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto how, work.json(trained, "how.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, work.json(trained, "how.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto how, how_schema().parse(written));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   Assembly assembly;
   assembly.task = labels->task;
@@ -557,40 +589,35 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   assembly.reference_rows = *reference;
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
-  doc::Value names = doc::Value::array();
-  for (const auto& name : program.feature_names()) names.push(std::string(name));
-  assembly.config = doc::Value::object(
-      {{"format", "heddle.bundle/2"},
-       {"model", d.model->identity.name},
-       {"role", role},
-       {"commit", d.project->commit},
-       {"dirty", d.project->dirty},
-       {"trainer", how.string_or("trainer")},
-       {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
-       {"rounds", how.int_or("rounds")},
-       {"seed", how.int_or("seed")},
-       {"target", d.model->target.text},
-       {"task", spec::task_schema().print(labels->task)},
-       {"time_field", d.model->time_field},
-       {"features", std::move(names)},
-       {"lineage",
-        doc::Value::object({{"source", work.record("source").outputs.at("file").str()},
-                            {"snapshot", work.record("snapshot").outputs.at("snapshot").str()},
-                            {"contract", digest_of(d.contract->identity.content).str()},
-                            {"features", digest_of(d.features->identity.content).str()},
-                            {"model", digest_of(d.model->identity.content).str()},
-                            {"evaluation", digest_of(d.evaluation->identity.content).str()},
-                            {"held_out", held_out.str()}})}});
+  auto& config = assembly.config;
+  config.model = d.model->identity.name;
+  config.role = role;
+  config.commit = d.project->commit;
+  config.dirty = d.project->dirty;
+  config.trainer = how.trainer;
+  config.parameters = how.parameters;
+  config.rounds = how.rounds;
+  config.seed = how.seed;
+  config.target = d.model->target.text;
+  config.task = labels->task;
+  config.time_field = d.model->time_field;
+  for (const auto& name : program.feature_names()) config.features.emplace_back(name);
+  config.lineage = {work.record("source").outputs.at("file"),
+                    work.record("snapshot").outputs.at("snapshot"),
+                    digest_of(d.contract->identity.content),
+                    digest_of(d.features->identity.content),
+                    digest_of(d.model->identity.content),
+                    digest_of(d.evaluation->identity.content),
+                    held_out};
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   if (!times->empty()) {
     // The rows that guided the search were learned from too.
-    assembly.config.set("learned_until",
-                        (*times)[static_cast<std::size_t>(parts.validation_end - 1)]);
+    config.learned = {bundle::Learned::Kind::kUntil,
+                      (*times)[static_cast<std::size_t>(parts.validation_end - 1)]};
   }
   // Of the model, whichever of the run's bundles serves.
   if (!d.model->runtime) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
-    assembly.config.set("search", best);
+    HEDDLE_ASSIGN_OR_RETURN(config.search, best_of(work));
   }
   if (work.source().recorded != nullptr)
     HEDDLE_TRY(name_base(*work.host().objects, *work.source().recorded, assembly.config));

@@ -7,28 +7,15 @@
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
-#include "spec/model.hpp"
+#include "bundle/config.hpp"
 #include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::flow {
 
-/// What the search of a model's run found best: what a refit trains with. It is of the model, and
-/// counts from the release of the run's primary until the next such release.
-struct Recipe {
-  Digest bundle{};  ///< that was released
-  std::string trainer{};
-  spec::TrainerParameters parameters{};
-  std::int64_t rounds = 0;  ///< of the model that the search ended with
-  int trials = 0;
-  double loss = 0;  ///< of the best trial, on the validation rows
-
-  [[nodiscard]] doc::Value to_value() const;
-  /// kCorrupt, naming the part.
-  [[nodiscard]] static Result<Recipe> from_value(const doc::Value& value);
-};
+/// What a refit trains with. It is of the model, and counts from the release of the run's primary
+/// until the next such release.
+using Recipe = bundle::Search;
 
 /// Labelled rows from before the change that a retrain is about, which neither the candidate nor
 /// the base has learned from.

@@ -13,6 +13,7 @@
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
 #include "watch/baseline.hpp"
+#include "watch/baseline_format.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -49,11 +50,10 @@ class Retraining : public testing::Test {
     ASSERT_TRUE(first.ok()) << first.error().str();
     primary_ = first->candidate.bundle;
     standby_ = first->candidate.standby;
-    auto search = *open(primary_).config().find("search");
-    search.set("bundle", primary_.str());
-    const auto recipe = Recipe::from_value(search);
-    ASSERT_TRUE(recipe.ok()) << recipe.error().str();
-    recorded_.recipe = *recipe;
+    const auto search = open(primary_).config().search;
+    ASSERT_TRUE(search.has_value());
+    recorded_.recipe = *search;
+    recorded_.recipe.bundle = primary_;
     recorded_.base = primary_;
     recorded_.before.why_not = "there are none";
     take(make_rows(2000, 5));
@@ -104,25 +104,27 @@ TEST_F(Retraining, MeetsTheGatesOfTheEvaluationAndHasABaselineOfItsOwn) {
   EXPECT_TRUE(evaluation.find("standby") != nullptr);
   // Its baseline is of the recorded rows: their sizes were doubled below the base's points.
   EXPECT_NE(*made.layer(bundle::kBaseline), *open(primary_).layer(bundle::kBaseline));
-  EXPECT_TRUE(watch::Baseline::parse(*made.layer(bundle::kBaseline)).ok());
+  EXPECT_TRUE(watch::baseline_schema().parse_text(*made.layer(bundle::kBaseline)).ok());
   EXPECT_TRUE(score::Plan::load(made).ok());
   EXPECT_EQ(made.commit(), "c0ffee");
   EXPECT_TRUE(made.dirty()) << "what it is held against was built of no commit";
-  EXPECT_EQ(made.config().string_or("derived_from"), primary_.str());
-  EXPECT_EQ(made.config().find("change")->string_or("kind"), "retrain");
+  EXPECT_EQ(made.config().derived_from, primary_);
+  EXPECT_TRUE(made.config().is_retrained());
   // Up to when it learned is in event time, and stays so in what is made of it.
   ASSERT_EQ(outcome->train_rows + outcome->holdout_rows, 2000);  // none was refused
-  const doc::Value last(recorded_.event_times[static_cast<std::size_t>(outcome->train_rows - 1)]);
-  EXPECT_EQ(*made.config().find("learned_until"), last);
+  const bundle::Learned last{
+      bundle::Learned::Kind::kUntil,
+      recorded_.event_times[static_cast<std::size_t>(outcome->train_rows - 1)]};
+  EXPECT_EQ(made.config().learned, last);
   const auto calibrated =
       *with_calibration(*scene_.objects, outcome->bundle, {{0.5}, {}}, "c0ffee");
-  EXPECT_EQ(*open(calibrated).config().find("learned_until"), last);
+  EXPECT_EQ(open(calibrated).config().learned, last);
 }
 
 TEST_F(Retraining, UsesTheAcceptedSearchWhateverServes) {
   turn_over(recorded_.labels);
-  const auto searched = *open(primary_).config().find("parameters");
-  EXPECT_EQ(*open(standby_).config().find("search"), *open(primary_).config().find("search"))
+  const auto searched = open(primary_).config().parameters;
+  EXPECT_EQ(open(standby_).config().search, open(primary_).config().search)
       << "the search is of the model, whichever bundle of the run serves";
   for (const Digest& serving : {primary_, standby_}) {
     recorded_.base = serving;
@@ -130,9 +132,9 @@ TEST_F(Retraining, UsesTheAcceptedSearchWhateverServes) {
     ASSERT_TRUE(outcome.ok()) << outcome.error().str();
     ASSERT_TRUE(outcome->gates_passed);
     const auto config = open(outcome->bundle).config();
-    EXPECT_EQ(config.string_or("trainer"), "xgboost");
-    EXPECT_EQ(*config.find("parameters"), searched);
-    EXPECT_EQ(config.find("search")->string_or("bundle"), primary_.str());
+    EXPECT_EQ(config.trainer, "xgboost");
+    EXPECT_EQ(config.parameters, searched);
+    EXPECT_EQ(config.search->bundle, primary_);
   }
   recorded_.recipe.trainer = "logistic";
   EXPECT_EQ(retrain().error().id, "retrain-other-trainer");

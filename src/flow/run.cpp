@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/items.hpp"
+#include "flow/documents.hpp"
 #include "flow/flow.hpp"
 #include "flow/step.hpp"
 
@@ -279,34 +280,6 @@ bool Plan::nothing_to_do() const noexcept {
                      [](const PlannedStep& step) { return step.cached; });
 }
 
-doc::Value Plan::to_value() const {
-  doc::Value list = doc::Value::array();
-  for (const auto& step : steps) {
-    doc::Value needs = doc::Value::array();
-    for (const auto& need : step.needs) needs.push(need);
-    list.push(doc::Value::object(
-        {{"name", step.name},
-         {"state", step.cached ? "cached" : "runs"},
-         {"reason", step.reason},
-         {"needs", std::move(needs)},
-         {"key", step.key.empty() ? doc::Value() : doc::Value(step.key.str())}}));
-  }
-  return doc::Value::object(
-      {{"model", model}, {"nothing_to_do", nothing_to_do()}, {"steps", std::move(list)}});
-}
-
-doc::Value Candidate::to_value() const {
-  return doc::Value::object(
-      {{"bundle", bundle.empty() ? doc::Value() : doc::Value(bundle.str())},
-       {"standby", standby.empty() ? doc::Value() : doc::Value(standby.str())},
-       {"metrics", metrics},
-       {"standby_metrics", standby_metrics},
-       {"gates_passed", gates_passed},
-       {"base", base},
-       {"rows", rows},
-       {"trials", trials}});
-}
-
 Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
   const Cache cache(host.state_dir);
@@ -363,8 +336,8 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
   result.cached = done.cached;
   if (options.until.empty()) {
     result.candidate = candidate_of(done.finished);
-    HEDDLE_TRY(
-        cache.write_candidate(definitions.model->identity.name, result.candidate.to_value()));
+    HEDDLE_TRY(cache.write_candidate(definitions.model->identity.name,
+                                     candidate_schema().print(result.candidate)));
   }
   result.seconds = seconds_since(begin);
   return result;
@@ -372,23 +345,13 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
 
 Result<Candidate> last_candidate(const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, Cache(host.state_dir).read_candidate(model));
-  Candidate out;
-  const auto bundle = Digest::parse(value.string_or("bundle"));
-  const auto standby = Digest::parse(value.string_or("standby"));
-  if (!bundle.ok() || !standby.ok()) {
+  auto candidate = candidate_schema().parse(value);
+  if (candidate.ok() && (candidate->bundle.empty() || candidate->standby.empty())) {
     return Error{ErrorKind::kCorrupt, "candidate-damaged",
                  fmt::format("the last candidate of model `{}` names no bundles", model),
                  "run `heddle run`: it writes the file anew"};
   }
-  out.bundle = *bundle;
-  out.standby = *standby;
-  if (const doc::Value* metrics = value.find("metrics")) out.metrics = *metrics;
-  if (const doc::Value* metrics = value.find("standby_metrics")) out.standby_metrics = *metrics;
-  if (const doc::Value* base = value.find("base")) out.base = *base;
-  out.gates_passed = value.bool_or("gates_passed");
-  out.rows = value.int_or("rows");
-  out.trials = static_cast<int>(value.int_or("trials"));
-  return out;
+  return candidate;
 }
 
 }  // namespace heddle::flow

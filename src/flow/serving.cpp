@@ -6,6 +6,7 @@
 
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/bodies.hpp"
 #include "flow/recorded.hpp"
 #include "runtime/spec.hpp"
@@ -19,21 +20,41 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 struct Base {
   Digest bundle{};
   evaluate::NoBase missing{};
-
-  [[nodiscard]] doc::Value to_value() const {
-    return doc::Value::object({{"bundle", bundle.empty() ? "" : bundle.str()},
-                               {"why", missing.why},
-                               {"fails", !missing.why.empty() && missing.fails}});
-  }
-  [[nodiscard]] static Result<Base> from_value(const doc::Value& value) {
-    Base base;
-    if (const auto named = value.string_or("bundle"); !named.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(base.bundle, Digest::parse(named));
-    }
-    base.missing = {value.string_or("why"), value.bool_or("fails")};
-    return base;
-  }
 };
+
+const doc::Schema<Base>& base_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Base>::record("`base.json`", "what serves the model");
+    t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
+    t.digest("bundle", &Base::bundle, "empty: none");
+    t.custom(
+        "why", doc::Shape::kText, "why it has no numbers; empty: it has",
+        [](Base& into, const doc::Value& value, doc::Reader&) {
+          into.missing.why = value.as_string();
+        },
+        [](const Base& from) -> std::optional<doc::Value> { return from.missing.why; });
+    t.custom(
+        "fails", doc::Shape::kBoolean, "gates on it fail",
+        [](Base& into, const doc::Value& value, doc::Reader&) {
+          into.missing.fails = value.as_bool();
+        },
+        [](const Base& from) -> std::optional<doc::Value> {
+          return !from.missing.why.empty() && from.missing.fails;
+        });
+    return t;
+  }();
+  return schema;
+}
+
+/// What the evidence of a bundle was held against.
+Result<Base> base_of(const evaluate::BaseEvidence& evidence) {
+  Base base;
+  if (!evidence.bundle.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(base.bundle, Digest::parse(evidence.bundle));
+  }
+  base.missing = {evidence.missing.why, !evidence.missing.why.empty() && evidence.missing.fails};
+  return base;
+}
 
 /// The primary of the model's services, or of the one that the evaluation names.
 Base primary_of(const Definitions& d, const Host& host, const Source& source) {
@@ -127,10 +148,9 @@ std::string in_words(const stats::Task& task) {
 }
 
 /// Takes the rows out that the base has learned from, as far as times tell.
-void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
+void leave_out_learned(const bundle::Config& config, std::span<const Micros> times,
                        evaluate::BaseAnswers& out) {
-  const auto* until = config.find("learned_until");
-  if (times.empty() || until == nullptr || !until->is_int()) {
+  if (times.empty() || config.learned.kind != bundle::Learned::Kind::kUntil) {
     // On rows that it knows the base looks better than it is: a candidate that passes is better all
     // the same.
     out.note = "it is not known which of these rows the base has learned from";
@@ -138,7 +158,7 @@ void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
   }
   const std::size_t outputs = out.margins.size() / times.size();
   for (std::size_t row = 0; row < times.size(); ++row) {
-    if (times[row] > until->as_int()) continue;
+    if (times[row] > config.learned.until) continue;
     const auto of_row = std::span(out.margins).subspan(row * outputs, outputs);
     out.refused -= std::isfinite(of_row[0]) ? 0 : 1;
     std::fill(of_row.begin(), of_row.end(), kNan);
@@ -149,7 +169,7 @@ void leave_out_learned(const doc::Value& config, std::span<const Micros> times,
 }  // namespace
 
 doc::Value what_serves(const Definitions& definitions, const Host& host, const Source& source) {
-  return primary_of(definitions, host, source).to_value();
+  return base_schema().print(primary_of(definitions, host, source));
 }
 
 Result<StepRecord> run_base(Work& work, const std::string& directory) {
@@ -163,17 +183,17 @@ Result<StepRecord> run_base(Work& work, const std::string& directory) {
       if (same.ok() && *same) {
         // A model is not held against itself. It was released since: what it was held against then
         // stays its base, and the run has nothing to do.
-        const auto evaluation = opened->json(bundle::kEvaluation);
-        const auto* then = evaluation.ok() ? evaluation->find("base") : nullptr;
         base = {{}, {"this model is what serves", false}};
-        if (then != nullptr) {
-          HEDDLE_ASSIGN_OR_RETURN(base, Base::from_value(*then));
+        HEDDLE_ASSIGN_OR_RETURN(const auto written, opened->json(bundle::kEvaluation));
+        HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evidence_schema().parse(written));
+        if (evidence.base) {
+          HEDDLE_ASSIGN_OR_RETURN(base, base_of(*evidence.base));
         }
       }
     }
   }
   StepRecord record;
-  record.facts = base.to_value();
+  record.facts = base_schema().print(base);
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["base"], write_json(directory, "base.json", record.facts));
   work.note("base", base.missing.why.empty() ? base.bundle.short_str() : base.missing.why);
   return record;
@@ -182,7 +202,7 @@ Result<StepRecord> run_base(Work& work, const std::string& directory) {
 Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
                                            std::span<const Micros> times) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("base", "base.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const Base base, Base::from_value(value));
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, base_schema().parse(value));
   evaluate::BaseAnswers out;
   out.bundle = base.bundle.empty() ? "" : base.bundle.str();
   out.missing = base.missing;

@@ -279,18 +279,20 @@ void Work::keep_labels(Labels labels) {
   labels_ = std::make_shared<const Labels>(std::move(labels));
 }
 
-doc::Value Parts::to_value() const {
-  return doc::Value::object(
-      {{"rows", rows}, {"train_end", train_end}, {"validation_end", validation_end}});
-}
-
-Result<Parts> Parts::from_value(const doc::Value& value) {
-  const Parts parts{value.int_or("rows", -1), value.int_or("train_end", -1),
-                    value.int_or("validation_end", -1)};
-  const bool is_ordered = 0 < parts.train_end && parts.train_end < parts.validation_end &&
-                          parts.validation_end < parts.rows;
-  if (!is_ordered) return corrupt("the bounds of a split are not in order");
-  return parts;
+const doc::Schema<Parts>& parts_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<Parts>::record("the split", "rows of each part");
+    t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
+    t.integer("rows", &Parts::rows, "all of them");
+    t.integer("train_end", &Parts::train_end, "row after the last one that is trained on", 1);
+    t.integer("validation_end", &Parts::validation_end, "row after the last one of validation");
+    t.finally([](Parts& into, const doc::Value&, doc::Reader& reader) {
+      if (into.train_end >= into.validation_end || into.validation_end >= into.rows)
+        reader.refuse("train_end", "must be below `validation_end`, and that below `rows`");
+    });
+    return t;
+  }();
+  return schema;
 }
 
 namespace {

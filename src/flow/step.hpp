@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "doc/schema.hpp"
 #include "flow/assemble.hpp"
 #include "flow/cache.hpp"
 #include "flow/flow.hpp"
@@ -153,11 +154,9 @@ struct Parts {
   std::int64_t train_end = 0;  ///< [0, train_end) is trained on
   std::int64_t validation_end =
       0;  ///< [train_end, validation_end) guides the search; the rest is the test
-
-  [[nodiscard]] doc::Value to_value() const;
-  /// kCorrupt when a bound is missing or out of order.
-  [[nodiscard]] static Result<Parts> from_value(const doc::Value& value);
 };
+/// `split.json` of a step.
+[[nodiscard]] const doc::Schema<Parts>& parts_schema();
 
 /// Files of floats: rows, columns, values, little-endian. Reading takes the bytes of one; kCorrupt
 /// when they are none.

@@ -69,7 +69,7 @@ TEST(Tasks, ANumberIsTrainedGatedAndPackedWithItsInterval) {
                static_cast<double>(held->labels.size());
     EXPECT_LT(error, 10);
   }
-  EXPECT_EQ(made(scene, run->candidate.standby).bundle.config().string_or("trainer"), "ridge");
+  EXPECT_EQ(made(scene, run->candidate.standby).bundle.config().trainer, "ridge");
   // An offset moves the value, and the interval with it.
   const auto moved = with_calibration(*scene.objects, run->candidate.bundle,
                                       {{2.5}, stats::Conformal{.8, 4}}, "c0ffee");

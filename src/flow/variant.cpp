@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "contract/contract.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "feature/program.hpp"
 #include "flow/assemble.hpp"
 #include "runtime/spec.hpp"
@@ -11,8 +12,6 @@
 
 namespace heddle::flow {
 namespace {
-
-constexpr std::string_view kIntervalRefit = "interval_refit";
 
 /// A bundle taken apart.
 struct Base {
@@ -32,7 +31,7 @@ Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
   HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(written));
-  HEDDLE_ASSIGN_OR_RETURN(auto task, score::task_of(bundle));
+  auto task = bundle.config().task;
   return Base{std::move(bundle),   std::move(contract_value), std::move(contract),
               std::move(features), std::move(task),           std::move(calibration)};
 }
@@ -43,18 +42,19 @@ Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view ti
 }
 
 /// The config of what is made from `base`.
-doc::Value derived(const Base& base, const Digest& digest, const std::string& commit,
-                   doc::Value change) {
-  doc::Value config = base.bundle.config();
-  config.set("commit", commit);
-  config.set("dirty", base.bundle.dirty() || commit.empty());
-  config.set("derived_from", digest.str());
-  config.set("change", std::move(change));
+bundle::Config derived(const Base& base, const Digest& digest, const std::string& commit,
+                       bundle::Change change) {
+  bundle::Config config = base.bundle.config();
+  config.commit = commit;
+  config.dirty = base.bundle.dirty() || commit.empty();
+  config.derived_from = digest;
+  config.change = std::move(change);
   return config;
 }
 
 /// The base's own parts, ready to be changed.
-Result<Assembly> same_as(const Base& base, const contract::Contract& contract, doc::Value config) {
+Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
+                         bundle::Config config) {
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &base.features;
@@ -80,19 +80,12 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, d
 }
 
 /// The evaluation of a bundle with what its interval was fitted to since.
-Result<std::string> with_refit(const bundle::Bundle& bundle, const doc::Value& refit) {
+Result<std::string> with_refit(const bundle::Bundle& bundle,
+                               const std::optional<evaluate::IntervalRefit>& refit) {
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, bundle.json(bundle::kEvaluation));
-  auto out = doc::Value::object();
-  if (!evaluation.is_object()) {
-    return Error{ErrorKind::kCorrupt, "bundle-evaluation",
-                 "the evaluation of the bundle is no JSON object",
-                 "build it again with `heddle run`"};
-  }
-  for (const auto& [name, value] : evaluation.as_object()) {
-    if (name != kIntervalRefit) out.set(name, value);
-  }
-  if (!refit.is_null()) out.set(std::string(kIntervalRefit), refit);
-  return doc::to_json(out);
+  HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evidence_schema().parse(evaluation));
+  evidence.interval_refit = refit;
+  return doc::to_json(evaluate::evidence_schema().print(evidence));
 }
 
 /// The contract of a layer with one transform more; one of the same id is replaced in its place.
@@ -120,10 +113,10 @@ Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest
                               const spec::Transform& transform, const std::string& commit) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
-  auto change = doc::Value::object({{"kind", "transform"},
-                                    {"id", transform.id},
-                                    {"field", transform.field},
-                                    {"expression", transform.expression.text}});
+  bundle::Change change{.kind = bundle::Change::Kind::kTransform,
+                        .id = transform.id,
+                        .field = transform.field,
+                        .expression = transform.expression.text};
   HEDDLE_ASSIGN_OR_RETURN(
       const auto assembly,
       same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
@@ -146,7 +139,7 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
                  "see `heddle bundle inspect`"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
-  auto change = doc::Value::object({{"kind", "transform-withdrawn"}, {"id", id}});
+  bundle::Change change{.kind = bundle::Change::Kind::kTransformWithdrawn, .id = id};
   HEDDLE_ASSIGN_OR_RETURN(
       const auto assembly,
       same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
@@ -155,7 +148,7 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
                                 const score::Calibration& calibration, const std::string& commit,
-                                const doc::Value& refit) {
+                                const std::optional<evaluate::IntervalRefit>& refit) {
   const auto& offsets = calibration.offsets;
   const bool is_finite =
       std::all_of(offsets.begin(), offsets.end(), [](double each) { return std::isfinite(each); });
@@ -165,8 +158,8 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
                  "give them in logits, of a regression in the target's unit"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_TRY(score::check_calibration(calibration, base.task));
-  auto change = doc::Value::object(
-      {{"kind", "calibration"}, {"to", score::calibration_schema().print(calibration)}});
+  bundle::Change change{.kind = bundle::Change::Kind::kCalibration,
+                        .to = score::calibration_schema().print(calibration)};
   HEDDLE_ASSIGN_OR_RETURN(
       auto assembly,
       same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "evaluate/evaluate.hpp"
 #include "score/calibration.hpp"
 #include "spec/contract.hpp"
 #include "store/store.hpp"
@@ -26,12 +28,11 @@ namespace heddle::flow {
                                                const std::string& id, const std::string& commit);
 
 /// The base with this calibration in place of its own. `refit`: what its interval was fitted to,
-/// the member `interval_refit` of its evaluation; null where nothing was fitted: of the base's own
+/// the member `interval_refit` of its evaluation; none where nothing was fitted: of the base's own
 /// it stays as long as the interval does. kInvalid `calibration-not-finite` unless each offset and
 /// the quantile is a number; kCorrupt where they are not those of its task.
-[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base,
-                                              const score::Calibration& calibration,
-                                              const std::string& commit,
-                                              const doc::Value& refit = {});
+[[nodiscard]] Result<Digest> with_calibration(
+    store::Objects& objects, const Digest& base, const score::Calibration& calibration,
+    const std::string& commit, const std::optional<evaluate::IntervalRefit>& refit = {});
 
 }  // namespace heddle::flow

@@ -40,8 +40,7 @@ TEST(Variant, CalibrationAndTransform) {
       {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
   ASSERT_TRUE(repaired.ok()) << repaired.error().str();
   EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"),
-            base.str());
+  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().derived_from, base);
   // It names the commit that is applied now, and what was dirty stays so.
   EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
   EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());

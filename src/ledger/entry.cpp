@@ -1,58 +1,123 @@
 #include "ledger/entry.hpp"
 
-#include "doc/json.hpp"
+#include "ledger/entry_schema.hpp"
 
 namespace heddle::ledger {
 namespace {
 
-using Named = std::vector<std::pair<std::string, Digest>>;
+using doc::Reader;
+using doc::Schema;
+using doc::Shape;
+using doc::Value;
+using NamedDigest = std::pair<std::string, Digest>;
 
-doc::Value named_value(const Named& items) {
-  auto list = doc::Value::array();
-  for (const auto& [name, digest] : items)
-    list.push(doc::Value::object({{"name", name}, {"digest", digest.str()}}));
-  return list;
+constexpr std::int64_t kVersion = 1;
+
+/// A digest that is written as one even where it is empty: what was hashed stays as it is.
+template <class T>
+void hashed_digest(Schema<T>& t, std::string key, Digest T::* member, std::string about) {
+  t.custom(
+      std::move(key), Shape::kDigest, std::move(about),
+      [member](T& into, const Value& value, Reader& reader) {
+        auto digest = Digest::parse(value.as_string());
+        if (digest.ok()) {
+          into.*member = *digest;
+        } else {
+          reader.refuse("", "must be a digest");
+        }
+      },
+      [member](const T& from) -> std::optional<Value> { return Value((from.*member).str()); });
 }
 
-Result<Named> named_from(const doc::Value* list) {
-  Named items;
-  if (list == nullptr || !list->is_array()) return items;
-  for (const auto& item : list->as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(item.string_or("digest")));
-    items.emplace_back(item.string_or("name"), digest);
-  }
-  return items;
+const Schema<NamedDigest>& named_schema() {
+  static const auto schema = [] {
+    auto t = Schema<NamedDigest>::record("the named digest", "a digest with its name");
+    t.text("name", &NamedDigest::first, "what it is of");
+    hashed_digest(t, "digest", &NamedDigest::second, "its digest");
+    return t;
+  }();
+  return schema;
+}
+
+const Schema<Entry>& actor_schema() {
+  static const auto schema = [] {
+    auto t = Schema<Entry>::record("the actor", "who acts");
+    t.text("type", &Entry::actor_type, "what it is").one_of({"person", "agent", "system"});
+    t.text("id", &Entry::actor, "a name of people.yaml, `agent:NAME`, `system:NAME`");
+    return t;
+  }();
+  return schema;
+}
+
+const Schema<Entry>& policy_schema() {
+  static const auto schema = [] {
+    auto t = Schema<Entry>::record("the policy", "what policy said");
+    hashed_digest(t, "digest", &Entry::policy, "of the rules");
+    t.text("decision", &Entry::decision, "`allow`, `deny` or `require_approval`").filled();
+    t.texts("rules", &Entry::rules, "every rule that matched, the deciding ones first");
+    return t;
+  }();
+  return schema;
 }
 
 }  // namespace
 
+const Schema<Entry>& entry_schema() {
+  static const auto schema = [] {
+    auto t = Schema<Entry>::record("the ledger entry", "who did what to what, and why");
+    t.refused_as(ErrorKind::kCorrupt, "ledger-entry-malformed", "run `heddle audit verify`");
+    t.custom(
+        "v", Shape::kInteger, "1",
+        [](Entry&, const Value& value, Reader& reader) {
+          if (value.as_int() != kVersion) reader.refuse("", fmt::format("must be {}", kVersion));
+        },
+        [](const Entry&) -> std::optional<Value> { return Value(kVersion); });
+    t.integer("seq", &Entry::seq, "its number, from 0");
+    t.time("t", &Entry::t,
+           "wall time, `YYYY-MM-DDTHH:MM:SS[.ffffff]Z`; never earlier than the entry before");
+    t.text("op_id", &Entry::op_id, "which act: the same one is applied once").optional();
+    t.within("actor", actor_schema(), "who acted");
+    t.text("action", &Entry::action, "for example `slot.swap`").optional();
+    t.text("target", &Entry::target, "for example `service/delay`").optional();
+    t.objects("subjects", &Entry::subjects, named_schema(), "bundles, definitions").optional();
+    t.custom(
+         "policy", Shape::kObject, "of a decision: what policy said",
+         [](Entry& into, const Value& value, Reader& reader) {
+           reader.read(policy_schema(), value, &into);
+         },
+         [](const Entry& from) -> std::optional<Value> {
+           if (from.decision.empty()) return std::nullopt;
+           return policy_schema().print(from);
+         })
+        .optional();
+    t.keys.back().object = &policy_schema();
+    t.custom(
+         "attributes", Shape::kMap,
+         "what `when` could see; texts over 512 bytes by their digest. Beside them who asked: "
+         "`proof` (`os-user:NAME`, `sudo:NAME`, `signature`, `token:ACCOUNT`), `claimed` (a name "
+         "without a proof), `request_statement` and `request_signature`",
+         [](Entry& into, const Value& value, Reader&) { into.attributes = value; },
+         [](const Entry& from) -> std::optional<Value> {
+           if (from.attributes.size() == 0) return std::nullopt;
+           return from.attributes;
+         })
+        .optional();
+    t.objects("evidence", &Entry::evidence, named_schema(), "what it rests on").optional();
+    t.text("approval", &Entry::approval, "id of the approval it asked for or used").optional();
+    t.text("result", &Entry::result,
+           "`applied`, `denied`, `requested`, `approved`, `one-of-several`, `rejected`, `void`, "
+           "`expired`, `done`, `recorded`")
+        .optional();
+    t.text("reason", &Entry::reason, "one sentence for people").optional();
+    t.text("incident", &Entry::incident, "its incident").optional();
+    t.time("event_time", &Entry::event_time, "of the traffic it is about").optional();
+    return t;
+  }();
+  return schema;
+}
+
 Result<std::string> to_json(const Entry& entry) {
-  auto value = doc::Value::object({{"v", 1}, {"seq", entry.seq}, {"t", format_time(entry.t)}});
-  auto& members = value.as_object();
-  const auto text = [&](const char* name, const std::string& member) {
-    if (!member.empty()) members.emplace_back(name, member);
-  };
-  text("op_id", entry.op_id);
-  members.emplace_back("actor",
-                       doc::Value::object({{"type", entry.actor_type}, {"id", entry.actor}}));
-  text("action", entry.action);
-  text("target", entry.target);
-  if (!entry.subjects.empty()) members.emplace_back("subjects", named_value(entry.subjects));
-  if (!entry.decision.empty()) {
-    auto rules = doc::Value::array();
-    for (const auto& rule : entry.rules) rules.push(rule);
-    members.emplace_back("policy", doc::Value::object({{"digest", entry.policy.str()},
-                                                       {"decision", entry.decision},
-                                                       {"rules", std::move(rules)}}));
-  }
-  if (entry.attributes.size() > 0) members.emplace_back("attributes", entry.attributes);
-  if (!entry.evidence.empty()) members.emplace_back("evidence", named_value(entry.evidence));
-  text("approval", entry.approval);
-  text("result", entry.result);
-  text("reason", entry.reason);
-  text("incident", entry.incident);
-  if (entry.event_time != 0) members.emplace_back("event_time", format_time(entry.event_time));
-  auto json = doc::to_json(value);
+  auto json = doc::to_json(entry_schema().print(entry));
   if (json.size() > kMaxEntryBytes) {
     return Error{ErrorKind::kTooLarge, "ledger-entry-too-large",
                  fmt::format("an entry of {} bytes for `{}`; the limit is {}", json.size(),
@@ -62,51 +127,6 @@ Result<std::string> to_json(const Entry& entry) {
   return json;
 }
 
-namespace {
-
-/// The texts of a list; none where there is no list.
-std::vector<std::string> texts_of(const doc::Value* list) {
-  std::vector<std::string> out;
-  if (list == nullptr || !list->is_array()) return out;
-  for (const auto& each : list->as_array()) {
-    if (each.is_string()) out.push_back(each.as_string());
-  }
-  return out;
-}
-
-}  // namespace
-
-Result<Entry> parse_entry(std::string_view json) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(json));
-  const auto t = parse_time(value.string_or("t"));
-  if (!value.is_object() || value.int_or("v") != 1 || value.int_or("seq", -1) < 0 || !t) {
-    return Error{ErrorKind::kCorrupt, "ledger-entry-malformed", "not a ledger entry of version 1"};
-  }
-  Entry entry;
-  entry.seq = static_cast<std::uint64_t>(value.int_or("seq"));
-  entry.t = *t;
-  entry.op_id = value.string_or("op_id");
-  if (const auto* actor = value.find("actor"); actor != nullptr) {
-    entry.actor_type = actor->string_or("type");
-    entry.actor = actor->string_or("id");
-  }
-  entry.action = value.string_or("action");
-  entry.target = value.string_or("target");
-  HEDDLE_ASSIGN_OR_RETURN(entry.subjects, named_from(value.find("subjects")));
-  if (const auto* policy = value.find("policy"); policy != nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(entry.policy, Digest::parse(policy->string_or("digest")));
-    entry.decision = policy->string_or("decision");
-    entry.rules = texts_of(policy->find("rules"));
-  }
-  if (const auto* attributes = value.find("attributes"); attributes != nullptr)
-    entry.attributes = *attributes;
-  HEDDLE_ASSIGN_OR_RETURN(entry.evidence, named_from(value.find("evidence")));
-  entry.approval = value.string_or("approval");
-  entry.result = value.string_or("result");
-  entry.reason = value.string_or("reason");
-  entry.incident = value.string_or("incident");
-  entry.event_time = parse_time(value.string_or("event_time")).value_or(0);
-  return entry;
-}
+Result<Entry> parse_entry(std::string_view json) { return entry_schema().parse_text(json); }
 
 }  // namespace heddle::ledger

@@ -10,7 +10,9 @@
 #include "adapters/sqlite/state.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "ledger/anchor.hpp"
+#include "ledger/entry_schema.hpp"
 #include "ledger/tiles.hpp"
 #include "ledger/verify.hpp"
 
@@ -114,6 +116,62 @@ TEST_F(LedgerTest, AnEntryReadsBackAsItWasWritten) {
   EXPECT_EQ(to_json(parse_entry(json).value()).value(), json);
   entry.reason = std::string(kMaxEntryBytes, 'x');
   EXPECT_EQ(to_json(entry).error().id, "ledger-entry-too-large");
+}
+
+Entry full_entry() {
+  Entry entry;
+  entry.seq = 12;
+  entry.t = *parse_time("2026-05-11T07:00:00.000250Z");
+  entry.op_id = "s/incident-0001/slot.swap/1";
+  entry.actor_type = "agent";
+  entry.actor = "agent:recover";
+  entry.action = "slot.swap";
+  entry.target = "service/delay";
+  entry.subjects = {{"bundle", sha256("bundle")}, {"rollback", Digest{}}};
+  entry.policy = sha256("policy");
+  entry.decision = "allow";
+  entry.rules = {"allow-swap"};
+  entry.attributes = doc::Value::object({{"rows", 300}});
+  entry.evidence = {{"window", sha256("w")}};
+  entry.approval = "approval-0001";
+  entry.result = "applied";
+  entry.reason = "standby is better";
+  entry.incident = "incident-0001";
+  entry.event_time = *parse_time("2001-05-11T07:00:00Z");
+  return entry;
+}
+
+TEST(LedgerEntry, SchemaConformance) {
+  doc::RecordConformance<Entry>(entry_schema(), full_entry()).run("docs/formats/ledger.md");
+}
+
+/// As Heddle wrote them before there was a schema: the tree hashes these bytes.
+TEST(LedgerEntry, BytesOfBeforeAreWrittenAgain) {
+  const auto hex = [](std::string_view of) { return sha256(of).str(); };
+  const std::string full = fmt::format(
+      R"({{"v":1,"seq":12,"t":"2026-05-11T07:00:00.000250Z","op_id":"s/incident-0001/slot.swap/1",)"
+      R"("actor":{{"type":"agent","id":"agent:recover"}},"action":"slot.swap",)"
+      R"("target":"service/delay","subjects":[{{"name":"bundle","digest":"{}"}},)"
+      R"({{"name":"rollback","digest":"{}"}}],"policy":{{"digest":"{}","decision":"allow",)"
+      R"("rules":["allow-swap"]}},"attributes":{{"rows":300}},)"
+      R"("evidence":[{{"name":"window","digest":"{}"}}],"approval":"approval-0001",)"
+      R"("result":"applied","reason":"standby is better","incident":"incident-0001",)"
+      R"("event_time":"2001-05-11T07:00:00Z"}})",
+      hex("bundle"), "sha256:" + std::string(64, '0'), hex("policy"), hex("w"));
+  EXPECT_EQ(to_json(full_entry()).value(), full);
+  EXPECT_EQ(to_json(parse_entry(full).value()).value(), full);
+  // Nothing that is empty is there, and a decision by no rules has the digest of none.
+  Entry bare;
+  bare.actor = "system:control";
+  EXPECT_EQ(to_json(bare).value(), R"({"v":1,"seq":0,"t":"1970-01-01T00:00:00Z",)"
+                                   R"("actor":{"type":"system","id":"system:control"}})");
+  bare.decision = "deny";
+  const std::string denied =
+      R"({"v":1,"seq":0,"t":"1970-01-01T00:00:00Z",)"
+      R"("actor":{"type":"system","id":"system:control"},"policy":{"digest":"sha256:)" +
+      std::string(64, '0') + R"(","decision":"deny","rules":[]}})";
+  EXPECT_EQ(to_json(bare).value(), denied);
+  EXPECT_EQ(to_json(parse_entry(denied).value()).value(), denied);
 }
 
 TEST_F(LedgerTest, NumbersTimesAndRootSurviveAReopenAndAClockSetBack) {

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
 
 namespace heddle::recover {
 
@@ -21,18 +19,21 @@ struct TransformInForce {
   int lag_hours = 0;              ///< hours that the field was ahead, and that are taken off
   std::optional<Micros> clock{};  ///< where the field's clock stood when it was repaired; empty:
                                   ///< rows did not agree
+  bool operator==(const TransformInForce&) const = default;
 };
 
 struct RecalibrationInForce {
   static constexpr std::string_view kName = "recalibration";
   std::vector<double> offsets;  ///< what was added to the margins, one an output
   double quantile = 0;          ///< what was added to that of the interval
+  bool operator==(const RecalibrationInForce&) const = default;
 };
 
 /// The standby serves.
 struct SwapInForce {
   static constexpr std::string_view kName = "swap";
   std::string before{};  ///< digest of what was served before
+  bool operator==(const SwapInForce&) const = default;
 };
 
 /// A retrained model serves.
@@ -40,6 +41,7 @@ struct ReleaseInForce {
   static constexpr std::string_view kName = "release";
   std::string before{};     ///< digest of what was served before
   bool on_standby = false;  ///< that was a standby that had taken over
+  bool operator==(const ReleaseInForce&) const = default;
 };
 
 /// Something that recovery did and that is in force: what is served is not what a person released
@@ -65,8 +67,7 @@ struct Act {
   /// The field that it repairs; empty: it is about none.
   [[nodiscard]] std::string field() const;
 
-  [[nodiscard]] doc::Value to_value() const;
-  [[nodiscard]] static Result<Act> from_value(const doc::Value& value);
+  bool operator==(const Act&) const = default;
 };
 
 [[nodiscard]] std::string_view act_name(

@@ -32,6 +32,7 @@ struct Grounds {
     visit("only_label_account", self.only_label_account);
     visit("labels_disputed", self.labels_disputed);
   }
+  bool operator==(const Grounds&) const = default;
 };
 
 // Each action is a struct: its type and target, and with `members` the one list from which its
@@ -53,6 +54,7 @@ struct OpenIncident {
     visit("source", self.source);
     visit("account", self.account);
   }
+  bool operator==(const OpenIncident&) const = default;
 };
 
 /// People are told that a step waits, and what they can do.
@@ -67,6 +69,7 @@ struct Escalate {
     visit("step", self.step);
     visit.optional("next", self.next);
   }
+  bool operator==(const Escalate&) const = default;
 };
 
 /// An action could not be carried out by a fault of the machine, and when it is tried again.
@@ -85,6 +88,7 @@ struct RetryLater {
     visit.optional("error", self.error);
     visit("again", self.again);
   }
+  bool operator==(const RetryLater&) const = default;
 };
 
 /// What was proposed as `op_id` is not to be done any more.
@@ -97,6 +101,7 @@ struct Lapse {
   static void members(Self& self, V& visit) {
     visit("op_id", self.op_id);
   }
+  bool operator==(const Lapse&) const = default;
 };
 
 struct CloseIncident {
@@ -108,6 +113,7 @@ struct CloseIncident {
   static void members(Self& self, V& visit) {
     visit("recovered_at", self.recovered_at);
   }
+  bool operator==(const CloseIncident&) const = default;
 };
 
 /// The page of an incident, and one addition to the definitions with its proof.
@@ -127,6 +133,7 @@ struct WritePostmortem {
     visit.optional("addition_path", self.addition_path);
     visit.optional("addition", self.addition);
   }
+  bool operator==(const WritePostmortem&) const = default;
 };
 
 /// A person says that labels which look turned over are right.
@@ -141,6 +148,7 @@ struct AcceptLabels {
     visit("source", self.source);
     visit("from", self.from);
   }
+  bool operator==(const AcceptLabels&) const = default;
 };
 
 struct QuarantineSource {
@@ -160,6 +168,7 @@ struct QuarantineSource {
     visit("good_rows", self.good_rows);
     visit("readmit_after", self.readmit_after);
   }
+  bool operator==(const QuarantineSource&) const = default;
 };
 
 struct ReleaseSource {
@@ -173,6 +182,7 @@ struct ReleaseSource {
     visit("source", self.source);
     visit("account", self.account);
   }
+  bool operator==(const ReleaseSource&) const = default;
 };
 
 /// The standby takes over, for it is better on labelled rows.
@@ -191,6 +201,7 @@ struct SwapToStandby {
     visit("rows", self.rows);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const SwapToStandby&) const = default;
 };
 
 /// Primary and standby change back.
@@ -203,6 +214,7 @@ struct SwapBack {
   static void members(Self& self, V& visit) {
     visit("back", self.back);
   }
+  bool operator==(const SwapBack&) const = default;
 };
 
 struct ProposeTransform {
@@ -222,6 +234,7 @@ struct ProposeTransform {
     visit("expression", self.expression);
     visit("only_account", self.only_account);
   }
+  bool operator==(const ProposeTransform&) const = default;
 };
 
 struct WithdrawTransform {
@@ -237,6 +250,7 @@ struct WithdrawTransform {
     visit("id", self.id);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const WithdrawTransform&) const = default;
 };
 
 struct StartRetrain {
@@ -254,6 +268,7 @@ struct StartRetrain {
     visit("started_at", self.started_at);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const StartRetrain&) const = default;
 };
 
 struct PromoteCandidate {
@@ -271,6 +286,7 @@ struct PromoteCandidate {
     visit.optional("metrics", self.metrics);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const PromoteCandidate&) const = default;
 };
 
 struct RollBack {
@@ -284,6 +300,7 @@ struct RollBack {
     visit("bundle", self.bundle);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const RollBack&) const = default;
 };
 
 struct Recalibrate {
@@ -309,6 +326,7 @@ struct Recalibrate {
     visit("interval_held_newer", self.interval_held_newer);
     Grounds::members(self.grounds, visit);
   }
+  bool operator==(const Recalibrate&) const = default;
 };
 
 struct WithdrawRecalibration {
@@ -322,6 +340,7 @@ struct WithdrawRecalibration {
     visit.numbers("offsets", self.offsets);
     visit("quantile", self.quantile);
   }
+  bool operator==(const WithdrawRecalibration&) const = default;
 };
 
 /// Everything that recovery can ask for. Who carries it out visits it: a type that is not handled

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "doc/json.hpp"
-#include "recover/act.hpp"
 
 namespace heddle::recover {
 namespace {
@@ -85,23 +84,6 @@ TEST(Action, TheTargetFollowsFromTheStruct) {
   EXPECT_EQ(target_of(Lapse{"x"}, "incident-0001", "s"), "incident/incident-0001");
   EXPECT_EQ(target_of(ReleaseSource{"s1"}, "incident-0001", "s"), "source/s1");
   EXPECT_EQ(target_of(SwapBack{}, "incident-0001", "s"), "service/s");
-}
-
-TEST(Act, EveryKindIsKeptAndReadBack) {
-  const std::vector<Act> acts{
-      {"i/transform", TransformInForce{"at", "at-shift", 5, 7 * kHour}, "i", 1, "sha256:a", true},
-      {"i/recalibration", RecalibrationInForce{{0.25}}, "i", 2, "sha256:b"},
-      {"i/swap", SwapInForce{"sha256:c"}, "i", 3, "sha256:d"},
-      {"i/release", ReleaseInForce{"sha256:e", true}, "i", 4, "sha256:f"}};
-  for (const Act& act : acts) {
-    const auto back = Act::from_value(act.to_value());
-    ASSERT_TRUE(back.ok());
-    EXPECT_EQ(doc::to_json(back->to_value()), doc::to_json(act.to_value()));
-    EXPECT_EQ(act_text(*back), act_text(act));
-  }
-  auto value = acts[0].to_value();
-  value.set("kind", "sale");
-  EXPECT_EQ(Act::from_value(value).error().id, "recover-state");
 }
 
 }  // namespace

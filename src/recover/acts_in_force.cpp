@@ -53,7 +53,7 @@ double hours(Micros time) { return static_cast<double>(time) / static_cast<doubl
 
 std::vector<std::pair<std::string, std::string>> Ladder::candidates() const {
   std::vector<std::pair<std::string, std::string>> out;
-  for (const Incident& incident : incidents_) {
+  for (const Incident& incident : state_.incidents) {
     if (incident.step == Step::kProve || incident.step == Step::kPromote)
       out.emplace_back(incident.id + "/candidate", incident.candidate);
   }
@@ -61,31 +61,31 @@ std::vector<std::pair<std::string, std::string>> Ladder::candidates() const {
 }
 
 const Act* Ladder::act_of(const std::string& id) const {
-  const auto at =
-      std::find_if(acts_.begin(), acts_.end(), [&](const Act& act) { return act.id == id; });
-  return at == acts_.end() ? nullptr : &*at;
+  const auto at = std::find_if(state_.acts.begin(), state_.acts.end(),
+                               [&](const Act& act) { return act.id == id; });
+  return at == state_.acts.end() ? nullptr : &*at;
 }
 
 const Act* Ladder::repair_of(const std::string& field) const {
-  const auto at = std::find_if(acts_.begin(), acts_.end(), [&](const Act& act) {
+  const auto at = std::find_if(state_.acts.begin(), state_.acts.end(), [&](const Act& act) {
     const auto* repair = act.as<TransformInForce>();
     return repair != nullptr && repair->field == field;
   });
-  return at == acts_.end() ? nullptr : &*at;
+  return at == state_.acts.end() ? nullptr : &*at;
 }
 
 const Act* Ladder::swap_in_force() const {
-  const auto at = std::find_if(acts_.begin(), acts_.end(),
+  const auto at = std::find_if(state_.acts.begin(), state_.acts.end(),
                                [](const Act& act) { return act.is<SwapInForce>(); });
-  return at == acts_.end() ? nullptr : &*at;
+  return at == state_.acts.end() ? nullptr : &*at;
 }
 
 void Ladder::begin(Act act) {
   // One repair a field, one recalibration, one swap: the newer one supersedes.
-  std::erase_if(acts_, [&](const Act& old) {
+  std::erase_if(state_.acts, [&](const Act& old) {
     return old.kind.index() == act.kind.index() && old.field() == act.field();
   });
-  acts_.push_back(std::move(act));
+  state_.acts.push_back(std::move(act));
 }
 
 Diagnosis Ladder::with_acts(Diagnosis diagnosis) const {
@@ -113,7 +113,7 @@ Diagnosis Ladder::with_acts(Diagnosis diagnosis) const {
 }
 
 void Ladder::verify_acts(Tick& tick) {
-  const std::vector<Act> acts = acts_;  // taking one back changes the list
+  const std::vector<Act> acts = state_.acts;  // taking one back changes the list
   for (const Act& act : acts) {
     if (act_of(act.id) == nullptr) continue;
     if (!tick.effects.in_force(act)) {
@@ -125,8 +125,8 @@ void Ladder::verify_acts(Tick& tick) {
 }
 
 void Ladder::forget(const Act& act, const Tick& tick) {
-  std::erase_if(acts_, [&](const Act& each) { return each.id == act.id; });
-  for (Incident& incident : incidents_) {
+  std::erase_if(state_.acts, [&](const Act& each) { return each.id == act.id; });
+  for (Incident& incident : state_.incidents) {
     if (incident.id != act.incident && incident.act != act.id) continue;
     incident.timeline.push_back(
         {tick.now,
@@ -141,17 +141,18 @@ void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
   const auto routes = tick.effects.routes();
   const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
   if (serves.empty() || serves == record.target) return;  // policy did not cover it
-  auto of = std::find_if(incidents_.begin(), incidents_.end(), [](const Incident& each) {
-    return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
-  });
+  auto of =
+      std::find_if(state_.incidents.begin(), state_.incidents.end(), [](const Incident& each) {
+        return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
+      });
   const std::string what = "the data plane failed over: " + record.reason;
-  if (of == incidents_.end()) {
+  if (of == state_.incidents.end()) {
     Diagnosis diagnosis;
     diagnosis.cause = &fail_over();
     diagnosis.change_from = record.event_time;
     diagnosis.reason = what;
     (void)open(std::move(diagnosis), tick);
-    of = std::prev(incidents_.end());
+    of = std::prev(state_.incidents.end());
     of->keys = {"act/" + of->id + "/swap/1"};
     respond(*of, "failed over to the standby", tick);
   } else if (of->step != Step::kOpen) {
@@ -223,10 +224,11 @@ void Ladder::verify(const Act& act, Tick& tick) {
     follow_clock(act, tick);
     return;
   }
-  const auto owner = std::find_if(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
-    return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
-  });
-  if (owner == incidents_.end()) {
+  const auto owner =
+      std::find_if(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
+        return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
+      });
+  if (owner == state_.incidents.end()) {
     Diagnosis diagnosis;
     diagnosis.cause = &outlived_repair();
     diagnosis.column = act.field();
@@ -269,11 +271,12 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   const auto lag =
       static_cast<int>(std::lround(hours(*now - right_clock(*repair->clock, repair->lag_hours))));
   if (lag == 0 || lag == repair->lag_hours) return;
-  const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
-    return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
-           i.diagnosis.lag_hours == lag &&
-           (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
-  });
+  const bool known =
+      std::any_of(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
+        return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
+               i.diagnosis.lag_hours == lag &&
+               (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
+      });
   if (known) return;
   Diagnosis diagnosis;
   diagnosis.cause = &time_shift();
@@ -358,21 +361,21 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
                  }},
       taken.kind);
   if (outcome.status == Status::kOvertaken)
-    std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
+    std::erase_if(state_.acts, [&](const Act& each) { return each.id == taken.id; });
   if (outcome.status == Status::kApplied) {
-    std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
+    std::erase_if(state_.acts, [&](const Act& each) { return each.id == taken.id; });
     if (const auto* release = taken.as<ReleaseInForce>(); release != nullptr && release->on_standby)
       begin({taken.incident + "/swap", SwapInForce{}, taken.incident, tick.now});
     if (taken.is<RecalibrationInForce>()) {
       // Twice as long each time: the harm of trying is bounded, whatever the base rate does.
       const auto& quality = options_.monitor.quality;
-      const int doublings = std::min(recalibrations_taken_back_, kMostBackoff);
-      recalibrate_again_ =
+      const int doublings = std::min(state_.recalibrations_taken_back, kMostBackoff);
+      state_.recalibrate_again =
           tick.now + (quality.prior_shift_chunks << doublings) * quality.chunk_duration;
-      ++recalibrations_taken_back_;
+      ++state_.recalibrations_taken_back;
     }
   } else if (outcome.status == Status::kDenied || outcome.status == Status::kFailed) {
-    for (Act& each : acts_) each.kept = each.kept || each.id == taken.id;
+    for (Act& each : state_.acts) each.kept = each.kept || each.id == taken.id;
   }
   return outcome.status;
 }

@@ -36,47 +36,6 @@ std::string release_command(std::string_view service, std::string_view account,
                      account.empty() ? "" : " --account ", account);
 }
 
-doc::Value ByHand::to_value() const {
-  doc::Value going_on = doc::Value::array();
-  for (const std::string& each : in_force) going_on.push(each);
-  return doc::Value::object({{"kind", kind_name(kind)},
-                             {"number", number},
-                             {"after", after},
-                             {"by", by},
-                             {"text", text},
-                             {"entry", entry},
-                             {"incident", incident},
-                             {"source", source},
-                             {"account", account},
-                             {"in_force", std::move(going_on)},
-                             {"shut_out", shut_out}});
-}
-
-Result<ByHand> ByHand::from_value(const doc::Value& value) {
-  ByHand out;
-  const auto kind = std::find(kKinds.begin(), kKinds.end(), value.string_or("kind"));
-  out.number = static_cast<std::uint64_t>(value.int_or("number"));
-  if (kind == kKinds.end() || out.number == 0) {
-    return Error{ErrorKind::kCorrupt, "recover-state", "a saved act by hand is malformed",
-                 "run `heddle audit verify`"};
-  }
-  out.kind = static_cast<Kind>(kind - kKinds.begin());
-  out.after = value.int_or("after", INT64_MIN);
-  out.by = value.string_or("by");
-  out.text = value.string_or("text");
-  out.entry = static_cast<std::uint64_t>(value.int_or("entry"));
-  out.incident = value.string_or("incident");
-  out.source = value.string_or("source");
-  out.account = value.string_or("account");
-  out.shut_out = value.bool_or("shut_out");
-  if (const doc::Value* list = value.find("in_force"); list != nullptr && list->is_array()) {
-    for (const doc::Value& each : list->as_array()) {
-      if (each.is_string()) out.in_force.push_back(each.as_string());
-    }
-  }
-  return out;
-}
-
 std::string ByHand::line() const {
   switch (kind) {
     case Kind::kOpen: return fmt::format("opened by `{}`: {}", by, text);
@@ -96,13 +55,13 @@ std::string ByHand::line() const {
   return text;
 }
 
-std::string Ladder::next_id() const { return fmt::format("incident-{:04}", opened_ + 1); }
+std::string Ladder::next_id() const { return fmt::format("incident-{:04}", state_.opened + 1); }
 
 void Ladder::take(const ByHand& act) {
-  if (act.number <= by_hand_) return;  // taken before a restart
-  by_hand_ = act.number;
+  if (act.number <= state_.by_hand) return;  // taken before a restart
+  state_.by_hand = act.number;
   if (act.kind == Kind::kOpen) open_by_hand(act);
-  for (Incident& incident : incidents_) {
+  for (Incident& incident : state_.incidents) {
     const bool is_meant = act.incident.empty()
                               ? incident.open() && is_of_source(incident, act.account, act.source)
                               : incident.id == act.incident;
@@ -115,7 +74,7 @@ void Ladder::take(const ByHand& act) {
 void Ladder::open_by_hand(const ByHand& act) {
   const Micros now = act.after == INT64_MIN ? 0 : act.after;
   Incident incident;
-  ++opened_;
+  ++state_.opened;
   incident.id = act.incident;
   incident.step = Step::kByHand;
   incident.opened_by = act.by;
@@ -124,7 +83,7 @@ void Ladder::open_by_hand(const ByHand& act) {
   incident.diagnosis.account = act.account;
   incident.diagnosis.change_from = now;
   incident.raised_at = incident.confirmed_at = incident.step_since = now;
-  incidents_.push_back(std::move(incident));
+  state_.incidents.push_back(std::move(incident));
 }
 
 void Ladder::note(Incident& incident, const ByHand& act) {
@@ -146,7 +105,7 @@ void Ladder::note(Incident& incident, const ByHand& act) {
 
 std::vector<std::string> Ladder::in_force(const std::string& id) const {
   std::vector<std::string> out;
-  for (const Act& act : acts_) {
+  for (const Act& act : state_.acts) {
     if (act.incident == id) out.push_back(act_text(act));
   }
   return out;
@@ -159,14 +118,14 @@ void Ladder::follow_closed(Incident& incident, Tick& tick) {
     incident.page_due = false;
   if (!incident.shut_out) return;
   const Diagnosis& d = incident.diagnosis;
-  const auto clean =
-      std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
-  if (clean == readmitted_.end()) {
+  const auto clean = std::find(state_.readmitted.begin(), state_.readmitted.end(),
+                               Readmitted{d.account, d.source});
+  if (clean == state_.readmitted.end()) {
     incident.shut_out = tick.effects.quarantine_of(d.account, d.source).has_value();
     return;
   }
   if (release_source(incident, tick) == Step::kRelease) return;  // asked again at the next tick
-  readmitted_.erase(clean);
+  state_.readmitted.erase(clean);
   incident.shut_out = false;
 }
 

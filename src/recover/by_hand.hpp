@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
 
 namespace heddle::recover {
 
@@ -29,8 +27,7 @@ struct ByHand {
   std::vector<std::string> in_force{};  ///< kClose: what goes on, in words
   bool shut_out = false;                ///< kClose: its source is still under its quarantine
 
-  [[nodiscard]] doc::Value to_value() const;
-  [[nodiscard]] static Result<ByHand> from_value(const doc::Value& value);
+  bool operator==(const ByHand&) const = default;
   /// One sentence for a timeline.
   [[nodiscard]] std::string line() const;
 };

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "recover/incident.hpp"
-#include "watch/prior_shift.hpp"
 
 namespace heddle::recover {
 
@@ -90,56 +89,6 @@ Diagnosis diagnose(const watch::Watch& watch, const watch::Alert& alert) {
       return out;
     }
   }
-  return out;
-}
-
-doc::Value Diagnosis::to_value() const {
-  return doc::Value::object({{"cause", cause->name()},
-                             {"column", column},
-                             {"source", source},
-                             {"account", account},
-                             {"only_account", only_account},
-                             {"only_label_account", only_label_account},
-                             {"rule", rule},
-                             {"good_rows", good_rows},
-                             {"ratio", ratio},
-                             {"ratio_name", ratio_name},
-                             {"lag_hours", lag_hours},
-                             {"offsets", watch::list_of(offsets)},
-                             {"change_from", change_from},
-                             {"task", stats::task_name(task)},
-                             {"classes", classes},
-                             {"coverage", coverage},
-                             {"reason", reason}});
-}
-
-Result<Diagnosis> Diagnosis::from_value(const doc::Value& value) {
-  Diagnosis out;
-  out.cause = causes().find(value.string_or("cause"));
-  if (out.cause == nullptr) {
-    return Error{ErrorKind::kCorrupt, "recover-state",
-                 fmt::format("a saved incident has the cause `{}`, which this heddle does not have",
-                             value.string_or("cause")),
-                 "run the heddle that wrote it, or `heddle audit verify`"};
-  }
-  out.column = value.string_or("column");
-  out.source = value.string_or("source");
-  out.account = value.string_or("account");
-  out.only_account = value.string_or("only_account");
-  out.only_label_account = value.string_or("only_label_account");
-  out.rule = value.string_or("rule");
-  out.good_rows = value.int_or("good_rows");
-  out.ratio = value.double_or("ratio", 1);
-  out.ratio_name = value.string_or("ratio_name");
-  out.lag_hours = static_cast<int>(value.int_or("lag_hours"));
-  out.offsets = watch::offsets_of(value);
-  out.change_from = value.int_or("change_from");
-  for (const auto kind : {stats::TaskKind::kClasses, stats::TaskKind::kRegression}) {
-    if (value.string_or("task") == stats::task_name(kind)) out.task = kind;
-  }
-  out.classes = value.int_or("classes");
-  out.coverage = value.double_or("coverage");
-  out.reason = value.string_or("reason");
   return out;
 }
 

@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
 #include "stats/task.hpp"
 
 namespace heddle::recover {
@@ -37,9 +35,7 @@ struct Diagnosis {
   double coverage = 0;                              ///< declared of its intervals; 0: it has none
   std::string reason{};                             ///< one sentence for people
 
-  [[nodiscard]] doc::Value to_value() const;
-  /// kCorrupt `recover-state` when its cause is in no table.
-  [[nodiscard]] static Result<Diagnosis> from_value(const doc::Value& value);
+  bool operator==(const Diagnosis&) const = default;
 };
 
 }  // namespace heddle::recover

@@ -9,8 +9,6 @@
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
-#include "base/result.hpp"
-#include "doc/value.hpp"
 #include "recover/action.hpp"
 #include "recover/diagnosis.hpp"
 #include "recover/step.hpp"
@@ -23,6 +21,7 @@ struct TimelineEntry {
   std::string what;
   std::uint64_t entry = 0;  ///< ledger entry, 0: none
   std::string by{};         ///< the person whose act it was; empty: recovery's
+  bool operator==(const TimelineEntry&) const = default;
 };
 
 /// An action that a fault of the machine keeps from being carried out.
@@ -37,6 +36,7 @@ struct Failing {
   /// Set where no step proposes it again: it is kept, and tried until it is recorded.
   std::optional<What> record{};
   std::string reason{};
+  bool operator==(const Failing&) const = default;
 };
 
 /// How the newest windows of a metric look to an incident.
@@ -44,13 +44,14 @@ struct Quiet {
   Micros seen = 0;  ///< end of the newest window that was counted
   int windows = 0;  ///< quiet ones in a row
   int whole = 0;    ///< contract alerts: windows in a row in which most of the rows broke it
+  bool operator==(const Quiet&) const = default;
 };
 
 /// Share of a source's rows from which a contract fault is the source's.
 inline constexpr double kWholeSource = 0.5;
 
 /// A confirmed alert with a cause, and the staged response to it. A value: everything a restart
-/// needs to go on.
+/// needs to go on. Stored by `incident_schema`.
 struct Incident {
   std::string id;  ///< `incident-0001`, in order of opening
   Step step = Step::kOpen;
@@ -100,8 +101,7 @@ struct Incident {
   [[nodiscard]] const Failing* failing_as(const std::string& op_id) const;
   /// Forgets what is not tried any more once the step that proposed it is over.
   void leave_step();
-  [[nodiscard]] doc::Value to_value() const;
-  [[nodiscard]] static Result<Incident> from_value(const doc::Value& value);
+  bool operator==(const Incident&) const = default;
 };
 
 }  // namespace heddle::recover

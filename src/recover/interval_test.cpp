@@ -13,6 +13,7 @@
 #include "recover/cause.hpp"
 #include "recover/ladder.hpp"
 #include "recover/postmortem.hpp"
+#include "recover/stored.hpp"
 #include "stats/metric.hpp"
 #include "watch/tasks_fixture.hpp"
 
@@ -249,14 +250,14 @@ TEST(Intervals, TheRefitIsKeptWithItsIncidentAndItsAct) {
   incident.id = "incident-0001";
   incident.diagnosis.cause = &coverage_loss();
   incident.refit = watch::IntervalRefit{2.5, 4000, 0.8, 0.91, true};
-  const auto back = Incident::from_value(incident.to_value());
+  const auto back = incident_schema().parse(incident_schema().print(incident));
   ASSERT_TRUE(back.ok()) << back.error().str();
   EXPECT_EQ(back->refit, incident.refit);
   const Act act{"i/recalibration", RecalibrationInForce{{0, 0}, 1.5}, "i", 2, "sha256:b"};
-  const auto kept = Act::from_value(act.to_value());
-  ASSERT_TRUE(kept.ok());
-  EXPECT_EQ(kept->as<RecalibrationInForce>()->quantile, 1.5);
-  EXPECT_EQ(act_text(*kept), "recalibration of the intervals by +1.5");
+  const auto kept = act_schema().parse(act_schema().print(stored(act)));
+  ASSERT_TRUE(kept.ok()) << kept.error().str();
+  EXPECT_EQ(act_of(*kept).as<RecalibrationInForce>()->quantile, 1.5);
+  EXPECT_EQ(act_text(act_of(*kept)), "recalibration of the intervals by +1.5");
 }
 
 }  // namespace

@@ -115,30 +115,30 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
                                        std::span<const plane::ActRecord> acts,
                                        const watch::Watch& watch, Effects& effects) {
   std::vector<Performed> performed;
-  if (now <= last_tick_) return performed;
+  if (now <= state_.last_tick) return performed;
   Tick tick{now, watch, effects, performed};
-  for (const std::string& key : std::exchange(deferred_, {})) {
+  for (const std::string& key : std::exchange(state_.deferred, {})) {
     if (const watch::Alert* alert = watch.alerts().find(key)) take_in(*alert, tick);
   }
   for (const watch::Alert& move : moves) {
     if (move.stage == watch::AlertStage::kConfirmed) take_in(move, tick);
   }
   for (const plane::ActRecord& act : acts) {
-    if (act.act == "source-readmit") readmitted_.push_back({act.account, act.target});
+    if (act.act == "source-readmit") state_.readmitted.push_back({act.account, act.target});
     if (act.act == "fail-over") take_fail_over(act, tick);
   }
   verify_acts(tick);
-  for (std::size_t i = 0; i < incidents_.size(); ++i) {
-    record_again(incidents_[i], tick);
-    if (!incidents_[i].open()) {
-      follow_closed(incidents_[i], tick);
+  for (std::size_t i = 0; i < state_.incidents.size(); ++i) {
+    record_again(state_.incidents[i], tick);
+    if (!state_.incidents[i].open()) {
+      follow_closed(state_.incidents[i], tick);
       continue;
     }
-    see_windows(incidents_[i], tick);
-    reconsider(incidents_[i], tick);
-    advance(incidents_[i], tick);
+    see_windows(state_.incidents[i], tick);
+    reconsider(state_.incidents[i], tick);
+    advance(state_.incidents[i], tick);
   }
-  last_tick_ = now;
+  state_.last_tick = now;
   return performed;
 }
 
@@ -168,11 +168,11 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
 }
 
 void Ladder::set_back(Micros to) {
-  if (to >= last_tick_) return;
-  last_tick_ = to;
-  recalibrate_again_ = std::min(recalibrate_again_, to);
-  for (Act& act : acts_) act.since = std::min(act.since, to);
-  for (Incident& incident : incidents_) {
+  if (to >= state_.last_tick) return;
+  state_.last_tick = to;
+  state_.recalibrate_again = std::min(state_.recalibrate_again, to);
+  for (Act& act : state_.acts) act.since = std::min(act.since, to);
+  for (Incident& incident : state_.incidents) {
     for (Micros* at :
          {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
           &incident.recovered_at, &incident.step_since, &incident.compared_until,
@@ -191,7 +191,7 @@ void Ladder::set_back(Micros to) {
 bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const Tick& tick) {
   const spec::Monitor& monitor = options_.monitor;
   const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
-  for (Incident& incident : incidents_) {
+  for (Incident& incident : state_.incidents) {
     if (incident.step >= Step::kByHand) continue;  // a person's own, or over
     if (!explains(incident, alert, diagnosis, tick.now <= incident.confirmed_at + related))
       continue;
@@ -226,15 +226,15 @@ bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const
 
 Incident& Ladder::open(Diagnosis diagnosis, const Tick& tick) {
   Incident incident;
-  incident.id = fmt::format("incident-{:04}", ++opened_);
+  incident.id = fmt::format("incident-{:04}", ++state_.opened);
   incident.diagnosis = std::move(diagnosis);
   incident.raised_at = tick.now;
   incident.confirmed_at = tick.now;
   incident.step_since = tick.now;
   incident.rows_raised = incident.rows_confirmed = tick.watch.rows_seen();
   incident.diagnosis.cause->note(incident, tick.watch);
-  incidents_.push_back(std::move(incident));
-  return incidents_.back();
+  state_.incidents.push_back(std::move(incident));
+  return state_.incidents.back();
 }
 
 void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
@@ -244,14 +244,14 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   // goes. Nor is a standby recalibrated that only stands in.
   const bool recalibrates =
       alert.first.subject == Subject::kPrior || alert.first.subject == Subject::kCoverage;
-  if (recalibrates && (tick.now < recalibrate_again_ || swap_in_force() != nullptr)) {
-    deferred_.push_back(alert.first.key);
+  if (recalibrates && (tick.now < state_.recalibrate_again || swap_in_force() != nullptr)) {
+    state_.deferred.push_back(alert.first.key);
     return;
   }
   const Diagnosis diagnosis = with_acts(diagnose(tick.watch, alert));
   if (joined(alert, diagnosis, tick)) return;
   if (cooling(alert, tick.now)) {
-    deferred_.push_back(alert.first.key);
+    state_.deferred.push_back(alert.first.key);
     return;
   }
   Incident& incident = open(diagnosis, tick);
@@ -286,11 +286,12 @@ bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
   if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
       alert.first.subject == Subject::kCoverage || alert.first.subject == Subject::kJournal)
     return false;
-  return std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
-    return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
-           std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) !=
-               incident.keys.end();
-  });
+  return std::any_of(
+      state_.incidents.begin(), state_.incidents.end(), [&](const Incident& incident) {
+        return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
+               std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) !=
+                   incident.keys.end();
+      });
 }
 
 void Ladder::advance(Incident& incident, Tick& tick) {
@@ -446,7 +447,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   // What the data plane let in before was of another quarantine.
-  std::erase(readmitted_, Readmitted{d.account, d.source});
+  std::erase(state_.readmitted, Readmitted{d.account, d.source});
   respond(incident, "quarantine of source " + plane::source_text(d.account, d.source), tick);
   return Step::kAwaitReadmit;
 }
@@ -499,10 +500,10 @@ Step Ladder::swap_back(Incident& incident, Tick& tick) {
 
 Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const Diagnosis& d = incident.diagnosis;
-  const auto it =
-      std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
-  if (it != readmitted_.end()) {
-    readmitted_.erase(it);
+  const auto it = std::find(state_.readmitted.begin(), state_.readmitted.end(),
+                            Readmitted{d.account, d.source});
+  if (it != state_.readmitted.end()) {
+    state_.readmitted.erase(it);
     return Step::kRelease;
   }
   const auto held = tick.effects.quarantine_of(d.account, d.source);
@@ -721,7 +722,7 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   Act act{incident.id + "/release", ReleaseInForce{outcome.before, swap_in_force() != nullptr},
           incident.id, tick.now, incident.candidate};
   // What it replaces went with the model that it was about.
-  std::erase_if(acts_, [](const Act& old) {
+  std::erase_if(state_.acts, [](const Act& old) {
     return old.is<SwapInForce>() || old.is<RecalibrationInForce>();
   });
   incident.act = act.id;
@@ -769,7 +770,7 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   // One recalibration is in force: the sum of what was added, held against none at all.
   RecalibrationInForce sum{wanted.offsets, wanted.quantile};
-  for (const Act& old : acts_) {
+  for (const Act& old : state_.acts) {
     const auto* before = old.as<RecalibrationInForce>();
     if (before == nullptr || before->offsets.size() != sum.offsets.size()) continue;
     for (std::size_t k = 0; k < sum.offsets.size(); ++k) sum.offsets[k] += before->offsets[k];

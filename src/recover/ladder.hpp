@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -11,6 +12,7 @@
 #include "recover/by_hand.hpp"
 #include "recover/effects.hpp"
 #include "recover/incident.hpp"
+#include "recover/ladder_state.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
 #include "watch/watch.hpp"
@@ -70,17 +72,17 @@ class Ladder {
   /// Takes what a person did: into the timelines, and what it changes. Each `number` once.
   void take(const ByHand& act);
   /// Number of the last act by hand that was taken.
-  [[nodiscard]] std::uint64_t by_hand() const noexcept { return by_hand_; }
+  [[nodiscard]] std::uint64_t by_hand() const noexcept { return state_.by_hand; }
   /// The id that the next incident gets.
   [[nodiscard]] std::string next_id() const;
   /// The acts of this incident that are in force, in words.
   [[nodiscard]] std::vector<std::string> in_force(const std::string& id) const;
 
   /// Open ones and those closed of late, in the order of opening.
-  [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
-  [[nodiscard]] Micros last_tick() const noexcept { return last_tick_; }
+  [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return state_.incidents; }
+  [[nodiscard]] Micros last_tick() const noexcept { return state_.last_tick; }
   /// What is in force, the oldest first.
-  [[nodiscard]] const std::vector<Act>& acts() const noexcept { return acts_; }
+  [[nodiscard]] const std::vector<Act>& acts() const noexcept { return state_.acts; }
   /// A candidate that is to be scored beside what serves: name of its trial and digest.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> candidates() const;
 
@@ -93,8 +95,9 @@ class Ladder {
   /// Drops incidents that are kept elsewhere; their ids are not given again.
   void let_go(std::span<const std::string> ids);
 
-  [[nodiscard]] doc::Value to_value() const;
-  [[nodiscard]] Result<void> restore(const doc::Value& value);
+  /// What a restart needs to go on, to be stored by the schemas of `stored.hpp`.
+  [[nodiscard]] const LadderState& state() const noexcept { return state_; }
+  void restore(LadderState state) { state_ = std::move(state); }
 
  private:
   struct Tick {
@@ -199,21 +202,7 @@ class Ladder {
   static void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
-  std::vector<Incident> incidents_;  ///< open ones, and closed ones that cool down
-  std::int64_t opened_ = 0;          ///< incidents there ever were
-  std::uint64_t by_hand_ = 0;        ///< acts by hand that were taken
-  std::vector<Act> acts_;
-  int recalibrations_taken_back_ = 0;
-  Micros recalibrate_again_ = INT64_MIN;  ///< no recalibration before
-  std::vector<std::string>
-      deferred_;  ///< keys of confirmed alerts that wait out the cool-down of an incident before
-  struct Readmitted {
-    std::string account;  ///< of the quarantine; empty: it held for all
-    std::string source;
-    [[nodiscard]] bool operator==(const Readmitted&) const = default;
-  };
-  std::vector<Readmitted> readmitted_;  ///< what the data plane let in, not yet taken up
-  Micros last_tick_ = INT64_MIN;
+  LadderState state_;
 };
 
 }  // namespace heddle::recover

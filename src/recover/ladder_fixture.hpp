@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "recover/ladder.hpp"
+#include "recover/stored.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::recover::fixture {
@@ -21,6 +22,16 @@ using watch::Alert;
 using watch::Watch;
 using watch::fixture::Stream;
 using Status = Outcome::Status;
+
+/// The state as it is stored and read back by a restart.
+inline LadderState read_back(const LadderState& state) {
+  auto out =
+      ladder_state_schema().parse_text(doc::to_json(ladder_state_schema().print(state))).value();
+  for (const Incident& incident : state.incidents)
+    out.incidents.push_back(
+        incident_schema().parse_text(doc::to_json(incident_schema().print(incident))).value());
+  return out;
+}
 
 /// A world that plays the control plane: applies what it is told to, remembers what was done under
 /// which op_id.

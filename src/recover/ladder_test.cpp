@@ -40,7 +40,7 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
               {{"source-readmit", "s1", 104 * kDay, "clean", "a1", "other"},
                {"source-readmit", "s1", 104 * kDay, "clean", "a2"}});
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
-  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  s.ladder.restore(fixture::read_back(s.ladder.state()));
   s.world.day(105, {}, s.watch, s.ladder,
               {{"source-readmit", "s1", 105 * kDay, "clean", "a3", "app"}});
   EXPECT_EQ(s.world.attributes("source.release").string_or("account"), "app");
@@ -129,7 +129,7 @@ TEST(Ladder, AQuarantineSaysWhatItWouldCost) {
   ASSERT_TRUE(s.did("source.quarantine"));
   EXPECT_EQ(s.world.attributes("source.quarantine").int_or("good_rows", -1), 0)
       << "every row of it is wrong";
-  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  s.ladder.restore(fixture::read_back(s.ladder.state()));
   EXPECT_EQ(s.ladder.incidents()[0].diagnosis.good_rows, 0);
   // One row in three: the wrong ones show the unit, and most are well.
   Scene t(22);
@@ -266,7 +266,7 @@ TEST(Ladder, AFaultThatGrowsWhileItsIncidentIsOpenIsShutOut) {
       EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitQuiet);
       EXPECT_FALSE(s.did("source.quarantine")) << share;
     }
-    ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+    s.ladder.restore(fixture::read_back(s.ladder.state()));
     s.world.broken_share = 1;
     s.play(104, 106, {});
     ASSERT_EQ(s.ladder.incidents().size(), 1U);
@@ -493,7 +493,7 @@ TEST(Ladder, AFailOverIsVerifiedByLaterRowsAndSoIsItsEnd) {
   ASSERT_EQ(worse.ladder.incidents().size(), 1U);
   EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, &recover::fail_over());
   EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kVerifyAct);
-  ASSERT_TRUE(worse.ladder.restore(worse.ladder.to_value()).ok());
+  worse.ladder.restore(fixture::read_back(worse.ladder.state()));
   worse.play(104, 109, {});
   EXPECT_TRUE(worse.did("slot.swap/back"));
   EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kDone);
@@ -604,10 +604,9 @@ TEST(Ladder, RestartAtAnyTickRepeatsNothing) {
   Scene s(29);
   const auto restart = [&] {  // as after kill -9: state of the last tick, the journal read again
                               // from a place before it
-    const std::string text = doc::to_json(s.ladder.to_value());
     Ladder fresh(options());
-    ASSERT_TRUE(fresh.restore(*doc::parse_json(text)).ok());
-    EXPECT_EQ(doc::to_json(fresh.to_value()), text);
+    fresh.restore(fixture::read_back(s.ladder.state()));
+    EXPECT_EQ(fresh.state(), s.ladder.state());
     Watch again = *Watch::open(Stream::options());
     std::vector<plane::ActRecord> none;
     std::vector<Alert> moves;
@@ -637,11 +636,11 @@ TEST(Ladder, RestartAtAnyTickRepeatsNothing) {
 TEST(Ladder, AnActWhoseOutcomeWasLostIsAskedForAgainUnderTheSameId) {
   Scene s(30);
   s.play(100, 102, {});
-  const std::string before = doc::to_json(s.ladder.to_value());
+  const LadderState before = s.ladder.state();
   s.play(102, 103, {.distance_ratio = 1.609344});
   const auto applied = s.world.applied;
   Ladder fresh(options());  // the state of the day before, as if nothing after it had been saved
-  ASSERT_TRUE(fresh.restore(*doc::parse_json(before)).ok());
+  fresh.restore(fixture::read_back(before));
   Watch again = *Watch::open(Stream::options());
   again.register_route(s.world.known[0]);
   std::vector<Alert> moves;
@@ -655,7 +654,7 @@ TEST(Ladder, AnActWhoseOutcomeWasLostIsAskedForAgainUnderTheSameId) {
     }
   }
   EXPECT_EQ(s.world.applied, applied);
-  EXPECT_EQ(doc::to_json(fresh.to_value()), doc::to_json(s.ladder.to_value()));
+  EXPECT_EQ(fresh.state(), s.ladder.state());
 }
 
 TEST(Ladder, TheSameMetricOpensNoIncidentDuringItsCoolDown) {
@@ -871,7 +870,7 @@ TEST(Ladder, WhatOneAccountAloneShowsIsEverybodysOnceOthersShowIt) {
   ASSERT_FALSE(s.ladder.incidents().empty());
   EXPECT_EQ(s.ladder.incidents()[0].diagnosis.only_account, "app");
   // It goes through its state, and is everybody's when the others show it.
-  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  s.ladder.restore(fixture::read_back(s.ladder.state()));
   EXPECT_EQ(s.ladder.incidents()[0].diagnosis.only_account, "app");
   s.world.others_fault = {.shift_hours = 5};
   s.play(108, 111, {.shift_hours = 5});

@@ -44,7 +44,7 @@ TEST(Postmortem, WhileItIsWrittenTheIncidentStaysAndNothingElseWaits) {
   EXPECT_NE(s.ladder.incidents().at(0).recovered_at, 0);
   // A restart asks for the same page, under the same id.
   Ladder restored(options());
-  ASSERT_TRUE(restored.restore(s.ladder.to_value()).ok());
+  restored.restore(fixture::read_back(s.ladder.state()));
   s.ladder = std::move(restored);
   s.play(day, day + 3, {.shift_hours = 5});
   EXPECT_EQ(s.ladder.incidents().at(0).step, Step::kDone);

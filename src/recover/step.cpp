@@ -55,11 +55,4 @@ std::string_view waits_for(Step step) noexcept {
   return kRows[static_cast<std::size_t>(step)].waits_for;
 }
 
-std::optional<Step> step_from(std::string_view name) noexcept {
-  for (const Row& row : kRows) {
-    if (row.name == name) return row.step;
-  }
-  return std::nullopt;
-}
-
 }  // namespace heddle::recover

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace heddle::recover {
@@ -37,6 +36,5 @@ enum class Step : std::uint8_t {
 [[nodiscard]] std::string_view step_name(Step step) noexcept;
 /// What an incident in this step waits for, in words.
 [[nodiscard]] std::string_view waits_for(Step step) noexcept;
-[[nodiscard]] std::optional<Step> step_from(std::string_view name) noexcept;
 
 }  // namespace heddle::recover

@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "bundle/bundle.hpp"
+#include "bundle/config_fixture.hpp"
 #include "contract/contract.hpp"
 #include "doc/json.hpp"
 #include "feature/program.hpp"
@@ -106,9 +107,7 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept,
                     {},
                     R"({"format":"heddle.calibration/1","offsets":[0.125]})"});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(
-      objects, std::move(layers),
-      doc::Value::object({{"model", "trips"}, {"task", doc::Value::object({{"kind", "binary"}})}}));
+  return bundle::pack(objects, std::move(layers), bundle::fixture::config());
 }
 
 /// The same model as one of a number, its interval `quantile` to each side at a coverage of .9.
@@ -124,8 +123,9 @@ inline Result<Digest> pack_number(store::Objects& objects, double quantile) {
     }
   }
   auto config = made.config();
-  config.set("task", doc::Value::object({{"kind", "regression"}}));
-  return bundle::pack(objects, std::move(layers), std::move(config));
+  config.task = {};
+  config.task.kind = stats::TaskKind::kRegression;
+  return bundle::pack(objects, std::move(layers), config);
 }
 
 /// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`,
@@ -172,9 +172,9 @@ inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bi
                     {},
                     doc::to_json(calibration_schema().print(calibration))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  return bundle::pack(
-      objects, std::move(layers),
-      doc::Value::object({{"model", "trips"}, {"task", spec::task_schema().print(task)}}));
+  auto config = bundle::fixture::config();
+  config.task = task;
+  return bundle::pack(objects, std::move(layers), config);
 }
 
 }  // namespace heddle::score::fixture

@@ -274,7 +274,7 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, calibration_schema().parse(written));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, bundle.json(bundle::kReference));
-  HEDDLE_ASSIGN_OR_RETURN(const auto task, task_of(bundle));
+  const auto& task = bundle.config().task;
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {
     if (bundle.has(bundle::kModel)) return corrupt("it has both a model and a runtime");
@@ -298,12 +298,6 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   }
   HEDDLE_ASSIGN_OR_RETURN(plan->reference_rows_, plan->prove(reference));
   return std::unique_ptr<const Plan>(std::move(plan));
-}
-
-Result<stats::Task> task_of(const bundle::Bundle& bundle) {
-  const doc::Value* task = bundle.config().find("task");
-  if (task == nullptr) return corrupt("it does not say its task: it is of a version before");
-  return spec::task_schema().parse(*task);
 }
 
 Result<std::int64_t> Plan::prove(const doc::Value& reference) const {

@@ -184,7 +184,4 @@ class Plan {
 void margins_of(const stats::Task& task, std::span<const float> prediction,
                 std::span<float> margins) noexcept;
 
-/// What the bundle's configuration says. kCorrupt: it is of a version before, or damaged.
-[[nodiscard]] Result<stats::Task> task_of(const bundle::Bundle& bundle);
-
 }  // namespace heddle::score

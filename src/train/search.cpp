@@ -13,18 +13,12 @@
 #include "spec/task.hpp"
 #include "train/rows_file.hpp"
 #include "train/tpe.hpp"
+#include "train/trial_files.hpp"
 
 namespace heddle::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-doc::Value pairs_of(const spec::TrainerParameters& parameters) {
-  doc::Value::Array items;
-  for (const auto& [name, value] : parameters.values)
-    items.push_back(doc::Value::object({{"name", name}, {"value", value}}));
-  return doc::Value(std::move(items));
-}
 
 /// A search in progress. One thread proposes and records; one thread a running trial only waits for
 /// its process.
@@ -116,18 +110,10 @@ class Run {
       trial.parameters.values.emplace_back(input_.search.space[d].name,
                                            tpe_.text(d, trial.values[d]));
     }
-    doc::Value::Array names;
-    for (const auto& name : input_.feature_names) names.emplace_back(name);
-    const std::string params = doc::to_json(
-        doc::Value::object({{"format", "heddle.trial/2"},
-                            {"task", spec::task_schema().print(input_.task)},
-                            {"trainer", input_.trainer},
-                            {"parameters", pairs_of(trial.parameters)},
-                            {"feature_names", std::move(names)},
-                            {"max_rounds", input_.search.max_rounds},
-                            {"early_stopping_rounds", input_.search.early_stopping_rounds},
-                            {"seed", input_.seed},
-                            {"rows", "../rows.bin"}}));
+    const std::string params = doc::to_json(trial_params_schema().print(
+        {input_.task, input_.trainer, trial.parameters, input_.feature_names,
+         input_.search.max_rounds, input_.search.early_stopping_rounds, input_.seed,
+         "../rows.bin"}));
     const std::string dir = folder(number);
     const auto before = read_file(dir + "/params.json");
     if (before.ok() && *before == params && read_result(trial).ok() &&
@@ -146,17 +132,16 @@ class Run {
   Result<void> read_result(Trial& trial) const {
     HEDDLE_ASSIGN_OR_RETURN(const std::string text,
                             read_file(folder(trial.number) + "/result.json"));
-    HEDDLE_ASSIGN_OR_RETURN(const doc::Value result, doc::parse_json(text));
-    const doc::Value* loss = result.find("loss");
-    if (loss != nullptr && loss->is_number() && std::isfinite(loss->as_double())) {
-      trial.state = Trial::State::kFinished;
-      trial.loss = loss->as_double();
-      trial.rounds = static_cast<int>(result.int_or("rounds"));
-      trial.seconds = result.double_or("seconds");
-      trial.error.clear();
-    } else {
-      fail(trial, result.string_or("error", "wrote no result"));
+    HEDDLE_ASSIGN_OR_RETURN(const TrialOutcome outcome, parse_trial_outcome(text));
+    if (!outcome.error.empty()) {
+      fail(trial, outcome.error);
+      return {};
     }
+    trial.state = Trial::State::kFinished;
+    trial.loss = outcome.loss;
+    trial.rounds = outcome.rounds;
+    trial.seconds = outcome.seconds;
+    trial.error.clear();
     return {};
   }
 

@@ -17,10 +17,12 @@
 #include "adapters/jobs/processes.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "model/scorer.hpp"
 #include "train/rows_file.hpp"
 #include "train/search.hpp"
 #include "train/tpe.hpp"
+#include "train/trial_files.hpp"
 
 // This test is its own worker: `train_test worker trial DIR` is what a search starts.
 int main(int argc, char** argv) {
@@ -555,6 +557,33 @@ TEST_F(Searching, AFailedTrialIsRecordedAndAllFailingIsAnError) {
   EXPECT_EQ(error.error().id, "search-all-failed");
   all.worker = "/nonexistent/heddle";
   EXPECT_FALSE(search(all).ok());
+}
+
+/// As Heddle wrote them before there was a schema: a search goes on from a trial whose file has
+/// these bytes.
+TEST(TrialFiles, BytesOfBeforeAreReadAndWrittenAgain) {
+  constexpr std::string_view kParams =
+      R"({"format":"heddle.trial/2","task":{"kind":"binary"},"trainer":"xgboost",)"
+      R"("parameters":[{"name":"eta","value":"0.1"}],"feature_names":["hour"],"max_rounds":300,)"
+      R"("early_stopping_rounds":20,"seed":42,"rows":"../rows.bin"})";
+  const auto params = trial_params_schema().parse_text(kParams);
+  ASSERT_TRUE(params.ok()) << params.error().str();
+  EXPECT_EQ(doc::to_json(trial_params_schema().print(*params)), kParams);
+  doc::RecordConformance<TrialParams>(trial_params_schema(), *params).run("");
+  for (const std::string before :
+       {R"({"format":"heddle.trial-result/2","loss":0.25,"rounds":7,"seconds":1.5})",
+        R"({"format":"heddle.trial-result/2","error":"no memory"})"}) {
+    const auto read = parse_trial_outcome(before);
+    ASSERT_TRUE(read.ok()) << read.error().str();
+    EXPECT_EQ(to_json(*read), before);
+    const auto& schema = trial_outcome_schema(!read->error.empty());
+    doc::RecordConformance<TrialOutcome>(schema, *read).run("");
+  }
+  // A result without its rounds was one of 0 rounds.
+  EXPECT_EQ(parse_trial_outcome(R"({"format":"heddle.trial-result/2","loss":0.25,"seconds":1.0})")
+                .error()
+                .message,
+            "`result.json`: `rounds` is missing");
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ struct DependencyReference {
 };
 
 /// The baseline profile of a bundle: what its training snapshot looked like, in the windows the
-/// monitor will use. Immutable; stored in the bundle as JSON (docs/formats/baseline.md), so its
+/// monitor will use. Immutable; stored in the bundle as JSON (`baseline_schema`), so its
 /// bytes follow from the snapshot alone.
 struct Baseline {
   std::vector<MetricReference> metrics;
@@ -74,13 +74,6 @@ struct Baseline {
   double coverage_mean = 0;
   double coverage_sd = 0;
   int coverage_chunks = 0;
-
-  [[nodiscard]] doc::Value to_value() const;
-  /// kCorrupt, naming the part, when anything is absent, of another type or out of its range: a
-  /// baseline read half would watch half.
-  [[nodiscard]] static Result<Baseline> from_value(const doc::Value& value);
-  /// What a bundle holds: bytes of JSON.
-  [[nodiscard]] static Result<Baseline> parse(std::string_view json);
 };
 
 /// The reference rows. `columns[i]` is the column `names[i]`, after the contract's transforms; all

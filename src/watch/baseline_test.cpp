@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -196,12 +198,12 @@ TEST(Baseline, InfinitiesAreReadBackAsTheyWere) {
     values.push_back(i % 10 == 0 ? kInfinity : i % 10 == 1 ? -kInfinity : i);
   const auto built = baseline_of(&statistic::ks(), column(values));
   ASSERT_TRUE(built.ok()) << built.error().str();
-  const std::string text = doc::to_json(built->to_value());
+  const std::string text = doc::to_json(baseline_schema().print(*built));
   EXPECT_EQ(text.find("null"), std::string::npos);
   EXPECT_NE(text.find("\"-Infinity\""), std::string::npos);
-  const auto read = Baseline::parse(text);
+  const auto read = baseline_schema().parse_text(text);
   ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_EQ(doc::to_json(read->to_value()), text);
+  EXPECT_EQ(doc::to_json(baseline_schema().print(*read)), text);
   EXPECT_NEAR(distance(read, times(10, Datum::real(kInfinity))), 0.9, 1e-12);
   EXPECT_EQ(distance(read, times(10, Datum::real(kInfinity))),
             distance(built, times(10, Datum::real(kInfinity))));
@@ -239,8 +241,8 @@ void each_absence(doc::Value& at, const std::string& path,
 }
 
 TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
-  doc::Value value = fixture::Stream(15).baseline().to_value();
-  ASSERT_TRUE(Baseline::from_value(value).ok());
+  doc::Value value = baseline_schema().print(fixture::Stream(15).baseline());
+  ASSERT_TRUE(baseline_schema().parse(value).ok());
   int leaves = 0;
   each_leaf(value, "", [&](const std::string& path, doc::Value& leaf) {
     ++leaves;
@@ -252,10 +254,10 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
       const bool a_text = wrong.is_string() && kept.is_string();  // the digest is what tells
       if (a_text) continue;
       leaf = wrong;
-      EXPECT_FALSE(Baseline::from_value(value).ok()) << path << " = " << doc::to_json(wrong);
+      EXPECT_FALSE(baseline_schema().parse(value).ok()) << path << " = " << doc::to_json(wrong);
     }
     leaf = kInfinity;  // of the numbers only a point may be infinite
-    EXPECT_TRUE(path.find(".points[") != std::string::npos || !Baseline::from_value(value).ok())
+    EXPECT_TRUE(path.find(".points[") != std::string::npos || !baseline_schema().parse(value).ok())
         << path;
     leaf = kept;
   });
@@ -263,11 +265,11 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
   int absent = 0;
   each_absence(value, "", [&](const std::string& path) {
     ++absent;
-    EXPECT_FALSE(Baseline::from_value(value).ok()) << path;
+    EXPECT_FALSE(baseline_schema().parse(value).ok()) << path;
   });
   EXPECT_GT(absent, 20);
-  EXPECT_TRUE(Baseline::from_value(value).ok());
-  EXPECT_FALSE(Baseline::from_value(doc::Value::object({{"format", "heddle.baseline/1"}})).ok());
+  EXPECT_TRUE(baseline_schema().parse(value).ok());
+  EXPECT_FALSE(baseline_schema().parse(doc::Value::object({{"format", "heddle.baseline/1"}})).ok());
   // A reference without rows can never alert, and counts whose sum is no number mean nothing.
   for (const std::int64_t count : {std::int64_t{0}, INT64_MAX}) {
     doc::Value other = value;
@@ -278,7 +280,7 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
         for (auto& each : counts.as_array()) each = count;
       }
     }
-    EXPECT_FALSE(Baseline::from_value(other).ok()) << count;
+    EXPECT_FALSE(baseline_schema().parse(other).ok()) << count;
   }
 }
 
@@ -296,6 +298,47 @@ TEST(Baseline, ADependencyIsNotLearnedFromWhatIsNoNumber) {
                      {{"place", "distance"}, {place, column(distances)}, time, {}, {}, {}, {}});
   ASSERT_TRUE(built.ok());
   EXPECT_EQ(built->dependencies.at(0).expected, (std::map<std::string, double>{{"a\x1f", 12}}));
+}
+
+/// As Heddle wrote it before there was a schema: the bundle's digest covers these bytes.
+constexpr std::string_view kBaselineOfBefore =
+    R"({"format":"heddle.baseline/3","metrics":[{"name":"distance","column":"distance",)"
+    R"("kind":"ks","floor":0.1,"sds":3.0,"mean":0.02,"sd":0.01,"chunks":7,)"
+    R"("counts":[1,0,2,3,4,0,5,0],"points":["-Infinity",1.5,"Infinity"]},)"
+    R"({"name":"place","column":"place","kind":"total_variation","floor":0.2,"sds":4.0,)"
+    R"("mean":0.0,"sd":0.0,"chunks":2,"counts":[0,3,2,1],"categories":["AMS","JFK"]},)"
+    R"({"name":"hour","column":"at","kind":"hour_of_day","floor":0.1,"sds":3.0,"mean":0.0,)"
+    R"("sd":0.0,"chunks":0,"counts":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}],)"
+    R"("dependencies":[{"rule":"place-fixes-distance","determinant":["place"],)"
+    R"("dependent":"distance","expected":{"a\u001f":12.0,"b\u001f":-0.5}}],)"
+    R"("quality":{"mean":0.9,"sd":0.05,"chunks":30},"labels":{"median":4.0,"scale":3.0},)"
+    R"("coverage":{"mean":0.91,"sd":0.02,"chunks":12}})";
+
+TEST(Baseline, BytesOfBeforeAreReadAndWrittenAgain) {
+  const auto read = baseline_schema().parse_text(kBaselineOfBefore);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(doc::to_json(baseline_schema().print(*read)), kBaselineOfBefore);
+  doc::RecordConformance<Baseline>(baseline_schema(), *read).run("docs/formats/baseline.md");
+}
+
+TEST(Baseline, BinsAreThoseOfTheStatistic) {
+  const auto refusal = [](std::size_t metric, const char* member, std::optional<doc::Value> to) {
+    auto value = *doc::parse_json(kBaselineOfBefore);
+    auto& at = value.find("metrics")->as_array()[metric];
+    std::erase_if(at.as_object(), [&](const auto& each) { return each.first == member; });
+    if (to) at.set(member, *to);
+    const auto read = baseline_schema().parse(value);
+    return read.ok() ? std::string() : read.error().message;
+  };
+  EXPECT_EQ(refusal(0, "points", {}),
+            "the baseline profile: `metrics[0].points` is not a list of numbers");
+  EXPECT_EQ(refusal(0, "categories", doc::Value::array()),
+            "the baseline profile: unknown member `metrics[0].categories`");
+  EXPECT_EQ(refusal(1, "counts", doc::Value::array({0, 1})),
+            "the baseline profile: `metrics[1].counts` must have one count for each of 4 bins");
+  EXPECT_EQ(refusal(2, "kind", "wasserstein"),
+            "the baseline profile: `metrics[2].kind` is `wasserstein`, a statistic that this "
+            "Heddle does not have");
 }
 
 }  // namespace

@@ -191,28 +191,6 @@ double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary,
   return std::min(1.0, tail);
 }
 
-doc::Value Judgement::to_value() const {
-  const auto number = [](double value) {
-    return std::isnan(value) ? doc::Value() : doc::Value(value);
-  };
-  auto list = doc::Value::array();
-  for (const Measure& measure : measures) {
-    list.push(doc::Value::object({{"name", measure.name},
-                                  {"canary", number(measure.canary)},
-                                  {"baseline", number(measure.baseline)},
-                                  {"verdict", verdict_name(measure.verdict)},
-                                  {"why", measure.why}}));
-  }
-  auto why = doc::Value::array();
-  for (const std::string& reason : reasons) why.push(reason);
-  return doc::Value::object({{"verdict", verdict_name(verdict)},
-                             {"canary_rows", canary_rows},
-                             {"baseline_rows", baseline_rows},
-                             {"look", look},
-                             {"measures", std::move(list)},
-                             {"reasons", std::move(why)}});
-}
-
 void CohortBook::Side::clear(const PredictionScale& scale) {
   *this = {};
   latency = stats::Histogram(kLatencyBuckets);

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "doc/value.hpp"
 #include "plane/journal.hpp"
 #include "spec/service.hpp"
 #include "stats/binning.hpp"
@@ -42,8 +41,6 @@ struct Judgement {
   std::int64_t look = 0;  ///< of this step, from 1
   std::vector<Measure> measures{};
   std::vector<std::string> reasons{};
-
-  [[nodiscard]] doc::Value to_value() const;
 };
 
 /// Sums of a quantity in [0, 1].

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "watch/judgement_format.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -462,7 +464,7 @@ TEST(Judgement, MemoryIsBoundedAndTheStateSurvives) {
   Traffic same(10);
   other.send(b, 500, {.failed = 0.2}, {}, true);
   same.send(back, 500, {.failed = 0.2}, {}, true);
-  EXPECT_EQ(b.judge({}, 3).to_value(), back.judge({}, 3).to_value());
+  EXPECT_EQ(judgement_schema().print(b.judge({}, 3)), judgement_schema().print(back.judge({}, 3)));
   EXPECT_EQ(back.restore(b.save().substr(9)).error().kind, ErrorKind::kCorrupt);
 }
 

@@ -15,6 +15,7 @@
 
 #include "recover/cause.hpp"
 #include "stats/conformal.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/coverage.hpp"
 #include "watch/tasks_fixture.hpp"
 #include "watch/unknown_classes.hpp"
@@ -318,16 +319,16 @@ TEST(Baseline, ARegressionsUnitIsItsMedianAbsoluteDeviation) {
   ASSERT_TRUE(number.ok()) << number.error().str();
   EXPECT_EQ(number->label_median, 4);
   EXPECT_EQ(number->label_scale, 3);
-  const auto same = Baseline::from_value(number->to_value());
+  const auto same = baseline_schema().parse(baseline_schema().print(*number));
   ASSERT_TRUE(same.ok());
   EXPECT_EQ(same->label_scale, 3);
   // More than half of them equal: the mean deviation.
   const std::vector<double> equal{4, 4, 4, 4, 14};
   const auto flat = build_baseline(monitor, {}, {{}, {}, time, margins, equal, kNumber, {}});
   EXPECT_EQ(flat->label_scale, 2);
-  auto bad = number->to_value();
+  auto bad = baseline_schema().print(*number);
   bad.find("labels")->set("scale", 0);
-  EXPECT_EQ(Baseline::from_value(bad).error().id, "watch-baseline");
+  EXPECT_EQ(baseline_schema().parse(bad).error().id, "watch-baseline");
 }
 
 TEST(Baseline, ThePredictionOfClassesIsTheNameOfTheLikeliest) {

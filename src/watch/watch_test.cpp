@@ -12,6 +12,7 @@
 
 #include "doc/json.hpp"
 #include "recover/cause.hpp"
+#include "watch/baseline_format.hpp"
 #include "watch/stream_fixture.hpp"
 
 namespace heddle::watch {
@@ -656,10 +657,10 @@ TEST(Watch, TornStateIsRefused) {
 TEST(Baseline, SurvivesItsJson) {
   Stream stream(15);
   const Baseline built = stream.baseline();
-  const std::string text = doc::to_json(built.to_value());
-  const auto read = Baseline::from_value(*doc::parse_json(text));
+  const std::string text = doc::to_json(baseline_schema().print(built));
+  const auto read = baseline_schema().parse(*doc::parse_json(text));
   ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_EQ(doc::to_json(read->to_value()), text);
+  EXPECT_EQ(doc::to_json(baseline_schema().print(*read)), text);
   EXPECT_EQ(read->metrics.size(), 4U);
   EXPECT_EQ(read->dependencies.at(0).expected.size(), 40U);
   EXPECT_GT(read->ratio_chunks, 30);

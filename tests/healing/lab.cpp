@@ -48,8 +48,8 @@ Result<std::pair<Digest, Digest>> released(const std::string& project, store::Ob
     const auto digest = Digest::parse("sha256:" + entry.path().filename().string());
     if (!digest.ok()) continue;
     const auto opened = bundle::open(objects, *digest);
-    if (!opened.ok() || !opened->config().string_or("derived_from").empty()) continue;
-    (opened->config().string_or("role") == "standby" ? out.second : out.first) = *digest;
+    if (!opened.ok() || !opened->config().derived_from.empty()) continue;
+    (opened->config().role == "standby" ? out.second : out.first) = *digest;
   }
   if (out.first.empty())
     return Error{ErrorKind::kNotFound, "healing-no-bundle", "the project has no candidate",

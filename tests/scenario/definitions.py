@@ -654,7 +654,7 @@ def the_same_commit_gives_the_same_bundle(world):
 
 @case
 def a_bundle_that_does_not_say(world):
-    """One from before bundles named their commit, or of another maker, is taken for dirty."""
+    """One of no commit is dirty; one that does not say of which it is, is refused."""
     project = with_file(world, "policies/clean.yaml", CLEAN)
     built = project.json("run")["candidate"]["bundle"]
     blobs = project.root / ".heddle/objects/blobs/sha256"
@@ -674,14 +674,20 @@ def a_bundle_that_does_not_say(world):
         if each["annotations"]["org.opencontainers.image.title"] == "heddle.json"
     )
     config = json.loads((blobs / layer["digest"][7:]).read_bytes())
-    for key in ("commit", "dirty"):
-        del config[key]
-    layer["digest"], layer["size"] = put(config)
-    silent, _ = put(manifest)
-    done = project.run("release", "promote", "late", "--requester", "bob", "--bundle", silent)
+
+    def promoted(config):
+        layer["digest"], layer["size"] = put(config)
+        bundle, _ = put(manifest)
+        return project.run("release", "promote", "late", "--requester", "bob", "--bundle", bundle)
+
+    done = promoted(config | {"commit": "", "dirty": True})
     assert done.code == 5 and "what-answers-is-committed" in done.err, done
     attributes = entries(project, "release.promote")[-1]["attributes"]
     assert attributes["dirty"] is True and attributes["commit"] == "", attributes
+    for key in ("commit", "dirty"):
+        done = promoted({name: value for name, value in config.items() if name != key})
+        assert done.code == 13 and done.ids == ["bundle-corrupt"], done
+        assert f"`heddle.json`: `{key}` is missing" in done.err, done
 
 
 def main():

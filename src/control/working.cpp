@@ -1,0 +1,106 @@
+#include "control/working.hpp"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::control {
+namespace {
+
+/// What it said last: the last line of its log.
+std::string last_line(const std::string& path) {
+  const auto log = read_file(path);
+  if (!log.ok()) return {};
+  std::string_view text = *log;
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  text.remove_prefix(text.rfind('\n') + 1);  // npos + 1 is 0: there is one line
+  return std::string(text);
+}
+
+/// The error that a command left as its document; nullopt: it is no error.
+std::optional<Error> error_of(const doc::Value& document) {
+  const doc::Value* error = document.find("error");
+  if (error == nullptr || !error->is_object()) return std::nullopt;
+  Error out{ErrorKind::kInternal, error->string_or("id"), error->string_or("message"),
+            error->string_or("hint"), error->string_or("where")};
+  for (int kind = 0; kind <= static_cast<int>(ErrorKind::kInternal); ++kind) {
+    const auto each = static_cast<ErrorKind>(kind);
+    if (error_kind_info(each).name == error->string_or("kind")) out.kind = each;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Working::folder(const std::string& name) const {
+  return fmt::format("{}/work/{}", home_.dir(), name);
+}
+
+Result<Working::Running> Working::start(jobs::Runner& runner, const std::string& name,
+                                        const std::vector<std::string>& words) const {
+  const std::string dir = folder(name);
+  std::error_code failed;
+  std::filesystem::remove_all(dir, failed);
+  HEDDLE_TRY(make_dirs(dir));
+  jobs::Job job;
+  job.name = name;
+  job.argv = {executable_,  "--project",          home_.root(), "--json",
+              "--document", dir + "/result.json", name};
+  job.argv.insert(job.argv.end(), words.begin(), words.end());
+  job.directory = home_.root();
+  job.output_path = dir + "/log";
+  HEDDLE_ASSIGN_OR_RETURN(const auto handle, runner.start(job));
+  return Running{words, handle};
+}
+
+Result<WorkReply> Working::ended(jobs::Runner& runner, const std::string& name,
+                                 const Running& running) const {
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, runner.wait(running.handle));
+  const std::string dir = folder(name);
+  const auto text = read_file(dir + "/result.json");
+  const auto document = text.ok() ? doc::parse_json(*text) : Result<doc::Value>(text.error());
+  if (!document.ok() || !document->is_object()) {
+    return Error{
+        ErrorKind::kInternal, "work-without-result",
+        fmt::format("`heddle {}` ended with exit code {} and no result", name, outcome.exit_code),
+        fmt::format("its log is `{}/log`", dir)};
+  }
+  if (auto failed = error_of(*document)) return *std::move(failed);
+  WorkReply reply;
+  reply.done = true;
+  reply.progress = last_line(dir + "/log");
+  reply.exit_code = outcome.exit_code;
+  reply.result = *document;
+  return reply;
+}
+
+Result<WorkReply> Working::ask(jobs::Runner& runner, const std::string& name,
+                               const std::vector<std::string>& words, bool waits) {
+  auto at = running_.find(name);
+  if (at == running_.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(auto started, start(runner, name, words));
+    at = running_.emplace(name, std::move(started)).first;
+  }
+  if (at->second.words != words) {
+    return Error{ErrorKind::kConflict, "work-in-progress",
+                 fmt::format("`heddle {} {}` runs", name, fmt::join(at->second.words, " ")),
+                 "ask for that one until it is done, then for this one"};
+  }
+  if (!waits) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool has_ended, runner.finished(at->second.handle));
+    if (!has_ended) {
+      WorkReply reply;
+      reply.progress = last_line(folder(name) + "/log");
+      return reply;
+    }
+  }
+  const Running running = std::move(at->second);
+  running_.erase(at);
+  return ended(runner, name, running);
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "doc/schema.hpp"
+#include "evaluate/evaluate.hpp"
+
+namespace heddle::evaluate {
+
+/// `heddle.evaluation/1`: `evaluation.json` of a bundle (docs/gates.md). No times, no paths: the
+/// same evidence gives the same bytes. kCorrupt `evidence-malformed`.
+[[nodiscard]] const doc::Schema<Evidence>& evidence_schema();
+/// {NAME: NUMBER}; null: not known.
+[[nodiscard]] doc::Value print_numbers(const Numbers& numbers);
+
+}  // namespace heddle::evaluate
