@@ -369,21 +369,41 @@ void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& 
                 std::string(why), tick, fmt::format("slot.swap/{}", tick.now));
 }
 
-Step Ladder::step_on(Incident& incident, Tick& tick) {
+/// Nothing is done about an incident whose opening is not in the ledger.
+Step Ladder::record_opening(Incident& incident, Tick& tick) {
   const Diagnosis& d = incident.diagnosis;
+  const Outcome outcome =
+      propose(incident, OpenIncident{std::string(d.cause->name()), d.column, d.source, d.account},
+              d.reason, tick);
+  if (!settled(outcome.status)) return incident.step;
+  incident.leave_step();
+  incident.step = incident.diagnosis.cause->first_step(incident);
+  incident.step_since = tick.now;
+  consider_swap(incident, tick);
+  return step_on(incident, tick);
+}
+
+Step Ladder::await_close(Incident& incident, Tick& tick) {
+  escalate(incident,
+           fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
+                       incident.id),
+           kAnswerWithin, tick);
+  return incident.step;
+}
+
+Step Ladder::record_close(Incident& incident, Tick& tick) {
+  drop_swap_question(incident, "the incident is over", tick);
+  const char* const end = incident.recovered_at != 0 ? "recovered: "
+                          : incident.unverified      ? "not verified, too few rows came: "
+                                                     : "not recovered, it stands: ";
+  const Outcome outcome =
+      propose(incident, CloseIncident{incident.recovered_at}, end + incident.response, tick);
+  return settled(outcome.status) ? Step::kDone : incident.step;
+}
+
+Step Ladder::step_on(Incident& incident, Tick& tick) {
   switch (incident.step) {
-    case Step::kOpen: {
-      const Outcome outcome = propose(
-          incident, OpenIncident{std::string(d.cause->name()), d.column, d.source, d.account},
-          d.reason, tick);
-      if (!settled(outcome.status)) return incident.step;
-      incident.leave_step();
-      incident.step = incident.diagnosis.cause->first_step(incident);
-      incident.step_since = tick.now;
-      consider_swap(incident, tick);
-      const Step next = step_on(incident, tick);
-      return next;
-    }
+    case Step::kOpen: return record_opening(incident, tick);
     case Step::kQuarantine: return quarantine(incident, tick);
     case Step::kAwaitReadmit: return await_readmit(incident, tick);
     case Step::kRelease: return release_source(incident, tick);
@@ -400,23 +420,9 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kRecalibrate: return recalibrate(incident, tick);
     case Step::kRespond: return respond_itself(incident, tick);
     case Step::kAwaitQuiet: return await_quiet(incident, tick);
-    case Step::kByHand:
-      escalate(incident,
-               fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
-                           incident.id),
-               kAnswerWithin, tick);
-      return incident.step;
+    case Step::kByHand: return await_close(incident, tick);
     case Step::kPostmortem: return write_postmortem(incident, tick);
-    case Step::kClose: {
-      drop_swap_question(incident, "the incident is over", tick);
-      const Outcome outcome = propose(incident, CloseIncident{incident.recovered_at},
-                                      (incident.recovered_at != 0 ? "recovered: "
-                                       : incident.unverified ? "not verified, too few rows came: "
-                                                             : "not recovered, it stands: ") +
-                                          incident.response,
-                                      tick);
-      return settled(outcome.status) ? Step::kDone : incident.step;
-    }
+    case Step::kClose: return record_close(incident, tick);
     case Step::kDone: return incident.step;
   }
   return incident.step;

@@ -251,7 +251,7 @@ std::string QualityReader::bound_of(const Quality& quality, const Field& field,
   const bool is_finite = value.ok() && (!value->is_number() || std::isfinite(value->as_double()));
   if (is_finite) return literal_of(field, *value);
   reader_.report(found->value.position(), "wrong-type",
-                 fmt::format("`{}` of rule `{}` is no value of field `{}`", which, id, field.name),
+                 fmt::format("`{}` of rule `{}` is not a value of field `{}`", which, id, field.name),
                  "write a value of the field's type");
   return {};
 }
