@@ -19,8 +19,8 @@ import tokenize
 #           figure: (bound, goal)
 BOUNDS = {
     "complexity p95": (10, 10),
-    "complexity maximum": (37, 25),
-    "functions above 25": (11, 0),
+    "complexity maximum": (25, 25),
+    "functions above 25": (0, 0),
     "long lines, C++": (0, 0),
     "long lines, Python": (0, 0),
     "long lines, shell": (0, 0),

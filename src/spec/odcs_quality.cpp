@@ -250,9 +250,10 @@ std::string QualityReader::bound_of(const Quality& quality, const Field& field,
   const auto value = is_plain ? Result<doc::Value>(found->value) : typed_value(field, found->value);
   const bool is_finite = value.ok() && (!value->is_number() || std::isfinite(value->as_double()));
   if (is_finite) return literal_of(field, *value);
-  reader_.report(found->value.position(), "wrong-type",
-                 fmt::format("`{}` of rule `{}` is not a value of field `{}`", which, id, field.name),
-                 "write a value of the field's type");
+  reader_.report(
+      found->value.position(), "wrong-type",
+      fmt::format("`{}` of rule `{}` is not a value of field `{}`", which, id, field.name),
+      "write a value of the field's type");
   return {};
 }
 
