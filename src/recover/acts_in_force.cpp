@@ -122,9 +122,9 @@ void Ladder::verify_acts(Tick& tick) {
     if (act_of(act.id) == nullptr) continue;
     if (!tick.effects.in_force(act)) {
       forget(act, tick);
-    // Policy, a person or an error that stays did not let it be taken back: that is not proposed
-    // again at every tick.
     } else if (!act.kept) {
+      // Policy, a person or an error that stays did not let it be taken back: that is not proposed
+      // again at every tick.
       verify(act, tick);
     }
   }

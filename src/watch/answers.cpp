@@ -41,8 +41,8 @@ void Answers::add(const plane::RequestRecord& request, const plane::RowRecord& r
                   std::vector<Finding>& out) {
   if (row.outcome == plane::RowOutcome::kQuarantined) {
     keep(request, row, out);
-  // Nearly always there is no quarantine: then a row costs no look-up.
   } else if (!kept_.empty()) {
+    // Nearly always there is no quarantine: then a row costs no look-up.
     let_in(request, out);
   }
   const Micros at = request.event_time;

@@ -235,8 +235,8 @@ bool dependency_key(std::span<const expr::Datum> determinant, std::string& key) 
   for (const expr::Datum& part : determinant) {
     if (part.kind == expr::Datum::Kind::kString) {
       key.append(part.str());
-    // A double is no key: two that print alike need not be equal.
     } else if (part.kind == expr::Datum::Kind::kInt) {
+      // A double is no key: two that print alike need not be equal.
       key.append(std::to_string(part.i));
     } else {
       return false;
