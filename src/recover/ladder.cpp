@@ -362,6 +362,7 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
         {incident.id + "/swap", SwapInForce{outcome.before}, incident.id, tick.now, outcome.made});
     respond(incident, "swap to standby", tick);
   } else if (settled(outcome.status)) {
+    // A no is not asked again in this incident.
     incident.swap_refused = true;
   } else if (outcome.status == Status::kRunning) {
     incident.compared_until = 0;  // the same comparison counts again at the next tick
@@ -461,6 +462,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
     }
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
+  // A person was faster. The incident follows that quarantine as its own.
   if (outcome.status == Status::kOvertaken && tick.effects.quarantine_of(d.account, d.source)) {
     respond(incident, plane::source_text(d.account, d.source) + " was shut out already", tick);
     return Step::kAwaitReadmit;
