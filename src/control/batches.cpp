@@ -29,6 +29,7 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
     bundle = slot == "primary" ? releases.primary() : releases.standby();
   } else {
     auto given = bundle::find(*core.objects, slot);
+    // Not a digest at all: it was meant as a slot's name, and is told as such.
     if (!given.ok() && given.error().id != "digest-malformed") return given.error();
     if (!given.ok()) {
       return Error{ErrorKind::kInvalid, "slot-unknown",
@@ -36,6 +37,7 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
                    "name `primary`, `standby` or the digest of a released bundle"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const bool was_released, service->was_released(*given));
+    // Only what passed its gates and a decision scores files, as with requests.
     if (!was_released) {
       return Error{ErrorKind::kNotFound, "bundle-not-released",
                    fmt::format("`{}` was never released in `{}`", given->str(), name),

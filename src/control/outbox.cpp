@@ -36,6 +36,7 @@ class ThreadedOutbox final : public Outbox {
   Result<void> put(store::Txn& txn, const std::string& id, const doc::Value& payload) override {
     if (receivers_of(payload).empty()) return {};
     HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
+    // An act that is decided again after a crash puts its notification again: it is told once.
     if (known) return {};
     auto value = payload;
     value.set("schema", "heddle.notification/1");

@@ -202,6 +202,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   const auto& run = releases().canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
   policy::Proposal proposal;
+  // With the version: the same bundle may be released again after another one was, and that is
+  // another act.
   proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases().version(),
                                slot, bundle.short_str());
   proposal.action = raises ? "canary.raise" : slot == "canary" ? "canary.start" : "release.promote";
@@ -227,11 +229,13 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
+  // A standby answers nobody yet; when it is to, that is a decision of its own.
   if (slot != "standby") decisions_->name_gates_not_judged(proposal, evidence);
   proposal.evidence = decisions_->evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
   if (slot != "standby" && !releases().primary().empty()) {
     auto known = compared;
+    // It was compared with another primary: that says nothing of this release.
     if (!known || known->string_or("base") != releases().primary().str()) {
       HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
     }
