@@ -55,6 +55,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   p.admitted.account = p.account;
   const std::size_t width = serving_->fields.size();
   p.values.reserve(asked.rows.count * width);
+  // Strings are views into the request's body, which is gone when the answer comes.
   for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
     p.values.push_back(value.kind == expr::Datum::Kind::kString
                            ? expr::Datum::string(p.texts.emplace_back(value.str()))
@@ -85,6 +86,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   }
   p.sent = sent.count();
   p.sent_ns = options_.clock->mono_ns();
+  // Nothing is asked of the runtime: the answer is there at once.
   if (p.sent == 0) {
     settle(held, admitted.event_time);
     answered_now_ = std::move(pending);  // the answer borrows from it
@@ -92,6 +94,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   }
 
   std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
+  // A client that gives up earlier frees its place in the runtime's queue earlier.
   if (asked.deadline_ns < deadline) {
     deadline = asked.deadline_ns;
     p.client_deadline = true;
@@ -202,6 +205,7 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
 void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answers) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
+  // Out of the table first: what follows may serve other requests.
   const std::unique_ptr<Pending> pending = std::move(found->second);
   pending_.erase(found);
   if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
@@ -232,6 +236,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const score::Plan& plan = *slot.loaded->plan;
   const auto& known = plan.contract().rules();
   const std::int64_t now = options_.clock->mono_ns();
+  // Once a second: a runtime that is down fails each request.
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
     log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id),
@@ -264,6 +269,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
           const Loaded& beside = p.serving->slot(id);
           if (beside.plan == nullptr || id == slot.id) continue;
           if (beside.plan->endpoint() != nullptr) {
+            // What has not come by now is compared later, and is not in the journal.
             if (given != nullptr) *into = keep((*given)[i]);
           } else {
             beside.plan->score_row(row.fields, shadow_, scratch_);
