@@ -119,6 +119,7 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   HEDDLE_TRY(make_dirs(options.directory));
   std::unique_ptr<RouteFollower> follower(new RouteFollower(std::move(options)));
   follower->options_.host.ending = &follower->ending_;
+  // Which version was in force before a restart: an older file that was put back is refused.
   if (const auto known = read_file(follower->options_.newest); known.ok())
     follower->newest_ = std::strtoull(known->c_str(), nullptr, 10);
   follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -174,6 +175,7 @@ void RouteFollower::run() {
 void RouteFollower::complain(const Error& error) {
   const std::string text = error.str();
   if (complaints_.size() > kMostComplaints) complaints_.clear();
+  // The same table is looked at every half second: it is said once what is wrong with it.
   if (!complaints_.insert(text).second) return;
   log::warn("service `{}`: {}", options_.service, text);
 }
@@ -183,6 +185,7 @@ void RouteFollower::look() {
   const auto file =
       plane::read_route_file(options_.directory + "/" + options_.service + ".json", options_.key);
   if (!file.ok()) {
+    // No table is how every service begins.
     if (file.error().kind != ErrorKind::kNotFound) {
       ++refused_;
       complain(file.error());
@@ -196,6 +199,7 @@ void RouteFollower::look() {
                      fmt::format("the route table is for service `{}`", route->service),
                      "start the control plane again"});
   }
+  // In force already; a slot whose bundle or runtime came later is added to it.
   if (route->version == delivered_) {
     if (incomplete_) {
       if (auto more = build(*file); more.ok()) {
@@ -251,6 +255,7 @@ void RouteFollower::remember(std::uint64_t version) {
 /// worker takes memory. What still answers its last requests is looked at again soon.
 void RouteFollower::forget(const plane::RouteTable& route) {
   std::erase_if(plans_, [&](const auto& item) {
+    // A native model costs memory only; the one of before is often released again.
     if (item.second->endpoint() == nullptr || names(route, item.first)) return false;
     if (item.second.use_count() == 1) return true;
     settled_ = false;
@@ -318,6 +323,8 @@ void RouteFollower::start_runtime(std::shared_ptr<Load> load, bundle::Bundle ope
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
   const auto before = failed_.find(digest);
+  // A bundle that failed is not loaded anew at every look; after a while, for what failed may be
+  // back.
   if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns)
     return before->second.error;
   const auto on_its_way = [&](bool starts) {
