@@ -359,42 +359,38 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
   return shared;
 }
 
-Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) {
-  const plane::RouteTable& route = file.table;
-  auto serving = std::make_shared<Serving>();
-  serving->route = route;
-  Built built;
-  // The primary comes last: whether it may be missing depends on the standby.
-  for (const auto& [id, digest] :
-       {std::pair{SlotId::kStandby, &route.standby},
-        std::pair{SlotId::kCanary, &route.canary.bundle}, std::pair{SlotId::kShadow, &route.shadow},
-        std::pair{SlotId::kPrimary, &route.primary}}) {
-    if (digest->empty()) continue;
-    Loaded& slot = serving->slots[static_cast<std::size_t>(id)];
-    slot.digest = digest->str();
-    auto loaded = plan(*digest);
-    if (loaded.ok()) {
-      slot.plan = std::move(*loaded);
-      ++built.loaded_slots;
-    } else if (loaded.error().id == kLoading) {
-      return loaded.error();
-    } else if (loaded.error().id == kStarting) {
-      // A primary is waited for, what is in force stays; the others join.
-      built.incomplete = true;
-      if (id == SlotId::kPrimary) return loaded.error();
-    } else if (id == SlotId::kPrimary &&
-               !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
-      return loaded.error();
-    } else {
-      // A service without one of its other slots serves, and says what is wrong.
-      if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
-      built.incomplete = true;  // it is tried again
-      complain(loaded.error());
-    }
+/// Puts a bundle into its slot; an error where the table has to wait for it, or cannot be used.
+Result<void> RouteFollower::load_slot(SlotId id, const Digest& digest, Serving& serving,
+                                      Built& built) {
+  Loaded& slot = serving.slots[static_cast<std::size_t>(id)];
+  slot.digest = digest.str();
+  auto loaded = plan(digest);
+  if (loaded.ok()) {
+    slot.plan = std::move(*loaded);
+    ++built.loaded_slots;
+    return {};
   }
-  const score::Plan* reads = serving->any_plan();
+  const bool is_primary = id == SlotId::kPrimary;
+  if (loaded.error().id == kLoading) return loaded.error();
+  built.incomplete = true;  // it is tried again
+  if (loaded.error().id == kStarting) {
+    // A primary is waited for, what is in force stays; the others join.
+    return is_primary ? Result<void>(loaded.error()) : Result<void>();
+  }
+  const bool stands_in =
+      serving.route.fail_over_allowed && serving.slot(SlotId::kStandby).plan != nullptr;
+  if (is_primary && !stands_in) return loaded.error();
+  // A service without one of its other slots serves, and says what is wrong.
+  if (is_primary) serving.primary_error = loaded.error().message;
+  complain(loaded.error());
+  return {};
+}
+
+/// All slots read one request and answer one question: a plan with other fields or another task
+/// than `reads` is taken out.
+void RouteFollower::drop_slots_unlike(const score::Plan* reads, Serving& serving) {
   for (std::size_t i = 1; i < kSlots; ++i) {
-    Loaded& slot = serving->slots[i];
+    Loaded& slot = serving.slots[i];
     if (slot.plan == nullptr || slot.plan.get() == reads) continue;
     const std::string_view name = name_of(static_cast<SlotId>(i));
     if (!same_fields(reads->contract(), slot.plan->contract())) {
@@ -411,6 +407,22 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) 
       slot.plan.reset();
     }
   }
+}
+
+Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) {
+  const plane::RouteTable& route = file.table;
+  auto serving = std::make_shared<Serving>();
+  serving->route = route;
+  Built built;
+  // The primary comes last: whether it may be missing depends on the standby.
+  for (const auto& [id, digest] :
+       {std::pair{SlotId::kStandby, &route.standby},
+        std::pair{SlotId::kCanary, &route.canary.bundle}, std::pair{SlotId::kShadow, &route.shadow},
+        std::pair{SlotId::kPrimary, &route.primary}}) {
+    if (!digest->empty()) HEDDLE_TRY(load_slot(id, *digest, *serving, built));
+  }
+  const score::Plan* reads = serving->any_plan();
+  drop_slots_unlike(reads, *serving);
   note_shared(*serving);
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
   serving->sticky = parse_sticky(route.canary.sticky, serving->fields);
