@@ -123,6 +123,37 @@ std::int64_t ColumnWindows::open_rows() const noexcept {
   return rows;
 }
 
+/// A window of too few rows is joined to the next one with rows, or to the first that has not
+/// ended: those between are empty, and centuries of them are one step. When that one ends.
+Micros ColumnWindows::join_to_next(Window window, Micros watermark) {
+  const std::int64_t not_ended = index_of(watermark, length_);
+  next_ = open_.empty() ? not_ended : std::min(open_.begin()->first, not_ended);
+  auto [after, fresh] = open_.try_emplace(next_, window);
+  if (!fresh) {
+    after->second.rows += window.rows;
+    after->second.from = window.from;
+    for (auto& [account, counts] : window.counts) {
+      const auto [held, first] = after->second.counts.try_emplace(account, counts);
+      for (std::size_t i = 0; !first && i < counts.size(); ++i) held->second[i].merge(counts[i]);
+    }
+  }
+  return (next_ + 1) * length_;
+}
+
+void ColumnWindows::judge(const Baseline& baseline, const Window& window, Micros to, bool several,
+                          std::vector<Finding>& out) const {
+  for (std::size_t i = 0; i < baseline.metrics.size(); ++i) {
+    const MetricReference& metric = baseline.metrics[i];
+    stats::Histogram all(metric.binning.size());
+    for (const auto& [account, counts] : window.counts) all.merge(counts[i]);
+    if (all.total() == 0) continue;
+    Finding finding = finding_of(metric, all, window, to);
+    // It costs a comparison an account: only for what is to be told.
+    if (several && finding.alert) finding.account = only_account(metric, i, all, window);
+    out.push_back(std::move(finding));
+  }
+}
+
 std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark, bool several,
                                   std::vector<Finding>& out) {
   std::int64_t dropped = 0;
@@ -141,34 +172,11 @@ std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark, bo
       continue;
     }
     if (window.rows < least_rows_) {
-      // Joined to the next window with rows, or to the first that has not ended: those between are
-      // empty, and centuries of them are one step.
-      const std::int64_t not_ended = index_of(watermark, length_);
-      next_ = open_.empty() ? not_ended : std::min(open_.begin()->first, not_ended);
-      auto [after, fresh] = open_.try_emplace(next_, window);
-      if (!fresh) {
-        after->second.rows += window.rows;
-        after->second.from = window.from;
-        for (auto& [account, counts] : window.counts) {
-          const auto [held, first] = after->second.counts.try_emplace(account, counts);
-          for (std::size_t i = 0; !first && i < counts.size(); ++i)
-            held->second[i].merge(counts[i]);
-        }
-      }
-      // The window it was joined to is not over.
-      if ((next_ + 1) * length_ > watermark) return dropped;
+      // The window it was joined to may not be over.
+      if (join_to_next(std::move(window), watermark) > watermark) return dropped;
       continue;
     }
-    for (std::size_t i = 0; i < baseline.metrics.size(); ++i) {
-      const MetricReference& metric = baseline.metrics[i];
-      stats::Histogram all(metric.binning.size());
-      for (const auto& [account, counts] : window.counts) all.merge(counts[i]);
-      if (all.total() == 0) continue;
-      Finding finding = finding_of(metric, all, window, to);
-      // It costs a comparison an account: only for what is to be told.
-      if (several && finding.alert) finding.account = only_account(metric, i, all, window);
-      out.push_back(std::move(finding));
-    }
+    judge(baseline, window, to, several, out);
   }
   return dropped;
 }

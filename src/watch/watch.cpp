@@ -200,6 +200,30 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
+  const std::vector<std::uint32_t> trials = trials_of(route);
+  for (std::size_t index = 0; index < request.rows.size(); ++index) {
+    const plane::RowRecord& row = request.rows[index];
+    ++rows_seen_;
+    read_clocks(request, row);
+    std::vector<plane::FieldValue> repaired;
+    const std::vector<plane::FieldValue>* fields = &row.fields;
+    if (route.apply_repair) {
+      // What the primary scored is the row after its repairs.
+      repaired = row.fields;
+      route.apply_repair(repaired);
+      fields = &repaired;
+    }
+    const SeenRow seen{request,    row,      *fields,  options_.fields, types_,
+                       route.task, baseline, of_epoch, by_primary,      rows_};
+    for (const Named& each : detectors_) each.detector->row(seen, out.findings);
+    if (seen.served() && of_epoch) join_row(seen, index, route, trials);
+  }
+  if (!trials.empty()) try_alternatives();
+  settle(settled, request.event_time, out);
+}
+
+/// Numbers of the route's trials, in the order of its alternatives.
+std::vector<std::uint32_t> Watch::trials_of(const Route& route) {
   std::vector<std::uint32_t> trials;
   for (const Alternative& alternative : route.alternatives) {
     std::optional<TrialIntervals> intervals;
@@ -207,45 +231,35 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       intervals = TrialIntervals{*route.interval, *alternative.quantile};
     trials.push_back(trials_.number(alternative.trial, alternative.candidate, intervals));
   }
-  for (std::size_t index = 0; index < request.rows.size(); ++index) {
-    const plane::RowRecord& row = request.rows[index];
-    ++rows_seen_;
-    for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
-      // Before repairs: a repair of a clock is proven by the rows as they came.
-      if (types_[i] != expr::Type::kTimestamp) continue;
-      const expr::Datum time = datum_of(row.fields[i], types_[i]);
-      if (time.kind == expr::Datum::Kind::kTimestamp)
-        clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
-    }
-    std::vector<plane::FieldValue> repaired;
-    const std::vector<plane::FieldValue>* fields = &row.fields;
-    if (route.apply_repair) {
-      repaired = row.fields;
-      route.apply_repair(repaired);
-      // What the primary scored is the row after its repairs.
-      fields = &repaired;
-    }
-    const SeenRow seen{request,    row,      *fields,  options_.fields, types_,
-                       route.task, baseline, of_epoch, by_primary,      rows_};
-    for (const Named& each : detectors_) each.detector->row(seen, out.findings);
-    if (seen.served() && of_epoch) {
-      const std::string id = request.request_id + "#" + std::to_string(index);
-      const auto margins =
-          by_primary ? margins_of(route.task, row.prediction) : std::vector<float>{};
-      const auto standby = margins_of(route.task, row.standby_prediction);
-      ServedRow joined{id,      request.event_time, epoch_,         margins,
-                       standby, request.source,     request.account};
-      // A trial compares two answers to one row: where standby or canary answered, there is none of
-      // the primary.
-      for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
-        auto other = route.alternatives[i].margins(row.fields);
-        if (!other.empty()) joined.alternatives.emplace_back(trials[i], std::move(other));
-      }
-      join_.add_row(joined);
-    }
+  return trials;
+}
+
+/// Of the fields as they came: a repair of a clock is proven by the rows before it.
+void Watch::read_clocks(const plane::RequestRecord& request, const plane::RowRecord& row) {
+  for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
+    if (types_[i] != expr::Type::kTimestamp) continue;
+    const expr::Datum time = datum_of(row.fields[i], types_[i]);
+    if (time.kind == expr::Datum::Kind::kTimestamp)
+      clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
   }
-  if (!trials.empty()) try_alternatives();
-  settle(settled, request.event_time, out);
+}
+
+/// A trial compares two answers to one row: where standby or canary answered, there is none of the
+/// primary, and nothing to compare.
+void Watch::join_row(const SeenRow& seen, std::size_t index, const Route& route,
+                     std::span<const std::uint32_t> trials) {
+  const plane::RequestRecord& request = seen.request;
+  const std::string id = request.request_id + "#" + std::to_string(index);
+  const auto margins =
+      seen.by_primary ? margins_of(route.task, seen.row.prediction) : std::vector<float>{};
+  const auto standby = margins_of(route.task, seen.row.standby_prediction);
+  ServedRow joined{id,      request.event_time, epoch_,         margins,
+                   standby, request.source,     request.account};
+  for (std::size_t i = 0; seen.by_primary && i < trials.size(); ++i) {
+    auto other = route.alternatives[i].margins(seen.row.fields);
+    if (!other.empty()) joined.alternatives.emplace_back(trials[i], std::move(other));
+  }
+  join_.add_row(joined);
 }
 
 /// Before the first tick nobody knows what time it is here: a request that somebody tried in the
