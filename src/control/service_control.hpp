@@ -185,6 +185,10 @@ class ServiceControl {
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
+  [[nodiscard]] static std::optional<Result<void>> change_without_bundle(
+      const policy::Proposal& proposal, release::Releases& next);
+  [[nodiscard]] Result<void> change_with_bundle(const policy::Proposal& proposal,
+                                                release::Releases& next) const;
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;

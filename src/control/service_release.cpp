@@ -34,13 +34,59 @@ Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
 
 }  // namespace
 
-Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
-  const auto& attributes = proposal.attributes;
-  if (attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
+/// Actions about no bundle; nullopt: it is about one.
+std::optional<Result<void>> ServiceControl::change_without_bundle(const policy::Proposal& proposal,
+                                                                  release::Releases& next) {
+  const auto& action = proposal.action;
+  if (action == "service.stop") {
+    next.stop();
+    return Result<void>();
+  }
+  if (action == "service.resume") {
+    for (const auto& stop : doc::items_of(proposal.attributes.find("stops")))
+      next.acknowledge(stop.string_or("id"));
+    next.resume();
+    return Result<void>();
+  }
+  if (action == "clock.set") {
+    next.acknowledge(proposal.attributes.string_or("jump"));
+    return Result<void>();
+  }
+  if (action == "release.rollback") return next.rollback();
+  if (action == "canary.abort") return next.abort_canary();
+  if (action == "shadow.clear") return next.set_shadow({});
+  return std::nullopt;
+}
+
+Result<void> ServiceControl::change_with_bundle(const policy::Proposal& proposal,
+                                                release::Releases& next) const {
+  const auto& action = proposal.action;
   const Digest bundle = proposal.subjects.empty() ? Digest{} : proposal.subjects.front().digest;
-  const auto slot = attributes.string_or("slot");
-  const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
-  const auto run = static_cast<std::uint64_t>(attributes.int_or("canary"));
+  const auto weight = static_cast<std::uint32_t>(proposal.attributes.int_or("weight"));
+  next.mark_ready(bundle);
+  // A shadow answers nobody: it needs nobody's approval of its answers.
+  if (action == "shadow.set") return next.set_shadow(bundle);
+  next.approve(bundle, proposal.op_id);
+  if (action == "canary.start") {
+    const auto& rules = service_.canary;
+    return next.start_canary(bundle, {rules.steps, rules.sticky, rules.header, rules.header_value},
+                             weight, proposal.event_time);
+  }
+  if (action == "canary.raise") {
+    if (next.canary().next_weight() != weight) {
+      return Error{ErrorKind::kConflict, "canary-other-step",
+                   fmt::format("{:g}% is not the canary's next step", weight / 100.0),
+                   fmt::format("see `heddle release canary {}`", service_.identity.name)};
+    }
+    return next.raise_canary(proposal.event_time);
+  }
+  return proposal.attributes.string_or("slot") == "standby" ? next.set_standby(bundle)
+                                                            : next.promote(bundle);
+}
+
+Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
+  if (proposal.attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
+  const auto run = static_cast<std::uint64_t>(proposal.attributes.int_or("canary"));
   const auto change = [&](release::Releases& next) -> Result<void> {
     // What was proposed about a canary is about that one: a yes that comes after it ended promotes
     // nothing.
@@ -50,42 +96,8 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
           fmt::format("the canary that `{}` is about does not run any more", proposal.op_id),
           "see `heddle release history`"};
     }
-    const auto& action = proposal.action;
-    if (action == "service.stop") {
-      next.stop();
-      return {};
-    }
-    if (action == "service.resume") {
-      for (const auto& stop : doc::items_of(attributes.find("stops")))
-        next.acknowledge(stop.string_or("id"));
-      next.resume();
-      return {};
-    }
-    if (action == "clock.set") {
-      next.acknowledge(attributes.string_or("jump"));
-      return {};
-    }
-    if (action == "release.rollback") return next.rollback();
-    if (action == "canary.abort") return next.abort_canary();
-    if (action == "shadow.clear") return next.set_shadow({});
-    next.mark_ready(bundle);
-    if (action == "shadow.set") return next.set_shadow(bundle);
-    next.approve(bundle, proposal.op_id);
-    if (action == "canary.start") {
-      const auto& rules = service_.canary;
-      return next.start_canary(bundle,
-                               {rules.steps, rules.sticky, rules.header, rules.header_value},
-                               weight, proposal.event_time);
-    }
-    if (action == "canary.raise") {
-      if (next.canary().next_weight() != weight) {
-        return Error{ErrorKind::kConflict, "canary-other-step",
-                     fmt::format("{:g}% is not the canary's next step", weight / 100.0),
-                     fmt::format("see `heddle release canary {}`", service_.identity.name)};
-      }
-      return next.raise_canary(proposal.event_time);
-    }
-    return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
+    if (auto changed = change_without_bundle(proposal, next)) return *std::move(changed);
+    return change_with_bundle(proposal, next);
   };
   return decisions_->change_releases(proposal, change, {},
                                      decisions_->kept_until_approved(proposal));
