@@ -175,7 +175,6 @@ Result<void> ServiceControl::restore_watch(store::Txn& txn) {
 Result<bool> ServiceControl::pump() {
   // The control thread serves people and other services between two slices.
   const auto until = std::chrono::steady_clock::now() + kPumpSlice;
-  watch::Output output;
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(auto record, journal_->next());
     if (!record) break;
@@ -192,33 +191,7 @@ Result<bool> ServiceControl::pump() {
         return false;
       }
     }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) HEDDLE_TRY(follow_clock(*act));
-    output.findings.clear();
-    output.moves.clear();
-    const double sample = watch_->sample();
-    watch_->observe(*record, output);
-    if (watch_->sample() != sample) {
-      log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
-                service_.identity.name, 1 / watch_->sample());
-    }
-    if (const auto& run = releases().canary(); run.running()) {
-      cohorts_.follow(run.started, run.stepped, watch_->task());
-      if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
-        cohorts_.observe(*request);
-      if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
-    }
-    for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
-    for (auto& move : output.moves) moves_.push_back(std::move(move));
-    if (auto* applied = std::get_if<plane::AppliedRecord>(&*record)) {
-      // A data plane that starts anew reports its first table again.
-      applied_ = std::max(applied_, applied->route_version);
-      sandboxes_ = std::move(applied->sandboxes);
-    }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record);
-        act != nullptr && !hear_tls_files(*act))
-      acts_.push_back(*act);
-    // Before the tick is decided: what the data plane did by itself is a fact that decisions see.
-    HEDDLE_TRY(take_up(*record));
+    HEDDLE_TRY(take_record(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
     // There may be more; the caller comes back.
     if (std::chrono::steady_clock::now() > until) return true;
@@ -231,6 +204,38 @@ Result<bool> ServiceControl::pump() {
   if (!journal_->has_place() && journal_->position().segment > 0 && !waits)
     HEDDLE_TRY(save_snapshot());
   return false;
+}
+
+/// What a record says, to all that hear it; a tick is decided afterwards.
+Result<void> ServiceControl::take_record(plane::Record& record) {
+  const auto* const act = std::get_if<plane::ActRecord>(&record);
+  if (act != nullptr) HEDDLE_TRY(follow_clock(*act));
+  watch::Output output;
+  const double sample = watch_->sample();
+  watch_->observe(record, output);
+  if (watch_->sample() != sample) {
+    log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
+              service_.identity.name, 1 / watch_->sample());
+  }
+  observe_cohorts(record);
+  for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
+  for (auto& move : output.moves) moves_.push_back(std::move(move));
+  if (auto* applied = std::get_if<plane::AppliedRecord>(&record)) {
+    // A data plane that starts anew reports its first table again.
+    applied_ = std::max(applied_, applied->route_version);
+    sandboxes_ = std::move(applied->sandboxes);
+  }
+  if (act != nullptr && !hear_tls_files(*act)) acts_.push_back(*act);
+  // Before the tick is decided: what the data plane did by itself is a fact that decisions see.
+  return take_up(record);
+}
+
+void ServiceControl::observe_cohorts(const plane::Record& record) {
+  const auto& run = releases().canary();
+  if (!run.running()) return;
+  cohorts_.follow(run.started, run.stepped, watch_->task());
+  if (const auto* request = std::get_if<plane::RequestRecord>(&record)) cohorts_.observe(*request);
+  if (const auto* label = std::get_if<plane::LabelRecord>(&record)) cohorts_.observe(*label);
 }
 
 bool ServiceControl::hear_tls_files(const plane::ActRecord& act) {

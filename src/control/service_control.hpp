@@ -168,6 +168,8 @@ class ServiceControl {
 
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
   /// and is acknowledged.
+  [[nodiscard]] Result<void> take_record(plane::Record& record);
+  void observe_cohorts(const plane::Record& record);
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
   [[nodiscard]] Result<void> stopped_again(const std::string& id);
   /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;

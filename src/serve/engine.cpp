@@ -379,6 +379,18 @@ void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
   if (admitted.cohort == plane::Cohort::kCanary) admitted.slot = {SlotId::kCanary, &loaded};
 }
 
+/// The row in the slots beside the one that answered. What a runtime says comes later.
+void Engine::score_others(SlotId answering, plane::RowView& row) {
+  for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
+                                   std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
+    const Loaded& other = serving_->slot(slot);
+    if (other.plan == nullptr || slot == answering || other.plan->endpoint() != nullptr) continue;
+    other.plan->score_beside(serving_->shared_by(answering, slot), row.fields, result_, shadow_,
+                             scratch_);
+    *into = keep(shadow_.prediction);
+  }
+}
+
 void Engine::score(const Rows& rows, Admitted& admitted) {
   const std::size_t width = serving_->fields.size();
   begin_rows(*serving_, *admitted.slot.loaded->plan, rows.count);
@@ -410,16 +422,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kServed;
       row.prediction = keep(result_.prediction);
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
-                                       std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
-        const Loaded& beside = serving_->slot(slot);
-        if (beside.plan == nullptr || slot == admitted.slot.id ||
-            beside.plan->endpoint() != nullptr)
-          continue;
-        beside.plan->score_beside(serving_->shared_by(admitted.slot.id, slot), row.fields, result_,
-                                  shadow_, scratch_);
-        *into = keep(shadow_.prediction);
-      }
+      score_others(admitted.slot.id, row);
     }
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
