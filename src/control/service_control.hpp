@@ -187,6 +187,9 @@ class ServiceControl {
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
+  void name_canary(policy::Proposal& proposal, std::uint32_t weight, bool raises) const;
+  [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            std::optional<doc::Value> known);
   [[nodiscard]] static std::optional<Result<void>> change_without_bundle(
       const policy::Proposal& proposal, release::Releases& next);
   [[nodiscard]] Result<void> change_with_bundle(const policy::Proposal& proposal,

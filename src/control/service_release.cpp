@@ -191,6 +191,28 @@ Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundl
   return std::optional(std::move(compared));
 }
 
+/// The weight that is asked for; without one the first step, or the running canary's next.
+void ServiceControl::name_canary(policy::Proposal& proposal, std::uint32_t weight,
+                                 bool raises) const {
+  const auto& run = releases().canary();
+  if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
+  proposal.op_id += fmt::format("/{}", weight);
+  proposal.attributes.set("weight", weight);
+  if (raises) proposal.attributes.set("canary", run.started);
+  proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
+}
+
+/// Of the bundle with the primary; `known` is used where it is about this primary.
+Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            std::optional<doc::Value> known) {
+  if (!known || known->string_or("base") != releases().primary().str()) {
+    HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
+  proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
+  return {};
+}
+
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
                                            bool again, const std::optional<doc::Value>& compared) {
@@ -234,26 +256,13 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
   if (slot == "primary") proposal.reason += emptied_by(bundle, releases(), watched_->tasks());
-  if (slot == "canary") {
-    if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
-    proposal.op_id += fmt::format("/{}", weight);
-    proposal.attributes.set("weight", weight);
-    if (raises) proposal.attributes.set("canary", run.started);
-    proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
-  }
+  if (slot == "canary") name_canary(proposal, weight, raises);
   // A standby answers nobody yet; when it is to, that is a decision of its own.
   if (slot != "standby") decisions_->name_gates_not_judged(proposal, evidence);
   proposal.evidence = decisions_->evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
-  if (slot != "standby" && !releases().primary().empty()) {
-    auto known = compared;
-    // It was compared with another primary: that says nothing of this release.
-    if (!known || known->string_or("base") != releases().primary().str()) {
-      HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
-    }
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
-    proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
-  }
+  if (slot != "standby" && !releases().primary().empty())
+    HEDDLE_TRY(add_comparison(proposal, bundle, compared));
   HEDDLE_TRY(decisions_->name_repairs(
       proposal, slot == "standby" ? releases().standby() : releases().primary(), bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
