@@ -30,25 +30,31 @@ Result<const Files*> files() {
 
 }  // namespace
 
-Result<Table> read_table(const std::string& path, const ReadOptions& options) {
+Result<Table> read_table(const Input& input, const ReadOptions& options) {
   HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
-  return by->read(path, options);
+  return by->read(input, options);
 }
 
-Result<std::vector<ColumnInfo>> read_schema(const std::string& path) {
+Result<std::vector<ColumnInfo>> read_schema(const Input& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
-  return by->schema(path);
+  return by->schema(input);
+}
+
+Result<std::string> form_in_words(const Input& input,
+                                  const std::map<std::string, Type, std::less<>>& types) {
+  HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
+  return by->words(input, types);
+}
+
+Result<std::unique_ptr<TableReader>> TableReader::open(const Input& input,
+                                                       const ReadOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
+  return by->reader(input, options);
 }
 
 Result<void> write_parquet(const Table& table, const std::string& path) {
   HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
   return by->write(table, path);
-}
-
-Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path,
-                                                       const ReadOptions& options) {
-  HEDDLE_ASSIGN_OR_RETURN(const Files* by, files());
-  return by->reader(path, options);
 }
 
 Result<std::unique_ptr<TableWriter>> TableWriter::open(const std::string& path,
