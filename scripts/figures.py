@@ -20,10 +20,10 @@ import tokenize
 BOUNDS = {
     "complexity p95": (10, 10),
     "complexity maximum": (37, 25),
-    "functions above 25": (13, 0),
-    "long lines, C++": (107, 0),
+    "functions above 25": (11, 0),
+    "long lines, C++": (0, 0),
     "long lines, Python": (0, 0),
-    "long lines, shell": (54, 0),
+    "long lines, shell": (0, 0),
     "long lines, CMake": (0, 0),
 }
 COLUMNS = 100

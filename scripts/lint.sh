@@ -13,5 +13,9 @@ python3 scripts/check_files.py
 [ -n "$files" ] || exit 0
 scripts/check_format.sh "$build/test-venv/bin"
 sources=$(echo "$files" | grep '\.cpp$' || true)
-[ -z "$sources" ] || command -v clang-tidy >/dev/null || { echo 'lint: `clang-tidy` is missing: apt-get install clang-tidy' >&2; exit 1; }
-[ -z "$sources" ] || clang-tidy -p "$build" --quiet $sources
+[ -n "$sources" ] || exit 0
+if ! command -v clang-tidy >/dev/null; then
+  echo 'lint: `clang-tidy` is missing: apt-get install clang-tidy' >&2
+  exit 1
+fi
+clang-tidy -p "$build" --quiet $sources

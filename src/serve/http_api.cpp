@@ -20,7 +20,8 @@ constexpr std::size_t kMostLabels = 10'000;
 constexpr std::size_t kMostErrors = 100;  ///< of one request that are spelled out
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::string_view kShed =
-    R"({"error":"more requests came than can be answered in time","id":"overloaded","hint":"try again after `Retry-After`, with fewer at once"})";
+    R"({"error":"more requests came than can be answered in time","id":"overloaded",)"
+    R"("hint":"try again after `Retry-After`, with fewer at once"})";
 
 /// What predictions and labels are; null while nothing is loaded.
 doc::Value describe_task(const Serving* serving) {
@@ -35,8 +36,8 @@ doc::Value describe_task(const Serving* serving) {
 void not_allowed(std::string_view allowed, net::Response& response) {
   response.status = 405;
   response.headers = fmt::format("Allow: {}\r\n", allowed);
-  response.body =
-      R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
+  response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed",)"
+                  R"("hint":"see `Allow`"})";
 }
 
 /// What passes by itself, whoever found it.

@@ -166,6 +166,35 @@ struct TensorIn {
   bool binary = false;
 };
 
+Result<void> read_shape(const element& value, TensorIn& tensor) {
+  simdjson::dom::array shape;
+  if (value.get(shape) != simdjson::SUCCESS)
+    return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
+  for (const element dimension : shape) {
+    if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
+    if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS)
+      return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
+  }
+  return {};
+}
+
+/// Where the raw bytes of a tensor are its data, their count.
+Result<void> read_tensor_parameters(const element& value, TensorIn& tensor) {
+  simdjson::dom::object parameters;
+  if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
+  for (const auto [name, parameter] : parameters) {
+    if (name == "binary_data_size") {
+      if (tensor.binary) return repeated(name);
+      if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS)
+        return invalid("oip-binary", "`binary_data_size` is no number of bytes", "send an integer");
+      tensor.binary = true;
+    } else if (name != "content_type") {
+      return unknown_member(name, "`binary_data_size`");
+    }
+  }
+  return {};
+}
+
 Result<TensorIn> read_tensor(const element& value) {
   simdjson::dom::object members;
   if (value.get(members) != simdjson::SUCCESS) return not_an_object("an input");
@@ -185,34 +214,15 @@ Result<TensorIn> read_tensor(const element& value) {
                        "send the name of a datatype");
     } else if (key == "shape") {
       if (seen.again(kShape)) return repeated(key);
-      simdjson::dom::array shape;
-      if (member.get(shape) != simdjson::SUCCESS)
-        return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
-      for (const element dimension : shape) {
-        if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
-        if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS)
-          return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
-      }
+      HEDDLE_TRY(read_shape(member, tensor));
     } else if (member.is_null() && (key == "data" || key == "parameters")) {
-      continue;
+      continue;  // as clients write a member that they do not set
     } else if (key == "data") {
       if (seen.again(kData)) return repeated(key);
       tensor.data = member;
     } else if (key == "parameters") {
       if (seen.again(kParameters)) return repeated(key);
-      simdjson::dom::object parameters;
-      if (member.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
-      for (const auto [name, parameter] : parameters) {
-        if (name == "binary_data_size") {
-          if (tensor.binary) return repeated(name);
-          if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS)
-            return invalid("oip-binary", "`binary_data_size` is no number of bytes",
-                           "send an integer");
-          tensor.binary = true;
-        } else if (name != "content_type") {
-          return unknown_member(name, "`binary_data_size`");
-        }
-      }
+      HEDDLE_TRY(read_tensor_parameters(member, tensor));
     } else {
       return unknown_member(key, "`name`, `shape`, `datatype`, `parameters`, `data`");
     }
@@ -228,6 +238,55 @@ Result<TensorIn> read_tensor(const element& value) {
                    "send `data`, or `binary_data_size` with the raw bytes behind the JSON");
   }
   return tensor;
+}
+
+/// Reads one tensor into its column; of a binary one, its bytes are taken off the front of `raw`.
+template <class ToDatum>
+Result<void> read_input(const element& value, const ToDatum& to_datum, TensorRows& tensors,
+                        std::string_view& raw) {
+  HEDDLE_ASSIGN_OR_RETURN(const TensorIn tensor, read_tensor(value));
+  HEDDLE_ASSIGN_OR_RETURN(const auto input,
+                          tensors.input(tensor.name, tensor.datatype,
+                                        std::span(tensor.shape).first(tensor.dimensions)));
+  if (tensor.binary) {
+    if (tensor.binary_bytes > raw.size())
+      return invalid("oip-binary", fmt::format("input `{}` ends past the body", shown(tensor.name)),
+                     "send the raw bytes of each tensor in the order of `inputs`");
+    HEDDLE_TRY(tensors.put_raw(input, raw.substr(0, tensor.binary_bytes)));
+    raw.remove_prefix(tensor.binary_bytes);
+    return {};
+  }
+  simdjson::dom::array data;
+  if (tensor.data.get(data) != simdjson::SUCCESS)
+    return invalid("oip-data",
+                   fmt::format("`data` of input `{}` is not an array", shown(tensor.name)),
+                   "send an array");
+  return each_value(tensor.name, data, tensors.count(), [&](std::size_t row, const element& cell) {
+    // Past the signed integers only some datatypes hold it: a Datum would not say so.
+    if (cell.type() == simdjson::dom::element_type::UINT64)
+      return tensors.put_unsigned(input, row, cell.get_uint64().value_unsafe());
+    expr::Datum datum;
+    return to_datum(cell, datum) && tensors.put(input, row, datum);
+  });
+}
+
+template <class ToDatum>
+Result<void> read_inputs(const element& value, const ToDatum& to_datum, TensorRows& tensors,
+                         std::string_view& raw) {
+  simdjson::dom::array inputs;
+  if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0)
+    return invalid("request-shape", "`inputs` is not an array of tensors",
+                   "send one tensor a field");
+  for (const element input : inputs) HEDDLE_TRY(read_input(input, to_datum, tensors, raw));
+  return {};
+}
+
+/// The `id` of a request; null and the empty string are how clients write that there is none.
+Result<void> read_request_id(const element& value, Rows& rows) {
+  std::string_view id;
+  if (value.is_null() || (value.get(id) == simdjson::SUCCESS && id.empty())) return {};
+  HEDDLE_ASSIGN_OR_RETURN(rows.request_id, json::to_id(value, "id"));
+  return {};
 }
 
 }  // namespace
@@ -248,9 +307,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   for (const auto [member, value] : root) {
     if (member == "id") {
       if (seen.again(kId)) return repeated(member);
-      std::string_view id;
-      if (value.is_null() || (value.get(id) == simdjson::SUCCESS && id.empty())) continue;
-      HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, json::to_id(value, member));
+      HEDDLE_TRY(read_request_id(value, rows_));
     } else if (member == "model_name") {
       if (seen.again(kModelName)) return repeated(member);
       if (value.is_null()) continue;
@@ -272,37 +329,10 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       outputs = value;
     } else if (member == "inputs") {
       if (seen.again(kInputs)) return repeated(member);
-      simdjson::dom::array inputs;
-      if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0)
-        return invalid("request-shape", "`inputs` is not an array of tensors",
-                       "send one tensor a field");
-      for (const element item : inputs) {
-        HEDDLE_ASSIGN_OR_RETURN(const TensorIn tensor, read_tensor(item));
-        HEDDLE_ASSIGN_OR_RETURN(const auto input,
-                                tensors_.input(tensor.name, tensor.datatype,
-                                               std::span(tensor.shape).first(tensor.dimensions)));
-        if (tensor.binary) {
-          if (tensor.binary_bytes > raw.size())
-            return invalid("oip-binary",
-                           fmt::format("input `{}` ends past the body", shown(tensor.name)),
-                           "send the raw bytes of each tensor in the order of `inputs`");
-          HEDDLE_TRY(tensors_.put_raw(input, raw.substr(0, tensor.binary_bytes)));
-          raw.remove_prefix(tensor.binary_bytes);
-          continue;
-        }
-        simdjson::dom::array data;
-        if (tensor.data.get(data) != simdjson::SUCCESS)
-          return invalid("oip-data",
-                         fmt::format("`data` of input `{}` is not an array", shown(tensor.name)),
-                         "send an array");
-        HEDDLE_TRY(
-            each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
-              if (cell.type() == simdjson::dom::element_type::UINT64)
-                return tensors_.put_unsigned(input, row, cell.get_uint64().value_unsafe());
-              expr::Datum datum;
-              return parser_->to_datum(cell, datum) && tensors_.put(input, row, datum);
-            }));
-      }
+      const auto to_datum = [this](const element& cell, expr::Datum& datum) {
+        return parser_->to_datum(cell, datum);
+      };
+      HEDDLE_TRY(read_inputs(value, to_datum, tensors_, raw));
     } else {
       return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
     }
