@@ -37,7 +37,7 @@ double now_s() {
 }
 
 /// Tells how long reading will take, once the first chunk says how fast it goes, and then how far
-/// it is. Files that are read within a second say nothing.
+/// it is. Of a file that is read within a second nothing is told.
 class ReadingProgress {
  public:
   ReadingProgress(const Console& console, const std::string& path)
@@ -47,22 +47,28 @@ class ReadingProgress {
     bytes_ = failed ? 0 : static_cast<double>(size);
   }
 
-  void tell(std::int64_t rows) {
+  void tell(const profile::Progress& so_far) {
     const double passed = now_s() - began_;
-    if (console_.json() || passed < kQuietSeconds) return;
-    if (said_ == 0)
-      console_.message(fmt::format("reading {} ({:.1f} GB): a large file takes about {:.0f} s a GB",
-                                   path_, bytes_ / 1e9, kSecondsOfGigabyte));
-    if (passed - said_ < kEverySeconds && said_ > 0) return;
+    if (console_.json()) return;
+    if (so_far.chunks == 1 && so_far.text) tell_beforehand(passed);
+    if (passed - said_ < kEverySeconds) return;
     said_ = passed;
-    console_.message(fmt::format("  {} rows in {:.0f} s", draft::counted(rows), passed));
+    console_.message(fmt::format("  {} rows in {:.0f} s", draft::counted(so_far.rows), passed));
   }
   [[nodiscard]] double seconds() const { return now_s() - began_; }
 
  private:
-  static constexpr double kQuietSeconds = 1;
-  static constexpr double kEverySeconds = 5;
-  static constexpr double kSecondsOfGigabyte = 30;
+  /// By the first chunk. Of a compressed file it is not known how much there is.
+  void tell_beforehand(double passed) {
+    constexpr double kQuietSeconds = 1;
+    const bool is_plain = path_.ends_with(".csv") || path_.ends_with(".tsv");
+    const double whole = passed * bytes_ / profile::kChunkBytes;
+    if (is_plain && whole > kQuietSeconds)
+      console_.message(
+          fmt::format("reading {} ({:.0f} MB): about {:.0f} s", path_, bytes_ / 1e6, whole));
+  }
+
+  static constexpr double kEverySeconds = 2;
 
   const Console& console_;
   const std::string& path_;
@@ -356,9 +362,9 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   Outcome out;
   out.directory = options.directory;
   ReadingProgress progress(console, options.data);
-  HEDDLE_ASSIGN_OR_RETURN(profile, profile::profile_file(options.data, [&](std::int64_t rows) {
-                            progress.tell(rows);
-                          }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      profile, profile::profile_file(
+                   options.data, [&](const profile::Progress& so_far) { progress.tell(so_far); }));
   out.seconds = progress.seconds();
   if (may_ask(options, console)) ask(profile, options.wishes);
   HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -91,23 +92,49 @@ class FeaturesDraft {
     const std::string time =
         column.reading.kind == Kind::kTimeInText ? fmt::format("timestamp({})", name) : name;
     const std::string base = plain_name(column.name(), "time");
-    const Micros span = profile.latest - profile.earliest;
-    if (profile.midnights < profile.times && span > 6 * kHour)
-      add(base + "_hour", fmt::format("{}.getHours()", time), "its times are not all midnight");
-    if (span >= 14 * kDay)
-      add(base + "_weekday", fmt::format("{}.getDayOfWeek()", time),
-          fmt::format("it spans {}", format_duration(span / kDay * kDay)));
-    if (span >= 60 * kDay)
-      add(base + "_month", fmt::format("{}.getMonth()", time), "and so several months");
-    if (span >= 3 * 365 * kDay)
-      add(base + "_year", fmt::format("{}.getFullYear()", time), "and so several years");
+    const Parts parts = parts_of(column);
+    const auto part = [&](const char* what, std::size_t count, const char* call) {
+      if (count > 1)
+        add(base + "_" + what, fmt::format("{}.{}()", time, call),
+            fmt::format("{} of them", count));
+    };
+    part("hour", parts.hours, "getHours");
+    part("weekday", parts.weekdays, "getDayOfWeek");
+    part("month", parts.months, "getMonth");
+    part("year", parts.years, "getFullYear");
     if (decisions_.time && !column.is_time_field && column.reading.kind == Kind::kTime)
       add(base + "_before",
           fmt::format("int({}) - int({})", in_expression(decisions_.time_column()->name()), name),
           "seconds from it to the row's time");
-    // Of a few hours nothing varies but the time itself.
-    if (span < 14 * kDay && (profile.midnights == profile.times || span <= 6 * kHour))
-      add(base + "_seconds", fmt::format("int({})", time), "seconds since 1970");
+    if (parts.hours < 2 && parts.weekdays < 2 && parts.months < 2 && parts.years < 2)
+      add(base + "_seconds", fmt::format("int({})", time),
+          fmt::format("it spans {}", format_duration(profile.latest - profile.earliest)));
+  }
+
+  /// How many hours, days of the week, months and years the sampled times have.
+  struct Parts {
+    std::size_t hours = 0;
+    std::size_t weekdays = 0;
+    std::size_t months = 0;
+    std::size_t years = 0;
+  };
+  [[nodiscard]] Parts parts_of(const Column& column) const {
+    const table::Table rows = decisions_.profile->sample.rows();
+    std::set<Micros> hours;
+    std::set<Micros> weekdays;
+    std::set<int> months;
+    std::set<int> years;
+    for (const double since : profile::numbers_of(*rows.find(column.name()), column.reading)) {
+      if (std::isnan(since)) continue;
+      const Micros time = column.reading.column->earliest + static_cast<Micros>(since);
+      const Micros day = (time - (time % kDay + kDay) % kDay) / kDay;
+      hours.insert((time - day * kDay) / kHour);
+      weekdays.insert((day % 7 + 7) % 7);
+      const CivilDate date = civil_date(time);
+      months.insert(date.month);
+      years.insert(date.year);
+    }
+    return {hours.size(), weekdays.size(), months.size(), years.size()};
   }
 
   void categories(const Column& column) {

@@ -20,6 +20,9 @@ using stats::TaskKind;
 constexpr double kLeakExplained = 0.98;
 constexpr double kLeakAuc = 0.998;
 constexpr double kLeakCorrelation = 0.995;
+/// One column that explains this much is kept, and said.
+constexpr double kStrongExplained = 0.7;
+constexpr double kOddShare = 0.05;         ///< of values, that is an exception
 constexpr double kTestShare = 0.15;        ///< of the rows, as drafts split them
 constexpr std::size_t kMostColumns = 400;  ///< that features are made of
 constexpr std::size_t kMostExamples = 3;
@@ -60,6 +63,7 @@ class FindingsOf {
   void run() {
     formulas();
     leaks();
+    strong();
     too_many();
     repeats();
     labels();
@@ -161,6 +165,19 @@ class FindingsOf {
           fmt::format("`{}` alone predicts `{}` nearly perfectly ({}): it is likely known only "
                       "after the target is, so it is left out of the features",
                       column.name(), target_name(), how),
+          {column.name()}, first_rows({column.name(), target_name()}));
+    }
+  }
+
+  /// What may be a leak and may be the world: a person says which.
+  void strong() {
+    for (const Column& column : out_.columns) {
+      const bool is_kept = !column.is_label && !column.is_time_field && column.left_out.empty();
+      if (!is_kept || column.association.explained < kStrongExplained) continue;
+      add("strong-column",
+          fmt::format("`{}` alone explains {} of `{}`: if it is known only after the target is, "
+                      "take it out of `features/`",
+                      column.name(), percent(column.association.explained), target_name()),
           {column.name()}, first_rows({column.name(), target_name()}));
     }
   }
@@ -431,6 +448,9 @@ class FindingsOf {
         if (!profile::has_word(column.name(), rule.word) ||
             (numbers.low >= rule.low && numbers.high <= rule.high))
           continue;
+        // Where many are out of the range, the name means something else, or another scale.
+        if (static_cast<double>(numbers.negative) > kOddShare * static_cast<double>(numbers.count))
+          continue;
         const auto values = profile::numbers_of(rows_of(column.name()), column.reading);
         std::vector<std::string> examples;
         for (std::size_t row = 0; row < values.size() && examples.size() < kMostExamples; ++row) {
@@ -453,8 +473,7 @@ class FindingsOf {
         add("time-format",
             fmt::format("`{}` holds dates that are not written as ISO 8601, for example `{}`: "
                         "write them like `2001-04-30` to have them read",
-                        column.name(),
-                        profile.look_texts[static_cast<std::size_t>(Look::kOtherTime)]),
+                        column.name(), profile.values.by_count().front().value),
             {column.name()});
       if (column.reading.kind == Kind::kCommaNumber)
         add("decimal-comma",

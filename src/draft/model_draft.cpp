@@ -61,8 +61,18 @@ std::string classes_of(const Decisions& decisions) {
   return "[" + out + "]";
 }
 
-std::string_view loss_of(TaskKind task) {
-  return task == TaskKind::kRegression ? "mae" : "log_loss";
+/// Of numbers of which many are the same one, for example none, that one is the best answer by
+/// absolute errors: what is asked of a model then is the mean.
+bool is_of_means(const Decisions& decisions) {
+  constexpr double kSameShare = 0.3;
+  const auto values = decisions.target_column().reading.column->values.by_count();
+  return static_cast<double>(values.front().count) >
+         kSameShare * static_cast<double>(decisions.labelled());
+}
+
+std::string_view loss_of(const Decisions& decisions) {
+  if (decisions.task != TaskKind::kRegression) return "log_loss";
+  return is_of_means(decisions) ? "rmse" : "mae";
 }
 
 std::string search_of(const Decisions& decisions) {
@@ -186,7 +196,7 @@ std::string draft_model(const Decisions& decisions, const Names& names) {
 }
 
 std::string draft_evaluation(const Decisions& decisions, const Names& names) {
-  const std::string_view loss = loss_of(decisions.task);
+  const std::string_view loss = loss_of(decisions);
   std::string out = fmt::format(
       "# How the model is judged on the rows that it has not seen: about {} of {}.\n"
       "apiVersion: heddle/v1\nkind: Evaluation\nname: {}\nmodel: {}\nmetrics:\n{}{}gates:\n",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "expr/program.hpp"
 #include "stats/metric.hpp"
@@ -13,6 +14,11 @@ namespace {
 constexpr std::size_t kBins = 32;
 constexpr std::size_t kMostForEdges = 10'000;  ///< training rows that edges of bins come from
 
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) /
+         static_cast<double>(std::max<std::size_t>(values.size(), 1));
+}
+
 double median_of(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -21,11 +27,13 @@ double median_of(std::vector<double> values) {
 }
 
 /// Shares of the classes among some rows, drawn to those of all rows by one row; of a regression
-/// the median of some rows.
+/// the median of some rows, or their mean.
 class Tally {
  public:
-  explicit Tally(const stats::Task& task)
-      : task_(task), counts_(is_number() ? 0 : std::max<std::size_t>(task.outputs(), 2), 0) {}
+  Tally(const stats::Task& task, bool is_mean)
+      : task_(task),
+        is_mean_(is_mean),
+        counts_(is_number() ? 0 : std::max<std::size_t>(task.outputs(), 2), 0) {}
 
   void add(double code) {
     if (is_number()) {
@@ -37,7 +45,7 @@ class Tally {
   }
 
   [[nodiscard]] std::vector<double> answer(const std::vector<double>& of_all) const {
-    if (is_number()) return {values_.empty() ? of_all[0] : median_of(values_)};
+    if (is_number()) return {values_.empty() ? of_all[0] : middle()};
     std::vector<double> out;
     for (std::size_t k = 0; k < counts_.size(); ++k)
       out.push_back((counts_[k] + of_all[k]) / (count_ + 1));
@@ -45,7 +53,7 @@ class Tally {
   }
   /// What is said where nothing is known.
   [[nodiscard]] std::vector<double> whole() const {
-    if (is_number()) return {median_of(values_)};
+    if (is_number()) return {middle()};
     std::vector<double> out;
     for (const double count : counts_)
       out.push_back((count + .5) / (count_ + .5 * static_cast<double>(counts_.size())));
@@ -54,8 +62,10 @@ class Tally {
 
  private:
   [[nodiscard]] bool is_number() const { return task_.kind == stats::TaskKind::kRegression; }
+  [[nodiscard]] double middle() const { return is_mean_ ? mean_of(values_) : median_of(values_); }
 
   const stats::Task& task_;
+  bool is_mean_;
   std::vector<double> counts_;
   std::vector<double> values_{};
   double count_ = 0;
@@ -76,7 +86,9 @@ void push_margins(const stats::Task& task, const std::vector<double>& answer,
 
 class Rivals {
  public:
-  explicit Rivals(const RivalInput& input) : input_(input), all_(*input.task) {
+  /// `is_mean`: of a regression the answers are means, and measured by what means are best at.
+  Rivals(const RivalInput& input, bool is_mean)
+      : input_(input), is_mean_(is_mean), all_(*input.task, is_mean) {
     for (const double code : input_.labels.first(input_.train_end)) all_.add(code);
     whole_ = all_.whole();
   }
@@ -90,7 +102,7 @@ class Rivals {
 
   void last(Numbers& numbers) const {
     const auto before = rows_before();
-    std::vector<Tally> follows(all_classes(), Tally(*input_.task));
+    std::vector<Tally> follows(all_classes(), Tally(*input_.task, is_mean_));
     for (std::size_t i = 0; i < input_.train_end; ++i) {
       if (before[i] < i) follows[class_of(before[i])].add(input_.labels[i]);
     }
@@ -169,7 +181,7 @@ class Rivals {
   /// What each bin answers, and its loss on the rows that it was fitted to.
   [[nodiscard]] double fit(int feature, const std::vector<float>& edges,
                            std::vector<std::vector<double>>& answers) const {
-    std::vector<Tally> bins(edges.size() + 2, Tally(*input_.task));
+    std::vector<Tally> bins(edges.size() + 2, Tally(*input_.task, is_mean_));
     const auto bin_at = [&](std::size_t row) {
       return bin_of(edges, input_.train_features->row(static_cast<std::int64_t>(row))[feature]);
     };
@@ -185,6 +197,10 @@ class Rivals {
     return loss;
   }
 
+  [[nodiscard]] double distance(double answer, double label) const {
+    return is_mean_ ? (answer - label) * (answer - label) : std::abs(answer - label);
+  }
+
   void measure(std::string_view group, const std::vector<float>& margins, Numbers& numbers) const {
     const stats::Task& task = *input_.task;
     std::vector<float> predictions(margins.size());
@@ -193,11 +209,15 @@ class Rivals {
                    std::span(predictions).subspan(at, task.outputs()));
     const stats::Answers answers{&task, margins, predictions,
                                  input_.labels.subspan(input_.test_begin)};
-    for (const stats::Metric* metric : stats::metrics_of(task.kind))
+    for (const stats::Metric* metric : stats::metrics_of(task.kind)) {
+      const bool is_squared = metric->name() == "rmse" || metric->name() == "r2";
+      if (is_number() && is_squared != is_mean_) continue;
       numbers[fmt::format("{}.{}", group, metric->name())] = metric->value(answers);
+    }
   }
 
   const RivalInput& input_;
+  bool is_mean_;
   Tally all_;
   std::vector<double> whole_{};
 };
@@ -216,10 +236,13 @@ bool reads_rivals(const spec::Evaluation& definition) {
 
 Numbers rivals(const RivalInput& input) {
   Numbers numbers;
-  const Rivals all(input);
-  all.constant(numbers);
-  if (!input.times.empty()) all.last(numbers);
-  all.one_feature(numbers);
+  for (const bool is_mean : {false, true}) {
+    if (is_mean && input.task->kind != stats::TaskKind::kRegression) break;
+    const Rivals all(input, is_mean);
+    all.constant(numbers);
+    if (!input.times.empty()) all.last(numbers);
+    all.one_feature(numbers);
+  }
   return numbers;
 }
 

@@ -24,7 +24,8 @@ struct RivalInput {
 [[nodiscard]] bool reads_rivals(const spec::Evaluation& definition);
 
 /// The task's metrics on the test rows of three answers that need no model worth the name, fitted
-/// to the training rows. `constant.NAME`: the share of each class, of a regression the median.
+/// to the training rows. `constant.NAME`: the share of each class, of a regression the median, and
+/// for `rmse` and `r2` the mean.
 /// `last.NAME`, where rows have an order: the label of the newest row of an earlier time, of
 /// classes how often each followed that one. `one_feature.NAME`: means (of a regression medians) in
 /// 32 bins of the one feature that fits the training rows best.

@@ -56,14 +56,14 @@ void merge(Profile& profile, const Profile& later) {
 }
 
 Result<Profile> profile_file(const std::string& path,
-                             const std::function<void(std::int64_t)>& progress) {
+                             const std::function<void(const Progress&)>& progress) {
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
   Profiler profiler(reader->columns());
-  for (;;) {
+  for (std::int64_t chunks = 1;; ++chunks) {
     HEDDLE_ASSIGN_OR_RETURN(const auto rows, reader->next());
     if (!rows) break;
     profiler.add(*rows);
-    if (progress) progress(profiler.so_far().rows);
+    if (progress) progress({profiler.so_far().rows, chunks, reader->text()});
   }
   Profile out = profiler.finish();
   out.left_out = reader->left_out();

@@ -45,8 +45,16 @@ class Profiler {
 /// have the same columns.
 void merge(Profile& profile, const Profile& later);
 
-/// A whole file. `progress` is told the rows so far after each chunk.
-[[nodiscard]] Result<Profile> profile_file(const std::string& path,
-                                           const std::function<void(std::int64_t)>& progress = {});
+/// How far the reading of a file is.
+struct Progress {
+  std::int64_t rows = 0;
+  std::int64_t chunks = 0;  ///< of a CSV about `kChunkBytes` each
+  bool text = false;        ///< it is a CSV
+};
+inline constexpr double kChunkBytes = 4 << 20;
+
+/// A whole file. `progress` is told after each chunk.
+[[nodiscard]] Result<Profile> profile_file(
+    const std::string& path, const std::function<void(const Progress&)>& progress = {});
 
 }  // namespace heddle::profile

@@ -84,6 +84,20 @@ Reading read_text(const ColumnProfile& column, bool is_csv) {
   return read_words(column);
 }
 
+/// Whole numbers that are all dates without dashes: 20110131.
+bool are_dates(const ColumnProfile& column) {
+  if (column.numbers.count < kFewestKeys || !(column.numbers.low >= 18000101) ||
+      !(column.numbers.high <= 21991231))
+    return false;
+  const auto& values = column.values.entries();
+  return values.size() >= 2 && std::all_of(values.begin(), values.end(), [](const auto& entry) {
+           const std::string& text = entry.value;
+           return text.size() == 8 &&
+                  look_at(text.substr(0, 4) + "-" + text.substr(4, 2) + "-" + text.substr(6))
+                          .look == Look::kTime;
+         });
+}
+
 /// Whole numbers that count the rows: each another one, in order by one step, or without gaps.
 void find_row_numbers(Reading& out) {
   const ColumnProfile& column = *out.column;
@@ -112,6 +126,8 @@ Reading read_column(const ColumnProfile& column, bool is_csv) {
     out.kind = Kind::kEmpty;
   } else if (column.values.is_exact() && column.values.entries().size() == 1) {
     out.kind = Kind::kConstant;
+  } else if (out.kind == Kind::kInteger && are_dates(column)) {
+    out.kind = Kind::kOtherTime;
   } else if (out.kind == Kind::kInteger) {
     find_row_numbers(out);
   }

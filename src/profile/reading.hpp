@@ -18,7 +18,7 @@ enum class Kind {
   kNumberInText,  ///< numbers, and a few words between them, which no number field takes
   kTime,
   kTimeInText,   ///< times, and a few words between them
-  kOtherTime,    ///< dates that are not written as ISO 8601
+  kOtherTime,    ///< dates not written as ISO 8601, or as numbers: 20110131
   kCommaNumber,  ///< numbers with a decimal comma
   kCategory,     ///< texts that come again and again
   kText          ///< texts of which most come once

@@ -157,16 +157,10 @@ def heddle(program, *words, cwd=None):
     )
 
 
-def step(project, name):
-    """The newest result of a step of the run."""
-    found = []
-    for file in (project / ".heddle/runs/steps").glob("*/step.json"):
-        if (
-            json.loads(file.read_text()).get("step", json.loads(file.read_text()).get("name"))
-            == name
-        ):
-            found.append(file.parent)
-    return max(found, key=lambda folder: (folder / "step.json").stat().st_mtime)
+def written(project, name):
+    """The newest file of that name among the results of the run's steps."""
+    found = (project / ".heddle/runs/steps").glob(f"*/{name}")
+    return max(found, key=lambda file: file.stat().st_mtime)
 
 
 def columns_of(frame, target):
@@ -212,9 +206,9 @@ def scored(task, model, rows, truth):
 
 def baseline(project, document):
     """HistGradientBoosting on the rows of the run: its score on the test rows and the interval."""
-    rows = pandas.read_parquet(step(project, "validate.rows") / "accepted.parquet")
-    split = json.loads((step(project, "split") / "split.json").read_text())
-    labels = numpy.fromfile(step(project, "split") / "labels.f64")
+    rows = pandas.read_parquet(written(project, "accepted.parquet"))
+    split = json.loads(written(project, "split.json").read_text())
+    labels = numpy.fromfile(written(project, "labels.f64"))
     first, last = split["validation_end"], len(rows)
     table = columns_of(rows, document["target"])
     kind = (
@@ -235,7 +229,7 @@ def baseline(project, document):
 
 
 def ours(project, task):
-    evidence = json.loads((step(project, "evaluate") / "evaluation.json").read_text())
+    evidence = json.loads(written(project, "evaluation.json").read_text())
     metrics = evidence["metrics"]
     score = {"binary": "auc", "classes": "accuracy", "regression": "mae"}[task]
     return (-1 if task == "regression" else 1) * metrics[score], evidence
