@@ -47,6 +47,9 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
       {fmt::format("`{}`: the time range", d.model->identity.file),
        digest_of_text(
            fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
+  // The same bytes are other rows when they are read in another way.
+  if (!source.form.empty())
+    rows.inputs.push_back({"`heddle.yaml`: how the source is written", source.form});
   if (recorded != nullptr) rows.inputs.push_back({"what serves", recorded->base});
   const std::string& model_file = d.model->identity.file;
   const StepInput target{fmt::format("`{}`: the target and its task", model_file),
