@@ -217,9 +217,9 @@ Result<Digest> write_json(const std::string& directory, const std::string& name,
   return write_output(directory, name, doc::to_json(value));
 }
 
-Result<Parts> parts_of(const Work& work) {
+Result<RowSplit> split_of(const Work& work) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("split", "split.json"));
-  return parts_schema().parse(value);
+  return row_split_schema().parse(value);
 }
 
 Result<contract::Contract> contract_of(const Work& work) {
@@ -385,7 +385,7 @@ Result<Labels> labels_over(Work& work, const table::Table& rows) {
 }
 
 /// Whether recorded rows are enough to learn from.
-Result<void> check_enough(const Labels& labels, const Parts& parts) {
+Result<void> check_enough(const Labels& labels, const RowSplit& parts) {
   const auto too_little = [](std::string why) {
     return Error{ErrorKind::kInvalid, "retrain-too-little",
                  "the recorded rows are too little to retrain on: " + std::move(why),
@@ -414,7 +414,7 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_over(work, *rows));
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
-  Parts parts;
+  RowSplit parts;
   parts.rows = rows->rows();
   // A boundary moves on to the next distinct time: no moment is on both sides.
   const auto boundary = [&](double fraction) {
@@ -442,13 +442,13 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
-                          write_json(directory, "split.json", parts_schema().print(parts)));
+                          write_json(directory, "split.json", row_split_schema().print(parts)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["labels"],
                           write_output(directory, "labels.f64", bytes_of(labels.codes)));
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["task"],
       write_json(directory, "task.json", spec::task_schema().print(labels.task)));
-  record.facts = parts_schema().print(parts);
+  record.facts = row_split_schema().print(parts);
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
                         parts.validation_end - parts.train_end, parts.rows - parts.validation_end));
@@ -460,7 +460,7 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));

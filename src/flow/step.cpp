@@ -276,14 +276,14 @@ void Work::keep_labels(Labels labels) {
   labels_ = std::make_shared<const Labels>(std::move(labels));
 }
 
-const doc::Schema<Parts>& parts_schema() {
+const doc::Schema<RowSplit>& row_split_schema() {
   static const auto schema = [] {
-    auto t = doc::Schema<Parts>::record("the split", "rows of each part");
+    auto t = doc::Schema<RowSplit>::record("the split", "rows of each part");
     t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
-    t.integer("rows", &Parts::rows, "all of them");
-    t.integer("train_end", &Parts::train_end, "row after the last one that is trained on", 1);
-    t.integer("validation_end", &Parts::validation_end, "row after the last one of validation");
-    t.finally([](Parts& into, const doc::Value&, doc::Reader& reader) {
+    t.integer("rows", &RowSplit::rows, "all of them");
+    t.integer("train_end", &RowSplit::train_end, "row after the last one that is trained on", 1);
+    t.integer("validation_end", &RowSplit::validation_end, "row after the last one of validation");
+    t.finally([](RowSplit& into, const doc::Value&, doc::Reader& reader) {
       if (into.train_end >= into.validation_end || into.validation_end >= into.rows)
         reader.refuse("train_end", "must be below `validation_end`, and that below `rows`");
     });
