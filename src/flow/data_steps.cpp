@@ -60,8 +60,9 @@ std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& 
 
 /// Rows of [from, to) as they are in the source, in `order_of`.
 Result<table::Table> read_source(const Definitions& definitions) {
-  const std::string path = definitions.source_path();
-  HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(path));
+  const table::Input input = definitions.input();
+  const std::string path = input.text();
+  HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(input));
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
   table::ReadOptions options;
@@ -81,7 +82,7 @@ Result<table::Table> read_source(const Definitions& definitions) {
   options.time_column = model.time_field;
   const bool bounded = model.train_to != 0;
   if (bounded) options.time_from = model.train_from, options.time_to = model.train_to;
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path, options));
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(input, options));
   if (rows.rows() == 0) {
     return Error{ErrorKind::kUnprocessable, "data-empty",
                  bounded ? fmt::format("`{}` has no row from {} to {}", path,
@@ -244,6 +245,8 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   if (recorded == nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d));
     HEDDLE_TRY(check_unchanged(work.source()));
+    // What was found out about how the text is written is said, and not only believed.
+    if (!work.source().form.empty()) work.note("validate.rows", work.source().what);
   }
   const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));

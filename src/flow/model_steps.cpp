@@ -8,6 +8,7 @@
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "evaluate/evidence_format.hpp"
+#include "evaluate/rivals.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
@@ -373,6 +374,13 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
         base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_times));
     input.base = &base;
   }
+  if (evaluate::reads_rivals(definition)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto train_features, work.matrix("train"));
+    input.more_numbers =
+        evaluate::rivals({&task, labels->codes, static_cast<std::size_t>(parts.train_end),
+                          static_cast<std::size_t>(parts.validation_end), *times,
+                          train_features.get(), features.get()});
+  }
   Judged judged;
   if (recorded != nullptr) {
     if (!base.missing.why.empty()) {
@@ -383,7 +391,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
                                                   {&task, &test_rows, input.predictions.margins,
                                                    base.margins, input.predictions.labels}));
     input.more_gates = judged.gates;
-    input.more_numbers = judged.numbers;
+    input.more_numbers.insert(judged.numbers.begin(), judged.numbers.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evaluate(input));
   const std::vector<evaluate::Resource> subjects = {

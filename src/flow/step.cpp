@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <filesystem>
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/load.hpp"
 #include "spec/task.hpp"
 
 namespace heddle::flow {
@@ -128,10 +128,7 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
   return out;
 }
 
-std::string Definitions::source_path() const {
-  const std::string& path = project->sources.at(model->source);
-  return std::filesystem::path(path).is_absolute() ? path : project->root + "/" + path;
-}
+table::Input Definitions::input() const { return spec::input_of(*project, model->source); }
 
 void Work::finished(const std::string& step, const Digest& key, const StepRecord& record) {
   const std::lock_guard guard(mutex_);

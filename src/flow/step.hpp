@@ -50,7 +50,7 @@ struct Definitions {
   /// kInvalid or kNotFound when a part is missing. An empty `model` names the only one.
   [[nodiscard]] static Result<Definitions> of(const spec::Project& project,
                                               const std::string& model);
-  [[nodiscard]] std::string source_path() const;
+  [[nodiscard]] table::Input input() const;  ///< where the model's source has its rows
 };
 
 /// The graph of one model over one source, in an order in which the steps could run one by one.
