@@ -284,6 +284,23 @@ Formula find_formula(std::span<const std::string> names,
   return {};
 }
 
+namespace {
+
+/// Whether each value of `by` has one value of `of` in all rows.
+bool fixes(const std::vector<int>& by, const std::vector<int>& of, int values) {
+  constexpr int kUnseen = -2;
+  std::vector<int> fixed(static_cast<std::size_t>(values), kUnseen);
+  for (std::size_t i = 0; i < by.size(); ++i) {
+    if (by[i] < 0) continue;
+    int& first = fixed[static_cast<std::size_t>(by[i])];
+    if (first == kUnseen) first = of[i];
+    if (first != of[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::vector<Dependency> find_dependencies(std::span<const std::vector<int>> columns) {
   std::vector<Dependency> out;
   const auto count_of = [](const std::vector<int>& codes) {
@@ -294,15 +311,7 @@ std::vector<Dependency> find_dependencies(std::span<const std::vector<int>> colu
     if (values < 2) continue;
     for (std::size_t b = 0; b < columns.size(); ++b) {
       if (a == b || count_of(columns[b]) < 2) continue;
-      std::vector<int> fixed(static_cast<std::size_t>(values), -2);
-      bool is_fixed = true;
-      for (std::size_t i = 0; i < columns[a].size() && is_fixed; ++i) {
-        if (columns[a][i] < 0) continue;
-        int& of = fixed[static_cast<std::size_t>(columns[a][i])];
-        if (of == -2) of = columns[b][i];
-        is_fixed = of == columns[b][i];
-      }
-      if (is_fixed) out.push_back({a, b, values});
+      if (fixes(columns[a], columns[b], values)) out.push_back({a, b, values});
     }
   }
   return out;

@@ -166,6 +166,17 @@ void ColumnProfile::add_text(const Seen& seen, std::string_view text, std::int64
   }
 }
 
+namespace {
+
+std::string text_of(const table::Column& column, std::size_t row) {
+  if (column.type == Type::kDouble) return fmt::to_string(column.doubles[row]);
+  if (column.type == Type::kTimestamp) return format_time(column.ints[row]);
+  if (column.type == Type::kBool) return column.ints[row] != 0 ? "true" : "false";
+  return fmt::to_string(column.ints[row]);
+}
+
+}  // namespace
+
 void ColumnProfile::add_numbers(const table::Column& column, std::int64_t first_row,
                                 std::span<std::uint64_t> hashes) {
   const bool is_real = column.type == Type::kDouble;
@@ -183,12 +194,7 @@ void ColumnProfile::add_numbers(const table::Column& column, std::int64_t first_
                                        : static_cast<std::uint64_t>(column.ints[i]);
     const std::uint64_t hash = mixed(bits) | 1;
     hashes[i] = mixed(hashes[i] ^ hash);
-    values.add(hash, row, [&] {
-      if (is_real) return fmt::to_string(column.doubles[i]);
-      if (column.type == Type::kTimestamp) return format_time(column.ints[i]);
-      if (column.type == Type::kBool) return std::string(column.ints[i] != 0 ? "true" : "false");
-      return fmt::to_string(column.ints[i]);
-    });
+    values.add(hash, row, [&] { return text_of(column, i); });
     if (column.type == Type::kTimestamp) {
       add_time(column.ints[i], row);
     } else {

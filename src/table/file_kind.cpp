@@ -102,6 +102,15 @@ std::optional<Other> other_format(std::string_view head, Format format) {
   return std::nullopt;
 }
 
+/// The first format of the table whose mark the bytes have.
+std::optional<Other> marked_format(std::string_view head, bool text) {
+  for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
+    if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
+      return Other{std::string(mark.is), mark.hint};
+  }
+  return std::nullopt;
+}
+
 /// Nothing when the bytes may be of the format.
 std::optional<Other> other_than(std::string_view head, Format format, Packing inside) {
   // A column may be called `PARENT`: letters tell a format only where no text follows.
@@ -119,10 +128,7 @@ std::optional<Other> other_than(std::string_view head, Format format, Packing in
   if (other && is_told_by_text(other->family) == text)
     return Other{name_of(*other), hint_for(other->family)};
   if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
-  for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
-    if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
-      return Other{std::string(mark.is), mark.hint};
-  }
+  if (auto marked = marked_format(head, text)) return marked;
   if (is_text(format))
     return is_utf16(head) ? std::optional(Other{"text in UTF-16 without a mark", kUtf8})
                           : std::nullopt;
