@@ -197,7 +197,7 @@ struct TensorIn {
   bool binary = false;
 };
 
-Result<void> read_shape(const element& value, TensorIn& tensor) {
+[[gnu::always_inline]] inline Result<void> read_shape(const element& value, TensorIn& tensor) {
   simdjson::dom::array shape;
   if (value.get(shape) != simdjson::SUCCESS)
     return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
@@ -226,19 +226,24 @@ Result<void> read_tensor_parameters(const element& value, TensorIn& tensor) {
   return {};
 }
 
+// What reads a tensor is inlined, all of it: it runs for each member of each input of a request,
+// and a result that is handed on costs more than what most of these do (bench/instructions.py).
 struct TensorMember {
   static constexpr std::uint32_t kName = 1, kDatatype = 2, kShape = 4, kData = 8, kParameters = 16;
 };
 
-Result<void> read_tensor_text(std::string_view key, const element& member, std::string_view hint,
-                              std::string_view& out) {
+[[gnu::always_inline]] inline Result<void> read_tensor_text(std::string_view key,
+                                                            const element& member,
+                                                            std::string_view hint,
+                                                            std::string_view& out) {
   if (member.get(out) == simdjson::SUCCESS) return {};
   return invalid("oip-input", fmt::format("the `{}` of an input is no string", key),
                  std::string(hint));
 }
 
-Result<void> read_tensor_member(std::string_view key, const element& member, Seen& seen,
-                                TensorIn& tensor) {
+[[gnu::always_inline]] inline Result<void> read_tensor_member(std::string_view key,
+                                                              const element& member, Seen& seen,
+                                                              TensorIn& tensor) {
   if (key == "name") {
     if (seen.again(TensorMember::kName)) return repeated(key);
     return read_tensor_text(key, member, "send the name of a field", tensor.name);
@@ -261,7 +266,7 @@ Result<void> read_tensor_member(std::string_view key, const element& member, See
   return {};
 }
 
-Result<TensorIn> read_tensor(const element& value) {
+[[gnu::always_inline]] inline Result<TensorIn> read_tensor(const element& value) {
   simdjson::dom::object members;
   if (value.get(members) != simdjson::SUCCESS) return not_an_object("an input");
   TensorIn tensor;
