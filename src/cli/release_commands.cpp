@@ -152,33 +152,38 @@ std::vector<std::string> repair_lines(const doc::Value& shown) {
   return lines;
 }
 
+std::string metrics_table(const doc::Value& metrics) {
+  std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
+  for (const auto& [name, value] : metrics.as_object()) rows.push_back({name, number_of(&value)});
+  return format_rows(rows);
+}
+
+/// Each gate and whether it passed; empty: there was none.
+std::string gates_table(const doc::Value* gates) {
+  std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
+  for (const auto& gate : doc::items_of(gates)) {
+    const bool is_open = !gate.string_or("not_judged").empty();
+    const char* const passed = gate.bool_or("passed") ? "yes" : is_open ? "not judged" : "no";
+    rows.push_back({gate.string_or("id"), passed, gate.string_or("when"), gate_values(gate)});
+  }
+  return rows.size() > 1 ? format_rows(rows) : std::string();
+}
+
+void add_evaluation(const doc::Value& evaluation, std::vector<std::string>& lines) {
+  if (const auto* metrics = evaluation.find("metrics"); metrics != nullptr && metrics->is_object())
+    lines.push_back(metrics_table(*metrics));
+  if (auto gates = gates_table(evaluation.find("gates")); !gates.empty())
+    lines.push_back(std::move(gates));
+  if (const auto* base = evaluation.find("base"); base != nullptr && base->is_object()) {
+    for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
+  }
+}
+
 /// What the evidence of a release says: repairs, gates, metrics, comparison.
 std::vector<std::string> evidence_lines(const doc::Value& shown) {
   std::vector<std::string> lines = repair_lines(shown);
-  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr) {
-    if (const auto* metrics = evaluation->find("metrics");
-        metrics != nullptr && metrics->is_object()) {
-      std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
-      for (const auto& [name, value] : metrics->as_object())
-        rows.push_back({name, number_of(&value)});
-      lines.push_back(format_rows(rows));
-    }
-    std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
-    if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
-      for (const auto& gate : gates->as_array()) {
-        const bool is_open = !gate.string_or("not_judged").empty();
-        rows.push_back({gate.string_or("id"),
-                        gate.bool_or("passed") ? "yes"
-                        : is_open              ? "not judged"
-                                               : "no",
-                        gate.string_or("when"), gate_values(gate)});
-      }
-    }
-    if (rows.size() > 1) lines.push_back(format_rows(rows));
-    if (const auto* base = evaluation->find("base"); base != nullptr && base->is_object()) {
-      for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
-    }
-  }
+  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr)
+    add_evaluation(*evaluation, lines);
   if (const auto* comparison = shown.find("comparison"); comparison != nullptr) {
     for (auto& line : comparison_lines(*comparison)) lines.push_back(std::move(line));
   }

@@ -37,6 +37,7 @@ Result<void> check_answer(const Rows& rows, const score::Plan& plan) {
   if (plan.task().kind != stats::TaskKind::kClasses) return {};
   std::size_t bytes = 0;
   for (const std::string& name : plan.task().classes) bytes += name.size() + kBytesOfProbability;
+  // Before anything is scored: an answer that cannot be sent must not be in the journal as given.
   if (rows.count * bytes <= kMostAnswerBytes) return {};
   return Error{ErrorKind::kTooLarge, "answer-too-large",
                fmt::format("the probabilities of {} rows of {} classes are more than an answer "
@@ -68,6 +69,8 @@ Engine::Engine(Options options, const plane::Standing& standing)
       rates_(options_.accounts, options_.service->limits.requests_per_second),
       queue_(options_.service->limits.queue_ms * 1'000'000),
       event_clock_(options_.lockstep, standing.last_tick) {
+  // Draws begin anywhere: after a restart the same sequence would fall on the same share of
+  // requests.
   const std::string begin = random_bytes(sizeof drawn_);
   std::memcpy(&drawn_, begin.data(), sizeof drawn_);
   for (const plane::Record& record : standing.acts) {
@@ -79,6 +82,7 @@ Engine::Engine(Options options, const plane::Standing& standing)
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();
+  // Said when it begins and when it is over, not once a request.
   if (committed.ok() != !commit_failed_) {
     commit_failed_ = !committed.ok();
     if (commit_failed_) log::error("{}", committed.error().str());
@@ -123,11 +127,14 @@ void Engine::clock_set(const std::string& jump, Micros event_time, std::string_v
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
   const plane::RouteTable& route = next->route;
+  // A table from before a restore of the control plane's state, or one that was copied back: what
+  // was decided since must not be undone by a file.
   if (route.version < applied_version_) {
     log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_,
               route.version, applied_version_);
     return;
   }
+  // Published before the control plane heard of the stop: it must not let the service go on.
   if (!acts_.allows(route)) {
     log::warn(
         "service `{}`: route table {} does not acknowledge the stop of this data plane: ignored",
@@ -164,6 +171,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   }
   serving_ = std::move(next);
   applied_version_ = route.version;
+  // A primary that cannot be loaded here answers nobody: that is what fail-over is for, before the
+  // first request fails.
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() &&
       !failed_over()) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
@@ -171,6 +180,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   options_.journal->append(
       plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
+  // The table settled it: a person said that the clock is right, so event time follows it again.
   if (clock_jump != acts_.clock_jump()) {
     const Micros wall = options_.clock->wall();
     const auto set = event_clock_.set(wall, options_.clock->mono_ns());
@@ -201,6 +211,8 @@ Engine::Slot Engine::routed() const {
   if (serving_ == nullptr) return {};
   const Loaded& primary = serving_->slot(SlotId::kPrimary);
   const Loaded& standby = serving_->slot(SlotId::kStandby);
+  // Only as long as the primary is the one that was left: a table with another primary ends the
+  // fail-over by itself.
   if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest)
     return {SlotId::kStandby, &standby};
   if (primary.plan == nullptr) return {};
@@ -295,6 +307,7 @@ Error Engine::no_source(const Principal& who, std::string_view named) {
 }
 
 Result<Engine::Admitted> Engine::admit(const Asked& asked) {
+  // First, for it costs least: who is past the limit gets no parsing, no slot and no clock.
   if (!rates_.take(asked.who.index, asked.begun_ns)) {
     return Error{ErrorKind::kBusy, "client-rate",
                  fmt::format("`{}` is past {} requests a second", asked.who.account,
@@ -304,6 +317,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   Admitted admitted;
   HEDDLE_ASSIGN_OR_RETURN(admitted.slot, slot_of(asked.version));
   const Rows& rows = asked.rows;
+  // Event time decides windows, budgets and deadlines: who may set it could move all of them.
   if (rows.event_time.has_value() && !asked.who.may(Permission::kReplay)) {
     return Error{ErrorKind::kDenied, "event-time-denied",
                  fmt::format("`{}` may not set `event_time`", asked.who.account),
@@ -328,6 +342,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
     made_id_ = uuid7(*options_.clock);
     admitted.id = made_id_;
   }
+  // Who names a version gets it, and is no part of the comparison.
   if (asked.version.empty()) choose_canary(asked, admitted);
   return admitted;
 }
@@ -364,6 +379,18 @@ void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
   if (admitted.cohort == plane::Cohort::kCanary) admitted.slot = {SlotId::kCanary, &loaded};
 }
 
+/// The row in the slots beside the one that answered. What a runtime says comes later.
+void Engine::score_others(SlotId answering, plane::RowView& row) {
+  for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
+                                   std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
+    const Loaded& other = serving_->slot(slot);
+    if (other.plan == nullptr || slot == answering || other.plan->endpoint() != nullptr) continue;
+    other.plan->score_beside(serving_->shared_by(answering, slot), row.fields, result_, shadow_,
+                             scratch_);
+    *into = keep(shadow_.prediction);
+  }
+}
+
 void Engine::score(const Rows& rows, Admitted& admitted) {
   const std::size_t width = serving_->fields.size();
   begin_rows(*serving_, *admitted.slot.loaded->plan, rows.count);
@@ -379,6 +406,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
     const auto stray = rows.stray_of(i);
+    // Scored all the same: its check counts the clean rows that end the quarantine.
     if (holds_back(held, admitted.slot.id, result_.check, !stray.empty())) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
@@ -394,16 +422,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kServed;
       row.prediction = keep(result_.prediction);
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
-                                       std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
-        const Loaded& beside = serving_->slot(slot);
-        if (beside.plan == nullptr || slot == admitted.slot.id ||
-            beside.plan->endpoint() != nullptr)
-          continue;
-        beside.plan->score_beside(serving_->shared_by(admitted.slot.id, slot), row.fields, result_,
-                                  shadow_, scratch_);
-        *into = keep(shadow_.prediction);
-      }
+      score_others(admitted.slot.id, row);
     }
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
@@ -426,6 +445,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
 Engine::Held Engine::held(const Admitted& admitted) const {
   for (std::size_t i = 0; i < serving_->quarantined.size(); ++i) {
     const plane::QuarantinedSource& item = serving_->quarantined[i].source;
+    // Let in by its own rows: until a route table says so too, this act stands for it.
     if (!item.holds(admitted.account, admitted.source) || acts_.readmitted(item)) continue;
     return {static_cast<int>(i), clean_rows_[i], false};
   }
@@ -442,6 +462,7 @@ bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check
                      : rule >= 0     ? check.state(static_cast<std::size_t>(rule))
                      : check.refused ? contract::RuleState::kBroken
                                      : contract::RuleState::kClean;
+  // A state of neither is a rule that does not apply to the row: it says nothing of the source.
   if (state == contract::RuleState::kClean) ++held.clean;
   if (state == contract::RuleState::kBroken) held.clean = 0;
   held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;
@@ -466,6 +487,7 @@ void Engine::begin_rows(const Serving& serving, const score::Plan& answering, st
     const auto& plan = serving.slot(slot).plan;
     numbers += plan == nullptr ? 0 : plan->task().outputs();
   }
+  // Grown before the first span into it is given out, and never shrunk.
   if (predictions_.size() < count * numbers) predictions_.resize(count * numbers);
   predictions_kept_ = 0;
 }
@@ -498,8 +520,10 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
     const std::int64_t mono_ns = options_.clock->mono_ns();
     canary_failures_.add(failed > 0, count, refused);
     canary_witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
+    // What it answers by a header since then is counted, and ends nothing twice.
     if (acts_.canary_aborted()) return;
     const std::string reason = canary_failures_.reason(rule);
+    // One account with rows that fail must not end the canary for all.
     if (!reason.empty() && canary_witnesses_.agree(rule, mono_ns))
       abort_canary(reason, admitted.event_time);
     return;
@@ -522,6 +546,7 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   HEDDLE_TRY(check_answer(asked.rows, plan));
   contributions_.clear();
   if (asked.rows.outputs[Output::kContributions].wanted) HEDDLE_TRY(explain(asked.rows, plan));
+  // A runtime's answer comes later; the loop goes on meanwhile.
   if (plan.endpoint() != nullptr) return infer_later(asked, admitted);
   const std::int64_t begin = options_.clock->mono_ns();
   score(asked.rows, admitted);

@@ -27,6 +27,10 @@
 #include "serve/tokens.hpp"
 #include "spec/service.hpp"
 
+namespace heddle::runtime {
+class Rows;
+}
+
 namespace heddle::serve {
 
 /// How an answer that takes a runtime's time gets to its client: made by the surface that the
@@ -151,6 +155,7 @@ class Engine {
   void choose_canary(const Asked& asked, Admitted& admitted);
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted);
   void score(const Rows& rows, Admitted& admitted);
+  void score_others(SlotId answering, plane::RowView& row);
   /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted
   /// before `settle`.
   struct Held {
@@ -169,6 +174,7 @@ class Engine {
 
   // Slots with a runtime (engine_later.cpp).
   struct Pending;
+  struct PendingRow;
   struct Beside;
   [[nodiscard]] Result<std::optional<Answer>> infer_later(const Asked& asked, Admitted& admitted);
   [[nodiscard]] std::uint64_t ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot,
@@ -176,6 +182,15 @@ class Engine {
   void answered_beside(std::uint64_t id, const Result<std::vector<float>>& answers);
   void compare(std::uint64_t id, std::span<const plane::RowView> rows);
   void answered(std::uint64_t id, const Result<std::vector<float>>& answers);
+  void keep_values(const Rows& rows, Pending& pending) const;
+  [[nodiscard]] PendingRow prepare_row(const Rows& rows, std::size_t index,
+                                       std::span<const expr::Datum> values,
+                                       const Admitted& admitted, Held& held, runtime::Rows& sent);
+  [[nodiscard]] const std::vector<std::vector<float>>* predictions_of(std::uint64_t id) const;
+  void finish_others(const Pending& pending, std::size_t index, plane::RowView& row);
+  void finish_row(const Pending& pending, std::size_t index,
+                  const Result<std::vector<float>>& answers, plane::RowView& row);
+  void record(const Pending& pending, std::uint32_t micros);
   [[nodiscard]] Answer finish(Pending& pending, const Result<std::vector<float>>& answers);
   void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);

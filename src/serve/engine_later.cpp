@@ -36,6 +36,43 @@ double difference_of(std::span<const float> a, std::span<const float> b) {
 
 Engine::~Engine() = default;
 
+/// Strings are views into the request's body, which is gone when the answer comes.
+void Engine::keep_values(const Rows& rows, Pending& p) const {
+  const std::size_t count = rows.count * serving_->fields.size();
+  p.values.reserve(count);
+  for (const expr::Datum& value : std::span(rows.values).first(count)) {
+    p.values.push_back(value.kind == expr::Datum::Kind::kString
+                           ? expr::Datum::string(p.texts.emplace_back(value.str()))
+                           : value);
+  }
+}
+
+/// What is known of a row before its runtime answers; the row is added to those that are `sent`
+/// unless it is held back or refused.
+Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
+                                       std::span<const expr::Datum> values,
+                                       const Admitted& admitted, Held& held, runtime::Rows& sent) {
+  const score::Plan& plan = *admitted.slot.loaded->plan;
+  PendingRow row;
+  for (const Rows::Stray& each : rows.stray_of(index)) row.stray.push_back(each.rule);
+  // What the quarantine holds back is checked, for the day it ends, and not sent.
+  if (held.quarantine >= 0 || !row.stray.empty()) plan.contract().check(values, result_.check);
+  if (holds_back(held, admitted.slot.id, result_.check, !row.stray.empty())) {
+    row.outcome = plane::RowOutcome::kQuarantined;
+  } else if (!row.stray.empty()) {
+    row.outcome = plane::RowOutcome::kRefused;
+  } else {
+    const std::size_t before = sent.count();
+    plan.prepare(values, result_, scratch_, sent);
+    if (sent.count() > before)
+      row.sent = static_cast<int>(before);
+    else
+      row.outcome = plane::RowOutcome::kRefused;
+  }
+  row.broken = result_.check.broken;
+  return row;
+}
+
 Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& admitted) {
   if (asked.later == nullptr) {
     return Error{ErrorKind::kUnavailable, "runtime-protocol",
@@ -53,38 +90,16 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   p.admitted.id = p.id;
   p.admitted.source = p.source;
   p.admitted.account = p.account;
-  const std::size_t width = serving_->fields.size();
-  p.values.reserve(asked.rows.count * width);
-  for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
-    p.values.push_back(value.kind == expr::Datum::Kind::kString
-                           ? expr::Datum::string(p.texts.emplace_back(value.str()))
-                           : value);
-  }
+  keep_values(asked.rows, p);
   Held held = this->held(admitted);
   runtime::Rows sent;
-  for (std::size_t i = 0; i < asked.rows.count; ++i) {
-    Pending::Row row;
-    const auto raw = std::span(p.values).subspan(i * width, width);
-    // What the quarantine holds back is checked, for the day it ends, and not sent.
-    for (const Rows::Stray& each : asked.rows.stray_of(i)) row.stray.push_back(each.rule);
-    if (held.quarantine >= 0 || !row.stray.empty()) plan.contract().check(raw, result_.check);
-    if (holds_back(held, admitted.slot.id, result_.check, !row.stray.empty())) {
-      row.outcome = plane::RowOutcome::kQuarantined;
-    } else if (!row.stray.empty()) {
-      row.outcome = plane::RowOutcome::kRefused;
-    } else {
-      const std::size_t before = sent.count();
-      plan.prepare(raw, result_, scratch_, sent);
-      if (sent.count() > before)
-        row.sent = static_cast<int>(before);
-      else
-        row.outcome = plane::RowOutcome::kRefused;
-    }
-    row.broken = result_.check.broken;
-    p.rows.push_back(std::move(row));
-  }
+  const std::size_t width = serving_->fields.size();
+  for (std::size_t i = 0; i < asked.rows.count; ++i)
+    p.rows.push_back(prepare_row(asked.rows, i, std::span(p.values).subspan(i * width, width),
+                                 admitted, held, sent));
   p.sent = sent.count();
   p.sent_ns = options_.clock->mono_ns();
+  // Nothing is asked of the runtime: the answer is there at once.
   if (p.sent == 0) {
     settle(held, admitted.event_time);
     answered_now_ = std::move(pending);  // the answer borrows from it
@@ -92,6 +107,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   }
 
   std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
+  // A client that gives up earlier frees its place in the runtime's queue earlier.
   if (asked.deadline_ns < deadline) {
     deadline = asked.deadline_ns;
     p.client_deadline = true;
@@ -202,6 +218,7 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
 void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answers) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
+  // Out of the table first: what follows may serve other requests.
   const std::unique_ptr<Pending> pending = std::move(found->second);
   pending_.erase(found);
   if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
@@ -225,6 +242,58 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
   pending->done(answer);
 }
 
+/// The predictions of another slot's runtime, where they have come by now.
+const std::vector<std::vector<float>>* Engine::predictions_of(std::uint64_t id) const {
+  const auto found = beside_.find(id);
+  return found != beside_.end() && found->second->there ? &found->second->predictions : nullptr;
+}
+
+/// The row in the other slots, those with a runtime as far as it has answered. What comes later is
+/// compared, and is not in the journal.
+void Engine::finish_others(const Pending& p, std::size_t index, plane::RowView& row) {
+  for (const auto& [slot, into, id] :
+       {std::tuple{SlotId::kStandby, &row.standby_prediction, p.standby},
+        std::tuple{SlotId::kShadow, &row.shadow_prediction, p.shadow}}) {
+    const Loaded& other = p.serving->slot(slot);
+    if (other.plan == nullptr || slot == p.admitted.slot.id) continue;
+    if (other.plan->endpoint() == nullptr) {
+      other.plan->score_row(row.fields, shadow_, scratch_);
+      *into = keep(shadow_.prediction);
+    } else if (const auto* given = predictions_of(id); given != nullptr) {
+      *into = keep((*given)[index]);
+    }
+  }
+}
+
+/// A row that was sent: served, or failed where its runtime gave no answer.
+void Engine::finish_row(const Pending& p, std::size_t index,
+                        const Result<std::vector<float>>& answers, plane::RowView& row) {
+  const score::Plan& plan = *p.admitted.slot.loaded->plan;
+  std::span<const float> answer;
+  if (answers.ok()) answer = of_row(*answers, p.rows[index].sent, plan);
+  plan.finish(answer, result_);
+  if (result_.prediction.empty()) {
+    row.outcome = plane::RowOutcome::kFailed;
+    rules_.push_back(kNoAnswer);
+    return;
+  }
+  row.prediction = keep(result_.prediction);
+  finish_others(p, index, row);
+}
+
+/// Into the journal, which has the names of the fields once a segment: under other ones the row
+/// would be another, and a gap is recorded in its place.
+void Engine::record(const Pending& p, std::uint32_t micros) {
+  if (p.serving->fields.names() == serving_->fields.names()) {
+    options_.journal->append(plane::RequestView{
+        p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(p.admitted.slot.id),
+        p.serving->route.version, rows_, p.admitted.cohort, micros, p.account});
+  } else {
+    options_.journal->append(plane::GapRecord{
+        1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
+  }
+}
+
 /// What `score` and the end of `infer` are to a model of ours.
 Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const Slot& slot = p.admitted.slot;
@@ -232,49 +301,22 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const score::Plan& plan = *slot.loaded->plan;
   const auto& known = plan.contract().rules();
   const std::int64_t now = options_.clock->mono_ns();
+  // Once a second: a runtime that is down fails each request.
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
     log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id),
               answers.error().message);
   }
-  using Predictions = std::vector<std::vector<float>>;
-  const auto predictions_of = [&](std::uint64_t id) -> const Predictions* {
-    const auto found = beside_.find(id);
-    return found != beside_.end() && found->second->there ? &found->second->predictions : nullptr;
-  };
-  const Predictions* standby = predictions_of(p.standby);
-  const Predictions* shadow = predictions_of(p.shadow);
   begin_rows(*p.serving, plan, p.rows.size());
   std::uint32_t served = 0, refused = 0, failed = 0, strayed = 0;
   for (std::size_t i = 0; i < p.rows.size(); ++i) {
-    const Pending::Row& kept = p.rows[i];
+    const PendingRow& kept = p.rows[i];
     plane::RowView row;
     row.fields = std::span(p.values).subspan(i * width, width);
     row.outcome = kept.outcome;
     if (row.outcome == plane::RowOutcome::kServed) {
-      std::span<const float> answer;
-      if (answers.ok()) answer = of_row(*answers, kept.sent, plan);
-      plan.finish(answer, result_);
-      if (!result_.prediction.empty()) {
-        row.prediction = keep(result_.prediction);
-        ++served;
-        for (const auto& [id, into, given] :
-             {std::tuple{SlotId::kStandby, &row.standby_prediction, standby},
-              std::tuple{SlotId::kShadow, &row.shadow_prediction, shadow}}) {
-          const Loaded& beside = p.serving->slot(id);
-          if (beside.plan == nullptr || id == slot.id) continue;
-          if (beside.plan->endpoint() != nullptr) {
-            if (given != nullptr) *into = keep((*given)[i]);
-          } else {
-            beside.plan->score_row(row.fields, shadow_, scratch_);
-            *into = keep(shadow_.prediction);
-          }
-        }
-      } else {
-        row.outcome = plane::RowOutcome::kFailed;
-        rules_.push_back(kNoAnswer);
-        ++failed;
-      }
+      finish_row(p, i, answers, row);
+      ++(row.outcome == plane::RowOutcome::kServed ? served : failed);
     } else if (row.outcome == plane::RowOutcome::kQuarantined) {
       rules_.push_back(kSourceQuarantined);
     } else {
@@ -294,16 +336,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
-  if (p.serving->fields.names() == serving_->fields.names()) {
-    options_.journal->append(plane::RequestView{
-        p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id),
-        p.serving->route.version, rows_, p.admitted.cohort, micros, p.account});
-  } else {
-    // The journal has the names of the fields once a segment: under other ones the row would be
-    // another.
-    options_.journal->append(plane::GapRecord{
-        1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
-  }
+  record(p, micros);
   metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns,
                   p.admitted.arrival);
   return Answer{

@@ -128,6 +128,7 @@ Result<const Principal*> HttpApi::reader(const net::Request& request) const {
 
 Result<std::string_view> HttpApi::body_of(const net::Request& request) {
   const std::string_view coding = request.header("content-encoding");
+  // The request's own buffer has the padding that the parser needs; what was inflated gets it here.
   if (coding.empty()) return request.body;
   HEDDLE_TRY(net::decode_body(coding, request.body, options_.service->limits.body_bytes, decoded_));
   decoded_.reserve(decoded_.size() + net::Request::kBodyPadding);
@@ -148,6 +149,8 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request, body));
     HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(body, json, fields, most));
+    // The path decides who may ask. A body that names another model is a client's mistake, or
+    // worse.
     if (!rows->model.empty() && rows->model != engine_.name()) {
       return Error{ErrorKind::kInvalid, "oip-model",
                    fmt::format("the body names model `{}`, the path `{}`", shown(rows->model),
@@ -156,6 +159,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     }
   }
   const std::int64_t read = options_.clock->mono_ns();
+  // From when the request came, not from when it was looked at: the client's clock runs meanwhile.
   const std::int64_t deadline =
       rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
   if (read > deadline) {
@@ -167,6 +171,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   Deferred later(*this, kind, *rows, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers,
                                                            begin_ns_, deadline, &later}));
+  // A runtime has the rows; `Deferred` answers.
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
@@ -282,6 +287,7 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
   const std::string_view service = rest.substr(0, slash);
   const std::string_view call =
       slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  // Which services there are is told to those who may read.
   if (service != engine_.name()) {
     HEDDLE_TRY(reader(request));
     return Error{ErrorKind::kNotFound, "service-unknown",
@@ -298,6 +304,7 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
   if (call == "tick" && post) return tick(request, response);
   if (call == "stop" && post) return stop_service(request, response);
   HEDDLE_TRY(reader(request));
+  // A known call by another method is 405, everything else 404.
   if (call == "predict" || call == "labels" || call == "tick" || call == "stop" || call.empty()) {
     not_allowed(call.empty() ? "GET" : "POST", response);
     return {};

@@ -49,40 +49,86 @@ bool is_parameter(std::string_view name) noexcept {
          name == "binary_data_output";
 }
 
+/// One parameter of a request; what it may be named is_parameter's.
+class ParameterReader {
+ public:
+  explicit ParameterReader(Rows& rows) : rows_(rows) {}
+
+  Result<void> read(std::string_view name, const element& value) {
+    if (value.is_null() && is_parameter(name)) return {};  // as clients write what they do not set
+    if (name == "source") return source(name, value);
+    if (name == "event_time") return event_time(name, value);
+    if (name == "timeout") return timeout(name, value);
+    if (name == "explain") return explain(name, value);
+    if (name == "binary_data_output") return binary_output(name, value);
+    if (changes_nothing(name, value)) return {};
+    return unknown_member(name,
+                          "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
+  }
+
+ private:
+  static constexpr std::uint32_t kSource = 1, kEventTime = 2, kTimeout = 4, kExplain = 8,
+                                 kBinary = 16;
+
+  Result<void> source(std::string_view name, const element& value) {
+    if (seen_.again(kSource)) return repeated(name);
+    HEDDLE_ASSIGN_OR_RETURN(rows_.source, json::to_id(value, name));
+    return {};
+  }
+  Result<void> event_time(std::string_view name, const element& value) {
+    if (seen_.again(kEventTime)) return repeated(name);
+    HEDDLE_ASSIGN_OR_RETURN(rows_.event_time, json::to_time(value));
+    return {};
+  }
+  /// Microseconds, as Triton's schedule policy extension has it.
+  Result<void> timeout(std::string_view name, const element& value) {
+    if (seen_.again(kTimeout)) return repeated(name);
+    if (value.get(rows_.timeout_us) != simdjson::SUCCESS || rows_.timeout_us < 0)
+      return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
+    rows_.timeout_us = std::min(rows_.timeout_us, kLongestTimeoutUs);
+    return {};
+  }
+  Result<void> explain(std::string_view name, const element& value) {
+    if (seen_.again(kExplain)) return repeated(name);
+    if (value.get(rows_.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
+      return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
+    return {};
+  }
+  Result<void> binary_output(std::string_view name, const element& value) {
+    if (seen_.again(kBinary)) return repeated(name);
+    bool binary = false;
+    if (value.get(binary) != simdjson::SUCCESS)
+      return invalid("request-shape", "`binary_data_output` is neither true nor false",
+                     "send a boolean");
+    rows_.outputs.all_binary(binary);
+    return {};
+  }
+
+  Rows& rows_;
+  Seen seen_{};
+};
+
 Result<void> read_parameters(const element& value, Rows& rows) {
-  constexpr std::uint32_t kSource = 1, kEventTime = 2, kTimeout = 4, kExplain = 8, kBinary = 16;
-  Seen seen;
   simdjson::dom::object parameters;
   if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
-  for (const auto [name, parameter] : parameters) {
-    if (parameter.is_null() && is_parameter(name))
-      continue;  // as clients write a member that they do not set
-    if (name == "source") {
-      if (seen.again(kSource)) return repeated(name);
-      HEDDLE_ASSIGN_OR_RETURN(rows.source, json::to_id(parameter, name));
-    } else if (name == "event_time") {
-      if (seen.again(kEventTime)) return repeated(name);
-      HEDDLE_ASSIGN_OR_RETURN(rows.event_time, json::to_time(parameter));
-    } else if (name == "timeout") {  // microseconds, as Triton's schedule policy extension has it
-      if (seen.again(kTimeout)) return repeated(name);
-      if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0)
-        return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
-      rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
-    } else if (name == "explain") {
-      if (seen.again(kExplain)) return repeated(name);
-      if (parameter.get(rows.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
-        return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
-    } else if (name == "binary_data_output") {
-      if (seen.again(kBinary)) return repeated(name);
-      bool binary = false;
-      if (parameter.get(binary) != simdjson::SUCCESS)
-        return invalid("request-shape", "`binary_data_output` is neither true nor false",
-                       "send a boolean");
-      rows.outputs.all_binary(binary);
-    } else if (!changes_nothing(name, parameter)) {
-      return unknown_member(name,
-                            "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
-    }
+  ParameterReader reader(rows);
+  for (const auto [name, parameter] : parameters) HEDDLE_TRY(reader.read(name, parameter));
+  return {};
+}
+
+/// `parameters` of an entry of `outputs`.
+Result<void> read_output_parameters(const simdjson::dom::object& parameters, Wanted& output) {
+  bool has_binary = false;
+  for (const auto [name, setting] : parameters) {
+    if (name == "content_type") continue;
+    std::int64_t classes = 0;
+    // No top classes: what an answer has anyway.
+    if (name == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0)
+      continue;
+    if (name != "binary_data") return unknown_member(name, "`binary_data`");
+    if (std::exchange(has_binary, true)) return repeated(name);
+    if (setting.get(output.binary) != simdjson::SUCCESS)
+      return invalid("request-shape", "`binary_data` is neither true nor false", "send a boolean");
   }
   return {};
 }
@@ -108,22 +154,7 @@ Result<void> read_output(const element& value, Rows& rows) {
     }
   }
   HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.outputs.list(output_name));
-  if (!seen.has(kParameters)) return {};
-  bool has_binary = false;
-  for (const auto [name, setting] : parameters) {
-    if (name == "binary_data") {
-      if (std::exchange(has_binary, true)) return repeated(name);
-      if (setting.get(output->binary) != simdjson::SUCCESS)
-        return invalid("request-shape", "`binary_data` is neither true nor false",
-                       "send a boolean");
-    } else if (name != "content_type") {
-      std::int64_t classes = 0;
-      if (name == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0)
-        continue;
-      return unknown_member(name, "`binary_data`");
-    }
-  }
-  return {};
+  return seen.has(kParameters) ? read_output_parameters(parameters, *output) : Result<void>{};
 }
 
 /// After the parameters: what an output says of itself stands before what they say of all.
@@ -195,43 +226,53 @@ Result<void> read_tensor_parameters(const element& value, TensorIn& tensor) {
   return {};
 }
 
+struct TensorMember {
+  static constexpr std::uint32_t kName = 1, kDatatype = 2, kShape = 4, kData = 8, kParameters = 16;
+};
+
+Result<void> read_tensor_text(std::string_view key, const element& member, std::string_view hint,
+                              std::string_view& out) {
+  if (member.get(out) == simdjson::SUCCESS) return {};
+  return invalid("oip-input", fmt::format("the `{}` of an input is no string", key),
+                 std::string(hint));
+}
+
+Result<void> read_tensor_member(std::string_view key, const element& member, Seen& seen,
+                                TensorIn& tensor) {
+  if (key == "name") {
+    if (seen.again(TensorMember::kName)) return repeated(key);
+    return read_tensor_text(key, member, "send the name of a field", tensor.name);
+  }
+  if (key == "datatype") {
+    if (seen.again(TensorMember::kDatatype)) return repeated(key);
+    return read_tensor_text(key, member, "send the name of a datatype", tensor.datatype);
+  }
+  if (key == "shape") {
+    if (seen.again(TensorMember::kShape)) return repeated(key);
+    return read_shape(member, tensor);
+  }
+  if (key != "data" && key != "parameters")
+    return unknown_member(key, "`name`, `shape`, `datatype`, `parameters`, `data`");
+  if (member.is_null()) return {};  // as clients write a member that they do not set
+  if (seen.again(key == "data" ? TensorMember::kData : TensorMember::kParameters))
+    return repeated(key);
+  if (key == "parameters") return read_tensor_parameters(member, tensor);
+  tensor.data = member;
+  return {};
+}
+
 Result<TensorIn> read_tensor(const element& value) {
   simdjson::dom::object members;
   if (value.get(members) != simdjson::SUCCESS) return not_an_object("an input");
-  constexpr std::uint32_t kName = 1, kDatatype = 2, kShape = 4, kData = 8, kParameters = 16;
   TensorIn tensor;
   Seen seen;
-  for (const auto [key, member] : members) {
-    if (key == "name") {
-      if (seen.again(kName)) return repeated(key);
-      if (member.get(tensor.name) != simdjson::SUCCESS)
-        return invalid("oip-input", "the `name` of an input is no string",
-                       "send the name of a field");
-    } else if (key == "datatype") {
-      if (seen.again(kDatatype)) return repeated(key);
-      if (member.get(tensor.datatype) != simdjson::SUCCESS)
-        return invalid("oip-input", "the `datatype` of an input is no string",
-                       "send the name of a datatype");
-    } else if (key == "shape") {
-      if (seen.again(kShape)) return repeated(key);
-      HEDDLE_TRY(read_shape(member, tensor));
-    } else if (member.is_null() && (key == "data" || key == "parameters")) {
-      continue;  // as clients write a member that they do not set
-    } else if (key == "data") {
-      if (seen.again(kData)) return repeated(key);
-      tensor.data = member;
-    } else if (key == "parameters") {
-      if (seen.again(kParameters)) return repeated(key);
-      HEDDLE_TRY(read_tensor_parameters(member, tensor));
-    } else {
-      return unknown_member(key, "`name`, `shape`, `datatype`, `parameters`, `data`");
-    }
-  }
-  if (tensor.name.empty() || tensor.datatype.empty() || !seen.has(kShape)) {
+  for (const auto [key, member] : members)
+    HEDDLE_TRY(read_tensor_member(key, member, seen, tensor));
+  if (tensor.name.empty() || tensor.datatype.empty() || !seen.has(TensorMember::kShape)) {
     return invalid("oip-input", "an input lacks `name`, `datatype` or `shape`",
                    "see the Open Inference Protocol, version 2");
   }
-  if (seen.has(kData) == tensor.binary) {
+  if (seen.has(TensorMember::kData) == tensor.binary) {
     return invalid("oip-input",
                    fmt::format("input `{}` has {}", shown(tensor.name),
                                tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
@@ -281,12 +322,46 @@ Result<void> read_inputs(const element& value, const ToDatum& to_datum, TensorRo
   return {};
 }
 
+struct RequestMember {
+  static constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8,
+                                 kOutputList = 16, kInputs = 32;
+};
+
 /// The `id` of a request; null and the empty string are how clients write that there is none.
 Result<void> read_request_id(const element& value, Rows& rows) {
   std::string_view id;
   if (value.is_null() || (value.get(id) == simdjson::SUCCESS && id.empty())) return {};
   HEDDLE_ASSIGN_OR_RETURN(rows.request_id, json::to_id(value, "id"));
   return {};
+}
+
+/// The name or version of the model, which the path has already.
+Result<void> read_model_name(std::string_view member, const element& value, Rows& rows) {
+  if (value.is_null()) return {};
+  if (!value.is_string())
+    return invalid("oip-model", fmt::format("`{}` is no string", member),
+                   fmt::format("leave it out: the path names the {}",
+                               member == "model_name" ? "model" : "version"));
+  if (member == "model_name") rows.model = value.get_string().value_unsafe();
+  return {};
+}
+
+/// A member beside `inputs` and `outputs`.
+Result<void> read_beside(std::string_view member, const element& value, Seen& seen, Rows& rows) {
+  if (member == "id") {
+    if (seen.again(RequestMember::kId)) return repeated(member);
+    return read_request_id(value, rows);
+  }
+  if (member == "model_name" || member == "model_version") {
+    const bool is_name = member == "model_name";
+    if (seen.again(is_name ? RequestMember::kModelName : RequestMember::kModelVersion))
+      return repeated(member);
+    return read_model_name(member, value, rows);
+  }
+  if (member != "parameters")
+    return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
+  if (seen.again(RequestMember::kParameters)) return repeated(member);
+  return value.is_null() ? Result<void>{} : read_parameters(value, rows);
 }
 
 }  // namespace
@@ -300,44 +375,24 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body.substr(0, json_bytes)));
   std::string_view raw = body.substr(json_bytes);
   tensors_.begin(fields, max_rows, rows_);
-  constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8,
-                          kOutputList = 16, kInputs = 32;
+  const auto to_datum = [this](const element& cell, expr::Datum& datum) {
+    return parser_->to_datum(cell, datum);
+  };
   Seen seen;
   element outputs;
   for (const auto [member, value] : root) {
-    if (member == "id") {
-      if (seen.again(kId)) return repeated(member);
-      HEDDLE_TRY(read_request_id(value, rows_));
-    } else if (member == "model_name") {
-      if (seen.again(kModelName)) return repeated(member);
-      if (value.is_null()) continue;
-      if (value.get(rows_.model) != simdjson::SUCCESS)
-        return invalid("oip-model", "`model_name` is no string",
-                       "leave it out: the path names the model");
-    } else if (member == "model_version") {
-      if (seen.again(kModelVersion)) return repeated(member);
-      if (!value.is_null() && !value.is_string())
-        return invalid("oip-model", "`model_version` is no string",
-                       "leave it out: the path names the version");
-    } else if (member == "parameters") {
-      if (seen.again(kParameters)) return repeated(member);
-      if (value.is_null()) continue;
-      HEDDLE_TRY(read_parameters(value, rows_));
+    if (member == "inputs") {
+      if (seen.again(RequestMember::kInputs)) return repeated(member);
+      HEDDLE_TRY(read_inputs(value, to_datum, tensors_, raw));
     } else if (member == "outputs") {
       if (value.is_null()) continue;
-      if (seen.again(kOutputList)) return repeated(member);
+      if (seen.again(RequestMember::kOutputList)) return repeated(member);
       outputs = value;
-    } else if (member == "inputs") {
-      if (seen.again(kInputs)) return repeated(member);
-      const auto to_datum = [this](const element& cell, expr::Datum& datum) {
-        return parser_->to_datum(cell, datum);
-      };
-      HEDDLE_TRY(read_inputs(value, to_datum, tensors_, raw));
     } else {
-      return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
+      HEDDLE_TRY(read_beside(member, value, seen, rows_));
     }
   }
-  if (seen.has(kOutputList)) HEDDLE_TRY(read_outputs(outputs, rows_));
+  if (seen.has(RequestMember::kOutputList)) HEDDLE_TRY(read_outputs(outputs, rows_));
   if (rows_.count == 0)
     return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
   tensors_.finish();

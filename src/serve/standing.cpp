@@ -45,6 +45,7 @@ void StandingActs::settle(const plane::RouteTable& table) {
                                          [&](const plane::QuarantinedSource& source) {
                                            return source.is(item.account, item.source);
                                          });
+    // A quarantine that is gone needs nobody let in.
     return !quarantined || names(table, item.id);
   });
 }

@@ -195,6 +195,33 @@ const Schema<Model>& standby_keys() {
   return standby;
 }
 
+/// A worker and an upstream server have members of their own; which belong together is said at
+/// once, not when the bundle is started.
+void check_runtime(Runtime& into, const doc::Value& value, Reader& reader) {
+  const auto wrong = [&](std::string what, std::string hint) {
+    reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint));
+  };
+  const bool process = into.kind == Runtime::Kind::kProcess;
+  if (process && (into.files.empty() || into.command.empty()))
+    wrong("a `process` needs its files and its command",
+          "add `files: worker/` and `command: [python3, serve.py]`");
+  if (process && !(into.url.empty() && into.model.empty() && into.token.empty()))
+    wrong("`url`, `model` and `token` are of an `upstream`",
+          "remove them, or set `kind: upstream`");
+  if (!process && (into.url.empty() || into.model.empty()))
+    wrong("an `upstream` needs its address and its model",
+          "add `url: http://host:port` and `model: NAME`");
+  if (!process && !(into.files.empty() && into.command.empty()))
+    wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
+  if (!into.token.empty() && !into.token.starts_with("${")) {
+    reader.report(value.find("token")->position(), "secret-in-file",
+                  "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+  }
+  if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
+    wrong("`tolerance` is a difference of probabilities, or a share of a value",
+          "give it from 0 to 0.1");
+}
+
 const Schema<Runtime>& runtime_keys() {
   static const Schema<Runtime> runtime = [] {
     Schema<Runtime> t("runtime",
@@ -233,30 +260,7 @@ const Schema<Runtime>& runtime_keys() {
     t.text("model", &Runtime::model, "of `upstream`: the model's name there");
     t.text("token", &Runtime::token,
            "of `upstream`: `${env:NAME}` or `${file:PATH}`, sent as a bearer token");
-    t.finally([](Runtime& into, const doc::Value& value, Reader& reader) {
-      const auto wrong = [&](std::string what, std::string hint) {
-        reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint));
-      };
-      const bool process = into.kind == Runtime::Kind::kProcess;
-      if (process && (into.files.empty() || into.command.empty()))
-        wrong("a `process` needs its files and its command",
-              "add `files: worker/` and `command: [python3, serve.py]`");
-      if (process && !(into.url.empty() && into.model.empty() && into.token.empty()))
-        wrong("`url`, `model` and `token` are of an `upstream`",
-              "remove them, or set `kind: upstream`");
-      if (!process && (into.url.empty() || into.model.empty()))
-        wrong("an `upstream` needs its address and its model",
-              "add `url: http://host:port` and `model: NAME`");
-      if (!process && !(into.files.empty() && into.command.empty()))
-        wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
-      if (!into.token.empty() && !into.token.starts_with("${")) {
-        reader.report(value.find("token")->position(), "secret-in-file",
-                      "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
-      }
-      if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
-        wrong("`tolerance` is a difference of probabilities, or a share of a value",
-              "give it from 0 to 0.1");
-    });
+    t.finally(check_runtime);
     return t;
   }();
   return runtime;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What one file adds to the registries goes through a whole project: a statistic, a metric, a trainer,
-a detector and a cause, from definition to postmortem.
+"""What one file adds to the registries goes through a whole project: a statistic, a metric, a
+trainer, a detector and a cause, from definition to postmortem.
 
 extended.py HEDDLE_EXTENDED      `heddle` with src/extension/extension_fixture.hpp linked into it;
                                  standard library only

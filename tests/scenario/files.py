@@ -14,6 +14,7 @@ import gzip
 import http.client
 import http.server
 import json
+import lzma
 import os
 import pathlib
 import random
@@ -170,6 +171,10 @@ def csv_case(
     last=True,
     encoding="utf-8",
     quote_all=False,
+    delimiter=",",
+    decimal=".",
+    pack=lambda data: data,
+    suffix="csv",
 ):
     """`cells`: for a field, pairs of the text that stands in the file and what it means, row by row
     from the first.
@@ -178,7 +183,7 @@ def csv_case(
     def write(folder, number):
         sent, lines = [], []
         fields = order or COLUMNS
-        lines.append(",".join([quoted(f) for f in fields] + [quoted(f) for f, _ in extra]))
+        lines.append(delimiter.join([quoted(f) for f in fields] + [quoted(f) for f, _ in extra]))
         for i, row in enumerate(rows_of(number)):
             texts = {
                 f: quoted(v) if f == "code" and v is not None else text_of(v)
@@ -187,14 +192,15 @@ def csv_case(
             for field, pairs in (cells or {}).items():
                 if i < len(pairs):
                     texts[field], row[field] = pairs[i]
+            for field in ("x", ODD):
+                texts[field] = texts[field].replace(".", decimal)
             if quote_all:
                 texts = {f: t if t.startswith('"') else f'"{t}"' for f, t in texts.items()}
-            lines.append(",".join([texts[f] for f in fields] + [of(i) for _, of in extra]))
+            lines.append(delimiter.join([texts[f] for f in fields] + [of(i) for _, of in extra]))
             sent.append(row)
-        path = folder / f"{number}.csv"
-        path.write_bytes(
-            (before + end.join(lines) + (end if last else "")).encode(encoding, "surrogateescape")
-        )
+        path = folder / f"{number}.{suffix}"
+        text = before + end.join(lines) + (end if last else "")
+        path.write_bytes(pack(text.encode(encoding, "surrogateescape")))
         refused = {row["key"] for row in sent if any(isinstance(v, Bad) for v in row.values())}
         rows = [
             {f: v.sent if isinstance(v, Bad) else v for f, v in row.items() if f != "delay"}
@@ -453,6 +459,15 @@ csv_case(
 )
 csv_case("Latin-1 beside the contract", extra=[("place", lambda i: "Z\udcfcrich")])
 csv_case("Latin-1 in the contract", {"code": [("Z\udcfcrich", Bad("Z\ufffdrich"))]}, rules=False)
+csv_case("semicolons", delimiter=";")
+csv_case("semicolons and decimal commas", delimiter=";", decimal=",")
+csv_case("tabs", delimiter="\t", suffix="tsv")
+csv_case("tabs in a CSV", delimiter="\t")
+csv_case("pipes", delimiter="|")
+csv_case("a CSV of gzip", pack=gzip.compress, suffix="csv.gz")
+csv_case("gzip by its first bytes", pack=gzip.compress)
+csv_case("UTF-16", encoding="utf-16")
+csv_case("Zstandard", pack=lambda data: pa.compress(data, "zstd", asbytes=True), suffix="csv.zst")
 
 
 # --- Parquet
@@ -989,10 +1004,10 @@ def whole_files(ways, folder):
             (good + last.replace(",7,", r',"say \"x\"",', 1) + "\n").encode(),
             "table-quotes",
         ),
-        ("semicolons.csv", good.replace(",", ";").encode(), "table-separator"),
-        ("tabs.csv", good.replace(",", "\t").encode(), "table-separator"),
-        ("gzip.csv", gzip.compress(good.encode()), "table-format"),
-        ("utf16.csv", good.encode("utf-16"), "table-format"),
+        ("semicolons.tsv", good.replace(",", ";").encode(), "table-separator"),
+        ("cut.csv.gz", gzip.compress(good.encode())[:-9], "table-compressed"),
+        ("xz.csv", lzma.compress(good.encode()), "table-format"),
+        ("utf16.csv", good.encode("utf-16-le"), "table-format"),
         ("parquet.csv", whole, "table-format"),
         ("text.parquet", good.encode(), "table-format"),
         ("pointer.csv", b"version https://git-lfs\n", "table-format"),
