@@ -418,7 +418,10 @@ void add_init_command(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<InitOptions>();
   auto* command = app.add_subcommand("init", "profile a file of rows and draft a project from it");
   command->add_option("directory", options->directory, "the project's folder")->required();
-  command->add_option("--data", options->data, "a file of rows: CSV, Parquet or NDJSON")
+  command
+      ->add_option(
+          "--data", options->data,
+          "rows: a file, a folder or a pattern of CSV, Parquet, NDJSON or Arrow, compressed or not")
       ->required();
   command->add_option("--target", options->wishes.target,
                       "the column to predict; default: asked for, or inferred and said");

@@ -168,7 +168,7 @@ TEST_F(Drafting, WhatIsSuspiciousIsSaidWithCountsAndRows) {
       "row,key,same,mixed,age,code,word,answer"));
   ASSERT_TRUE(made.ok()) << made.error().str();
   const auto found = ids(*made);
-  for (const char* id : {"duplicate-rows", "row-number", "mixed-types", "missing-as-number",
+  for (const char* id : {"duplicate-rows", "row-number", "missing-words", "missing-as-number",
                          "impossible-values", "constant-column"})
     EXPECT_NE(std::find(found.begin(), found.end(), id), found.end()) << id;
   EXPECT_EQ(made->positive, "yes");

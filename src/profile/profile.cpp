@@ -1,6 +1,7 @@
 #include "profile/profile.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace heddle::profile {
 namespace {
@@ -55,9 +56,26 @@ void merge(Profile& profile, const Profile& later) {
   profile.sample.merge(later.sample);
 }
 
-Result<Profile> profile_file(const std::string& path,
+namespace {
+
+/// Whether readers take commas for decimal points where a contract asks for numbers.
+Result<bool> has_decimal_comma(const table::Input& input, const Profile& profile) {
+  std::map<std::string, expr::Type, std::less<>> types;
+  for (const ColumnProfile& column : profile.columns) {
+    const std::int64_t commas = column.looks_like(Look::kComma);
+    if (commas > 0 && commas + column.looks_like(Look::kInteger) == column.present())
+      types.emplace(column.name, expr::Type::kDouble);
+  }
+  if (types.empty()) return false;
+  HEDDLE_ASSIGN_OR_RETURN(const std::string words, table::form_in_words(input, types));
+  return words.find("decimal comma") != std::string::npos;
+}
+
+}  // namespace
+
+Result<Profile> profile_file(const table::Input& input,
                              const std::function<void(const Progress&)>& progress) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(input));
   Profiler profiler(reader->columns());
   for (std::int64_t chunks = 1;; ++chunks) {
     HEDDLE_ASSIGN_OR_RETURN(const auto rows, reader->next());
@@ -68,6 +86,9 @@ Result<Profile> profile_file(const std::string& path,
   Profile out = profiler.finish();
   out.left_out = reader->left_out();
   out.text = reader->text();
+  if (out.text) {
+    HEDDLE_ASSIGN_OR_RETURN(out.decimal_comma, has_decimal_comma(input, out));
+  }
   return out;
 }
 

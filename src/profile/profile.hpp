@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "profile/column.hpp"
 #include "profile/row_sample.hpp"
+#include "table/input.hpp"
 #include "table/stream.hpp"
 
 namespace heddle::profile {
@@ -23,6 +24,8 @@ struct Profile {
   RowSample sample{};
   std::vector<std::string> left_out{};  ///< columns that no column type can hold
   bool text = false;                    ///< of a CSV: every value is text
+  /// Of a CSV: readers take `1,5` for a number where a contract asks for one (docs/files.md).
+  bool decimal_comma = false;
 
   [[nodiscard]] const ColumnProfile* find(std::string_view name) const noexcept;
 };
@@ -53,8 +56,8 @@ struct Progress {
 };
 inline constexpr double kChunkBytes = 4 << 20;
 
-/// A whole file. `progress` is told after each chunk.
+/// A file, a folder or a pattern, whole. `progress` is told after each chunk.
 [[nodiscard]] Result<Profile> profile_file(
-    const std::string& path, const std::function<void(const Progress&)>& progress = {});
+    const table::Input& input, const std::function<void(const Progress&)>& progress = {});
 
 }  // namespace heddle::profile
