@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
 #include "replay/replayer.hpp"
@@ -19,6 +20,7 @@ struct ReplayArguments {
   std::string from;
   std::string to;
   std::string faults = "none";
+  std::string as;
   std::string truth;
   std::string source_field;
   std::string label_delay;
@@ -92,7 +94,8 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
   replay::Options options;
-  options.file = arguments.file;
+  HEDDLE_ASSIGN_OR_RETURN(options.file,
+                          input_as(project, arguments.service, arguments.file, arguments.as));
   options.service = arguments.service;
   options.host = service->second.host;
   options.port = service->second.port;
@@ -285,6 +288,7 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
                    "recorded rows, Parquet, CSV or NDJSON, with the target's columns")
       ->required();
   replay->add_option("--service", arguments->service, "name of the service")->required();
+  add_as(*replay, arguments->as);
   replay->add_option("--from", arguments->from, "first event time");
   replay->add_option("--to", arguments->to, "event time after the last");
   replay->add_option("--every", arguments->every, "every n-th row")->check(CLI::PositiveNumber);

@@ -121,6 +121,9 @@ Result<void> GraphBuilder::add_rows() {
                          digest_of_text(fmt::format("{} {} {}", model_.time_field,
                                                     model_.train_from, model_.train_to)))},
       .body = run_validate_rows};
+  // The same bytes are other rows when they are read in another way.
+  if (!source_.form.empty())
+    rows.inputs.push_back({"`heddle.yaml`: how the source is written", source_.form});
   if (is_recorded()) rows.inputs.push_back({"what serves", source_.recorded->base});
   if (model_.time_field.empty()) {
     rows.inputs.push_back(seed_);

@@ -168,7 +168,7 @@ doc::Value left_out_of(const Recorded& recorded) {
 
 }  // namespace
 
-Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswers& answers) {
+Result<Judged> judge_retrain(Work& work, const RowSplit& parts, const HeldOutAnswers& answers) {
   const Recorded& recorded = *work.source().recorded;
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
   Judged out;

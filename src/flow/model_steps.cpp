@@ -107,7 +107,7 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
   return record;
 }
 
-std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts,
+std::span<const float> test_margins(const std::vector<float>& margins, const RowSplit& parts,
                                     const stats::Task& task) {
   return std::span(margins).subspan(
       static_cast<std::size_t>(parts.validation_end - parts.train_end) * task.outputs());
@@ -119,7 +119,7 @@ Result<std::optional<stats::Conformal>> interval_of(Work& work, const std::strin
   const auto coverage = work.definitions().model->coverage;
   if (!coverage) return std::optional<stats::Conformal>();
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto margins, work.floats(trained, "margins.f32"));
   const stats::Task& task = labels->task;
   const auto rows = static_cast<std::size_t>(parts.validation_end - parts.train_end);
@@ -186,7 +186,7 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   train::SearchInput input;
   input.search = d.model->search;
   input.task = labels->task;
@@ -244,7 +244,7 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto best, best_of(work));
   train::TrainInput input;
   input.task = labels->task;
@@ -265,7 +265,7 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   StepRecord record;
   std::string files;
   std::string covered = doc::to_json(runtime::to_value(definition));
@@ -332,7 +332,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
   const std::string primary = primary_step(*d.model);
@@ -500,7 +500,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.floats(trained, "margins.f32"));
   // The model learned from the training rows: what it says of them is no reference for what it will
   // say.
@@ -536,7 +536,8 @@ namespace {
 
 /// The rows of the test as an object: what is released later is compared on them where traffic has
 /// too few labels.
-Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, const Parts& parts) {
+Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract,
+                              const RowSplit& parts) {
   HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
@@ -595,7 +596,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, work.bytes("evaluate", "statements.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, work.reference());
   assembly.reference_rows = *reference;
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
   auto& config = assembly.config;
   config.model = d.model->identity.name;

@@ -52,7 +52,7 @@ struct Made {
     EXPECT_TRUE(body.ok()) << response.body;
     return doc::to_json(*body->find("predictions"));
   }
-  [[nodiscard]] std::string oip(const WantedOutputs& wanted = {}) const {
+  [[nodiscard]] std::string oip(const OutputSpecs& wanted = {}) const {
     net::Response response;
     write_oip(answer, wanted, response);
     const auto body = doc::parse_json(response.body);
@@ -150,7 +150,7 @@ TEST(OipAnswer, RawBytesSayWhatTheJsonSays) {
             std::string::npos)
       << whole.oip();
   // Behind the JSON, in the order of the outputs.
-  WantedOutputs wanted;
+  OutputSpecs wanted;
   wanted.all_binary(true);
   net::Response response;
   write_oip(three.answer, wanted, response);
@@ -275,7 +275,7 @@ TEST(Outputs, OnlyThoseOfTheTaskCanBeAskedFor) {
       {"contributions", true, true, true, true, true},
   };
   for (const Case& each : cases) {
-    WantedOutputs wanted;
+    OutputSpecs wanted;
     ASSERT_TRUE(wanted.list(each.name).ok()) << each.name;
     EXPECT_EQ(wanted.check(Task{}, false).ok(), each.binary) << each.name;
     EXPECT_EQ(wanted.check(kThree, false).ok(), each.three) << each.name;
@@ -283,7 +283,7 @@ TEST(Outputs, OnlyThoseOfTheTaskCanBeAskedFor) {
     EXPECT_EQ(wanted.check(kNumber, false).ok(), each.number) << each.name;
     EXPECT_EQ(wanted.check(kNumber, true).ok(), each.intervals) << each.name;
   }
-  WantedOutputs wanted;
+  OutputSpecs wanted;
   EXPECT_EQ(wanted.list("prob").error().id, "oip-output");
   ASSERT_TRUE(wanted.list("set").ok());
   const auto said = wanted.check(kThree, false);

@@ -136,7 +136,7 @@ void set_status(const Error& error, net::GrpcReply& reply) {
 }  // namespace
 
 /// Answers a call when a runtime did.
-class GrpcApi::Deferred final : public Later {
+class GrpcApi::Deferred final : public DeferredReply {
  public:
   Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin,
            std::int64_t read)
@@ -147,7 +147,7 @@ class GrpcApi::Deferred final : public Later {
         begin_(begin),
         read_(read) {}
 
-  Done later() override {
+  Done defer() override {
     api_.deferred_ = true;
     return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_,
             read = read_, tracing = api_.tracing_,
@@ -257,10 +257,10 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
   if (read > deadline) return too_late();
   const GrpcWanted wanted{infer.rows->outputs, infer.raw};
-  Deferred later(*this, wanted, call, begin, read);
+  Deferred deferred(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(
       const auto given,
-      engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &later}));
+      engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &deferred}));
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
   auto written = write_grpc(*given, wanted, out);

@@ -75,7 +75,7 @@ void write_stream(const Result<void>& done, std::string_view response, std::stri
 
 /// What a client wants, and how.
 struct GrpcWanted {
-  WantedOutputs outputs{};
+  OutputSpecs outputs{};
   bool raw = false;  ///< else typed contents
 };
 

@@ -67,12 +67,12 @@ bool is_owner(const net::Request& request) {
 }  // namespace
 
 /// A request whose answer a runtime takes its time for.
-class HttpApi::Deferred final : public Later {
+class HttpApi::Deferred final : public DeferredReply {
  public:
   Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns)
       : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
 
-  Done later() override {
+  Done defer() override {
     api_.deferred_ = true;
     return [api = &api_, kind = kind_, outputs = rows_.outputs, begin = api_.begin_ns_,
             queued = api_.queued_ns_, read = read_ns_, tracing = api_.tracing_,
@@ -168,9 +168,9 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
                  "the client's timeout passed before the request was looked at",
                  "give it more time, or send fewer at once"};
   }
-  Deferred later(*this, kind, *rows, read);
+  Deferred deferred(*this, kind, *rows, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers,
-                                                           begin_ns_, deadline, &later}));
+                                                           begin_ns_, deadline, &deferred}));
   // A runtime has the rows; `Deferred` answers.
   if (!given.has_value()) return {};
   const Answer& answer = *given;

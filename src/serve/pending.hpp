@@ -26,7 +26,7 @@ struct Engine::PendingRow {
 /// A request that was set aside, with all that it borrowed before.
 struct Engine::Pending {
   std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile
-  Admitted admitted;                       ///< its texts are in `id`, `source` and `account`
+  RequestContext context;                  ///< its texts are in `id`, `source` and `account`
   std::string id, source, account;
   std::deque<std::string> texts;
   std::vector<expr::Datum> values;
@@ -35,7 +35,7 @@ struct Engine::Pending {
   std::int64_t begun_ns = 0, sent_ns = 0;
   bool client_deadline = false;           ///< the client waits shorter than the runtime may take
   std::uint64_t standby = 0, shadow = 0;  ///< keys of `beside_`; 0: none
-  Later::Done done;
+  DeferredReply::Done done;
 };
 
 /// Rows that a standby or shadow was sent.

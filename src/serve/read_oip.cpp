@@ -117,7 +117,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
 }
 
 /// `parameters` of an entry of `outputs`.
-Result<void> read_output_parameters(const simdjson::dom::object& parameters, Wanted& output) {
+Result<void> read_output_parameters(const simdjson::dom::object& parameters, OutputSpec& output) {
   bool has_binary = false;
   for (const auto [name, setting] : parameters) {
     if (name == "content_type") continue;
@@ -153,7 +153,7 @@ Result<void> read_output(const element& value, Rows& rows) {
       return unknown_member(name, "`name`, `parameters`");
     }
   }
-  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.outputs.list(output_name));
+  HEDDLE_ASSIGN_OR_RETURN(OutputSpec* const output, rows.outputs.list(output_name));
   return seen.has(kParameters) ? read_output_parameters(parameters, *output) : Result<void>{};
 }
 

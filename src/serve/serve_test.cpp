@@ -14,8 +14,8 @@
 #include "base/file.hpp"
 #include "plane/segment.hpp"
 #include "serve/request.hpp"
-#include "serve/standing.hpp"
 #include "serve/tokens.hpp"
+#include "serve/unacknowledged_acts.hpp"
 #include "serve/world_fixture.hpp"
 
 namespace heddle::serve {

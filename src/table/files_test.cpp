@@ -482,6 +482,35 @@ TEST_F(FilesTest, FilesOfOneTableHaveTheSameColumns) {
   const auto reader = TableReader::open(path("j")).value();
   EXPECT_EQ(reader->left_out(), Lines{"m"});
   EXPECT_EQ(read(path("j")), (Lines{"n: 1 1.5", "x: - true"}));
+  // What pandas writes as whole numbers in one file and, with a missing value, as others in the
+  // next; decimals are exact for a field of integers.
+  const auto write = [&](const std::string& name, const std::shared_ptr<arrow::Array>& n) {
+    std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
+    const auto table = arrow::Table::Make(arrow::schema({arrow::field("n", n->type())}), {n});
+    const auto sink = arrow::io::FileOutputStream::Open(path(name)).ValueOrDie();
+    ASSERT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, 1024).ok());
+    ASSERT_TRUE(sink->Close().ok());
+  };
+  const auto whole = std::make_shared<arrow::Int64Builder>();
+  ASSERT_TRUE(whole->AppendValues(std::vector<std::int64_t>{1, 9007199254740993}).ok());
+  const auto real = std::make_shared<arrow::DoubleBuilder>();
+  ASSERT_TRUE(real->AppendValues(std::vector<double>{2, 2.5}).ok());
+  ASSERT_TRUE(real->AppendNull().ok());
+  const auto exact = std::make_shared<arrow::Decimal128Builder>(arrow::decimal128(20, 1));
+  ASSERT_TRUE(exact->Append(arrow::Decimal128(30)).ok());
+  write("n/a.parquet", made(whole));
+  write("n/b.parquet", made(real));
+  write("n/c.parquet", std::make_shared<arrow::NullArray>(1));
+  options.types = {{"n", Type::kInt}};
+  EXPECT_EQ(read(path("n"), options), Lines{"n: 1 9007199254740993 2 !2.5 - -"});
+  options.types = {{"n", Type::kDouble}};
+  EXPECT_EQ(read(path("n"), options), Lines{"n: 1 9007199254740992 2 2.5 - -"});
+  EXPECT_EQ(read(path("n")), Lines{"n: 1 9007199254740992 2 2.5 - -"});
+  write("n/d.parquet", made(exact));
+  EXPECT_EQ(read(path("n"), options), Lines{"n: 1 9007199254740992 2 2.5 - - 3"});
+  write("e/a.parquet", std::make_shared<arrow::NullArray>(1));
+  std::filesystem::rename(path("n/d.parquet"), path("e/d.parquet"));
+  EXPECT_EQ(read(path("e")), Lines{"n: - '3.0'"});
   // Text is written in every file as in the first.
   put("d/a.csv", "x;n\n1,5;1\n");
   put("d/b.csv", "x;n\n2;1\n2.5;1\n");

@@ -84,6 +84,39 @@ bool agrees(const Datum& own, const Key& key) {
   }
 }
 
+bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
+
+/// Whole numbers of one file beside those with a fraction of another: a value that the type does
+/// not hold is a malformed cell.
+Column converted(const Column& own, Type type) {
+  Column out = own;
+  out.type = type;
+  out.ints.clear(), out.doubles.clear();
+  const auto rows = static_cast<std::size_t>(own.length());
+  std::vector<std::string> texts;
+  if (own.malformed_texts) {
+    for (const auto text : own.malformed_texts->views()) texts.emplace_back(text);
+  }
+  const auto view = own.view();
+  for (std::size_t i = 0; i < rows; ++i) {
+    const Datum raw = view.at(static_cast<std::int64_t>(i));
+    const Datum value = as_type(type, raw);
+    const bool is_there = !value.is_null() && !value.is_error();
+    if (type == Type::kDouble) out.doubles.push_back(is_there ? value.d : 0);
+    if (type == Type::kInt) out.ints.push_back(is_there ? value.i : 0);
+    if (is_there || raw.is_null()) continue;
+    if (out.valid.empty()) out.valid.assign(rows, 1);
+    out.valid[i] = 0;
+    if (!value.is_error()) continue;
+    if (out.malformed.empty()) out.malformed.assign(rows, 0);
+    texts.push_back(raw.kind == Datum::Kind::kDouble ? fmt::to_string(raw.d)
+                                                     : fmt::to_string(raw.i));
+    out.malformed[i] = static_cast<std::uint32_t>(texts.size());
+  }
+  if (!texts.empty()) out.malformed_texts = std::make_shared<const Dictionary>(std::move(texts));
+  return out;
+}
+
 /// The columns of each file.
 using Columns = std::vector<std::vector<PartColumn>>;
 
@@ -138,9 +171,12 @@ class Union {
   [[nodiscard]] const std::vector<ColumnInfo>& columns() const noexcept { return all_; }
   /// Not alike in every file.
   [[nodiscard]] const std::vector<std::string>& left_out() const noexcept { return left_out_; }
-  [[nodiscard]] bool is_own(std::size_t part, const std::string& name) const {
-    return column_in(columns_[part], name) != nullptr;
+  /// Null: the file does not have it.
+  [[nodiscard]] const PartColumn* own(std::size_t part, const std::string& name) const {
+    return column_in(columns_[part], name);
   }
+  /// The files have it with different types.
+  [[nodiscard]] bool is_mixed(const std::string& name) const { return mixed_.contains(name); }
 
  private:
   /// All files are of one format, and text is written in all as in the first.
@@ -201,6 +237,7 @@ class Union {
       }
       is_everywhere = is_everywhere && (column != nullptr || is_key);
       if (column == nullptr || column->is_empty) continue;
+      if (type && *type != column->type) mixed_.insert(name);
       type = type ? common(*type, column->type) : column->type;
     }
     if (!is_everywhere || type == Type::kDyn) {
@@ -220,7 +257,6 @@ class Union {
   }
 
   static Type common(Type a, Type b) {
-    const auto is_number = [](Type type) { return type == Type::kInt || type == Type::kDouble; };
     if (a == b) return a;
     return is_number(a) && is_number(b) ? Type::kDouble : Type::kDyn;
   }
@@ -228,6 +264,7 @@ class Union {
   Form form_;
   Columns columns_;
   std::vector<ColumnInfo> all_;
+  std::set<std::string> mixed_;
   std::vector<std::string> left_out_;
 };
 
@@ -309,11 +346,13 @@ class Parts final : public TableReader {
     ReadOptions out = options_;
     out.columns.clear();
     for (const auto& column : columns_) {
-      if (all_.is_own(part, column.name)) out.columns.push_back(column.name);
-      // Numbers that are whole in one file and not in another; a CSV's cells are texts in all.
-      if (!is_text_ && column.type != Type::kDyn) out.types.emplace(column.name, column.type);
+      const PartColumn* own = all_.own(part, column.name);
+      if (own != nullptr) out.columns.push_back(column.name);
+      // What has no value and no type in this file has that of the others.
+      if (own != nullptr && own->is_empty && column.type != Type::kDyn)
+        out.types.emplace(column.name, column.type);
     }
-    if (!all_.is_own(part, out.time_column)) out.time_column.clear();
+    if (all_.own(part, out.time_column) == nullptr) out.time_column.clear();
     return out;
   }
 
@@ -330,13 +369,25 @@ class Parts final : public TableReader {
     while (at_ < parts_.size() && !is_in_time(parts_[at_])) ++at_;
     if (at_ == parts_.size()) return {};
     HEDDLE_ASSIGN_OR_RETURN(reader_, open_one(parts_[at_].path, all_.form(), options_of(at_)));
-    // The first file says how each column is read; the others were made to agree with it.
+    if (!is_settled_) settle_types();
+    return {};
+  }
+
+  /// The first file says how each column is read. Numbers of different types become those that the
+  /// contract wants, else those that hold all.
+  void settle_types() {
+    is_settled_ = true;
     for (auto& column : columns_) {
+      const auto wanted = options_.types.find(column.name);
+      const bool is_wanted = wanted != options_.types.end() && is_number(wanted->second);
       for (const auto& own : reader_->columns()) {
-        if (own.name == column.name) column.type = own.type;
+        if (own.name != column.name) continue;
+        if (!all_.is_mixed(column.name) || !is_number(own.type))
+          column.type = own.type;
+        else if (is_wanted)
+          column.type = wanted->second;
       }
     }
-    return {};
   }
 
   /// The rows of a file with what its folders say of them.
@@ -352,7 +403,9 @@ class Parts final : public TableReader {
         continue;
       }
       if (key != nullptr) HEDDLE_TRY(check_key(part, *key, *own));
-      out.push_back(*own);
+      const bool is_other =
+          own->type != column.type && is_number(own->type) && is_number(column.type);
+      out.push_back(is_other ? converted(*own, column.type) : *own);
     }
     return Table::make(std::move(out));
   }
@@ -393,6 +446,7 @@ class Parts final : public TableReader {
   std::vector<ColumnInfo> columns_;
   std::vector<std::string> left_out_;
   bool is_text_ = false;
+  bool is_settled_ = false;  ///< the types of `columns_`
   std::size_t at_ = 0;
   std::unique_ptr<TableReader> reader_;
 };

@@ -27,6 +27,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 
 import pyarrow as pa  # noqa: E402
+import pyarrow.csv as pa_csv  # noqa: E402
+import pyarrow.dataset as ds  # noqa: E402
+import pyarrow.feather as feather  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import harness  # noqa: E402
@@ -211,9 +214,9 @@ def csv_case(
     CASES.append(Case(name, write, rules))
 
 
-def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, **options):
+def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, save=None, **options):
     """`columns`: for a field, the Arrow array that replaces it; `table` changes the whole table.
-    Sent as pyarrow reads the file.
+    Sent as pyarrow reads the file. `save` writes another format, to a path that it makes of one.
     """
 
     def write(folder, number):
@@ -234,6 +237,8 @@ def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, **op
             made[field] = array(made[field]) if callable(array) else array
         out = pa.table(made)
         out = table(out) if table else out
+        if save:
+            return save(out, folder / f"{number}"), out.select(FIELDS), set(refused)
         path = folder / f"{number}.parquet"
         pq.write_table(out, path, **options)
         unit = (
@@ -697,6 +702,43 @@ parquet_case(
 )
 
 
+# --- Arrow IPC and several files
+# ------------------------------------------------------------------------------------------
+def as_feather(table, path):
+    path = path.with_suffix(".feather")
+    feather.write_feather(table, path, compression="zstd", chunksize=5)
+    return path
+
+
+def as_stream(table, path):
+    path = path.with_suffix(".arrow")
+    with pa.ipc.new_stream(path, table.schema) as out:
+        out.write_table(table, max_chunksize=5)
+    return path
+
+
+def as_folders(table, path):
+    ds.write_dataset(
+        table, path, format="parquet", partitioning=["code", "flag"], partitioning_flavor="hive"
+    )
+    (path / "_SUCCESS").touch()
+    return path
+
+
+def as_pattern(table, path):
+    path.mkdir()
+    for i in range(3):
+        pa_csv.write_csv(table.slice(i * 4, 4), path / f"part-{i}.csv")
+    (path / "notes.txt").write_text("no rows")
+    return path / "part-*.csv"
+
+
+parquet_case("Feather", save=as_feather)
+parquet_case("an Arrow stream", save=as_stream)
+parquet_case("partitions", save=as_folders)
+parquet_case("a pattern", {"code": pa.array(["001", "7", "NA", " A"] * 3)}, save=as_pattern)
+
+
 # --- Files that no command reads
 # ------------------------------------------------------------------------------------------
 def heads():
@@ -867,13 +909,14 @@ def same(case, number, ways, folder):
     assert taken == wanted.keys() - refused, ("run", sorted(taken), sorted(refused))
 
 
-def refused_by_all(path, id_, ways):
-    """The file is refused as a whole, by one name; nothing is left behind."""
+def refused_by_all(path, id_, ways, as_source=None):
+    """The file is refused as a whole, by one name; nothing is left behind. What is not there has a
+    name of its own as a source."""
     out = path.with_name("out.csv")
     for done, wanted in (
         (ways.project.run("score", path, "-o", out, "--service", "late"), id_),
         (ways.replays.run("replay", path, "--service", "late", "--lockstep"), id_),
-        (ways.source(path), id_),
+        (ways.source(path), as_source or id_),
     ):
         assert done.id == wanted and done.code not in (0, 20) and done.code < 100, (wanted, done)
     assert not list(path.parent.glob("out*")), "nothing is left behind"
@@ -1016,6 +1059,19 @@ def whole_files(ways, folder):
         path = folder / name
         path.write_bytes(content)
         refused_by_all(path, id_, ways)
+    mixed = folder / "mixed"
+    mixed.mkdir()
+    pq.write_table(pq.read_table(parquet), mixed / "a.parquet")
+    pq.write_table(pq.read_table(parquet).drop_columns(["n"]), mixed / "b.parquet")
+    refused_by_all(mixed, "table-columns-differ", ways)
+    (mixed / "b.parquet").unlink()
+    (mixed / "b.csv").write_text(good)
+    refused_by_all(mixed, "table-formats-differ", ways)
+    refused_by_all(mixed / "*.arrow", "table-no-files", ways, "project-invalid")
+    clash = folder / "clash/n=1/a.parquet"
+    clash.parent.mkdir(parents=True)
+    pq.write_table(pq.read_table(parquet), clash)
+    refused_by_all(clash.parents[1], "table-partition-clash", ways)
     path = folder / "ragged.csv"
     path.write_text(",".join(COLUMNS) + "\n" + ",".join(texts[0]) + "\n1,2\n")
     refused_by_all(path, "table-row-width", ways)

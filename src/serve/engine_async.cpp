@@ -51,13 +51,14 @@ void Engine::keep_values(const Rows& rows, Pending& p) const {
 /// unless it is held back or refused.
 Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
                                        std::span<const expr::Datum> values,
-                                       const Admitted& admitted, Held& held, runtime::Rows& sent) {
-  const score::Plan& plan = *admitted.slot.loaded->plan;
+                                       const RequestContext& context, QuarantineProgress& progress,
+                                       runtime::Rows& sent) {
+  const score::Plan& plan = *context.slot.loaded->plan;
   PendingRow row;
   for (const Rows::Stray& each : rows.stray_of(index)) row.stray.push_back(each.rule);
   // What the quarantine holds back is checked, for the day it ends, and not sent.
-  if (held.quarantine >= 0 || !row.stray.empty()) plan.contract().check(values, result_.check);
-  if (holds_back(held, admitted.slot.id, result_.check, !row.stray.empty())) {
+  if (progress.quarantine >= 0 || !row.stray.empty()) plan.contract().check(values, result_.check);
+  if (holds_back(progress, context.slot.id, result_.check, !row.stray.empty())) {
     row.outcome = plane::RowOutcome::kQuarantined;
   } else if (!row.stray.empty()) {
     row.outcome = plane::RowOutcome::kRefused;
@@ -73,43 +74,44 @@ Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
   return row;
 }
 
-Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& admitted) {
-  if (asked.later == nullptr) {
+Result<std::optional<Answer>> Engine::infer_async(const InferRequest& request,
+                                                  RequestContext& context) {
+  if (request.reply == nullptr) {
     return Error{ErrorKind::kUnavailable, "runtime-protocol",
                  "this protocol does not wait for a runtime", "ask over HTTP"};
   }
-  const score::Plan& plan = *admitted.slot.loaded->plan;
+  const score::Plan& plan = *context.slot.loaded->plan;
   auto pending = std::make_unique<Pending>();
   Pending& p = *pending;
   p.serving = serving_;
-  p.id = admitted.id;
-  p.source = admitted.source;
-  p.account = admitted.account;
-  p.begun_ns = asked.begun_ns;
-  p.admitted = admitted;
-  p.admitted.id = p.id;
-  p.admitted.source = p.source;
-  p.admitted.account = p.account;
-  keep_values(asked.rows, p);
-  Held held = this->held(admitted);
+  p.id = context.id;
+  p.source = context.source;
+  p.account = context.account;
+  p.begun_ns = request.begun_ns;
+  p.context = context;
+  p.context.id = p.id;
+  p.context.source = p.source;
+  p.context.account = p.account;
+  keep_values(request.rows, p);
+  QuarantineProgress progress = quarantine_of(context);
   runtime::Rows sent;
   const std::size_t width = serving_->fields.size();
-  for (std::size_t i = 0; i < asked.rows.count; ++i)
-    p.rows.push_back(prepare_row(asked.rows, i, std::span(p.values).subspan(i * width, width),
-                                 admitted, held, sent));
+  for (std::size_t i = 0; i < request.rows.count; ++i)
+    p.rows.push_back(prepare_row(request.rows, i, std::span(p.values).subspan(i * width, width),
+                                 context, progress, sent));
   p.sent = sent.count();
   p.sent_ns = options_.clock->mono_ns();
   // Nothing is asked of the runtime: the answer is there at once.
   if (p.sent == 0) {
-    settle(held, admitted.event_time);
+    settle(progress, context.event_time);
     answered_now_ = std::move(pending);  // the answer borrows from it
     return std::optional(finish(p, std::vector<float>()));
   }
 
   std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
   // A client that gives up earlier frees its place in the runtime's queue earlier.
-  if (asked.deadline_ns < deadline) {
-    deadline = asked.deadline_ns;
+  if (request.deadline_ns < deadline) {
+    deadline = request.deadline_ns;
     p.client_deadline = true;
   }
   const std::uint64_t id = next_id_++;
@@ -122,7 +124,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     metrics_.shed();
     return submitted.error();
   }
-  settle(held, admitted.event_time);
+  settle(progress, context.event_time);
   std::vector<plane::RowView> views(p.rows.size());
   for (std::size_t i = 0; i < views.size(); ++i) {
     views[i].outcome = p.rows[i].outcome;
@@ -131,10 +133,10 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   for (const auto& [slot, key] :
        {std::pair{SlotId::kStandby, &p.standby}, std::pair{SlotId::kShadow, &p.shadow}}) {
     const Loaded& beside = serving_->slot(slot);
-    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
+    if (slot != context.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
       *key = ask_beside(serving_, slot, views);
   }
-  p.done = asked.later->later();
+  p.done = request.reply->defer();
   pending_.emplace(id, std::move(pending));
   return std::optional<Answer>();
 }
@@ -225,7 +227,7 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
     metrics_.shed();
     const std::int64_t waited = options_.clock->mono_ns() - pending->sent_ns;
     const std::int64_t may_take =
-        pending->admitted.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
+        pending->context.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
     if (waited >= std::min(kPatientNs, may_take / 2)) {
       (void)finish(*pending, answers);  // journaled and counted as any failure of the runtime
     } else {
@@ -255,7 +257,7 @@ void Engine::finish_others(const Pending& p, std::size_t index, plane::RowView& 
        {std::tuple{SlotId::kStandby, &row.standby_prediction, p.standby},
         std::tuple{SlotId::kShadow, &row.shadow_prediction, p.shadow}}) {
     const Loaded& other = p.serving->slot(slot);
-    if (other.plan == nullptr || slot == p.admitted.slot.id) continue;
+    if (other.plan == nullptr || slot == p.context.slot.id) continue;
     if (other.plan->endpoint() == nullptr) {
       other.plan->score_row(row.fields, shadow_, scratch_);
       *into = keep(shadow_.prediction);
@@ -268,7 +270,7 @@ void Engine::finish_others(const Pending& p, std::size_t index, plane::RowView& 
 /// A row that was sent: served, or failed where its runtime gave no answer.
 void Engine::finish_row(const Pending& p, std::size_t index,
                         const Result<std::vector<float>>& answers, plane::RowView& row) {
-  const score::Plan& plan = *p.admitted.slot.loaded->plan;
+  const score::Plan& plan = *p.context.slot.loaded->plan;
   std::span<const float> answer;
   if (answers.ok()) answer = of_row(*answers, p.rows[index].sent, plan);
   plan.finish(answer, result_);
@@ -286,8 +288,8 @@ void Engine::finish_row(const Pending& p, std::size_t index,
 void Engine::record(const Pending& p, std::uint32_t micros) {
   if (p.serving->fields.names() == serving_->fields.names()) {
     options_.journal->append(plane::RequestView{
-        p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(p.admitted.slot.id),
-        p.serving->route.version, rows_, p.admitted.cohort, micros, p.account});
+        p.id, p.source, p.context.event_time, p.context.arrival, name_of(p.context.slot.id),
+        p.serving->route.version, rows_, p.context.cohort, micros, p.account});
   } else {
     options_.journal->append(plane::GapRecord{
         1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
@@ -296,7 +298,7 @@ void Engine::record(const Pending& p, std::uint32_t micros) {
 
 /// What `score` and the end of `infer` are to a model of ours.
 Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
-  const Slot& slot = p.admitted.slot;
+  const Slot& slot = p.context.slot;
   const std::size_t width = p.serving->fields.size();
   const score::Plan& plan = *slot.loaded->plan;
   const auto& known = plan.contract().rules();
@@ -332,13 +334,13 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   compare(p.standby, rows_);
   compare(p.shadow, rows_);
   metrics_.rows(served, refused, failed, p.rows.size() - served - refused - failed);
-  after(p.admitted, failed, refused - strayed);
+  after(p.context, failed, refused - strayed);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
   record(p, micros);
   metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns,
-                  p.admitted.arrival);
+                  p.context.arrival);
   return Answer{
       .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
       .task = &plan.task(),
