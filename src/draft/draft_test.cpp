@@ -45,7 +45,7 @@ class Drafting : public ::testing::Test {
   /// The draft, written and checked as `heddle check` would.
   std::vector<doc::Diagnostic> checked(const Decisions& decisions) {
     const std::string root = folder_ / "project";
-    for (const auto& file : draft_project(decisions, {"project", path_, {"ada", "ada"}})) {
+    for (const auto& file : draft_project(decisions, {"project", {path_}, {"ada", "ada"}})) {
       const std::string to = root + "/" + file.path;
       std::filesystem::create_directories(std::filesystem::path(to).parent_path());
       std::ofstream(to) << file.text;

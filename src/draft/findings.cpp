@@ -68,6 +68,7 @@ class FindingsOf {
     repeats();
     labels();
     keys();
+    declared();
     odd_values();
     sentinels();
     impossible();
@@ -368,6 +369,20 @@ class FindingsOf {
                         ? fmt::format(", and {} columns more", with_words.size() - counts.size())
                         : ""),
         with_words, std::move(examples));
+  }
+
+  /// What is declared of the file as a whole.
+  void declared() {
+    const auto& nulls = out_.profile->nulls;
+    if (nulls.empty()) return;
+    std::vector<std::string> counts;
+    for (const auto& [word, count] : nulls)
+      counts.push_back(fmt::format("`{}` {} times", word, counted(count)));
+    add("missing-words",
+        fmt::format("words for no value stand between numbers or times ({}): heddle.yaml declares "
+                    "them as missing values, in every column",
+                    fmt::join(counts, ", ")),
+        {});
   }
 
   /// A column of numbers or times in which other things stand.

@@ -146,6 +146,7 @@ void ColumnProfile::add_text(const Seen& seen, std::string_view text, std::int64
   with_spaces += seen.has_spaces ? 1 : 0;
   lengths.add(static_cast<double>(text.size()));
   switch (seen.look) {
+    case Look::kMissing: words.add(hash_of(text), row, [&] { return std::string(text); }); break;
     case Look::kInteger:
       if (const auto number = whole(seen.number)) order.add(*number, row);
       [[fallthrough]];
@@ -221,6 +222,7 @@ void ColumnProfile::merge(const ColumnProfile& later) {
   numbers.merge(later.numbers);
   lengths.merge(later.lengths);
   values.merge(later.values);
+  words.merge(later.words);
   shapes.merge(later.shapes);
   order.merge(later.order);
   times += later.times;

@@ -70,6 +70,7 @@ struct ColumnProfile {
   Moments numbers{};               ///< of numbers, whether typed or written as text
   Moments lengths{};               ///< of texts, in bytes
   DistinctSample values;
+  DistinctSample words{32};   ///< texts that look like a word for no value
   DistinctSample shapes{64};  ///< `shape_of` of texts, exact
   Order order{};              ///< of whole numbers and times
   std::int64_t times = 0;

@@ -26,6 +26,9 @@ struct Profile {
   bool text = false;                    ///< of a CSV: every value is text
   /// Of a CSV: readers take `1,5` for a number where a contract asks for one (docs/files.md).
   bool decimal_comma = false;
+  table::Input input{};  ///< that was read, with what has to be declared of it
+  /// Words that are declared to be no value, with how often each stood there before.
+  std::vector<std::pair<std::string, std::int64_t>> nulls{};
 
   [[nodiscard]] const ColumnProfile* find(std::string_view name) const noexcept;
 };
@@ -56,7 +59,9 @@ struct Progress {
 };
 inline constexpr double kChunkBytes = 4 << 20;
 
-/// A file, a folder or a pattern, whole. `progress` is told after each chunk.
+/// A file, a folder or a pattern, whole. `progress` is told after each chunk. Where words for no
+/// value stand between the numbers or times of a CSV's column, `input.form.nulls` declares them and
+/// the file is read once more; `input.form.decimal` where commas are meant that no rule finds.
 [[nodiscard]] Result<Profile> profile_file(
     const table::Input& input, const std::function<void(const Progress&)>& progress = {});
 

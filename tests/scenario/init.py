@@ -355,6 +355,22 @@ def other_forms_of_a_file_are_read(world):
 
 
 @case
+def words_for_no_value_are_declared(world):
+    rows = [
+        f"{'NA' if i % 7 == 0 else f'{x:.4f}'},{'?' if i % 50 == 3 else f'{y:.3f}'},{int(x > y)}"
+        for i, (x, y) in enumerate(numbers(700))
+    ]
+    root, done = world.init(text_of(["a,b,y", *rows]))
+    works(done)
+    assert "missing-words" in done.out and "`NA` 100 times" in done.out, done
+    assert "nulls:" in (root / "heddle.yaml").read_text()
+    contract = next((root / "contracts").glob("*.yaml")).read_text()
+    assert contract.count("logicalType: number") == 2, contract
+    ran = works(world.run("--project", root, "run"))
+    assert "0 refused" in ran.err, ran
+
+
+@case
 def mixed_time_zones_are_said(world):
     rows = [
         f"2020-01-{1 + i // 24:02}T{i % 24:02}:00:00{('Z', '', '+02:00')[i % 3]},{x:.3f},{y:.3f}"
