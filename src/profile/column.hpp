@@ -101,6 +101,7 @@ struct ColumnProfile {
   void add_text(const Seen& seen, std::string_view text, std::int64_t row);
   void add_numbers(const table::Column& column, std::int64_t first_row,
                    std::span<std::uint64_t> hashes);
+  void add_number(const table::Column& column, std::size_t i, std::int64_t row);
   void add_time(Micros time, std::int64_t row);
 };
 
