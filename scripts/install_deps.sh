@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow,
 # `<build>/data` with the flights. Says what it installs; does nothing when all of it is there.
-#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` and `clients-venv` (tests/*.txt)
+#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv`, `clients-venv`, `trainers-venv` (tests/*.txt)
 set -eu
 
 build=build bench=no tests=no data=yes
@@ -85,6 +85,7 @@ python_env() {
 if [ "$tests" = yes ]; then
   python_env test-venv "$root/tests/requirements.txt"
   python_env clients-venv "$root/tests/clients.txt"
+  python_env trainers-venv "$root/tests/trainers.txt"
 fi
 
 if [ "$data" = yes ] && { [ ! -s "$build/data/flights-3m.parquet" ] || [ ! -s "$build/data/airports.csv" ]; }; then

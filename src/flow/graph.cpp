@@ -19,6 +19,21 @@ Digest part(const spec::Identity& identity, std::string_view key) {
   return digest_of(value == nullptr ? doc::Value() : *value);
 }
 
+/// What a trainer of one's own reads beside features: its definition and files, the lock among
+/// them, and the contract's rows. `searches`: the search step runs it too.
+void add_own(const spec::Model& model, bool searches, Step& search, Step& train) {
+  std::vector<Step*> readers = {&train};
+  if (searches) readers.push_back(&search);
+  for (Step* step : readers) {
+    step->needs.push_back({"validate.rows", "accepted"});
+    step->needs.push_back({"validate.rows", "contract"});
+    step->inputs.push_back(
+        {fmt::format("`{}`: `exec`", model.identity.file), part(model.identity, "exec")});
+    for (const auto& source : model.exec->sources)
+      step->inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
+  }
+}
+
 }  // namespace
 
 std::string primary_step(const spec::Model& model) {
@@ -168,6 +183,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const
                     {fmt::format("`{}`: rounds", model_file),
                      digest_of_text(fmt::format("{} {}", d.model->search.max_rounds,
                                                 d.model->search.early_stopping_rounds))}};
+    if (d.model->exec) add_own(*d.model, recorded == nullptr, steps.back(), train);
     steps.push_back(std::move(train));
   }
 
