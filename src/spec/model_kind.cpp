@@ -333,6 +333,29 @@ const Schema<Exec>& exec_keys() {
   return exec;
 }
 
+/// What trains a model, and what is read for it, must fit together.
+void check_trainer(Model& into, const doc::Value& value, Reader& reader) {
+  const doc::Value* parameters = value.find("parameters");
+  if (into.trainer == "exec" && parameters != nullptr && parameters->is_object())
+    set_typed_parameters(into.parameters, *parameters);
+  if ((into.trainer == "exec") != into.exec.has_value()) {
+    reader.report((into.exec ? value.find("exec") : value.find("trainer"))->position(), "bad-exec",
+                  into.exec ? fmt::format("`exec` is of a trainer of your own, and the trainer "
+                                          "is `{}`",
+                                          into.trainer)
+                            : "a trainer of your own needs its file and its environment",
+                  into.exec ? "set `trainer: exec`, or remove `exec`"
+                            : "add `exec: {file: ..., python: ..., lock: ...}`");
+  }
+  for (const char* key : {"trainer", "parameters", "search", "exec"}) {
+    const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
+    if (found != nullptr)
+      reader.report(found->position(), "bad-runtime",
+                    fmt::format("with a `runtime` nothing is trained, and `{}` is", key),
+                    "remove one of them");
+  }
+}
+
 const Schema<Model>& model_keys() {
   static const Schema<Model> table = [] {
     Schema<Model> t("Model", "what is trained, from which rows, for which target, by which search");
@@ -373,28 +396,7 @@ const Schema<Model>& model_keys() {
     t.object("search", &Model::search, search_keys(), "the search");
     t.within("standby", standby_keys(), "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
-    t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      const doc::Value* parameters = value.find("parameters");
-      if (into.trainer == "exec" && parameters != nullptr && parameters->is_object())
-        set_typed_parameters(into.parameters, *parameters);
-      if ((into.trainer == "exec") != into.exec.has_value()) {
-        reader.report((into.exec ? value.find("exec") : value.find("trainer"))->position(),
-                      "bad-exec",
-                      into.exec ? fmt::format("`exec` is of a trainer of your own, and the trainer "
-                                              "is `{}`",
-                                              into.trainer)
-                                : "a trainer of your own needs its file and its environment",
-                      into.exec ? "set `trainer: exec`, or remove `exec`"
-                                : "add `exec: {file: ..., python: ..., lock: ...}`");
-      }
-      for (const char* key : {"trainer", "parameters", "search", "exec"}) {
-        const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
-        if (found != nullptr)
-          reader.report(found->position(), "bad-runtime",
-                        fmt::format("with a `runtime` nothing is trained, and `{}` is", key),
-                        "remove one of them");
-      }
-    });
+    t.finally(check_trainer);
     return t;
   }();
   return table;
