@@ -21,11 +21,13 @@ venv=$build/bench/venv-engine
 if ! cmp -s "$requirements" "$venv/.requirements"; then
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$requirements"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: \
+    -r "$requirements"
   cp "$requirements" "$venv/.requirements"
 fi
 [ -e "$models/xgboost-500.json" ] || "$build/bench/engine_bench" train "$models" "$columns" $counts
 [ -e "$models/xgboost-regression.json" ] ||
   "$build/bench/engine_bench" train-tasks "$models" "$columns"
 "$venv/bin/python" bench/peers/engine_models.py "$models" "$columns" $counts
-exec $pin "$build/bench/engine_bench" measure "$models" "$columns" "$build/bench/engine.json" "$venv/bin/python" bench/peers/engine_onnx.py $counts
+exec $pin "$build/bench/engine_bench" measure "$models" "$columns" "$build/bench/engine.json" \
+  "$venv/bin/python" bench/peers/engine_onnx.py $counts

@@ -97,7 +97,8 @@ class Xgboost final : public EnginePeer {
     const float* result = nullptr;
     check(XGBoosterPredictFromDense(
         booster_, array.c_str(),
-        R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false, "missing": NaN, "cache_id": 0})",
+        R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, )"
+        R"("strict_shape": false, "missing": NaN, "cache_id": 0})",
         nullptr, &shape, &dimensions, &result));
     return result;
   }

@@ -15,9 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 path, time = sys.argv[1], datetime.datetime(9999, 12, 31)
-pq.write_table(pa.table({"t": pa.array([time], pa.timestamp("us"))}), path, use_deprecated_int96_timestamps=True)
+written = pa.table({"t": pa.array([time], pa.timestamp("us"))})
+pq.write_table(written, path, use_deprecated_int96_timestamps=True)
 plain = pq.read_table(path)["t"].cast(pa.timestamp("s"), safe=False)[0].as_py()
 coerced = pq.read_table(path, coerce_int96_timestamp_unit="us")["t"][0].as_py()
-print(f"pyarrow {pa.__version__}: wrote {time}, reads {plain}; with coerce_int96_timestamp_unit=us {coerced}")
+print(
+    f"pyarrow {pa.__version__}: wrote {time}, reads {plain}; "
+    f"with coerce_int96_timestamp_unit=us {coerced}"
+)
 sys.exit(0 if plain.year != 9999 and coerced == time else 1)
 PY

@@ -25,7 +25,10 @@ int main(void) {
   puts(info.dli_fname);
 }
 C
-link() { gcc -fPIE "$folder/who.c" -o "$folder/who" -Wl,--no-as-needed -Wl,-rpath,"$libraries" "$@" && "$folder/who"; }
+link() {
+  gcc -fPIE "$folder/who.c" -o "$folder/who" -Wl,--no-as-needed -Wl,-rpath,"$libraries" "$@" &&
+    "$folder/who"
+}
 first=$(link "$libraries/libparquet.so.2200" "$libraries/libarrow.so.2200" -lstdc++ -lcrypto)
 second=$(link -lcrypto "$libraries/libparquet.so.2200" "$libraries/libarrow.so.2200" -lstdc++)
 echo "EVP_sha256 of a program linked to libparquet, then libcrypto: $(basename "$first")"

@@ -15,10 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 path = sys.argv[1]
-duckdb.sql(f"COPY (SELECT unnest(['c', 'f', 'c'])::ENUM('a', 'b', 'c', 'd', 'e', 'f', 'g') AS v) TO '{path}' (FORMAT parquet)")
+duckdb.sql(f"""
+    COPY (SELECT unnest(['c', 'f', 'c'])::ENUM('a', 'b', 'c', 'd', 'e', 'f', 'g') AS v)
+    TO '{path}' (FORMAT parquet)
+""")
 plain = pq.read_table(path)["v"].to_pylist()
 read = pq.read_table(path, read_dictionary=["v"])["v"].chunk(0)
 codes, texts = read.indices.to_pylist(), read.dictionary.to_pylist()
-print(f"pyarrow {pa.__version__}, DuckDB {duckdb.__version__}: the file holds {plain}; as a dictionary codes {codes} of {texts}")
-sys.exit(0 if plain == ["c", "f", "c"] and [texts[code] if code < len(texts) else None for code in codes] != plain else 1)
+decoded = [texts[code] if code < len(texts) else None for code in codes]
+print(f"pyarrow {pa.__version__}, DuckDB {duckdb.__version__}: the file holds {plain}")
+print(f"as a dictionary: codes {codes} of {texts}")
+sys.exit(0 if plain == ["c", "f", "c"] and decoded != plain else 1)
 PY

@@ -15,7 +15,14 @@ import sys
 import numpy
 import xgboost
 x = numpy.array([[0.0], [1.0]], dtype="f4")
-model = xgboost.train({"objective": "binary:logistic", "base_score": 1e-9, "gamma": 1e30, "eta": 1e-6, "nthread": 1}, xgboost.DMatrix(x, [0, 1]), 1)
+parameters = {
+    "objective": "binary:logistic",
+    "base_score": 1e-9,
+    "gamma": 1e30,
+    "eta": 1e-6,
+    "nthread": 1,
+}
+model = xgboost.train(parameters, xgboost.DMatrix(x, [0, 1]), 1)
 model.save_model(sys.argv[1])
 PY
 cat > "$folder/predict.py" <<'PY'
@@ -23,7 +30,8 @@ import sys
 import numpy
 import xgboost
 model = xgboost.Booster(model_file=sys.argv[1])
-margin = float(model.predict(xgboost.DMatrix(numpy.zeros((1, 1), dtype="f4")), output_margin=True)[0])
+rows = xgboost.DMatrix(numpy.zeros((1, 1), dtype="f4"))
+margin = float(model.predict(rows, output_margin=True)[0])
 print(f"xgboost {xgboost.__version__}: margin {margin:.3f}")
 sys.exit(0 if abs(margin - float(sys.argv[2])) < 0.01 else 1)
 PY

@@ -89,7 +89,7 @@ std::string said(const Rows& rows, const FieldNames& fields, const Body& body) {
   std::string out = fmt::format("{} `{}` `{}` `{}` {} {}", rows.count, rows.request_id, rows.source,
                                 rows.model, rows.event_time.value_or(-1), rows.timeout_us);
   for (std::size_t i = 0; i < kOutputs; ++i) {
-    const Wanted& output = rows.outputs[static_cast<Output>(i)];
+    const OutputSpec& output = rows.outputs[static_cast<Output>(i)];
     out += fmt::format(" {:d}{:d}", output.wanted, output.binary);
   }
   for (std::size_t i = 0; i < rows.count; ++i) {

@@ -13,7 +13,8 @@ for script in bench/*.sh bench/*.py; do
   [ -z "${2:-}" ] || [ "$2" = "$name" ] || continue
   found=yes
   echo "== $name"
-  case $script in *.py) python3 "$script" "$build" ;; *) sh "$script" "$build" ;; esac || failed="$failed $name"
+  case $script in *.py) interpreter=python3 ;; *) interpreter=sh ;; esac
+  "$interpreter" "$script" "$build" || failed="$failed $name"
 done
 [ "$found" = yes ] || { echo "bench: there is no bench/${2:-*}" >&2; exit 1; }
 [ -z "$failed" ] || { echo "bench: failed:$failed" >&2; exit 1; }

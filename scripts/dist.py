@@ -29,8 +29,10 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ARCH = platform.machine()
 
-# Opened with dlopen, so no file says that it needs them (src/train/xgboost.cpp).
+# Opened with dlopen, so no file says that it needs it (src/trainer/xgboost.cpp).
 OPENED = ["libxgboost.so.0"]
+# The same, of our own (src/table/files.cpp).
+FILES = "lib/heddle/libheddle_files.so"
 
 # Never packed: they are glibc, or must be the system's own where a driver or a name service module
 # brings C++ in.
@@ -129,7 +131,8 @@ def library_paths(program):
             re.M,
         )[::-1]
     )
-    found.update(re.findall(r"^\s+(\S+) => (/\S+) ", run("ldd", program), re.M))
+    for file in (program, program.parent.parent / FILES):
+        found.update(re.findall(r"^\s+(\S+) => (/\S+) ", run("ldd", file), re.M))
     return found
 
 
@@ -140,7 +143,8 @@ def pack_libraries(program, stage, paths):
     folder = stage / "lib/heddle"
     folder.mkdir(parents=True, exist_ok=True)
     packed = {}
-    todo = [*Elf(stage / "bin/heddle").needed, *OPENED]
+    run("strip", "--strip-unneeded", stage / FILES)
+    todo = [*Elf(stage / "bin/heddle").needed, *Elf(stage / FILES).needed, *OPENED]
     while todo:
         soname = todo.pop()
         if soname in packed or SYSTEM.match(soname):

@@ -14,23 +14,30 @@ cd "$(dirname "$0")/.."
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 sanitized=$build-$kind
 mkdir -p "$sanitized"
-cmake --preset "$kind" -B "$sanitized" -DHEDDLE_VENV="$build/venv" > "$sanitized/configure.log" 2>&1 || { cat "$sanitized/configure.log" >&2; exit 1; }
+log=$sanitized/configure.log
+if ! cmake --preset "$kind" -B "$sanitized" -DHEDDLE_VENV="$build/venv" > "$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi
 case $labels in module) targets=unit_tests ;; *) targets='unit_tests heddle' ;; esac
 # shellcheck disable=SC2086  # several targets
 cmake --build "$sanitized" -j "${HEDDLE_JOBS:-$(nproc)}" --target $targets
 for environment in test-venv clients-venv data; do
   [ ! -e "$build/$environment" ] || ln -sfn "$build/$environment" "$sanitized/$environment"
 done
-rm -rf "$sanitized/reports"
-mkdir "$sanitized/reports"
-# Of the processes that scenarios start; the unit tests have options of their own.
-export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1:log_path=$sanitized/reports/asan"
+reports=$sanitized/reports
+rm -rf "$reports"
+mkdir "$reports"
+# For the processes that scenarios start; the unit tests have options of their own.
+asan=detect_stack_use_after_return=1:strict_string_checks=1
+tsan=die_after_fork=0:second_deadlock_stack=1:suppressions=$PWD/tests/sanitizers/threads.txt
+export ASAN_OPTIONS="$asan:log_path=$reports/asan"
 export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/leaks.txt"
-export UBSAN_OPTIONS="print_stacktrace=1:log_path=$sanitized/reports/ubsan"
-export TSAN_OPTIONS="die_after_fork=0:second_deadlock_stack=1:suppressions=$PWD/tests/sanitizers/threads.txt:log_path=$sanitized/reports/tsan"
+export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan"
+export TSAN_OPTIONS="$tsan:log_path=$reports/tsan"
 failed=0
 ctest --test-dir "$sanitized" --output-on-failure -L "$labels" || failed=1
-for report in "$sanitized"/reports/*; do
+for report in "$reports"/*; do
   [ ! -e "$report" ] || { echo "sanitize: a report in $report:"; cat "$report"; failed=1; }
 done
 exit $failed

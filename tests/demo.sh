@@ -18,7 +18,12 @@ if grep -Eq '(src|href)="(https?:)?//' "$out/report.html"; then
 fi
 
 # What the README says to try next, word for word.
-awk '/^```/ { inside = !inside; if (inside) block++; next } inside && block == 2' "$source/README.md" |
+demo_block='/^```/ { inside = !inside; if (inside) block++; next } inside && block == 3'
+awk "$demo_block" "$source/README.md" |
   sed "s|build/demo|$out|; s|#.*||" > "$out/readme.sh"
 test -s "$out/readme.sh"
-sh -eu "$out/readme.sh" > "$out/readme.log" 2>&1 || { cat "$out/readme.log" >&2; echo "the README's commands fail" >&2; exit 1; }
+if ! sh -eu "$out/readme.sh" > "$out/readme.log" 2>&1; then
+  cat "$out/readme.log" >&2
+  echo "the README's commands fail" >&2
+  exit 1
+fi

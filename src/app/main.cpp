@@ -3,10 +3,12 @@
 #include <climits>
 
 #include "adapters/git/repository.hpp"
+#include "adapters/git/start.hpp"
 #include "adapters/jobs/processes.hpp"
 #include "adapters/objects/layout.hpp"
 #include "adapters/sqlite/state.hpp"
 #include "cli/cli.hpp"
+#include "cli/init_command.hpp"
 
 int main(int argc, char** argv) {
   using namespace heddle;
@@ -21,6 +23,10 @@ int main(int argc, char** argv) {
   wiring.open_state = [](const std::string& path) { return adapters::open_sqlite_state(path); };
   wiring.open_objects = [](const std::string& dir) { return adapters::open_layout(dir); };
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
+  cli::start_git() = [](const std::string& root, const std::vector<std::string>& paths,
+                        const std::string& message) {
+    return adapters::start_git(root, paths, message);
+  };
   wiring.make_runner = [] { return adapters::make_process_runner(); };
   return cli::run(argc, argv, wiring);
 }

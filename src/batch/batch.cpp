@@ -1,7 +1,5 @@
 #include "batch/batch.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -187,21 +185,6 @@ class AnswerWriter {
   std::vector<Numbers> numbers_;
 };
 
-/// The file as it was when it was read: size and time of the last write.
-struct Stamp {
-  off_t size = 0;
-  timespec written{};
-  static Stamp of(const std::string& path) {
-    struct stat info{};
-    if (::stat(path.c_str(), &info) != 0) return {};
-    return {info.st_size, info.st_mtim};
-  }
-  bool operator==(const Stamp& other) const {
-    return size == other.size && written.tv_sec == other.written.tv_sec &&
-           written.tv_nsec == other.written.tv_nsec;
-  }
-};
-
 /// By any of its names: to rename over the input would lose it.
 bool same_file(const std::string& a, const std::string& b) {
   std::error_code failed;
@@ -216,9 +199,10 @@ class Scoring {
       : plan_(plan), options_(options), bundle_(plan.bundle().str()) {}
 
   Result<Report> run() {
-    const Stamp before = Stamp::of(options_.input);
+    HEDDLE_ASSIGN_OR_RETURN(parts_, table::parts_of(options_.input));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string before, table::stamp_of(parts_));
     HEDDLE_TRY(open());
-    HEDDLE_ASSIGN_OR_RETURN(report_.input, sha256_file(options_.input));
+    HEDDLE_ASSIGN_OR_RETURN(report_.input, table::digest_of(parts_));
     const auto begun = std::chrono::steady_clock::now();
     for (;;) {
       HEDDLE_ASSIGN_OR_RETURN(const auto chunk, file_->next());
@@ -230,9 +214,10 @@ class Scoring {
     HEDDLE_ASSIGN_OR_RETURN(report_.refused_output, refused_->finish());
     report_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    if (!(Stamp::of(options_.input) == before)) {
+    const auto after = table::stamp_of(parts_);
+    if (!after.ok() || *after != before) {
       return Error{ErrorKind::kConflict, "score-input-changed",
-                   fmt::format("`{}` was written to while it was scored", options_.input),
+                   fmt::format("`{}` was written to while it was scored", options_.input.text()),
                    "score it again when it is complete"};
     }
     describe();
@@ -280,8 +265,8 @@ class Scoring {
     for (const auto& column : file_->columns()) {
       if (is_added(column.name)) {
         return Error{ErrorKind::kInvalid, "score-column-taken",
-                     fmt::format("`{}` has a column `{}`, which the output adds", options_.input,
-                                 column.name),
+                     fmt::format("`{}` has a column `{}`, which the output adds",
+                                 options_.input.text(), column.name),
                      "rename it, or name the columns to carry with --columns"};
       }
     }
@@ -291,8 +276,10 @@ class Scoring {
   Result<void> open() {
     const std::string refused =
         options_.refused.empty() ? refused_path(options_.output) : options_.refused;
-    if (same_file(options_.output, options_.input) || same_file(refused, options_.input) ||
-        same_file(refused, options_.output)) {
+    const bool is_input = std::any_of(parts_.begin(), parts_.end(), [&](const auto& part) {
+      return same_file(options_.output, part.path) || same_file(refused, part.path);
+    });
+    if (is_input || same_file(refused, options_.output)) {
       return Error{ErrorKind::kInvalid, "score-same-file",
                    "two of the input, the output and the refused rows are one file",
                    "name three different files"};
@@ -300,7 +287,8 @@ class Scoring {
     HEDDLE_ASSIGN_OR_RETURN(const table::ReadOptions reading, reading_options());
     HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, reading));
     HEDDLE_ASSIGN_OR_RETURN(
-        auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
+        auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input.text()));
+    HEDDLE_ASSIGN_OR_RETURN(report_.written, table::form_in_words(options_.input, reading.types));
     cells_.emplace(std::move(cells));
     report_.left_out = file_->left_out();
     report_.absent = cells_->absent();
@@ -439,6 +427,7 @@ class Scoring {
 
   const score::Plan& plan_;
   const Options& options_;
+  std::vector<table::Part> parts_;  ///< the files of the input
   std::string bundle_;
   std::unique_ptr<table::TableReader> file_;
   std::optional<Cells> cells_;

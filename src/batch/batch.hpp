@@ -10,12 +10,13 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "score/plan.hpp"
+#include "table/input.hpp"
 #include "watch/baseline.hpp"
 
 namespace heddle::batch {
 
 struct Options {
-  std::string input;                   ///< Parquet, CSV or NDJSON, by extension
+  table::Input input;                  ///< files of rows, and how they are written
   std::string output;                  ///< Parquet or CSV: the served rows
   std::string refused{};               ///< where the refused rows go; empty: `refused_path(output)`
   std::vector<std::string> columns{};  ///< of the input, carried into `output`; empty: all
@@ -38,6 +39,7 @@ struct Report {
   Digest refused_output{};
   std::vector<std::string>
       left_out{};  ///< columns that OUT does not carry, as no column of it can hold their type
+  std::string written{};  ///< how the text of the input is written, where that is not usual
   std::vector<std::string> absent{};  ///< fields of the contract that the file has no column for
   doc::Value profile{};  ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
   double seconds = 0;    ///< reading, scoring and writing; not the digest of the input

@@ -16,6 +16,7 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
                            const std::string& path) {
   Cells out;
   out.text_ = file.text();
+  out.decimal_ = file.decimal();
   std::vector<std::string> missing;
   for (const spec::Field& field : fields) {
     int at = -1;
@@ -61,7 +62,7 @@ void Cells::row(std::span<const Source> sources, std::int64_t row,
     const Source& source = sources[i];
     out[i] = source.column == nullptr ? Datum::null() : source.column->cell(source.view, row);
     if (text_ && out[i].kind == Datum::Kind::kString)
-      out[i] = table::cell_of_text(out[i].str(), type_[i]);
+      out[i] = table::cell_of_text(out[i].str(), type_[i], decimal_);
   }
 }
 

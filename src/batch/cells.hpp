@@ -38,6 +38,7 @@ class Cells {
   std::vector<int> column_;       ///< of each field; -1: none
   std::vector<expr::Type> type_;  ///< of each field
   bool text_ = false;
+  char decimal_ = '.';  ///< of numbers that are text
 };
 
 }  // namespace heddle::batch

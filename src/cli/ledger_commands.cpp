@@ -165,70 +165,79 @@ void hint_rebuild(const Console& console, const std::vector<std::string>& findin
   }
 }
 
-}  // namespace
+/// What `.heddle` holds where the ledger is not as it should be, or where nothing can be written.
+int say_damaged(const Console& console, const AsFound& found) {
+  const int code = say_as_found(console, found);
+  std::vector<std::string> ids;
+  for (const auto& finding : found.audit.findings) ids.push_back(finding.id);
+  if (!console.json()) hint_rebuild(console, ids);
+  return code;
+}
 
-void add_ledger_commands(CLI::App& app, Invocation& invocation) {
-  auto* audit = app.add_subcommand("audit", "the ledger: every decision, tamper-evident")
-                    ->require_subcommand(1);
+void print_audit(const Console& console, const control::AuditReply& reply,
+                 const doc::Value& access) {
+  if (console.json()) {
+    console.document(control::AuditReply::schema().print(reply).set("access", access));
+    return;
+  }
+  console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}", reply.audit,
+                           reply.entries, reply.root.substr(0, 19), reply.anchored));
+  if (access.int_or("verified") + access.int_or("pruned") > 0) {
+    console.data(fmt::format(
+        "access log: {} segments with {} rows are as they were recorded, {} were pruned, {} "
+        "removed by hand",
+        access.int_or("verified"), access.int_or("rows"), access.int_or("pruned"),
+        access.int_or("removed")));
+  }
+  if (!reply.not_anchored.empty())
+    console.message("warning: the newest checkpoint is not kept in git: " + reply.not_anchored);
+  for (const auto& finding : reply.findings) console.message(finding);
+  hint_rebuild(console, reply.findings);
+}
 
+/// The files are looked at before a control plane is asked: it would not open a ledger that is
+/// damaged.
+int run_verify(const Invocation& invocation, const Console& console, bool rebuild) {
+  if (rebuild) {
+    const auto done = call_operation(invocation, "audit.rebuild", doc::Value::object());
+    if (!done.ok()) return console.fail(done.error());
+  }
+  const auto root = find_project(invocation.project);
+  if (!root.ok()) return console.fail(root.error());
+  const auto found = audit_as_found(invocation, *root);
+  if (!found.ok()) return console.fail(found.error());
+  if (!found->audit.ok()) return say_damaged(console, *found);
+  if (found->looked && is_read_only(control::Home(*root).dir())) {
+    console.message(fmt::format(
+        "nothing can be written here: the published files{} were verified{}, the state was not "
+        "looked at",
+        found->audit.anchored ? " and git's anchor" : "",
+        found->own_key ? "" : " by the key beside them"));
+    return say_as_found(console, *found);
+  }
+  auto reply = call_for<control::AuditReply>(invocation, "audit.verify");
+  if (!reply.ok()) return console.fail(reply.error());
+  const auto access = audit_access(invocation, *reply);
+  if (!access.ok()) return console.fail(access.error());
+  print_audit(console, *reply, *access);
+  return reply->audit == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
+}
+
+void add_verify(CLI::App& audit, Invocation& invocation) {
   auto rebuild = std::make_shared<bool>(false);
-  auto* verify = audit->add_subcommand("verify", "recompute everything from the bytes and compare");
+  auto* verify = audit.add_subcommand("verify", "recompute everything from the bytes and compare");
   verify->add_flag("--rebuild", *rebuild,
                    "first write what is missing again from the state, with an entry that says so");
   verify->callback([&invocation, rebuild] {
     invocation.run = [&invocation, rebuild](const Console& console) {
-      if (*rebuild) {
-        if (auto done = call_operation(invocation, "audit.rebuild", doc::Value::object());
-            !done.ok())
-          return console.fail(done.error());
-      }
-      const auto root = find_project(invocation.project);
-      if (!root.ok()) return console.fail(root.error());
-      const auto found = audit_as_found(invocation, *root);
-      if (!found.ok()) return console.fail(found.error());
-      if (!found->audit.ok()) {
-        const int code = say_as_found(console, *found);
-        std::vector<std::string> ids;
-        for (const auto& finding : found->audit.findings) ids.push_back(finding.id);
-        if (!console.json()) hint_rebuild(console, ids);
-        return code;
-      }
-      if (found->looked && is_read_only(control::Home(*root).dir())) {
-        console.message(fmt::format(
-            "nothing can be written here: the published files{} were verified{}, the state was not "
-            "looked at",
-            found->audit.anchored ? " and git's anchor" : "",
-            found->own_key ? "" : " by the key beside them"));
-        return say_as_found(console, *found);
-      }
-      auto reply = call_for<control::AuditReply>(invocation, "audit.verify");
-      if (!reply.ok()) return console.fail(reply.error());
-      const auto access = audit_access(invocation, *reply);
-      if (!access.ok()) return console.fail(access.error());
-      if (console.json()) {
-        console.document(control::AuditReply::schema().print(*reply).set("access", *access));
-      } else {
-        console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}", reply->audit,
-                                 reply->entries, reply->root.substr(0, 19), reply->anchored));
-        if (access->int_or("verified") + access->int_or("pruned") > 0) {
-          console.data(
-              fmt::format("access log: {} segments with {} rows are as they were recorded, {} "
-                          "were pruned, {} removed by hand",
-                          access->int_or("verified"), access->int_or("rows"),
-                          access->int_or("pruned"), access->int_or("removed")));
-        }
-        if (!reply->not_anchored.empty())
-          console.message("warning: the newest checkpoint is not kept in git: " +
-                          reply->not_anchored);
-        for (const auto& finding : reply->findings) console.message(finding);
-        hint_rebuild(console, reply->findings);
-      }
-      return reply->audit == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
+      return run_verify(invocation, console, *rebuild);
     };
   });
+}
 
+void add_restore(CLI::App& audit, Invocation& invocation) {
   auto reason = std::make_shared<std::string>();
-  auto* restore = audit->add_subcommand(
+  auto* restore = audit.add_subcommand(
       "restore", "say that the older state that was put back counts; only a person does, signed");
   restore->add_option("--reason", *reason, "why, in one line")->required();
   restore->callback([&invocation, reason, by = add_asked_by(*restore, "--person")] {
@@ -245,9 +254,11 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       return 0;
     };
   });
+}
 
+void add_log(CLI::App& audit, Invocation& invocation) {
   auto from = std::make_shared<std::int64_t>(0);
-  auto* log = audit->add_subcommand("log", "entries of the ledger, oldest first");
+  auto* log = audit.add_subcommand("log", "entries of the ledger, oldest first");
   log->add_option("--from", *from, "first entry");
   log->callback([&invocation, from] {
     invocation.run = [=, &invocation](const Console& console) {
@@ -268,9 +279,11 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       return 0;
     };
   });
+}
 
+void add_prove(CLI::App& audit, Invocation& invocation) {
   auto seq = std::make_shared<std::int64_t>(0);
-  auto* prove = audit->add_subcommand("prove", "inclusion proof of one entry (tlog-proof)");
+  auto* prove = audit.add_subcommand("prove", "inclusion proof of one entry (tlog-proof)");
   prove->add_option("seq", *seq, "number of the entry")->required();
   prove->callback([&invocation, seq] {
     invocation.run = [=, &invocation](const Console& console) {
@@ -280,6 +293,17 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       return 0;
     };
   });
+}
+
+}  // namespace
+
+void add_ledger_commands(CLI::App& app, Invocation& invocation) {
+  auto* audit = app.add_subcommand("audit", "the ledger: every decision, tamper-evident")
+                    ->require_subcommand(1);
+  add_verify(*audit, invocation);
+  add_restore(*audit, invocation);
+  add_log(*audit, invocation);
+  add_prove(*audit, invocation);
 }
 
 }  // namespace heddle::cli

@@ -14,11 +14,26 @@
 #include "cli/work_tree.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
+#include "doc/items.hpp"
 #include "plane/route.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
+
+/// A request to try, where the project has one (`heddle init` writes it). It waits for the planes.
+void tell_request(const std::string& root, const Console& console) {
+  if (!path_exists(root + "/request.json")) return;
+  const auto loaded = spec::load_project(root);
+  if (!loaded.ok() || loaded->project.services.empty()) return;
+  const auto& [name, service] = *loaded->project.services.begin();
+  if (!service.tls.certificate.empty()) return;
+  console.message(
+      fmt::format("next: curl -s --retry 30 --retry-delay 1 --retry-connrefused -H "
+                  "\"Authorization: Bearer $(cat "
+                  ".heddle/tokens/caller)\" -d @request.json http://{}:{}/v1/services/{}/predict",
+                  service.host, service.port, name));
+}
 
 int up(const Invocation& invocation, const Console& console, const std::string& only,
        bool lockstep) {
@@ -56,6 +71,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
     if (lockstep && name == "data") started.argv.push_back("--lockstep");
     return started;
   };
+  tell_request(*root, console);
   const auto ended = Supervisor({plane("control"), plane("data")}).run();
   return ended.ok() ? 0 : console.fail(ended.error());
 }
@@ -210,6 +226,71 @@ std::string data_plane_line(const doc::Value& data) {
   return line;
 }
 
+using Rows = std::vector<std::vector<std::string>>;
+
+/// What answers: the bundle of each slot that there is.
+void add_slots(const doc::Value& service, Rows& rows) {
+  const auto slot_of = [&](const char* name) {
+    const auto bundle = service.string_or(name);
+    return bundle.empty() ? std::string("none") : bundle.substr(0, 19);
+  };
+  rows.push_back({"  primary", slot_of("primary")});
+  rows.push_back({"  standby", slot_of("standby")});
+  if (const auto canary = service.string_or("canary"); !canary.empty()) {
+    rows.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19),
+                                            static_cast<double>(service.int_or("weight")) / 100)});
+  }
+  if (const auto shadow = service.string_or("shadow"); !shadow.empty())
+    rows.push_back({"  shadow", shadow.substr(0, 19)});
+}
+
+void add_lock(const doc::Value& service, Rows& rows) {
+  const auto* locked = service.find("locked");
+  if (locked == nullptr) return;
+  rows.push_back({"  LOCKED", "nothing of it is decided: " + locked->string_or("error")});
+  if (const auto hint = locked->string_or("hint"); !hint.empty()) rows.push_back({"  hint", hint});
+}
+
+void add_sandboxes(const doc::Value& service, Rows& rows) {
+  for (const auto& worker : doc::items_of(service.find("sandboxes"))) {
+    const std::string missing = worker.string_or("missing");
+    rows.push_back({"  sandbox", fmt::format("of {}: {}", worker.string_or("slot"),
+                                             missing.empty() ? "whole" : "lacks " + missing)});
+  }
+}
+
+void print_service(const Console& console, const doc::Value& service,
+                   const std::string& control_plane) {
+  console.data(
+      fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
+  Rows rows;
+  add_slots(service, rows);
+  rows.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"),
+                                         service.int_or("applied"))});
+  rows.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
+  rows.push_back({"  control plane", control_plane});
+  add_lock(service, rows);
+  rows.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
+  if (const auto* watch = service.find("watch")) {
+    rows.push_back({"  watched", watch->string_or("line")});
+    rows.push_back({"  watch", watch_line(*watch)});
+  }
+  rows.push_back({"  autonomy", service.string_or("autonomy")});
+  if (const auto* tls = service.find("tls"); tls != nullptr && tls->is_object())
+    rows.push_back({"  certificate", certificate_line(*tls)});
+  add_sandboxes(service, rows);
+  console.data(format_rows(rows));
+}
+
+void print_waiting_lists(const Console& console, const doc::Value& reply) {
+  for (const char* list : {"quarantined", "incidents", "approvals"}) {
+    const auto* items = reply.find(list);
+    if (items == nullptr || items->size() == 0) continue;
+    console.data(fmt::format("\n{}", list));
+    for (const auto& item : items->as_array()) console.data("  " + item.string_or("line"));
+  }
+}
+
 int status(const Invocation& invocation, const Console& console) {
   auto now = status_now(invocation);
   if (!now.ok()) return console.fail(now.error());
@@ -223,54 +304,9 @@ int status(const Invocation& invocation, const Console& console) {
   const auto applied = reply->string_or("applied");
   console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"),
                            applied.empty() ? "nothing" : applied));
-  for (const auto& service : reply->find("services")->as_array()) {
-    console.data(
-        fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
-    const auto slot_of = [&](const char* name) {
-      const auto bundle = service.string_or(name);
-      return bundle.empty() ? std::string("none") : bundle.substr(0, 19);
-    };
-    std::vector<std::vector<std::string>> slots{{"  primary", slot_of("primary")},
-                                                {"  standby", slot_of("standby")}};
-    if (const auto canary = service.string_or("canary"); !canary.empty()) {
-      slots.push_back(
-          {"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19),
-                                   static_cast<double>(service.int_or("weight")) / 100)});
-    }
-    if (const auto shadow = service.string_or("shadow"); !shadow.empty())
-      slots.push_back({"  shadow", shadow.substr(0, 19)});
-    slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"),
-                                            service.int_or("applied"))});
-    slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
-    slots.push_back({"  control plane", reply->string_or("control_plane")});
-    if (const auto* locked = service.find("locked"); locked != nullptr) {
-      slots.push_back({"  LOCKED", "nothing of it is decided: " + locked->string_or("error")});
-      if (const auto hint = locked->string_or("hint"); !hint.empty())
-        slots.push_back({"  hint", hint});
-    }
-    slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
-    if (const auto* watch = service.find("watch")) {
-      slots.push_back({"  watched", watch->string_or("line")});
-      slots.push_back({"  watch", watch_line(*watch)});
-    }
-    slots.push_back({"  autonomy", service.string_or("autonomy")});
-    if (const auto* tls = service.find("tls"); tls != nullptr && tls->is_object())
-      slots.push_back({"  certificate", certificate_line(*tls)});
-    if (const auto* sandboxes = service.find("sandboxes")) {
-      for (const auto& worker : sandboxes->as_array()) {
-        const std::string missing = worker.string_or("missing");
-        slots.push_back({"  sandbox", fmt::format("of {}: {}", worker.string_or("slot"),
-                                                  missing.empty() ? "whole" : "lacks " + missing)});
-      }
-    }
-    console.data(format_rows(slots));
-  }
-  for (const char* list : {"quarantined", "incidents", "approvals"}) {
-    const auto* items = reply->find(list);
-    if (items == nullptr || items->size() == 0) continue;
-    console.data(fmt::format("\n{}", list));
-    for (const auto& item : items->as_array()) console.data("  " + item.string_or("line"));
-  }
+  for (const auto& service : reply->find("services")->as_array())
+    print_service(console, service, reply->string_or("control_plane"));
+  print_waiting_lists(console, *reply);
   note.tell(console);
   if (const auto* next = reply->find("next"); next != nullptr && next->size() > 0) {
     console.message("");

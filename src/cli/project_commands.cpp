@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/init_command.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "cli/work_tree.hpp"
@@ -143,6 +144,16 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   return 0;
 }
 
+/// What takes the candidate of a model to the endpoint, as one line for a shell.
+std::string next_of(const spec::Project& project, const std::string& model) {
+  std::string out = "heddle apply";
+  for (const auto& [name, service] : project.services) {
+    if (model.empty() || service.model == model)
+      out += fmt::format(" && heddle release promote {}", name);
+  }
+  return out + " && heddle up";
+}
+
 int run(const Invocation& invocation, const Console& console, const flow::RunOptions& options) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
@@ -195,7 +206,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   if (!result->candidate.bundle.empty()) {
     console.data(fmt::format("candidate {}", result->candidate.bundle.str()));
     console.data(fmt::format("standby   {}", result->candidate.standby.str()));
-    console.message("next: heddle apply, then heddle up and heddle release promote SERVICE");
+    console.message(fmt::format("next: {}", next_of(loaded->project, options.model)));
   }
   return 0;
 }
@@ -253,6 +264,7 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
 }  // namespace
 
 void add_project_commands(CLI::App& app, Invocation& invocation) {
+  add_init_command(app, invocation);
   auto checked = std::make_shared<std::string>();
   auto* check_command = app.add_subcommand("check", "every definition, all diagnostics at once");
   check_command->add_option(

@@ -152,33 +152,38 @@ std::vector<std::string> repair_lines(const doc::Value& shown) {
   return lines;
 }
 
+std::string metrics_table(const doc::Value& metrics) {
+  std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
+  for (const auto& [name, value] : metrics.as_object()) rows.push_back({name, number_of(&value)});
+  return format_rows(rows);
+}
+
+/// Each gate and whether it passed; empty: there was none.
+std::string gates_table(const doc::Value* gates) {
+  std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
+  for (const auto& gate : doc::items_of(gates)) {
+    const bool is_open = !gate.string_or("not_judged").empty();
+    const char* const passed = gate.bool_or("passed") ? "yes" : is_open ? "not judged" : "no";
+    rows.push_back({gate.string_or("id"), passed, gate.string_or("when"), gate_values(gate)});
+  }
+  return rows.size() > 1 ? format_rows(rows) : std::string();
+}
+
+void add_evaluation(const doc::Value& evaluation, std::vector<std::string>& lines) {
+  if (const auto* metrics = evaluation.find("metrics"); metrics != nullptr && metrics->is_object())
+    lines.push_back(metrics_table(*metrics));
+  if (auto gates = gates_table(evaluation.find("gates")); !gates.empty())
+    lines.push_back(std::move(gates));
+  if (const auto* base = evaluation.find("base"); base != nullptr && base->is_object()) {
+    for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
+  }
+}
+
 /// What the evidence of a release says: repairs, gates, metrics, comparison.
 std::vector<std::string> evidence_lines(const doc::Value& shown) {
   std::vector<std::string> lines = repair_lines(shown);
-  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr) {
-    if (const auto* metrics = evaluation->find("metrics");
-        metrics != nullptr && metrics->is_object()) {
-      std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
-      for (const auto& [name, value] : metrics->as_object())
-        rows.push_back({name, number_of(&value)});
-      lines.push_back(format_rows(rows));
-    }
-    std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
-    if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
-      for (const auto& gate : gates->as_array()) {
-        const bool is_open = !gate.string_or("not_judged").empty();
-        rows.push_back({gate.string_or("id"),
-                        gate.bool_or("passed") ? "yes"
-                        : is_open              ? "not judged"
-                                               : "no",
-                        gate.string_or("when"), gate_values(gate)});
-      }
-    }
-    if (rows.size() > 1) lines.push_back(format_rows(rows));
-    if (const auto* base = evaluation->find("base"); base != nullptr && base->is_object()) {
-      for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
-    }
-  }
+  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr)
+    add_evaluation(*evaluation, lines);
   if (const auto* comparison = shown.find("comparison"); comparison != nullptr) {
     for (auto& line : comparison_lines(*comparison)) lines.push_back(std::move(line));
   }
@@ -347,258 +352,340 @@ int print_canary(const Console& console, const doc::Value& reply) {
   return 0;
 }
 
+/// The reply as `print` shows it, or its error.
+int finish(const Console& console, const Result<doc::Value>& reply,
+           int (*print)(const Console&, const doc::Value&)) {
+  return reply.ok() ? print(console, *reply) : console.fail(reply.error());
+}
+
+/// What the commands about a service's slots take; each command has one of its own.
+struct ReleaseOptions {
+  std::string service{};
+  std::string slot = "primary";
+  std::string bundle{};
+  std::string weight{};
+  bool again = false;
+  bool clear = false;
+};
+using Options = std::shared_ptr<ReleaseOptions>;
+
+/// A subcommand about one service.
+CLI::App* add_service_command(CLI::App& group, const char* name, const char* about,
+                              const Options& options) {
+  auto* command = group.add_subcommand(name, about);
+  command->add_option("service", options->service, "name of the service")->required();
+  return command;
+}
+
+void add_again(CLI::App& command, const Options& options) {
+  command.add_flag("--again", options->again,
+                   "ask again for what a person rejected; somebody other than you has to say yes");
+}
+
+void add_promote(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command =
+      add_service_command(release, "promote", "put a candidate into a slot of a service", options);
+  command->add_option("--slot", options->slot, "primary, standby, canary or shadow")
+      ->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
+  command->add_option("--weight", options->weight,
+                      "canary share, one of the service's steps, e.g. `5%` (default: first step, "
+                      "or the running canary's next)");
+  command->add_option(
+      "--bundle", options->bundle,
+      "digest of the bundle, or its beginning; default: the newest candidate for the slot");
+  add_again(*command, options);
+  command->callback([&invocation, options, by = add_asked_by(*command)] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto share = weight_of(options->weight);
+      if (!share.ok()) return console.fail(share.error());
+      auto request = doc::Value::object({{"service", options->service},
+                                         {"slot", options->slot},
+                                         {"bundle", options->bundle},
+                                         {"weight", *share},
+                                         {"again", options->again}});
+      return finish(console, call_as(invocation, "release.promote", std::move(request), *by),
+                    print_release);
+    };
+  });
+}
+
+void add_rollback(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command =
+      add_service_command(release, "rollback", "go back to the release before", options);
+  add_again(*command, options);
+  command->callback([&invocation, options, by = add_asked_by(*command)] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto request = doc::Value::object({{"service", options->service}, {"again", options->again}});
+      return finish(console, call_as(invocation, "release.rollback", std::move(request), *by),
+                    print_release);
+    };
+  });
+}
+
+int print_comparison(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  const auto base = reply.string_or("base");
+  console.data(fmt::format("candidate {}, primary {}", reply.string_or("candidate").substr(0, 19),
+                           base.empty() ? "none" : base.substr(0, 19)));
+  for (const auto& line : comparison_lines(reply)) console.data(line);
+  return 0;
+}
+
+void add_compare(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command = add_service_command(
+      release, "compare", "a candidate and the primary on the same newest labelled rows", options);
+  command->add_option("--bundle", options->bundle,
+                      "digest of the bundle, or its beginning; default: the newest candidate");
+  command->callback([&invocation, options] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto request =
+          doc::Value::object({{"service", options->service}, {"bundle", options->bundle}});
+      return finish(console, call_operation(invocation, "release.compare", request),
+                    print_comparison);
+    };
+  });
+}
+
+void add_canary(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command = add_service_command(
+      release, "canary", "the running canary: cohorts side by side, judgement, next step", options);
+  command->callback([&invocation, options] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto request = doc::Value::object({{"service", options->service}});
+      return finish(console, call_operation(invocation, "release.canary", request), print_canary);
+    };
+  });
+}
+
+int print_abort(const Console& console, const doc::Value& reply) {
+  if (console.json() || !reply.bool_or("applied")) return print_release(console, reply);
+  console.message(fmt::format("ended the canary `{}` (ledger entry {})",
+                              reply.string_or("bundle").substr(0, 19), reply.int_or("entry")));
+  return 0;
+}
+
+void add_abort(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command = add_service_command(release, "abort",
+                                      "end the canary: the primary answers everything", options);
+  add_again(*command, options);
+  command->callback([&invocation, options, by = add_asked_by(*command)] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto request = doc::Value::object({{"service", options->service}, {"again", options->again}});
+      return finish(console, call_as(invocation, "release.abort", std::move(request), *by),
+                    print_abort);
+    };
+  });
+}
+
+void add_shadow(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command = add_service_command(
+      release, "shadow", "score a bundle beside the primary; it never answers", options);
+  auto* bundle =
+      command->add_option("--bundle", options->bundle, "digest of the bundle, or its beginning");
+  command->add_flag("--clear", options->clear, "take the shadow away")->excludes(bundle);
+  add_again(*command, options);
+  command->callback([&invocation, options, by = add_asked_by(*command)] {
+    invocation.run = [=, &invocation](const Console& console) {
+      // An empty bundle clears the slot: that must be meant.
+      if (options->bundle.empty() && !options->clear)
+        return console.fail({ErrorKind::kInvalid, "shadow-what",
+                             "it is not said what the shadow is to be",
+                             "name a bundle with `--bundle`, or say `--clear`"});
+      auto request = doc::Value::object(
+          {{"service", options->service}, {"bundle", options->bundle}, {"again", options->again}});
+      return finish(console, call_as(invocation, "release.shadow", std::move(request), *by),
+                    print_release);
+    };
+  });
+}
+
+int print_history(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
+  for (const auto& item : reply.find("releases")->as_array()) {
+    const auto canary = item.string_or("canary");
+    rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"),
+                    item.string_or("action"), item.string_or("primary").substr(0, 19),
+                    item.string_or("standby").substr(0, 19),
+                    canary.empty() ? ""
+                                   : fmt::format("{} {:g}%", canary.substr(0, 19),
+                                                 static_cast<double>(item.int_or("weight")) / 100),
+                    fmt::to_string(item.int_or("entry"))});
+  }
+  console.data(format_rows(rows));
+  return 0;
+}
+
+void add_history(CLI::App& release, Invocation& invocation) {
+  const auto options = std::make_shared<ReleaseOptions>();
+  auto* command = add_service_command(release, "history", "every release of a service", options);
+  command->callback([&invocation, options] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto request = doc::Value::object({{"service", options->service}});
+      return finish(console, call_operation(invocation, "release.history", request), print_history);
+    };
+  });
+}
+
+int print_approvals(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
+  for (const auto& item : reply.find("approvals")->as_array()) {
+    rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("action"),
+                    item.string_or("target"), item.string_or("requester"),
+                    item.string_or("asked_event_time"), item.string_or("reason")});
+  }
+  console.data(rows.size() == 1 ? "nothing waits for approval" : format_rows(rows));
+  return 0;
+}
+
+void add_approval(CLI::App& app, Invocation& invocation) {
+  auto* approval =
+      app.add_subcommand("approval", "what waits for a person's yes")->require_subcommand(1);
+  auto* list = approval->add_subcommand("list", "approvals that were asked for");
+  const auto all = std::make_shared<bool>(false);
+  list->add_flag("--all", *all, "also those that were answered or expired");
+  list->callback([&invocation, all] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto request = doc::Value::object({{"all", *all}});
+      return finish(console, call_operation(invocation, "approval.list", request), print_approvals);
+    };
+  });
+  auto* show = approval->add_subcommand("show", "one approval with the statement a person signs");
+  const auto id = std::make_shared<std::string>();
+  show->add_option("id", *id, "id of the approval")->required();
+  show->callback([&invocation, id] {
+    invocation.run = [=, &invocation](const Console& console) {
+      const auto request = doc::Value::object({{"id", *id}});
+      return finish(console, call_operation(invocation, "approval.show", request), print_approval);
+    };
+  });
+}
+
+/// What `approve` takes.
+struct Approver {
+  std::string id{};
+  std::string person{};
+  std::string key{};
+};
+
+/// Shows what is to be signed and signs it; empty for what waits no more, which is not signed: the
+/// server's answer says what became of it.
+Result<std::string> sign_shown(const Console& console, const Approver& approver,
+                               const std::string& id, const doc::Value& shown) {
+  if (shown.string_or("state") != "pending") return std::string();
+  HEDDLE_TRY(show_statement(console, id, shown.string_or("statement")));
+  if (!console.json()) {
+    for (const auto& line : evidence_lines(shown)) console.message(line);
+  }
+  return sign_statement(shown.string_or("statement"), approver.key, "heddle-approval");
+}
+
+int run_approve(const Invocation& invocation, const Console& console, const Approver& approver) {
+  auto shown =
+      call_operation(invocation, "approval.show", doc::Value::object({{"id", approver.id}}));
+  if (!shown.ok()) return console.fail(shown.error());
+  // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be one
+  // of those.
+  const auto id = shown->string_or("id");
+  if (!id.starts_with(approver.id)) {
+    return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed",
+                         fmt::format("what came back is not about `{}`", approver.id),
+                         "nothing was signed"});
+  }
+  const auto signature = sign_shown(console, approver, id, *shown);
+  if (!signature.ok()) return console.fail(signature.error());
+  auto reply = call_operation(
+      invocation, "approval.approve",
+      doc::Value::object({{"id", id}, {"person", approver.person}, {"signature", *signature}}));
+  if (!reply.ok()) return console.fail(reply.error());
+  if (console.json()) {
+    reply->set("statement", shown->string_or("statement"));  // what was signed
+    console.document(*reply);
+    return 0;
+  }
+  console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", id, approver.person,
+                              reply->int_or("entry")));
+  if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
+  print_next(console, *reply);
+  return 0;
+}
+
+void add_approve(CLI::App& app, Invocation& invocation) {
+  auto* approve = app.add_subcommand("approve", "say yes as a person, with your SSH key");
+  const auto approver = std::make_shared<Approver>();
+  approve->add_option("id", approver->id, "id of the approval")->required();
+  approve->add_option("--person", approver->person, "your name in people.yaml")->required();
+  approve->add_option("--key", approver->key, "your private SSH key")->required();
+  approve->callback([&invocation, approver] {
+    invocation.run = [=, &invocation](const Console& console) {
+      return run_approve(invocation, console, *approver);
+    };
+  });
+}
+
+int print_rejection(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  console.message(
+      fmt::format("`{}` rejected by `{}`", reply.string_or("id"), reply.string_or("rejected_by")));
+  for (const auto& item : reply.find("next")->as_array()) {
+    console.message(
+        fmt::format("to ask again: {}  ({})", item.string_or("command"), item.string_or("why")));
+  }
+  return 0;
+}
+
+void add_reject(CLI::App& app, Invocation& invocation) {
+  auto* reject = app.add_subcommand("reject", "say no to what was asked");
+  const auto id = std::make_shared<std::string>();
+  const auto reason = std::make_shared<std::string>();
+  reject->add_option("id", *id, "id of the approval")->required();
+  reject->add_option("--reason", *reason, "why, one sentence")->required();
+  reject->callback([&invocation, id, reason, by = add_asked_by(*reject, "--person")] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto request = doc::Value::object({{"id", *id}, {"reason", *reason}});
+      return finish(console,
+                    call_as(invocation, "approval.reject", std::move(request), *by, "person"),
+                    print_rejection);
+    };
+  });
+}
+
 }  // namespace
 
 void add_release_commands(CLI::App& app, Invocation& invocation) {
   auto* release =
       app.add_subcommand("release", "promote, roll back and list releases")->require_subcommand(1);
-
-  auto* promote = release->add_subcommand("promote", "put a candidate into a slot of a service");
-  auto service = std::make_shared<std::string>();
-  auto slot = std::make_shared<std::string>("primary");
-  auto bundle = std::make_shared<std::string>();
-  auto again = std::make_shared<bool>(false);
-  const auto add_again = [again](CLI::App* command) {
-    command->add_flag("--again", *again,
-                      "also what a person rejected before; somebody else than you has to say yes");
-  };
-  promote->add_option("service", *service, "name of the service")->required();
-  promote->add_option("--slot", *slot, "primary, standby, canary or shadow")
-      ->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
-  auto weight = std::make_shared<std::string>();
-  promote->add_option(
-      "--weight", *weight,
-      "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
-  promote->add_option(
-      "--bundle", *bundle,
-      "digest of the bundle, or its beginning; default: the newest candidate for the slot");
-  add_again(promote);
-  promote->callback(
-      [&invocation, service, slot, bundle, weight, again, by = add_asked_by(*promote)] {
-        invocation.run = [=, &invocation](const Console& console) {
-          const auto share = weight_of(*weight);
-          if (!share.ok()) return console.fail(share.error());
-          auto request = doc::Value::object({{"service", *service},
-                                             {"slot", *slot},
-                                             {"bundle", *bundle},
-                                             {"weight", *share},
-                                             {"again", *again}});
-          auto reply = call_as(invocation, "release.promote", std::move(request), *by);
-          return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
-        };
-      });
-
-  auto* rollback = release->add_subcommand("rollback", "go back to the release before");
-  rollback->add_option("service", *service, "name of the service")->required();
-  add_again(rollback);
-  rollback->callback([&invocation, service, again, by = add_asked_by(*rollback)] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "release.rollback",
-                           doc::Value::object({{"service", *service}, {"again", *again}}), *by);
-      return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
-    };
-  });
-
-  auto* compare = release->add_subcommand(
-      "compare", "a candidate and the primary on the same newest labelled rows");
-  compare->add_option("service", *service, "name of the service")->required();
-  compare->add_option("--bundle", *bundle,
-                      "digest of the bundle, or its beginning; default: the newest candidate");
-  compare->callback([&invocation, service, bundle] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.compare",
-                                  doc::Value::object({{"service", *service}, {"bundle", *bundle}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-        return 0;
-      }
-      const auto base = reply->string_or("base");
-      console.data(fmt::format("candidate {}, primary {}",
-                               reply->string_or("candidate").substr(0, 19),
-                               base.empty() ? "none" : base.substr(0, 19)));
-      for (const auto& line : comparison_lines(*reply)) console.data(line);
-      return 0;
-    };
-  });
-
-  auto* canary = release->add_subcommand(
-      "canary", "the canary that runs: cohorts side by side, judgement, what next");
-  canary->add_option("service", *service, "name of the service")->required();
-  canary->callback([&invocation, service] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply =
-          call_operation(invocation, "release.canary", doc::Value::object({{"service", *service}}));
-      return reply.ok() ? print_canary(console, *reply) : console.fail(reply.error());
-    };
-  });
-
-  auto* abort = release->add_subcommand("abort", "end the canary: the primary answers everything");
-  abort->add_option("service", *service, "name of the service")->required();
-  add_again(abort);
-  abort->callback([&invocation, service, again, by = add_asked_by(*abort)] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "release.abort",
-                           doc::Value::object({{"service", *service}, {"again", *again}}), *by);
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json() || !reply->bool_or("applied")) return print_release(console, *reply);
-      console.message(fmt::format("ended the canary `{}` (ledger entry {})",
-                                  reply->string_or("bundle").substr(0, 19),
-                                  reply->int_or("entry")));
-      return 0;
-    };
-  });
-
-  auto* shadow =
-      release->add_subcommand("shadow", "score a bundle beside, without an answer of its own");
-  auto clear = std::make_shared<bool>(false);
-  shadow->add_option("service", *service, "name of the service")->required();
-  auto* shadow_bundle =
-      shadow->add_option("--bundle", *bundle, "digest of the bundle, or its beginning");
-  shadow->add_flag("--clear", *clear, "take the shadow away")->excludes(shadow_bundle);
-  add_again(shadow);
-  shadow->callback([&invocation, service, bundle, clear, again, by = add_asked_by(*shadow)] {
-    invocation.run = [=, &invocation](const Console& console) {
-      if (bundle->empty() && !*clear)
-        return console.fail({ErrorKind::kInvalid, "shadow-what",
-                             "it is not said what the shadow is to be",
-                             "name a bundle with `--bundle`, or say `--clear`"});
-      auto request =
-          doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"again", *again}});
-      auto reply = call_as(invocation, "release.shadow", std::move(request), *by);
-      return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
-    };
-  });
-
-  auto* history = release->add_subcommand("history", "every release of a service");
-  history->add_option("service", *service, "name of the service")->required();
-  history->callback([&invocation, service] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.history",
-                                  doc::Value::object({{"service", *service}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-        return 0;
-      }
-      std::vector<std::vector<std::string>> rows{
-          {"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
-      for (const auto& item : reply->find("releases")->as_array()) {
-        rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"),
-                        item.string_or("action"), item.string_or("primary").substr(0, 19),
-                        item.string_or("standby").substr(0, 19),
-                        item.string_or("canary").empty()
-                            ? ""
-                            : fmt::format("{} {:g}%", item.string_or("canary").substr(0, 19),
-                                          static_cast<double>(item.int_or("weight")) / 100),
-                        fmt::to_string(item.int_or("entry"))});
-      }
-      console.data(format_rows(rows));
-      return 0;
-    };
-  });
-
-  auto* approval =
-      app.add_subcommand("approval", "what waits for a person's yes")->require_subcommand(1);
-  auto* list = approval->add_subcommand("list", "approvals that were asked for");
-  auto all = std::make_shared<bool>(false);
-  list->add_flag("--all", *all, "also those that were answered or expired");
-  list->callback([&invocation, all] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "approval.list", doc::Value::object({{"all", *all}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-        return 0;
-      }
-      std::vector<std::vector<std::string>> rows{
-          {"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
-      for (const auto& item : reply->find("approvals")->as_array()) {
-        rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("action"),
-                        item.string_or("target"), item.string_or("requester"),
-                        item.string_or("asked_event_time"), item.string_or("reason")});
-      }
-      console.data(rows.size() == 1 ? "nothing waits for approval" : format_rows(rows));
-      return 0;
-    };
-  });
-  auto id = std::make_shared<std::string>();
-  auto* show = approval->add_subcommand("show", "one approval with the statement a person signs");
-  show->add_option("id", *id, "id of the approval")->required();
-  show->callback([&invocation, id] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
-      return reply.ok() ? print_approval(console, *reply) : console.fail(reply.error());
-    };
-  });
-
-  auto person = std::make_shared<std::string>();
-  auto key = std::make_shared<std::string>();
-  auto reason = std::make_shared<std::string>();
-  auto* approve = app.add_subcommand("approve", "say yes as a person, with your SSH key");
-  approve->add_option("id", *id, "id of the approval")->required();
-  approve->add_option("--person", *person, "your name in people.yaml")->required();
-  approve->add_option("--key", *key, "your private SSH key")->required();
-  approve->callback([&invocation, id, person, key] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto shown = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
-      if (!shown.ok()) return console.fail(shown.error());
-      // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be
-      // one of those.
-      const auto whole = shown->string_or("id");
-      if (!whole.starts_with(*id)) {
-        return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed",
-                             fmt::format("what came back is not about `{}`", *id),
-                             "nothing was signed"});
-      }
-      // What waits no more is not signed: the answer says what became of it.
-      Result<std::string> signature = std::string();
-      if (shown->string_or("state") == "pending") {
-        if (const auto seen = show_statement(console, whole, shown->string_or("statement"));
-            !seen.ok())
-          return console.fail(seen.error());
-        if (!console.json())
-          for (const auto& line : evidence_lines(*shown)) console.message(line);
-        signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
-        if (!signature.ok()) return console.fail(signature.error());
-      }
-      auto reply = call_operation(
-          invocation, "approval.approve",
-          doc::Value::object({{"id", whole}, {"person", *person}, {"signature", *signature}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        reply->set("statement", shown->string_or("statement"));  // what was signed
-        console.document(*reply);
-      } else {
-        console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", whole, *person,
-                                    reply->int_or("entry")));
-        if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
-        print_next(console, *reply);
-      }
-      return 0;
-    };
-  });
-  auto* reject = app.add_subcommand("reject", "say no to what was asked");
-  reject->add_option("id", *id, "id of the approval")->required();
-  reject->add_option("--reason", *reason, "why, one sentence")->required();
-  reject->callback([&invocation, id, reason, by = add_asked_by(*reject, "--person")] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "approval.reject",
-                           doc::Value::object({{"id", *id}, {"reason", *reason}}), *by, "person");
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-      } else {
-        console.message(fmt::format("`{}` rejected by `{}`", reply->string_or("id"),
-                                    reply->string_or("rejected_by")));
-        for (const auto& item : reply->find("next")->as_array()) {
-          console.message(fmt::format("to ask again: {}  ({})", item.string_or("command"),
-                                      item.string_or("why")));
-        }
-      }
-      return 0;
-    };
-  });
+  add_promote(*release, invocation);
+  add_rollback(*release, invocation);
+  add_compare(*release, invocation);
+  add_canary(*release, invocation);
+  add_abort(*release, invocation);
+  add_shadow(*release, invocation);
+  add_history(*release, invocation);
+  add_approval(app, invocation);
+  add_approve(app, invocation);
+  add_reject(app, invocation);
 }
 
 }  // namespace heddle::cli

@@ -8,6 +8,7 @@
 #include "batch/batch.hpp"
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
+#include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "control/home.hpp"
@@ -27,6 +28,7 @@ struct ScoreArguments {
   std::string service;
   std::string slot = "primary";
   std::string refused;
+  std::string as;
   std::shared_ptr<AskedBy> by;
   std::vector<std::string> columns;
   double most_refused = 0;
@@ -59,7 +61,8 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
     HEDDLE_ASSIGN_OR_RETURN(baseline, watch::baseline_schema().parse(value));
   }
   batch::Options options;
-  options.input = arguments.file;
+  HEDDLE_ASSIGN_OR_RETURN(options.input, input_as(*invocation.wiring, root, arguments.service,
+                                                  arguments.file, arguments.as));
   options.output = arguments.output;
   options.refused = arguments.refused;
   options.columns = arguments.columns;
@@ -114,6 +117,7 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
     auto absent = doc::Value::array();
     for (const auto& name : report.absent) absent.push(name);
     value.set("absent", std::move(absent));
+    if (!report.written.empty()) value.set("written", report.written);
     for (const auto& [key, item] : report.profile.as_object()) {
       if (key != "format") value.set(key, item);
     }
@@ -125,6 +129,7 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                   "ledger entry {}",
                   report.rows, done.by.bundle.str().substr(0, 19), done.by.slot, report.served,
                   report.warned, report.refused, done.record.entry));
+  if (!report.written.empty()) console.message(fmt::format("  read with {}", report.written));
   for (const auto& [rule, rows] : report.rules)
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
   if (!report.left_out.empty()) {
@@ -158,13 +163,15 @@ void add_score_commands(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("score", "the same contract, features and model over a file");
   command
       ->add_option("file", arguments->file,
-                   "rows, Parquet, CSV or NDJSON, with the contract's columns")
+                   "rows with the contract's columns: Parquet, Arrow IPC, CSV or NDJSON; a file, a "
+                   "folder or a pattern")
       ->required();
   command
       ->add_option("-o,--output", arguments->output,
                    "served rows with `probability`, `validation` and `bundle`, Parquet or CSV")
       ->required();
   command->add_option("--service", arguments->service, "name of the service")->required();
+  add_as(*command, arguments->as);
   command->add_option("--slot", arguments->slot,
                       "`primary`, `standby` or the digest of a released bundle");
   command->add_option(

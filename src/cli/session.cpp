@@ -182,10 +182,9 @@ Result<std::string> find_project(const std::string& given) {
     if (path_exists(at + "/heddle.yaml") || path_exists(control::Home(at).applied())) return at;
     if (!given.empty()) break;
   }
-  return Error{
-      ErrorKind::kNotFound, "project-not-found",
-      fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),
-      "go to a project's folder, or name it with --project; `examples/flights` is one to copy"};
+  return Error{ErrorKind::kNotFound, "project-not-found",
+               fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),
+               "go to a project's folder, name it with --project, or start one with `heddle init`"};
 }
 
 }  // namespace heddle::cli

@@ -50,6 +50,121 @@ pid_t next_ended() {
   return info.si_pid;
 }
 
+/// The planes while they are supervised: starts them, hears how they ended, ends them.
+class Planes {
+ public:
+  explicit Planes(const std::vector<Supervisor::Plane>& planes)
+      : planes_(planes), children_(planes.size()) {}
+
+  /// Starts each plane that does not run and whose time has come.
+  void start_due();
+  void end_all();
+  /// Ends what has not ended by itself in time; false once nothing runs any more.
+  [[nodiscard]] bool still_ending();
+  void signal_all(int number) const;
+  /// Reaps every child that has ended, a stranger's too.
+  void reap();
+
+  [[nodiscard]] bool ending() const noexcept { return ending_; }
+  [[nodiscard]] Result<void> outcome() && { return std::move(outcome_); }
+
+ private:
+  void on_end(std::size_t plane, ExitStatus exit);
+  /// After a plane ended by itself: when it is started again, or that starting it cannot help.
+  void plan_restart(std::size_t plane, ExitStatus exit);
+  void give_up(Error error) {
+    outcome_ = std::move(error);
+    end_all();
+  }
+
+  const std::vector<Supervisor::Plane>& planes_;
+  std::vector<Child> children_;
+  const Clock& clock_ = system_clock();
+  Result<void> outcome_{};
+  bool ending_ = false;
+  std::int64_t deadline_ns_ = 0;  ///< of those that were asked to end
+};
+
+void Planes::start_due() {
+  for (std::size_t i = 0; i < planes_.size() && !ending_; ++i) {
+    Child& child = children_[i];
+    if (child.process || clock_.mono_ns() < child.start_at_ns) continue;
+    auto started = start(planes_[i]);
+    if (!started.ok()) return give_up(started.error());
+    child.process.emplace(std::move(*started));
+    child.started_ns = clock_.mono_ns();
+  }
+}
+
+void Planes::end_all() {
+  ending_ = true;
+  deadline_ns_ = clock_.mono_ns() + kGraceNs;
+  signal_all(SIGTERM);
+}
+
+bool Planes::still_ending() {
+  bool alive = false;
+  for (const Child& child : children_) {
+    if (!child.process) continue;
+    alive = true;
+    if (clock_.mono_ns() > deadline_ns_) child.process->kill();
+  }
+  return alive;
+}
+
+void Planes::signal_all(int number) const {
+  for (const Child& child : children_) {
+    if (child.process) child.process->signal(number);
+  }
+}
+
+void Planes::reap() {
+  for (pid_t pid = 0; (pid = next_ended()) > 0;) {
+    const auto ours = std::find_if(children_.begin(), children_.end(), [&](const Child& child) {
+      return child.process && child.process->pid() == pid;
+    });
+    if (ours == children_.end()) {
+      // As the first process of a container, a stranger's orphan is ours to reap.
+      (void)::waitpid(pid, nullptr, 0);
+      continue;
+    }
+    const ExitStatus exit = *ours->process->ended();
+    ours->process.reset();
+    if (!ending_) on_end(static_cast<std::size_t>(ours - children_.begin()), exit);
+  }
+}
+
+void Planes::on_end(std::size_t plane, ExitStatus exit) {
+  Child& child = children_[plane];
+  const bool by_signal = exit.signal != 0;
+  const bool quick = clock_.mono_ns() - child.started_ns < kQuickDeathNs;
+  child.lived = child.lived || !quick || by_signal;
+  if (!quick) child.back_off_ns = kFirstBackOffNs;
+  if (!by_signal) return plan_restart(plane, exit);
+  child.start_at_ns = clock_.mono_ns() + (quick ? kBackOffNs : 0);
+  log::warn("the {} plane was ended by signal {}: starting it again", planes_[plane].name,
+            exit.signal);
+}
+
+void Planes::plan_restart(std::size_t plane, ExitStatus exit) {
+  Child& child = children_[plane];
+  const Supervisor::Plane& about = planes_[plane];
+  if (!child.lived && !about.may_fail_at_start) {
+    // A plane that ends by itself has said why on stderr; starting it again would say the same.
+    return give_up({ErrorKind::kUnavailable, "plane-ended",
+                    fmt::format("the {} plane ended with exit code {}", about.name, exit.code),
+                    "its own message above says what to do"});
+  }
+  // The other plane goes on: a locked ledger or a full disk ends, and serving must not end before
+  // it does.
+  log::error(
+      "the {} plane ended with exit code {}, its message above says why: starting it again in "
+      "{:.1f} s",
+      about.name, exit.code, static_cast<double>(child.back_off_ns) * 1e-9);
+  child.start_at_ns = clock_.mono_ns() + child.back_off_ns;
+  child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
+}
+
 }  // namespace
 
 Result<void> Supervisor::run() {
@@ -59,92 +174,16 @@ Result<void> Supervisor::run() {
   for (const int number : {SIGINT, SIGTERM, SIGCHLD, SIGUSR2}) sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  const Clock& clock = system_clock();
-  std::vector<Child> children(planes_.size());
-  Result<void> outcome;
-  bool ending = false;
-  std::int64_t deadline = 0;
-
-  const auto end_all = [&] {
-    ending = true;
-    deadline = clock.mono_ns() + kGraceNs;
-    for (const auto& child : children) {
-      if (child.process) child.process->signal(SIGTERM);
-    }
-  };
-
+  Planes planes(planes_);
   for (;;) {
-    for (std::size_t i = 0; i < planes_.size() && !ending; ++i) {
-      if (children[i].process || clock.mono_ns() < children[i].start_at_ns) continue;
-      auto started = start(planes_[i]);
-      if (!started.ok()) {
-        outcome = started.error();
-        end_all();
-        break;
-      }
-      children[i].process.emplace(std::move(*started));
-      children[i].started_ns = clock.mono_ns();
-    }
-
+    planes.start_due();
     const timespec wait{0, 50'000'000};
     const int number = sigtimedwait(&signals, nullptr, &wait);
-    if ((number == SIGINT || number == SIGTERM) && !ending) end_all();
-    if (number == SIGUSR2 &&
-        !ending) {  // who can be replaced without a gap knows what to do; the others ignore it
-      for (const auto& child : children) {
-        if (child.process) child.process->signal(SIGUSR2);
-      }
-    }
-
-    for (pid_t pid = 0; (pid = next_ended()) > 0;) {
-      bool known = false;
-      for (std::size_t i = 0; i < planes_.size(); ++i) {
-        Child& child = children[i];
-        if (!child.process || child.process->pid() != pid) continue;
-        known = true;
-        const ExitStatus exit = *child.process->ended();
-        child.process.reset();
-        if (ending) continue;
-        const bool by_signal = exit.signal != 0;
-        const bool quick = clock.mono_ns() - child.started_ns < kQuickDeathNs;
-        child.lived = child.lived || !quick || by_signal;
-        if (!quick) child.back_off_ns = kFirstBackOffNs;
-        if (!by_signal && (child.lived || planes_[i].may_fail_at_start)) {
-          // The other plane goes on: a locked ledger or a full disk ends, and serving must not end
-          // before it does.
-          log::error(
-              "the {} plane ended with exit code {}, its message above says why: starting it again "
-              "in {:.1f} s",
-              planes_[i].name, exit.code, static_cast<double>(child.back_off_ns) * 1e-9);
-          child.start_at_ns = clock.mono_ns() + child.back_off_ns;
-          child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
-          continue;
-        }
-        if (!by_signal) {
-          // A plane that ends by itself has said why on stderr; starting it again would say the
-          // same.
-          outcome =
-              Error{ErrorKind::kUnavailable, "plane-ended",
-                    fmt::format("the {} plane ended with exit code {}", planes_[i].name, exit.code),
-                    "its own message above says what to do"};
-          end_all();
-          continue;
-        }
-        child.start_at_ns = clock.mono_ns() + (quick ? kBackOffNs : 0);
-        log::warn("the {} plane was ended by signal {}: starting it again", planes_[i].name,
-                  exit.signal);
-      }
-      // As the first process of a container, a stranger's orphan is ours to reap.
-      if (!known) (void)::waitpid(pid, nullptr, 0);
-    }
-    if (!ending) continue;
-    bool alive = false;
-    for (const auto& child : children) {
-      if (!child.process) continue;
-      alive = true;
-      if (clock.mono_ns() > deadline) child.process->kill();
-    }
-    if (!alive) return outcome;
+    if ((number == SIGINT || number == SIGTERM) && !planes.ending()) planes.end_all();
+    // Who can be replaced without a gap knows what to do; the others ignore it.
+    if (number == SIGUSR2 && !planes.ending()) planes.signal_all(SIGUSR2);
+    planes.reap();
+    if (planes.ending() && !planes.still_ending()) return std::move(planes).outcome();
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
 #include "replay/replayer.hpp"
@@ -19,6 +20,7 @@ struct ReplayArguments {
   std::string from;
   std::string to;
   std::string faults = "none";
+  std::string as;
   std::string truth;
   std::string source_field;
   std::string label_delay;
@@ -81,12 +83,9 @@ struct Done {
   doc::Value watch;  ///< what the service's watch made of it
 };
 
-Result<Done> run_replay(const Invocation& invocation, const Console& console,
-                        const ReplayArguments& arguments) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  // The service that answers is the applied one, whatever the work tree says by now.
-  HEDDLE_ASSIGN_OR_RETURN(const auto project,
-                          control::applied_project(control::Home(root), *invocation.wiring));
+/// What is sent: the file by the applied definitions of the service that answers, whatever the work
+/// tree says by now.
+Result<replay::Options> options_of(const spec::Project& project, const ReplayArguments& arguments) {
   const auto service = project.services.find(arguments.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
@@ -94,9 +93,9 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   }
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
-
   replay::Options options;
-  options.file = arguments.file;
+  HEDDLE_ASSIGN_OR_RETURN(options.file,
+                          input_as(project, arguments.service, arguments.file, arguments.as));
   options.service = arguments.service;
   options.host = service->second.host;
   options.port = service->second.port;
@@ -127,57 +126,93 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   options.lockstep = arguments.lockstep;
   options.seed = arguments.seed;
   options.truth_path = arguments.truth;
-  const control::Home home(root);
+  return options;
+}
+
+/// The token of the first service account that may replay.
+Result<std::string> replay_token(const spec::Project& project, const control::Home& home) {
   for (const auto& account : project.service_accounts) {
     if (std::find(account.permissions.begin(), account.permissions.end(), "replay") ==
         account.permissions.end())
       continue;
-    HEDDLE_ASSIGN_OR_RETURN(options.token, read_file(home.token(account.name)));
-    while (!options.token.empty() && options.token.back() == '\n') options.token.pop_back();
-    break;
+    HEDDLE_ASSIGN_OR_RETURN(std::string token, read_file(home.token(account.name)));
+    while (!token.empty() && token.back() == '\n') token.pop_back();
+    return token;
   }
-  if (options.token.empty()) {
-    return Error{
-        ErrorKind::kDenied, "replay-no-account", "no service account of people.yaml may replay",
-        "give one the permissions `predict`, `label` and `replay`, then start `heddle up` again"};
+  return Error{
+      ErrorKind::kDenied, "replay-no-account", "no service account of people.yaml may replay",
+      "give one the permissions `predict`, `label` and `replay`, then start `heddle up` again"};
+}
+
+/// Until the control plane has decided up to `at_least`; pauses grow, for it may be a millisecond
+/// or the time of a retrain.
+Result<void> wait_watermark(Session& session, const std::string& service, Micros at_least) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  const auto request = doc::Value::object({{"service", service}});
+  auto pause = std::chrono::microseconds(200);
+  for (;;) {
+    auto reply = session.call("watermark", request);
+    if (reply.ok() && reply->int_or("event_time", INT64_MIN) >= at_least) return {};
+    if (std::chrono::steady_clock::now() > deadline) {
+      return reply.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout",
+                                "the control plane did not get there in 5 minutes"}
+                        : reply.error();
+    }
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, std::chrono::microseconds(20'000));
   }
+}
+
+/// Says how far the replay is, every two seconds, and stops at each pause that was asked for.
+class ReplayProgress {
+ public:
+  ReplayProgress(const Console& console, const ReplayArguments& arguments)
+      : console_(console), arguments_(arguments) {}
+
+  /// False: a person ended it at a pause.
+  bool operator()(Micros event_time, std::int64_t rows) {
+    if (is_pause_due(event_time)) {
+      paused_ = event_time;
+      if (!wait_for_word(event_time)) return false;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_ > std::chrono::seconds(2)) {
+      shown_ = now;
+      console_.message(fmt::format("  {}  {} rows", format_time(event_time), rows));
+    }
+    return true;
+  }
+
+ private:
+  [[nodiscard]] bool is_pause_due(Micros event_time) const {
+    if (arguments_.pause_hours <= 0) return false;
+    return paused_ == INT64_MIN ||
+           event_time - paused_ >= static_cast<Micros>(arguments_.pause_hours * kHour);
+  }
+
+  const Console& console_;
+  const ReplayArguments& arguments_;
+  std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
+  Micros paused_ = INT64_MIN;
+};
+
+Result<Done> run_replay(const Invocation& invocation, const Console& console,
+                        const ReplayArguments& arguments) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  const control::Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(home, *invocation.wiring));
+  HEDDLE_ASSIGN_OR_RETURN(replay::Options options, options_of(project, arguments));
+  HEDDLE_ASSIGN_OR_RETURN(options.token, replay_token(project, home));
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
   if (!session->remote()) {
     return Error{ErrorKind::kUnavailable, "control-not-up",
                  "no control plane runs for this project", "start one: heddle up"};
   }
-  options.wait_watermark = [&](Micros at_least) -> Result<void> {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
-    const auto request = doc::Value::object({{"service", arguments.service}});
-    auto pause = std::chrono::microseconds(200);
-    for (;;) {
-      auto reply = session->call("watermark", request);
-      if (reply.ok() && reply->int_or("event_time", INT64_MIN) >= at_least) return {};
-      if (std::chrono::steady_clock::now() > deadline) {
-        return reply.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout",
-                                  "the control plane did not get there in 5 minutes"}
-                          : reply.error();
-      }
-      std::this_thread::sleep_for(pause);
-      pause = std::min(pause * 2, std::chrono::microseconds(20'000));
-    }
+  options.wait_watermark = [&](Micros at_least) {
+    return wait_watermark(*session, arguments.service, at_least);
   };
-  auto shown = std::chrono::steady_clock::now();
-  Micros paused = INT64_MIN;
-  options.progress = [&](Micros event_time, std::int64_t rows) {
-    if (arguments.pause_hours > 0 &&
-        (paused == INT64_MIN ||
-         event_time - paused >= static_cast<Micros>(arguments.pause_hours * kHour))) {
-      paused = event_time;
-      if (!wait_for_word(event_time)) return false;
-    }
-    const auto now = std::chrono::steady_clock::now();
-    if (now - shown > std::chrono::seconds(2)) {
-      shown = now;
-      console.message(fmt::format("  {}  {} rows", format_time(event_time), rows));
-    }
-    return true;
-  };
+  ReplayProgress progress(console, arguments);
+  options.progress = std::ref(progress);
   HEDDLE_ASSIGN_OR_RETURN(const auto before, watched(*session, arguments.service));
   Done done;
   HEDDLE_ASSIGN_OR_RETURN(done.replayed, replay::replay(options));
@@ -253,6 +288,7 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
                    "recorded rows, Parquet, CSV or NDJSON, with the target's columns")
       ->required();
   replay->add_option("--service", arguments->service, "name of the service")->required();
+  add_as(*replay, arguments->as);
   replay->add_option("--from", arguments->from, "first event time");
   replay->add_option("--to", arguments->to, "event time after the last");
   replay->add_option("--every", arguments->every, "every n-th row")->check(CLI::PositiveNumber);

@@ -111,9 +111,11 @@ class Contract {
   /// number without a fraction is an integer; fields past the end of `raw` are missing. Rules of
   /// label fields stay kUnknown.
   void check(std::span<const expr::Datum> raw, RowCheck& out) const noexcept;
-  /// Columns by name; label fields are checked when the table has them. kUnprocessable when a
+  /// Columns by name; label fields are checked when the table has them. What `check` says row by
+  /// row, worked out by columns; the same whatever the number of threads. kUnprocessable when a
   /// request field has no column.
-  [[nodiscard]] Result<TableCheck> check_table(const table::Table& rows) const;
+  [[nodiscard]] Result<TableCheck> check_table(const table::Table& rows,
+                                               unsigned threads = 1) const;
   /// The set rules (library metrics, `unique`, `primaryKey`, readable `sql`) over rows. A rule over
   /// a label field that the rows do not have is not judged.
   [[nodiscard]] Result<std::vector<SetResult>> check_set(const table::Table& rows) const;
@@ -123,8 +125,9 @@ class Contract {
   [[nodiscard]] std::optional<std::pair<double, double>> observed_expected(
       std::size_t rule, std::span<const expr::Datum> raw) const;
 
+  struct Code;  ///< private to this module (contract/code.hpp)
+
  private:
-  struct Code;
   explicit Contract(std::unique_ptr<Code> code);
   std::unique_ptr<Code> code_;
 };

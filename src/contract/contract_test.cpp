@@ -613,7 +613,7 @@ TEST(Stored, ARowRuleIsOfOneKind) {
             "there, and not both");
   said.set("effect", "ignore");
   EXPECT_THAT(contract_schema().parse(value).error().message,
-              HasSubstr("`ignore` is no value of `row_rules[0].effect`"));
+              HasSubstr("`ignore` is not a value of `row_rules[0].effect`"));
 }
 
 /// A shift by the column's number would take column 67 for column 3.

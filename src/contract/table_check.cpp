@@ -1,7 +1,15 @@
+#include <algorithm>
+#include <thread>
+
 #include "contract/code.hpp"
+#include "contract/columns.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::contract {
 namespace {
+
+/// Below this a thread of its own costs more than it takes off.
+constexpr std::int64_t kFewestRowsAThread = 16'384;
 
 using expr::Datum;
 using expr::Type;
@@ -28,63 +36,285 @@ Result<std::vector<const table::Column*>> columns_of(const Contract& contract,
   return out;
 }
 
-/// Grows a typed column row by row; the dictionary of a column that stays as it is is shared.
+/// The accepted rows of one column, a block after the other.
 class Accepted {
  public:
-  Accepted(const spec::Field& field, const table::Column& from, bool transformed)
-      : from_(from),
-        copy_codes_(field.type == Type::kString && from.type == Type::kString && !transformed) {
+  Accepted(const spec::Field& field, const table::Column& from)
+      : shares_codes_(field.type == Type::kString && from.type == Type::kString) {
     column_.name = field.name;
     column_.type = field.type;
+    if (shares_codes_) column_.dictionary = from.dictionary;
   }
 
-  void add(std::int64_t row, const Datum& value) {
+  /// Rows `kept` of a block; all of it when `whole`.
+  void append(const expr::ColumnView& block, std::span<const std::uint32_t> kept, bool whole) {
+    const std::size_t rows = whole ? static_cast<std::size_t>(block.length) : kept.size();
+    const auto before = static_cast<std::size_t>(column_.length());
+    switch (column_.type) {
+      case Type::kDouble: copy(block.doubles, kept, rows, whole, column_.doubles); break;
+      case Type::kString: copy(block.codes, kept, rows, whole, column_.codes); break;
+      default: copy(block.ints, kept, rows, whole, column_.ints);
+    }
+    if (block.valid != nullptr)
+      append_validity(block.valid, kept, rows, whole, before);
+    else if (!column_.valid.empty())
+      column_.valid.resize(before + rows, 1);
+  }
+
+  /// The rows of another part of the table follow.
+  void append(table::Column&& part) {
+    const auto before = static_cast<std::size_t>(column_.length());
+    const auto join = [](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
+    join(column_.doubles, part.doubles);
+    join(column_.codes, part.codes);
+    join(column_.ints, part.ints);
+    const auto rows = static_cast<std::size_t>(column_.length());
+    if (column_.valid.empty() && part.valid.empty()) return;
+    column_.valid.resize(before, 1);
+    join(column_.valid, part.valid);
+    column_.valid.resize(rows, 1);
+  }
+
+  void reserve(std::size_t rows) {
+    switch (column_.type) {
+      case Type::kDouble: column_.doubles.reserve(rows); break;
+      case Type::kString: column_.codes.reserve(rows); break;
+      default: column_.ints.reserve(rows);
+    }
+  }
+
+  table::Column finish() {
+    if (column_.type == Type::kString && !shares_codes_)
+      column_.dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{""});
+    return std::move(column_);
+  }
+
+ private:
+  template <class T>
+  static void copy(const T* from, std::span<const std::uint32_t> kept, std::size_t rows, bool whole,
+                   std::vector<T>& to) {
+    if (whole) {
+      to.insert(to.end(), from, from + rows);
+      return;
+    }
+    const std::size_t before = to.size();
+    to.resize(before + rows);
+    for (std::size_t i = 0; i < rows; ++i) to[before + i] = from[kept[i]];
+  }
+
+  void append_validity(const std::uint8_t* valid, std::span<const std::uint32_t> kept,
+                       std::size_t rows, bool whole, std::size_t before) {
+    const auto row = [&](std::size_t i) { return whole ? i : kept[i]; };
+    for (std::size_t i = 0; i < rows; ++i) {
+      const bool has_value = valid[row(i)] != 0;
+      if (!has_value && column_.valid.empty()) column_.valid.assign(before + i, 1);
+      if (!column_.valid.empty() || !has_value) column_.valid.push_back(has_value ? 1 : 0);
+      if (!has_value) clear(before + i);
+    }
+  }
+
+  /// What stands where no value is does not depend on where it came from.
+  void clear(std::size_t row) {
+    switch (column_.type) {
+      case Type::kDouble: column_.doubles[row] = 0; break;
+      case Type::kString: break;
+      default: column_.ints[row] = 0;
+    }
+  }
+
+  bool shares_codes_;
+  table::Column column_;
+};
+
+/// Grows a column by values of its type.
+class Grown {
+ public:
+  Grown(std::string name, Type type) {
+    column_.name = std::move(name);
+    column_.type = type;
+  }
+
+  void add(const Datum& value) {
     const bool valid = !value.is_null();
     if (!valid && column_.valid.empty())
       column_.valid.assign(static_cast<std::size_t>(column_.length()), 1);
     if (!column_.valid.empty() || !valid) column_.valid.push_back(valid ? 1 : 0);
-    if (column_.type == Type::kString && copy_codes_) {
-      column_.codes.push_back(from_.codes[static_cast<std::size_t>(row)]);
-    } else if (valid) {
-      add_value(value);
-    } else {
-      add_missing();
+    switch (column_.type) {
+      case Type::kDouble: column_.doubles.push_back(valid ? value.d : 0); break;
+      case Type::kString: column_.codes.push_back(valid ? strings_.insert(value.str()) : 0); break;
+      case Type::kBool: column_.ints.push_back(valid && value.b ? 1 : 0); break;
+      default: column_.ints.push_back(valid ? value.i : 0);
     }
   }
 
   table::Column finish() {
     if (column_.type == Type::kString) {
       if (strings_.size() == 0) strings_.insert("");
-      column_.dictionary = copy_codes_
-                               ? from_.dictionary
-                               : std::make_shared<const table::Dictionary>(strings_.values());
+      column_.dictionary = std::make_shared<const table::Dictionary>(strings_.values());
     }
     return std::move(column_);
   }
 
  private:
-  void add_value(const Datum& value) {
-    switch (column_.type) {
-      case Type::kDouble: column_.doubles.push_back(value.d); break;
-      case Type::kString: column_.codes.push_back(strings_.insert(value.str())); break;
-      case Type::kBool: column_.ints.push_back(value.b ? 1 : 0); break;
-      default: column_.ints.push_back(value.i);
-    }
-  }
-
-  void add_missing() {
-    switch (column_.type) {
-      case Type::kDouble: column_.doubles.push_back(0); break;
-      case Type::kString: column_.codes.push_back(0); break;
-      default: column_.ints.push_back(0);
-    }
-  }
-
-  const table::Column& from_;
-  bool copy_codes_;
   table::Column column_;
   table::StringIndex strings_;
 };
+
+/// One dependency over typed columns. One thread.
+class DependencyColumns {
+ public:
+  explicit DependencyColumns(const DependencyCode& rule)
+      : rule_(rule), dependent_(rule.dependent_part, nullptr) {
+    for (const auto& part : rule.parts) determinant_.emplace_back(part, nullptr);
+  }
+
+  /// Whether a row breaks it. What was never learned breaks nothing.
+  [[nodiscard]] bool is_broken(std::span<const expr::ColumnView> views, std::int64_t row) {
+    const auto& dependent = views[static_cast<std::size_t>(rule_.dependent)];
+    if (dependent.valid != nullptr && dependent.valid[row] == 0) return false;
+    std::int64_t key[kMaxKey];
+    for (std::size_t i = 0; i < determinant_.size(); ++i) {
+      const auto part =
+          determinant_[i].at(views[static_cast<std::size_t>(rule_.determinant[i])], row);
+      if (!part) return false;
+      key[i] = *part;
+    }
+    const std::int32_t tuple = tuple_of({key, determinant_.size()});
+    if (tuple < 0) return false;
+    const auto value = dependent_.at(dependent, row);
+    return !value || *value != rule_.values[static_cast<std::size_t>(tuple)];
+  }
+
+ private:
+  /// Codes of texts are small: the tuple of one is kept by its code.
+  std::int32_t tuple_of(std::span<const std::int64_t> key) {
+    if (key.size() != 1 || rule_.parts[0].type() != Type::kString) return rule_.tuples.find(key);
+    const auto code = static_cast<std::size_t>(key[0]);
+    if (code >= of_code_.size())
+      of_code_.resize(std::max(code + 1, 2 * of_code_.size()), kNotAsked);
+    if (of_code_[code] == kNotAsked) of_code_[code] = rule_.tuples.find(key);
+    return of_code_[code];
+  }
+
+  static constexpr std::int32_t kNotAsked = -2;
+  const DependencyCode& rule_;
+  std::vector<KeyColumn> determinant_;
+  KeyColumn dependent_;
+  std::vector<std::int32_t> of_code_;
+};
+
+/// One thread's part of a table: rows [begin, end), block by block.
+class Part {
+ public:
+  Part(const Contract::Code& code, std::span<const table::Column* const> columns)
+      : code_(code), counts_(code.rules.size(), 0), views_(code.request_count) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i] == nullptr) continue;
+      fields_.push_back(i);
+      judged_.emplace_back(code, i, *columns[i]);
+      accepted_.emplace_back(code.definition.fields[i], *columns[i]);
+    }
+    for (const DependencyCode& rule : code.dependencies) dependencies_.emplace_back(rule);
+  }
+
+  void check(std::int64_t begin, std::int64_t end, std::vector<std::uint8_t>& refused) {
+    for (std::int64_t at = begin; at < end; at += kBlock)
+      check_block(at, std::min(at + kBlock, end), refused.data() + at);
+  }
+
+  [[nodiscard]] const std::vector<std::int64_t>& counts() const noexcept { return counts_; }
+  [[nodiscard]] std::vector<Accepted>& accepted() noexcept { return accepted_; }
+
+ private:
+  void check_block(std::int64_t begin, std::int64_t end, std::uint8_t* refused) {
+    for (std::size_t k = 0; k < judged_.size(); ++k) {
+      judged_[k].judge(begin, end);
+      if (fields_[k] < code_.request_count) views_[fields_[k]] = judged_[k].view();
+      if (judged_[k].any_broken()) count_field(judged_[k], refused);
+    }
+    for (const ExpressionCode& rule : code_.expressions)
+      check_expression(rule, end - begin, refused);
+    for (std::size_t d = 0; d < dependencies_.size(); ++d) {
+      const int rule = code_.dependencies[d].rule;
+      for (std::int64_t i = 0; i < end - begin; ++i) {
+        if (dependencies_[d].is_broken(views_, i)) broke(rule, refused[i]);
+      }
+    }
+    keep(end - begin, refused);
+  }
+
+  void broke(int rule, std::uint8_t& refused) {
+    const auto index = static_cast<std::size_t>(rule);
+    ++counts_[index];
+    if (code_.rules[index].effect == RuleEffect::kRefuse) refused = 1;
+  }
+
+  void count_field(const FieldColumn& field, std::uint8_t* refused) {
+    const auto masks = field.masks();
+    for (std::size_t i = 0; i < masks.size(); ++i) {
+      for (unsigned rest = masks[i]; rest != 0; rest &= rest - 1)
+        broke(field.rule(static_cast<std::size_t>(__builtin_ctz(rest))), refused[i]);
+    }
+  }
+
+  void check_expression(const ExpressionCode& rule, std::int64_t rows, std::uint8_t* refused) {
+    // A malformed field speaks through its own rule.
+    std::vector<std::span<const Mask>> malformed;
+    for (const int variable : rule.program.variables()) {
+      const auto& field = judged_[static_cast<std::size_t>(variable)];
+      if (field.any_malformed()) malformed.push_back(field.masks());
+    }
+    rule.program.evaluate_batches(views_, 0, rows, scratch_, [&](const expr::Batch& batch) {
+      const auto first = static_cast<std::size_t>(batch.first);
+      for (std::size_t i = 0; i < batch.rows; ++i) {
+        if (batch.at(i).is_true()) continue;
+        const bool is_judged =
+            std::none_of(malformed.begin(), malformed.end(),
+                         [&](const auto& masks) { return (masks[first + i] & kTypeBit) != 0; });
+        if (is_judged) broke(rule.rule, refused[first + i]);
+      }
+    });
+  }
+
+  void keep(std::int64_t rows, const std::uint8_t* refused) {
+    kept_.clear();
+    for (std::int64_t i = 0; i < rows; ++i) {
+      if (refused[i] == 0) kept_.push_back(static_cast<std::uint32_t>(i));
+    }
+    const bool whole = static_cast<std::int64_t>(kept_.size()) == rows;
+    for (std::size_t k = 0; k < judged_.size(); ++k)
+      accepted_[k].append(judged_[k].view(), kept_, whole);
+  }
+
+  const Contract::Code& code_;
+  std::vector<std::int64_t> counts_;
+  std::vector<std::size_t> fields_;  ///< of each column that is there
+  std::vector<FieldColumn> judged_;
+  std::vector<Accepted> accepted_;
+  std::vector<DependencyColumns> dependencies_;
+  std::vector<expr::ColumnView> views_;  ///< of the block, one a request field
+  std::vector<std::uint32_t> kept_;
+  expr::Program::Scratch scratch_;
+};
+
+/// Replaces fields of the accepted rows, each transform seeing the ones before.
+void transform(const Contract::Code& code, std::vector<table::Column>& columns) {
+  expr::Program::Scratch scratch;
+  for (const TransformCode& each : code.transforms) {
+    std::vector<expr::ColumnView> views;
+    for (std::size_t i = 0; i < code.request_count; ++i) views.push_back(columns[i].view());
+    table::Column& column = columns[static_cast<std::size_t>(each.field)];
+    Grown grown(column.name, column.type);
+    each.program.evaluate_columns(views, 0, column.length(), scratch,
+                                  [&](std::int64_t, const Datum& made) {
+                                    const Datum value = table::as_type(column.type, made);
+                                    grown.add(value.is_error() ? Datum::null() : value);
+                                  });
+    column = grown.finish();
+  }
+}
 
 }  // namespace
 
@@ -93,17 +323,23 @@ namespace {
 /// The tuples that rows of one dependency hold, and what depends on each.
 class Learning {
  public:
-  explicit Learning(DependencyCode& rule) : rule_(rule), tuples_(rule.parts.size()) {
-    for (auto& part : rule_.parts) part = table::KeyPart(part.type());
+  explicit Learning(DependencyCode& rule)
+      : rule_(rule),
+        dependent_(rule.dependent_part, &rule.dependent_part),
+        tuples_(rule.parts.size()) {
+    for (auto& part : rule_.parts) {
+      part = table::KeyPart(part.type());
+      determinant_.emplace_back(part, &part);
+    }
     rule_.dependent_part = table::KeyPart(rule_.dependent_part.type());
   }
 
-  void observe(std::span<const Datum> row) {
+  void observe(std::span<const expr::ColumnView> views, std::int64_t row) {
     std::int64_t key[kMaxKey];
-    const bool whole = read_key(row, key);
+    const bool whole = read_key(views, row, key);
     // The dependent's values are numbered in the order of the rows, whether their key is whole or
     // not.
-    const auto value = rule_.dependent_part.insert(row[static_cast<std::size_t>(rule_.dependent)]);
+    const auto value = dependent_.at(views[static_cast<std::size_t>(rule_.dependent)], row);
     if (!whole || !value) return;
     const auto tuple = static_cast<std::size_t>(tuples_.insert({key, rule_.parts.size()}));
     if (tuple == values_.size()) {
@@ -131,9 +367,11 @@ class Learning {
 
  private:
   /// False at the first part that is missing.
-  bool read_key(std::span<const Datum> row, std::int64_t (&key)[kMaxKey]) {
-    for (std::size_t i = 0; i < rule_.parts.size(); ++i) {
-      const auto part = rule_.parts[i].insert(row[static_cast<std::size_t>(rule_.determinant[i])]);
+  bool read_key(std::span<const expr::ColumnView> views, std::int64_t row,
+                std::int64_t (&key)[kMaxKey]) {
+    for (std::size_t i = 0; i < determinant_.size(); ++i) {
+      const auto part =
+          determinant_[i].at(views[static_cast<std::size_t>(rule_.determinant[i])], row);
       if (!part) return false;
       key[i] = *part;
     }
@@ -141,16 +379,12 @@ class Learning {
   }
 
   DependencyCode& rule_;
+  std::vector<KeyColumn> determinant_;
+  KeyColumn dependent_;
   table::TupleIndex tuples_;
   std::vector<std::int64_t> values_;
   std::vector<std::uint8_t> conflicts_;
 };
-
-bool is_transformed(const std::vector<TransformCode>& transforms, std::size_t field) {
-  return std::any_of(transforms.begin(), transforms.end(), [&](const TransformCode& each) {
-    return static_cast<std::size_t>(each.field) == field;
-  });
-}
 
 }  // namespace
 
@@ -159,19 +393,27 @@ Result<void> Contract::learn(const table::Table& rows) {
   Code& code = *code_;
   code.learned.clear();
   if (code.dependencies.empty()) return {};
-  std::vector<expr::ColumnView> views;
-  for (std::size_t i = 0; i < code.request_count; ++i) views.push_back(columns[i]->view());
   std::vector<Learning> all;
+  all.reserve(code.dependencies.size());
   for (DependencyCode& rule : code.dependencies) all.emplace_back(rule);
-  RowCheck check;
-  check.row.resize(code.request_count);
-  for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    check.broken.clear();
-    check.states.assign(code.rules.size(), RuleState::kUnknown);
-    for (std::size_t i = 0; i < code.request_count; ++i)
-      check.row[i] = code.check_field(i, columns[i]->cell(views[i], row), check);
-    if (!check.broken.empty()) continue;
-    for (Learning& each : all) each.observe(check.row);
+  std::vector<FieldColumn> fields;
+  for (std::size_t i = 0; i < code.request_count; ++i) fields.emplace_back(code, i, *columns[i]);
+  std::vector<expr::ColumnView> views(code.request_count);
+  std::vector<std::uint8_t> broken;
+  for (std::int64_t begin = 0; begin < rows.rows(); begin += kBlock) {
+    const std::int64_t count = std::min(kBlock, rows.rows() - begin);
+    broken.assign(static_cast<std::size_t>(count), 0);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      fields[i].judge(begin, begin + count);
+      views[i] = fields[i].view();
+      if (!fields[i].any_broken()) continue;
+      for (std::size_t row = 0; row < broken.size(); ++row) broken[row] |= fields[i].masks()[row];
+    }
+    for (Learning& each : all) {
+      for (std::int64_t row = 0; row < count; ++row) {
+        if (broken[static_cast<std::size_t>(row)] == 0) each.observe(views, row);
+      }
+    }
   }
   for (std::size_t r = 0; r < all.size(); ++r) {
     const auto rule = static_cast<std::size_t>(code.dependencies[r].rule);
@@ -182,43 +424,38 @@ Result<void> Contract::learn(const table::Table& rows) {
   return {};
 }
 
-Result<TableCheck> Contract::check_table(const table::Table& rows) const {
+Result<TableCheck> Contract::check_table(const table::Table& rows, unsigned threads) const {
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, columns_of(*this, rows));
   const Code& code = *code_;
   TableCheck out;
   out.refused.assign(static_cast<std::size_t>(rows.rows()), 0);
   out.counts.assign(code.rules.size(), 0);
-  std::vector<expr::ColumnView> views(columns.size());
-  std::vector<Accepted> accepted;
-  std::vector<std::size_t> fields;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i] == nullptr) continue;
-    views[i] = columns[i]->view();
-    accepted.emplace_back(code.definition.fields[i], *columns[i],
-                          is_transformed(code.transforms, i));
-    fields.push_back(i);
+  const std::int64_t shares =
+      std::clamp<std::int64_t>(rows.rows() / kFewestRowsAThread, 1, std::max(1U, threads));
+  std::vector<Part> parts;
+  for (std::int64_t i = 0; i < shares; ++i) parts.emplace_back(code, columns);
+  const auto check_share = [&](std::int64_t i) {
+    parts[static_cast<std::size_t>(i)].check(rows.rows() * i / shares,
+                                             rows.rows() * (i + 1) / shares, out.refused);
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::int64_t i = 1; i < shares; ++i) others.emplace_back(check_share, i);
+    check_share(0);
   }
-  RowCheck row_check;
-  std::vector<Datum> raw(code.request_count);
-  std::vector<Datum> labels(columns.size());
-  for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    for (std::size_t i = 0; i < code.request_count; ++i) raw[i] = columns[i]->cell(views[i], row);
-    check(raw, row_check);
-    for (std::size_t i = code.request_count; i < columns.size(); ++i) {
-      if (columns[i] != nullptr)
-        labels[i] = code.check_field(i, columns[i]->cell(views[i], row), row_check);
-    }
-    for (const std::uint16_t rule : row_check.broken) ++out.counts[rule];
-    if (row_check.refused) {
-      out.refused[static_cast<std::size_t>(row)] = 1;
-      continue;
-    }
-    for (std::size_t k = 0; k < fields.size(); ++k)
-      accepted[k].add(
-          row, fields[k] < code.request_count ? row_check.row[fields[k]] : labels[fields[k]]);
-  }
+  const auto kept = static_cast<std::size_t>(std::count(out.refused.begin(), out.refused.end(), 0));
   std::vector<table::Column> finished;
-  for (Accepted& column : accepted) finished.push_back(column.finish());
+  for (std::size_t k = 0; k < parts[0].accepted().size(); ++k) {
+    Accepted& first = parts[0].accepted()[k];
+    if (shares > 1) first.reserve(kept);
+    for (std::size_t i = 1; i < parts.size(); ++i) first.append(parts[i].accepted()[k].finish());
+    finished.push_back(first.finish());
+  }
+  for (const Part& part : parts) {
+    for (std::size_t rule = 0; rule < out.counts.size(); ++rule)
+      out.counts[rule] += part.counts()[rule];
+  }
+  transform(code, finished);
   HEDDLE_ASSIGN_OR_RETURN(out.accepted, table::Table::make(std::move(finished)));
   return out;
 }

@@ -132,19 +132,25 @@ class SignatureAudit {
   std::map<std::string, std::optional<std::vector<spec::Person>>> people_;  ///< by commit
 };
 
-/// Stops by the ledger against stops by the state.
-Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& findings) {
+/// Scopes that are stopped by the ledger, with the entry that did it.
+Result<std::map<std::string, std::uint64_t>> stops_by_ledger(Control::Core& core) {
   constexpr std::string_view kService = "service/";
-  std::map<std::string, std::uint64_t> stopped;  // scope -> entry
+  std::map<std::string, std::uint64_t> stopped;
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
     if (entry.result != "applied" || !entry.target.starts_with(kService)) return true;
     const std::string scope = entry.target.substr(kService.size());
     if (entry.action == "service.stop") stopped.try_emplace(scope, entry.seq);
+    // Who resumes everything resumes each service.
     if (entry.action == "service.resume" && scope == "*") stopped.clear();
     if (entry.action == "service.resume") stopped.erase(scope);
     return true;
   }));
-  std::map<std::string, bool> standing;  // scope -> whether policy and releases both say so
+  return stopped;
+}
+
+/// Scopes that are stopped by the state, and whether policy and releases both say so.
+Result<std::map<std::string, bool>> stops_by_state(Control::Core& core) {
+  std::map<std::string, bool> standing;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto scopes, policy::stopped_scopes(txn));
     for (const auto& scope : scopes) standing[scope] = true;
@@ -158,6 +164,13 @@ Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& find
       return true;
     });
   }));
+  return standing;
+}
+
+/// Stops by the ledger against stops by the state.
+Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& findings) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto stopped, stops_by_ledger(core));
+  HEDDLE_ASSIGN_OR_RETURN(const auto standing, stops_by_state(core));
   for (const auto& [scope, entry] : stopped) {
     const auto at = standing.find(scope);
     if (at != standing.end() && at->second) continue;

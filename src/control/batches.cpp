@@ -1,8 +1,11 @@
 #include "control/batches.hpp"
 
+#include <algorithm>
+
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
 #include "control/requester.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -29,6 +32,7 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
     bundle = slot == "primary" ? releases.primary() : releases.standby();
   } else {
     auto given = bundle::find(*core.objects, slot);
+    // Not a digest at all: it was meant as a slot's name, and is told as such.
     if (!given.ok() && given.error().id != "digest-malformed") return given.error();
     if (!given.ok()) {
       return Error{ErrorKind::kInvalid, "slot-unknown",
@@ -36,6 +40,7 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
                    "name `primary`, `standby` or the digest of a released bundle"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const bool was_released, service->was_released(*given));
+    // Only what passed its gates and a decision scores files, as with requests.
     if (!was_released) {
       return Error{ErrorKind::kNotFound, "bundle-not-released",
                    fmt::format("`{}` was never released in `{}`", given->str(), name),
@@ -51,6 +56,28 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
   }
   return OpenScoreReply{name, slot, bundle, releases.version()};
 }
+
+namespace {
+
+/// What rules may read of a batch: counts, and which rules were broken by how many rows. Ids of
+/// definitions only, no values of rows.
+doc::Value attributes_of(const doc::Value& profile) {
+  auto out = doc::Value::object({{"slot", profile.string_or("slot")}});
+  for (const char* count : {"rows", "served", "refused", "warned"})
+    out.set(count, profile.int_or(count));
+  if (const auto* rules = profile.find("rules"); rules != nullptr && rules->is_object()) {
+    for (const auto& [rule, rows] : rules->as_object()) {
+      if (rows.is_int()) out.set("broke." + rule, rows);
+    }
+  }
+  const auto& metrics = doc::items_of(profile.find("metrics"));
+  out.set("metrics_past", std::count_if(metrics.begin(), metrics.end(), [](const doc::Value& each) {
+            return each.bool_or("past");
+          }));
+  return out;
+}
+
+}  // namespace
 
 Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& service_name,
                                       const doc::Value& profile, const policy::Actor& actor) {
@@ -71,20 +98,7 @@ Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& se
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(profile)));
   proposal.evidence.push_back({"profile", kept});
-  proposal.attributes = doc::Value::object({{"slot", profile.string_or("slot")}});
-  for (const char* count : {"rows", "served", "refused", "warned"})
-    proposal.attributes.set(count, profile.int_or(count));
-  // A rule that was broken is named with its rows: ids of definitions, no values.
-  if (const auto* rules = profile.find("rules"); rules != nullptr && rules->is_object()) {
-    for (const auto& [rule, rows] : rules->as_object()) {
-      if (rows.is_int()) proposal.attributes.set("broke." + rule, rows);
-    }
-  }
-  std::int64_t past = 0;
-  if (const auto* metrics = profile.find("metrics"); metrics != nullptr && metrics->is_array()) {
-    for (const auto& metric : metrics->as_array()) past += metric.bool_or("past") ? 1 : 0;
-  }
-  proposal.attributes.set("metrics_past", past);
+  proposal.attributes = attributes_of(profile);
   proposal.reason =
       fmt::format("scored a file of {} rows: {} served, {} refused", profile.int_or("rows"),
                   profile.int_or("served"), profile.int_or("refused"));

@@ -322,10 +322,10 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
 TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
   const auto serving = bundle::open(*objects_, bundles_[0]).value();
   const auto contract = serving.layer(bundle::kContract);
-  for (
-      const char* baseline :
-      {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})",
-       ""}) {
+  for (const char* baseline :
+       {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,)"
+        R"("sd":0,"chunks":0}})",
+        ""}) {
     std::vector<bundle::Layer> layers = {
         {std::string(bundle::kContract), "", std::string(*contract)},
         {std::string(bundle::kCalibration), "", kNoCalibration},

@@ -35,6 +35,7 @@ Error impossible(std::string why) {
 
 /// Makes the side ready to score.
 Result<void> load(Side& side) {
+  // It would start a worker, or ask an upstream server, for old rows.
   if (side.bundle.has(bundle::kRuntime)) {
     return impossible(fmt::format("bundle {} is scored by a runtime, not beside the traffic",
                                   side.bundle.digest().short_str()));
@@ -59,6 +60,7 @@ Result<std::vector<spec::Field>> fields_of_both(const Side& base, const Side& ca
     if (same == fields.end()) {
       fields.push_back(field);
     } else if (same->type != field.type) {
+      // One reading of the row cannot be right for both.
       return impossible(
           fmt::format("field `{}` has another type in each of the two contracts", field.name));
     }
@@ -122,6 +124,7 @@ Result<Answered> answer(const Side& base, const Side& candidate, const Rows& row
   const auto count = static_cast<std::int64_t>(out.labels.size());
   const bool varies = std::any_of(out.labels.begin(), out.labels.end(),
                                   [&](double label) { return label != out.labels.front(); });
+  // Of labels that are all alike every loss is that of a constant.
   if (count < kLeastRows || !varies) {
     return impossible(
         fmt::format("both answer {} of {} labelled rows: too few, or all of one label", count,
@@ -189,6 +192,7 @@ Result<Rows> rows_held_out(const Question& question) {
     out.note = "it is not known whether what serves has learned from some of these rows";
     return out;
   }
+  // Rows that one of the two learned from would flatter it.
   const auto first = std::upper_bound(out.times.begin(), out.times.end(), question.learned);
   const auto skipped = first - out.times.begin();
   out.table = out.table.slice(skipped, out.table.rows());
@@ -253,6 +257,7 @@ Result<void> measure(Question& question, doc::Value& out) {
     return measure_on(question, rows, out);
   };
   const auto newest = on_traffic();
+  // An error of I/O is one: only "there is nothing to measure" has the next best rows tried.
   if (!cannot(newest)) return newest;
   const auto kept = on_held_out();
   if (cannot(kept)) {

@@ -36,6 +36,7 @@ class ThreadedOutbox final : public Outbox {
   Result<void> put(store::Txn& txn, const std::string& id, const doc::Value& payload) override {
     if (receivers_of(payload).empty()) return {};
     HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
+    // An act that is decided again after a crash puts its notification again: it is told once.
     if (known) return {};
     auto value = payload;
     value.set("schema", "heddle.notification/1");
@@ -60,37 +61,8 @@ class ThreadedOutbox final : public Outbox {
  private:
   void work() {
     std::int64_t pause = kFirstPauseMs;
-    std::map<std::string, int> attempts;
     for (;;) {
-      std::vector<std::pair<std::string, std::string>> pending;
-      const auto read = state_.read([&](store::Txn& txn) {
-        return txn.scan(kPending, "", [&](std::string_view id, std::string_view payload) {
-          pending.emplace_back(id, payload);
-          return true;
-        });
-      });
-      if (!read.ok()) log::warn("notifications cannot be read: {}", read.error().message);
-      bool all_sent = true;
-      for (const auto& [id, payload] : pending) {
-        const auto parsed = doc::parse_json(payload);
-        const auto& receivers = receivers_of(parsed.ok() ? *parsed : doc::Value());
-        const bool sent = send(id, payload, receivers);
-        const bool given_up = !sent && ++attempts[id] >= longest_attempts(receivers);
-        if (given_up)
-          log::error("notification `{}` was not taken after {} attempts: given up", id,
-                     attempts[id]);
-        if (sent || given_up) {
-          const auto erased =
-              state_.write([&](store::Txn& txn) { return txn.erase(kPending, id); });
-          if (!erased.ok())
-            log::warn("notification `{}` stays queued: {}", id, erased.error().message);
-          attempts.erase(id);
-        } else {
-          all_sent = false;
-        }
-        const std::lock_guard lock(mutex_);
-        if (ending_) return;
-      }
+      const bool all_sent = send_pending();
       pause = all_sent ? kFirstPauseMs : std::min(pause * 2, kLongestPauseMs);
       std::unique_lock lock(mutex_);
       const auto woken = [&] { return ending_ || fresh_; };
@@ -102,6 +74,44 @@ class ThreadedOutbox final : public Outbox {
       if (ending_) return;
       fresh_ = false;
     }
+  }
+
+  bool is_ending() {
+    const std::lock_guard lock(mutex_);
+    return ending_;
+  }
+
+  /// Every notification that waits, once; false where one was not taken, or is left for the end.
+  bool send_pending() {
+    std::vector<std::pair<std::string, std::string>> pending;
+    const auto read = state_.read([&](store::Txn& txn) {
+      return txn.scan(kPending, "", [&](std::string_view id, std::string_view payload) {
+        pending.emplace_back(id, payload);
+        return true;
+      });
+    });
+    if (!read.ok()) log::warn("notifications cannot be read: {}", read.error().message);
+    bool all_sent = true;
+    for (const auto& [id, payload] : pending) {
+      all_sent = send_one(id, payload) && all_sent;
+      if (is_ending()) return false;
+    }
+    return all_sent;
+  }
+
+  /// Whether nothing is left to do for it: it was sent, or given up.
+  bool send_one(const std::string& id, const std::string& payload) {
+    const auto parsed = doc::parse_json(payload);
+    const auto& receivers = receivers_of(parsed.ok() ? *parsed : doc::Value());
+    if (!send(id, payload, receivers)) {
+      if (++attempts_[id] < longest_attempts(receivers)) return false;
+      log::error("notification `{}` was not taken after {} attempts: given up", id, attempts_[id]);
+    }
+    const auto erased = state_.write([&](store::Txn& txn) { return txn.erase(kPending, id); });
+    // It is sent again after a restart: receivers know it by its id.
+    if (!erased.ok()) log::warn("notification `{}` stays queued: {}", id, erased.error().message);
+    attempts_.erase(id);
+    return true;
   }
 
   /// Of a service that has none any more: nobody.
@@ -159,8 +169,9 @@ class ThreadedOutbox final : public Outbox {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ending_ = false;
-  bool put_ = false;    ///< since the last `wake`
-  bool fresh_ = false;  ///< what was put is there to be sent
+  bool put_ = false;                     ///< since the last `wake`
+  bool fresh_ = false;                   ///< what was put is there to be sent
+  std::map<std::string, int> attempts_;  ///< of the thread
   std::thread thread_;
 };
 

@@ -68,6 +68,7 @@ TakenUp transforms_for(const spec::Contract& running, const spec::Contract& head
           return each.field == transform.field && each.expression.text == transform.expression.text;
         });
     if (has_it) continue;
+    // A repair of one type written into a field of another would refuse every row.
     const bool fits =
         now != head.fields.end() && before != running.fields.end() && now->type == before->type;
     if (fits) {
@@ -105,6 +106,7 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
     case ErrorKind::kConflict:
     case ErrorKind::kTooLarge:
     case ErrorKind::kCorrupt: return outcome;
+    // I/O, unavailable, internal: what may be over at the next tick.
     default: return error;
   }
 }
@@ -137,6 +139,7 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   const auto* before = judged.find("before_change");
   const auto verdict = before == nullptr ? std::string("none") : before->string_or("verdict");
   proposal.attributes.set("before_change", verdict);
+  // The attribute is for rules; this is for the person who signs.
   if (verdict == "worse") {
     proposal.reason += fmt::format(
         "; on {} rows from before the change ({}) it is clearly worse than what serves: the world "
@@ -152,6 +155,7 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   }
   const auto* labels = judged.find("label_accounts");
   const auto only = labels == nullptr ? std::string() : labels->string_or("only");
+  // What the watch saw of newer labels is said already, and names the same thing.
   if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
   proposal.attributes.set("only_label_account", only);
   proposal.reason += fmt::format("; it rests on the labels of account `{}` alone", only);
@@ -177,6 +181,7 @@ double rounded(double value) { return std::round(value * kSteps) / kSteps; }
 /// the one of the release.
 void name_interval(policy::Proposal& proposal, const watch::Route& primary,
                    const CalibrationChange& before, double added, double scale) {
+  // Neither had an interval, so there is nothing that could be bounded.
   if (!primary.interval || !before.intervals) return;
   const auto kind = primary.task.kind;
   const double now = primary.interval->quantile;
@@ -447,7 +452,9 @@ Result<void> RecoveryEffects::take_out(const std::string& transform, Slots& back
 
 Result<void> RecoveryEffects::put_back(const std::string& bundle, Slots& back) {
   const auto before = Digest::parse(bundle);
+  // What was written down when it was released; of a state of before, the slot that is kept for it.
   back.primary = before.ok() ? *before : releases().rollback_target();
+  // Going back to the standby is a swap: a bundle cannot be in both slots.
   if (back.primary == back.standby) back.standby = releases().primary();
   return {};
 }
@@ -488,6 +495,7 @@ Result<recover::Outcome> RecoveryEffects::withdraw(const recover::Action& action
           next.approve(bundle, proposal.op_id);
           next.mark_ready(bundle);
         }
+        // It is loaded and warm there; to replace the primary by it would leave the standby empty.
         if (primary == next.standby()) return next.swap();
         if (primary != next.primary()) HEDDLE_TRY(next.replace("primary", primary));
         return standby.empty() || standby == next.standby() ? Result<void>()
@@ -540,6 +548,7 @@ Result<recover::Outcome> RecoveryEffects::start_retrain(const recover::Action& a
                           }));
   decisions_.note(decision);
   if (!decision.applied) return outcome_of(decision);
+  // After the commit: a job whose decision was lost would have nobody to take its result.
   if (works_.find(name) == nullptr) {
     failpoint("control-retrain-committed");
     HEDDLE_TRY(works_.begin(work));
@@ -580,6 +589,7 @@ Result<recover::Outcome> RecoveryEffects::promote_candidate(const recover::Actio
   HEDDLE_TRY(name_judgement(proposal, *parts_.objects, bundle));
   HEDDLE_TRY(decisions_.name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
+  // An act that was applied before a crash needs no comparison to be repeated.
   if (!done) {
     HEDDLE_ASSIGN_OR_RETURN(const bool compared,
                             decisions_.add_comparison(proposal, bundle, action.event_time));
@@ -596,6 +606,7 @@ Result<recover::Outcome> RecoveryEffects::promote_candidate(const recover::Actio
   works_.taken(comparison_name(proposal.op_id, before, bundle));
   auto outcome = outcome_of(decision);
   if (decision.applied)
+    // Repeated after a crash, the primary is the candidate itself.
     outcome.before = (decision.repeated ? releases().rollback_target() : before).str();
   return outcome;
 }
@@ -628,6 +639,7 @@ std::optional<plane::QuarantinedSource> RecoveryEffects::quarantine_of(std::stri
                                                                        std::string_view source) {
   std::optional<plane::QuarantinedSource> found;
   for (const auto& each : releases().quarantined()) {
+    // One of just this account before one that holds for everybody.
     if (each.is(account, source)) return each;
     if (each.holds(account, source)) found = each;
   }
@@ -637,6 +649,7 @@ std::optional<plane::QuarantinedSource> RecoveryEffects::quarantine_of(std::stri
 bool RecoveryEffects::in_force(const recover::Act& act) {
   const auto slots =
       fmt::format("{} {}", text_of(releases().primary()), text_of(releases().standby()));
+  // What is in force follows from what is in the slots; each look reads bundles.
   if (slots != in_force_in_) in_force_.clear();
   in_force_in_ = slots;
   const auto known = in_force_.find(act.id);
@@ -741,11 +754,13 @@ std::optional<recover::Postmortem> RecoveryEffects::postmortem(
                              doc::to_json(PostmortemRequest::schema().print(request))},
                             now));
     if (!done) return std::optional<recover::Postmortem>();
+    // A page without a replay is still the page of the incident.
     if (const auto failed = done->string_or("failed"); !failed.empty())
       return std::optional(recover::postmortem_without(input, failed));
     HEDDLE_ASSIGN_OR_RETURN(auto page, postmortem_schema().parse(*done));
     return std::optional(std::move(page));
   }();
+  // Nothing keeps an incident open for want of its page.
   if (written.ok()) return *written;
   return recover::postmortem_without(input, written.error().message);
 }
@@ -768,6 +783,7 @@ Result<recover::Outcome> RecoveryEffects::write_postmortem(const recover::Action
   // While a person is asked it is asked with the same page.
   if (outcome.status != Status::kWaiting)
     works_.taken(postmortem_name(service_.identity.name, action.op_id));
+  // A project that is in no git repository has the page in its state.
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
   // The commit is outside the transaction and idempotent: after a crash the same files give no
   // second one.
@@ -787,6 +803,7 @@ Result<recover::Outcome> RecoveryEffects::write_postmortem(const recover::Action
   std::string message =
       fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason);
   auto repair = repair_for_branch(action.incident);
+  // The branch is worth writing without it, and says what it lacks.
   if (!repair.ok()) {
     repair = BranchRepair{{},
                           fmt::format("The repair that is in force is not on this branch: {}.",

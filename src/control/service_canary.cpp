@@ -53,11 +53,13 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
     next_look_ = since + rules.interval;
     told_at_ = since;
   }
+  // Nothing is answered, so nothing can be judged; a look would spend error rate on it.
   if (releases().stopped()) return {};
   const bool failing = cohorts_.failing(rules.judgement, run.steps.size());
   // What was judged good at the tick before, and has its comparison now.
   auto promotion = std::exchange(promotion_, std::nullopt);
   if (promotion && !failing) return go_on(std::move(promotion->proposal), event_time);
+  // Failures are judged at every tick: their test holds however often one looks.
   if (event_time < next_look_ && !failing) return {};
   next_look_ = event_time + rules.interval;
 
@@ -119,6 +121,7 @@ policy::Proposal ServiceControl::after_judgement(const watch::Judgement& judgeme
                                                  Micros event_time) const {
   const auto& run = releases().canary();
   policy::Proposal next;
+  // A bad canary is ended by its agent: that only gives back what a decision gave.
   if (judgement.verdict == watch::Verdict::kBad) {
     next = canary_proposal("canary.abort", "abort", event_time);
     next.reason = fmt::format("end the canary {}: {}", run.canary.bundle.short_str(),

@@ -104,12 +104,15 @@ Result<void> ServiceControl::restore() {
     HEDDLE_TRY(works_.restore(txn));
     return {};
   }));
+  // Outside the transaction: a baseline is read from the object store, and rows of the journal may
+  // be of any of these releases.
   for (const auto& [version, primary] : versions) {
     HEDDLE_TRY(watched_->know(primary, version));
   }
   HEDDLE_ASSIGN_OR_RETURN(
       auto journal, ServiceJournal::open(parts_.home->spool(service_.identity.name), position));
   journal_.emplace(std::move(journal));
+  // The table is published again: the crash may have come between the commit and the file.
   if (releases().version() > 0) {
     HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
@@ -122,6 +125,7 @@ Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view 
                                               plane::JournalPosition& position) {
   const std::string& name = service_.identity.name;
   HEDDLE_ASSIGN_OR_RETURN(auto saved, parse_snapshot(snapshot));
+  // A row that is written again with the same bytes is not written: these are the bytes.
   rows_.known(kControl, snapshot_key(name), snapshot);
   position.segment = saved.segment;
   position.offset = saved.offset;
@@ -169,8 +173,8 @@ Result<void> ServiceControl::restore_watch(store::Txn& txn) {
 }
 
 Result<bool> ServiceControl::pump() {
+  // The control thread serves people and other services between two slices.
   const auto until = std::chrono::steady_clock::now() + kPumpSlice;
-  watch::Output output;
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(auto record, journal_->next());
     if (!record) break;
@@ -180,39 +184,19 @@ Result<bool> ServiceControl::pump() {
     if (tick != nullptr && !plane::is_event_time(tick->event_time)) tick = nullptr;
     if (tick != nullptr) {
       HEDDLE_ASSIGN_OR_RETURN(const bool ended, works_.ended_by(tick->event_time));
+      // Work that was to end by this tick still runs. The tick is decided when it has, so that a
+      // replay and a slow machine decide the same.
       if (!ended) {
         journal_->hold(*std::move(record));
         return false;
       }
     }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) HEDDLE_TRY(follow_clock(*act));
-    output.findings.clear();
-    output.moves.clear();
-    const double sample = watch_->sample();
-    watch_->observe(*record, output);
-    if (watch_->sample() != sample) {
-      log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
-                service_.identity.name, 1 / watch_->sample());
-    }
-    if (const auto& run = releases().canary(); run.running()) {
-      cohorts_.follow(run.started, run.stepped, watch_->task());
-      if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
-        cohorts_.observe(*request);
-      if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
-    }
-    for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
-    for (auto& move : output.moves) moves_.push_back(std::move(move));
-    if (auto* applied = std::get_if<plane::AppliedRecord>(&*record)) {
-      applied_ = std::max(applied_, applied->route_version);
-      sandboxes_ = std::move(applied->sandboxes);
-    }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record);
-        act != nullptr && !hear_tls_files(*act))
-      acts_.push_back(*act);
-    HEDDLE_TRY(take_up(*record));
+    HEDDLE_TRY(take_record(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
+    // There may be more; the caller comes back.
     if (std::chrono::steady_clock::now() > until) return true;
   }
+  // A replay in lockstep goes on from here: all that was decided is what the data plane answers by.
   if (applied_ >= releases().version()) watermark_ = std::max(watermark_, last_tick_);
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
   // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
@@ -222,11 +206,44 @@ Result<bool> ServiceControl::pump() {
   return false;
 }
 
+/// What a record says, to all that hear it; a tick is decided afterwards.
+Result<void> ServiceControl::take_record(plane::Record& record) {
+  const auto* const act = std::get_if<plane::ActRecord>(&record);
+  if (act != nullptr) HEDDLE_TRY(follow_clock(*act));
+  watch::Output output;
+  const double sample = watch_->sample();
+  watch_->observe(record, output);
+  if (watch_->sample() != sample) {
+    log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
+              service_.identity.name, 1 / watch_->sample());
+  }
+  observe_cohorts(record);
+  for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
+  for (auto& move : output.moves) moves_.push_back(std::move(move));
+  if (auto* applied = std::get_if<plane::AppliedRecord>(&record)) {
+    // A data plane that starts anew reports its first table again.
+    applied_ = std::max(applied_, applied->route_version);
+    sandboxes_ = std::move(applied->sandboxes);
+  }
+  if (act != nullptr && !hear_tls_files(*act)) acts_.push_back(*act);
+  // Before the tick is decided: what the data plane did by itself is a fact that decisions see.
+  return take_up(record);
+}
+
+void ServiceControl::observe_cohorts(const plane::Record& record) {
+  const auto& run = releases().canary();
+  if (!run.running()) return;
+  cohorts_.follow(run.started, run.stepped, watch_->task());
+  if (const auto* request = std::get_if<plane::RequestRecord>(&record)) cohorts_.observe(*request);
+  if (const auto* label = std::get_if<plane::LabelRecord>(&record)) cohorts_.observe(*label);
+}
+
 bool ServiceControl::hear_tls_files(const plane::ActRecord& act) {
   if (act.act == plane::kCertificateAct) {
     certificate_ = act.target;
     return true;
   }
+  // The data plane reports the certificate first and then the CA: both are one set of files.
   if (act.act != plane::kClientCaAct) return false;
   tls_files_.push_back({act.id, certificate_, act.target});
   return true;
@@ -258,6 +275,8 @@ Result<void> ServiceControl::decide(Micros event_time) {
   // crash: neither grows with traffic.
   const bool full =
       watch_->changed() >= kMostUnsaved || journal_->unsaved_segments() >= kMostUnsavedSegments;
+  // Not at every tick: a snapshot costs a transaction, and a journal that is read again to the same
+  // tick decides the same.
   if (settled || decisions_->is_unsaved() || full || day != snapshot_day_) {
     snapshot_day_ = day;
     decisions_->saved();
@@ -294,6 +313,7 @@ Result<void> ServiceControl::save_snapshot() {
   });
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
+  // From here on nothing fails: memory follows what is committed.
   journal_->saved();
   ladder_->let_go(finished);
   works_.forget_taken();
@@ -352,6 +372,7 @@ Result<void> ServiceControl::take_policies(const spec::Project& project, std::ui
   ladder_->bound_retrain(retrain_rows(bounds_));
   release::Releases next = releases();
   next.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
+  // Nothing was ever released, or the bound is as it was: a new table would say nothing new.
   if (releases().version() == 0 || next.version() == releases().version()) return {};
   const Micros now = last_tick_ == INT64_MIN ? 0 : last_tick_;
   HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
@@ -441,6 +462,7 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   const auto* act = std::get_if<plane::ActRecord>(&record);
   if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
     id = stop->id;
+    // The journal is read again after a crash: it is in the ledger.
     if (releases().acknowledged(id)) return {};
     if (releases().stopped()) return stopped_again(id);
     proposal.action = "service.stop";
@@ -473,6 +495,7 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
         return {};
       });
   if (!decision.ok()) return decision.error();
+  // It has happened all the same: the ledger has the denial, and a person is to see the policy.
   if (!decision->applied) {
     log::error("policy does not cover what the data plane did: {} (rule `{}`)", proposal.reason,
                decision->rules.empty() ? "default-deny" : decision->rules.front());

@@ -168,6 +168,8 @@ class ServiceControl {
 
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
   /// and is acknowledged.
+  [[nodiscard]] Result<void> take_record(plane::Record& record);
+  void observe_cohorts(const plane::Record& record);
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
   [[nodiscard]] Result<void> stopped_again(const std::string& id);
   /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;
@@ -185,6 +187,13 @@ class ServiceControl {
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval
   /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
+  void name_canary(policy::Proposal& proposal, std::uint32_t weight, bool raises) const;
+  [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            std::optional<doc::Value> known);
+  [[nodiscard]] static std::optional<Result<void>> change_without_bundle(
+      const policy::Proposal& proposal, release::Releases& next);
+  [[nodiscard]] Result<void> change_with_bundle(const policy::Proposal& proposal,
+                                                release::Releases& next) const;
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;

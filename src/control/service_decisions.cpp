@@ -38,6 +38,7 @@ Result<policy::Decision> ServiceDecisions::act(const policy::Proposal& proposal,
            {"text", proposal.reason},
            {"next", fmt::format("heddle approve {} --person NAME --key FILE", made.approval)}});
       if (!proposal.incident.empty()) question.set("incident", proposal.incident);
+      // In the same transaction: a question that is asked and told to nobody is answered by nobody.
       HEDDLE_TRY(parts_.outbox->put(txn, "approval/" + made.approval, question));
     }
     return beside ? beside(txn, made) : Result<void>();
@@ -60,6 +61,7 @@ Result<policy::Decision> ServiceDecisions::change_releases(
   };
   release::Releases next = releases();
   const auto apply = [&](store::Txn& txn) -> Result<void> {
+    // Once more inside the transaction: between the question and the yes other decisions came.
     HEDDLE_TRY(changed(next));
     next.forget_others();
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
@@ -77,6 +79,7 @@ Result<policy::Decision> ServiceDecisions::change_releases(
     return changed(tried);
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, act(proposal, apply, possible, beside));
+  // A repeated one changed the releases before, and they were published then.
   if (!decision.applied || decision.repeated) return decision;
   is_unsaved_ = true;
   // The watch must know the route before the first record that was answered by it.
@@ -117,6 +120,7 @@ Result<std::optional<policy::Approval>> ServiceDecisions::open_approval(
   HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->open_approvals());
   std::optional<policy::Approval> newest;
   for (auto& approval : approvals) {
+    // An act may be asked for again after its question lapsed: the last one counts.
     if (approval.op_id == op_id) newest = std::move(approval);
   }
   return newest;
@@ -255,6 +259,8 @@ void ServiceDecisions::name_gates_not_judged(policy::Proposal& proposal,
 }
 
 Result<std::optional<doc::Value>> ServiceDecisions::done_for(const Works::Work& work, Micros now) {
+  // It is kept before it begins: after a crash it is begun again, and what it left is found by its
+  // name.
   if (works_.find(work.name) == nullptr) {
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) { return works_.keep(txn, work); }));
     failpoint("control-work-kept");

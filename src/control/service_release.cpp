@@ -34,13 +34,59 @@ Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
 
 }  // namespace
 
-Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
-  const auto& attributes = proposal.attributes;
-  if (attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
+/// Actions about no bundle; nullopt: it is about one.
+std::optional<Result<void>> ServiceControl::change_without_bundle(const policy::Proposal& proposal,
+                                                                  release::Releases& next) {
+  const auto& action = proposal.action;
+  if (action == "service.stop") {
+    next.stop();
+    return Result<void>();
+  }
+  if (action == "service.resume") {
+    for (const auto& stop : doc::items_of(proposal.attributes.find("stops")))
+      next.acknowledge(stop.string_or("id"));
+    next.resume();
+    return Result<void>();
+  }
+  if (action == "clock.set") {
+    next.acknowledge(proposal.attributes.string_or("jump"));
+    return Result<void>();
+  }
+  if (action == "release.rollback") return next.rollback();
+  if (action == "canary.abort") return next.abort_canary();
+  if (action == "shadow.clear") return next.set_shadow({});
+  return std::nullopt;
+}
+
+Result<void> ServiceControl::change_with_bundle(const policy::Proposal& proposal,
+                                                release::Releases& next) const {
+  const auto& action = proposal.action;
   const Digest bundle = proposal.subjects.empty() ? Digest{} : proposal.subjects.front().digest;
-  const auto slot = attributes.string_or("slot");
-  const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
-  const auto run = static_cast<std::uint64_t>(attributes.int_or("canary"));
+  const auto weight = static_cast<std::uint32_t>(proposal.attributes.int_or("weight"));
+  next.mark_ready(bundle);
+  // A shadow answers nobody: it needs nobody's approval of its answers.
+  if (action == "shadow.set") return next.set_shadow(bundle);
+  next.approve(bundle, proposal.op_id);
+  if (action == "canary.start") {
+    const auto& rules = service_.canary;
+    return next.start_canary(bundle, {rules.steps, rules.sticky, rules.header, rules.header_value},
+                             weight, proposal.event_time);
+  }
+  if (action == "canary.raise") {
+    if (next.canary().next_weight() != weight) {
+      return Error{ErrorKind::kConflict, "canary-other-step",
+                   fmt::format("{:g}% is not the canary's next step", weight / 100.0),
+                   fmt::format("see `heddle release canary {}`", service_.identity.name)};
+    }
+    return next.raise_canary(proposal.event_time);
+  }
+  return proposal.attributes.string_or("slot") == "standby" ? next.set_standby(bundle)
+                                                            : next.promote(bundle);
+}
+
+Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
+  if (proposal.attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
+  const auto run = static_cast<std::uint64_t>(proposal.attributes.int_or("canary"));
   const auto change = [&](release::Releases& next) -> Result<void> {
     // What was proposed about a canary is about that one: a yes that comes after it ended promotes
     // nothing.
@@ -50,42 +96,8 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
           fmt::format("the canary that `{}` is about does not run any more", proposal.op_id),
           "see `heddle release history`"};
     }
-    const auto& action = proposal.action;
-    if (action == "service.stop") {
-      next.stop();
-      return {};
-    }
-    if (action == "service.resume") {
-      for (const auto& stop : doc::items_of(attributes.find("stops")))
-        next.acknowledge(stop.string_or("id"));
-      next.resume();
-      return {};
-    }
-    if (action == "clock.set") {
-      next.acknowledge(attributes.string_or("jump"));
-      return {};
-    }
-    if (action == "release.rollback") return next.rollback();
-    if (action == "canary.abort") return next.abort_canary();
-    if (action == "shadow.clear") return next.set_shadow({});
-    next.mark_ready(bundle);
-    if (action == "shadow.set") return next.set_shadow(bundle);
-    next.approve(bundle, proposal.op_id);
-    if (action == "canary.start") {
-      const auto& rules = service_.canary;
-      return next.start_canary(bundle,
-                               {rules.steps, rules.sticky, rules.header, rules.header_value},
-                               weight, proposal.event_time);
-    }
-    if (action == "canary.raise") {
-      if (next.canary().next_weight() != weight) {
-        return Error{ErrorKind::kConflict, "canary-other-step",
-                     fmt::format("{:g}% is not the canary's next step", weight / 100.0),
-                     fmt::format("see `heddle release canary {}`", service_.identity.name)};
-      }
-      return next.raise_canary(proposal.event_time);
-    }
-    return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
+    if (auto changed = change_without_bundle(proposal, next)) return *std::move(changed);
+    return change_with_bundle(proposal, next);
   };
   return decisions_->change_releases(proposal, change, {},
                                      decisions_->kept_until_approved(proposal));
@@ -179,6 +191,28 @@ Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundl
   return std::optional(std::move(compared));
 }
 
+/// The weight that is asked for; without one the first step, or the running canary's next.
+void ServiceControl::name_canary(policy::Proposal& proposal, std::uint32_t weight,
+                                 bool raises) const {
+  const auto& run = releases().canary();
+  if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
+  proposal.op_id += fmt::format("/{}", weight);
+  proposal.attributes.set("weight", weight);
+  if (raises) proposal.attributes.set("canary", run.started);
+  proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
+}
+
+/// Of the bundle with the primary; `known` is used where it is about this primary.
+Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            std::optional<doc::Value> known) {
+  if (!known || known->string_or("base") != releases().primary().str()) {
+    HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
+  proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
+  return {};
+}
+
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
                                            bool again, const std::optional<doc::Value>& compared) {
@@ -202,6 +236,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   const auto& run = releases().canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
   policy::Proposal proposal;
+  // With the version: the same bundle may be released again after another one was, and that is
+  // another act.
   proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases().version(),
                                slot, bundle.short_str());
   proposal.action = raises ? "canary.raise" : slot == "canary" ? "canary.start" : "release.promote";
@@ -220,24 +256,13 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
   if (slot == "primary") proposal.reason += emptied_by(bundle, releases(), watched_->tasks());
-  if (slot == "canary") {
-    if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
-    proposal.op_id += fmt::format("/{}", weight);
-    proposal.attributes.set("weight", weight);
-    if (raises) proposal.attributes.set("canary", run.started);
-    proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
-  }
+  if (slot == "canary") name_canary(proposal, weight, raises);
+  // A standby answers nobody yet; when it is to, that is a decision of its own.
   if (slot != "standby") decisions_->name_gates_not_judged(proposal, evidence);
   proposal.evidence = decisions_->evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
-  if (slot != "standby" && !releases().primary().empty()) {
-    auto known = compared;
-    if (!known || known->string_or("base") != releases().primary().str()) {
-      HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
-    }
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
-    proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
-  }
+  if (slot != "standby" && !releases().primary().empty())
+    HEDDLE_TRY(add_comparison(proposal, bundle, compared));
   HEDDLE_TRY(decisions_->name_repairs(
       proposal, slot == "standby" ? releases().standby() : releases().primary(), bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);

@@ -48,11 +48,14 @@ class Collector {
     for (bool first = true;; first = false) {
       auto record = reader->next();
       if (!record.ok()) {
+        // It was removed meanwhile, by age: what came before it is gone as well.
         if (record.error().kind == ErrorKind::kNotFound) return false;
         return record.error();
       }
       const auto position = reader->position();
+      // The reader goes on into the next segment by itself; that one was read before this.
       if (!*record || position.segment != segment || position > selection_.end) break;
+      // Fields are those of the segment: a contract that changed began another.
       if (first) find_fields(reader->fields());
       if (auto* request = std::get_if<plane::RequestRecord>(&**record)) {
         take_in(*request, served);
@@ -101,6 +104,7 @@ class Collector {
     if (request.event_time < selection_.from || request.event_time >= selection_.to) return;
     for (std::size_t i = 0; i < request.rows.size(); ++i) {
       auto& row = request.rows[i];
+      // A label of a row that was refused says nothing of an answer.
       if (row.outcome != plane::RowOutcome::kServed) continue;
       Row kept{fmt::format("{}#{}", request.request_id, i), request.event_time};
       for (const std::size_t place : places_) {
@@ -112,6 +116,7 @@ class Collector {
   }
 
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
+    // What became known later would let a replay learn from its future.
     if (label.event_time > selection_.until) return;
     const auto value = typed(label.label);
     if (!value) {
@@ -134,6 +139,7 @@ class Collector {
   /// Whose row it is is not met yet.
   void note_unknown_class(const plane::LabelRecord& label) {
     const auto code = selection_.task.code_of(label.label);
+    // A label of no class and of no type is somebody's mistake, and no new class.
     if (code.ok() || code.error().id != "label-class-unknown") return;
     if (unknown_.size() < most_labels_)
       unknown_.try_emplace(label.row_id, stats::to_string(label.label));
@@ -157,6 +163,7 @@ class Collector {
   }
 
   void join(std::vector<Row>& served) {
+    // Backwards within the segment too, so that all rows are met from the newest to the oldest.
     for (auto row = served.rbegin(); row != served.rend(); ++row) {
       const auto label = labels_.find(row->id);
       if (label == labels_.end()) count_unknown_class(row->id);
@@ -234,6 +241,7 @@ class ColumnBuilder {
   }
 
   table::Column finish() {
+    // No mask means that every value is there.
     if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) ==
         column_.valid.end())
       column_.valid.clear();
@@ -286,6 +294,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   LabelledRows out;
   Collector collector(spool, fields, selection);
   for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    // The newest segment is read in any case; then as many as the bound has room for.
     const bool bounded =
         out.bytes > 0 && segment->bytes > selection.most_bytes - std::min(out.bytes, most);
     if (bounded || collector.found() >= selection.limit) {
@@ -317,6 +326,8 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
 
   std::vector<table::Column> columns;
   for (std::size_t i = 0; i < fields.size(); ++i) {
+    // A field that was never recorded has no column: one of nulls would look as if senders left it
+    // out.
     if (i >= recorded.size() || !recorded[i]) continue;
     ColumnBuilder builder(fields[i]);
     for (const auto& row : rows) builder.add(row.values[i]);

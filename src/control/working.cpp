@@ -85,6 +85,7 @@ Result<WorkReply> Working::ask(jobs::Runner& runner, const std::string& name,
     HEDDLE_ASSIGN_OR_RETURN(auto started, start(runner, name, words));
     at = running_.emplace(name, std::move(started)).first;
   }
+  // One at a time of each kind: two runs would write the same files of `.heddle`.
   if (at->second.words != words) {
     return Error{ErrorKind::kConflict, "work-in-progress",
                  fmt::format("`heddle {} {}` runs", name, fmt::join(at->second.words, " ")),
@@ -99,6 +100,7 @@ Result<WorkReply> Working::ask(jobs::Runner& runner, const std::string& name,
     }
   }
   const Running running = std::move(at->second);
+  // Its result is given once. Who asks again starts it anew.
   running_.erase(at);
   return ended(runner, name, running);
 }

@@ -35,6 +35,8 @@ Result<void> Works::restore(store::Txn& txn) {
 
 Result<void> Works::keep(store::Txn& txn, const Work& work) const {
   const std::string folder = folder_of(work);
+  // A folder that no work is known of is from before a restore of the state: its result is
+  // another's.
   if (find(work.name) == nullptr && path_exists(folder)) {
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
@@ -74,6 +76,7 @@ Result<bool> Works::has_ended(Item& item) {
   if (path_exists(result)) return true;
   if (!item.handle) {
     HEDDLE_TRY(make_dirs(folder));
+    // After a crash the process goes on with the request that it was started with.
     if (!path_exists(folder + "/request.json"))
       HEDDLE_TRY(write_file_atomic(folder + "/request.json", item.work.request));
     jobs::Job job;
@@ -102,6 +105,7 @@ Result<bool> Works::has_ended(Item& item) {
 
 std::optional<doc::Value> Works::result(std::string_view name, Micros event_time) const {
   const Work* work = find(name);
+  // Not before it is due, also where it has ended: how fast a machine is decides nothing.
   if (work == nullptr || event_time < work->due) return std::nullopt;
   const std::string path = folder_of(*work) + "/result.json";
   if (!path_exists(path)) return std::nullopt;

@@ -378,6 +378,37 @@ Result<void> Demo::shut_down() {
   return {};
 }
 
+/// Changes of the primary, with the requests that failed within an hour of each.
+std::vector<SwapAccount> swaps_of(const std::vector<doc::Value>& routes, const replay::Truth& truth,
+                                  const std::vector<replay::RowAnswer>& answers) {
+  const auto failed_near = [&](Micros time) {
+    std::int64_t failed = 0;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      const Micros since = truth.rows[i].event_time - time;
+      // Row 0 of each request: a request is counted once.
+      if (answers[i].index == 0 && answers[i].outcome == replay::Outcome::kFailed &&
+          since >= -kHour && since < kHour)
+        ++failed;
+    }
+    return failed;
+  };
+  std::vector<SwapAccount> out;
+  std::string primary;
+  for (const doc::Value& route : routes) {
+    SwapAccount swap;
+    swap.event_time = time_of(route, "event_time");
+    swap.action = route.string_or("action");
+    swap.from = primary;
+    swap.to = route.string_or("primary");
+    primary = swap.to;
+    if (swap.to == Digest{}.str()) swap.to = primary = "";
+    if (swap.from == swap.to || swap.to.empty()) continue;
+    swap.failed_requests = failed_near(swap.event_time);
+    out.push_back(std::move(swap));
+  }
+  return out;
+}
+
 Result<void> Demo::score() {
   story_.phase("What was true");
   HEDDLE_ASSIGN_OR_RETURN(const replay::Truth truth,
@@ -431,25 +462,7 @@ Result<void> Demo::score() {
     account_.quarantine.push_back(std::move(quarantine));
   }
 
-  std::string primary;
-  for (const doc::Value& route : routes_) {
-    SwapAccount swap;
-    swap.event_time = time_of(route, "event_time");
-    swap.action = route.string_or("action");
-    swap.from = primary;
-    swap.to = route.string_or("primary");
-    primary = swap.to;
-    if (swap.to == Digest{}.str()) swap.to = primary = "";
-    if (swap.from == swap.to || swap.to.empty()) continue;
-    for (std::size_t i = 0; i < replayed_.rows.size(); ++i) {
-      const replay::RowAnswer& row = replayed_.rows[i];
-      const Micros since = truth.rows[i].event_time - swap.event_time;
-      if (row.index == 0 && row.outcome == replay::Outcome::kFailed && since >= -kHour &&
-          since < kHour)
-        ++swap.failed_requests;
-    }
-    account_.swaps.push_back(std::move(swap));
-  }
+  account_.swaps = swaps_of(routes_, truth, replayed_.rows);
   return {};
 }
 

@@ -191,55 +191,80 @@ std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Mi
   return out;
 }
 
+namespace {
+
+/// An incident's own words and times.
+IncidentAccount read_incident(const doc::Value& value) {
+  IncidentAccount incident;
+  incident.id = value.string_or("id");
+  incident.diagnosed_cause = value.string_or("cause");
+  incident.reason = value.string_or("reason");
+  incident.response = value.string_or("response");
+  incident.raised_at = time_of(value, "raised");
+  incident.confirmed_at = time_of(value, "opened");
+  incident.responded_at = time_of(value, "responded");
+  incident.recovered_at = time_of(value, "closed");
+  incident.changed_at = time_of(value, "change_from");
+  for (const doc::Value& entry : list_of(value, "timeline"))
+    incident.timeline.emplace_back(time_of(entry, "at"), entry.string_or("what"));
+  return incident;
+}
+
+/// What is taken back is the repair of a fault that ended, or a recalibration: the base rate ends
+/// nothing at a day we know.
+void name_outlived(IncidentAccount& incident, const std::vector<FaultWindow>& faults) {
+  const FaultWindow* fault = ended_before(faults, "c", incident.raised_at);
+  const bool of_a_fault = incident.reason.find("recalibration") == std::string::npos;
+  incident.true_cause = of_a_fault && fault == nullptr ? "none" : "outlived repair";
+  incident.is_false = of_a_fault && fault == nullptr;
+  if (!of_a_fault || fault == nullptr) return;
+  incident.fault = fault->name;
+  incident.changed_at = fault->to;
+}
+
+/// What was true when the incident was raised.
+void name_true_cause(IncidentAccount& incident, const std::vector<FaultWindow>& faults) {
+  static const std::map<std::string, std::string> kCauses{
+      {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
+  if (incident.diagnosed_cause == "outlived repair") return name_outlived(incident, faults);
+  // The base rate moves by itself in the data: no fault is planted for it.
+  if (incident.diagnosed_cause == "prior shift") {
+    incident.true_cause = "prior shift";
+    return;
+  }
+  const FaultWindow* fault = fault_at(faults, incident.raised_at);
+  if (fault == nullptr) {
+    incident.true_cause = "none";
+    incident.is_false = true;
+    return;
+  }
+  incident.true_cause = kCauses.at(fault->name);
+  incident.fault = fault->name;
+  incident.changed_at = fault->from;
+}
+
+/// Until the next response, or for as long as a response is judged.
+Micros judged_until(const IncidentAccount& incident, const std::vector<doc::Value>& incidents) {
+  Micros until = incident.responded_at + kJudgedFor;
+  for (const doc::Value& other : incidents) {
+    if (const Micros at = time_of(other, "responded"); at > incident.responded_at)
+      until = std::min(until, at);
+  }
+  return until;
+}
+
+}  // namespace
+
 std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents,
                                                const replay::Truth& truth,
                                                const std::vector<FaultWindow>& faults,
                                                std::span<const replay::PeriodQuality> days) {
-  static const std::map<std::string, std::string> kCauses{
-      {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
   std::vector<IncidentAccount> out;
   for (const doc::Value& value : incidents) {
-    IncidentAccount incident;
-    incident.id = value.string_or("id");
-    incident.diagnosed_cause = value.string_or("cause");
-    incident.reason = value.string_or("reason");
-    incident.response = value.string_or("response");
-    incident.raised_at = time_of(value, "raised");
-    incident.confirmed_at = time_of(value, "opened");
-    incident.responded_at = time_of(value, "responded");
-    incident.recovered_at = time_of(value, "closed");
-    for (const doc::Value& entry : list_of(value, "timeline")) {
-      incident.timeline.emplace_back(time_of(entry, "at"), entry.string_or("what"));
-    }
-    const FaultWindow* fault = fault_at(faults, incident.raised_at);
-    incident.changed_at = time_of(value, "change_from");
-    if (incident.diagnosed_cause == "outlived repair") {
-      // What is taken back is the repair of a fault that ended, or a recalibration: the base rate
-      // ends nothing at a day we know.
-      fault = ended_before(faults, "c", incident.raised_at);
-      const bool of_a_fault = incident.reason.find("recalibration") == std::string::npos;
-      incident.true_cause = of_a_fault && fault == nullptr ? "none" : "outlived repair";
-      incident.is_false = of_a_fault && fault == nullptr;
-      if (of_a_fault && fault != nullptr) {
-        incident.fault = fault->name;
-        incident.changed_at = fault->to;
-      }
-    } else if (incident.diagnosed_cause == "prior shift") {
-      incident.true_cause = "prior shift";
-    } else if (fault != nullptr) {
-      incident.true_cause = kCauses.at(fault->name);
-      incident.fault = fault->name;
-      incident.changed_at = fault->from;
-    } else {
-      incident.true_cause = "none";
-      incident.is_false = true;
-    }
+    IncidentAccount incident = read_incident(value);
+    name_true_cause(incident, faults);
     if (incident.responded_at != 0 && changes_answers(incident.response)) {
-      Micros until = incident.responded_at + kJudgedFor;
-      for (const doc::Value& other : incidents) {
-        if (const Micros at = time_of(other, "responded"); at > incident.responded_at)
-          until = std::min(until, at);
-      }
+      const Micros until = judged_until(incident, incidents);
       incident.is_false = incident.is_false || lost_between(days, incident.responded_at, until) > 0;
     }
     const auto rows_until = [&](Micros at) {

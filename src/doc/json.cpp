@@ -125,11 +125,49 @@ void write_double(std::string& out, double value) {
 
 enum class Style { kLine, kPretty, kCanonical };
 
+void write(std::string& out, const Value& value, Style style, int level);
+
+/// A new line in pretty text; nothing in the others.
+void break_line(std::string& out, Style style, int level) {
+  if (style == Style::kPretty) out += "\n" + std::string(static_cast<std::size_t>(level) * 2, ' ');
+}
+
+void write_array(std::string& out, const Value& value, Style style, int level) {
+  out += '[';
+  bool first = true;
+  for (const auto& item : value.as_array()) {
+    if (!first) out += ',';
+    first = false;
+    break_line(out, style, level + 1);
+    write(out, item, style, level + 1);
+  }
+  if (!first) break_line(out, style, level);
+  out += ']';
+}
+
+/// In canonical text members are sorted (RFC 8785): equal values have equal bytes, and digests.
+void write_object(std::string& out, const Value& value, Style style, int level) {
+  std::vector<const Value::Member*> members;
+  for (const auto& member : value.as_object()) members.push_back(&member);
+  if (style == Style::kCanonical) {
+    std::sort(members.begin(), members.end(),
+              [](const auto* a, const auto* b) { return a->first < b->first; });
+  }
+  out += '{';
+  bool first = true;
+  for (const auto* member : members) {
+    if (!first) out += ',';
+    first = false;
+    break_line(out, style, level + 1);
+    append_json_string(member->first, out);
+    out += style == Style::kPretty ? ": " : ":";
+    write(out, member->second, style, level + 1);
+  }
+  if (!first) break_line(out, style, level);
+  out += '}';
+}
+
 void write(std::string& out, const Value& value, Style style, int level) {
-  const auto line = [&](int depth) {
-    if (style == Style::kPretty)
-      out += "\n" + std::string(static_cast<std::size_t>(depth) * 2, ' ');
-  };
   if (value.is_null()) {
     out += "null";
   } else if (value.is_bool()) {
@@ -141,35 +179,9 @@ void write(std::string& out, const Value& value, Style style, int level) {
   } else if (value.is_string()) {
     append_json_string(value.as_string(), out);
   } else if (value.is_array()) {
-    out += '[';
-    bool first = true;
-    for (const auto& item : value.as_array()) {
-      if (!first) out += ',';
-      first = false;
-      line(level + 1);
-      write(out, item, style, level + 1);
-    }
-    if (!first) line(level);
-    out += ']';
+    write_array(out, value, style, level);
   } else {
-    std::vector<const Value::Member*> members;
-    for (const auto& member : value.as_object()) members.push_back(&member);
-    if (style == Style::kCanonical) {
-      std::sort(members.begin(), members.end(),
-                [](const auto* a, const auto* b) { return a->first < b->first; });
-    }
-    out += '{';
-    bool first = true;
-    for (const auto* member : members) {
-      if (!first) out += ',';
-      first = false;
-      line(level + 1);
-      append_json_string(member->first, out);
-      out += style == Style::kPretty ? ": " : ":";
-      write(out, member->second, style, level + 1);
-    }
-    if (!first) line(level);
-    out += '}';
+    write_object(out, value, style, level);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -65,6 +66,68 @@ std::vector<double> numbers_in(const Value& value) {
     }
   }
   return numbers;
+}
+
+/// What is wrong with the value of a key.
+struct Fault {
+  std::string id;
+  std::string message;
+  std::string hint;
+};
+
+std::string about(const Key& key) { return fmt::format("{}: {}", key.name, key.about); }
+
+/// YAML makes a number of a text without quotes, and a text of a number with them.
+std::string type_hint(const Key& key, const Value& value) {
+  const bool wants_text = key.shape == Shape::kText || key.shape == Shape::kTexts;
+  if (value.is_number() && wants_text) return "put it in quotes to make it a string";
+  const bool wants_number = key.shape == Shape::kInteger || key.shape == Shape::kNumber;
+  if (value.is_string() && wants_number) return "remove the quotes, or write a plain number";
+  return about(key);
+}
+
+/// A definition may give one text where a list of them is meant; a stored record is always a list.
+std::optional<Fault> type_fault(const ObjectSchema& object, const Key& key, const Value& value,
+                                const std::string& name) {
+  const bool text_for_list = object.is_record && key.shape == Shape::kTexts && value.is_string();
+  if (right_type(key.shape, value) && !text_for_list) return std::nullopt;
+  return Fault{"wrong-type",
+               fmt::format("`{}` must be {}, found {}", name, shape_name(key.shape),
+                           article(value.type_name())),
+               type_hint(key, value)};
+}
+
+bool are_digests(const Key& key, const Value& value) {
+  // An empty text is how a record writes that there is no digest.
+  if (key.shape == Shape::kDigest) return value.as_string().empty() || is_digest(value);
+  return std::all_of(value.as_array().begin(), value.as_array().end(), is_digest);
+}
+
+/// The text of a value whose type is right.
+std::optional<Fault> form_fault(const Key& key, const Value& value, const std::string& name) {
+  if (key.shape == Shape::kDuration && !parse_duration(value.as_string()))
+    return Fault{"bad-duration", fmt::format("`{}` is not a duration", value.as_string()),
+                 "write it like `4h`, `1d` or `250ms`"};
+  if (key.shape == Shape::kTime && !parse_time(value.as_string()))
+    return Fault{"bad-time", fmt::format("`{}` is not a date or time", value.as_string()),
+                 "write it like `2001-02-28` or `2001-02-28T12:00:00Z`"};
+  if ((key.shape == Shape::kDigest || key.shape == Shape::kDigests) && !are_digests(key, value))
+    return Fault{"digest-malformed", fmt::format("`{}` must be {}", name, shape_name(key.shape)),
+                 "a digest is `sha256:` and 64 lower-case hex digits"};
+  if (key.is_filled && value.as_string().empty())
+    return Fault{"empty-value", fmt::format("`{}` must not be empty", name), about(key)};
+  return std::nullopt;
+}
+
+std::optional<Fault> choice_fault(const Key& key, const Value& value, const std::string& name) {
+  if (key.choices.empty() || !value.is_string()) return std::nullopt;
+  const std::string& text = value.as_string();
+  if (std::find(key.choices.begin(), key.choices.end(), text) != key.choices.end())
+    return std::nullopt;
+  const std::string near = nearest(text, key.choices);
+  return Fault{"unknown-value", fmt::format("`{}` is not a value of `{}`", text, name),
+               near.empty() ? fmt::format("use one of {}", joined(key.choices))
+                            : fmt::format("did you mean `{}`?", near)};
 }
 
 }  // namespace
@@ -161,8 +224,7 @@ void Reader::refuse_unknown(std::string_view key) {
 bool Reader::in_bounds(const ObjectSchema& object, const Key& key, const Value& value) {
   const auto outside = [&](std::string_view side, double bound) {
     report(value.position(), "out-of-range",
-           fmt::format("`{}` must be at {} {}", named(object, key.name), side, bound),
-           fmt::format("{}: {}", key.name, key.about));
+           fmt::format("`{}` must be at {} {}", named(object, key.name), side, bound), about(key));
     return false;
   };
   // Written so that a NaN, which is neither, is outside.
@@ -174,49 +236,17 @@ bool Reader::in_bounds(const ObjectSchema& object, const Key& key, const Value& 
 }
 
 bool Reader::has_shape(const ObjectSchema& object, const Key& key, const Value& value) {
-  const auto wrong = [&](std::string id, std::string message, std::string hint) {
-    report(value.position(), std::move(id), std::move(message), std::move(hint), width(value));
-    return false;
-  };
   if (key.may_be_null && value.is_null()) return true;
+  const auto refused = [&](std::optional<Fault> fault) {
+    if (!fault) return false;
+    report(value.position(), std::move(fault->id), std::move(fault->message),
+           std::move(fault->hint), width(value));
+    return true;
+  };
   const auto name = named(object, key.name);
-  const bool text_for_list = object.is_record && key.shape == Shape::kTexts && value.is_string();
-  if (!right_type(key.shape, value) || text_for_list) {
-    std::string hint = fmt::format("{}: {}", key.name, key.about);
-    if (value.is_number() && (key.shape == Shape::kText || key.shape == Shape::kTexts))
-      hint = "put it in quotes to make it a string";
-    if (value.is_string() && (key.shape == Shape::kInteger || key.shape == Shape::kNumber))
-      hint = "remove the quotes, or write a plain number";
-    return wrong("wrong-type",
-                 fmt::format("`{}` must be {}, found {}", name, shape_name(key.shape),
-                             article(value.type_name())),
-                 std::move(hint));
-  }
-  if (key.shape == Shape::kDuration && !parse_duration(value.as_string()))
-    return wrong("bad-duration", fmt::format("`{}` is no duration", value.as_string()),
-                 "write it like `4h`, `1d` or `250ms`");
-  if (key.shape == Shape::kTime && !parse_time(value.as_string()))
-    return wrong("bad-time", fmt::format("`{}` is no date or time", value.as_string()),
-                 "write it like `2001-02-28` or `2001-02-28T12:00:00Z`");
-  const bool no_digest =
-      (key.shape == Shape::kDigest && !value.as_string().empty() && !is_digest(value)) ||
-      (key.shape == Shape::kDigests &&
-       !std::all_of(value.as_array().begin(), value.as_array().end(), is_digest));
-  if (no_digest)
-    return wrong("digest-malformed", fmt::format("`{}` must be {}", name, shape_name(key.shape)),
-                 "a digest is `sha256:` and 64 lower-case hex digits");
-  if (key.is_filled && value.as_string().empty())
-    return wrong("empty-value", fmt::format("`{}` must not be empty", name),
-                 fmt::format("{}: {}", key.name, key.about));
-  if (!in_bounds(object, key, value)) return false;
-  if (!key.choices.empty() && value.is_string() &&
-      std::find(key.choices.begin(), key.choices.end(), value.as_string()) == key.choices.end()) {
-    const std::string near = nearest(value.as_string(), key.choices);
-    return wrong("unknown-value", fmt::format("`{}` is no value of `{}`", value.as_string(), name),
-                 near.empty() ? fmt::format("use one of {}", joined(key.choices))
-                              : fmt::format("did you mean `{}`?", near));
-  }
-  return true;
+  // One finding a value: what is of another type has no form, and what has none has no bounds.
+  return !refused(type_fault(object, key, value, name)) && !refused(form_fault(key, value, name)) &&
+         in_bounds(object, key, value) && !refused(choice_fault(key, value, name));
 }
 
 namespace {

@@ -182,43 +182,52 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+std::string text_of(double number) {
+  if (std::isinf(number)) return number > 0 ? ".inf" : "-.inf";
+  return fmt::format("{}", number);
+}
+
+/// A value that takes one line: a scalar, or an empty list or object.
+std::string line_of(const Value& value) {
+  if (value.is_array()) return "[]";
+  if (value.is_object()) return "{}";
+  if (value.is_null()) return "null";
+  if (value.is_bool()) return value.as_bool() ? "true" : "false";
+  if (value.is_int()) return fmt::to_string(value.as_int());
+  if (value.is_double()) return text_of(value.as_double());
+  return needs_quotes(value.as_string()) ? quoted(value.as_string()) : value.as_string();
+}
+
+void write(std::string& out, const Value& value, int level);
+
+/// What follows `key:` or `-`.
+void write_child(std::string& out, const Value& item, int level, bool in_list) {
+  if (item.size() == 0) {
+    out += " " + line_of(item) + "\n";
+    return;
+  }
+  if (!in_list || !item.is_object()) {
+    out += "\n";
+    write(out, item, level);
+    return;
+  }
+  // The first key of an object stands on the line of its dash.
+  std::string text;
+  write(text, item, level);
+  out += " " + text.substr(static_cast<std::size_t>(level) * 2);
+}
+
 void write(std::string& out, const Value& value, int level) {
   const std::string pad(static_cast<std::size_t>(level) * 2, ' ');
-  const auto child = [&](const Value& item, bool in_list) {
-    if (item.size() > 0) {
-      if (in_list && item.is_object()) {
-        std::string text;
-        write(text, item, level + 1);
-        out += " " + text.substr(static_cast<std::size_t>(level + 1) * 2);
-      } else {
-        out += "\n";
-        write(out, item, level + 1);
-      }
-      return;
-    }
-    out += ' ';
-    if (item.is_array()) out += "[]";
-    if (item.is_object()) out += "{}";
-    if (item.is_null()) out += "null";
-    if (item.is_bool()) out += item.as_bool() ? "true" : "false";
-    if (item.is_int()) out += fmt::to_string(item.as_int());
-    if (item.is_double()) {
-      const double number = item.as_double();
-      out += std::isinf(number) ? (number > 0 ? ".inf" : "-.inf") : fmt::format("{}", number);
-    }
-    if (item.is_string())
-      out += needs_quotes(item.as_string()) ? quoted(item.as_string()) : item.as_string();
-    out += "\n";
-  };
   if (value.is_object()) {
     for (const auto& [key, item] : value.as_object()) {
       out += pad + (needs_quotes(key) ? quoted(key) : key) + ":";
-      child(item, false);
+      write_child(out, item, level + 1, false);
     }
   } else if (value.is_array()) {
     for (const auto& item : value.as_array()) {
       out += pad + "-";
-      child(item, true);
+      write_child(out, item, level + 1, true);
     }
   }
 }

@@ -253,14 +253,17 @@ TEST_F(Evaluating, TheSameEvidenceGivesTheSameBytes) {
   const std::vector<Resource> subjects = {{"model.json", sha256("model")}};
   const std::vector<Resource> configuration = {{"evaluations/delay.yaml", sha256("definition")}};
   const std::string statement = to_statement(*first, subjects, configuration);
-  EXPECT_EQ(
-      statement,
-      R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"configuration":[{"digest":{"sha256":")" +
-          sha256("definition").hex() +
-          R"("},"name":"evaluations/delay.yaml"}],"failedTests":[],"passedTests":["leakage-time-order","leakage-duplicate-rows",)"
-          R"("leakage-single-feature","better-than-chance","everywhere"],"result":"PASSED","warnedTests":[]},)"
-          R"("predicateType":"https://in-toto.io/attestation/test-result/v0.1","subject":[{"digest":{"sha256":")" +
-          sha256("model").hex() + R"("},"name":"model.json"}]})");
+  EXPECT_EQ(statement,
+            R"({"_type":"https://in-toto.io/Statement/v1",)"
+            R"("predicate":{"configuration":[{"digest":{"sha256":")" +
+                sha256("definition").hex() +
+                R"("},"name":"evaluations/delay.yaml"}],"failedTests":[],"passedTests":)"
+                R"(["leakage-time-order","leakage-duplicate-rows",)"
+                R"("leakage-single-feature","better-than-chance","everywhere"],"result":"PASSED",)"
+                R"("warnedTests":[]},)"
+                R"("predicateType":"https://in-toto.io/attestation/test-result/v0.1",)"
+                R"("subject":[{"digest":{"sha256":")" +
+                sha256("model").hex() + R"("},"name":"model.json"}]})");
 }
 
 TEST(Gates, PassOnlyWhenTrue) {

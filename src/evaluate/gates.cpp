@@ -54,7 +54,8 @@ namespace {
 /// What gates may name: every number, and whatever they name of a group. A name of a group that has
 /// no number here (a metric of a standby that does not exist) is missing, not misspelled.
 std::set<std::string> names_for(std::span<const spec::Gate> gates, const Numbers& numbers) {
-  std::set<std::string> groups{"base", "leakage", "metrics", "slices", "standby"};
+  std::set<std::string> groups{"base",    "constant",    "last",   "leakage",
+                               "metrics", "one_feature", "slices", "standby"};
   std::set<std::string> names;
   for (const auto& [name, value] : numbers) {
     names.insert(name);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <limits>
 #include <new>
+#include <optional>
 #include <random>
 
 #include "base/allocations_fixture.hpp"
@@ -170,11 +171,15 @@ std::vector<Subject> subjects() {
   return out;
 }
 
-TEST(Agreement, RowsColumnsAndConstants) {
+std::uint64_t seed_of_test() {
   const char* given = std::getenv("HEDDLE_TEST_SEED");
   const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 20010410;
   fmt::print("seed {} (HEDDLE_TEST_SEED sets it)\n", seed);
-  Draw draw(seed);
+  return seed;
+}
+
+TEST(Agreement, RowsColumnsAndConstants) {
+  Draw draw(seed_of_test());
   constexpr std::int64_t kRows = 160;
   std::size_t compiled = 0;
   std::size_t folded = 0;
@@ -254,6 +259,216 @@ TEST(Agreement, RowsColumnsAndConstants) {
   fmt::print("{} programs, {} rows each, {} also as constants, {} errors among the answers\n",
              compiled, kRows, folded, errors);
   EXPECT_GT(compiled, builtins().size());
+}
+
+/// Writes programs at random: expressions of a type over two variables of each type, one text
+/// column of few distinct values and one of many.
+class Writer {
+ public:
+  explicit Writer(Draw& draw) : draw_(draw) {}
+
+  std::string of(Type type, int depth) {
+    if (depth == 0 || draw_() % 7 == 0) return leaf(type);
+    if (draw_() % 8 == 0) {
+      const std::string condition = of(Type::kBool, depth - 1);
+      return fmt::format("({} ? {} : {})", condition, of(type, depth - 1), of(type, depth - 1));
+    }
+    if (type != Type::kBool && draw_() % 8 == 0)
+      return fmt::format("coalesce({}, {})", of(type, depth - 1), of(type, depth - 1));
+    switch (type) {
+      case Type::kBool: return truth(depth - 1);
+      case Type::kInt: return whole(depth - 1);
+      case Type::kDouble: return real(depth - 1);
+      case Type::kTimestamp:
+        return form(depth - 1, {"{t} + {u}", "{t} - {u}", "timestamp({i})", "timestamp({s})"});
+      case Type::kDuration:
+        return form(depth - 1, {"{t} - {t}", "{u} + {u}", "-{u}", "duration({s})"});
+      default:
+        return form(depth - 1, {"{s} + {s}", "lowerAscii({s})", "string({i})", "string({d})",
+                                "string({t})", "upperAscii({s})"});
+    }
+  }
+
+ private:
+  std::string leaf(Type type) {
+    if (draw_() % 40 == 0) return "null";
+    if (draw_() % 3 == 0) {
+      const std::string constant = written(draw_.value(type));
+      if (!constant.empty()) return constant;
+    }
+    const char* letter = type == Type::kBool        ? "b"
+                         : type == Type::kInt       ? "i"
+                         : type == Type::kDouble    ? "d"
+                         : type == Type::kTimestamp ? "t"
+                         : type == Type::kDuration  ? "u"
+                                                    : "s";
+    return fmt::format("{}{}", letter, draw_() % 2);
+  }
+  std::string truth(int depth) {
+    return form(depth, {"{b} && {b}",
+                        "{b} || {b}",
+                        "!{b}",
+                        "{i} < {i}",
+                        "{i} <= {d}",
+                        "{d} > {d}",
+                        "{d} >= {i}",
+                        "{d} == {d}",
+                        "{i} != {i}",
+                        "{s} == {s}",
+                        "{s} < {s}",
+                        "{t} < {t}",
+                        "{u} >= {u}",
+                        "{b} == {b}",
+                        "is_null({s})",
+                        "is_null({d})",
+                        "({i}) == null",
+                        "({s}) != null",
+                        "{i} in [0, 7, -13, null]",
+                        "{i} in [1, 2, 1000]",
+                        "{d} in [0.5, 3]",
+                        "{s} in ['a', 'ABC xyz']",
+                        "({s}).matches('^[a-z0-9]')",
+                        "startsWith({s}, {s})",
+                        "contains({s}, 'a')",
+                        "{t} != {t}",
+                        "odd({i})"});
+  }
+  std::string whole(int depth) {
+    return form(depth, {"{i} + {i}", "{i} - {i}", "{i} * {i}", "{i} / {i}", "{i} % {i}", "-{i}",
+                        "size({s})", "hour_of_day({t})", "abs({i})", "min({i}, {i})", "int({d})",
+                        "int({s})", "bucket({d}, 2.5)", "getMonth({t})", "day_of_week({t})"});
+  }
+  std::string real(int depth) {
+    return form(depth, {"{d} + {d}", "{d} - {i}", "{i} * {d}", "{d} / {d}", "-{d}", "double({i})",
+                        "floor({d})", "sqrt({d})", "exp({d})", "max({d}, {i})", "double({s})",
+                        "half({d})", "log1p({d})"});
+  }
+  /// One of the forms, its places filled.
+  std::string form(int depth, std::initializer_list<const char*> forms) {
+    const std::string_view chosen = forms.begin()[draw_() % forms.size()];
+    std::string out = "(";
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      if (chosen[i] != '{') {
+        out += chosen[i];
+        continue;
+      }
+      const char letter = chosen[i + 1];
+      out += of(letter == 'b'   ? Type::kBool
+                : letter == 'i' ? Type::kInt
+                : letter == 'd' ? Type::kDouble
+                : letter == 't' ? Type::kTimestamp
+                : letter == 'u' ? Type::kDuration
+                                : Type::kString,
+                depth);
+      i += 2;
+    }
+    return out + ")";
+  }
+
+  Draw& draw_;
+};
+
+/// Columns of every type, and the same as rows.
+struct Columns {
+  static constexpr std::int64_t kRows = 2700;  ///< two whole runs and a part of one
+  static constexpr Type kTypes[] = {Type::kBool,      Type::kBool,      Type::kInt,
+                                    Type::kInt,       Type::kDouble,    Type::kDouble,
+                                    Type::kTimestamp, Type::kTimestamp, Type::kDuration,
+                                    Type::kDuration,  Type::kString,    Type::kString};
+  static constexpr const char* kNames[] = {"b0", "b1", "i0", "i1", "d0", "d1",
+                                           "t0", "t1", "u0", "u1", "s0", "s1"};
+  Environment environment;
+  std::vector<std::vector<Datum>> rows{static_cast<std::size_t>(kRows)};
+  std::vector<std::vector<std::int64_t>> ints{std::size(kTypes)};
+  std::vector<std::vector<double>> doubles{std::size(kTypes)};
+  std::vector<std::vector<std::int32_t>> codes{std::size(kTypes)};
+  std::vector<std::vector<std::string>> texts{std::size(kTypes)};
+  std::vector<std::vector<std::string_view>> dictionary{std::size(kTypes)};
+  std::vector<std::vector<std::uint8_t>> valid{std::size(kTypes)};
+  std::vector<ColumnView> views;
+
+  explicit Columns(Draw& draw) {
+    for (std::size_t v = 0; v < std::size(kTypes); ++v) {
+      environment.variables.push_back({kNames[v], kTypes[v]});
+      fill(draw, v, v + 1 == std::size(kTypes));
+    }
+    environment.functions.push_back(
+        {"odd", {Type::kInt}, Type::kBool, false, [](std::span<const Datum> a) {
+           return Datum::boolean(a[0].i % 2 != 0);
+         }});
+    // Answers of several kinds, and none.
+    environment.functions.push_back(
+        {"half", {Type::kDouble}, Type::kDouble, true, [](std::span<const Datum> a) {
+           if (a[0].is_null()) return Datum::real(0.5);
+           return a[0].d < 0    ? Datum::error()
+                  : a[0].d == 0 ? Datum::null()
+                                : Datum::real(a[0].d / 2);
+         }});
+  }
+
+ private:
+  void fill(Draw& draw, std::size_t v, bool distinct) {
+    const Type type = kTypes[v];
+    const bool never_missing = draw() % 4 == 0;
+    texts[v].assign(std::begin(Draw::kWords), std::end(Draw::kWords));
+    if (distinct) {
+      for (std::int64_t k = 0; k < kRows; ++k) texts[v].push_back(fmt::format("{}", draw() >> 50));
+    }
+    dictionary[v].assign(texts[v].begin(), texts[v].end());
+    for (auto& row : rows) {
+      Datum value = draw.value(type);
+      codes[v].push_back(static_cast<std::int32_t>(draw() % texts[v].size()));
+      if (type == Type::kString)
+        value = Datum::string(dictionary[v][static_cast<std::size_t>(codes[v].back())]);
+      const bool missing = !never_missing && draw() % 8 == 0;
+      valid[v].push_back(missing ? 0 : 1);
+      ints[v].push_back(type == Type::kBool ? (value.b ? 1 : 0) : value.i);
+      doubles[v].push_back(value.d);
+      row.push_back(missing ? Datum::null() : value);
+    }
+    views.push_back({type, kRows, ints[v].data(), doubles[v].data(), codes[v].data(),
+                     dictionary[v].data(), never_missing ? nullptr : valid[v].data()});
+  }
+};
+
+TEST(Agreement, GeneratedProgramsOverRowsAndColumns) {
+  Draw draw(seed_of_test());
+  constexpr int kPrograms = 1500;
+  int compiled = 0;
+  std::int64_t counts[3] = {};  // of values, nulls, errors
+  std::optional<Columns> columns;
+  for (int n = 0; n < kPrograms; ++n) {
+    if (n % 100 == 0) columns.emplace(draw);
+    constexpr Type kResults[] = {Type::kBool,   Type::kBool,      Type::kInt,     Type::kDouble,
+                                 Type::kString, Type::kTimestamp, Type::kDuration};
+    const std::string source =
+        Writer(draw).of(kResults[draw() % std::size(kResults)], 1 + static_cast<int>(draw() % 5));
+    const auto program = Program::compile(source, columns->environment);
+    if (!program.ok()) continue;  // what always fails, or is of no known type
+    ++compiled;
+    const auto begin = static_cast<std::int64_t>(draw() % 3 * 700);
+    const auto end =
+        begin + static_cast<std::int64_t>(draw() % 4 == 0 ? 9 : Columns::kRows - begin);
+    Program::Scratch by_row, by_column;
+    std::int64_t next = begin;
+    program->evaluate_columns(
+        columns->views, begin, end, by_column, [&](std::int64_t k, Datum from_column) {
+          ASSERT_EQ(k, next++);
+          const Datum from_row =
+              program->evaluate(columns->rows[static_cast<std::size_t>(k)], by_row);
+          ++counts[from_row.is_error() ? 2 : from_row.is_null() ? 1 : 0];
+          ASSERT_TRUE(same_bits(from_row, from_column))
+              << source << " in row " << k << ": row " << show(from_row) << ", column "
+              << show(from_column);
+        });
+    ASSERT_EQ(next, end) << source;
+    if (HasFailure()) return;
+  }
+  fmt::print("{} programs of {} compiled; {} values, {} nulls, {} errors\n", compiled, kPrograms,
+             counts[0], counts[1], counts[2]);
+  EXPECT_GT(compiled, kPrograms / 2);
+  EXPECT_GT(counts[1], 0);
+  EXPECT_GT(counts[2], 0);
 }
 
 /// Three-state logic against the table it is defined by, exhaustively over two and three operands.
@@ -345,6 +560,49 @@ TEST(Agreement, CostOfARule) {
                     kTimes);
     }
     fmt::print("{:6.1f} ns  {}\n", best, source);
+    EXPECT_LT(best, 5000) << source;
+  }
+}
+
+/// Prints what the same rules cost over columns.
+TEST(Agreement, CostOfARuleOverColumns) {
+  constexpr std::int64_t kRows = 100'000;
+  Environment environment;
+  environment.variables = {
+      {"distance", Type::kInt}, {"origin", Type::kString}, {"date", Type::kTimestamp}};
+  std::vector<std::int64_t> distances, dates;
+  std::vector<std::int32_t> codes;
+  const std::vector<std::string_view> airports = {"SEA", "LAX", "ATL", "JFK", "ORD"};
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    distances.push_back(i * 7919 % 4000);
+    dates.push_back(986879167000000 + i * 60000000);
+    codes.push_back(static_cast<std::int32_t>(i * 31 % 5));
+  }
+  const ColumnView columns[] = {
+      {Type::kInt, kRows, distances.data()},
+      {Type::kString, kRows, nullptr, nullptr, codes.data(), airports.data()},
+      {Type::kTimestamp, kRows, dates.data()}};
+  for (const char* source :
+       {"distance > 500", "distance >= 0 && distance <= 6000", "origin != 'LAX' && distance < 3000",
+        "date.getHours() * 60 + date.getMinutes()", "origin in ['ATL', 'LAX', 'SEA']",
+        "origin.matches('^[A-Z]{3}$')"}) {
+    const auto program = Program::compile(source, environment);
+    ASSERT_TRUE(program.ok()) << program.error().message;
+    Program::Scratch scratch;
+    double best = 1e9;
+    std::int64_t values = 0;
+    for (int round = 0; round < 5; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      program->evaluate_batches(columns, 0, kRows, scratch, [&](const Batch& batch) {
+        values += static_cast<std::int64_t>(batch.rows);
+      });
+      best = std::min(
+          best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start)
+                        .count() /
+                    static_cast<double>(kRows));
+    }
+    EXPECT_EQ(values, 5 * kRows);
+    fmt::print("{:6.2f} ns  {}\n", best, source);
     EXPECT_LT(best, 5000) << source;
   }
 }

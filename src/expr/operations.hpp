@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <span>
 
+#include <re2/re2.h>
+
 #include "expr/builtins.hpp"
 #include "expr/code.hpp"
 
@@ -63,6 +65,28 @@ namespace heddle::expr {
   if (a.is_error() || b.is_error()) return Datum::error();
   if (a.is_null() || b.is_null()) return Datum::null();
   return Datum::boolean(!decides);
+}
+
+/// What an operator of one value makes of it, in place. Null and errors stay what they are.
+inline void apply_unary(const Instruction& instruction, Datum& value) {
+  switch (instruction.op) {
+    case Op::kNegate: value = negate(value); break;
+    case Op::kNot:
+      if (value.kind == Datum::Kind::kBool) value.b = !value.b;
+      break;
+    case Op::kIsNull:
+      if (!value.is_error()) value = Datum::boolean(value.is_null() == (instruction.index == 1));
+      break;
+    default:  // kToDouble
+      if (value.kind == Datum::Kind::kInt) value = Datum::real(static_cast<double>(value.i));
+  }
+}
+
+inline void match(const re2::RE2& pattern, Datum& value) {
+  if (value.kind != Datum::Kind::kString) return;
+  const auto text = value.str();
+  value =
+      Datum::boolean(re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern));
 }
 
 }  // namespace heddle::expr

@@ -9,16 +9,11 @@
 
 #include "expr/builtins.hpp"
 #include "expr/code.hpp"
+#include "expr/columns.hpp"
 #include "expr/operations.hpp"
 #include "expr/syntax.hpp"
 
 namespace heddle::expr {
-
-struct Program::Scratch::Buffers {
-  std::vector<Datum> stack;
-  std::vector<Datum> row;
-  StringPool strings;
-};
 
 Program::Scratch::Scratch() : buffers_(std::make_unique<Buffers>()) {}
 Program::Scratch::~Scratch() = default;
@@ -74,29 +69,7 @@ constexpr std::array<Binary, kOps> binary_operators() {
 }
 constexpr std::array<Binary, kOps> kBinary = binary_operators();
 
-/// What an operator of one value makes of it, in place. Null and errors stay what they are.
-void apply_unary(const Instruction& instruction, Datum& value) {
-  switch (instruction.op) {
-    case Op::kNegate: value = negate(value); break;
-    case Op::kNot:
-      if (value.kind == Kind::kBool) value.b = !value.b;
-      break;
-    case Op::kIsNull:
-      if (!value.is_error()) value = Datum::boolean(value.is_null() == (instruction.index == 1));
-      break;
-    default:  // kToDouble
-      if (value.kind == Kind::kInt) value = Datum::real(static_cast<double>(value.i));
-  }
-}
-
 bool is(const Datum& value, bool wanted) { return value.kind == Kind::kBool && value.b == wanted; }
-
-void match(const re2::RE2& pattern, Datum& value) {
-  if (value.kind != Kind::kString) return;
-  const auto text = value.str();
-  value =
-      Datum::boolean(re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern));
-}
 
 }  // namespace
 
@@ -155,21 +128,6 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
     }
   }
   return top[-1];
-}
-
-void Program::evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin,
-                               std::int64_t end, Scratch& scratch,
-                               const std::function<void(std::int64_t, Datum)>& sink) const {
-  // The same evaluator row by row: the column path cannot differ from the row path.
-  auto& row = scratch.buffers_->row;
-  if (row.size() < columns.size()) row.resize(columns.size());
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (const int variable : code_->variables) {
-      const auto index = static_cast<std::size_t>(variable);
-      row[index] = columns[index].at(i);
-    }
-    sink(i, evaluate(row, scratch));
-  }
 }
 
 Result<std::vector<std::string>> names_in(std::string_view source) {

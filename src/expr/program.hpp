@@ -36,6 +36,25 @@ struct Environment {
   std::vector<Function> functions;
 };
 
+/// What an expression gives for a run of rows, borrowed until the next run. Row `i` of it is row
+/// `first + i` of the columns.
+struct Batch {
+  std::int64_t first = 0;
+  std::size_t rows = 0;
+  /// kNull (no row has a value), kBool, kInt, kDouble, kTimestamp or kDuration: values are packed.
+  /// kDyn: `boxed` has them, texts among them.
+  Type type = Type::kNull;
+  const std::uint8_t* states = nullptr;  ///< of each row, a State; nullptr: all have a value
+  const std::uint8_t* bools = nullptr;
+  const std::int64_t* ints = nullptr;  ///< also timestamps and durations
+  const double* doubles = nullptr;
+  const Datum* boxed = nullptr;
+
+  enum State : std::uint8_t { kMissing = 0, kValue = 1, kFailed = 2 };
+
+  [[nodiscard]] Datum at(std::size_t i) const noexcept;
+};
+
 /// One compiled CEL expression in Heddle's typed profile: terminating, no I/O, no macros
 /// (docs/expressions.md has the grammar and every function). Immutable and thread-safe; evaluation
 /// needs a `Scratch` per thread and allocates nothing. The row path, the column path and the
@@ -67,7 +86,12 @@ class Program {
   [[nodiscard]] Datum evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept;
 
   /// Evaluates rows [begin, end) of `columns` (one a variable; a column the expression does not
-  /// read may be empty) and hands each result to `sink(row, datum)` in order.
+  /// read may be empty) run by run, in order. The same bits as `evaluate`, row by row; what reads
+  /// one text column alone is evaluated once for each of its distinct texts where they are fewer
+  /// than the rows.
+  void evaluate_batches(std::span<const ColumnView> columns, std::int64_t begin, std::int64_t end,
+                        Scratch& scratch, const std::function<void(const Batch&)>& sink) const;
+  /// Likewise; hands each result to `sink(row, datum)` in order.
   void evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin, std::int64_t end,
                         Scratch& scratch,
                         const std::function<void(std::int64_t, Datum)>& sink) const;

@@ -82,10 +82,11 @@ class Brier final : public stats::Metric {
   }
 };
 
-/// The base rate for every row, from `prior` rows of each kind more.
-class BaseRate final : public trainer::Trainer {
+/// Each column by itself, as if both kinds of rows were normal and equally wide (Fisher 1936 with
+/// a diagonal covariance); `prior` rows of each kind more.
+class MeanDifference final : public trainer::Trainer {
  public:
-  std::string_view name() const noexcept override { return "base_rate"; }
+  std::string_view name() const noexcept override { return "mean_difference"; }
   bool does(stats::TaskKind task) const noexcept override {
     return task == stats::TaskKind::kBinary;
   }
@@ -98,17 +99,41 @@ class BaseRate final : public trainer::Trainer {
     double prior = 0;
     for (const auto& [name, value] : input.parameters.values)
       prior = static_cast<double>(*trainer::parse_integer(value));
-    double positive = prior;
-    double negative = prior;
-    for (std::int64_t row = 0; row < input.train.count; ++row)
-      (input.train.labels[row] != 0 ? positive : negative) += 1;
-    const auto columns = static_cast<std::size_t>(input.train.columns);
     model::StandardisedLinear model;
     model.features = input.feature_names;
-    for (auto* numbers : {&model.mean, &model.missing, &model.weights}) numbers->assign(columns, 0);
-    model.scale.assign(columns, 1);
-    model.intercepts = {std::log(positive / negative)};
+    for (int column = 0; column < input.train.columns; ++column) add(input.train, column, model);
+    double rows[2] = {prior, prior};
+    for (std::int64_t row = 0; row < input.train.count; ++row)
+      rows[input.train.labels[row] != 0] += 1;
+    model.intercepts = {std::log(rows[1] / rows[0])};
     return trainer::Fitted{model::to_json(model), 1};
+  }
+
+ private:
+  /// The column's part of the log odds, of its distance from the middle between both means.
+  static void add(const trainer::RowsView& rows, int column, model::StandardisedLinear& model) {
+    double count[2] = {}, sum[2] = {}, squares = 0;
+    for (std::int64_t row = 0; row < rows.count; ++row) {
+      const double value = rows.features[row * rows.columns + column];
+      if (std::isnan(value)) continue;
+      const bool positive = rows.labels[row] != 0;
+      count[positive] += 1;
+      sum[positive] += value;
+      squares += value * value;
+    }
+    double mean[2] = {}, within = squares;
+    for (const int each : {0, 1}) {
+      if (count[each] == 0) continue;
+      mean[each] = sum[each] / count[each];
+      within -= count[each] * mean[each] * mean[each];
+    }
+    const double variance = within / std::max(1.0, count[0] + count[1] - 2);
+    const bool tells = variance > 0 && count[0] > 0 && count[1] > 0;
+    const double middle = (mean[0] + mean[1]) / 2;
+    model.mean.push_back(middle);
+    model.scale.push_back(tells ? std::sqrt(variance) : 1);
+    model.missing.push_back(middle);
+    model.weights.push_back(tells ? (mean[1] - mean[0]) / std::sqrt(variance) : 0);
   }
 };
 
@@ -196,11 +221,12 @@ inline const LargestShare kLargestShare;
 inline const Brier kBrier;
 inline const TooManyTrue kTooManyTrue;
 
-inline const BaseRate kBaseRate;
+inline const MeanDifference kMeanDifference;
 
 /// The rows.
 inline const bool kAdded = statistic::statistics().add(kLargestShare) &&
-                           stats::metrics().add(kBrier) && trainer::trainers().add(kBaseRate) &&
+                           stats::metrics().add(kBrier) &&
+                           trainer::trainers().add(kMeanDifference) &&
                            watch::detectors().add(kLabelRate) && causes().add(kTooManyTrue);
 
 }  // namespace heddle::extension

@@ -69,7 +69,7 @@ TEST_F(Definitions, NameATrainerThatWasAdded) {
   change(
       "models/m.yaml",
       "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n",
-      "trainer: base_rate\nparameters: {prior: 5}\n");
+      "trainer: mean_difference\nparameters: {prior: 5}\n");
   EXPECT_EQ(findings(), (Lines{}));
   change("models/m.yaml", "{prior: 5}", "{prior: 5000}");
   EXPECT_EQ(findings().size(), 1U);
@@ -85,12 +85,13 @@ TEST(Extension, ATrainerTrainsAndIsMeasured) {
   const std::vector<float> features{1, 2, 3, 4};
   const std::vector<double> labels{1, 0, 0, 0};
   train::TrainInput input;
-  input.trainer = "base_rate";
+  input.trainer = "mean_difference";
   input.train = {features.data(), labels.data(), 4, 1};
   input.validation = input.train;
   const auto trained = train::train(input);
   ASSERT_TRUE(trained.ok()) << trained.error().str();
-  EXPECT_NEAR(trained->validation_loss, -(std::log(.25) + 3 * std::log(.75)) / 4, 1e-6);
+  // Means 1 and 3, variance 1 within the kinds: log odds log(1/3) - 2 (x - 2).
+  EXPECT_NEAR(trained->validation_loss, 0.169661, 1e-6);
   input.parameters.values = {{"prior", "1"}};
   EXPECT_NE(train::train(input)->model, trained->model);
   input.parameters.values = {{"prior", "-1"}};

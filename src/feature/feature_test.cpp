@@ -480,7 +480,7 @@ TEST(StoredProgram, AFeatureHasTheMembersOfItsKind) {
   EXPECT_EQ(refusal(2, "smoothing", 20.0),
             "the feature program: `features[2].smoothing` is of another kind of feature");
   EXPECT_EQ(refusal(0, "kind", "hash"),
-            "the feature program: `hash` is no value of `features[0].kind`");
+            "the feature program: `hash` is not a value of `features[0].kind`");
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ namespace heddle::flow {
 [[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name,
                                         const doc::Value& value);
 /// What finished steps left, as the others read it.
-[[nodiscard]] Result<Parts> parts_of(const Work& work);
+[[nodiscard]] Result<RowSplit> split_of(const Work& work);
 [[nodiscard]] Result<contract::Contract> contract_of(const Work& work);
 [[nodiscard]] Result<feature::Program> program_of(const Work& work);
 

@@ -61,6 +61,38 @@ TEST(Cache, AProjectThatWasMovedOrCopiedRunsNothingAgain) {
   EXPECT_FALSE(copy.to_run().empty());
 }
 
+TEST(Cache, HowASourceIsWrittenAndEachOfItsFilesAreInTheKeyOfItsRows) {
+  Scene scene(600);
+  const auto reads_rows = [&] {
+    const auto steps = scene.to_run();
+    return std::find(steps.begin(), steps.end(), "validate.rows") != steps.end();
+  };
+  ASSERT_TRUE(scene.run("snapshot").ok());
+  EXPECT_FALSE(reads_rows());
+  scene.change("heddle.yaml", "rows: data/rows.parquet",
+               "rows: {path: data/rows.parquet, nulls: [NA]}");
+  EXPECT_TRUE(reads_rows()) << "the bytes are the same, the rows need not be";
+  // A folder of parts, one of which is in another folder.
+  fs::create_directories(scene.root + "/data/rows/more");
+  fs::rename(scene.root + "/data/rows.parquet", scene.root + "/data/rows/a.parquet");
+  const auto write_part = [&](const std::string& name, std::uint64_t seed) {
+    const auto wrote =
+        table::write_parquet(make_rows(300, seed), scene.root + "/data/rows/more/" + name);
+    ASSERT_TRUE(wrote.ok());
+  };
+  write_part("b.parquet", 8);
+  scene.change("heddle.yaml", "{path: data/rows.parquet, nulls: [NA]}", "data/rows");
+  const auto both = scene.run("snapshot");
+  ASSERT_TRUE(both.ok()) << both.error().str();
+  EXPECT_FALSE(reads_rows());
+  write_part("c.parquet", 9);
+  EXPECT_TRUE(reads_rows());
+  fs::remove(scene.root + "/data/rows/more/c.parquet");
+  EXPECT_FALSE(reads_rows());
+  fs::rename(scene.root + "/data/rows/more", scene.root + "/data/rows/moved");
+  EXPECT_TRUE(reads_rows()) << "a folder's name may be a column";
+}
+
 TEST(Cache, NoDamagedFileOfItEndsAPlanOrIsBelieved) {
   Scene scene(1200);
   const auto first = scene.run();

@@ -60,8 +60,9 @@ std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& 
 
 /// Rows of [from, to) as they are in the source, in `order_of`.
 Result<table::Table> read_source(const Definitions& definitions) {
-  const std::string path = definitions.source_path();
-  HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(path));
+  const table::Input input = definitions.input();
+  const std::string path = input.text();
+  HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(input));
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
   table::ReadOptions options;
@@ -81,7 +82,7 @@ Result<table::Table> read_source(const Definitions& definitions) {
   options.time_column = model.time_field;
   const bool bounded = model.train_to != 0;
   if (bounded) options.time_from = model.train_from, options.time_to = model.train_to;
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path, options));
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(input, options));
   if (rows.rows() == 0) {
     return Error{ErrorKind::kUnprocessable, "data-empty",
                  bounded ? fmt::format("`{}` has no row from {} to {}", path,
@@ -216,9 +217,9 @@ Result<Digest> write_json(const std::string& directory, const std::string& name,
   return write_output(directory, name, doc::to_json(value));
 }
 
-Result<Parts> parts_of(const Work& work) {
+Result<RowSplit> split_of(const Work& work) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("split", "split.json"));
-  return parts_schema().parse(value);
+  return row_split_schema().parse(value);
 }
 
 Result<contract::Contract> contract_of(const Work& work) {
@@ -244,6 +245,8 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   if (recorded == nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d));
     HEDDLE_TRY(check_unchanged(work.source()));
+    // What was found out about how the text is written is said, and not only believed.
+    if (!work.source().form.empty()) work.note("validate.rows", work.source().what);
   }
   const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));
@@ -363,7 +366,7 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
 }
 
 // --- split, features
-// ---------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -382,7 +385,7 @@ Result<Labels> labels_over(Work& work, const table::Table& rows) {
 }
 
 /// Whether recorded rows are enough to learn from.
-Result<void> check_enough(const Labels& labels, const Parts& parts) {
+Result<void> check_enough(const Labels& labels, const RowSplit& parts) {
   const auto too_little = [](std::string why) {
     return Error{ErrorKind::kInvalid, "retrain-too-little",
                  "the recorded rows are too little to retrain on: " + std::move(why),
@@ -411,7 +414,7 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_over(work, *rows));
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
-  Parts parts;
+  RowSplit parts;
   parts.rows = rows->rows();
   // A boundary moves on to the next distinct time: no moment is on both sides.
   const auto boundary = [&](double fraction) {
@@ -439,13 +442,13 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
-                          write_json(directory, "split.json", parts_schema().print(parts)));
+                          write_json(directory, "split.json", row_split_schema().print(parts)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["labels"],
                           write_output(directory, "labels.f64", bytes_of(labels.codes)));
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["task"],
       write_json(directory, "task.json", spec::task_schema().print(labels.task)));
-  record.facts = parts_schema().print(parts);
+  record.facts = row_split_schema().print(parts);
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
                         parts.validation_end - parts.train_end, parts.rows - parts.validation_end));
@@ -457,7 +460,7 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));

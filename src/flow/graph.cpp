@@ -19,19 +19,356 @@ Digest part(const spec::Identity& identity, std::string_view key) {
   return digest_of(value == nullptr ? doc::Value() : *value);
 }
 
-/// What a trainer of one's own reads beside features: its definition and files, the lock among
-/// them, and the contract's rows. `searches`: the search step runs it too.
-void add_own(const spec::Model& model, bool searches, Step& search, Step& train) {
-  std::vector<Step*> readers = {&train};
-  if (searches) readers.push_back(&search);
-  for (Step* step : readers) {
-    step->needs.push_back({"validate.rows", "accepted"});
-    step->needs.push_back({"validate.rows", "contract"});
-    step->inputs.push_back(
-        {fmt::format("`{}`: `exec`", model.identity.file), part(model.identity, "exec")});
-    for (const auto& source : model.exec->sources)
-      step->inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
+/// A part of a definition that a step reads: `FILE: NAME` and its digest.
+StepInput part_of(const spec::Identity& identity, std::string_view name, Digest digest) {
+  return {fmt::format("`{}`: {}", identity.file, name), std::move(digest)};
+}
+
+std::string text_of(std::string_view trainer, const spec::Model& model, bool standby) {
+  return std::string(trainer) + doc::to_canonical_json(bundle::print_parameters(
+                                    standby ? model.standby_parameters : model.parameters));
+}
+
+/// Builds the graph of one model step by step, in an order in which they could run.
+///
+/// The inputs of a step are what its key is made of: all that its result depends on, and nothing
+/// else. What is missing here lets a run take an old result for a new one; what is too much makes
+/// it compute again what has not changed.
+class GraphBuilder {
+ public:
+  GraphBuilder(const Definitions& d, const Host& host, const Source& source)
+      : d_(d),
+        model_(*d.model),
+        host_(host),
+        source_(source),
+        target_(part_of(model_.identity, "the target and its task",
+                        digest_of_text(fmt::format(
+                            "{}\n{} {} {}", model_.target.text, stats::task_name(model_.task),
+                            model_.whole_classes, fmt::join(model_.classes, "\n"))))),
+        seed_(part_of(model_.identity, "the seed", digest_of_text(fmt::to_string(model_.seed)))) {}
+
+  Result<std::vector<Step>> build() && {
+    steps_.push_back({.name = "source",
+                      .version = 2,
+                      .inputs = {{source_.what, source_.content}},
+                      .body = run_source});
+    HEDDLE_TRY(add_rows());
+    add_snapshot_and_split();
+    add_features();
+    add_standby();
+    if (model_.runtime.has_value()) {
+      HEDDLE_TRY(add_runtime(*model_.runtime));
+    } else {
+      add_search();
+      add_train();
+    }
+    add_evaluation();
+    for (const bool primary : roles()) add_baseline(primary);
+    for (const bool primary : roles()) add_bundle(primary);
+    return std::move(steps_);
   }
+
+ private:
+  [[nodiscard]] bool is_recorded() const noexcept { return source_.recorded != nullptr; }
+  /// Primary and standby. That of recorded traffic is evaluated, for gates that read it; nobody
+  /// releases it.
+  [[nodiscard]] std::vector<bool> roles() const {
+    return is_recorded() ? std::vector{true} : std::vector{true, false};
+  }
+  [[nodiscard]] std::string trained(bool primary) const {
+    return primary ? primary_step(model_) : "standby";
+  }
+  [[nodiscard]] static std::string profile(bool primary) {
+    return primary ? "baseline" : "baseline.standby";
+  }
+
+  Result<void> add_rows();
+  Result<void> add_enums(Step& rows) const;
+  void add_snapshot_and_split();
+  void add_features();
+  void add_standby();
+  Result<void> add_runtime(const spec::Runtime& runtime);
+  void add_search();
+  void add_train();
+  void add_own(Step& step) const;
+  void add_evaluation();
+  void add_baseline(bool primary);
+  void add_bundle(bool primary);
+
+  const Definitions& d_;
+  const spec::Model& model_;
+  const Host& host_;
+  const Source& source_;
+  StepInput target_;
+  StepInput seed_;
+  std::vector<StepNeed> rows_and_labels_{{"features", "matrices"},
+                                         {"features", "program"},
+                                         {"split", "split"},
+                                         {"split", "labels"},
+                                         {"split", "task"}};
+  std::vector<Step> steps_{};
+};
+
+Result<void> GraphBuilder::add_rows() {
+  const spec::Identity& contract = d_.contract->identity;
+  Step rows{
+      .name = "validate.rows",
+      .version = 5,
+      .needs = {{"source", "file"}},
+      .inputs = {part_of(contract, "the schema", part(contract, "schema")),
+                 part_of(d_.features->identity, "the object", digest_of_text(d_.contract->object)),
+                 part_of(contract, "the transforms", part(contract, "customProperties")),
+                 part_of(model_.identity, "the time range",
+                         digest_of_text(fmt::format("{} {} {}", model_.time_field,
+                                                    model_.train_from, model_.train_to)))},
+      .body = run_validate_rows};
+  // The same bytes are other rows when they are read in another way.
+  if (!source_.form.empty())
+    rows.inputs.push_back({"`heddle.yaml`: how the source is written", source_.form});
+  if (is_recorded()) rows.inputs.push_back({"what serves", source_.recorded->base});
+  if (model_.time_field.empty()) {
+    rows.inputs.push_back(seed_);
+    // The order of rows without a time spreads the classes evenly.
+    rows.inputs.push_back(target_);
+  }
+  HEDDLE_TRY(add_enums(rows));
+  steps_.push_back(std::move(rows));
+  return {};
+}
+
+/// The values of each enumeration once, however many fields use it.
+Result<void> GraphBuilder::add_enums(Step& rows) const {
+  std::set<std::string> seen;
+  for (const auto& field : d_.contract->fields) {
+    if (field.enum_file.empty() || !seen.insert(field.enum_file + "\n" + field.enum_column).second)
+      continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto values,
+                            spec::load_enum(*d_.project, field.enum_file, field.enum_column));
+    rows.inputs.push_back({fmt::format("enum `{}` column `{}`", field.enum_file, field.enum_column),
+                           digest_of_text(fmt::to_string(fmt::join(values, "\n")))});
+  }
+  return {};
+}
+
+void GraphBuilder::add_snapshot_and_split() {
+  steps_.push_back(
+      {.name = "snapshot",
+       .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
+       .body = run_snapshot});
+  Step split{.name = "split",
+             .version = 2,
+             .needs = {{"validate.rows", "accepted"}},
+             .inputs = {target_, part_of(model_.identity, "the fractions",
+                                         digest_of_text(fmt::format("{} {} {}", model_.time_field,
+                                                                    model_.validation_fraction,
+                                                                    model_.test_fraction)))},
+             .body = run_split};
+  // What is recorded has its labels and times beside the rows.
+  if (is_recorded()) {
+    split.needs.push_back({"source", "file"});
+    split.needs.push_back({"validate.rows", "kept"});
+  }
+  steps_.push_back(std::move(split));
+  steps_.push_back({.name = "validate.set",
+                    .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}},
+                    .body = run_validate_set});
+}
+
+/// Each feature is an input of its own, so that `heddle plan` says which one changed; without its
+/// description, which changes no value.
+void GraphBuilder::add_features() {
+  const spec::Identity& identity = d_.features->identity;
+  Step features{
+      .name = "features",
+      .version = 3,
+      .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
+      .inputs = {part_of(identity, "folds", digest_of_text(fmt::to_string(d_.features->folds)))},
+      .body = run_features};
+  std::string order;
+  if (const doc::Value* list = identity.content.find("features");
+      list != nullptr && list->is_array()) {
+    for (const auto& feature : list->as_array()) {
+      const auto name = feature.string_or("name");
+      doc::Value used = feature;
+      used.set("description", nullptr);
+      order += name + "\n";
+      features.inputs.push_back(
+          part_of(identity, fmt::format("feature `{}`", name), digest_of(used)));
+    }
+  }
+  // The columns of a matrix are in this order.
+  features.inputs.push_back(part_of(identity, "the order of features", digest_of_text(order)));
+  steps_.push_back(std::move(features));
+}
+
+void GraphBuilder::add_standby() {
+  steps_.push_back(
+      {.name = "standby",
+       .needs = rows_and_labels_,
+       .inputs = {seed_, part_of(model_.identity, "the standby",
+                                 digest_of_text(text_of(model_.standby_trainer, model_, true)))},
+       .body = run_standby});
+}
+
+Result<void> GraphBuilder::add_runtime(const spec::Runtime& runtime) {
+  Step asks{.name = "runtime",
+            .needs = rows_and_labels_,
+            .inputs = {part_of(model_.identity, "the runtime", part(model_.identity, "runtime"))},
+            .body = run_runtime};
+  // A runtime may take the fields of a row in place of its features.
+  asks.needs.push_back({"validate.rows", "accepted"});
+  asks.needs.push_back({"validate.rows", "contract"});
+  if (runtime.kind == spec::Runtime::Kind::kProcess) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string files,
+                            runtime::pack_folder(d_.project->root + "/" + runtime.files));
+    asks.inputs.push_back({fmt::format("the files in `{}`", runtime.files), digest_of_text(files)});
+  }
+  steps_.push_back(std::move(asks));
+  return {};
+}
+
+/// The trials; over recorded traffic the accepted search's result in their place.
+void GraphBuilder::add_search() {
+  if (is_recorded()) {
+    steps_.push_back({.name = "search",
+                      .inputs = {{"the accepted search", digest_of(bundle::search_schema().print(
+                                                             source_.recorded->recipe))}},
+                      .body = run_recipe});
+    return;
+  }
+  steps_.push_back(
+      {.name = "search",
+       .version = 3,
+       .needs = rows_and_labels_,
+       .inputs = {seed_,
+                  part_of(model_.identity, "the trainer and its parameters",
+                          digest_of_text(text_of(model_.trainer, model_, false))),
+                  part_of(model_.identity, "the search", part(model_.identity, "search"))},
+       .body = run_search});
+  add_own(steps_.back());
+}
+
+/// What a trainer of one's own reads beside features: its definition and files, the lock among
+/// them, and the contract's rows.
+void GraphBuilder::add_own(Step& step) const {
+  if (!model_.exec) return;
+  step.needs.push_back({"validate.rows", "accepted"});
+  step.needs.push_back({"validate.rows", "contract"});
+  step.inputs.push_back(part_of(model_.identity, "`exec`", part(model_.identity, "exec")));
+  for (const auto& source : model_.exec->sources)
+    step.inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
+}
+
+void GraphBuilder::add_train() {
+  Step train{.name = "train",
+             .needs = rows_and_labels_,
+             .inputs = {seed_,
+                        part_of(model_.identity, "the trainer and its parameters",
+                                digest_of_text(text_of(model_.trainer, model_, false))),
+                        part_of(model_.identity, "rounds",
+                                digest_of_text(fmt::format("{} {}", model_.search.max_rounds,
+                                                           model_.search.early_stopping_rounds)))},
+             .body = run_train};
+  train.needs.push_back({"search", "best"});
+  add_own(train);
+  steps_.push_back(std::move(train));
+}
+
+void GraphBuilder::add_evaluation() {
+  Step evaluates{.name = "evaluate",
+                 .needs = {{primary_step(model_), "model"},
+                           {"standby", "model"},
+                           {"features", "matrices"},
+                           {"features", "program"},
+                           {"validate.rows", "accepted"},
+                           {"split", "split"},
+                           {"split", "labels"},
+                           {"split", "task"}},
+                 .inputs = {{fmt::format("`{}`", d_.evaluation->identity.file),
+                             digest_of(d_.evaluation->identity.content)},
+                            part_of(model_.identity, "the interval",
+                                    digest_of_text(fmt::to_string(model_.coverage.value_or(0))))},
+                 .body = run_evaluate};
+  if (is_recorded()) {
+    // Who labelled the rows, and rows from before the change.
+    evaluates.needs.push_back({"source", "file"});
+    evaluates.needs.push_back({"validate.rows", "contract"});
+  }
+  if (is_recorded() || evaluate::reads_base(*d_.evaluation)) {
+    // What serves is not a definition: without a gate on it, a release changes nothing of a run.
+    steps_.push_back({.name = "base",
+                      .needs = {{primary_step(model_), "model"},
+                                {"features", "program"},
+                                {"validate.rows", "contract"}},
+                      .inputs = {{"what serves", digest_of(what_serves(d_, host_, source_))}},
+                      .body = run_base});
+    evaluates.needs.push_back({"base", "base"});
+  }
+  steps_.push_back(std::move(evaluates));
+  steps_.push_back({.name = "gates", .needs = {{"evaluate", "evidence"}}, .body = run_gates});
+}
+
+void GraphBuilder::add_baseline(bool primary) {
+  const spec::Monitor& monitor = *d_.monitor;
+  const std::string model_step = trained(primary);
+  Step watches{
+      .name = profile(primary),
+      .version = 3,
+      .needs = {{model_step, "model"},
+                {"features", "matrices"},
+                {"validate.rows", "accepted"},
+                {"validate.rows", "contract"},
+                {"split", "split"},
+                {"split", "labels"},
+                {"split", "task"}},
+      .inputs = {part_of(monitor.identity, "the distributions",
+                         part(monitor.identity, "distributions")),
+                 part_of(monitor.identity, "quality", part(monitor.identity, "quality")),
+                 part_of(monitor.identity, "the window",
+                         digest_of_text(fmt::format("{} {}", monitor.window, monitor.window_rows))),
+                 part_of(model_.identity, "the time field", digest_of_text(model_.time_field))},
+      .body = [model_step](Work& work, const std::string& directory) {
+        return run_baseline(work, directory, model_step);
+      }};
+  if (is_recorded()) watches.needs.push_back({"source", "file"});
+  steps_.push_back(std::move(watches));
+}
+
+void GraphBuilder::add_bundle(bool primary) {
+  const auto whole = [](const spec::Identity& identity) {
+    return StepInput{fmt::format("`{}`", identity.file), digest_of(identity.content)};
+  };
+  const std::string model_step = trained(primary);
+  Step bundle{.name = primary ? "bundle" : "bundle.standby",
+              .version = 4,
+              .needs = {{"gates", "passed"},
+                        {"validate.set", "report"},
+                        {"validate.rows", "contract"},
+                        {"validate.rows", "reference"},
+                        {"features", "program"},
+                        {model_step, "model"},
+                        {model_step, "how"},
+                        {profile(primary), "baseline"},
+                        {"evaluate", "evidence"},
+                        {"evaluate", "statements"},
+                        {"snapshot", "snapshot"},
+                        {"source", "file"},
+                        {"split", "split"},
+                        {"split", "labels"},
+                        {"split", "task"}},
+              .inputs = {part_of(model_.identity, "target and time field",
+                                 digest_of_text(model_.target.text + "\n" + model_.time_field)),
+                         whole(d_.contract->identity), whole(d_.features->identity),
+                         whole(model_.identity), whole(d_.evaluation->identity)}};
+  // A bundle names what it was built from: the same definitions under another commit are another
+  // bundle.
+  bundle.inputs.push_back(
+      {"the commit", digest_of_text(fmt::format("{} {}", d_.project->commit, d_.project->dirty))});
+  if (!model_.runtime) bundle.needs.push_back({"search", "best"});
+  bundle.body =
+      [model_step, profile = profile(primary), role = std::string(primary ? "primary" : "standby")](
+          Work& work, const std::string&) { return run_bundle(work, model_step, profile, role); };
+  steps_.push_back(std::move(bundle));
 }
 
 }  // namespace
@@ -41,252 +378,7 @@ std::string primary_step(const spec::Model& model) {
 }
 
 Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const Source& source) {
-  std::vector<Step> steps;
-  steps.push_back({.name = "source",
-                   .version = 2,
-                   .inputs = {{source.what, source.content}},
-                   .body = run_source});
-
-  Step rows{.name = "validate.rows",
-            .version = 5,
-            .needs = {{"source", "file"}},
-            .body = run_validate_rows};
-  const Recorded* recorded = source.recorded;
-  const std::string& contract_file = d.contract->identity.file;
-  rows.inputs = {
-      {fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
-      {fmt::format("`{}`: the object", d.features->identity.file),
-       digest_of_text(d.contract->object)},
-      {fmt::format("`{}`: the transforms", contract_file),
-       part(d.contract->identity, "customProperties")},
-      {fmt::format("`{}`: the time range", d.model->identity.file),
-       digest_of_text(
-           fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
-  if (recorded != nullptr) rows.inputs.push_back({"what serves", recorded->base});
-  const std::string& model_file = d.model->identity.file;
-  const StepInput target{fmt::format("`{}`: the target and its task", model_file),
-                         digest_of_text(fmt::format(
-                             "{}\n{} {} {}", d.model->target.text, stats::task_name(d.model->task),
-                             d.model->whole_classes, fmt::join(d.model->classes, "\n")))};
-  if (d.model->time_field.empty()) {
-    rows.inputs.push_back(
-        {fmt::format("`{}`: the seed", model_file), digest_of_text(fmt::to_string(d.model->seed))});
-    // The order of rows without a time spreads the classes evenly.
-    rows.inputs.push_back(target);
-  }
-  std::set<std::string> enums;
-  for (const auto& field : d.contract->fields) {
-    if (field.enum_file.empty() || !enums.insert(field.enum_file + "\n" + field.enum_column).second)
-      continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto values,
-                            spec::load_enum(*d.project, field.enum_file, field.enum_column));
-    rows.inputs.push_back({fmt::format("enum `{}` column `{}`", field.enum_file, field.enum_column),
-                           digest_of_text(fmt::to_string(fmt::join(values, "\n")))});
-  }
-  steps.push_back(std::move(rows));
-  steps.push_back(
-      {.name = "snapshot",
-       .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
-       .body = run_snapshot});
-
-  Step split{
-      .name = "split", .version = 2, .needs = {{"validate.rows", "accepted"}}, .body = run_split};
-  split.inputs = {
-      target,
-      {fmt::format("`{}`: the fractions", model_file),
-       digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->validation_fraction,
-                                  d.model->test_fraction))}};
-  // What is recorded has its labels and times beside the rows.
-  if (recorded != nullptr) {
-    split.needs.push_back({"source", "file"});
-    split.needs.push_back({"validate.rows", "kept"});
-  }
-  steps.push_back(std::move(split));
-  steps.push_back({.name = "validate.set",
-                   .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}},
-                   .body = run_validate_set});
-
-  Step features{.name = "features",
-                .version = 3,
-                .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
-                .body = run_features};
-  features.inputs = {{fmt::format("`{}`: folds", d.features->identity.file),
-                      digest_of_text(fmt::to_string(d.features->folds))}};
-  std::string order;
-  if (const doc::Value* list = d.features->identity.content.find("features");
-      list != nullptr && list->is_array()) {
-    for (const auto& feature : list->as_array()) {
-      doc::Value used = feature;
-      used.set("description", nullptr);
-      order += feature.string_or("name") + "\n";
-      features.inputs.push_back(
-          {fmt::format("`{}`: feature `{}`", d.features->identity.file, feature.string_or("name")),
-           digest_of(used)});
-    }
-  }
-  features.inputs.push_back({fmt::format("`{}`: the order of features", d.features->identity.file),
-                             digest_of_text(order)});
-  steps.push_back(std::move(features));
-
-  const std::vector<StepNeed> rows_and_labels = {{"features", "matrices"},
-                                                 {"features", "program"},
-                                                 {"split", "split"},
-                                                 {"split", "labels"},
-                                                 {"split", "task"}};
-  const StepInput seed{fmt::format("`{}`: the seed", model_file),
-                       digest_of_text(fmt::to_string(d.model->seed))};
-  const StepInput trainer{
-      fmt::format("`{}`: the trainer and its parameters", model_file),
-      digest_of_text(d.model->trainer +
-                     doc::to_canonical_json(bundle::print_parameters(d.model->parameters)))};
-  Step standby{.name = "standby", .needs = rows_and_labels, .body = run_standby};
-  standby.inputs = {
-      seed,
-      {fmt::format("`{}`: the standby", model_file),
-       digest_of_text(d.model->standby_trainer + doc::to_canonical_json(bundle::print_parameters(
-                                                     d.model->standby_parameters)))}};
-  steps.push_back(std::move(standby));
-  if (d.model->runtime.has_value()) {
-    const spec::Runtime& runtime = *d.model->runtime;
-    Step asks{.name = "runtime", .needs = rows_and_labels, .body = run_runtime};
-    asks.needs.push_back({"validate.rows", "accepted"});
-    asks.needs.push_back({"validate.rows", "contract"});
-    asks.inputs = {
-        {fmt::format("`{}`: the runtime", model_file), part(d.model->identity, "runtime")}};
-    if (runtime.kind == spec::Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(const std::string files,
-                              runtime::pack_folder(d.project->root + "/" + runtime.files));
-      asks.inputs.push_back(
-          {fmt::format("the files in `{}`", runtime.files), digest_of_text(files)});
-    }
-    steps.push_back(std::move(asks));
-  } else {
-    if (recorded != nullptr) {
-      steps.push_back({.name = "search",
-                       .inputs = {{"the accepted search",
-                                   digest_of(bundle::search_schema().print(recorded->recipe))}},
-                       .body = run_recipe});
-    } else {
-      steps.push_back({.name = "search",
-                       .version = 3,
-                       .needs = rows_and_labels,
-                       .inputs = {seed,
-                                  trainer,
-                                  {fmt::format("`{}`: the search", model_file),
-                                   part(d.model->identity, "search")}},
-                       .body = run_search});
-    }
-    Step train{.name = "train", .needs = rows_and_labels, .body = run_train};
-    train.needs.push_back({"search", "best"});
-    train.inputs = {seed,
-                    trainer,
-                    {fmt::format("`{}`: rounds", model_file),
-                     digest_of_text(fmt::format("{} {}", d.model->search.max_rounds,
-                                                d.model->search.early_stopping_rounds))}};
-    if (d.model->exec) add_own(*d.model, recorded == nullptr, steps.back(), train);
-    steps.push_back(std::move(train));
-  }
-
-  Step evaluates{.name = "evaluate",
-                 .needs = {{primary_step(*d.model), "model"},
-                           {"standby", "model"},
-                           {"features", "matrices"},
-                           {"features", "program"},
-                           {"validate.rows", "accepted"},
-                           {"split", "split"},
-                           {"split", "labels"},
-                           {"split", "task"}},
-                 .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
-                             digest_of(d.evaluation->identity.content)},
-                            {fmt::format("`{}`: the interval", model_file),
-                             digest_of_text(fmt::to_string(d.model->coverage.value_or(0)))}},
-                 .body = run_evaluate};
-  if (recorded != nullptr) {
-    // Who labelled the rows, and rows from before the change.
-    evaluates.needs.push_back({"source", "file"});
-    evaluates.needs.push_back({"validate.rows", "contract"});
-  }
-  if (recorded != nullptr || evaluate::reads_base(*d.evaluation)) {
-    // What serves is no definition: without a gate on it, a release changes nothing of a run.
-    steps.push_back({.name = "base",
-                     .needs = {{primary_step(*d.model), "model"},
-                               {"features", "program"},
-                               {"validate.rows", "contract"}},
-                     .inputs = {{"what serves", digest_of(what_serves(d, host, source))}},
-                     .body = run_base});
-    evaluates.needs.push_back({"base", "base"});
-  }
-  steps.push_back(std::move(evaluates));
-  steps.push_back({.name = "gates", .needs = {{"evaluate", "evidence"}}, .body = run_gates});
-
-  const std::string& monitor_file = d.monitor->identity.file;
-  const std::vector<StepInput> watched = {
-      {fmt::format("`{}`: the distributions", monitor_file),
-       part(d.monitor->identity, "distributions")},
-      {fmt::format("`{}`: quality", monitor_file), part(d.monitor->identity, "quality")},
-      {fmt::format("`{}`: the window", monitor_file),
-       digest_of_text(fmt::format("{} {}", d.monitor->window, d.monitor->window_rows))},
-      {fmt::format("`{}`: the time field", model_file), digest_of_text(d.model->time_field)}};
-  // The standby of recorded traffic is evaluated, for gates that read it; nobody releases it.
-  const std::vector<bool> made = recorded != nullptr ? std::vector{true} : std::vector{true, false};
-  for (const bool primary : made) {
-    const std::string trained = primary ? primary_step(*d.model) : "standby";
-    const std::string profile = primary ? "baseline" : "baseline.standby";
-    Step watches{.name = profile,
-                 .version = 3,
-                 .needs = {{trained, "model"},
-                           {"features", "matrices"},
-                           {"validate.rows", "accepted"},
-                           {"validate.rows", "contract"},
-                           {"split", "split"},
-                           {"split", "labels"},
-                           {"split", "task"}},
-                 .inputs = watched,
-                 .body = [trained](Work& work, const std::string& directory) {
-                   return run_baseline(work, directory, trained);
-                 }};
-    if (recorded != nullptr) watches.needs.push_back({"source", "file"});
-    steps.push_back(std::move(watches));
-  }
-  for (const bool primary : made) {
-    const std::string trained = primary ? primary_step(*d.model) : "standby";
-    const std::string profile = primary ? "baseline" : "baseline.standby";
-    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 4};
-    bundle.needs = {{"gates", "passed"},
-                    {"validate.set", "report"},
-                    {"validate.rows", "contract"},
-                    {"validate.rows", "reference"},
-                    {"features", "program"},
-                    {trained, "model"},
-                    {trained, "how"},
-                    {profile, "baseline"},
-                    {"evaluate", "evidence"},
-                    {"evaluate", "statements"},
-                    {"snapshot", "snapshot"},
-                    {"source", "file"},
-                    {"split", "split"},
-                    {"split", "labels"},
-                    {"split", "task"}};
-    bundle.inputs = {
-        {fmt::format("`{}`: target and time field", model_file),
-         digest_of_text(d.model->target.text + "\n" + d.model->time_field)},
-        {fmt::format("`{}`", contract_file), digest_of(d.contract->identity.content)},
-        {fmt::format("`{}`", d.features->identity.file), digest_of(d.features->identity.content)},
-        {fmt::format("`{}`", model_file), digest_of(d.model->identity.content)},
-        {fmt::format("`{}`", d.evaluation->identity.file),
-         digest_of(d.evaluation->identity.content)}};
-    // A bundle names what it was built from: the same definitions under another commit are another
-    // bundle.
-    bundle.inputs.push_back(
-        {"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
-    if (!d.model->runtime) bundle.needs.push_back({"search", "best"});
-    const std::string role = primary ? "primary" : "standby";
-    bundle.body = [trained, profile, role](Work& work, const std::string&) {
-      return run_bundle(work, trained, profile, role);
-    };
-    steps.push_back(std::move(bundle));
-  }
-  return steps;
+  return GraphBuilder(d, host, source).build();
 }
 
 }  // namespace heddle::flow

@@ -168,7 +168,7 @@ doc::Value left_out_of(const Recorded& recorded) {
 
 }  // namespace
 
-Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswers& answers) {
+Result<Judged> judge_retrain(Work& work, const RowSplit& parts, const HeldOutAnswers& answers) {
   const Recorded& recorded = *work.source().recorded;
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
   Judged out;
@@ -194,30 +194,60 @@ Result<Judged> judge_retrain(Work& work, const Parts& parts, const HeldOutAnswer
   return out;
 }
 
-spec::Evaluation without_label_fields(const spec::Evaluation& definition, const table::Table& rows,
-                                      const spec::Contract& contract, const stats::Task& task,
-                                      evaluate::Absent& absent) {
+namespace {
+
+/// Fields that are known with the label only, and that these rows do not have.
+std::set<std::string> lacking_fields(const spec::Contract& contract, const table::Table& rows) {
   std::set<std::string> lacking;
   for (const auto& field : contract.fields) {
     if (field.label_time && rows.find(field.name) == nullptr) lacking.insert(field.name);
   }
-  const auto why = [](const std::string& field) {
+  return lacking;
+}
+
+/// The first lacking field that the metric reads; empty: it can be computed.
+std::string lacks(const spec::Metric& metric, const std::set<std::string>& lacking) {
+  const auto names = expr::names_in(metric.expression.text);
+  if (metric.expression.text.empty() || !names.ok()) return {};
+  const auto field = std::find_if(names->begin(), names->end(),
+                                  [&](const std::string& name) { return lacking.contains(name); });
+  return field == names->end() ? std::string() : *field;
+}
+
+/// Why values that gates may name are absent.
+class AbsentValues {
+ public:
+  explicit AbsentValues(evaluate::Absent& absent) : absent_(absent) {}
+
+  void metric(const std::string& name, const std::string& field) {
+    for (const char* group : {"metrics", "base", "standby"})
+      absent_.emplace(fmt::format("{}.{}", group, name), why(field));
+  }
+  void slice(const std::string& slice, const std::string& metric, const std::string& field) {
+    for (const char* end : {"min", "max"})
+      absent_.emplace(fmt::format("slices.{}.{}_{}", slice, metric, end), why(field));
+  }
+
+ private:
+  static std::string why(const std::string& field) {
     return fmt::format("recorded traffic has no `{}`", field);
-  };
+  }
+  evaluate::Absent& absent_;
+};
+
+}  // namespace
+
+spec::Evaluation without_label_fields(const spec::Evaluation& definition, const table::Table& rows,
+                                      const spec::Contract& contract, const stats::Task& task,
+                                      evaluate::Absent& absent) {
+  const auto lacking = lacking_fields(contract, rows);
+  AbsentValues values(absent);
   spec::Evaluation out = definition;
   std::erase_if(out.metrics, [&](const spec::Metric& metric) {
-    const auto names = expr::names_in(metric.expression.text);
-    if (metric.expression.text.empty() || !names.ok()) return false;
-    const auto field = std::find_if(names->begin(), names->end(), [&](const std::string& name) {
-      return lacking.contains(name);
-    });
-    if (field == names->end()) return false;
-    for (const char* group : {"metrics", "base", "standby"})
-      absent.emplace(fmt::format("{}.{}", group, metric.name), why(*field));
-    for (const auto& slice : definition.slices) {
-      for (const char* end : {"min", "max"})
-        absent.emplace(fmt::format("slices.{}.{}_{}", slice.name, metric.name, end), why(*field));
-    }
+    const std::string field = lacks(metric, lacking);
+    if (field.empty()) return false;
+    values.metric(metric.name, field);
+    for (const auto& slice : definition.slices) values.slice(slice.name, metric.name, field);
     return true;
   });
   std::set<std::string> names{"rows"};
@@ -225,10 +255,7 @@ spec::Evaluation without_label_fields(const spec::Evaluation& definition, const 
   for (const auto& metric : definition.metrics) names.insert(metric.name);
   std::erase_if(out.slices, [&](const spec::Slice& slice) {
     if (!lacking.contains(slice.field)) return false;
-    for (const auto& name : names) {
-      for (const char* end : {"min", "max"})
-        absent.emplace(fmt::format("slices.{}.{}_{}", slice.name, name, end), why(slice.field));
-    }
+    for (const auto& name : names) values.slice(slice.name, name, slice.field);
     return true;
   });
   return out;

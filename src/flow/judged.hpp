@@ -29,7 +29,7 @@ struct HeldOutAnswers {
   std::span<const double> labels{};
 };
 
-[[nodiscard]] Result<Judged> judge_retrain(Work& work, const Parts& parts,
+[[nodiscard]] Result<Judged> judge_retrain(Work& work, const RowSplit& parts,
                                            const HeldOutAnswers& answers);
 
 /// The Evaluation as far as recorded traffic can tell: without the metrics and slices over label

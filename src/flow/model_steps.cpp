@@ -8,6 +8,7 @@
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "evaluate/evidence_format.hpp"
+#include "evaluate/rivals.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
@@ -79,7 +80,7 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory,
   return record;
 }
 
-std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts,
+std::span<const float> test_margins(const std::vector<float>& margins, const RowSplit& parts,
                                     const stats::Task& task) {
   return std::span(margins).subspan(
       static_cast<std::size_t>(parts.validation_end - parts.train_end) * task.outputs());
@@ -91,7 +92,7 @@ Result<std::optional<stats::Conformal>> interval_of(Work& work, const std::strin
   const auto coverage = work.definitions().model->coverage;
   if (!coverage) return std::optional<stats::Conformal>();
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto margins, work.floats(trained, "margins.f32"));
   const stats::Task& task = labels->task;
   const auto rows = static_cast<std::size_t>(parts.validation_end - parts.train_end);
@@ -178,7 +179,7 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   train::SearchInput input;
   input.search = d.model->search;
   input.task = labels->task;
@@ -244,7 +245,7 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto best, best_of(work));
   train::TrainInput input;
   input.task = labels->task;
@@ -265,7 +266,7 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   StepRecord record;
   std::string files;
   std::string covered = doc::to_json(runtime::to_value(definition));
@@ -332,7 +333,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
   const std::string primary = primary_step(*d.model);
@@ -374,6 +375,13 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
         base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_times));
     input.base = &base;
   }
+  if (evaluate::reads_rivals(definition)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto train_features, work.matrix("train"));
+    input.more_numbers =
+        evaluate::rivals({&task, labels->codes, static_cast<std::size_t>(parts.train_end),
+                          static_cast<std::size_t>(parts.validation_end), *times,
+                          train_features.get(), features.get()});
+  }
   Judged judged;
   if (recorded != nullptr) {
     if (!base.missing.why.empty()) {
@@ -384,7 +392,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
                                                   {&task, &test_rows, input.predictions.margins,
                                                    base.margins, input.predictions.labels}));
     input.more_gates = judged.gates;
-    input.more_numbers = judged.numbers;
+    input.more_numbers.insert(judged.numbers.begin(), judged.numbers.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evaluate(input));
   const StepRecord trained = work.record(primary);
@@ -496,7 +504,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.floats(trained, "margins.f32"));
   // The model learned from the training rows: what it says of them is no reference for what it will
   // say.
@@ -532,7 +540,8 @@ namespace {
 
 /// The rows of the test as an object: what is released later is compared on them where traffic has
 /// too few labels.
-Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, const Parts& parts) {
+Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract,
+                              const RowSplit& parts) {
   HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
@@ -599,7 +608,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, work.bytes("evaluate", "statements.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, work.reference());
   assembly.reference_rows = *reference;
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
   auto& config = assembly.config;
   config.model = d.model->identity.name;

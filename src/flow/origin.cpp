@@ -4,6 +4,7 @@
 
 #include "runtime/tar.hpp"
 #include "spec/difference.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -14,12 +15,16 @@ using Entry = store::Git::Entry;
 /// does not hold is named in a bundle by its digest.
 Result<void> compare_data(const spec::Project& project, store::Git& git, Origin& origin) {
   for (const auto& [name, unused] : project.sources) {
-    const std::string path = spec::path_in_project(project, name);
-    if (path.empty()) continue;
-    const auto entry = git.find(origin.commit, path);
-    if (!entry.ok() || entry->kind != Entry::Kind::kFile) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const bool same, git.same_on_disk(entry->id, path));
-    if (!same) origin.changes.push_back(fmt::format("`{}` was changed", path));
+    const auto parts = table::parts_of(spec::input_of(project, name));
+    if (!parts.ok()) continue;  // whoever reads the source says so
+    for (const auto& part : *parts) {
+      const std::string path = spec::path_in_project(project, part.path);
+      if (path.empty()) continue;
+      const auto entry = git.find(origin.commit, path);
+      if (!entry.ok() || entry->kind != Entry::Kind::kFile) continue;
+      HEDDLE_ASSIGN_OR_RETURN(const bool same, git.same_on_disk(entry->id, path));
+      if (!same) origin.changes.push_back(fmt::format("`{}` was changed", path));
+    }
   }
   return {};
 }

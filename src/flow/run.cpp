@@ -188,35 +188,34 @@ class Scheduler {
       const PlannedStep planned = look(step, work_.cache(), work_.host(), finished_, last_, record);
       const auto inputs = inputs_of(step, finished_);
       lock.unlock();
-      Error error;
-      bool ok = true;
-      if (record) {
-        work_.tell({Progress::Kind::kStepCached, step.name, planned.reason, record->seconds});
-      } else {
-        auto done = execute(step, planned);
-        ok = done.ok();
-        if (ok)
-          record = std::move(*done);
-        else
-          error = done.error();
-      }
+      Result<StepRecord> done =
+          record ? kept(step, planned, *std::move(record)) : execute(step, planned);
       lock.lock();
-      if (ok) {
-        planned.cached ? ++cached : ++ran;
-        work_.finished(step.name, planned.key, *record);
-        finished_[step.name] = std::move(*record);
-        inputs_.set(step.name, to_value(*inputs));
-        if (!planned.cached) {
-          if (auto kept =
-                  work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_);
-              !kept.ok() && !failure_)
-            failure_ = kept.error();
-        }
+      if (done.ok()) {
+        note_finished(step, planned, *inputs, *std::move(done));
       } else if (!failure_) {
-        failure_ = std::move(error);
+        failure_ = done.error();
       }
       changed_.notify_all();
     }
+  }
+
+  Result<StepRecord> kept(const Step& step, const PlannedStep& planned, StepRecord record) {
+    work_.tell({Progress::Kind::kStepCached, step.name, planned.reason, record.seconds});
+    return record;
+  }
+
+  /// With the lock. What the step read is remembered for the next plan, which says what changed.
+  void note_finished(const Step& step, const PlannedStep& planned,
+                     const std::vector<StepInput>& inputs, StepRecord record) {
+    planned.cached ? ++cached : ++ran;
+    work_.finished(step.name, planned.key, record);
+    finished_[step.name] = std::move(record);
+    inputs_.set(step.name, to_value(inputs));
+    if (planned.cached) return;
+    const auto remembered =
+        work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_);
+    if (!remembered.ok() && !failure_) failure_ = remembered.error();
   }
 
   Result<StepRecord> execute(const Step& step, const PlannedStep& planned) {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <filesystem>
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/load.hpp"
 #include "spec/task.hpp"
 
 namespace heddle::flow {
@@ -128,10 +128,7 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
   return out;
 }
 
-std::string Definitions::source_path() const {
-  const std::string& path = project->sources.at(model->source);
-  return std::filesystem::path(path).is_absolute() ? path : project->root + "/" + path;
-}
+table::Input Definitions::input() const { return spec::input_of(*project, model->source); }
 
 void Work::finished(const std::string& step, const Digest& key, const StepRecord& record) {
   const std::lock_guard guard(mutex_);
@@ -279,14 +276,14 @@ void Work::keep_labels(Labels labels) {
   labels_ = std::make_shared<const Labels>(std::move(labels));
 }
 
-const doc::Schema<Parts>& parts_schema() {
+const doc::Schema<RowSplit>& row_split_schema() {
   static const auto schema = [] {
-    auto t = doc::Schema<Parts>::record("the split", "rows of each part");
+    auto t = doc::Schema<RowSplit>::record("the split", "rows of each part");
     t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
-    t.integer("rows", &Parts::rows, "all of them");
-    t.integer("train_end", &Parts::train_end, "row after the last one that is trained on", 1);
-    t.integer("validation_end", &Parts::validation_end, "row after the last one of validation");
-    t.finally([](Parts& into, const doc::Value&, doc::Reader& reader) {
+    t.integer("rows", &RowSplit::rows, "all of them");
+    t.integer("train_end", &RowSplit::train_end, "row after the last one that is trained on", 1);
+    t.integer("validation_end", &RowSplit::validation_end, "row after the last one of validation");
+    t.finally([](RowSplit& into, const doc::Value&, doc::Reader& reader) {
       if (into.train_end >= into.validation_end || into.validation_end >= into.rows)
         reader.refuse("train_end", "must be below `validation_end`, and that below `rows`");
     });

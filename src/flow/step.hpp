@@ -50,7 +50,7 @@ struct Definitions {
   /// kInvalid or kNotFound when a part is missing. An empty `model` names the only one.
   [[nodiscard]] static Result<Definitions> of(const spec::Project& project,
                                               const std::string& model);
-  [[nodiscard]] std::string source_path() const;
+  [[nodiscard]] table::Input input() const;  ///< where the model's source has its rows
 };
 
 /// The graph of one model over one source, in an order in which the steps could run one by one.
@@ -149,14 +149,14 @@ struct GraphRun {
                                          const ProgressSink& progress);
 
 /// Bounds of the time-ordered parts of the accepted rows.
-struct Parts {
+struct RowSplit {
   std::int64_t rows = 0;
   std::int64_t train_end = 0;  ///< [0, train_end) is trained on
   std::int64_t validation_end =
       0;  ///< [train_end, validation_end) guides the search; the rest is the test
 };
 /// `split.json` of a step.
-[[nodiscard]] const doc::Schema<Parts>& parts_schema();
+[[nodiscard]] const doc::Schema<RowSplit>& row_split_schema();
 
 /// Files of floats: rows, columns, values, little-endian. Reading takes the bytes of one; kCorrupt
 /// when they are none.

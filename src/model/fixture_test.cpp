@@ -192,9 +192,10 @@ TEST(Fixtures, BaseScoresAreTheWritingVersions) {
     const std::string objective = cells[1].as_string();
     const std::int64_t classes = cells[2].as_int();
     const std::string leaf = fmt::format("{}", static_cast<float>(cells[4].as_double()));
-    const std::string tree = fmt::format(
-        R"({{"default_left":[0],"left_children":[-1],"right_children":[-1],"split_conditions":[{}],"split_indices":[0]}})",
-        leaf);
+    const std::string tree =
+        fmt::format(R"({{"default_left":[0],"left_children":[-1],"right_children":[-1],)"
+                    R"("split_conditions":[{}],"split_indices":[0]}})",
+                    leaf);
     std::string trees = tree;
     std::string info = "0";
     for (std::int64_t k = 1; k < classes; ++k) {
@@ -207,8 +208,10 @@ TEST(Fixtures, BaseScoresAreTheWritingVersions) {
       std::string numbers = version.as_string();
       std::replace(numbers.begin(), numbers.end(), '.', ',');
       const std::string model = fmt::format(
-          R"({{"learner":{{"gradient_booster":{{"model":{{"tree_info":[{}],"trees":[{}]}},"name":"gbtree"}},)"
-          R"("learner_model_param":{{"base_score":"{}","num_class":"{}","num_feature":"1"}},"objective":{{"name":"{}"}}}},"version":[{}]}})",
+          R"({{"learner":{{"gradient_booster":{{"model":{{"tree_info":[{}],"trees":[{}]}},)"
+          R"("name":"gbtree"}},)"
+          R"("learner_model_param":{{"base_score":"{}","num_class":"{}","num_feature":"1"}},)"
+          R"("objective":{{"name":"{}"}}}},"version":[{}]}})",
           info, trees, cells[3].as_string(), classes, objective, numbers);
       const auto loaded = Scorer::load(model, {Layout::kInterleaved});
       if (objective == "binary:hinge" ||

@@ -99,9 +99,9 @@ struct Peer {
     const float* result = nullptr;
     check(XGBoosterPredictFromDMatrix(
         booster, matrix,
-        fmt::format(
-            R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false}})",
-            type)
+        fmt::format(R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": 0, )"
+                    R"("strict_shape": false}})",
+                    type)
             .c_str(),
         &shape, &dimensions, &result));
     bst_ulong count = 1;
@@ -301,10 +301,13 @@ std::string replace(std::string text, std::string_view from, std::string_view to
 /// A stump written by hand: the smallest model there is, and the base of what can be wrong with
 /// one.
 const std::string kStump =
-    R"({"learner":{"attributes":{},"gradient_booster":{"model":{"gbtree_model_param":{"num_trees":"1"},"tree_info":[0],)"
-    R"("trees":[{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[5E-1,-2.5E-1,7.5E-1],)"
+    R"({"learner":{"attributes":{},"gradient_booster":{"model":{"gbtree_model_param":)"
+    R"({"num_trees":"1"},"tree_info":[0],)"
+    R"("trees":[{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],)"
+    R"("split_conditions":[5E-1,-2.5E-1,7.5E-1],)"
     R"("split_indices":[1,0,0],"split_type":[0,0,0],"categories_nodes":[]}]},"name":"gbtree"},)"
-    R"("learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"2"},"objective":{"name":"binary:logistic"}},"version":[1,7,4]})";
+    R"("learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"2"},)"
+    R"("objective":{"name":"binary:logistic"}},"version":[1,7,4]})";
 
 TEST(Forest, ScoresAStump) {
   const auto scorer = Scorer::load(kStump);
@@ -380,7 +383,8 @@ TEST(Forest, AFileThatIsNoModelIsNamed) {
       {"CBM1\x10\x00", "CatBoost"},
       {"\x89HDF\r\n", "HDF5"},
       {std::string("\x0c\0\0\0\0\0\0\0{\"a\":[1,2]}  ", 22), "safetensors"},
-      {R"({"learner":{"gradient_booster":{"name":"gbtree"},"learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})",
+      {R"({"learner":{"gradient_booster":{"name":"gbtree"},)"
+       R"("learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})",
        "save_config"},
       {std::string("{L\0\0\0\0\0\0\0\x06"
                    "Config{",
@@ -430,8 +434,8 @@ TEST(Forest, AVersionNewerThanWeKnowIsNamed) {
 TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   const std::string best = R"("attributes":{"best_iteration":"0","best_score":"0.5"})";
   EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", best)).ok());
-  const std::string tree =
-      R"({"default_left":[1],"left_children":[-1],"right_children":[-1],"split_conditions":[5E-1],"split_indices":[0]})";
+  const std::string tree = R"({"default_left":[1],"left_children":[-1],"right_children":[-1],)"
+                           R"("split_conditions":[5E-1],"split_indices":[0]})";
   std::string longer = replace(kStump, R"("trees":[)", R"("trees":[)" + tree + ",");
   longer = replace(longer, R"("tree_info":[0])", R"("tree_info":[0,0])");
   ASSERT_TRUE(Scorer::load(longer).ok());
@@ -597,7 +601,8 @@ TEST(StandardisedLinear, HasAMarginOfEachOutput) {
 
 TEST(StandardisedLinear, CorruptBytesAreNamed) {
   const std::string good =
-      R"({"format":"heddle.linear/1","link":"logistic","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercepts":[0.0]})";
+      R"({"format":"heddle.linear/1","link":"logistic","features":[],"mean":[0.0],)"
+      R"("scale":[1.0],"missing":[0.0],"weights":[1.0],"intercepts":[0.0]})";
   ASSERT_TRUE(Scorer::load(good).ok());
   for (const auto& [from, to] : std::vector<std::pair<std::string_view, std::string_view>>{
            {R"("scale":[1.0])", R"("scale":[0.0])"},

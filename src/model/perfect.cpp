@@ -99,6 +99,29 @@ class Perfect final : public TreeLayout<Sum> {
     }
   }
 
+  /// One tree's values to the sums of a block. Inlined: a call for each tree of a row would cost
+  /// as much as the tree.
+  [[gnu::always_inline]] void add_tree(std::size_t tree, const float* slots, std::int64_t rows,
+                                       std::size_t group_size, Sum* sums) const noexcept {
+    const Test* const nodes = nodes_.data() + tree * kInner;
+    const Sum* const leaves = leaves_.data() + tree * kInner;
+    const float* group = slots;
+    for (std::int64_t i = 0; i < rows; i += kSide, group += group_size) {
+      std::uint32_t at[kSide];
+      for (std::size_t j = 0; j < kSide; ++j) at[j] = 1;
+      for (int depth = 0; depth < kDepth; ++depth) {
+#pragma GCC unroll 8
+        for (std::size_t j = 0; j < kSide; ++j) {
+          const Test& node = nodes[at[j]];
+          at[j] = 2 * at[j] + static_cast<std::uint32_t>(
+                                  group[std::size_t{node.slot} * kSide + j] >= node.threshold);
+        }
+      }
+      for (std::size_t j = 0; j < kSide; ++j)
+        sums[i + static_cast<std::int64_t>(j)] += leaves[at[j] - kInner];
+    }
+  }
+
   void block(const float* slots, std::int64_t rows, Sum* out) const noexcept {
     const std::size_t group_size = kSide * forest_.width();
     const std::int64_t outputs = forest_.outputs;
@@ -107,23 +130,7 @@ class Perfect final : public TreeLayout<Sum> {
       for (std::int64_t i = 0; i < rows; ++i) sums[i] = first_of<Sum>(forest_, k);
       const std::size_t end = forest_.first_tree[static_cast<std::size_t>(k) + 1];
       for (std::size_t t = forest_.first_tree[static_cast<std::size_t>(k)]; t < end; ++t) {
-        const Test* const nodes = nodes_.data() + t * kInner;
-        const Sum* const leaves = leaves_.data() + t * kInner;
-        const float* group = slots;
-        for (std::int64_t i = 0; i < rows; i += kSide, group += group_size) {
-          std::uint32_t at[kSide];
-          for (std::size_t j = 0; j < kSide; ++j) at[j] = 1;
-          for (int depth = 0; depth < kDepth; ++depth) {
-#pragma GCC unroll 8
-            for (std::size_t j = 0; j < kSide; ++j) {
-              const Test& node = nodes[at[j]];
-              at[j] = 2 * at[j] + static_cast<std::uint32_t>(
-                                      group[std::size_t{node.slot} * kSide + j] >= node.threshold);
-            }
-          }
-          for (std::size_t j = 0; j < kSide; ++j)
-            sums[i + static_cast<std::int64_t>(j)] += leaves[at[j] - kInner];
-        }
+        add_tree(t, slots, rows, group_size, sums);
       }
       for (std::int64_t i = 0; i < rows; ++i) out[i * outputs + k] = finish(forest_, k, sums[i]);
     }

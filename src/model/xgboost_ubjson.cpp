@@ -213,24 +213,30 @@ void tree(Reader& in, char type, XgboostParts& parts) {
   });
 }
 
+/// From 3.1 on: the names of categories, where training saw names.
+void categories(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view member, char inner) {
+    if (member != "enc") return in.skip(inner, 0);
+    array(in, inner, [&](char element) {
+      parts.named_categories = true;
+      in.skip(element, 0);
+    });
+  });
+}
+
+void trees(Reader& in, char type, XgboostParts& parts) {
+  parts.has_trees = true;
+  parts.trees.clear();  // of a member that is given twice, the last one counts
+  array(in, type, [&](char element) { tree(in, element, parts); });
+}
+
 void model(Reader& in, char type, XgboostParts& parts) {
   object(in, type, [&](std::string_view name, char content) {
     if (name == "tree_info") return integers(in, content, parts.tree_info);
     if (name == "weight_drop") return floats(in, content, parts.weight_drop);
     if (name == "gbtree_model_param") return parameters(in, content, parts);
-    if (name == "cats") {  // from 3.1 on: the names of categories, where training saw names
-      return object(in, content, [&](std::string_view member, char inner) {
-        if (member != "enc") return in.skip(inner, 0);
-        array(in, inner, [&](char element) {
-          parts.named_categories = true;
-          in.skip(element, 0);
-        });
-      });
-    }
-    if (name != "trees") return in.skip(content, 0);
-    parts.has_trees = true;
-    parts.trees.clear();
-    array(in, content, [&](char element) { tree(in, element, parts); });
+    if (name == "cats") return categories(in, content, parts);
+    return name == "trees" ? trees(in, content, parts) : in.skip(content, 0);
   });
 }
 
@@ -243,18 +249,26 @@ void booster(Reader& in, char type, XgboostParts& parts, bool nested) {
   });
 }
 
+void objective(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view member, char inner) {
+    return member == "name" ? text(in, inner, parts.objective) : in.skip(inner, 0);
+  });
+}
+
+void attributes(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view member, char inner) {
+    auto* const known = parts.attribute(member);
+    return known != nullptr ? text(in, inner, *known) : in.skip(inner, 0);
+  });
+}
+
 void learner(Reader& in, char type, XgboostParts& parts) {
   object(in, type, [&](std::string_view name, char value) {
     if (name == "gradient_booster") return booster(in, value, parts, false);
     if (name == "learner_model_param") return parameters(in, value, parts);
     if (name == "feature_names") return texts(in, value, parts.feature_names);
-    if (name != "objective" && name != "attributes") return in.skip(value, 0);
-    object(in, value, [&](std::string_view member, char inner) {
-      auto* const known = name == "attributes" ? parts.attribute(member)
-                          : member == "name"   ? &parts.objective
-                                               : nullptr;
-      return known != nullptr ? text(in, inner, *known) : in.skip(inner, 0);
-    });
+    if (name == "objective") return objective(in, value, parts);
+    return name == "attributes" ? attributes(in, value, parts) : in.skip(value, 0);
   });
 }
 

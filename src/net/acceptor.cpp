@@ -57,6 +57,7 @@ std::uint64_t address_key(const sockaddr_storage& from) {
     if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return 1ull << 32 | low;
     std::uint64_t prefix = 0;
     std::memcpy(&prefix, v6.sin6_addr.s6_addr, sizeof prefix);
+    // 0 is nobody and an IPv4 address begins at 2^32: `::` must not be counted with either.
     return std::max<std::uint64_t>(prefix, 2);
   }
   return 0;
@@ -230,6 +231,7 @@ std::vector<ListenerFd> Acceptor::hand_over() {
 
 void Acceptor::end() {
   for (const ListenerKind kind : kListenerKinds) {
+    // A successor accepts what waits in the queue of a socket that was handed over.
     if (!of(kind).open() || handed_over_) continue;
     for (std::size_t before = SIZE_MAX;
          before != admission_.open() && accepting_ && !waits(kind);) {
@@ -261,6 +263,7 @@ bool Acceptor::goes_on_after(int error, Connection* leaves, ListenerKind kind) {
   // A client that hung up in the queue, or a signal, says nothing about the next one.
   if (!out_of_room) return error == ECONNABORTED || error == EINTR;
   if (leaves == nullptr) leaves = first_to_go(kAll);
+  // Nobody can be asked to go: new ones wait, and are looked for again when one closes.
   if (leaves == nullptr) {
     wait_for_room(kind);
     return false;

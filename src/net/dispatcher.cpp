@@ -64,6 +64,7 @@ void Dispatcher::process(Connection& connection) {
 }
 
 bool Dispatcher::origin_allowed(Connection& connection, std::string_view origin) {
+  // No browser sends from the owner's socket; who sends no Origin is no browser.
   if (origin.empty() || connection.origin().local) return true;
   const std::size_t scheme = origin.find("://");
   return scheme != std::string_view::npos &&
@@ -100,6 +101,7 @@ void Dispatcher::handle(Connection& connection, const Incoming& incoming) {
   if (!deferred_) return answer(connection, response_);
   loop_.enter(connection, Phase::kDeferred);
   if (connection.peer_done()) return loop_.peer_finished(connection);
+  // Only whether the client goes: what it sends behind this request waits in the kernel.
   loop_.want(connection, EPOLLRDHUP);
 }
 

@@ -121,6 +121,7 @@ struct H2Session::Stream {
     std::vector<Header> kept_metadata = std::move(metadata);
     *this = Stream{};
     for (std::string& text : kept) {
+      // One large message must not keep its room in every stream that is used again.
       if (text.capacity() > kKeptBytes) text = std::string();
       text.clear();
     }
@@ -171,6 +172,7 @@ struct H2Session::Callbacks {
                      std::size_t size, void* user) {
     H2Session& session = self(user);
     Stream* stream = session.find(id);
+    // Data of a call that is refused or over: the window is given back, the bytes are dropped.
     if (stream == nullptr || !stream->ready || stream->closing) {
       nghttp2_session_consume(session.session_, id, size);
       return 0;
@@ -196,6 +198,7 @@ struct H2Session::Callbacks {
       case NGHTTP2_DATA: {
         const bool is_data = frame->hd.type == NGHTTP2_DATA;
         const bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        // An empty frame that ends nothing costs us a turn and the client nothing.
         if (is_data && frame->hd.length == 0 && !is_last) session.charge_abuse(1);
         const bool is_head = !is_data && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
         session.frame_of_call(frame->hd.stream_id, is_head, is_last);
@@ -312,6 +315,7 @@ H2Session::Stream* H2Session::find(std::int32_t id) const {
 }
 
 H2Session::Stream* H2Session::begin(std::int32_t id) {
+  // nghttp2 holds the client to it only once it acknowledged our settings.
   if (open_ >= options_.streams) return nullptr;
   std::unique_ptr<Stream> stream;
   if (spare_.empty()) {
@@ -330,6 +334,7 @@ H2Session::Stream* H2Session::begin(std::int32_t id) {
 }
 
 void H2Session::forget(Stream& stream) {
+  // Of the connection's window only: the stream is gone.
   if (stream.unconsumed > 0) nghttp2_session_consume_connection(session_, stream.unconsumed);
   nghttp2_session_set_stream_user_data(session_, stream.id, nullptr);
   buffered_ -= stream.accounted;
@@ -451,6 +456,7 @@ bool H2Session::refuses_frame(Stream& stream, const char* frame, std::size_t hav
 
 /// Handles the next message; false when there is none to handle now.
 bool H2Session::take_message(Stream& stream) {
+  // Who asks and does not take the answers is not answered further.
   if (stream.out.size() - stream.out_at > kMostQueuedOutput) {
     stream.blocked = true;
     return false;
@@ -670,6 +676,7 @@ void H2Session::sweep(Stream& stream) {
   }
   if (is_past_deadline(stream))
     return fail(stream, GrpcStatus::kDeadlineExceeded, "the deadline passed");
+  // The time of a call that a runtime has is the runtime's.
   if (stream.deferred) return;
   if (stream.in.empty() && stream.streaming) {  // between two messages
     if (now_ - stream.progress_ns > options_.idle_timeout_ms * kMs)
@@ -706,6 +713,8 @@ void H2Session::shed() {
 }
 
 void H2Session::go_away() {
+  // Twice: the notice lets calls that are under way arrive before streams are refused (RFC 9113,
+  // 6.8).
   if (++going_ == 1) {
     nghttp2_submit_shutdown_notice(session_);
   } else if (going_ == 2) {

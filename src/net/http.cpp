@@ -113,7 +113,10 @@ class Framing {
   [[nodiscard]] std::string_view finish() const noexcept {
     if (transfer_encoding_ && head_.content_length.has_value())
       return "both Content-Length and Transfer-Encoding";
+    // A proxy that speaks 1.0 would not have read it, and seen another end of the message.
     if (transfer_encoding_ && head_.http_1_0) return "Transfer-Encoding in HTTP/1.0";
+    // RFC 9112, 3.2: it must be there, and is what protects the owner's machine from pages of
+    // others.
     if (!head_.http_1_0 && (!host_ || head_.host.empty())) return "no Host header";
     return {};
   }
@@ -175,6 +178,7 @@ class Framing {
 
   std::string_view content_length(std::string_view value) noexcept {
     if (head_.content_length.has_value()) return "several Content-Length headers";
+    // Eighteen digits fit 64 bits: no overflow has to be looked for.
     if (value.empty() || value.size() > 18) return "a malformed Content-Length";
     std::uint64_t length = 0;
     for (const char c : value) {
@@ -213,6 +217,7 @@ bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line,
       found == nullptr ? bytes.size()
                        : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
   if (found == nullptr) return false;
+  // A bare LF ends a line for some readers and not for others: that is how requests are smuggled.
   if (end == at || bytes[end - 1] != '\r') {
     reason = "a line that ends without CR";
     return false;
@@ -337,6 +342,7 @@ std::optional<std::uint64_t> read_chunk_size(std::string_view line) noexcept {
   for (; at < line.size(); ++at) {
     const int digit = hex_digit(line[at]);
     if (digit < 0) break;
+    // Sixteen hex digits could pass 63 bits.
     if (at >= 15) return std::nullopt;
     length = length * 16 + static_cast<std::uint64_t>(digit);
   }
@@ -467,6 +473,7 @@ struct ChunkSteps {
     if (!length) return State::kBad;
     in += end + 1;
     left = *length;
+    // Each alone first: their sum could wrap round.
     if (left > max_body || out + left > max_body) return State::kTooLarge;
     return std::nullopt;
   }

@@ -118,6 +118,7 @@ void ServerLoop::answer(const Deferral& deferral, GrpcReply reply) {
 }
 
 void ServerLoop::want(Connection& connection, std::uint32_t events) {
+  // A system call less for each request: nearly always it is what it was.
   if (connection.noted.interest == events) return;
   connection.noted.interest = events;
   poller_.change(connection.fd(), events, connection.id());
@@ -182,6 +183,7 @@ void ServerLoop::run_posted() {
   std::vector<std::function<void()>> work;
   {
     const std::lock_guard<std::mutex> lock(posted_mutex_);
+    // Run without the lock: what is posted may post again.
     work.swap(posted_);
   }
   for (auto& item : work) item();
@@ -191,6 +193,7 @@ void ServerLoop::run_posted() {
 void ServerLoop::run_timers() {
   for (Timer& timer : timers_) {
     if (timer.due_ns > now_) continue;
+    // From now, not from when it was due: after a pause it does not run many times at once.
     timer.due_ns = now_ + timer.period_ns;
     timer.work();
     worked_ = true;
@@ -199,6 +202,7 @@ void ServerLoop::run_timers() {
 
 void ServerLoop::begin_drain(std::int64_t deadline_ms) {
   drain_until_ = now_ + deadline_ms * kMs;
+  // Asked again only the deadline moves.
   if (draining_) return;
   draining_ = true;
   acceptor_.end();
@@ -207,6 +211,7 @@ void ServerLoop::begin_drain(std::int64_t deadline_ms) {
       connection.h2->go_away();
       mark_dirty(connection);
     } else if (connection.phase() == Phase::kIdle) {
+      // Who keeps a connection open may have sent a request that is under way: it gets two seconds.
       connection.set_deadline(std::min(connection.deadline_ns(), now_ + kDrainNs));
     }
   });
@@ -214,6 +219,7 @@ void ServerLoop::begin_drain(std::int64_t deadline_ms) {
 
 void ServerLoop::events_of(Connection& connection, std::uint32_t events) {
   if (connection.phase() == Phase::kHandshake) return handshake(connection);
+  // Output first: while an answer is not taken, no further request is read.
   if ((events & EPOLLOUT) != 0) return mark_dirty(connection);
   if ((events & EPOLLIN) != 0) return readable(connection);
   if ((events & (EPOLLHUP | EPOLLERR)) != 0)
@@ -235,6 +241,8 @@ void ServerLoop::sweep(Connection& connection) {
     const std::int64_t late_ms = (now_ - connection.began_ns()) / kMs - 1000;
     const bool slow =
         late_ms > 0 && connection.received() < static_cast<std::uint64_t>(late_ms * rate / 1000);
+    // A body that comes slower than the least rate is refused early: many slow ones would hold all
+    // connections.
     if (!overdue && !slow) return;
     dispatcher_.refuse(connection, {408, "http-timeout", "not come whole within the time limit"});
     return flush(connection);
@@ -261,6 +269,7 @@ void ServerLoop::send_answers(bool turn_ends) {
 
 void ServerLoop::event(std::uint64_t tag, std::uint32_t events) {
   if (tag >= Connections::kFirstId) {
+    // It may have been closed by an event of this same turn.
     if (Connection* connection = connections_.find(tag); connection != nullptr) {
       connection->noted.last_turn = turns_;
       events_of(*connection, events);
@@ -313,6 +322,7 @@ int ServerLoop::wait_for_events(std::span<epoll_event> events) {
 void ServerLoop::go_on_with_those_left() {
   if (again_.empty()) return;
   std::vector<std::uint64_t> ids;
+  // Going on may put a connection back: that one waits for the next turn.
   ids.swap(again_);
   for (const std::uint64_t id : ids) {
     Connection* connection = connections_.find(id);
@@ -417,6 +427,7 @@ void ServerLoop::readable(Connection& connection) {
     if (n < 0 && errno != EAGAIN && errno != EINTR) return close(connection);
     if (n == 0) end_of_input(connection);
     if (n <= 0 || !take_input(connection, static_cast<std::size_t>(n))) break;
+    // One client that sends without pause does not keep the others waiting.
     if (reads == kReadsPerTurn) {
       go_on_next_turn(connection);
       break;
@@ -461,6 +472,7 @@ void ServerLoop::not_taken(Connection& connection) {
     connection.set_deadline(now_ + options_.limits.read_timeout_ms * kMs);
   }
   connection.account();
+  // Answers that nobody takes hold memory as unread requests do: who does not take his goes.
   if (budget_.over()) close(connection);
 }
 
@@ -487,6 +499,7 @@ void ServerLoop::flush(Connection& connection) {
 void ServerLoop::after_last_answer(Connection& connection) {
   if (connection.tls) connection.tls->finish();
   if (connection.peer_done()) return close(connection);
+  // Half closed, then drained: a reset would drop what the client has not read yet (RFC 9112, 9.6).
   connection.shut_down();
   enter(connection, Phase::kDraining);
   want(connection, EPOLLIN);

@@ -271,7 +271,8 @@ std::string draw(const Lanes& lanes) {
     for (const Lanes::Span& span : lane.spans) {
       const double a = f.inside(span.from);
       put(out,
-          R"(<rect class="span-{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="15" rx="2"><title>{}</title></rect>)",
+          R"(<rect class="span-{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="15" )"
+          R"(rx="2"><title>{}</title></rect>)",
           span.colour, a, y, std::max(f.inside(span.to) - a, 3.0), escape_html(span.tip));
     }
     y += kLane;

@@ -124,6 +124,53 @@ struct Checked {
       wrong{};  ///< empty: every signature is its person's over exactly what would be carried out
 };
 
+/// An act that only a person may do. A signature under one is the person's own word, and is enough
+/// where no rule speaks; who is known only by an account of the system needs a rule for the role.
+struct PersonsAct {
+  std::string_view action;
+  const char* refusal;  ///< the rule that denies it to others
+  const char* why;
+  const char* by_signature;  ///< the rule that allows it to a signature
+};
+constexpr PersonsAct kPersonsActs[] = {
+    {"service.resume", "resume-needs-a-person", "only a person clears a stop",
+     "resume-by-a-signature"},
+    {"clock.set", "clock-needs-a-person", "only a person says that a clock is right",
+     "clock-by-a-signature"},
+};
+
+const PersonsAct* persons_act(std::string_view action) noexcept {
+  for (const PersonsAct& act : kPersonsActs) {
+    if (act.action == action) return &act;
+  }
+  return nullptr;
+}
+
+bool is_data_plane(const Actor& actor) {
+  return actor.type == ActorType::kSystem && actor.id == "system:data-plane";
+}
+
+/// Acts that no rule may forbid: a stop, and the record of what happened to the clock.
+std::optional<Verdict> allowed_without_rules(const Proposal& proposal) {
+  if (proposal.action == "service.stop")
+    return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
+  if (proposal.action == "clock.jump" && is_data_plane(proposal.actor))
+    return Verdict{Effect::kAllow, {"what-happened-is-recorded"}, {}, {}};
+  return std::nullopt;
+}
+
+/// Whether the act may be done while its service is stopped.
+bool passes_stop(const Proposal& proposal, bool by_person) {
+  if (proposal.action == "service.resume") return true;
+  // What the data plane did by itself has happened: a stop that came after it does not keep it off
+  // the record.
+  if (is_data_plane(proposal.actor) &&
+      (proposal.action == "slot.fail-over" || proposal.action == "canary.abort"))
+    return true;
+  // A stop is an incident: what people write down about it changes nothing that is served.
+  return by_person && is_record_action(proposal.action);
+}
+
 Error denied(const char* id, std::string message, std::string hint) {
   return {ErrorKind::kDenied, id, std::move(message), std::move(hint)};
 }
@@ -159,31 +206,15 @@ struct LocalEngine::Impl {
   }
 
   Result<Verdict> judge(store::Txn& txn, const Rulebook& book, const Proposal& proposal) {
+    if (auto allowed = allowed_without_rules(proposal)) return *std::move(allowed);
     const auto service = service_of(proposal);
     const bool person =
         proposal.actor.type == ActorType::kPerson && !book.is_service_account(proposal.actor.id);
-    const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
-    if (proposal.action == "service.stop")
-      return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
-    const bool by_data_plane =
-        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane";
-    if (proposal.action == "clock.jump" && by_data_plane)
-      return Verdict{Effect::kAllow, {"what-happened-is-recorded"}, {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
-    const bool resumes = proposal.action == "service.resume";
-    if (resumes && !person)
-      return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
-    const bool sets_clock = proposal.action == "clock.set";
-    if (sets_clock && !person)
-      return Verdict{
-          Effect::kDeny, {"clock-needs-a-person"}, {}, "only a person says that a clock is right"};
-    // What the data plane did by itself has happened: a stop that came after it does not keep it
-    // off the record.
-    const bool happened =
-        by_data_plane && (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
-    // A stop is an incident: what people write down about it changes nothing that is served.
-    const bool writes_down = person && is_record_action(proposal.action);
-    if (stopped && !happened && !resumes && !writes_down)
+    const PersonsAct* const for_persons = persons_act(proposal.action);
+    if (for_persons != nullptr && !person)
+      return Verdict{Effect::kDeny, {for_persons->refusal}, {}, for_persons->why};
+    if (stopped && !passes_stop(proposal, person))
       return Verdict{Effect::kDeny,
                      {"stop"},
                      {},
@@ -201,16 +232,21 @@ struct LocalEngine::Impl {
           return INT64_MAX;
         });
     HEDDLE_TRY(std::move(counted));
-    // A signature is a person's own word; somebody known by the account of the system needs a rule
-    // that lets the role.
-    if ((resumes || sets_clock) && signed_by_hand &&
-        verdict.rules == std::vector<std::string>{"default-deny"}) {
-      return Verdict{
-          Effect::kAllow, {resumes ? "resume-by-a-signature" : "clock-by-a-signature"}, {}, {}};
-    }
-    if (verdict.effect == Effect::kDeny || person) return verdict;
+    const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
+    if (for_persons != nullptr && signed_by_hand &&
+        verdict.rules == std::vector<std::string>{"default-deny"})
+      return Verdict{Effect::kAllow, {for_persons->by_signature}, {}, {}};
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
     // counted against them.
+    if (verdict.effect != Effect::kDeny && !person)
+      HEDDLE_TRY(hold_to_budgets(txn, book, proposal, time, verdict));
+    return verdict;
+  }
+
+  /// Denies what goes past a budget of the service.
+  static Result<void> hold_to_budgets(store::Txn& txn, const Rulebook& book,
+                                      const Proposal& proposal, Micros time, Verdict& verdict) {
+    const auto service = service_of(proposal);
     for (const auto& budget : book.budgets(service)) {
       if (!glob_match(budget.action, proposal.action)) continue;
       HEDDLE_ASSIGN_OR_RETURN(const auto count,
@@ -223,7 +259,7 @@ struct LocalEngine::Impl {
           fmt::format("budget `{}` is used up: {} of {}", budget.id, count, budget.limit);
       break;
     }
-    return verdict;
+    return {};
   }
 
   ledger::Entry entry_of(const Proposal& proposal, const Verdict& verdict, const Rulebook& book,

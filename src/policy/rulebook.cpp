@@ -65,6 +65,95 @@ constexpr Guarded kGuarded[] = {
 
 enum class Truth { kTrue, kFalse, kUnknown };
 
+/// The rules that match one proposal, by what they say.
+struct Matches {
+  std::vector<std::string> deny{};
+  std::vector<std::string> allow{};
+  std::vector<const spec::PolicyRule*> asks{};
+  std::vector<const spec::PolicyRule*> guards{};
+  std::string reason{};  ///< of the first denial
+
+  void add(const Rule& compiled, Truth truth);
+  /// Ids of the rules that ask for a person's yes, with what each needs.
+  [[nodiscard]] std::vector<std::string> questions(const Proposal& proposal,
+                                                   std::vector<Need>& needs) const;
+  [[nodiscard]] Verdict verdict(const Proposal& proposal) const;
+};
+
+void Matches::add(const Rule& compiled, Truth truth) {
+  const auto& rule = compiled.rule;
+  if (truth == Truth::kFalse) return;
+  if (rule.effect == spec::PolicyRule::Effect::kAllow) {
+    // What cannot be evaluated never allows.
+    if (truth == Truth::kTrue) allow.push_back(rule.id);
+    return;
+  }
+  // Nor is anybody asked for a yes to what the rule could not see: it denies.
+  if (truth == Truth::kUnknown || rule.effect == spec::PolicyRule::Effect::kDeny) {
+    if (reason.empty()) {
+      reason = truth == Truth::kUnknown
+                   ? fmt::format(
+                         "rule `{}` could not be evaluated: the proposal lacks what its "
+                         "`when` reads",
+                         rule.id)
+                   : fmt::format("rule `{}` denies it", rule.id);
+    }
+    deny.push_back(rule.id);
+    return;
+  }
+  (compiled.is_guard ? guards : asks).push_back(&rule);
+}
+
+std::vector<std::string> Matches::questions(const Proposal& proposal,
+                                            std::vector<Need>& needs) const {
+  auto rules = asks;
+  // A guard turns an allowance into a question, and adds its need to questions of others. Where no
+  // rule lets anybody do it, it must not open a way to a yes.
+  if (!asks.empty() || !allow.empty()) rules.insert(rules.end(), guards.begin(), guards.end());
+  std::vector<std::string> ids;
+  for (const auto* rule : rules) {
+    ids.push_back(rule->id);
+    needs.push_back(
+        {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
+  }
+  // An allowance is no answer to these; who is asked already is asked once.
+  if (proposal.actor.type == ActorType::kAgent && ids.empty() && !allow.empty()) {
+    for (const Guarded& guarded : kGuarded) {
+      if (!guarded.applies(proposal.attributes)) continue;
+      ids.emplace_back(guarded.rule);
+      needs.push_back({std::string(guarded.rule), 1, "", spec::PolicyRule{}.approval_within});
+    }
+  }
+  return ids;
+}
+
+Verdict Matches::verdict(const Proposal& proposal) const {
+  Verdict verdict;
+  verdict.reason = reason;
+  const auto ask = questions(proposal, verdict.needs);
+  // The deciding rules come first; the others stay in the record.
+  const auto decide = [&](Effect effect, const std::vector<std::string>& first,
+                          const std::vector<std::string>& second,
+                          const std::vector<std::string>& third) {
+    verdict.effect = effect;
+    for (const auto* list : {&first, &second, &third})
+      verdict.rules.insert(verdict.rules.end(), list->begin(), list->end());
+  };
+  if (!deny.empty()) {
+    verdict.needs.clear();
+    decide(Effect::kDeny, deny, ask, allow);
+  } else if (!ask.empty()) {
+    decide(Effect::kRequireApproval, ask, allow, deny);
+  } else if (!allow.empty()) {
+    decide(Effect::kAllow, allow, ask, deny);
+  } else {
+    verdict.effect = Effect::kDeny;
+    verdict.rules = {"default-deny"};
+    verdict.reason = fmt::format("no rule lets `{}` do `{}`", proposal.actor.id, proposal.action);
+  }
+  return verdict;
+}
+
 expr::Function count_function(expr::Type window) {
   return {"ledger.count",
           {expr::Type::kString, window},
@@ -359,6 +448,21 @@ struct Rulebook::Impl {
     return false;
   }
 
+  /// Whether the rule is about this act by this actor; its `when` is another matter.
+  [[nodiscard]] static bool matches(const Rule& compiled, const Proposal& proposal,
+                                    const std::string& service,
+                                    const std::vector<std::string>& identities) {
+    const auto& rule = compiled.rule;
+    if (!is_about(compiled, service)) return false;
+    // Autonomy does not keep anybody from writing down what happened, and does not keep a bad
+    // canary alive: to start one was a decision that its judgement may end it.
+    if (compiled.is_autonomy &&
+        (is_record_action(proposal.action) || proposal.action == "canary.abort"))
+      return false;
+    return any_match(rule.who, identities) && any_match(rule.actions, {proposal.action}) &&
+           (rule.targets.empty() || any_match(rule.targets, {proposal.target}));
+  }
+
   Truth holds(const Rule& rule, const Proposal& proposal,
               const std::vector<Attribute>& attributes) {
     if (!rule.rule.when) return Truth::kTrue;
@@ -497,76 +601,12 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
   const auto identities = impl_->identities(proposal.actor, person(proposal.actor.id));
   const auto attributes = attributes_of(proposal);
   const auto service = service_of(proposal);
-  std::vector<std::string> deny, ask, allow;
-  std::vector<const spec::PolicyRule*> asks, guards;
-  Verdict verdict;
-  for (const auto& compiled : impl_->rules) {
-    const auto& rule = compiled.rule;
-    if (!Impl::is_about(compiled, service)) continue;
-    // Autonomy does not keep anybody from writing down what happened, and does not keep a bad
-    // canary alive: to start one was a decision that its judgement may end it.
-    if (compiled.is_autonomy &&
-        (is_record_action(proposal.action) || proposal.action == "canary.abort"))
-      continue;
-    if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action}))
-      continue;
-    if (!rule.targets.empty() && !Impl::any_match(rule.targets, {proposal.target})) continue;
-    const auto truth = impl_->holds(compiled, proposal, attributes);
-    if (truth == Truth::kFalse) continue;
-    if (rule.effect == spec::PolicyRule::Effect::kAllow) {
-      if (truth == Truth::kTrue) allow.push_back(rule.id);
-      continue;
-    }
-    if (truth == Truth::kUnknown || rule.effect == spec::PolicyRule::Effect::kDeny) {
-      if (verdict.reason.empty()) {
-        verdict.reason =
-            truth == Truth::kUnknown
-                ? fmt::format(
-                      "rule `{}` could not be evaluated: the proposal lacks what its `when` reads",
-                      rule.id)
-                : fmt::format("rule `{}` denies it", rule.id);
-      }
-      deny.push_back(rule.id);
-      continue;
-    }
-    (compiled.is_guard ? guards : asks).push_back(&rule);
+  Matches matches;
+  for (const auto& rule : impl_->rules) {
+    if (Impl::matches(rule, proposal, service, identities))
+      matches.add(rule, impl_->holds(rule, proposal, attributes));
   }
-  if (!asks.empty() || !allow.empty()) asks.insert(asks.end(), guards.begin(), guards.end());
-  for (const auto* rule : asks) {
-    ask.push_back(rule->id);
-    verdict.needs.push_back(
-        {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
-  }
-  // An allowance is no answer to these; who is asked already is asked once.
-  if (proposal.actor.type == ActorType::kAgent && ask.empty() && !allow.empty()) {
-    for (const Guarded& guarded : kGuarded) {
-      if (!guarded.applies(proposal.attributes)) continue;
-      ask.emplace_back(guarded.rule);
-      verdict.needs.push_back(
-          {std::string(guarded.rule), 1, "", spec::PolicyRule{}.approval_within});
-    }
-  }
-  const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
-                        std::vector<std::string>& third) {
-    for (auto* list : {&first, &second, &third})
-      verdict.rules.insert(verdict.rules.end(), list->begin(), list->end());
-  };
-  if (!deny.empty()) {
-    verdict.effect = Effect::kDeny;
-    verdict.needs.clear();
-    join(deny, ask, allow);
-  } else if (!ask.empty()) {
-    verdict.effect = Effect::kRequireApproval;
-    join(ask, allow, deny);
-  } else if (!allow.empty()) {
-    verdict.effect = Effect::kAllow;
-    join(allow, ask, deny);
-  } else {
-    verdict.effect = Effect::kDeny;
-    verdict.rules = {"default-deny"};
-    verdict.reason = fmt::format("no rule lets `{}` do `{}`", proposal.actor.id, proposal.action);
-  }
-  return verdict;
+  return matches.verdict(proposal);
 }
 
 const Digest& Rulebook::digest() const noexcept { return impl_->digest; }

@@ -92,6 +92,7 @@ class Reader {
 
  private:
   void refuse(std::string_view name, std::string_view wanted) {
+    // The first fault names the place; what follows may come of it.
     if (fault_) return;
     fault_ = Error{ErrorKind::kCorrupt, "action-member",
                    fmt::format("`{}` of the action `{}` is not {}", name, type_, wanted),

@@ -27,6 +27,7 @@ constexpr int kMostBackoff = 5;
 Micros right_clock(Micros wrong, int lag_hours) { return wrong - lag_hours * kHour; }
 
 bool is_back(Micros now, Micros wrong, int lag_hours) {
+  // Nearer to where it should be than to where it was wrong: clocks read a little off.
   return std::llabs(now - right_clock(wrong, lag_hours)) < std::llabs(now - wrong);
 }
 
@@ -54,6 +55,7 @@ double hours(Micros time) { return static_cast<double>(time) / static_cast<doubl
 std::vector<std::pair<std::string, std::string>> Ladder::candidates() const {
   std::vector<std::pair<std::string, std::string>> out;
   for (const Incident& incident : state_.incidents) {
+    // While its promotion is asked for as well: the answer may come weeks after the proof.
     if (incident.step == Step::kProve || incident.step == Step::kPromote)
       out.emplace_back(incident.id + "/candidate", incident.candidate);
   }
@@ -99,6 +101,8 @@ Diagnosis Ladder::with_acts(Diagnosis diagnosis) const {
   if (lag > 12) lag -= 24;
   if (lag < -12) lag += 24;
   diagnosis.lag_hours = lag;
+  // The shift that the rows show beside the repair undoes the repair: the rows are right by
+  // themselves.
   if (lag == 0) {
     diagnosis.cause = &outlived_repair();
     diagnosis.reason = fmt::format(
@@ -119,6 +123,8 @@ void Ladder::verify_acts(Tick& tick) {
     if (!tick.effects.in_force(act)) {
       forget(act, tick);
     } else if (!act.kept) {
+      // Policy, a person or an error that stays did not let it be taken back: that is not proposed
+      // again at every tick.
       verify(act, tick);
     }
   }
@@ -131,6 +137,7 @@ void Ladder::forget(const Act& act, const Tick& tick) {
     incident.timeline.push_back(
         {tick.now,
          fmt::format("the {} is not in force any more: a release replaced it", act_text(act)), 0});
+    // The release decided who is primary: there is nothing left to swap back.
     if (act.is<SwapInForce>()) incident.swapped = false;
   }
 }
@@ -224,6 +231,7 @@ void Ladder::verify(const Act& act, Tick& tick) {
     follow_clock(act, tick);
     return;
   }
+  // Where its incident is still open, that one goes on with it; otherwise it gets one of its own.
   const auto owner =
       std::find_if(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
         return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
@@ -270,7 +278,10 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   if (!now || std::llabs(*now - *repair->clock) < watch::ClockRuns::kTolerance) return;
   const auto lag =
       static_cast<int>(std::lround(hours(*now - right_clock(*repair->clock, repair->lag_hours))));
+  // It is back, which `why_not` tells, or rounding hides the difference.
   if (lag == 0 || lag == repair->lag_hours) return;
+  // One incident for one lag: a repair of it that somebody refused is not proposed anew at every
+  // tick.
   const bool known =
       std::any_of(state_.incidents.begin(), state_.incidents.end(), [&](const Incident& i) {
         return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
@@ -360,6 +371,7 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
                    return propose(incident, RollBack{r.before, grounds}, reason, tick, taken.id);
                  }},
       taken.kind);
+  // Somebody else ended it: there is nothing to verify any more.
   if (outcome.status == Status::kOvertaken)
     std::erase_if(state_.acts, [&](const Act& each) { return each.id == taken.id; });
   if (outcome.status == Status::kApplied) {
@@ -375,6 +387,7 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       ++state_.recalibrations_taken_back;
     }
   } else if (outcome.status == Status::kDenied || outcome.status == Status::kFailed) {
+    // Policy said no: it stays, and is not proposed again.
     for (Act& each : state_.acts) each.kept = each.kept || each.id == taken.id;
   }
   return outcome.status;
@@ -387,6 +400,7 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
     return failed_over ? verify_end_of_fail_over(incident, tick) : Step::kAwaitQuiet;
   const watch::Trial* trial = tick.watch.trial(act->id);
   const std::int64_t rows = trial == nullptr ? 0 : trial->rows;
+  // A whole chunk of labels at least: with fewer, two standard errors are soon found by chance.
   if (rows >= tick.watch.rows_of_chunk() && trial->pays()) {
     incident.timeline.push_back(
         {tick.now,
@@ -434,6 +448,8 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
          0});
     return Step::kPromote;
   }
+  // Three chunks and a week are what a candidate has to show that it is better; a good one needs
+  // less.
   if (rows < 3 * enough && tick.now < incident.step_since + kProveAtMost) return incident.step;
   incident.timeline.push_back(
       {tick.now,
@@ -471,6 +487,7 @@ void Ladder::see_others(Incident& incident, const watch::Finding& finding, const
 void Ladder::see_windows(Incident& incident, const Tick& tick) const {
   for (auto& [key, quiet] : incident.quiet) {
     const auto at = tick.watch.latest().find(key);
+    // No window since the last look: a tick alone is no sign of quiet.
     if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
     const watch::Finding& finding = at->second;
     see_others(incident, finding, tick);
@@ -491,6 +508,7 @@ bool Ladder::is_over(const Incident& incident, const Tick& tick) const {
   const Diagnosis& d = incident.diagnosis;
   if (incident.clock) {
     const auto now = tick.watch.clock(d.column);
+    // A clock that was read tells at once what windows would tell in days.
     return now && is_back(*now, *incident.clock, d.lag_hours);
   }
   // Behind a standby that took over, quiet says that the standby is good, not that the fault is
@@ -502,6 +520,7 @@ Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposa
   incident.why = why;
   incident.timeline.push_back({tick.now, why, 0});
   if (!proposal.empty()) {
+    // The question is taken back in the ledger, or a person's late yes would carry it out.
     (void)propose(incident, Lapse{op_id_of(incident, proposal)}, std::move(why), tick,
                   fmt::format("{}/{}", proposal, incident.reconsidered + 1));
   }
@@ -510,6 +529,7 @@ Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposa
 
 bool Ladder::escalate(Incident& incident, std::string next, Micros deadline, Tick& tick) {
   const Micros waited = tick.now - incident.step_since;
+  // Twice before the deadline at the most: who is told every hour stops reading.
   const Micros every = std::max(kTellEvery, deadline / 2);
   const bool due = deadline == 0 || waited >= (incident.escalations + 1) * every;
   if (due) {
@@ -520,6 +540,7 @@ bool Ladder::escalate(Incident& incident, std::string next, Micros deadline, Tic
 }
 
 void Ladder::tell(Incident& incident, std::string next, Tick& tick, std::string_view about) {
+  // Who took it over need not be called again.
   if (!incident.acknowledged_by.empty()) {
     incident.timeline.push_back(
         {tick.now, fmt::format("`{}` knows of it: {}", incident.acknowledged_by, next), 0});

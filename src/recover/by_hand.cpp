@@ -62,6 +62,8 @@ void Ladder::take(const ByHand& act) {
   state_.by_hand = act.number;
   if (act.kind == Kind::kOpen) open_by_hand(act);
   for (Incident& incident : state_.incidents) {
+    // An act about a source names no incident: it is noted in each open one about rows of that
+    // source.
     const bool is_meant = act.incident.empty()
                               ? incident.open() && is_of_source(incident, act.account, act.source)
                               : incident.id == act.incident;
@@ -93,10 +95,12 @@ void Ladder::note(Incident& incident, const ByHand& act) {
   if (act.kind != Kind::kClose) return;
   incident.closed_by = act.by;
   incident.closed_at = now;
+  // What was to be tried again is not done any more; what has to be recorded still is.
   std::erase_if(incident.failing, [](const Failing& each) { return !each.record; });
   incident.step = Step::kDone;
   incident.step_since = now;
   incident.swap_asked = false;
+  // The page is written at the next tick: there is no `Effects` here.
   incident.page_due = true;
   incident.shut_out = act.shut_out;
   if (!incident.response.empty()) incident.response += ", then ";

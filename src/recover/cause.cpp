@@ -25,6 +25,7 @@ std::optional<Amendment> fewer_chunks(const spec::Monitor& monitor, std::string 
   constexpr int kFewer = 2, kFewest = 5;
   Amendment out{monitor, false, "quality.prior_shift_chunks", "", std::move(why)};
   int& chunks = out.monitor.quality.prior_shift_chunks;
+  // Fewer than that, and days that are alike by chance agree as well.
   chunks = std::max(kFewest, chunks - kFewer);
   if (chunks >= monitor.quality.prior_shift_chunks) return std::nullopt;
   out.yaml = std::to_string(chunks);
@@ -42,6 +43,7 @@ bool Cause::takes(const Incident&, const watch::Alert&, const Diagnosis& diagnos
 
 std::optional<bool> Cause::joins(const Incident&, const Diagnosis&) const { return std::nullopt; }
 
+// Only a time shift reads a clock: an incident that is diagnosed anew loses the one of before.
 void Cause::note(Incident& incident, const watch::Watch&) const { incident.clock.reset(); }
 
 Step Cause::first_step(const Incident&) const { return Step::kAwaitQuiet; }
@@ -66,6 +68,8 @@ Diagnosis diagnose(const watch::Watch& watch, const watch::Alert& alert) {
   // Rows that a program added are asked first: they know a thing of their own.
   for (const bool own : {false, true}) {
     for (const Cause* cause : causes().rows()) {
+      // The first pass asks the rows of programs, the second Heddle's own, in the order of the
+      // table.
       if (causes().is_built_in(*cause) != own) continue;
       auto found = cause->match(alert, watch);
       if (!found) continue;

@@ -11,6 +11,7 @@ class CostlyQuarantine final : public Cause {
   std::string_view name() const noexcept override { return "costly quarantine"; }
 
   std::optional<Diagnosis> match(const watch::Alert& alert, const watch::Watch&) const override {
+    // Without a source the alert is of the service: `no answers`.
     if (alert.first.source.empty()) return std::nullopt;
     auto out = of_subject(watch::Subject::kAnswers, alert);
     if (!out) return out;

@@ -29,6 +29,7 @@ class CovariateShift final : public QualityCause {
   }
 
   std::optional<Step> after_sign(const watch::Alert& alert) const override {
+    // The model does not hold on the new traffic after all: now there is something to learn.
     if (alert.first.subject == watch::Subject::kQuality) return Step::kCollect;
     return std::nullopt;
   }

@@ -77,6 +77,8 @@ std::vector<std::size_t> classes_meant(const stats::Task& task, const LabelJoin:
         if (excess(k) < excess(meant[label])) meant[label] = k;
       }
     }
+    // Two labels would mean the same class: an exchange gives each its own, so this is something
+    // else.
     if (taken[meant[label]]) return {};
     taken[meant[label]] = true;
   }
@@ -85,11 +87,13 @@ std::vector<std::size_t> classes_meant(const stats::Task& task, const LabelJoin:
 
 /// Classes have each other's names, by an encoder of another order for example.
 std::optional<Mended> exchanged(const stats::Task& task, const LabelJoin::Chunk& chunk) {
+  // The table of losses is of classes by classes.
   if (task.classes.size() > kMostClasses) return std::nullopt;
   const auto meant = classes_meant(task, chunk);
   std::string pairs;
   int named = 0;
   for (std::size_t label = 0; label < meant.size(); ++label) {
+    // All are mended; the sentence names the first few.
     if (meant[label] == label || ++named > kMostNamed) continue;
     pairs += fmt::format("{}`{}` for `{}`", pairs.empty() ? "" : ", ", task.classes[label],
                          task.classes[meant[label]]);
@@ -121,6 +125,7 @@ std::optional<Mended> of_another_scale(const LabelJoin::Chunk& chunk) {
   const std::size_t last = order.size() - third;
   const double across = median(last, false) - median(0, false);
   const double slope = (median(last, true) - median(0, true)) / across;
+  // Predictions that are all alike have no line through them.
   if (!(across > 0) || slope == 0 || !std::isfinite(slope)) return std::nullopt;
   std::vector<double> codes;
   for (const double code : chunk.codes) codes.push_back(code / slope);
@@ -169,6 +174,7 @@ Faulty faulty_labels(const watch::Finding& chunk_of, const watch::Watch& watch) 
   LabelJoin::Chunk rest;
   for (const auto& [sender, chunk] : watch.by_sender(chunk_of.from, chunk_of.to)) {
     const auto other = mended(task, chunk);
+    // Labels that fit as they are have nothing to be mended.
     if (other && ratio_of(chunk) > threshold) {
       const double ratio = ratio_of(other->chunk);
       if (ratio <= threshold && is_clear(task, chunk, *other, ratio)) {

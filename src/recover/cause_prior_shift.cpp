@@ -98,6 +98,7 @@ MovedBaseRate moved_base_rate(const watch::Alert& alert, const watch::Watch& wat
   for (const auto& [sender, chunk] : watch.by_sender(alert.last.from, alert.last.to)) {
     const double by = watch::moved_along(watch.task(), chunk, alert.last);
     rows += chunk.rows();
+    // Half the threshold: a sender with few rows is further off by chance, and counts by them only.
     if (by > alert.last.threshold / 2) moved += chunk.rows();
     if (by <= most) continue;
     most = by;

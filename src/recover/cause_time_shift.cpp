@@ -21,12 +21,14 @@ class TimeShift final : public QualityCause {
     if (alert.first.subject != watch::Subject::kColumn) return std::nullopt;
     const doc::Value& detail = alert.last.detail;
     const auto lag = detail.int_or("lag_hours");
+    // A lag that leaves much of the difference does not explain it.
     if (lag == 0 || detail.double_or("residual_d", 1) >= kLagResidual) return std::nullopt;
     const bool others_quiet =
         std::none_of(watch.latest().begin(), watch.latest().end(), [&](const auto& each) {
           return each.second.subject == watch::Subject::kColumn && each.first != alert.first.key &&
                  each.second.alert;
         });
+    // A clock moves one field. Where others moved with it, the traffic is another.
     if (!others_quiet) return std::nullopt;
     Diagnosis out;
     out.change_from = alert.first.from;
@@ -58,6 +60,8 @@ class TimeShift final : public QualityCause {
     const bool known =
         std::any_of(monitor.rules.begin(), monitor.rules.end(),
                     [&](const spec::MonitorRule& other) { return other.id == rule.id; });
+    // Without a timestamp there is nothing to hold against the event; a rule of an earlier incident
+    // is there already.
     if (!is_time || known) return {};
     rule.expression.text =
         fmt::format("{0} - event_time > duration(\"1h\") || event_time - {0} > duration(\"1h\")",

@@ -25,6 +25,7 @@ class UnitChange final : public ContractCause {
     if (ratio == nullptr || ratio->int_or("rows") < kRatioRows ||
         ratio->double_or("agreement") < kRatioAgreement)
       return std::nullopt;
+    // Only factors between known units: any other is a fault of the rows, not of their unit.
     const auto unit = stats::name_ratio(ratio->double_or("ratio"));
     if (!unit) return std::nullopt;
     Diagnosis out = of_contract(alert);

@@ -26,6 +26,7 @@ class Unknown final : public Cause {
       return out;
     }
     out.offsets = watch::offsets_of(alert.last.detail);
+    // Most rows do not show it, or it were a prior shift: the sender that shows it most is named.
     std::tie(out.account, out.source) = moved_base_rate(alert, watch).most;
     out.reason = fmt::format(
         "the base rate moved where source {} sends, not for most rows: something of that source, "

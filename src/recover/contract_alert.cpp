@@ -21,6 +21,8 @@ Diagnosis of_contract(const watch::Alert& alert) {
   if (rules == nullptr || !rules->is_object()) return out;
   std::int64_t most = 0;
   for (const auto& [rule, count] : rules->as_object()) {
+    // The rule that refused most names the fault; the first of equals, so that a replay says the
+    // same.
     if (!count.is_int() || count.as_int() <= most) continue;
     most = count.as_int();
     out.rule = rule;
@@ -30,6 +32,7 @@ Diagnosis of_contract(const watch::Alert& alert) {
 
 bool ContractCause::takes(const Incident& incident, const watch::Alert& alert,
                           const Diagnosis& diagnosis, bool related) const {
+  // However late: rows of one sender that break the contract again are the same fault.
   if (diagnosis.cause == this) return same_sender(diagnosis, incident.diagnosis);
   if (!related || alert.first.subject == Subject::kContract ||
       alert.first.subject == Subject::kAnswers)
@@ -43,6 +46,7 @@ std::vector<Amendment> ContractCause::amendments(const Incident&, const spec::Mo
                                                  const spec::Contract&) const {
   Amendment out{monitor, false, "refused_rows", "", ""};
   out.monitor.refused_rows = std::max<std::int64_t>(10, monitor.refused_rows * 2 / 5);
+  // The monitor looks at runs that are as short already.
   if (out.monitor.refused_rows >= monitor.refused_rows) return {};
   out.yaml = std::to_string(out.monitor.refused_rows);
   out.why = "clean sources have next to no refusals, so fewer rows tell as surely";

@@ -115,8 +115,11 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
                                        std::span<const plane::ActRecord> acts,
                                        const watch::Watch& watch, Effects& effects) {
   std::vector<Performed> performed;
+  // The journal may be read again from an earlier place after a restart: what a tick decided is
+  // decided.
   if (now <= state_.last_tick) return performed;
   Tick tick{now, watch, effects, performed};
+  // First those that waited out a cool-down; an alert that cleared meanwhile is not found.
   for (const std::string& key : std::exchange(state_.deferred, {})) {
     if (const watch::Alert* alert = watch.alerts().find(key)) take_in(*alert, tick);
   }
@@ -127,7 +130,9 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
     if (act.act == "source-readmit") state_.readmitted.push_back({act.account, act.target});
     if (act.act == "fail-over") take_fail_over(act, tick);
   }
+  // Before incidents go on: what is taken back here must not be built upon there.
   verify_acts(tick);
+  // By position, for taking something in may open an incident and move them all.
   for (std::size_t i = 0; i < state_.incidents.size(); ++i) {
     record_again(state_.incidents[i], tick);
     if (!state_.incidents[i].open()) {
@@ -170,6 +175,7 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
 void Ladder::set_back(Micros to) {
   if (to >= state_.last_tick) return;
   state_.last_tick = to;
+  // Every time that lies past `to` would otherwise be waited for until the clock is there again.
   state_.recalibrate_again = std::min(state_.recalibrate_again, to);
   for (Act& act : state_.acts) act.since = std::min(act.since, to);
   for (Incident& incident : state_.incidents) {
@@ -203,6 +209,7 @@ bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const
       incident.timeline.push_back(
           {tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
     }
+    // It has a response under way, which this sign does not change.
     if (incident.step != Step::kAwaitQuiet) return true;
     if (incident.diagnosis.cause->is_open_question() && !diagnosis.cause->is_open_question()) {
       // A rule saw it first and could not say why; the window that followed can.
@@ -232,6 +239,7 @@ Incident& Ladder::open(Diagnosis diagnosis, const Tick& tick) {
   incident.confirmed_at = tick.now;
   incident.step_since = tick.now;
   incident.rows_raised = incident.rows_confirmed = tick.watch.rows_seen();
+  // What only the watch of this moment knows, for example the clock that was read.
   incident.diagnosis.cause->note(incident, tick.watch);
   state_.incidents.push_back(std::move(incident));
   return state_.incidents.back();
@@ -250,6 +258,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   }
   const Diagnosis diagnosis = with_acts(diagnose(tick.watch, alert));
   if (joined(alert, diagnosis, tick)) return;
+  // Put off and not dropped: if the alert stands when the cool-down is over, it gets its incident.
   if (cooling(alert, tick.now)) {
     state_.deferred.push_back(alert.first.key);
     return;
@@ -276,6 +285,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
        0});
   incident.timeline.push_back(
       {tick.now, fmt::format("diagnosed as {}: {}", diagnosis.cause->name(), diagnosis.reason), 0});
+  // Found by the rows themselves; the act that it is about is the repair of that column.
   if (diagnosis.cause == &outlived_repair()) {
     const Act* act = repair_of(diagnosis.column);
     incident.act = act == nullptr ? "" : act->id;
@@ -298,6 +308,8 @@ void Ladder::advance(Incident& incident, Tick& tick) {
   consider_swap(incident, tick);
   while (incident.open()) {
     const Step next = step_on(incident, tick);
+    // It waits for rows, a person or a job. Until then as many steps are taken in one tick as are
+    // due.
     if (next == incident.step) return;
     incident.leave_step();
     incident.step = next;
@@ -310,11 +322,13 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const Step step = incident.step;
   const bool in_time = step == Step::kProposeRepair || step == Step::kCollect ||
                        step == Step::kRetrain || step == Step::kProve || step == Step::kPromote;
+  // A swap bridges the time until the real response; after it there is nothing to bridge.
   if (!in_time || incident.swapped || incident.swap_refused || swap_in_force() != nullptr) {
     drop_swap_question(incident, "the incident went on without a swap", tick);
     return;
   }
   const auto& seen = tick.watch.comparison();
+  // No chunk has compared the two yet.
   if (!seen) return;
   const bool is_new = seen->to > std::max(incident.compared_until, incident.diagnosis.change_from);
   // A question that waits is put again at each tick, so that its answer is followed.
@@ -348,6 +362,7 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
         {incident.id + "/swap", SwapInForce{outcome.before}, incident.id, tick.now, outcome.made});
     respond(incident, "swap to standby", tick);
   } else if (settled(outcome.status)) {
+    // A no is not asked again in this incident.
     incident.swap_refused = true;
   } else if (outcome.status == Status::kRunning) {
     incident.compared_until = 0;  // the same comparison counts again at the next tick
@@ -369,21 +384,41 @@ void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& 
                 std::string(why), tick, fmt::format("slot.swap/{}", tick.now));
 }
 
-Step Ladder::step_on(Incident& incident, Tick& tick) {
+/// Nothing is done about an incident whose opening is not in the ledger.
+Step Ladder::record_opening(Incident& incident, Tick& tick) {
   const Diagnosis& d = incident.diagnosis;
+  const Outcome outcome =
+      propose(incident, OpenIncident{std::string(d.cause->name()), d.column, d.source, d.account},
+              d.reason, tick);
+  if (!settled(outcome.status)) return incident.step;
+  incident.leave_step();
+  incident.step = incident.diagnosis.cause->first_step(incident);
+  incident.step_since = tick.now;
+  consider_swap(incident, tick);
+  return step_on(incident, tick);
+}
+
+Step Ladder::await_close(Incident& incident, Tick& tick) {
+  escalate(incident,
+           fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
+                       incident.id),
+           kAnswerWithin, tick);
+  return incident.step;
+}
+
+Step Ladder::record_close(Incident& incident, Tick& tick) {
+  drop_swap_question(incident, "the incident is over", tick);
+  const char* const end = incident.recovered_at != 0 ? "recovered: "
+                          : incident.unverified      ? "not verified, too few rows came: "
+                                                     : "not recovered, it stands: ";
+  const Outcome outcome =
+      propose(incident, CloseIncident{incident.recovered_at}, end + incident.response, tick);
+  return settled(outcome.status) ? Step::kDone : incident.step;
+}
+
+Step Ladder::step_on(Incident& incident, Tick& tick) {
   switch (incident.step) {
-    case Step::kOpen: {
-      const Outcome outcome = propose(
-          incident, OpenIncident{std::string(d.cause->name()), d.column, d.source, d.account},
-          d.reason, tick);
-      if (!settled(outcome.status)) return incident.step;
-      incident.leave_step();
-      incident.step = incident.diagnosis.cause->first_step(incident);
-      incident.step_since = tick.now;
-      consider_swap(incident, tick);
-      const Step next = step_on(incident, tick);
-      return next;
-    }
+    case Step::kOpen: return record_opening(incident, tick);
     case Step::kQuarantine: return quarantine(incident, tick);
     case Step::kAwaitReadmit: return await_readmit(incident, tick);
     case Step::kRelease: return release_source(incident, tick);
@@ -400,23 +435,9 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kRecalibrate: return recalibrate(incident, tick);
     case Step::kRespond: return respond_itself(incident, tick);
     case Step::kAwaitQuiet: return await_quiet(incident, tick);
-    case Step::kByHand:
-      escalate(incident,
-               fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
-                           incident.id),
-               kAnswerWithin, tick);
-      return incident.step;
+    case Step::kByHand: return await_close(incident, tick);
     case Step::kPostmortem: return write_postmortem(incident, tick);
-    case Step::kClose: {
-      drop_swap_question(incident, "the incident is over", tick);
-      const Outcome outcome = propose(incident, CloseIncident{incident.recovered_at},
-                                      (incident.recovered_at != 0 ? "recovered: "
-                                       : incident.unverified ? "not verified, too few rows came: "
-                                                             : "not recovered, it stands: ") +
-                                          incident.response,
-                                      tick);
-      return settled(outcome.status) ? Step::kDone : incident.step;
-    }
+    case Step::kClose: return record_close(incident, tick);
     case Step::kDone: return incident.step;
   }
   return incident.step;
@@ -441,6 +462,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
     }
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
+  // A person was faster. The incident follows that quarantine as its own.
   if (outcome.status == Status::kOvertaken && tick.effects.quarantine_of(d.account, d.source)) {
     respond(incident, plane::source_text(d.account, d.source) + " was shut out already", tick);
     return Step::kAwaitReadmit;
@@ -603,11 +625,13 @@ Step Ladder::verify_input(Incident& incident, Tick& tick) {
                    [](const std::string& name) { return name.starts_with("column/"); });
   const auto it =
       tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
+  // The window must lie after the repair; an hour of it before does not hide whether it works.
   if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) {
     const bool late =
         escalate(incident, "look why no whole window came since the repair", kAnswerWithin, tick);
     return late ? Step::kAwaitQuiet : incident.step;
   }
+  // The repair does not explain what the rows show: it stays an open incident.
   if (it->second.alert) return Step::kAwaitQuiet;
   incident.recovered_at = tick.now;
   return Step::kPostmortem;
@@ -655,6 +679,8 @@ Step Ladder::collect(Incident& incident, Tick& tick) {
   const std::int64_t rows = tick.watch.labelled_since(incident.diagnosis.change_from);
   if (rows < options_.retrain_rows) {
     if (!escalate(incident, "see that labels come", kCollectAtMost, tick)) return incident.step;
+    // A model of a quarter of the rows is weak and can still pass its gates; of fewer it is not
+    // tried.
     if (rows < options_.retrain_rows / 4) {
       incident.timeline.push_back(
           {tick.now, fmt::format("{} labelled rows are too few to learn from", rows), 0});
@@ -700,6 +726,7 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   constexpr std::string_view kProposal = PromoteCandidate::kType;
   if (is_over(incident, tick))
     return lapse(incident, "it was over before the candidate was released", kProposal, tick);
+  // It was proven when it was proposed; while the question waits, the world may have turned again.
   const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
   if (trial != nullptr && trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) {
     return lapse(incident, "on the newest labelled rows the candidate is worse than what serves",
@@ -772,6 +799,7 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   RecalibrationInForce sum{wanted.offsets, wanted.quantile};
   for (const Act& old : state_.acts) {
     const auto* before = old.as<RecalibrationInForce>();
+    // One of another task has nothing to add.
     if (before == nullptr || before->offsets.size() != sum.offsets.size()) continue;
     for (std::size_t k = 0; k < sum.offsets.size(); ++k) sum.offsets[k] += before->offsets[k];
     sum.quantile += before->quantile;
@@ -868,6 +896,7 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
                               options_.fields, options_.service, options_.evaluation_file};
   const auto made =
       tick.effects.postmortem(input, op_id_of(incident, WritePostmortem::kType), tick.now);
+  // It is written in a process of its own, and is asked for again at the next tick.
   if (!made) return incident.step;
   const Outcome outcome = propose(incident,
                                   WritePostmortem{made->page, made->addition_file,
@@ -879,6 +908,7 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
 void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick) {
   if (!incident.response.empty()) incident.response += ", then ";
   incident.response += what;
+  // The time to a response is that to the first one.
   if (incident.responded_at != 0) return;
   incident.responded_at = tick.now;
   incident.rows_responded = tick.watch.rows_seen();

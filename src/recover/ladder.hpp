@@ -160,6 +160,10 @@ class Ladder {
   void advance(Incident& incident, Tick& tick);
   /// The step after this one, or the same when nothing changed.
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
+  [[nodiscard]] Step record_opening(Incident& incident, Tick& tick);
+  [[nodiscard]] Step record_close(Incident& incident, Tick& tick);
+  /// A person opened it, and a person closes it.
+  [[nodiscard]] Step await_close(Incident& incident, Tick& tick);
   void consider_swap(Incident& incident, Tick& tick);
   /// Takes the question about a swap back, if one waits.
   void drop_swap_question(Incident& incident, std::string_view why, Tick& tick);

@@ -65,6 +65,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
   Detection out;
   watch::Output sink;
   HEDDLE_TRY(recording.records(from, to, [&](const plane::Record& record) {
+    // Rows from the change on are what a definition needed to see it.
     if (const auto* request = std::get_if<plane::RequestRecord>(&record);
         request != nullptr && request->event_time >= change_from) {
       out.rows += static_cast<std::int64_t>(request->rows.size());
@@ -87,6 +88,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
         out.detected = true;
       }
     }
+    // Nothing after the first confirmed alert changes what is measured.
     return !out.detected;
   }));
   return out;
@@ -104,6 +106,7 @@ Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
   std::optional<Detection> before;
   for (Amendment& amendment :
        incident.diagnosis.cause->amendments(incident, input.monitor, input.contract)) {
+    // Once, and only where there is an amendment to hold against it: it replays days of traffic.
     if (!before) {
       auto measured = measure(input.monitor, input, from, change, to, recording);
       if (!measured.ok()) {
@@ -121,6 +124,7 @@ Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
       break;
     }
     said = true;
+    // It must see the change, sooner than today's definition, and for no more false alerts.
     const bool better = with->detected && with->false_alerts <= before->false_alerts &&
                         (!before->detected || with->rows < before->rows);
     const std::string& file =
@@ -131,6 +135,8 @@ Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
         "- with: {}\n",
         amendment.path, file, amendment.why, amendment.yaml, format_time(from), in_words(*before),
         in_words(*with));
+    // A gate is no detector: a replay of traffic says nothing of it, and it is proposed by its
+    // reason.
     if (!better && !amendment.evaluation) {
       out.page += "\nNot proposed: it is no better on what was recorded.\n\n";
       continue;

@@ -46,6 +46,7 @@ Failing& failing_of(Incident& incident, const Action& action, Micros now) {
   if (at != incident.failing.end()) return *at;
   Failing first{action.op_id, std::string(action.type()), incident.step};
   first.since = now;
+  // No step comes back to it, so all that is needed to try again is kept.
   if (is_said_once(action.what)) {
     first.record = action.what;
     first.reason = action.reason;
@@ -63,6 +64,7 @@ Outcome Ladder::propose(Incident& incident, What what, std::string reason, Tick&
                         std::string_view attempt) {
   const std::string_view type = type_of(what);
   Action action;
+  // The same act has the same id at every tick and after a restart: it is applied once.
   action.op_id = attempt.empty() ? op_id_of(incident, type)
                                  : fmt::format("{}/{}/{}", incident.id, type, attempt);
   action.incident = incident.id;
@@ -108,6 +110,7 @@ Outcome Ladder::failed_try(Incident& incident, const Action& action, const Error
                            Tick& tick) {
   Outcome outcome;
   outcome.note = error.message;
+  // That a try failed could not be recorded either; a record of that would fail as well.
   if (std::holds_alternative<RetryLater>(action.what)) {
     outcome.status = Status::kFailed;  // the timeline has it
     return outcome;
@@ -128,6 +131,7 @@ Outcome Ladder::failed_try(Incident& incident, const Action& action, const Error
   const RetryLater entry{std::string(action.type()), tries, error.message,
                          is_last ? 0 : failing.again};
   const Micros since = failing.since;
+  // Records are tried on for ever: the ledger need not hold each of those tries.
   if (tries <= kMostTries) {
     (void)propose(incident, entry, fmt::format("`{}`: {}", action.type(), error.message), tick,
                   fmt::format("{}/{}", action.op_id.substr(incident.id.size() + 1), tries));

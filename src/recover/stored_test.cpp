@@ -167,7 +167,7 @@ std::string refusal(const char* part, const char* member, doc::Value to) {
 /// An unknown task used to read as binary.
 TEST(StoredIncident, WhatNoTableHasIsNamed) {
   EXPECT_EQ(refusal("diagnosis", "task", "ranking"),
-            "recover-state: the incident: `ranking` is no value of `diagnosis.task`");
+            "recover-state: the incident: `ranking` is not a value of `diagnosis.task`");
   EXPECT_EQ(refusal("diagnosis", "cause", "magic"),
             "recover-state: the incident: `diagnosis.cause` is `magic`, a cause that this Heddle "
             "does not have");

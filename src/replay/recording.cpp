@@ -266,9 +266,10 @@ Result<table::Table> Recording::choose_rows(const Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
   const table::Column& time = *all.find(options.time_field);
   if (all.rows() > 0 && time.null_count() == all.rows()) {
-    return Error{ErrorKind::kInvalid, "replay-no-time",
-                 fmt::format("no row of `{}` has a time in `{}`", options.file, options.time_field),
-                 "replay a file whose rows say when they happened: their order is that of time"};
+    return Error{
+        ErrorKind::kInvalid, "replay-no-time",
+        fmt::format("no row of `{}` has a time in `{}`", options.file.text(), options.time_field),
+        "replay a file whose rows say when they happened: their order is that of time"};
   }
   const std::vector<Micros> times = times_of(time);
   const std::vector<std::int64_t> order = order_of(times);
@@ -282,9 +283,10 @@ Result<table::Table> Recording::choose_rows(const Options& options) {
   }
   table::Table picked = all.take(chosen);
   if (picked.rows() == 0) {
-    return Error{ErrorKind::kInvalid, "replay-empty",
-                 fmt::format("no rows of `{}` are in the time that was asked for", options.file),
-                 "widen the time, or check the time column"};
+    return Error{
+        ErrorKind::kInvalid, "replay-empty",
+        fmt::format("no rows of `{}` are in the time that was asked for", options.file.text()),
+        "widen the time, or check the time column"};
   }
   return picked;
 }

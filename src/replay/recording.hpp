@@ -21,7 +21,7 @@ namespace heddle::replay {
 class Recording {
  public:
   struct Options {
-    std::string file;
+    table::Input file;
     std::string time_field;
     std::vector<std::string> fields;  ///< request fields
     std::map<std::string, table::Type, std::less<>>

@@ -10,13 +10,14 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "replay/fault.hpp"
+#include "table/input.hpp"
 #include "table/table.hpp"
 
 namespace heddle::replay {
 
 /// What to send, where, and how it is paced.
 struct Options {
-  std::string file;  ///< recorded traffic, Parquet, CSV or NDJSON, ordered by `time_field`
+  table::Input file;  ///< recorded traffic, ordered by `time_field`
   std::string service;
   std::string host = "127.0.0.1";  ///< the data plane
   int port = 8000;

@@ -42,7 +42,7 @@ struct Folder {
 };
 
 // ---- runtime.json
-// ---------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 TEST(Spec, ComesBackAsItWasWritten) {
   Runtime process{.kind = Runtime::Kind::kProcess,
@@ -81,8 +81,8 @@ TEST(Spec, IsReadStrictly) {
       head + R"("runtime":"process","inputs":"fields","command":["x"],"output":"a b"})",
       head + R"("runtime":"upstream","inputs":"fields","model":"m"})",
       head + R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"a/b"})",
-      head +
-          R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"m","token":"secret"})",
+      head + R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"m",)"
+             R"("token":"secret"})",
   };
   for (const std::string& text : cases) {
     const auto parsed = parse(*doc::parse_json(text));
@@ -100,7 +100,7 @@ TEST(Spec, ReferencesAreResolvedAtUse) {
 }
 
 // ---- tar
-// ------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 TEST(Tar, IsDeterministicAndComesBack) {
   Folder a, b, out;
@@ -206,7 +206,7 @@ TEST(Tar, UnpacksNothingThatLeavesTheFolder) {
 }
 
 // ---- the protocol
-// ---------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Shape fields() {
   return {.inputs = Runtime::Inputs::kFields,
@@ -542,7 +542,7 @@ TEST(Endpoint, IsNotReadyWithoutAnUpstream) {
 }
 
 // ---- workers
-// ----------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 /// Rows of one feature x are answered with x / 100; the command's words choose what goes wrong.
 struct WorkerWorld {

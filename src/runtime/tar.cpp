@@ -187,6 +187,53 @@ class Entries {
   std::set<std::string> seen_, files_, folders_;
 };
 
+/// One header of an archive that somebody else may have made: nothing in it is believed.
+struct EntryHeader {
+  std::string path{};
+  std::uint64_t size = 0;
+  std::uint64_t mode = 0;
+  bool is_folder = false;
+};
+
+Result<EntryHeader> read_header(const char* header) {
+  std::uint64_t sum = 0;
+  if (!octal(header, kSum, sum) || sum != checksum(header))
+    return corrupt("a header's checksum is wrong");
+  if (std::memcmp(header + kMagic.at,
+                  "ustar\0"
+                  "00",
+                  kMagic.size) != 0)
+    return corrupt("it is no ustar archive");
+  EntryHeader out;
+  if (!octal(header, kSize, out.size) || !octal(header, kMode, out.mode))
+    return corrupt("a header's number is wrong");
+  out.path = text(header, kPrefix);
+  if (!out.path.empty()) out.path += '/';
+  out.path += text(header, kName);
+  const char type = header[kType];
+  out.is_folder = type == '5';
+  if (out.is_folder && out.path.ends_with('/')) out.path.pop_back();
+  // Links and devices would lead out of the folder.
+  if (type != '0' && type != '\0' && !out.is_folder)
+    return corrupt(fmt::format("`{}` is neither a file nor a folder", out.path.substr(0, 100)));
+  if (!is_plain(out.path))
+    return corrupt(fmt::format("an entry has the path `{}`", out.path.substr(0, 100)));
+  if (out.is_folder && out.size != 0) return corrupt("a folder has contents");
+  return out;
+}
+
+Result<void> write_to(const std::string& folder, const EntryHeader& header,
+                      std::string_view contents) {
+  const std::string target = folder + "/" + header.path;
+  if (header.is_folder) return make_dirs(target);
+  HEDDLE_TRY(make_dirs(fs::path(target).parent_path().string()));
+  return write_entry(target, contents, (header.mode & 0100) != 0);
+}
+
+bool is_zero(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
+}
+
 Result<void> unpack_all(std::string_view archive, const std::string& folder,
                         const TarLimits& limits) {
   Entries seen;
@@ -194,49 +241,21 @@ Result<void> unpack_all(std::string_view archive, const std::string& folder,
   std::size_t at = 0;
   while (true) {
     if (archive.size() - at < kBlock) return corrupt("the archive has no end");
-    const char* header = archive.data() + at;
+    const char* const block = archive.data() + at;
     at += kBlock;
-    if (std::all_of(header, header + kBlock, [](char c) { return c == '\0'; })) break;
-    std::uint64_t sum = 0;
-    std::uint64_t size = 0;
-    std::uint64_t mode = 0;
-    if (!octal(header, kSum, sum) || sum != checksum(header))
-      return corrupt("a header's checksum is wrong");
-    if (std::memcmp(header + kMagic.at,
-                    "ustar\0"
-                    "00",
-                    kMagic.size) != 0)
-      return corrupt("it is no ustar archive");
-    if (!octal(header, kSize, size) || !octal(header, kMode, mode))
-      return corrupt("a header's number is wrong");
-    std::string path(text(header, kPrefix));
-    if (!path.empty()) path += '/';
-    path += text(header, kName);
-    const char type = header[kType];
-    const bool is_folder = type == '5';
-    if (is_folder && path.ends_with('/')) path.pop_back();
-    if (type != '0' && type != '\0' && !is_folder)
-      return corrupt(fmt::format("`{}` is neither a file nor a folder", path.substr(0, 100)));
-    if (!is_plain(path))
-      return corrupt(fmt::format("an entry has the path `{}`", path.substr(0, 100)));
-    if (is_folder && size != 0) return corrupt("a folder has contents");
-    HEDDLE_TRY(seen.add(path, is_folder));
+    if (is_zero({block, kBlock})) break;
+    HEDDLE_ASSIGN_OR_RETURN(const EntryHeader header, read_header(block));
+    HEDDLE_TRY(seen.add(header.path, header.is_folder));
     if (seen.size() > limits.files) return corrupt(fmt::format("more than {} files", limits.files));
-    if (size > archive.size() - at || size > limits.bytes - bytes)
-      return corrupt(fmt::format("`{}` is larger than the archive or the limit", path));
-    bytes += size;
-    const std::string target = folder + "/" + path;
-    if (is_folder) {
-      HEDDLE_TRY(make_dirs(target));
-    } else {
-      HEDDLE_TRY(make_dirs(fs::path(target).parent_path().string()));
-      HEDDLE_TRY(write_entry(target, archive.substr(at, size), (mode & 0100) != 0));
-    }
-    at += std::min(archive.size() - at, (size + kBlock - 1) / kBlock * kBlock);
+    // Differences, so that no sum of sizes can wrap round.
+    if (header.size > archive.size() - at || header.size > limits.bytes - bytes)
+      return corrupt(fmt::format("`{}` is larger than the archive or the limit", header.path));
+    bytes += header.size;
+    HEDDLE_TRY(write_to(folder, header, archive.substr(at, header.size)));
+    at += std::min(archive.size() - at, (header.size + kBlock - 1) / kBlock * kBlock);
   }
-  if (!std::all_of(archive.begin() + static_cast<std::ptrdiff_t>(at), archive.end(),
-                   [](char c) { return c == '\0'; }))
-    return corrupt("bytes follow the end");
+  // Two readers would see two archives in what follows the end.
+  if (!is_zero(archive.substr(at))) return corrupt("bytes follow the end");
   return {};
 }
 

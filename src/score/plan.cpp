@@ -300,63 +300,93 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
-Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
+namespace {
+
+/// The parts of a `reference.json`, each a list, checked for what does not need a model.
+struct Reference {
+  const doc::Value::Array* rows = nullptr;
+  const doc::Value::Array* margins = nullptr;
+};
+
+Result<Reference> parts_of_reference(const doc::Value& reference,
+                                     std::span<const spec::Field> order) {
   const doc::Value* fields = reference.find("fields");
   const doc::Value* rows = reference.find("rows");
   const doc::Value* margins = reference.find("margins");
-  if (reference.string_or("format") != kReferenceFormat || fields == nullptr || rows == nullptr ||
-      margins == nullptr || !fields->is_array() || !rows->is_array() || !margins->is_array() ||
-      rows->size() != margins->size() || rows->size() == 0) {
+  const auto is_list = [](const doc::Value* value) {
+    return value != nullptr && value->is_array();
+  };
+  if (reference.string_or("format") != kReferenceFormat || !is_list(fields) || !is_list(rows) ||
+      !is_list(margins) || rows->size() != margins->size() || rows->size() == 0) {
     return corrupt(
         "`reference.json` is malformed or empty: nothing proves what the model should answer");
   }
-  const auto order = parts_->contract.request_fields();
-  if (fields->size() != order.size())
-    return corrupt("`reference.json` has other fields than the contract");
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (fields->as_array()[i] != doc::Value(order[i].name))
-      return corrupt("`reference.json` has other fields than the contract");
+  const bool same_fields =
+      std::equal(order.begin(), order.end(), fields->as_array().begin(), fields->as_array().end(),
+                 [](const spec::Field& field, const doc::Value& name) {
+                   return name == doc::Value(field.name);
+                 });
+  if (!same_fields) return corrupt("`reference.json` has other fields than the contract");
+  return Reference{&rows->as_array(), &margins->as_array()};
+}
+
+Result<void> read_reference_row(const doc::Value& values, std::span<const spec::Field> order,
+                                std::vector<expr::Datum>& raw) {
+  if (!values.is_array() || values.size() != order.size())
+    return corrupt("`reference.json` has a row of another length");
+  for (std::size_t i = 0; i < order.size(); ++i)
+    raw[i] = to_datum(values.as_array()[i], order[i].type);
+  return {};
+}
+
+/// A native model gives the same bits everywhere: one that does not is another model.
+Result<void> same_margins(std::size_t row, std::span<const float> got,
+                          std::span<const float> expected) {
+  for (std::size_t k = 0; k < got.size(); ++k) {
+    if (same(got[k], expected[k])) continue;
+    return Error{ErrorKind::kCorrupt, "score-no-parity",
+                 fmt::format("reference row {} scores {:.9g} in output {}, the training library "
+                             "had {:.9g}",
+                             row, got[k], k, expected[k]),
+                 "do not serve this bundle: build it again with `heddle run` on the version that "
+                 "serves it"};
   }
+  return {};
+}
+
+}  // namespace
+
+Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
+  const auto order = parts_->contract.request_fields();
+  HEDDLE_ASSIGN_OR_RETURN(const Reference parts, parts_of_reference(reference, order));
   Scratch scratch;
+  Scratch::Buffers& buffers = *scratch.buffers;
   contract::RowCheck check;
   std::vector<expr::Datum> raw(order.size());
   std::int64_t served = 0;
   runtime::Rows asked;  // with a runtime: what it is asked, and what it is to say
   std::vector<float> wanted;
-  const std::size_t outputs = task_.outputs();
-  std::vector<float> got(outputs);
-  for (std::size_t row = 0; row < rows->size(); ++row) {
-    const doc::Value& values = rows->as_array()[row];
-    if (!values.is_array() || values.size() != order.size())
-      return corrupt("`reference.json` has a row of another length");
-    for (std::size_t i = 0; i < order.size(); ++i)
-      raw[i] = to_datum(values.as_array()[i], order[i].type);
+  std::vector<float> got(task_.outputs());
+  for (std::size_t row = 0; row < parts.rows->size(); ++row) {
+    HEDDLE_TRY(read_reference_row((*parts.rows)[row], order, raw));
     parts_->contract.check(raw, check);
     HEDDLE_ASSIGN_OR_RETURN(const auto expected,
-                            written_margins(margins->as_array()[row], outputs));
+                            written_margins((*parts.margins)[row], task_.outputs()));
+    if (!check.refused) ++served;
     if (parts_->endpoint != nullptr && !check.refused) {
-      parts_->put(check.row, *scratch.buffers, asked);
+      // All together after the loop: a runtime answers batches.
+      parts_->put(check.row, buffers, asked);
       wanted.insert(wanted.end(), expected.begin(), expected.end());
-      ++served;
       continue;
     }
+    // A refused row has no margins, and its reference says so too.
     std::fill(got.begin(), got.end(), kNaN);
-    Scratch::Buffers& buffers = *scratch.buffers;
     if (!check.refused) parts_->margins(check.row, buffers.program, buffers.features, got);
-    for (std::size_t k = 0; k < outputs; ++k) {
-      if (same(got[k], expected[k])) continue;
-      return Error{ErrorKind::kCorrupt, "score-no-parity",
-                   fmt::format("reference row {} scores {:.9g} in output {}, the training library "
-                               "had {:.9g}",
-                               row, got[k], k, expected[k]),
-                   "do not serve this bundle: build it again with `heddle run` on the version that "
-                   "serves it"};
-    }
-    if (!check.refused) ++served;
+    HEDDLE_TRY(same_margins(row, got, expected));
   }
   if (served == 0) return corrupt("every row of `reference.json` is refused by the contract");
   if (parts_->endpoint != nullptr) HEDDLE_TRY(agree(std::move(asked), wanted));
-  return static_cast<std::int64_t>(rows->size());
+  return static_cast<std::int64_t>(parts.rows->size());
 }
 
 /// Another library on another machine need not give the same bits: what it says must be as near as

@@ -238,11 +238,11 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
   fixture::MemoryObjects objects;
   const auto digest = fixture::pack(objects, -0.5);
   const auto good = *bundle::open(objects, *digest);
-  for (
-      const std::string reference :
-      {R"({})",
-       R"({"format":"heddle.reference/2","fields":["date","origin","distance"],"rows":[],"margins":[]})",
-       R"({"format":"heddle.reference/2","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
+  for (const std::string reference :
+       {R"({})",
+        R"({"format":"heddle.reference/2","fields":["date","origin","distance"],"rows":[],)"
+        R"("margins":[]})",
+        R"({"format":"heddle.reference/2","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
     std::vector<bundle::Layer> layers = good.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kReference) layer.bytes = reference;
@@ -260,13 +260,13 @@ TEST(Plan, RefusesABundleThatIsCalibratedForAnotherTask) {
   const auto loaded = [&](const std::vector<bundle::Layer>& layers, const bundle::Config& config) {
     return Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, config)));
   };
-  for (
-      const char* calibration :
-      {R"({"intercept":0.125})", R"({"format":"heddle.calibration/1"})",
-       R"({"format":"heddle.calibration/1","offsets":[]})",
-       R"({"format":"heddle.calibration/1","offsets":[0.5,0.5]})",
-       R"({"format":"heddle.calibration/2","offsets":[0.5]})",
-       R"({"format":"heddle.calibration/1","offsets":[0.5],"interval":{"coverage":0.9,"quantile":1.0}})"}) {
+  for (const char* calibration :
+       {R"({"intercept":0.125})", R"({"format":"heddle.calibration/1"})",
+        R"({"format":"heddle.calibration/1","offsets":[]})",
+        R"({"format":"heddle.calibration/1","offsets":[0.5,0.5]})",
+        R"({"format":"heddle.calibration/2","offsets":[0.5]})",
+        R"({"format":"heddle.calibration/1","offsets":[0.5],"interval":{"coverage":0.9,)"
+        R"("quantile":1.0}})"}) {
     auto layers = good.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kCalibration) layer.bytes = calibration;
@@ -316,9 +316,12 @@ std::string stump(std::string_view objective,
                   std::string_view names = R"("hour","far","late_from")",
                   std::string_view more = "") {
   return fmt::format(
-      R"({{"learner":{{"attributes":{{}},"feature_names":[{}],"gradient_booster":{{"model":{{{}"tree_info":[0],"trees":[)"
-      R"({{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[12,-0.25,0.75],"split_indices":[0,0,0]}})"
-      R"(]}},"name":"gbtree"}},"learner_model_param":{{"base_score":"5E-1","num_class":"0","num_feature":"3"}},"objective":{{"name":"{}"}}}},"version":[3,2,0]}})",
+      R"({{"learner":{{"attributes":{{}},"feature_names":[{}],)"
+      R"("gradient_booster":{{"model":{{{}"tree_info":[0],"trees":[)"
+      R"({{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],)"
+      R"("split_conditions":[12,-0.25,0.75],"split_indices":[0,0,0]}})"
+      R"(]}},"name":"gbtree"}},"learner_model_param":{{"base_score":"5E-1","num_class":"0",)"
+      R"("num_feature":"3"}},"objective":{{"name":"{}"}}}},"version":[3,2,0]}})",
       names, more, objective);
 }
 

@@ -107,9 +107,12 @@ void put_integer(std::uint64_t value, std::string& out) {
 int status_of(std::span<const plane::RowView> rows) noexcept {
   bool failed = false;
   for (const plane::RowView& row : rows) {
+    // One row that was served makes an answer of the request; the others say for themselves why
+    // not.
     if (row.outcome == plane::RowOutcome::kServed) return 200;
     failed = failed || row.outcome == plane::RowOutcome::kFailed;
   }
+  // A row that failed may be tried again, one that was refused is refused again.
   return failed ? 503 : 422;
 }
 

@@ -43,7 +43,7 @@ void write_predictions(const Answer& answer, net::Response& out);
 /// The Open Inference Protocol's infer response; outputs wanted as binary stand behind the JSON,
 /// whose length goes into `Inference-Header-Content-Length`. Only a 200 has binary ones: what reads
 /// an error reads JSON.
-void write_oip(const Answer& answer, const WantedOutputs& wanted, net::Response& out);
+void write_oip(const Answer& answer, const OutputSpecs& wanted, net::Response& out);
 /// `{"error", "id", "hint"}` with the status of its kind.
 void write_error(const Error& error, net::Response& out);
 

@@ -52,7 +52,7 @@ struct Made {
     EXPECT_TRUE(body.ok()) << response.body;
     return doc::to_json(*body->find("predictions"));
   }
-  [[nodiscard]] std::string oip(const WantedOutputs& wanted = {}) const {
+  [[nodiscard]] std::string oip(const OutputSpecs& wanted = {}) const {
     net::Response response;
     write_oip(answer, wanted, response);
     const auto body = doc::parse_json(response.body);
@@ -74,7 +74,8 @@ TEST(PlainAnswer, IsOfItsTask) {
   EXPECT_EQ(
       Made(kThree).plain(),
       R"([{"label":"on \"time\"","probabilities":{"early":0.125,"on \"time\"":0.5,"late":0.375}},)"
-      R"({"label":"late","probabilities":{"early":0.0625,"on \"time\"":0.0625,"late":0.875},"warnings":["no-circle"]},)"
+      R"({"label":"late","probabilities":{"early":0.0625,"on \"time\"":0.0625,"late":0.875},)"
+      R"("warnings":["no-circle"]},)"
       R"({"label":null,"validation":["a","b"]}])");
   EXPECT_EQ(Made(kNumber).plain(), R"([{"value":12.5},{"value":-0.1,"warnings":["no-circle"]},)"
                                    R"({"value":null,"validation":["a","b"]}])");
@@ -82,11 +83,11 @@ TEST(PlainAnswer, IsOfItsTask) {
 
 TEST(PlainAnswer, HasTheIntervalOrTheSet) {
   const score::Conformal half{0.9, 0.6};
-  EXPECT_EQ(
-      Made(kWhole, &half).plain(),
-      R"([{"label":0,"probabilities":{"-1":0.125,"0":0.5,"7":0.375},"set":[0]},)"
-      R"({"label":7,"probabilities":{"-1":0.0625,"0":0.0625,"7":0.875},"set":[7],"warnings":["no-circle"]},)"
-      R"({"label":null,"validation":["a","b"]}])");
+  EXPECT_EQ(Made(kWhole, &half).plain(),
+            R"([{"label":0,"probabilities":{"-1":0.125,"0":0.5,"7":0.375},"set":[0]},)"
+            R"({"label":7,"probabilities":{"-1":0.0625,"0":0.0625,"7":0.875},"set":[7],)"
+            R"("warnings":["no-circle"]},)"
+            R"({"label":null,"validation":["a","b"]}])");
   const score::Conformal wide{0.99, 0.875};  // of 1 - p: 1/8 is in, 1/16 is not
   EXPECT_NE(Made(kThree, &wide).plain().find(R"("set":["early","on \"time\"","late"])"),
             std::string::npos);
@@ -107,9 +108,11 @@ TEST(OipAnswer, HasTheTensorsOfItsTask) {
   const score::Conformal half{0.9, 0.6};
   EXPECT_EQ(
       Made(kThree, &half).oip(),
-      R"([{"name":"probabilities","datatype":"FP32","shape":[3,3],"data":[0.125,0.5,0.375,0.0625,0.0625,0.875,null,null,null]},)"
+      R"([{"name":"probabilities","datatype":"FP32","shape":[3,3],)"
+      R"("data":[0.125,0.5,0.375,0.0625,0.0625,0.875,null,null,null]},)"
       R"({"name":"label","datatype":"BYTES","shape":[3],"data":["on \"time\"","late",null]},)"
-      R"({"name":"set","datatype":"BOOL","shape":[3,3],"data":[false,true,false,false,false,true,false,false,false]},)"
+      R"({"name":"set","datatype":"BOOL","shape":[3,3],)"
+      R"("data":[false,true,false,false,false,true,false,false,false]},)"
       R"({"name":"validation","datatype":"BYTES","shape":[3],"data":["","no-circle","a,b"]}])");
   const score::Conformal two{0.9, 2.25};
   const std::string number = Made(kNumber, &two).oip();
@@ -147,7 +150,7 @@ TEST(OipAnswer, RawBytesSayWhatTheJsonSays) {
             std::string::npos)
       << whole.oip();
   // Behind the JSON, in the order of the outputs.
-  WantedOutputs wanted;
+  OutputSpecs wanted;
   wanted.all_binary(true);
   net::Response response;
   write_oip(three.answer, wanted, response);
@@ -237,10 +240,10 @@ TEST(Contributions, AreByClass) {
     contributions[i] = std::numeric_limits<float>::quiet_NaN();  // the refused row's
   made.answer.contributions = contributions;
   made.answer.contribution_names = names;
-  EXPECT_NE(
-      made.plain().find(
-          R"("contributions":{"early":{"hour":6,"bias":7},"on \"time\"":{"hour":8,"bias":9},"late":{"hour":10,"bias":11}})"),
-      std::string::npos)
+  EXPECT_NE(made.plain().find(
+                R"("contributions":{"early":{"hour":6,"bias":7},"on \"time\"":{"hour":8,"bias":9},)"
+                R"("late":{"hour":10,"bias":11}})"),
+            std::string::npos)
       << made.plain();
   EXPECT_NE(made.oip().find(R"({"name":"contributions","datatype":"FP32","shape":[3,3,2],)"),
             std::string::npos)
@@ -272,7 +275,7 @@ TEST(Outputs, OnlyThoseOfTheTaskCanBeAskedFor) {
       {"contributions", true, true, true, true, true},
   };
   for (const Case& each : cases) {
-    WantedOutputs wanted;
+    OutputSpecs wanted;
     ASSERT_TRUE(wanted.list(each.name).ok()) << each.name;
     EXPECT_EQ(wanted.check(Task{}, false).ok(), each.binary) << each.name;
     EXPECT_EQ(wanted.check(kThree, false).ok(), each.three) << each.name;
@@ -280,7 +283,7 @@ TEST(Outputs, OnlyThoseOfTheTaskCanBeAskedFor) {
     EXPECT_EQ(wanted.check(kNumber, false).ok(), each.number) << each.name;
     EXPECT_EQ(wanted.check(kNumber, true).ok(), each.intervals) << each.name;
   }
-  WantedOutputs wanted;
+  OutputSpecs wanted;
   EXPECT_EQ(wanted.list("prob").error().id, "oip-output");
   ASSERT_TRUE(wanted.list("set").ok());
   const auto said = wanted.check(kThree, false);

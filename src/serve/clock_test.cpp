@@ -104,7 +104,8 @@ TEST(WaysIn, NoSurfaceTakesATimeThatIsNone) {
   const std::string v1 = R"({{"event_time":{},"rows":[)" + std::string("{{") +
                          R"("date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400}}]}})";
   const std::string v2 =
-      R"({{"parameters":{{"event_time":{}}},"inputs":[{{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]}})";
+      R"({{"parameters":{{"event_time":{}}},"inputs":[{{"name":"distance","shape":[1],)"
+      R"("datatype":"INT64","data":[400]}}]}})";
   const std::string label = R"({{"labels":[{{"row_id":"q#0","label":1,"event_time":{}}}]}})";
   const std::string tick = R"({{"event_time":{}}})";
   ASSERT_EQ(http.post("/v1/services/trips/tick", R"({"event_time":"2001-04-10"})")->status, 200);

@@ -200,6 +200,7 @@ Result<void> Plane::open_server() {
                                                  : -1;
     const bool owners = listener.name == "unix" && !options_.socket.empty();
     if (owners) http.unix_path = options_.socket;
+    // Port 0 takes any: a test, or a project that does not care which.
     if (owners || wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted))
       http.adopt_fds.push_back(listener);
     else

@@ -37,6 +37,7 @@ Result<void> check_answer(const Rows& rows, const score::Plan& plan) {
   if (plan.task().kind != stats::TaskKind::kClasses) return {};
   std::size_t bytes = 0;
   for (const std::string& name : plan.task().classes) bytes += name.size() + kBytesOfProbability;
+  // Before anything is scored: an answer that cannot be sent must not be in the journal as given.
   if (rows.count * bytes <= kMostAnswerBytes) return {};
   return Error{ErrorKind::kTooLarge, "answer-too-large",
                fmt::format("the probabilities of {} rows of {} classes are more than an answer "
@@ -63,11 +64,13 @@ std::string_view text_of(const expr::Datum& value, std::string& buffer) {
 Engine::Engine(Options options, const plane::Standing& standing)
     : options_(options),
       name_(options_.service->identity.name),
-      acts_(StandingActs::from(standing.acts)),
+      acts_(UnacknowledgedActs::from(standing.acts)),
       applied_version_(standing.route_version),
       rates_(options_.accounts, options_.service->limits.requests_per_second),
       queue_(options_.service->limits.queue_ms * 1'000'000),
       event_clock_(options_.lockstep, standing.last_tick) {
+  // Draws begin anywhere: after a restart the same sequence would fall on the same share of
+  // requests.
   const std::string begin = random_bytes(sizeof drawn_);
   std::memcpy(&drawn_, begin.data(), sizeof drawn_);
   for (const plane::Record& record : standing.acts) {
@@ -79,6 +82,7 @@ Engine::Engine(Options options, const plane::Standing& standing)
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();
+  // Said when it begins and when it is over, not once a request.
   if (committed.ok() != !commit_failed_) {
     commit_failed_ = !committed.ok();
     if (commit_failed_) log::error("{}", committed.error().str());
@@ -123,11 +127,14 @@ void Engine::clock_set(const std::string& jump, Micros event_time, std::string_v
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
   const plane::RouteTable& route = next->route;
+  // A table from before a restore of the control plane's state, or one that was copied back: what
+  // was decided since must not be undone by a file.
   if (route.version < applied_version_) {
     log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_,
               route.version, applied_version_);
     return;
   }
+  // Published before the control plane heard of the stop: it must not let the service go on.
   if (!acts_.allows(route)) {
     log::warn(
         "service `{}`: route table {} does not acknowledge the stop of this data plane: ignored",
@@ -164,6 +171,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   }
   serving_ = std::move(next);
   applied_version_ = route.version;
+  // A primary that cannot be loaded here answers nobody: that is what fail-over is for, before the
+  // first request fails.
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() &&
       !failed_over()) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
@@ -171,6 +180,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   options_.journal->append(
       plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
+  // The table settled it: a person said that the clock is right, so event time follows it again.
   if (clock_jump != acts_.clock_jump()) {
     const Micros wall = options_.clock->wall();
     const auto set = event_clock_.set(wall, options_.clock->mono_ns());
@@ -201,6 +211,8 @@ Engine::Slot Engine::routed() const {
   if (serving_ == nullptr) return {};
   const Loaded& primary = serving_->slot(SlotId::kPrimary);
   const Loaded& standby = serving_->slot(SlotId::kStandby);
+  // Only as long as the primary is the one that was left: a table with another primary ends the
+  // fail-over by itself.
   if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest)
     return {SlotId::kStandby, &standby};
   if (primary.plan == nullptr) return {};
@@ -294,19 +306,21 @@ Error Engine::no_source(const Principal& who, std::string_view named) {
                            fmt::join(bound, "`, `"))};
 }
 
-Result<Engine::Admitted> Engine::admit(const Asked& asked) {
-  if (!rates_.take(asked.who.index, asked.begun_ns)) {
+Result<Engine::RequestContext> Engine::admit(const InferRequest& request) {
+  // First, for it costs least: who is past the limit gets no parsing, no slot and no clock.
+  if (!rates_.take(request.who.index, request.begun_ns)) {
     return Error{ErrorKind::kBusy, "client-rate",
-                 fmt::format("`{}` is past {} requests a second", asked.who.account,
+                 fmt::format("`{}` is past {} requests a second", request.who.account,
                              options_.service->limits.requests_per_second),
                  "slow down; the limit is `limits.requests_per_second` of the Service"};
   }
-  Admitted admitted;
-  HEDDLE_ASSIGN_OR_RETURN(admitted.slot, slot_of(asked.version));
-  const Rows& rows = asked.rows;
-  if (rows.event_time.has_value() && !asked.who.may(Permission::kReplay)) {
+  RequestContext context;
+  HEDDLE_ASSIGN_OR_RETURN(context.slot, slot_of(request.version));
+  const Rows& rows = request.rows;
+  // Event time decides windows, budgets and deadlines: who may set it could move all of them.
+  if (rows.event_time.has_value() && !request.who.may(Permission::kReplay)) {
     return Error{ErrorKind::kDenied, "event-time-denied",
-                 fmt::format("`{}` may not set `event_time`", asked.who.account),
+                 fmt::format("`{}` may not set `event_time`", request.who.account),
                  "only a replay does; leave it out"};
   }
   const auto& declared = options_.service->sources;
@@ -316,29 +330,30 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
                  fmt::format("service `{}` declares no source `{}`", name_, shown(rows.source)),
                  "declare it in the Service, or leave it out"};
   }
-  const auto source = source_of(asked.who, rows.source);
-  if (!source.has_value()) return no_source(asked.who, rows.source);
-  admitted.source = *source;
-  admitted.account = asked.who.account;
-  admitted.arrival = options_.clock->wall();
-  HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,
-                          event_clock_.of_request(rows.event_time, admitted.arrival));
-  admitted.id = rows.request_id;
-  if (admitted.id.empty()) {
+  const auto source = source_of(request.who, rows.source);
+  if (!source.has_value()) return no_source(request.who, rows.source);
+  context.source = *source;
+  context.account = request.who.account;
+  context.arrival = options_.clock->wall();
+  HEDDLE_ASSIGN_OR_RETURN(context.event_time,
+                          event_clock_.of_request(rows.event_time, context.arrival));
+  context.id = rows.request_id;
+  if (context.id.empty()) {
     made_id_ = uuid7(*options_.clock);
-    admitted.id = made_id_;
+    context.id = made_id_;
   }
-  if (asked.version.empty()) choose_canary(asked, admitted);
-  return admitted;
+  // Who names a version gets it, and is no part of the comparison.
+  if (request.version.empty()) choose_canary(request, context);
+  return context;
 }
 
-std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted) {
+std::string_view Engine::sticky_key(const InferRequest& request, const RequestContext& context) {
   std::string_view key;
   switch (serving_->sticky.by) {
-    case StickyKey::By::kSource: key = admitted.source; break;
-    case StickyKey::By::kHeader: key = header_of(asked.headers, serving_->sticky.header); break;
+    case StickyKey::By::kSource: key = context.source; break;
+    case StickyKey::By::kHeader: key = header_of(request.headers, serving_->sticky.header); break;
     case StickyKey::By::kField:
-      key = text_of(asked.rows.values[serving_->sticky.field], key_);
+      key = text_of(request.rows.values[serving_->sticky.field], key_);
       break;
     case StickyKey::By::kRequest: break;
   }
@@ -349,25 +364,37 @@ std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted
   return key_;
 }
 
-void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
+void Engine::choose_canary(const InferRequest& request, RequestContext& context) {
   const plane::Canary& canary = serving_->route.canary;
   const Loaded& loaded = serving_->slot(SlotId::kCanary);
   // Never a share of the traffic to what is not ready; and while the standby answers there is
   // nothing to compare with.
-  if (loaded.plan == nullptr || acts_.canary_aborted() || admitted.slot.id != SlotId::kPrimary)
+  if (loaded.plan == nullptr || acts_.canary_aborted() || context.slot.id != SlotId::kPrimary)
     return;
-  if (!canary.header.empty() && header_of(asked.headers, canary.header) == canary.header_value) {
-    admitted.slot = {SlotId::kCanary, &loaded};
+  if (!canary.header.empty() && header_of(request.headers, canary.header) == canary.header_value) {
+    context.slot = {SlotId::kCanary, &loaded};
     return;  // chosen, not drawn: no part of the comparison
   }
-  admitted.cohort = draw(canary.weight, serving_->draw_secret, sticky_key(asked, admitted));
-  if (admitted.cohort == plane::Cohort::kCanary) admitted.slot = {SlotId::kCanary, &loaded};
+  context.cohort = draw(canary.weight, serving_->draw_secret, sticky_key(request, context));
+  if (context.cohort == plane::Cohort::kCanary) context.slot = {SlotId::kCanary, &loaded};
 }
 
-void Engine::score(const Rows& rows, Admitted& admitted) {
+/// The row in the slots beside the one that answered. What a runtime says comes later.
+void Engine::score_others(SlotId answering, plane::RowView& row) {
+  for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
+                                   std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
+    const Loaded& other = serving_->slot(slot);
+    if (other.plan == nullptr || slot == answering || other.plan->endpoint() != nullptr) continue;
+    other.plan->score_beside(serving_->shared_by(answering, slot), row.fields, result_, shadow_,
+                             scratch_);
+    *into = keep(shadow_.prediction);
+  }
+}
+
+void Engine::score(const Rows& rows, RequestContext& context) {
   const std::size_t width = serving_->fields.size();
-  begin_rows(*serving_, *admitted.slot.loaded->plan, rows.count);
-  Held held = this->held(admitted);
+  begin_rows(*serving_, *context.slot.loaded->plan, rows.count);
+  QuarantineProgress progress = quarantine_of(context);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
   std::uint32_t failed = 0;
@@ -375,11 +402,12 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   for (std::size_t i = 0; i < rows.count; ++i) {
     plane::RowView row;
     row.fields = rows.row(i, width);
-    const score::Plan& plan = *admitted.slot.loaded->plan;
+    const score::Plan& plan = *context.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
     const auto stray = rows.stray_of(i);
-    if (holds_back(held, admitted.slot.id, result_.check, !stray.empty())) {
+    // Scored all the same: its check counts the clean rows that end the quarantine.
+    if (holds_back(progress, context.slot.id, result_.check, !stray.empty())) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
     } else if (result_.check.refused || !stray.empty()) {
@@ -394,16 +422,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kServed;
       row.prediction = keep(result_.prediction);
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
-                                       std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
-        const Loaded& beside = serving_->slot(slot);
-        if (beside.plan == nullptr || slot == admitted.slot.id ||
-            beside.plan->endpoint() != nullptr)
-          continue;
-        beside.plan->score_beside(serving_->shared_by(admitted.slot.id, slot), row.fields, result_,
-                                  shadow_, scratch_);
-        *into = keep(shadow_.prediction);
-      }
+      score_others(context.slot.id, row);
     }
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
@@ -411,49 +430,51 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     rows_.push_back(row);
   }
   end_rules();
-  settle(held, admitted.event_time);
+  settle(progress, context.event_time);
   // A runtime's answer comes after this one left: it is only compared, never waited for.
   for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
     const Loaded& beside = serving_->slot(slot);
-    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
+    if (slot != context.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
       compare(ask_beside(serving_, slot, rows_), rows_);
   }
   metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
-  after(admitted, failed,
+  after(context, failed,
         refused - strayed);  // no bundle would take a field that the contract does not have
 }
 
-Engine::Held Engine::held(const Admitted& admitted) const {
+Engine::QuarantineProgress Engine::quarantine_of(const RequestContext& context) const {
   for (std::size_t i = 0; i < serving_->quarantined.size(); ++i) {
     const plane::QuarantinedSource& item = serving_->quarantined[i].source;
-    if (!item.holds(admitted.account, admitted.source) || acts_.readmitted(item)) continue;
+    // Let in by its own rows: until a route table says so too, this act stands for it.
+    if (!item.holds(context.account, context.source) || acts_.readmitted(item)) continue;
     return {static_cast<int>(i), clean_rows_[i], false};
   }
   return {};
 }
 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
-bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check,
+bool Engine::holds_back(QuarantineProgress& progress, SlotId slot, const contract::RowCheck& check,
                         bool stray) const {
-  if (held.quarantine < 0 || held.over) return false;
-  const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(held.quarantine)];
+  if (progress.quarantine < 0 || progress.over) return false;
+  const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(progress.quarantine)];
   const int rule = item.rules[static_cast<std::size_t>(slot)];
   const auto state = stray           ? contract::RuleState::kBroken
                      : rule >= 0     ? check.state(static_cast<std::size_t>(rule))
                      : check.refused ? contract::RuleState::kBroken
                                      : contract::RuleState::kClean;
-  if (state == contract::RuleState::kClean) ++held.clean;
-  if (state == contract::RuleState::kBroken) held.clean = 0;
-  held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;
+  // A state of neither is a rule that does not apply to the row: it says nothing of the source.
+  if (state == contract::RuleState::kClean) ++progress.clean;
+  if (state == contract::RuleState::kBroken) progress.clean = 0;
+  progress.over = item.source.readmit_after > 0 && progress.clean >= item.source.readmit_after;
   return true;
 }
 
 /// The request is taken: its rows count, and may end the quarantine.
-void Engine::settle(const Held& held, Micros event_time) {
-  if (held.quarantine < 0) return;
-  const auto at = static_cast<std::size_t>(held.quarantine);
-  clean_rows_[at] = held.clean;
-  if (held.over) readmit(at, event_time);
+void Engine::settle(const QuarantineProgress& progress, Micros event_time) {
+  if (progress.quarantine < 0) return;
+  const auto at = static_cast<std::size_t>(progress.quarantine);
+  clean_rows_[at] = progress.clean;
+  if (progress.over) readmit(at, event_time);
 }
 
 /// Room for the rows of one request and what they borrow: their spans stay where they are.
@@ -466,6 +487,7 @@ void Engine::begin_rows(const Serving& serving, const score::Plan& answering, st
     const auto& plan = serving.slot(slot).plan;
     numbers += plan == nullptr ? 0 : plan->task().outputs();
   }
+  // Grown before the first span into it is given out, and never shrunk.
   if (predictions_.size() < count * numbers) predictions_.resize(count * numbers);
   predictions_kept_ = 0;
 }
@@ -488,52 +510,54 @@ void Engine::end_rules() {
 }
 
 /// Whether the slot that answered may go on.
-void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused) {
+void Engine::after(const RequestContext& context, std::uint32_t failed, std::uint32_t refused) {
   const plane::FailOver& rule = serving_->route.fail_over;
   const auto count = static_cast<std::uint32_t>(rows_.size());
-  const std::string& answered = admitted.slot.loaded->digest;
-  if (admitted.slot.id == SlotId::kCanary) {
+  const std::string& answered = context.slot.loaded->digest;
+  if (context.slot.id == SlotId::kCanary) {
     if (answered != serving_->slot(SlotId::kCanary).digest)
       return;  // another one is there meanwhile
     const std::int64_t mono_ns = options_.clock->mono_ns();
     canary_failures_.add(failed > 0, count, refused);
-    canary_witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
+    canary_witnesses_.add(context.account, mono_ns, {failed > 0, count, refused});
+    // What it answers by a header since then is counted, and ends nothing twice.
     if (acts_.canary_aborted()) return;
     const std::string reason = canary_failures_.reason(rule);
+    // One account with rows that fail must not end the canary for all.
     if (!reason.empty() && canary_witnesses_.agree(rule, mono_ns))
-      abort_canary(reason, admitted.event_time);
+      abort_canary(reason, context.event_time);
     return;
   }
   const Slot now = routed();
-  if (now.loaded == nullptr || admitted.slot.id != now.id || answered != now.loaded->digest)
+  if (now.loaded == nullptr || context.slot.id != now.id || answered != now.loaded->digest)
     return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
   if (!serving_->route.fail_over_allowed) return;
   const std::int64_t mono_ns = options_.clock->mono_ns();
-  witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
+  witnesses_.add(context.account, mono_ns, {failed > 0, count, refused});
   const std::string reason = primary_failures_.reason(rule);
   if (!reason.empty() && witnesses_.agree(rule, mono_ns))
-    (void)try_fail_over(reason, admitted.event_time);
+    (void)try_fail_over(reason, context.event_time);
 }
 
-Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
-  HEDDLE_ASSIGN_OR_RETURN(Admitted admitted, admit(asked));
-  const score::Plan& plan = *admitted.slot.loaded->plan;
-  HEDDLE_TRY(check_answer(asked.rows, plan));
+Result<std::optional<Answer>> Engine::infer(const InferRequest& request) {
+  HEDDLE_ASSIGN_OR_RETURN(RequestContext context, admit(request));
+  const score::Plan& plan = *context.slot.loaded->plan;
+  HEDDLE_TRY(check_answer(request.rows, plan));
   contributions_.clear();
-  if (asked.rows.outputs[Output::kContributions].wanted) HEDDLE_TRY(explain(asked.rows, plan));
-  if (plan.endpoint() != nullptr) return infer_later(asked, admitted);
+  if (request.rows.outputs[Output::kContributions].wanted) HEDDLE_TRY(explain(request.rows, plan));
+  // A runtime's answer comes later; the loop goes on meanwhile.
+  if (plan.endpoint() != nullptr) return infer_async(request, context);
   const std::int64_t begin = options_.clock->mono_ns();
-  score(asked.rows, admitted);
+  score(request.rows, context);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
-  options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time,
-                                              admitted.arrival, name_of(admitted.slot.id),
-                                              serving_->route.version, rows_, admitted.cohort,
-                                              micros, admitted.account});
-  metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin,
-                  admitted.arrival);
+      std::clamp<std::int64_t>((end - request.begun_ns) / 1000, 0, UINT32_MAX));
+  options_.journal->append(plane::RequestView{
+      context.id, context.source, context.event_time, context.arrival, name_of(context.slot.id),
+      serving_->route.version, rows_, context.cohort, micros, context.account});
+  metrics_.scored(context.slot.id, rows_.size(), begin - request.begun_ns, end - begin,
+                  context.arrival);
   // What was not served is not explained.
   const std::size_t width = contributions_.size() / rows_.size();  // 0: nobody asked
   for (std::size_t i = 0; width > 0 && i < rows_.size(); ++i) {
@@ -541,7 +565,7 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
       std::fill_n(contributions_.begin() + static_cast<std::ptrdiff_t>(i * width), width, kNaN);
   }
   return std::optional(
-      Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id),
+      Answer{.by = {name_, context.id, context.slot.loaded->digest, name_of(context.slot.id),
                     serving_->route.version},
              .task = &plan.task(),
              .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,

@@ -19,37 +19,41 @@
 #include "serve/event_clock.hpp"
 #include "serve/failures.hpp"
 #include "serve/metrics.hpp"
+#include "serve/overload_detector.hpp"
 #include "serve/rate.hpp"
 #include "serve/rows.hpp"
 #include "serve/serving.hpp"
-#include "serve/standing.hpp"
-#include "serve/standing_queue.hpp"
 #include "serve/tokens.hpp"
+#include "serve/unacknowledged_acts.hpp"
 #include "spec/service.hpp"
+
+namespace heddle::runtime {
+class Rows;
+}
 
 namespace heddle::serve {
 
 /// How an answer that takes a runtime's time gets to its client: made by the surface that the
 /// request came by, used only when needed.
-class Later {
+class DeferredReply {
  public:
   /// Called once, on the serving thread, unless the data plane ends before; the answer is borrowed
   /// for the call.
   using Done = std::function<void(const Result<Answer>&)>;
-  virtual ~Later() = default;
+  virtual ~DeferredReply() = default;
   /// Sets the request aside: what it borrowed is gone afterwards. At most once a request.
-  [[nodiscard]] virtual Done later() = 0;
+  [[nodiscard]] virtual Done defer() = 0;
 };
 
 /// One inference request that was understood, whatever protocol it came by. Borrowed.
-struct Asked {
+struct InferRequest {
   const Principal& who;
   const Rows& rows;
   std::string_view version{};  ///< a slot or a bundle digest; empty: routed
   std::span<const net::Header> headers{};
   std::int64_t begun_ns = 0;             ///< monotonic: when its turn came
   std::int64_t deadline_ns = INT64_MAX;  ///< monotonic: until when its client waits
-  Later* later = nullptr;                ///< without one a slot with a runtime does not answer
+  DeferredReply* reply = nullptr;        ///< without one a slot with a runtime does not answer
 };
 
 /// The data plane of one service without its surfaces: who answers, what becomes of the rows, what
@@ -77,8 +81,8 @@ class Engine {
     return shed;
   }
   /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot,
-  /// empty: then by `asked.later`. In the journal before it is given.
-  [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
+  /// empty: then by `request.reply`. In the journal before it is given.
+  [[nodiscard]] Result<std::optional<Answer>> infer(const InferRequest& request);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
   /// Journals the others, as sent by `account`. kUnavailable while nothing is loaded. Whether a row
@@ -124,7 +128,7 @@ class Engine {
   [[nodiscard]] const Serving* serving() const noexcept {
     return serving_.get();
   }  ///< null: no table yet
-  [[nodiscard]] const StandingActs& acts() const noexcept { return acts_; }
+  [[nodiscard]] const UnacknowledgedActs& acts() const noexcept { return acts_; }
   [[nodiscard]] std::uint32_t clean_rows(std::size_t quarantine) const noexcept {
     return clean_rows_[quarantine];
   }
@@ -136,48 +140,62 @@ class Engine {
 
  private:
   /// What is known of a request before its rows are looked at.
-  struct Admitted {
+  struct RequestContext {
     Slot slot;
     plane::Cohort cohort = plane::Cohort::kNone;
     std::string_view id, source, account;
     Micros event_time = 0, arrival = 0;
   };
-  [[nodiscard]] Result<Admitted> admit(const Asked& asked);
+  [[nodiscard]] Result<RequestContext> admit(const InferRequest& request);
   [[nodiscard]] Result<void> explain(const Rows& rows, const score::Plan& plan);
   [[nodiscard]] Slot routed() const;
   [[nodiscard]] static std::optional<std::string_view> source_of(const Principal& who,
                                                                  std::string_view named);
   [[nodiscard]] static Error no_source(const Principal& who, std::string_view named);
-  void choose_canary(const Asked& asked, Admitted& admitted);
-  [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted);
-  void score(const Rows& rows, Admitted& admitted);
+  void choose_canary(const InferRequest& request, RequestContext& context);
+  [[nodiscard]] std::string_view sticky_key(const InferRequest& request,
+                                            const RequestContext& context);
+  void score(const Rows& rows, RequestContext& context);
+  void score_others(SlotId answering, plane::RowView& row);
   /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted
   /// before `settle`.
-  struct Held {
+  struct QuarantineProgress {
     int quarantine = -1;      ///< its place in `serving_`; -1: there is none
     std::uint32_t clean = 0;  ///< rows in a row, those of earlier requests too
     bool over = false;        ///< it ends within this request: the rows that follow are answered
   };
-  [[nodiscard]] Held held(const Admitted& admitted) const;
+  [[nodiscard]] QuarantineProgress quarantine_of(const RequestContext& context) const;
   /// `stray`: the row breaks a rule of `Rows::stray`, whatever the contract says of the rest.
-  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check,
-                                bool stray) const;
-  void settle(const Held& held, Micros event_time);
+  [[nodiscard]] bool holds_back(QuarantineProgress& progress, SlotId slot,
+                                const contract::RowCheck& check, bool stray) const;
+  void settle(const QuarantineProgress& progress, Micros event_time);
   void end_rules();
   void begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count);
   [[nodiscard]] std::span<const float> keep(std::span<const float> prediction) noexcept;
 
-  // Slots with a runtime (engine_later.cpp).
+  // Slots with a runtime (engine_async.cpp).
   struct Pending;
+  struct PendingRow;
   struct Beside;
-  [[nodiscard]] Result<std::optional<Answer>> infer_later(const Asked& asked, Admitted& admitted);
+  [[nodiscard]] Result<std::optional<Answer>> infer_async(const InferRequest& request,
+                                                          RequestContext& context);
   [[nodiscard]] std::uint64_t ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot,
                                          std::span<const plane::RowView> rows);
   void answered_beside(std::uint64_t id, const Result<std::vector<float>>& answers);
   void compare(std::uint64_t id, std::span<const plane::RowView> rows);
   void answered(std::uint64_t id, const Result<std::vector<float>>& answers);
+  void keep_values(const Rows& rows, Pending& pending) const;
+  [[nodiscard]] PendingRow prepare_row(const Rows& rows, std::size_t index,
+                                       std::span<const expr::Datum> values,
+                                       const RequestContext& context, QuarantineProgress& progress,
+                                       runtime::Rows& sent);
+  [[nodiscard]] const std::vector<std::vector<float>>* predictions_of(std::uint64_t id) const;
+  void finish_others(const Pending& pending, std::size_t index, plane::RowView& row);
+  void finish_row(const Pending& pending, std::size_t index,
+                  const Result<std::vector<float>>& answers, plane::RowView& row);
+  void record(const Pending& pending, std::uint32_t micros);
   [[nodiscard]] Answer finish(Pending& pending, const Result<std::vector<float>>& answers);
-  void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
+  void after(const RequestContext& context, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);
   void abort_canary(std::string_view reason, Micros event_time);
   void act(std::string_view what, std::string_view target, std::string_view reason,
@@ -189,7 +207,7 @@ class Engine {
   Options options_;
   std::string name_;
   std::shared_ptr<const Serving> serving_;
-  StandingActs acts_;
+  UnacknowledgedActs acts_;
   std::uint64_t applied_version_ = 0;
   std::vector<std::uint32_t> clean_rows_;  ///< in a row, one a quarantine of `serving_`
   Failures primary_failures_;              ///< of whoever answers in the primary's place
@@ -198,7 +216,7 @@ class Engine {
   Witnesses canary_witnesses_;
   std::uint64_t drawn_ = 0;  ///< key of the last draw without a sticky key; nobody else knows it
   Rates rates_;
-  StandingQueue queue_;
+  OverloadDetector queue_;
   EventClock event_clock_;
   bool commit_failed_ = false;
   Metrics metrics_;

@@ -36,12 +36,14 @@ bool near(Micros time, Micros now, Micros before, Micros after) {
 void EventClock::live(Micros wall) noexcept {
   if (mode_ == Mode::kReplayed && !always_replayed_) {
     replay_seen_ = std::min(replay_seen_, wall);  // a clock set back must not hold it for days
+    // Nothing was replayed for a while: requests of the present may set the time again.
     if (wall > replay_seen_ + kReplayOver) {
       mode_ = Mode::kIdle;
       first_live_.reset();
     }
   }
   if (mode_ != Mode::kIdle) return;
+  // A minute of requests, so that one that somebody tried does not end what a replay may begin.
   if (!first_live_ || wall < *first_live_) first_live_ = wall;
   if (wall - *first_live_ >= kLiveAfter) mode_ = Mode::kWall;
 }
@@ -115,6 +117,7 @@ Result<Micros> EventClock::of_request(std::optional<Micros> given, Micros wall) 
 Result<Micros> EventClock::of_label(std::optional<Micros> given, Micros wall) const {
   if (!given) return now(wall);
   if (!plane::is_event_time(*given)) return impossible(*given);
+  // Of a replay the label may well be later than the row that is now.
   if (mode_ == Mode::kWall && *given > live_now(wall) + kFuture) {
     return outside(fmt::format("`event_time` {} is in the future", format_time(*given)),
                    "it is the time when the label became known; leave it out for now");
@@ -165,6 +168,7 @@ std::optional<Micros> EventClock::wall_tick(Micros wall, std::int64_t mono_ns) {
   const bool ahead = second_ && wall > steady_now + kJump;
   const bool behind = steady_now != INT64_MIN && wall < steady_now - kJump;
   if (ahead || behind) {
+    // The jump is told once, from where event time was; how far the clock is off now may change.
     if (!held()) {
       jump_ = Jump{steady_now, wall};
       jumped_ns_ = mono_ns;
@@ -173,6 +177,8 @@ std::optional<Micros> EventClock::wall_tick(Micros wall, std::int64_t mono_ns) {
   } else if (held()) {
     jump_.reset();
   }
+  // Ahead for ten minutes of the steady clock: the machine slept, or its clock was corrected.
+  // Behind is never believed by itself, for time that was decided on does not come again.
   const bool believed = ahead && mono_ns - jumped_ns_ >= kHoldNs;
   if (believed) jump_.reset();
   second_ = Instant{held() ? steady_now : wall, mono_ns};

@@ -43,6 +43,7 @@ void Failures::clear() noexcept {
 }
 
 std::string Failures::reason(const plane::FailOver& rule) const {
+  // Of fewer requests than the policy names, a share is soon anything.
   if (count_ < seen_.size()) return {};
   if (too_many_failed(rule, failed_, count_))
     return fmt::format("{} of the last {} requests got no answer", failed_, count_);
@@ -56,6 +57,7 @@ void Witnesses::add(std::string_view account, std::int64_t mono_ns, const Failur
                          [&](const Account& known) { return known.name == account; });
   if (at == accounts_.end()) {
     if (accounts_.size() == kAccounts) {
+      // Who was not heard for longest makes room: the list is bounded whatever accounts there are.
       accounts_.erase(std::min_element(
           accounts_.begin(), accounts_.end(),
           [](const Account& a, const Account& b) { return a.heard_ns < b.heard_ns; }));
@@ -88,6 +90,8 @@ bool Witnesses::agree(const plane::FailOver& rule, std::int64_t mono_ns) const {
         too_many_refused(rule, refused, rows))
       ++see_it;
   }
+  // With one account there is no other witness; with several, one alone does not move the traffic
+  // of all.
   return there <= 1 || see_it > 1;
 }
 

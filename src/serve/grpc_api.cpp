@@ -136,7 +136,7 @@ void set_status(const Error& error, net::GrpcReply& reply) {
 }  // namespace
 
 /// Answers a call when a runtime did.
-class GrpcApi::Deferred final : public Later {
+class GrpcApi::Deferred final : public DeferredReply {
  public:
   Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin,
            std::int64_t read)
@@ -147,7 +147,7 @@ class GrpcApi::Deferred final : public Later {
         begin_(begin),
         read_(read) {}
 
-  Done later() override {
+  Done defer() override {
     api_.deferred_ = true;
     return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_,
             read = read_, tracing = api_.tracing_,
@@ -257,10 +257,10 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
   if (read > deadline) return too_late();
   const GrpcWanted wanted{infer.rows->outputs, infer.raw};
-  Deferred later(*this, wanted, call, begin, read);
+  Deferred deferred(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(
       const auto given,
-      engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &later}));
+      engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &deferred}));
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
   auto written = write_grpc(*given, wanted, out);
@@ -283,53 +283,64 @@ Result<void> GrpcApi::infer_call(const net::GrpcCall& call, std::string& out) {
   return {};
 }
 
+Result<void> GrpcApi::is_served(std::string_view model) const {
+  if (model == engine_.name()) return {};
+  return Error{ErrorKind::kNotFound, "service-unknown",
+               fmt::format("there is no model `{}`", shown(model)),
+               fmt::format("a model is a service here: `{}`", engine_.name())};
+}
+
+Result<void> GrpcApi::write_metadata(std::string_view version, ProtoWriter& writer) const {
+  HEDDLE_ASSIGN_OR_RETURN(const oip::Model model, oip::describe(engine_, version));
+  writer.bytes(1, model.name);
+  for (const std::string& each : model.versions) writer.bytes(2, each);
+  writer.bytes(3, oip::kPlatform);
+  for (const oip::Tensor& tensor : model.inputs) write_tensor(writer, 4, tensor);
+  for (const oip::Tensor& tensor : model.outputs) write_tensor(writer, 5, tensor);
+  return {};
+}
+
+void GrpcApi::write_index(bool only_ready, ProtoWriter& writer) const {
+  for (const oip::IndexEntry& entry : oip::index(engine_, only_ready)) {
+    writer.message(1, [&](ProtoWriter& w) {
+      w.bytes(1, entry.name);
+      w.bytes(2, entry.version);
+      w.bytes(3, entry.ready ? "READY" : "UNAVAILABLE");
+      w.bytes(4, entry.reason);
+    });
+  }
+}
+
 Result<void> GrpcApi::describe(std::string_view method, std::string_view message,
                                std::string& out) {
   HEDDLE_ASSIGN_OR_RETURN(const Named named, read_named(message));
   ProtoWriter writer(out);
-  const auto known = [&](std::string_view name) -> Result<void> {
-    if (name == engine_.name()) return {};
-    return Error{ErrorKind::kNotFound, "service-unknown",
-                 fmt::format("there is no model `{}`", shown(name)),
-                 fmt::format("a model is a service here: `{}`", engine_.name())};
-  };
   if (method == "ServerMetadata") {
     writer.bytes(1, oip::kServer);
     writer.bytes(2, oip::server_version());
     for (const std::string_view name : oip::extensions()) writer.bytes(3, name);
   } else if (method == "ModelReady") {
-    HEDDLE_TRY(known(named.first));
+    HEDDLE_TRY(is_served(named.first));
     writer.integer(1, engine_.slot_of(named.second).ok() ? 1 : 0);
   } else if (method == "ModelMetadata") {
-    HEDDLE_TRY(known(named.first));
-    HEDDLE_ASSIGN_OR_RETURN(const oip::Model model, oip::describe(engine_, named.second));
-    writer.bytes(1, model.name);
-    for (const std::string& version : model.versions) writer.bytes(2, version);
-    writer.bytes(3, oip::kPlatform);
-    for (const oip::Tensor& tensor : model.inputs) write_tensor(writer, 4, tensor);
-    for (const oip::Tensor& tensor : model.outputs) write_tensor(writer, 5, tensor);
+    HEDDLE_TRY(is_served(named.first));
+    HEDDLE_TRY(write_metadata(named.second, writer));
   } else if (method == "ModelConfig") {
-    HEDDLE_TRY(known(named.first));
+    HEDDLE_TRY(is_served(named.first));
     HEDDLE_ASSIGN_OR_RETURN(const oip::Model model, oip::describe(engine_, named.second));
     write_config(writer, model, options_.service->limits.batch_rows);
   } else if (method == "ModelStatistics") {
-    if (!named.first.empty()) HEDDLE_TRY(known(named.first));
+    // Without a name, of all models: there is one.
+    if (!named.first.empty()) HEDDLE_TRY(is_served(named.first));
     HEDDLE_ASSIGN_OR_RETURN(const auto all, oip::statistics(engine_, named.second));
     for (const oip::Statistics& one : all) write_statistics(writer, one);
   } else if (method == "RepositoryIndex") {
-    for (const oip::IndexEntry& entry : oip::index(engine_, named.flag)) {
-      writer.message(1, [&](ProtoWriter& w) {
-        w.bytes(1, entry.name);
-        w.bytes(2, entry.version);
-        w.bytes(3, entry.ready ? "READY" : "UNAVAILABLE");
-        w.bytes(4, entry.reason);
-      });
-    }
+    write_index(named.flag, writer);
   } else if (method == "RepositoryModelLoad") {
-    HEDDLE_TRY(known(named.second));
+    HEDDLE_TRY(is_served(named.second));
     HEDDLE_TRY(oip::load(engine_, named.has_third));
   } else if (method == "RepositoryModelUnload") {
-    HEDDLE_TRY(known(named.second));
+    HEDDLE_TRY(is_served(named.second));
     return oip::unload(engine_);
   } else {
     return Error{ErrorKind::kInternal, "grpc-method", "",

@@ -13,6 +13,10 @@
 #include "serve/tokens.hpp"
 #include "serve/tracing.hpp"
 
+namespace heddle::doc {
+class ProtoWriter;
+}
+
 namespace heddle::serve {
 
 /// The data plane over gRPC: `inference.GRPCInferenceService` (inference.proto), health and
@@ -46,6 +50,10 @@ class GrpcApi {
   void take_stages(const Answer& answer, const Stages& stages, RequestTracing& tracing);
   void end(const Result<void>& done, std::int64_t begin, std::int64_t queued,
            RequestTracing& tracing);
+  [[nodiscard]] Result<void> is_served(std::string_view model) const;
+  [[nodiscard]] Result<void> write_metadata(std::string_view version,
+                                            doc::ProtoWriter& writer) const;
+  void write_index(bool only_ready, doc::ProtoWriter& writer) const;
   [[nodiscard]] Result<void> describe(std::string_view method, std::string_view message,
                                       std::string& out);
   [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call,
@@ -67,7 +75,7 @@ void write_stream(const Result<void>& done, std::string_view response, std::stri
 
 /// What a client wants, and how.
 struct GrpcWanted {
-  WantedOutputs outputs{};
+  OutputSpecs outputs{};
   bool raw = false;  ///< else typed contents
 };
 

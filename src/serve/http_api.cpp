@@ -20,7 +20,8 @@ constexpr std::size_t kMostLabels = 10'000;
 constexpr std::size_t kMostErrors = 100;  ///< of one request that are spelled out
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::string_view kShed =
-    R"({"error":"more requests came than can be answered in time","id":"overloaded","hint":"try again after `Retry-After`, with fewer at once"})";
+    R"({"error":"more requests came than can be answered in time","id":"overloaded",)"
+    R"("hint":"try again after `Retry-After`, with fewer at once"})";
 
 /// What predictions and labels are; null while nothing is loaded.
 doc::Value describe_task(const Serving* serving) {
@@ -35,8 +36,8 @@ doc::Value describe_task(const Serving* serving) {
 void not_allowed(std::string_view allowed, net::Response& response) {
   response.status = 405;
   response.headers = fmt::format("Allow: {}\r\n", allowed);
-  response.body =
-      R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
+  response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed",)"
+                  R"("hint":"see `Allow`"})";
 }
 
 /// What passes by itself, whoever found it.
@@ -66,12 +67,12 @@ bool is_owner(const net::Request& request) {
 }  // namespace
 
 /// A request whose answer a runtime takes its time for.
-class HttpApi::Deferred final : public Later {
+class HttpApi::Deferred final : public DeferredReply {
  public:
   Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns)
       : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
 
-  Done later() override {
+  Done defer() override {
     api_.deferred_ = true;
     return [api = &api_, kind = kind_, outputs = rows_.outputs, begin = api_.begin_ns_,
             queued = api_.queued_ns_, read = read_ns_, tracing = api_.tracing_,
@@ -127,6 +128,7 @@ Result<const Principal*> HttpApi::reader(const net::Request& request) const {
 
 Result<std::string_view> HttpApi::body_of(const net::Request& request) {
   const std::string_view coding = request.header("content-encoding");
+  // The request's own buffer has the padding that the parser needs; what was inflated gets it here.
   if (coding.empty()) return request.body;
   HEDDLE_TRY(net::decode_body(coding, request.body, options_.service->limits.body_bytes, decoded_));
   decoded_.reserve(decoded_.size() + net::Request::kBodyPadding);
@@ -147,6 +149,8 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request, body));
     HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(body, json, fields, most));
+    // The path decides who may ask. A body that names another model is a client's mistake, or
+    // worse.
     if (!rows->model.empty() && rows->model != engine_.name()) {
       return Error{ErrorKind::kInvalid, "oip-model",
                    fmt::format("the body names model `{}`, the path `{}`", shown(rows->model),
@@ -155,6 +159,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     }
   }
   const std::int64_t read = options_.clock->mono_ns();
+  // From when the request came, not from when it was looked at: the client's clock runs meanwhile.
   const std::int64_t deadline =
       rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
   if (read > deadline) {
@@ -163,9 +168,10 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
                  "the client's timeout passed before the request was looked at",
                  "give it more time, or send fewer at once"};
   }
-  Deferred later(*this, kind, *rows, read);
+  Deferred deferred(*this, kind, *rows, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers,
-                                                           begin_ns_, deadline, &later}));
+                                                           begin_ns_, deadline, &deferred}));
+  // A runtime has the rows; `Deferred` answers.
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
@@ -281,6 +287,7 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
   const std::string_view service = rest.substr(0, slash);
   const std::string_view call =
       slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  // Which services there are is told to those who may read.
   if (service != engine_.name()) {
     HEDDLE_TRY(reader(request));
     return Error{ErrorKind::kNotFound, "service-unknown",
@@ -297,6 +304,7 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
   if (call == "tick" && post) return tick(request, response);
   if (call == "stop" && post) return stop_service(request, response);
   HEDDLE_TRY(reader(request));
+  // A known call by another method is 405, everything else 404.
   if (call == "predict" || call == "labels" || call == "tick" || call == "stop" || call.empty()) {
     not_allowed(call.empty() ? "GET" : "POST", response);
     return {};

@@ -54,105 +54,135 @@ std::uint64_t Metrics::errors() const noexcept {
   return count;
 }
 
-std::string Metrics::text(std::string_view service, const Gauges& gauges) const {
-  std::string out;
-  const auto line = [&](std::string_view name, std::string_view labels, auto value) {
-    fmt::format_to(std::back_inserter(out), "{}{{service=\"{}\"{}{}}} {}\n", name, service,
+/// Writes the text format of Prometheus, version 0.0.4, about one service.
+class Metrics::Exposition {
+ public:
+  explicit Exposition(std::string_view service) : service_(service) {}
+
+  void head(std::string_view name, std::string_view type, std::string_view help) {
+    fmt::format_to(std::back_inserter(out_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name,
+                   type);
+  }
+  template <class T>
+  void line(std::string_view name, std::string_view labels, T value) {
+    fmt::format_to(std::back_inserter(out_), "{}{{service=\"{}\"{}{}}} {}\n", name, service_,
                    labels.empty() ? "" : ",", labels, value);
-  };
-  const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
-    fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-  };
-  head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
+  }
+  [[nodiscard]] std::string take() && { return std::move(out_); }
+
+ private:
+  std::string_view service_;
+  std::string out_{};
+};
+
+template <class Out, class Bounds, class Histogram>
+void put_histogram(Out& out, const Bounds& bounds, std::string_view name, const std::string& labels,
+                   const Histogram& h) {
+  const std::string comma = labels.empty() ? "" : labels + ",";
+  std::uint64_t sum = 0;  // a bucket holds all below its bound
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    sum += h.buckets[i];
+    out.line(fmt::format("{}_bucket", name), fmt::format("{}le=\"{}\"", comma, bounds[i]), sum);
+  }
+  out.line(fmt::format("{}_bucket", name), fmt::format("{}le=\"+Inf\"", comma), h.count);
+  out.line(fmt::format("{}_sum", name), labels, h.seconds);
+  out.line(fmt::format("{}_count", name), labels, h.count);
+}
+
+void Metrics::put_counts(Exposition& out) const {
+  out.head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
   for (const auto& [status, count] : statuses_)
-    line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
+    out.line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
   if (!errors_.empty())
-    head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
+    out.head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
   for (const auto& [id, count] : errors_)
-    line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
-  head("heddle_rows_total", "counter", "Rows answered, by outcome");
-  line("heddle_rows_total", "outcome=\"served\"", served_);
-  line("heddle_rows_total", "outcome=\"refused\"", refused_);
-  line("heddle_rows_total", "outcome=\"failed\"", failed_);
-  line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
-  head("heddle_labels_total", "counter", "Labels taken");
-  line("heddle_labels_total", "", labels_);
-  head("heddle_labels_refused_total", "counter", "Labels that no row can have, refused");
-  line("heddle_labels_refused_total", "", refused_labels_);
-  const auto histogram = [&](std::string_view name, const std::string& labels, const Histogram& h) {
-    const std::string comma = labels.empty() ? "" : labels + ",";
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kBounds.size(); ++i) {
-      sum += h.buckets[i];
-      line(fmt::format("{}_bucket", name), fmt::format("{}le=\"{}\"", comma, kBounds[i]), sum);
-    }
-    line(fmt::format("{}_bucket", name), fmt::format("{}le=\"+Inf\"", comma), h.count);
-    line(fmt::format("{}_sum", name), labels, h.seconds);
-    line(fmt::format("{}_count", name), labels, h.count);
-  };
-  head("heddle_request_seconds", "histogram", "Time in the handler of a predict request");
-  histogram("heddle_request_seconds", "", requests_);
-  head("heddle_stage_seconds", "histogram", "Time of a predict request by stage");
+    out.line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
+  out.head("heddle_rows_total", "counter", "Rows answered, by outcome");
+  out.line("heddle_rows_total", "outcome=\"served\"", served_);
+  out.line("heddle_rows_total", "outcome=\"refused\"", refused_);
+  out.line("heddle_rows_total", "outcome=\"failed\"", failed_);
+  out.line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
+  out.head("heddle_labels_total", "counter", "Labels taken");
+  out.line("heddle_labels_total", "", labels_);
+  out.head("heddle_labels_refused_total", "counter", "Labels that no row can have, refused");
+  out.line("heddle_labels_refused_total", "", refused_labels_);
+  out.head("heddle_request_seconds", "histogram", "Time in the handler of a predict request");
+  put_histogram(out, kBounds, "heddle_request_seconds", "", requests_);
+  out.head("heddle_stage_seconds", "histogram", "Time of a predict request by stage");
   constexpr std::array<std::string_view, kStages> kStageNames = {"queue", "read", "score", "write"};
   for (std::size_t i = 0; i < kStages; ++i)
-    histogram("heddle_stage_seconds", fmt::format("stage=\"{}\"", kStageNames[i]), stages_[i]);
-  head("heddle_slot_rows_total", "counter", "Rows scored as the answer, by slot");
+    put_histogram(out, kBounds, "heddle_stage_seconds", fmt::format("stage=\"{}\"", kStageNames[i]),
+                  stages_[i]);
+}
+
+void Metrics::put_slots(Exposition& out, const Gauges& gauges) const {
+  out.head("heddle_slot_rows_total", "counter", "Rows scored as the answer, by slot");
   for (std::size_t i = 0; i < kSlots; ++i)
-    line("heddle_slot_rows_total", fmt::format("slot=\"{}\"", name_of(static_cast<SlotId>(i))),
-         slots_[i].rows);
-  head("heddle_shed_total", "counter", "Predict requests that waited too long and were shed");
-  line("heddle_shed_total", "", shed_);
-  head("heddle_routes_applied_total", "counter", "Route tables put in force");
-  line("heddle_routes_applied_total", "", applied_);
-  head("heddle_routes_refused_total", "counter",
-       "Looks at a route table or bundle that could not be used");
-  line("heddle_routes_refused_total", "", gauges.route_refused);
-  head("heddle_journal_unrecorded_total", "counter",
-       "Requests and labels of an account that were answered and not recorded, since the start");
+    out.line("heddle_slot_rows_total", fmt::format("slot=\"{}\"", name_of(static_cast<SlotId>(i))),
+             slots_[i].rows);
+  out.head("heddle_shed_total", "counter", "Predict requests that waited too long and were shed");
+  out.line("heddle_shed_total", "", shed_);
+  out.head("heddle_routes_applied_total", "counter", "Route tables put in force");
+  out.line("heddle_routes_applied_total", "", applied_);
+  out.head("heddle_routes_refused_total", "counter",
+           "Failed attempts to load a route table or bundle");
+  out.line("heddle_routes_refused_total", "", gauges.route_refused);
+}
+
+void Metrics::put_journal(Exposition& out, const Gauges& gauges) {
+  out.head(
+      "heddle_journal_unrecorded_total", "counter",
+      "Requests and labels of an account that were answered and not recorded, since the start");
   for (const auto& [account, lost] : gauges.unrecorded) {
-    line("heddle_journal_unrecorded_total",
-         fmt::format("account=\"{}\",kind=\"requests\"", account), lost.requests);
-    line("heddle_journal_unrecorded_total", fmt::format("account=\"{}\",kind=\"labels\"", account),
-         lost.labels);
+    out.line("heddle_journal_unrecorded_total",
+             fmt::format("account=\"{}\",kind=\"requests\"", account), lost.requests);
+    out.line("heddle_journal_unrecorded_total",
+             fmt::format("account=\"{}\",kind=\"labels\"", account), lost.labels);
   }
-  head("heddle_journal_recording", "gauge", "0: the journal is full, nothing is recorded");
-  line("heddle_journal_recording", "", gauges.recording ? 1 : 0);
-  head("heddle_journal_bytes", "gauge", "Bytes of the journal");
-  line("heddle_journal_bytes", "", gauges.journal_bytes);
-  head("heddle_route_version", "gauge", "Version of the route table in force");
-  line("heddle_route_version", "", gauges.route_version);
-  head("heddle_ready", "gauge", "1: requests are answered");
-  line("heddle_ready", "", gauges.ready ? 1 : 0);
-  head("heddle_stopped", "gauge", "1: in the declared safe state");
-  line("heddle_stopped", "", gauges.stopped ? 1 : 0);
-  head("heddle_failed_over", "gauge", "1: the standby answers by the data plane's own act");
-  line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
+  out.head("heddle_journal_recording", "gauge", "0: the journal is full, nothing is recorded");
+  out.line("heddle_journal_recording", "", gauges.recording ? 1 : 0);
+  out.head("heddle_journal_bytes", "gauge", "Bytes of the journal");
+  out.line("heddle_journal_bytes", "", gauges.journal_bytes);
+}
+
+void Metrics::put_state(Exposition& out, const Gauges& gauges) {
+  out.head("heddle_route_version", "gauge", "Version of the route table in force");
+  out.line("heddle_route_version", "", gauges.route_version);
+  out.head("heddle_ready", "gauge", "1: requests are answered");
+  out.line("heddle_ready", "", gauges.ready ? 1 : 0);
+  out.head("heddle_stopped", "gauge", "1: in the declared safe state");
+  out.line("heddle_stopped", "", gauges.stopped ? 1 : 0);
+  out.head("heddle_failed_over", "gauge", "1: the standby answers by the data plane's own act");
+  out.line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
   if (gauges.last_tick != INT64_MIN) {
-    head("heddle_event_time_seconds", "gauge",
-         "Event time of the last tick: the watch has all rows before it");
-    line("heddle_event_time_seconds", "", static_cast<double>(gauges.last_tick) * 1e-6);
+    out.head("heddle_event_time_seconds", "gauge",
+             "Event time of the last tick: the watch has all rows before it");
+    out.line("heddle_event_time_seconds", "", static_cast<double>(gauges.last_tick) * 1e-6);
   }
-  head("heddle_event_clock_held", "gauge",
-       "1: the wall clock jumped ahead, and the watch does not follow yet");
-  line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
-  head("heddle_connections", "gauge", "Open connections");
-  line("heddle_connections", "", gauges.connections);
-  head("heddle_connections_closed_total", "counter",
-       "Connections closed to make room for others, by what had none left; `refused`: new ones "
-       "for which nobody could go");
+  out.head("heddle_event_clock_held", "gauge",
+           "1: the wall clock jumped ahead, and the watch does not follow yet");
+  out.line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
+  out.head("heddle_connections", "gauge", "Open connections");
+  out.line("heddle_connections", "", gauges.connections);
+  out.head("heddle_connections_closed_total", "counter",
+           "Connections closed to make room for others, by what had none left; `refused`: new ones "
+           "for which nobody could go");
   const auto closed = [&](std::string_view what, std::uint64_t count) {
-    line("heddle_connections_closed_total", fmt::format("room=\"{}\"", what), count);
+    out.line("heddle_connections_closed_total", fmt::format("room=\"{}\"", what), count);
   };
   closed("all", gauges.closed.for_all);
   closed("address", gauges.closed.for_address);
   closed("handshakes", gauges.closed.for_handshake);
   closed("refused", gauges.closed.refused);
+}
+
+void Metrics::put_runtimes(Exposition& out, const Gauges& gauges) {
+  if (gauges.runtimes.empty()) return;
   const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help,
                             auto value) {
-    if (gauges.runtimes.empty()) return;
-    head(name, type, help);
+    out.head(name, type, help);
     for (const Gauges::Runtime& each : gauges.runtimes)
-      line(name, fmt::format("slot=\"{}\"", name_of(each.slot)), value(each.condition));
+      out.line(name, fmt::format("slot=\"{}\"", name_of(each.slot)), value(each.condition));
   };
   runtimes("heddle_runtime_up", "gauge", "1: the slot's worker is ready; an upstream always",
            [](const auto& c) { return c.up ? 1 : 0; });
@@ -163,13 +193,17 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
            [](const auto& c) { return c.batches; });
   runtimes("heddle_runtime_waiting_rows", "gauge", "Rows that wait for the slot's runtime",
            [](const auto& c) { return c.waiting_rows; });
+}
+
+/// What slots with a runtime said beside the answers, as far as they were asked.
+void Metrics::put_beside(Exposition& out) const {
   const auto beside = [&](std::string_view name, std::string_view help, auto value) {
     bool first = true;
     for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
       const Compared& compared = beside_[static_cast<std::size_t>(slot)];
       if (compared.rows + compared.failed == 0) continue;
-      if (std::exchange(first, false)) head(name, "counter", help);
-      line(name, fmt::format("slot=\"{}\"", name_of(slot)), value(compared));
+      if (std::exchange(first, false)) out.head(name, "counter", help);
+      out.line(name, fmt::format("slot=\"{}\"", name_of(slot)), value(compared));
     }
   };
   beside("heddle_beside_rows_total", "Rows that the slot's runtime scored beside the answer",
@@ -179,7 +213,17 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   beside("heddle_beside_difference_sum",
          "Sum of the differences to the answers, in probability or value",
          [](const Compared& c) { return c.difference; });
-  return out;
+}
+
+std::string Metrics::text(std::string_view service, const Gauges& gauges) const {
+  Exposition out(service);
+  put_counts(out);
+  put_slots(out, gauges);
+  put_journal(out, gauges);
+  put_state(out, gauges);
+  put_runtimes(out, gauges);
+  put_beside(out);
+  return std::move(out).take();
 }
 
 }  // namespace heddle::serve

@@ -91,6 +91,14 @@ class Metrics {
   [[nodiscard]] std::string text(std::string_view service, const Gauges& gauges) const;
 
  private:
+  class Exposition;
+  void put_counts(Exposition& out) const;
+  void put_slots(Exposition& out, const Gauges& gauges) const;
+  static void put_journal(Exposition& out, const Gauges& gauges);
+  static void put_state(Exposition& out, const Gauges& gauges);
+  static void put_runtimes(Exposition& out, const Gauges& gauges);
+  void put_beside(Exposition& out) const;
+
   static constexpr std::array<double, 12> kBounds = {10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6,
                                                      1e-3,  2e-3,  5e-3,  10e-3,  100e-3, 1};
   struct Histogram {

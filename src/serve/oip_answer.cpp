@@ -60,7 +60,7 @@ void put_validation(const plane::RowView& row, std::string& out) {
   }
 }
 
-void write_oip(const Answer& answer, const WantedOutputs& wanted, net::Response& out) {
+void write_oip(const Answer& answer, const OutputSpecs& wanted, net::Response& out) {
   const AnsweredBy& by = answer.by;
   out.status = status_of(answer.rows);
   std::string& body = out.body;

@@ -176,8 +176,8 @@ Result<void> HttpApi::repository(std::string_view rest, const net::Request& requ
   if (request.method != "POST") {
     response.status = 405;
     response.headers = "Allow: POST\r\n";
-    response.body =
-        R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
+    response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed",)"
+                    R"("hint":"see `Allow`"})";
     return {};
   }
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));

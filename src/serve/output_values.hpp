@@ -15,7 +15,7 @@ namespace heddle::serve {
 
 /// Calls `take(output)` for each output that is wanted and there, in order.
 template <class Take>
-void for_each_output(const Answer& answer, const WantedOutputs& wanted, Take&& take) {
+void for_each_output(const Answer& answer, const OutputSpecs& wanted, Take&& take) {
   for (std::size_t i = 0; i < kOutputs; ++i) {
     const auto output = static_cast<Output>(i);
     const bool is_there = output == Output::kContributions

@@ -51,19 +51,19 @@ std::size_t columns_of(const stats::Task& task, Output output) noexcept {
   return output == Output::kProbabilities || output == Output::kSet ? task.outputs() : 0;
 }
 
-void WantedOutputs::clear() noexcept {
+void OutputSpecs::clear() noexcept {
   each_ = {};
   (*this)[Output::kContributions].wanted = false;
   listed_ = false;
 }
 
-Result<Wanted*> WantedOutputs::list(std::string_view name) {
+Result<OutputSpec*> OutputSpecs::list(std::string_view name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end())
     return Error{ErrorKind::kInvalid, "oip-output",
                  fmt::format("the request asks for an unknown output `{}`", shown(name)),
                  "see the outputs of the model's metadata; `contributions` is one more"};
-  Wanted& output = each_[static_cast<std::size_t>(found - kNames.begin())];
+  OutputSpec& output = each_[static_cast<std::size_t>(found - kNames.begin())];
   if (output.named) return repeated(name);
   if (!std::exchange(listed_, true)) {
     // `explain` asks for contributions beside what is listed.
@@ -74,7 +74,7 @@ Result<Wanted*> WantedOutputs::list(std::string_view name) {
   return &output;
 }
 
-Result<void> WantedOutputs::check(const stats::Task& task, bool has_interval) const {
+Result<void> OutputSpecs::check(const stats::Task& task, bool has_interval) const {
   if (!listed_) return {};
   const auto has = [&](std::size_t i) { return has_output(task, has_interval, output_at(i)); };
   for (std::size_t i = 0; i < kOutputs; ++i) {
@@ -89,8 +89,8 @@ Result<void> WantedOutputs::check(const stats::Task& task, bool has_interval) co
   return {};
 }
 
-void WantedOutputs::all_binary(bool binary) noexcept {
-  for (Wanted& output : each_) output.binary = binary;
+void OutputSpecs::all_binary(bool binary) noexcept {
+  for (OutputSpec& output : each_) output.binary = binary;
 }
 
 }  // namespace heddle::serve

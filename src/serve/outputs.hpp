@@ -34,32 +34,32 @@ inline constexpr std::size_t kOutputs = 9;
 [[nodiscard]] std::size_t columns_of(const stats::Task& task, Output output) noexcept;
 
 /// What a client asks back of one output.
-struct Wanted {
+struct OutputSpec {
   bool wanted = true;
   bool binary = false;  ///< as raw bytes behind the JSON (OIP, binary tensor data)
   bool named = false;   ///< in the request's list of outputs
 };
 
 /// What a client asks back: without a list all outputs that the task has, but for contributions.
-class WantedOutputs {
+class OutputSpecs {
  public:
-  WantedOutputs() { clear(); }
+  OutputSpecs() { clear(); }
   void clear() noexcept;
-  [[nodiscard]] Wanted& operator[](Output output) noexcept {
+  [[nodiscard]] OutputSpec& operator[](Output output) noexcept {
     return each_[static_cast<std::size_t>(output)];
   }
-  [[nodiscard]] const Wanted& operator[](Output output) const noexcept {
+  [[nodiscard]] const OutputSpec& operator[](Output output) const noexcept {
     return each_[static_cast<std::size_t>(output)];
   }
   /// Takes up that the client lists the output `name`: from then on only listed ones are given.
   /// Errors: `oip-output`, `request-repeated`.
-  [[nodiscard]] Result<Wanted*> list(std::string_view name);
+  [[nodiscard]] Result<OutputSpec*> list(std::string_view name);
   /// kInvalid `oip-output`: an output is listed that answers of this task do not have.
   [[nodiscard]] Result<void> check(const stats::Task& task, bool has_interval) const;
   void all_binary(bool binary) noexcept;
 
  private:
-  std::array<Wanted, kOutputs> each_;
+  std::array<OutputSpec, kOutputs> each_;
   bool listed_ = false;
 };
 

@@ -15,26 +15,27 @@ namespace heddle::serve {
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 inline constexpr int kNotSent = -1;
 
+/// A row of a request that a runtime has.
+struct Engine::PendingRow {
+  plane::RowOutcome outcome = plane::RowOutcome::kServed;
+  int sent = kNotSent;  ///< its place among the rows the runtime has
+  std::vector<std::uint16_t> broken{};
+  std::vector<std::string> stray{};  ///< of `Rows::stray`
+};
+
 /// A request that was set aside, with all that it borrowed before.
 struct Engine::Pending {
-  struct Row {
-    plane::RowOutcome outcome = plane::RowOutcome::kServed;
-    int sent = kNotSent;  ///< its place among the rows the runtime has
-    std::vector<std::uint16_t> broken{};
-    std::vector<std::string> stray{};  ///< of `Rows::stray`
-  };
-
   std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile
-  Admitted admitted;                       ///< its texts are in `id`, `source` and `account`
+  RequestContext context;                  ///< its texts are in `id`, `source` and `account`
   std::string id, source, account;
   std::deque<std::string> texts;
   std::vector<expr::Datum> values;
-  std::vector<Row> rows;
+  std::vector<PendingRow> rows;
   std::size_t sent = 0;
   std::int64_t begun_ns = 0, sent_ns = 0;
   bool client_deadline = false;           ///< the client waits shorter than the runtime may take
   std::uint64_t standby = 0, shadow = 0;  ///< keys of `beside_`; 0: none
-  Later::Done done;
+  DeferredReply::Done done;
 };
 
 /// Rows that a standby or shadow was sent.

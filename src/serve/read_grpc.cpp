@@ -285,14 +285,81 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
   return tensors_.put_raw(input, raw_[next_raw++]);
 }
 
+/// The elements of one tensor in their order. Those past its shape are counted, for the message.
+class GrpcReader::Elements {
+ public:
+  Elements(TensorRows& tensors, const TensorRows::Input& input)
+      : tensors_(tensors), input_(input) {}
+
+  void put(const expr::Datum& value) {
+    if (row_ < tensors_.count()) fits_ = tensors_.put(input_, row_, value) && fits_;
+    ++row_;
+  }
+  void put_unsigned(std::uint64_t value) {
+    if (row_ < tensors_.count()) fits_ = tensors_.put_unsigned(input_, row_, value) && fits_;
+    ++row_;
+  }
+  [[nodiscard]] Result<void> finish() const {
+    if (row_ != tensors_.count())
+      return TensorRows::wrong_data(input_.name, row_ < tensors_.count()
+                                                     ? "fewer values than its shape says"
+                                                     : "more values than its shape says");
+    if (!fits_)
+      return TensorRows::wrong_data(input_.name, "a value that does not fit its datatype");
+    return {};
+  }
+
+ private:
+  TensorRows& tensors_;
+  const TensorRows::Input& input_;
+  std::size_t row_ = 0;
+  bool fits_ = true;
+};
+
+bool GrpcReader::put_values(ProtoReader& reader, Elements& elements) {
+  switch (reader.field()) {
+    case 1:
+      integers_.clear();
+      reader.integers(integers_);
+      for (const std::int64_t value : integers_) elements.put(expr::Datum::boolean(value != 0));
+      return true;
+    case 2:
+    case 3:
+    case 4:
+      integers_.clear();
+      reader.integers(integers_);
+      // A negative int32 is sent sign-extended: it needs no look at its width.
+      for (const std::int64_t value : integers_) elements.put(expr::Datum::integer(value));
+      return true;
+    case 5:
+      integers_.clear();
+      reader.integers(integers_);
+      // Past the signed integers a uint64 has the bits of a negative one here.
+      for (const std::int64_t value : integers_) {
+        if (value < 0)
+          elements.put_unsigned(static_cast<std::uint64_t>(value));
+        else
+          elements.put(expr::Datum::integer(value));
+      }
+      return true;
+    case 6:
+      reals_.clear();
+      reader.reals(reals_);
+      for (const float value : reals_) elements.put(expr::Datum::real(static_cast<double>(value)));
+      return true;
+    case 7:
+      wide_reals_.clear();
+      reader.wide_reals(wide_reals_);
+      for (const double value : wide_reals_) elements.put(expr::Datum::real(value));
+      return true;
+    case 8: elements.put(bytes_element(reader.bytes())); return true;
+    default: return false;
+  }
+}
+
 Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::string_view message) {
   const std::uint32_t own = contents_of(input.datatype);
-  std::size_t row = 0;
-  bool fits = true;
-  const auto put = [&](const expr::Datum& value) {
-    if (row < tensors_.count()) fits = tensors_.put(input, row, value) && fits;
-    ++row;
-  };
+  Elements elements(tensors_, input);
   ProtoReader reader(message);
   while (reader.next()) {
     if (reader.field() >= 1 && reader.field() <= 8 && reader.field() != own) {
@@ -304,48 +371,10 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
               : fmt::format("`{}` where {} has `{}`", kContents[reader.field()],
                             name_of(input.datatype), kContents[own]));
     }
-    switch (reader.field()) {
-      case 1:
-      case 2:
-      case 3:
-      case 4:
-      case 5:
-        integers_.clear();
-        reader.integers(integers_);
-        for (const std::int64_t value : integers_) {
-          // A negative int32 is sent sign-extended.
-          if (reader.field() == 1) {
-            put(expr::Datum::boolean(value != 0));
-          } else if (reader.field() == 5 && value < 0) {
-            if (row < tensors_.count())
-              fits = tensors_.put_unsigned(input, row, static_cast<std::uint64_t>(value)) && fits;
-            ++row;
-          } else {
-            put(expr::Datum::integer(value));
-          }
-        }
-        break;
-      case 6:
-        reals_.clear();
-        reader.reals(reals_);
-        for (const float value : reals_) put(expr::Datum::real(static_cast<double>(value)));
-        break;
-      case 7:
-        wide_reals_.clear();
-        reader.wide_reals(wide_reals_);
-        for (const double value : wide_reals_) put(expr::Datum::real(value));
-        break;
-      case 8: put(bytes_element(reader.bytes())); break;
-      default: return malformed("the contents of an input");
-    }
+    if (!put_values(reader, elements)) return malformed("the contents of an input");
   }
   if (reader.failed()) return malformed("the contents of an input");
-  if (row != tensors_.count())
-    return TensorRows::wrong_data(input.name, row < tensors_.count()
-                                                  ? "fewer values than its shape says"
-                                                  : "more values than its shape says");
-  if (!fits) return TensorRows::wrong_data(input.name, "a value that does not fit its datatype");
-  return {};
+  return elements.finish();
 }
 
 }  // namespace heddle::serve

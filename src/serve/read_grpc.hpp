@@ -7,6 +7,10 @@
 #include "serve/rows.hpp"
 #include "serve/tensor.hpp"
 
+namespace heddle::doc {
+class ProtoReader;
+}
+
 namespace heddle::serve {
 
 /// A ModelInferRequest (inference.proto) that was understood. Views point into the message.
@@ -29,6 +33,9 @@ class GrpcReader {
  private:
   [[nodiscard]] Result<void> read_input(std::string_view message, std::size_t& next_raw);
   [[nodiscard]] Result<void> put_contents(const TensorRows::Input& input, std::string_view message);
+  class Elements;
+  /// The values of one field of `InferTensorContents`; false for a field that it does not have.
+  [[nodiscard]] bool put_values(doc::ProtoReader& reader, Elements& elements);
 
   TensorRows tensors_;
   Rows rows_;

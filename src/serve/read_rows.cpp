@@ -20,6 +20,74 @@ bool is_optional(std::string_view name) noexcept {
   return name == "request_id" || name == "event_time" || name == "source" || name == "explain";
 }
 
+/// The cells of the next row, each at the place of its field. A field that the contract does not
+/// have, and a value that is not a scalar, refuse their row; the others are whole.
+template <class ToDatum>
+Result<void> read_cells(const simdjson::dom::object& cells, const FieldNames& fields,
+                        const ToDatum& to_datum, std::vector<std::uint32_t>& seen, Rows& rows) {
+  const std::size_t width = fields.size();
+  // Each row has a stamp of its own: what was seen need not be cleared between rows.
+  const auto stamp = static_cast<std::uint32_t>(rows.count + 1);
+  rows.values.resize((rows.count + 1) * width);
+  expr::Datum* const out = rows.values.data() + rows.count * width;
+  std::size_t expected = 0;  // clients send fields in one order: the next one is found at once
+  for (const auto [field, cell] : cells) {
+    const int at = fields.find(field, expected);
+    if (at < 0) {
+      rows.add_stray(rows.count, kUnknownField, field);
+      continue;
+    }
+    const auto index = static_cast<std::size_t>(at);
+    if (seen[index] == stamp) return repeated(field);
+    seen[index] = stamp;
+    if (!to_datum(cell, out[index])) rows.add_stray(rows.count, kNotAScalar, field);
+    expected = index + 1 < width ? index + 1 : 0;
+  }
+  return {};
+}
+
+template <class ToDatum>
+Result<void> read_all_rows(const element& value, const FieldNames& fields, std::size_t max_rows,
+                           const ToDatum& to_datum, std::vector<std::uint32_t>& seen, Rows& rows) {
+  simdjson::dom::array items;
+  if (value.get(items) != simdjson::SUCCESS)
+    return invalid("request-shape", "`rows` is not an array", "send `\"rows\": [{field: value}]`");
+  for (const element item : items) {
+    if (rows.count == max_rows) return too_many_rows(max_rows);
+    simdjson::dom::object cells;
+    if (item.get(cells) != simdjson::SUCCESS) {
+      return invalid("request-shape", fmt::format("row {} is not an object", rows.count),
+                     "each row is an object of field names and values");
+    }
+    HEDDLE_TRY(read_cells(cells, fields, to_datum, seen, rows));
+    ++rows.count;
+  }
+  return {};
+}
+
+/// A member beside `rows`.
+Result<void> read_beside(std::string_view name, const element& value, bool& has_explain,
+                         Rows& rows) {
+  if (value.is_null() && is_optional(name)) return {};  // as clients write what they do not set
+  if (name == "request_id") {
+    if (!rows.request_id.empty()) return repeated(name);
+    HEDDLE_ASSIGN_OR_RETURN(rows.request_id, to_id(value, name));
+  } else if (name == "event_time") {
+    if (rows.event_time.has_value()) return repeated(name);
+    HEDDLE_ASSIGN_OR_RETURN(rows.event_time, to_time(value));
+  } else if (name == "source") {
+    if (!rows.source.empty()) return repeated(name);
+    HEDDLE_ASSIGN_OR_RETURN(rows.source, to_id(value, name));
+  } else if (name == "explain") {
+    if (std::exchange(has_explain, true)) return repeated(name);
+    if (value.get(rows.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
+      return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
+  } else {
+    return unknown_member(name, "`rows`, `request_id`, `event_time`, `source`, `explain`");
+  }
+  return {};
+}
+
 }  // namespace
 
 RequestReader::RequestReader() : parser_(std::make_unique<Parser>()) {}
@@ -30,61 +98,18 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body));
   rows_.clear();
   seen_.assign(fields.size(), 0);
-  const std::size_t width = fields.size();
+  const auto to_datum = [this](const element& cell, expr::Datum& out) {
+    return parser_->to_datum(cell, out);
+  };
   bool has_rows = false;
   bool has_explain = false;
   for (const auto [name, value] : root) {
-    if (name == "rows") {
-      if (has_rows) return repeated(name);
-      has_rows = true;
-      simdjson::dom::array rows;
-      if (value.get(rows) != simdjson::SUCCESS)
-        return invalid("request-shape", "`rows` is not an array",
-                       "send `\"rows\": [{field: value}]`");
-      for (const element row : rows) {
-        if (rows_.count == max_rows) return too_many_rows(max_rows);
-        simdjson::dom::object cells;
-        if (row.get(cells) != simdjson::SUCCESS) {
-          return invalid("request-shape", fmt::format("row {} is not an object", rows_.count),
-                         "each row is an object of field names and values");
-        }
-        const auto stamp = static_cast<std::uint32_t>(rows_.count + 1);
-        rows_.values.resize((rows_.count + 1) * width);
-        expr::Datum* out = rows_.values.data() + rows_.count * width;
-        std::size_t expected = 0;
-        for (const auto [field, cell] : cells) {
-          const int at = fields.find(field, expected);
-          if (at < 0) {  // refuses its row; the others are whole
-            rows_.add_stray(rows_.count, kUnknownField, field);
-            continue;
-          }
-          const auto index = static_cast<std::size_t>(at);
-          if (seen_[index] == stamp) return repeated(field);
-          seen_[index] = stamp;
-          if (!parser_->to_datum(cell, out[index]))
-            rows_.add_stray(rows_.count, kNotAScalar, field);
-          expected = index + 1 < width ? index + 1 : 0;
-        }
-        ++rows_.count;
-      }
-    } else if (value.is_null() && is_optional(name)) {
-      continue;  // as clients write a member that they do not set
-    } else if (name == "request_id") {
-      if (!rows_.request_id.empty()) return repeated(name);
-      HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, to_id(value, name));
-    } else if (name == "event_time") {
-      if (rows_.event_time.has_value()) return repeated(name);
-      HEDDLE_ASSIGN_OR_RETURN(rows_.event_time, to_time(value));
-    } else if (name == "source") {
-      if (!rows_.source.empty()) return repeated(name);
-      HEDDLE_ASSIGN_OR_RETURN(rows_.source, to_id(value, name));
-    } else if (name == "explain") {
-      if (std::exchange(has_explain, true)) return repeated(name);
-      if (value.get(rows_.outputs[Output::kContributions].wanted) != simdjson::SUCCESS)
-        return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
-    } else {
-      return unknown_member(name, "`rows`, `request_id`, `event_time`, `source`, `explain`");
+    if (name != "rows") {
+      HEDDLE_TRY(read_beside(name, value, has_explain, rows_));
+      continue;
     }
+    if (std::exchange(has_rows, true)) return repeated(name);
+    HEDDLE_TRY(read_all_rows(value, fields, max_rows, to_datum, seen_, rows_));
   }
   if (rows_.count == 0)
     return invalid("request-shape", "the request has no rows",
@@ -106,56 +131,76 @@ std::optional<stats::Label> to_label(const expr::Datum& value) {
   }
 }
 
+/// The members of one label that were there already.
+struct LabelMembers {
+  bool id = false;
+  bool value = false;
+  bool time = false;
+};
+
+/// A member of one label. What is wrong with a label refuses that one (`fault`); a name that is
+/// given twice leaves the request ambiguous, and is an error.
+template <class ToDatum>
+Result<void> read_label_member(std::string_view key, const element& cell, const ToDatum& to_datum,
+                               LabelMembers& seen, LabelIn& label) {
+  const auto note = [&label](Error error) {
+    if (!label.fault.has_value()) label.fault = std::move(error);
+  };
+  if (key == "row_id") {
+    if (std::exchange(seen.id, true)) return repeated(key);
+    if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
+  } else if (key == "label") {
+    if (std::exchange(seen.value, true)) return repeated(key);
+    expr::Datum given;
+    if (to_datum(cell, given)) label.label = to_label(given);
+  } else if (key == "event_time") {
+    if (std::exchange(seen.time, true)) return repeated(key);
+    if (cell.is_null()) return {};
+    if (auto time = to_time(cell); time.ok())
+      label.event_time = *time;
+    else
+      note(time.error());
+  } else {
+    note(unknown_member(key, "`row_id`, `label`, `event_time`"));
+  }
+  return {};
+}
+
+template <class ToDatum>
+Result<void> read_all_labels(const element& value, std::size_t max_labels, const ToDatum& to_datum,
+                             std::vector<LabelIn>& labels) {
+  simdjson::dom::array items;
+  if (value.get(items) != simdjson::SUCCESS)
+    return invalid("request-shape", "`labels` is not an array", "send an array of objects");
+  for (const element item : items) {
+    if (labels.size() == max_labels) return too_many_rows(max_labels);
+    simdjson::dom::object members;
+    if (item.get(members) != simdjson::SUCCESS)
+      return invalid("request-shape", fmt::format("label {} is not an object", labels.size()),
+                     "each has `row_id` and `label`");
+    LabelIn label;
+    LabelMembers seen;
+    for (const auto [key, cell] : members)
+      HEDDLE_TRY(read_label_member(key, cell, to_datum, seen, label));
+    labels.push_back(std::move(label));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view body,
                                                             std::size_t max_labels) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body));
   labels_.clear();
+  const auto to_datum = [this](const element& cell, expr::Datum& out) {
+    return parser_->to_datum(cell, out);
+  };
   bool has_labels = false;
   for (const auto [name, value] : root) {
     if (name != "labels") return unknown_member(name, "`labels`");
-    if (has_labels) return repeated(name);
-    has_labels = true;
-    simdjson::dom::array items;
-    if (value.get(items) != simdjson::SUCCESS)
-      return invalid("request-shape", "`labels` is not an array", "send an array of objects");
-    for (const element item : items) {
-      if (labels_.size() == max_labels) return too_many_rows(max_labels);
-      simdjson::dom::object members;
-      if (item.get(members) != simdjson::SUCCESS)
-        return invalid("request-shape", fmt::format("label {} is not an object", labels_.size()),
-                       "each has `row_id` and `label`");
-      // What is wrong with one label refuses that one; a name given twice leaves the request
-      // ambiguous.
-      LabelIn label;
-      bool has_id = false;
-      bool has_value = false;
-      bool has_time = false;
-      const auto note = [&label](Error error) {
-        if (!label.fault.has_value()) label.fault = std::move(error);
-      };
-      for (const auto [key, cell] : members) {
-        if (key == "row_id") {
-          if (std::exchange(has_id, true)) return repeated(key);
-          if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
-        } else if (key == "label") {
-          if (std::exchange(has_value, true)) return repeated(key);
-          expr::Datum given;
-          if (parser_->to_datum(cell, given)) label.label = to_label(given);
-        } else if (key == "event_time") {
-          if (std::exchange(has_time, true)) return repeated(key);
-          if (cell.is_null()) continue;
-          if (auto time = to_time(cell); time.ok())
-            label.event_time = *time;
-          else
-            note(time.error());
-        } else {
-          note(unknown_member(key, "`row_id`, `label`, `event_time`"));
-        }
-      }
-      labels_.push_back(std::move(label));
-    }
+    if (std::exchange(has_labels, true)) return repeated(name);
+    HEDDLE_TRY(read_all_labels(value, max_labels, to_datum, labels_));
   }
   if (!has_labels)
     return invalid("request-shape", "the request has no `labels`",

@@ -43,7 +43,7 @@ struct Rows {
   std::int64_t timeout_us = 0;  ///< how long the client waits for an answer; 0: it did not say
   std::size_t count = 0;
   std::vector<expr::Datum> values{};  ///< count x fields, row-major
-  WantedOutputs outputs{};
+  OutputSpecs outputs{};
 
   /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the
   /// contract does not have, `not-a-scalar/NAME` for an array or an object. By row, at most

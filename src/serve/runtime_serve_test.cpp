@@ -132,10 +132,11 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   EXPECT_NEAR(predictions[0].double_or("probability"), 0.05, 1e-6);
   EXPECT_EQ(predictions[1].find("validation")->as_array()[0].as_string(), "distance-of-origin");
   EXPECT_EQ(http.post(kTrips, body(kFarRow, "b"))->status, 422) << "nothing to ask the worker for";
-  const auto oip = http.post(
-      "/v2/models/trips/infer",
-      R"({"id":"c","inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T07:00:00Z"]},
-    {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})");
+  const auto oip = http.post("/v2/models/trips/infer",
+                             R"({"id":"c","inputs":[{"name":"date","shape":[1],"datatype":"BYTES",
+    "data":["2001-04-10T07:00:00Z"]},
+    {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],
+    "datatype":"INT64","data":[400]}]})");
   ASSERT_EQ(oip->status, 200) << oip->body;
   EXPECT_NEAR(
       World::json(oip).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double(), 0.07,

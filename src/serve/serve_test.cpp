@@ -14,8 +14,8 @@
 #include "base/file.hpp"
 #include "plane/segment.hpp"
 #include "serve/request.hpp"
-#include "serve/standing.hpp"
 #include "serve/tokens.hpp"
+#include "serve/unacknowledged_acts.hpp"
 #include "serve/world_fixture.hpp"
 
 namespace heddle::serve {
@@ -32,9 +32,12 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
     return http.post("/v1/services/trips/labels", "{\"labels\":[" + labels + "]}");
   };
   const auto mixed = post(
-      R"({"row_id":"q-1#0","label":1},{"row_id":"q-1#1","label":25},{"row_id":"q-1#2","label":0},{"row_id":"q-1","label":1},
-                            {"row_id":"q-1#x","label":1},{"row_id":"#0","label":1},{"row_id":"q-1#3","label":"late"},{"row_id":"q-1#4","label":null},
-                            {"row_id":"q-1#5","label":0.5},{"row_id":"q-1#6","label":true,"event_time":9223372036854775807},{"row_id":"q-1#7","label":-0.0})");
+      R"({"row_id":"q-1#0","label":1},{"row_id":"q-1#1","label":25},{"row_id":"q-1#2","label":0},
+                            {"row_id":"q-1","label":1},
+                            {"row_id":"q-1#x","label":1},{"row_id":"#0","label":1},
+                            {"row_id":"q-1#3","label":"late"},{"row_id":"q-1#4","label":null},
+                            {"row_id":"q-1#5","label":0.5},{"row_id":"q-1#6","label":true,
+                            "event_time":9223372036854775807},{"row_id":"q-1#7","label":-0.0})");
   EXPECT_EQ(mixed->status, 202) << mixed->body;
   const auto answer = World::json(mixed);
   EXPECT_EQ(answer.int_or("accepted"), 3);
@@ -54,8 +57,10 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 422);
   // What is wrong with one leaves the others as they are.
   const auto odd = World::json(post(
-      R"({"row_id":"q-2#0","label":1},{"row_id":"q 2#0","label":1},{"row_id":17,"label":1},{"label":1},{"row_id":"q-2#1"},
-         {"row_id":"q-2#2","label":1,"event_time":"soon"},{"row_id":"q-2#3","label":1,"weight":2},{"row_id":"q-2#4","label":1e400},
+      R"({"row_id":"q-2#0","label":1},{"row_id":"q 2#0","label":1},{"row_id":17,"label":1},
+         {"label":1},{"row_id":"q-2#1"},
+         {"row_id":"q-2#2","label":1,"event_time":"soon"},{"row_id":"q-2#3","label":1,"weight":2},
+         {"row_id":"q-2#4","label":1e400},
          {"row_id":"q-2#5","label":{}},{"row_id":"q-2#6","label":0,"event_time":null})"));
   EXPECT_EQ(odd.int_or("accepted"), 2);
   std::vector<std::string> faults;
@@ -131,12 +136,11 @@ TEST(DataPlane, AnswersJournalsAndShadowScores) {
   EXPECT_EQ(requests[0].rows[1].outcome, plane::RowOutcome::kRefused);
   EXPECT_EQ(requests[0].rows[0].fields[1].s, "LAX");
 
-  EXPECT_EQ(
-      http.post(
-              "/v1/services/trips/labels",
-              R"({"labels":[{"row_id":"q-1#0","label":1,"event_time":"2001-04-11"},{"row_id":"q-1#1","label":false}]})")
-          ->status,
-      202);
+  EXPECT_EQ(http.post("/v1/services/trips/labels",
+                      R"({"labels":[{"row_id":"q-1#0","label":1,"event_time":"2001-04-11"},)"
+                      R"({"row_id":"q-1#1","label":false}]})")
+                ->status,
+            202);
   EXPECT_EQ(http.post("/v1/services/trips/tick", R"({"event_time":"2001-04-12"})")->status, 200);
   EXPECT_EQ(world.of<plane::LabelRecord>().size(), 2u);
   ASSERT_EQ(world.of<plane::TickRecord>().size(), 1u);
@@ -221,8 +225,10 @@ TEST(DataPlane, AFieldThatTheContractLacksRefusesItsRowAndIsRecorded) {
   EXPECT_EQ(requests[0].rows[2].rules[0], "not-a-scalar/origin");
   // The same over the Open Inference Protocol: an input is a field of every row.
   const std::string oip =
-      R"({"inputs":[{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
-    {"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","LAX"]},{"name":"miles","datatype":"INT64","shape":[2],"data":[400,400]}]})";
+      R"({"inputs":[{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z",
+    "2001-04-10T05:00:00Z"]},
+    {"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","LAX"]},{"name":"miles",
+    "datatype":"INT64","shape":[2],"data":[400,400]}]})";
   const auto refused = http.post("/v2/models/trips/infer", oip);
   EXPECT_EQ(refused->status, 422) << refused->body;
   EXPECT_NE(refused->body.find("unknown-field/miles"), std::string::npos) << refused->body;
@@ -235,11 +241,11 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   world.publish_and_wait();
   auto http = world.replayer();
   const auto outcome = [&](const std::string& distance) {
-    const auto reply = http.post(
-        "/v1/services/trips/predict",
-        fmt::format(
-            R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"LAX \"NaN\\","distance":{}}}]}})",
-            distance));
+    const auto reply =
+        http.post("/v1/services/trips/predict",
+                  fmt::format(R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"LAX \"NaN\\",)"
+                              R"("distance":{}}}]}})",
+                              distance));
     const plane::RowRecord row = world.of<plane::RequestRecord>().back().rows[0];
     return fmt::format("{} {} {}", reply->status, static_cast<int>(row.fields[2].kind),
                        row.fields[1].s);
@@ -275,18 +281,19 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   // clients write them.
   const std::string oip =
       fmt::format(R"({{"id":null,"parameters":null,"outputs":null,"model_name":null,"inputs":[
-    {{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"],"parameters":null}},
-    {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"FP64","shape":[1],"data":[{}]}}]}})",
+    {{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"],
+    "parameters":null}},
+    {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance",
+    "datatype":"FP64","shape":[1],"data":[{}]}}]}})",
                   "NaN");
   const auto reply = http.post("/v2/models/trips/infer", oip);
   EXPECT_TRUE(reply->status == 200 || reply->status == 422) << reply->body;
   EXPECT_TRUE(world.of<plane::RequestRecord>().back().rows[0].fields[2].datum().is_null());
   EXPECT_EQ(
-      http.post(
-              "/v1/services/trips/predict",
-              fmt::format(
-                  R"({{"rows":[{}],"request_id":null,"source":null,"event_time":null,"explain":null}})",
-                  kGoodRow))
+      http.post("/v1/services/trips/predict",
+                fmt::format(R"({{"rows":[{}],"request_id":null,"source":null,"event_time":null,)"
+                            R"("explain":null}})",
+                            kGoodRow))
           ->status,
       200);
   EXPECT_EQ(
@@ -340,7 +347,8 @@ TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
   EXPECT_EQ(http.get("/v2/models/other/ready")->status, 404);
   const auto body = [](std::string_view shape, std::string_view distance) {
     return fmt::format(R"({{"id":"oip-1","parameters":{{"source":"s2"}},"inputs":[
-      {{"name":"date","shape":{0},"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
+      {{"name":"date","shape":{0},"datatype":"BYTES","data":["2001-04-10T05:00:00Z",
+      "2001-04-10T05:00:00Z"]}},
       {{"name":"origin","shape":{0},"datatype":"BYTES","data":["LAX","LAX"]}},
       {{"name":"distance","shape":{0},"datatype":"INT64","data":{1}}}]}})",
                        shape, distance);
@@ -378,7 +386,8 @@ TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
 
 constexpr std::string_view kOipInputs =
     R"("inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]},
-  {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}])";
+  {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],
+  "datatype":"INT64","data":[400]}])";
 
 TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
   World world;
@@ -396,7 +405,8 @@ TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
        "probability"},
       {R"("outputs":[{"name":"probability","name":"validation"}])", "name"},
       {R"("outputs":[{"name":"probability","parameters":{},"parameters":{}}])", "parameters"},
-      {R"("outputs":[{"name":"probability","parameters":{"binary_data":true,"binary_data":false}}])",
+      {R"("outputs":[{"name":"probability","parameters":{"binary_data":true,)"
+       R"("binary_data":false}}])",
        "binary_data"},
       {std::string(kOipInputs), "inputs"},
       {R"("parameters":{"source":"s1","source":"s2"})", "source"},
@@ -415,24 +425,24 @@ TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
   };
   for (const auto& [members, name] : cases)
     refused(fmt::format("{{{},{}}}", members, kOipInputs), name);
-  for (
-      const auto& [members, name] :
-      {std::pair{
-           R"("name":"distance","name":"distance","datatype":"INT64","shape":[1],"data":[400])",
-           "name"},
-       std::pair{
-           R"("name":"distance","datatype":"INT32","datatype":"INT64","shape":[1],"data":[400])",
-           "datatype"},
-       std::pair{R"("name":"distance","datatype":"INT64","shape":[2],"shape":[1],"data":[400])",
-                 "shape"},
-       std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"data":[1],"data":[400])",
-                 "data"},
-       std::pair{
-           R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{},"parameters":{},"data":[400])",
-           "parameters"},
-       std::pair{
-           R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{"binary_data_size":4,"binary_data_size":8})",
-           "binary_data_size"}}) {
+  for (const auto& [members, name] :
+       {std::pair{
+            R"("name":"distance","name":"distance","datatype":"INT64","shape":[1],"data":[400])",
+            "name"},
+        std::pair{
+            R"("name":"distance","datatype":"INT32","datatype":"INT64","shape":[1],"data":[400])",
+            "datatype"},
+        std::pair{R"("name":"distance","datatype":"INT64","shape":[2],"shape":[1],"data":[400])",
+                  "shape"},
+        std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"data":[1],"data":[400])",
+                  "data"},
+        std::pair{
+            R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{},"parameters":{},)"
+            R"("data":[400])",
+            "parameters"},
+        std::pair{R"("name":"distance","datatype":"INT64","shape":[1],)"
+                  R"("parameters":{"binary_data_size":4,"binary_data_size":8})",
+                  "binary_data_size"}}) {
     refused(fmt::format("{{\"inputs\":[{{{}}}]}}", members), name);
   }
   EXPECT_EQ(World::json(http.post("/v1/services/trips/predict",
@@ -460,7 +470,8 @@ TEST(DataPlane, WhatAnOutputSaysStandsBeforeTheParametersInAnyOrder) {
   auto http = world.replayer();
   const std::string parameters = R"("parameters":{"binary_data_output":true,"explain":false})";
   const std::string outputs =
-      R"("outputs":[{"name":"probability","parameters":{"binary_data":false}},{"name":"validation"},{"name":"contributions"}])";
+      R"("outputs":[{"name":"probability","parameters":{"binary_data":false}},)"
+      R"({"name":"validation"},{"name":"contributions"}])";
   for (const std::string& body : {fmt::format("{{{},{},{}}}", parameters, outputs, kOipInputs),
                                   fmt::format("{{{},{},{}}}", kOipInputs, outputs, parameters)}) {
     const auto reply = http.post("/v2/models/trips/infer", body);

@@ -119,6 +119,7 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   HEDDLE_TRY(make_dirs(options.directory));
   std::unique_ptr<RouteFollower> follower(new RouteFollower(std::move(options)));
   follower->options_.host.ending = &follower->ending_;
+  // Which version was in force before a restart: an older file that was put back is refused.
   if (const auto known = read_file(follower->options_.newest); known.ok())
     follower->newest_ = std::strtoull(known->c_str(), nullptr, 10);
   follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -174,6 +175,7 @@ void RouteFollower::run() {
 void RouteFollower::complain(const Error& error) {
   const std::string text = error.str();
   if (complaints_.size() > kMostComplaints) complaints_.clear();
+  // The same table is looked at every half second: it is said once what is wrong with it.
   if (!complaints_.insert(text).second) return;
   log::warn("service `{}`: {}", options_.service, text);
 }
@@ -183,6 +185,7 @@ void RouteFollower::look() {
   const auto file =
       plane::read_route_file(options_.directory + "/" + options_.service + ".json", options_.key);
   if (!file.ok()) {
+    // No table is how every service begins.
     if (file.error().kind != ErrorKind::kNotFound) {
       ++refused_;
       complain(file.error());
@@ -196,6 +199,7 @@ void RouteFollower::look() {
                      fmt::format("the route table is for service `{}`", route->service),
                      "start the control plane again"});
   }
+  // In force already; a slot whose bundle or runtime came later is added to it.
   if (route->version == delivered_) {
     if (incomplete_) {
       if (auto more = build(*file); more.ok()) {
@@ -251,6 +255,7 @@ void RouteFollower::remember(std::uint64_t version) {
 /// worker takes memory. What still answers its last requests is looked at again soon.
 void RouteFollower::forget(const plane::RouteTable& route) {
   std::erase_if(plans_, [&](const auto& item) {
+    // A native model costs memory only; the one of before is often released again.
     if (item.second->endpoint() == nullptr || names(route, item.first)) return false;
     if (item.second.use_count() == 1) return true;
     settled_ = false;
@@ -318,6 +323,8 @@ void RouteFollower::start_runtime(std::shared_ptr<Load> load, bundle::Bundle ope
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
   const auto before = failed_.find(digest);
+  // A bundle that failed is not loaded anew at every look; after a while, for what failed may be
+  // back.
   if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns)
     return before->second.error;
   const auto on_its_way = [&](bool starts) {
@@ -352,42 +359,38 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
   return shared;
 }
 
-Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) {
-  const plane::RouteTable& route = file.table;
-  auto serving = std::make_shared<Serving>();
-  serving->route = route;
-  Built built;
-  // The primary comes last: whether it may be missing depends on the standby.
-  for (const auto& [id, digest] :
-       {std::pair{SlotId::kStandby, &route.standby},
-        std::pair{SlotId::kCanary, &route.canary.bundle}, std::pair{SlotId::kShadow, &route.shadow},
-        std::pair{SlotId::kPrimary, &route.primary}}) {
-    if (digest->empty()) continue;
-    Loaded& slot = serving->slots[static_cast<std::size_t>(id)];
-    slot.digest = digest->str();
-    auto loaded = plan(*digest);
-    if (loaded.ok()) {
-      slot.plan = std::move(*loaded);
-      ++built.loaded_slots;
-    } else if (loaded.error().id == kLoading) {
-      return loaded.error();
-    } else if (loaded.error().id == kStarting) {
-      // A primary is waited for, what is in force stays; the others join.
-      built.incomplete = true;
-      if (id == SlotId::kPrimary) return loaded.error();
-    } else if (id == SlotId::kPrimary &&
-               !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
-      return loaded.error();
-    } else {
-      // A service without one of its other slots serves, and says what is wrong.
-      if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
-      built.incomplete = true;  // it is tried again
-      complain(loaded.error());
-    }
+/// Puts a bundle into its slot; an error where the table has to wait for it, or cannot be used.
+Result<void> RouteFollower::load_slot(SlotId id, const Digest& digest, Serving& serving,
+                                      Built& built) {
+  Loaded& slot = serving.slots[static_cast<std::size_t>(id)];
+  slot.digest = digest.str();
+  auto loaded = plan(digest);
+  if (loaded.ok()) {
+    slot.plan = std::move(*loaded);
+    ++built.loaded_slots;
+    return {};
   }
-  const score::Plan* reads = serving->any_plan();
+  const bool is_primary = id == SlotId::kPrimary;
+  if (loaded.error().id == kLoading) return loaded.error();
+  built.incomplete = true;  // it is tried again
+  if (loaded.error().id == kStarting) {
+    // A primary is waited for, what is in force stays; the others join.
+    return is_primary ? Result<void>(loaded.error()) : Result<void>();
+  }
+  const bool stands_in =
+      serving.route.fail_over_allowed && serving.slot(SlotId::kStandby).plan != nullptr;
+  if (is_primary && !stands_in) return loaded.error();
+  // A service without one of its other slots serves, and says what is wrong.
+  if (is_primary) serving.primary_error = loaded.error().message;
+  complain(loaded.error());
+  return {};
+}
+
+/// All slots read one request and answer one question: a plan with other fields or another task
+/// than `reads` is taken out.
+void RouteFollower::drop_slots_unlike(const score::Plan* reads, Serving& serving) {
   for (std::size_t i = 1; i < kSlots; ++i) {
-    Loaded& slot = serving->slots[i];
+    Loaded& slot = serving.slots[i];
     if (slot.plan == nullptr || slot.plan.get() == reads) continue;
     const std::string_view name = name_of(static_cast<SlotId>(i));
     if (!same_fields(reads->contract(), slot.plan->contract())) {
@@ -404,6 +407,22 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) 
       slot.plan.reset();
     }
   }
+}
+
+Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) {
+  const plane::RouteTable& route = file.table;
+  auto serving = std::make_shared<Serving>();
+  serving->route = route;
+  Built built;
+  // The primary comes last: whether it may be missing depends on the standby.
+  for (const auto& [id, digest] :
+       {std::pair{SlotId::kStandby, &route.standby},
+        std::pair{SlotId::kCanary, &route.canary.bundle}, std::pair{SlotId::kShadow, &route.shadow},
+        std::pair{SlotId::kPrimary, &route.primary}}) {
+    if (!digest->empty()) HEDDLE_TRY(load_slot(id, *digest, *serving, built));
+  }
+  const score::Plan* reads = serving->any_plan();
+  drop_slots_unlike(reads, *serving);
   note_shared(*serving);
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
   serving->sticky = parse_sticky(route.canary.sticky, serving->fields);

@@ -116,6 +116,9 @@ class RouteFollower {
     int loaded_slots = 0;
   };
   [[nodiscard]] Result<Built> build(const plane::RouteFile& file);
+  [[nodiscard]] Result<void> load_slot(SlotId id, const Digest& digest, Serving& serving,
+                                       Built& built);
+  void drop_slots_unlike(const score::Plan* reads, Serving& serving);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
   void remember(std::uint64_t version);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "net/echo_fixture.hpp"
-#include "serve/standing_queue.hpp"
+#include "serve/overload_detector.hpp"
 #include "serve/world_fixture.hpp"
 
 namespace heddle::serve {
@@ -26,8 +26,8 @@ std::size_t count(const std::string& text, std::string_view what) {
 
 constexpr std::int64_t kMs = 1'000'000;
 
-TEST(StandingQueue, OnePauseShedsNobody) {
-  StandingQueue queue(20 * kMs);
+TEST(OverloadDetector, OnePauseShedsNobody) {
+  OverloadDetector queue(20 * kMs);
   std::int64_t now = 1'000 * kMs;
   EXPECT_FALSE(queue.sheds(500 * kMs, now)) << "the first that ever came";
   for (int round = 0; round < 50; ++round) {
@@ -40,8 +40,8 @@ TEST(StandingQueue, OnePauseShedsNobody) {
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(queue.sheds(30 * kMs, now += 2'000 * kMs));
 }
 
-TEST(StandingQueue, ShedsWhatWaitsTooLongUntilNobodyDoes) {
-  StandingQueue queue(20 * kMs);
+TEST(OverloadDetector, ShedsWhatWaitsTooLongUntilNobodyDoes) {
+  OverloadDetector queue(20 * kMs);
   std::int64_t now = 1'000 * kMs, shed_from = 0;
   const std::int64_t began = now;
   // Twice as much comes as can be answered: each waits longer than the one before.
@@ -62,8 +62,8 @@ TEST(StandingQueue, ShedsWhatWaitsTooLongUntilNobodyDoes) {
   EXPECT_FALSE(queue.sheds(40 * kMs, now += kMs));
 }
 
-TEST(StandingQueue, IsForgottenWhenNothingComes) {
-  StandingQueue queue(20 * kMs);
+TEST(OverloadDetector, IsForgottenWhenNothingComes) {
+  OverloadDetector queue(20 * kMs);
   std::int64_t now = 1'000 * kMs;
   for (int i = 0; i < 300; ++i) (void)queue.sheds(50 * kMs, now += kMs);
   EXPECT_TRUE(queue.sheds(50 * kMs, now));

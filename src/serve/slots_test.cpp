@@ -539,9 +539,11 @@ TEST(Oip, BinaryTensorsBothWays) {
       date + length("LAX") + std::string(reinterpret_cast<const char*>(&distance), 8);
   const auto ask = [&](std::string_view parameters, std::size_t dates) {
     const std::string json = fmt::format(
-        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":{}}}}},
+        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES",
+      "parameters":{{"binary_data_size":{}}}}},
       {{"name":"origin","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":7}}}},
-      {{"name":"distance","shape":[1],"datatype":"INT64","parameters":{{"binary_data_size":8}}}}]{}}})",
+      {{"name":"distance","shape":[1],"datatype":"INT64",
+      "parameters":{{"binary_data_size":8}}}}]{}}})",
         dates, parameters);
     return http.send("POST", "/v2/models/trips/infer", json + raw,
                      {{"Inference-Header-Content-Length", std::to_string(json.size())}});
@@ -588,8 +590,10 @@ TEST(Oip, ContributionsSumToTheMargin) {
   EXPECT_NEAR(1 / (1 + std::exp(-sum)), prediction.find("probability")->as_double(), 1e-6);
   const auto oip =
       World::json(http.post("/v2/models/trips/infer", R"({"parameters":{"explain":true},"inputs":[
-    {"name":"date","shape":[2],"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
-    {"name":"origin","shape":[2],"datatype":"BYTES","data":["LAX","LAX"]},{"name":"distance","shape":[2],"datatype":"INT64","data":[400,644]}]})"));
+    {"name":"date","shape":[2],"datatype":"BYTES","data":["2001-04-10T05:00:00Z",
+    "2001-04-10T05:00:00Z"]},
+    {"name":"origin","shape":[2],"datatype":"BYTES","data":["LAX","LAX"]},{"name":"distance",
+    "shape":[2],"datatype":"INT64","data":[400,644]}]})"));
   const auto& output = oip.find("outputs")->as_array()[2];
   EXPECT_EQ(output.string_or("name"), "contributions");
   ASSERT_EQ(output.find("data")->size(), 8u);

@@ -320,8 +320,10 @@ TEST(SurfacesOfATask, AnswerAndTakeLabelsOfIt) {
     EXPECT_NE(plain.body.find("contributions"), std::string::npos) << plain.body;
     const auto oip = surfaces.post(
         "/v2/models/trips/infer",
-        R"({"parameters":{"source":"s1"},"inputs":[{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]},
-            {"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]},{"name":"distance","datatype":"INT64","shape":[1],"data":[400]}]})");
+        R"({"parameters":{"source":"s1"},"inputs":[{"name":"date","datatype":"BYTES","shape":[1],
+            "data":["2001-04-10T05:00:00Z"]},
+            {"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]},{"name":"distance",
+            "datatype":"INT64","shape":[1],"data":[400]}]})");
     EXPECT_EQ(oip.status, 200) << oip.body;
     std::string names;
     const doc::Value answer = *doc::parse_json(oip.body);
@@ -567,7 +569,8 @@ std::pair<std::string, std::string> parameter_ids(
   const FieldNames names(fields);
   const auto id = [](const auto& read) { return read.ok() ? "taken" : read.error().id; };
   std::string body = fmt::format(
-      R"({{"parameters":{{"{}":{}}},"inputs":[{{"name":"a","datatype":"FP64","shape":[1],"data":[1]}}]}})",
+      R"({{"parameters":{{"{}":{}}},"inputs":[{{"name":"a","datatype":"FP64","shape":[1],)"
+      R"("data":[1]}}]}})",
       name, json);
   body.reserve(body.size() + net::Request::kBodyPadding);
   RequestReader http;
@@ -624,7 +627,8 @@ TEST(Surfaces, AnAccountIsBoundToItsSourcesByEveryProtocol) {
   };
   const auto oip = [](std::string_view source) {
     return fmt::format(
-        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]}},
+        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES",
+            "data":["2001-04-10T05:00:00Z"]}},
             {{"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]}},
             {{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]{}}})",
         source.empty() ? "" : fmt::format(R"(,"parameters":{{"source":"{}"}})", source));
@@ -781,9 +785,9 @@ TEST(Surfaces, ANumberThatIsTooLargeIsItsRowsMatter) {
   for (const auto& [text, value] : numbers) {
     const auto response = world.post(
         "/v1/services/trips/predict",
-        fmt::format(
-            R"({{"rows":[{0},{{"date":"2001-04-10T05:00:00Z","origin":"{1} 1e400","distance":{1}}}]}})",
-            kGoodRow, text));
+        fmt::format(R"({{"rows":[{0},{{"date":"2001-04-10T05:00:00Z","origin":"{1} 1e400",)"
+                    R"("distance":{1}}}]}})",
+                    kGoodRow, text));
     EXPECT_EQ(response.status, 200) << text << ": " << response.body;
     const auto request = std::get<plane::RequestRecord>(world.records().back());
     EXPECT_EQ(request.rows[0].outcome, plane::RowOutcome::kServed) << text;
@@ -825,12 +829,13 @@ TEST(Surfaces, AStringThatIsNoTextIsItsRowsMatter) {
             kGoodRow, text));
     EXPECT_EQ(response.status, 200) << text << ": " << response.body;
     EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
-    const auto oip = world.post(
-        "/v2/models/trips/infer",
-        fmt::format(
-            R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
-            {{"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","{}"]}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
-            text));
+    const auto oip = world.post("/v2/models/trips/infer",
+                                fmt::format(
+                                    R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],
+            "data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
+            {{"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","{}"]}},
+            {{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+                                    text));
     EXPECT_EQ(oip.status, 200) << text << ": " << oip.body;
     EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
   }
@@ -854,13 +859,12 @@ TEST(Surfaces, AStringThatIsNoTextIsItsRowsMatter) {
     EXPECT_EQ(world.post(kPredict, text).status, 400) << text;
   }
   // A text in a tensor of numbers contradicts its datatype, as any text does.
-  EXPECT_EQ(
-      world
-          .post(
-              "/v2/models/trips/infer",
-              R"({"inputs":[{"name":"distance","datatype":"INT64","shape":[1],"data":["\ud800"]}]})")
-          .status,
-      400);
+  EXPECT_EQ(world
+                .post("/v2/models/trips/infer",
+                      R"({"inputs":[{"name":"distance","datatype":"INT64","shape":[1],)"
+                      R"("data":["\ud800"]}]})")
+                .status,
+            400);
 }
 
 TEST(Surfaces, BytesThatAreNoTextAreTheirRowsMatter) {
@@ -876,7 +880,9 @@ TEST(Surfaces, BytesThatAreNoTextAreTheirRowsMatter) {
     const std::string raw = with_length("LAX") + with_length(text);
     const std::string json = fmt::format(
         R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["{0}","{0}"]}},
-            {{"name":"origin","datatype":"BYTES","shape":[2],"parameters":{{"binary_data_size":{1}}}}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+            {{"name":"origin","datatype":"BYTES","shape":[2],
+            "parameters":{{"binary_data_size":{1}}}}},{{"name":"distance","datatype":"INT64",
+            "shape":[2],"data":[400,400]}}]}})",
         time, raw.size());
     const auto oip = world.post("/v2/models/trips/infer", json + raw,
                                 {{"inference-header-content-length", std::to_string(json.size())}});
@@ -927,14 +933,15 @@ TEST(Surfaces, ATimeoutCountsFromArrivalAndIsKeptByANativeModel) {
   EXPECT_EQ(late.status, 4) << late.status_message;
   EXPECT_NE(late.status_message.find("deadline"), std::string::npos) << late.status_message;
   const auto infer = [&](std::int64_t timeout_us) {
-    return world.post(
-        "/v2/models/trips/infer",
-        fmt::format(
-            R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]}},
-        {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"INT64","shape":[1],"data":[400]}}],
+    return world.post("/v2/models/trips/infer",
+                      fmt::format(
+                          R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[1],
+        "data":["2001-04-10T05:00:00Z"]}},
+        {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance",
+        "datatype":"INT64","shape":[1],"data":[400]}}],
         "parameters":{{"source":"s1","timeout":{}}}}})",
-            timeout_us),
-        {}, kQueued);
+                          timeout_us),
+                      {}, kQueued);
   };
   const auto in_time = infer(60'000'000);
   EXPECT_EQ(in_time.status, 200) << in_time.body;

@@ -125,6 +125,7 @@ double from_fp16(std::uint16_t bits) noexcept {
   const int exponent = (bits >> 10) & 0x1f;
   const double fraction = bits & 0x3ff;
   double value = 0;
+  // Subnormal: no hidden bit (IEEE 754-2008, 3.4).
   if (exponent == 0)
     value = std::ldexp(fraction, -24);
   else if (exponent == 31)
@@ -178,6 +179,7 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
                  "send one value a row"};
   }
   const auto n = static_cast<std::uint64_t>(shape[0]);
+  // Before any memory is taken for them.
   if (n > max_rows_) {
     return Error{ErrorKind::kTooLarge, "request-too-many-rows",
                  fmt::format("the request has more than {} rows", max_rows_),

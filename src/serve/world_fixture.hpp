@@ -142,11 +142,11 @@ class World {
   /// Sends rows of a source and gives back the answer.
   doc::Value predict(net::HttpClient& http, const std::string& rows,
                      const std::string& source = "s1", int status = 200) {
-    const auto reply = http.post(
-        "/v1/services/trips/predict",
-        fmt::format(
-            R"({{"rows":[{}],"source":"{}","event_time":"2001-04-10T06:00:00Z","request_id":"q-{}"}})",
-            rows, source, ++sent));
+    const auto reply =
+        http.post("/v1/services/trips/predict",
+                  fmt::format(R"({{"rows":[{}],"source":"{}","event_time":"2001-04-10T06:00:00Z",)"
+                              R"("request_id":"q-{}"}})",
+                              rows, source, ++sent));
     EXPECT_EQ(reply->status, status) << reply->body;
     return json(reply);
   }

@@ -23,53 +23,12 @@ class ContractChecker : public Checking {
     for (const auto& field : contract.fields) {
       check_column_name(field, file, folds);
       unique(file, seen, field.name, field.position, "field");
-      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need
-      // an escape in each of the many places where a rule is named.
-      const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
-        return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
-      });
-      if (!plain) {
-        report(file, field.position, "bad-name",
-               "a field's name holds a quote, a backslash, a backtick or a control character",
-               "rename the column at the source");
-      }
-      const bool is_open = field.minimum_excluded || field.maximum_excluded;
-      const auto allows_none = [&](const auto& low, const auto& high) {
-        return low && high && (*low > *high || (is_open && *low == *high));
-      };
-      if (allows_none(field.minimum, field.maximum)) {
-        report(file, field.position, "out-of-range",
-               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name,
-                           *field.minimum, *field.maximum),
-               "swap the two");
-      }
-      if (allows_none(field.earliest, field.latest)) {
-        report(
-            file, field.position, "out-of-range",
-            fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
-            "swap the two");
-      }
-      if (!field.enum_file.empty()) check_enum(contract, field);
+      check_field(contract, field);
     }
-    const expr::Environment environment = request_environment(contract.fields);
     std::set<std::string> ids;
     for (const auto& rule : contract.row_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
-      if (rule.kind == RowRule::Kind::kExpression) {
-        if (reads_label(contract, rule.expression.text, file, rule.expression.position,
-                        fmt::format("rule `{}`", rule.id)))
-          continue;
-        check_unread(contract, rule.expression.text, file, rule.expression.position,
-                     fmt::format("rule `{}`", rule.id));
-        const Use use = rule.effect == RuleEffect::kRefuse ? Use::kRefusal : Use::kWarning;
-        compile(file, fmt::format("rule `{}`", rule.id), rule.expression,
-                {environment, row_domains(environment, contract.fields, false), use},
-                expr::Type::kBool);
-        continue;
-      }
-      for (const auto& name : rule.determinant)
-        need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
-      need_field(file, rule.position, contract, rule.dependent, fmt::format("rule `{}`", rule.id));
+      check_row_rule(contract, rule);
     }
     for (const auto& rule : contract.set_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
@@ -79,15 +38,71 @@ class ContractChecker : public Checking {
     }
     for (const auto& transform : contract.transforms) {
       unique(file, ids, transform.id, transform.expression.position, "transform");
-      need_field(file, transform.expression.position, contract, transform.field,
-                 fmt::format("transform `{}`", transform.id));
-      const auto field =
-          std::find_if(contract.fields.begin(), contract.fields.end(),
-                       [&](const Field& each) { return each.name == transform.field; });
-      compile(file, fmt::format("transform `{}`", transform.id), transform.expression,
-              {environment, row_domains(environment, contract.fields, false)},
-              field == contract.fields.end() ? expr::Type::kDyn : field->type);
+      check_transform(contract, transform);
     }
+  }
+
+  void check_field(const Contract& contract, const Field& field) {
+    const std::string& file = contract.identity.file;
+    // The rest of Unicode is fine: backticks quote such a name in expressions. These would need an
+    // escape in each of the many places where a rule is named.
+    const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
+      return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
+    });
+    if (!plain) {
+      report(file, field.position, "bad-name",
+             "a field's name holds a quote, a backslash, a backtick or a control character",
+             "rename the column at the source");
+    }
+    const bool is_open = field.minimum_excluded || field.maximum_excluded;
+    const auto allows_none = [&](const auto& low, const auto& high) {
+      return low && high && (*low > *high || (is_open && *low == *high));
+    };
+    if (allows_none(field.minimum, field.maximum)) {
+      report(file, field.position, "out-of-range",
+             fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name,
+                         *field.minimum, *field.maximum),
+             "swap the two");
+    }
+    if (allows_none(field.earliest, field.latest)) {
+      report(
+          file, field.position, "out-of-range",
+          fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
+          "swap the two");
+    }
+    if (!field.enum_file.empty()) check_enum(contract, field);
+  }
+
+  void check_row_rule(const Contract& contract, const RowRule& rule) {
+    const std::string& file = contract.identity.file;
+    const std::string name = fmt::format("rule `{}`", rule.id);
+    if (rule.kind != RowRule::Kind::kExpression) {
+      for (const auto& field : rule.determinant)
+        need_field(file, rule.position, contract, field, name);
+      need_field(file, rule.position, contract, rule.dependent, name);
+      return;
+    }
+    if (reads_label(contract, rule.expression.text, file, rule.expression.position, name)) return;
+    check_unread(contract, rule.expression.text, file, rule.expression.position, name);
+    const expr::Environment environment = request_environment(contract.fields);
+    const Use use = rule.effect == RuleEffect::kRefuse ? Use::kRefusal : Use::kWarning;
+    compile(file, name, rule.expression,
+            {environment, row_domains(environment, contract.fields, false), use},
+            expr::Type::kBool);
+  }
+
+  /// A transform gives a value of its field's own type: features and rules after it rely on that.
+  void check_transform(const Contract& contract, const Transform& transform) {
+    const std::string& file = contract.identity.file;
+    const std::string name = fmt::format("transform `{}`", transform.id);
+    need_field(file, transform.expression.position, contract, transform.field, name);
+    const auto field =
+        std::find_if(contract.fields.begin(), contract.fields.end(),
+                     [&](const Field& each) { return each.name == transform.field; });
+    const expr::Environment environment = request_environment(contract.fields);
+    compile(file, name, transform.expression,
+            {environment, row_domains(environment, contract.fields, false)},
+            field == contract.fields.end() ? expr::Type::kDyn : field->type);
   }
 
   /// No file is read whose columns have such a name (`table-column-unnamed`, `-spaces`, `-case`),

@@ -1,5 +1,7 @@
 #include "spec/difference.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
 namespace heddle::spec {
@@ -15,7 +17,12 @@ Result<bool> same(store::Git& git, const std::string& commit, const std::string&
 
 bool is_data(const Project& project, const std::string& file) {
   return std::any_of(project.sources.begin(), project.sources.end(), [&](const auto& source) {
-    return path_in_project(project, source.first) == file;
+    const auto& paths = source.second.paths;
+    return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
+      const std::string inside = path_in_project(project, path);
+      return inside == file || file.starts_with(inside + "/") ||
+             ::fnmatch(inside.c_str(), file.c_str(), FNM_PATHNAME) == 0;
+    });
   });
 }
 

@@ -1,4 +1,4 @@
-#include <filesystem>
+#include <algorithm>
 #include <set>
 
 #include "base/clock.hpp"
@@ -39,7 +39,7 @@ std::string text_of(const expr::Datum& value) {
 
 /// A column of a table, read by the reader that reads rows: what a row says is compared with what
 /// stands here.
-Result<void> read_column(const std::string& file, const std::string& column, Values& out) {
+Result<void> read_column(const table::Input& file, const std::string& column, Values& out) {
   table::ReadOptions options;
   options.columns = {column};
   auto opened = table::TableReader::open(file, options);
@@ -52,9 +52,10 @@ Result<void> read_column(const std::string& file, const std::string& column, Val
     for (std::int64_t row = 0; row < view.length; ++row) {
       const auto value = values.cell(view, row);
       if (value.is_error()) {
-        return Error{ErrorKind::kInvalid, "enum-encoding",
-                     fmt::format("column `{}` of `{}` holds text that is not UTF-8", column, file),
-                     "save the file as UTF-8"};
+        return Error{
+            ErrorKind::kInvalid, "enum-encoding",
+            fmt::format("column `{}` of `{}` holds text that is not UTF-8", column, file.text()),
+            "save the file as UTF-8, or declare the `encoding` of its source"};
       }
       if (!value.is_null()) out.add(text_of(value));
     }
@@ -77,20 +78,24 @@ void read_lines(std::string_view text, Values& out) {
 Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file,
                                            const std::string& column) {
   const auto source = project.sources.find(file);
-  const std::string path = source == project.sources.end() ? file : source->second;
-  const std::string full =
-      std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
-  if (!path_exists(full)) {
+  const std::string path = source == project.sources.end() ? file : source->second.text();
+  const table::Input input = input_of(project, file);
+  const auto parts = table::parts_of(input);
+  if (!parts.ok() && parts.error().kind != ErrorKind::kNotFound) return parts.error();
+  const bool is_there = parts.ok() && std::all_of(parts->begin(), parts->end(), [](const auto& p) {
+                          return path_exists(p.path);
+                        });
+  if (!is_there) {
     return Error{ErrorKind::kNotFound, "file-missing",
                  fmt::format("there is no file `{}` to read the enum from", path),
                  "put the file there, or change `enumFile`"};
   }
   Values values;
   if (column.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(full));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(input.paths.front()));
     read_lines(text, values);
   } else {
-    HEDDLE_TRY(read_column(full, column, values));
+    HEDDLE_TRY(read_column(input, column, values));
   }
   return values.finish(path);
 }

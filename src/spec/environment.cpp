@@ -72,6 +72,11 @@ expr::Environment gate_environment(const Evaluation& evaluation, const Model& mo
       add(fmt::format("slices.{}.{}_max", slice.name, metric));
     }
   }
+  for (const stats::Metric* metric : stats::metrics_of(model.task)) {
+    add(fmt::format("constant.{}", metric->name()));
+    add(fmt::format("one_feature.{}", metric->name()));
+    if (!model.time_field.empty()) add(fmt::format("last.{}", metric->name()));
+  }
   for (const std::string_view check :
        {std::string_view("time_order_violations"), std::string_view("duplicate_rows"),
         std::string_view("duplicate_share"), single_feature_measure(model.task)}) {

@@ -53,7 +53,8 @@ const Schema<Evaluation>& evaluation_keys() {
     t.expression(
          "when", &Gate::when,
          "passes when true: `metrics.NAME`, `standby.NAME`, `base.NAME` (what serves, on the "
-         "same rows), `slices.NAME.METRIC_min|_max`, `leakage.NAME`")
+         "same rows), `slices.NAME.METRIC_min|_max`, `constant.NAME`, `one_feature.NAME`, "
+         "`last.NAME` (simple answers on the same rows), `leakage.NAME`")
         .required();
     t.text("description", &Gate::description, "why it is there");
     return t;
@@ -194,7 +195,8 @@ class EvaluationChecker : public Checking {
   /// The part of a gate's name that is a metric: `auc` of `metrics.auc` and of
   /// `slices.place.auc_min`. Empty: none.
   static std::string_view metric_in(std::string_view name) {
-    for (const std::string_view group : {"metrics.", "standby.", "base."}) {
+    for (const std::string_view group :
+         {"metrics.", "standby.", "base.", "constant.", "last.", "one_feature."}) {
       if (name.starts_with(group)) return name.substr(group.size());
     }
     if (!name.starts_with("slices.")) return {};

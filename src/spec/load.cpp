@@ -286,9 +286,20 @@ Result<Loaded> load_commit(store::Git& git, const std::string& root, const std::
   return loaded;
 }
 
+table::Input input_of(const Project& project, const std::string& named) {
+  const auto source = project.sources.find(named);
+  table::Input out = source == project.sources.end() ? table::Input(named) : source->second;
+  for (std::string& path : out.paths) {
+    if (!std::filesystem::path(path).is_absolute()) path = project.root + "/" + path;
+  }
+  return out;
+}
+
 std::string path_in_project(const Project& project, const std::string& named) {
   const auto source = project.sources.find(named);
-  std::filesystem::path path(source == project.sources.end() ? named : source->second);
+  if (source != project.sources.end() && source->second.paths.size() != 1) return {};
+  std::filesystem::path path(source == project.sources.end() ? named
+                                                             : source->second.paths.front());
   if (path.is_absolute()) {
     path = path.lexically_relative(project.root);
     if (path.empty() || *path.begin() == "..") return {};

@@ -39,8 +39,13 @@ struct Loaded {
 [[nodiscard]] Result<Loaded> load_commit(store::Git& git, const std::string& root,
                                          const std::string& commit);
 
+/// Where the rows of a source are, or of a file that a definition names by its path: with paths
+/// that can be opened.
+[[nodiscard]] table::Input input_of(const Project& project, const std::string& named);
+
 /// The path in the project of a file that a definition names, of a source by its name or of a file;
-/// it may begin with `..`. Empty for an absolute path outside the project.
+/// it may begin with `..`. Empty for an absolute path outside the project, and for a source of
+/// several paths.
 [[nodiscard]] std::string path_in_project(const Project& project, const std::string& named);
 
 /// Contracts without a project: the file `path`, or every contract among the YAML files below the

@@ -196,6 +196,33 @@ const Schema<Model>& standby_keys() {
   return standby;
 }
 
+/// A worker and an upstream server have members of their own; which belong together is said at
+/// once, not when the bundle is started.
+void check_runtime(Runtime& into, const doc::Value& value, Reader& reader) {
+  const auto wrong = [&](std::string what, std::string hint) {
+    reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint));
+  };
+  const bool process = into.kind == Runtime::Kind::kProcess;
+  if (process && (into.files.empty() || into.command.empty()))
+    wrong("a `process` needs its files and its command",
+          "add `files: worker/` and `command: [python3, serve.py]`");
+  if (process && !(into.url.empty() && into.model.empty() && into.token.empty()))
+    wrong("`url`, `model` and `token` are of an `upstream`",
+          "remove them, or set `kind: upstream`");
+  if (!process && (into.url.empty() || into.model.empty()))
+    wrong("an `upstream` needs its address and its model",
+          "add `url: http://host:port` and `model: NAME`");
+  if (!process && !(into.files.empty() && into.command.empty()))
+    wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
+  if (!into.token.empty() && !into.token.starts_with("${")) {
+    reader.report(value.find("token")->position(), "secret-in-file",
+                  "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+  }
+  if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
+    wrong("`tolerance` is a difference of probabilities, or a share of a value",
+          "give it from 0 to 0.1");
+}
+
 const Schema<Runtime>& runtime_keys() {
   static const Schema<Runtime> runtime = [] {
     Schema<Runtime> t("runtime",
@@ -234,30 +261,7 @@ const Schema<Runtime>& runtime_keys() {
     t.text("model", &Runtime::model, "of `upstream`: the model's name there");
     t.text("token", &Runtime::token,
            "of `upstream`: `${env:NAME}` or `${file:PATH}`, sent as a bearer token");
-    t.finally([](Runtime& into, const doc::Value& value, Reader& reader) {
-      const auto wrong = [&](std::string what, std::string hint) {
-        reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint));
-      };
-      const bool process = into.kind == Runtime::Kind::kProcess;
-      if (process && (into.files.empty() || into.command.empty()))
-        wrong("a `process` needs its files and its command",
-              "add `files: worker/` and `command: [python3, serve.py]`");
-      if (process && !(into.url.empty() && into.model.empty() && into.token.empty()))
-        wrong("`url`, `model` and `token` are of an `upstream`",
-              "remove them, or set `kind: upstream`");
-      if (!process && (into.url.empty() || into.model.empty()))
-        wrong("an `upstream` needs its address and its model",
-              "add `url: http://host:port` and `model: NAME`");
-      if (!process && !(into.files.empty() && into.command.empty()))
-        wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
-      if (!into.token.empty() && !into.token.starts_with("${")) {
-        reader.report(value.find("token")->position(), "secret-in-file",
-                      "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
-      }
-      if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
-        wrong("`tolerance` is a difference of probabilities, or a share of a value",
-              "give it from 0 to 0.1");
-    });
+    t.finally(check_runtime);
     return t;
   }();
   return runtime;
@@ -329,6 +333,24 @@ const Schema<Exec>& exec_keys() {
   return exec;
 }
 
+/// `trainer: exec` and `exec` stand together, and then parameters have types.
+void settle_own_trainer(Model& into, const doc::Value& value, Reader& reader) {
+  const bool is_own = into.trainer == "exec";
+  const doc::Value* const parameters = value.find("parameters");
+  if (is_own && parameters != nullptr && parameters->is_object())
+    set_typed_parameters(into.parameters, *parameters);
+  if (is_own == into.exec.has_value()) return;
+  if (is_own) {
+    return reader.report(value.find("trainer")->position(), "bad-exec",
+                         "a trainer of your own needs its file and its environment",
+                         "add `exec: {file: ..., python: ..., lock: ...}`");
+  }
+  reader.report(
+      value.find("exec")->position(), "bad-exec",
+      fmt::format("`exec` is of a trainer of your own, and the trainer is `{}`", into.trainer),
+      "set `trainer: exec`, or remove `exec`");
+}
+
 const Schema<Model>& model_keys() {
   static const Schema<Model> table = [] {
     Schema<Model> t("Model", "what is trained, from which rows, for which target, by which search");
@@ -370,19 +392,7 @@ const Schema<Model>& model_keys() {
     t.within("standby", standby_keys(), "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      const doc::Value* parameters = value.find("parameters");
-      if (into.trainer == "exec" && parameters != nullptr && parameters->is_object())
-        set_typed_parameters(into.parameters, *parameters);
-      if ((into.trainer == "exec") != into.exec.has_value()) {
-        reader.report((into.exec ? value.find("exec") : value.find("trainer"))->position(),
-                      "bad-exec",
-                      into.exec ? fmt::format("`exec` is of a trainer of your own, and the trainer "
-                                              "is `{}`",
-                                              into.trainer)
-                                : "a trainer of your own needs its file and its environment",
-                      into.exec ? "set `trainer: exec`, or remove `exec`"
-                                : "add `exec: {file: ..., python: ..., lock: ...}`");
-      }
+      settle_own_trainer(into, value, reader);
       for (const char* key : {"trainer", "parameters", "search", "exec"}) {
         const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
         if (found != nullptr)

@@ -73,8 +73,8 @@ class MonitorCheck {
     labels();
   }
 
-  void columns(const Contract& contract, const FeatureSet& features,
-               const std::string& time_field) {
+  void columns(const Contract& contract, const FeatureSet& features, const Model& model) {
+    const std::string& time_field = model.time_field;
     for (std::size_t i = 0; i < monitor_.distributions.size(); ++i) {
       const DistributionMetric& metric = monitor_.distributions[i];
       if (metric.column.empty()) continue;  // missing-key says it
@@ -88,7 +88,10 @@ class MonitorCheck {
                   field != contract.fields.end());
         continue;
       }
-      const expr::Type type = prediction ? expr::Type::kDouble : field->type;
+      // Of several classes the answer is the name of the likeliest.
+      const expr::Type answer =
+          model.task == stats::TaskKind::kClasses ? expr::Type::kString : expr::Type::kDouble;
+      const expr::Type type = prediction ? answer : field->type;
       if (metric.kind->reads(type) == 0) {
         error(position_of(item, "kind"), "watch-kind",
               fmt::format("metric `{}`: `{}` does not read `{}`, a {}", metric.name,
@@ -282,9 +285,9 @@ void check_monitor_numbers(const Monitor& monitor, std::vector<doc::Diagnostic>&
 }
 
 void check_monitor_columns(const Monitor& monitor, const Contract& contract,
-                           const FeatureSet& features, const std::string& time_field,
+                           const FeatureSet& features, const Model& model,
                            std::vector<doc::Diagnostic>& out) {
-  MonitorCheck(monitor, out).columns(contract, features, time_field);
+  MonitorCheck(monitor, out).columns(contract, features, model);
 }
 
 const Schema<Monitor>& monitor_keys() {
@@ -403,8 +406,8 @@ class MonitorChecker : public Checking {
     const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
     if (contract == nullptr) return;
     const Model& model = project_.models.at(service->model);
-    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features),
-                          model.time_field, diagnostics_);
+    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features), model,
+                          diagnostics_);
     const expr::Environment environment = monitor_environment(contract->fields);
     for (const auto& rule : monitor.rules) {
       compile(file, fmt::format("rule `{}`", rule.id), rule.expression,

@@ -120,44 +120,63 @@ std::string re2_pattern(std::string_view ecma) {
   return out;
 }
 
-Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
+namespace {
+
+std::optional<doc::Value> as_bool(const Field& field, const doc::Value& value) {
+  if (value.is_bool()) return value;
+  const auto cell = cell_of(field, value);
+  if (cell.kind != expr::Datum::Kind::kBool) return std::nullopt;
+  return doc::Value(cell.b);
+}
+
+std::optional<doc::Value> as_int(const Field& field, const doc::Value& value) {
+  if (value.is_int()) return value;
+  // YAML writes a large integer as it likes: 1e6 is one.
+  if (value.is_double() && std::trunc(value.as_double()) == value.as_double() &&
+      std::abs(value.as_double()) < 0x1p63)
+    return doc::Value(static_cast<std::int64_t>(value.as_double()));
+  const auto cell = cell_of(field, value);
+  if (cell.kind != expr::Datum::Kind::kInt) return std::nullopt;
+  return doc::Value(cell.i);
+}
+
+std::optional<doc::Value> as_double(const Field& field, const doc::Value& value) {
+  if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
+  const auto cell = cell_of(field, value);
+  if (cell.kind != expr::Datum::Kind::kDouble) return std::nullopt;
+  return doc::Value(cell.d);
+}
+
+std::optional<doc::Value> as_timestamp(const Field& field, const doc::Value& value) {
+  const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
+  if (!time || (field.form == Form::kDate && *time % kDay != 0)) return std::nullopt;
+  return doc::Value(format_time(*time));
+}
+
+std::optional<doc::Value> as_text(const Field& field, const doc::Value& value) {
+  if (value.is_string() && (field.form != Form::kTime || parse_time_of_day(value.as_string())))
+    return value;
+  // A code that looks like a number is text in the data.
+  if (value.is_int() && field.form == Form::kAny) return doc::Value(fmt::to_string(value.as_int()));
+  return std::nullopt;
+}
+
+std::optional<doc::Value> as_type_of(const Field& field, const doc::Value& value) {
   switch (field.type) {
-    case Type::kBool:
-      if (value.is_bool()) return value;
-      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kBool)
-        return doc::Value(cell.b);
-      break;
-    case Type::kInt:
-      if (value.is_int()) return value;
-      if (value.is_double() && std::trunc(value.as_double()) == value.as_double() &&
-          std::abs(value.as_double()) < 0x1p63) {
-        return doc::Value(static_cast<std::int64_t>(value.as_double()));
-      }
-      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kInt)
-        return doc::Value(cell.i);
-      break;
-    case Type::kDouble:
-      if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
-      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kDouble)
-        return doc::Value(cell.d);
-      break;
-    case Type::kTimestamp: {
-      const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
-      if (time && (field.form != Form::kDate || *time % kDay == 0))
-        return doc::Value(format_time(*time));
-      break;
-    }
-    default: {
-      if (value.is_string() &&
-          (field.form != Form::kTime || parse_time_of_day(value.as_string()))) {
-        return value;
-      }
-      // A code that looks like a number is text in the data.
-      if (value.is_int() && field.form == Form::kAny)
-        return doc::Value(fmt::to_string(value.as_int()));
-    }
+    case Type::kBool: return as_bool(field, value);
+    case Type::kInt: return as_int(field, value);
+    case Type::kDouble: return as_double(field, value);
+    case Type::kTimestamp: return as_timestamp(field, value);
+    default: return as_text(field, value);
   }
-  return no_value(field, value);
+}
+
+}  // namespace
+
+Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
+  auto typed = as_type_of(field, value);
+  if (!typed) return no_value(field, value);
+  return *std::move(typed);
 }
 
 namespace odcs {

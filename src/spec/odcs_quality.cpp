@@ -175,6 +175,26 @@ void QualityReader::add(SetRule rule, const Quality& quality) {
   }
 }
 
+namespace {
+
+bool takes_argument(const SetRule& rule, const std::string& key) {
+  if (key == "missingValues") return rule.metric == "missingValues";
+  if (key == "properties") return rule.metric == "duplicateValues" && rule.field.empty();
+  return (key == "validValues" || key == "pattern") && rule.metric == "invalidValues";
+}
+
+/// The first item of a list of arguments that is of a wrong type.
+const doc::Value* wrong_item(const std::string& key, const doc::Value& list) {
+  for (const auto& item : list.as_array()) {
+    const bool is_right =
+        key == "properties" ? item.is_string() : !item.is_array() && !item.is_object();
+    if (!is_right) return &item;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 bool QualityReader::has_arguments(const Quality& quality, const SetRule& rule) {
   if (!quality.arguments.is_object()) return true;
   const auto bad = [&](std::string message, std::string hint) {
@@ -182,13 +202,8 @@ bool QualityReader::has_arguments(const Quality& quality, const SetRule& rule) {
                    std::move(hint));
     return false;
   };
-  const auto takes = [&](const std::string& key) {
-    if (key == "missingValues") return rule.metric == "missingValues";
-    if (key == "properties") return rule.metric == "duplicateValues" && rule.field.empty();
-    return (key == "validValues" || key == "pattern") && rule.metric == "invalidValues";
-  };
   for (const auto& [key, argument] : quality.arguments.as_object()) {
-    if (!takes(key)) {
+    if (!takes_argument(rule, key)) {
       return bad(fmt::format("has the argument `{}`, which `{}`{} does not take", key, rule.metric,
                              rule.field.empty() ? "" : " of a property"),
                  "`missingValues` takes `missingValues`, `invalidValues` takes `validValues` and "
@@ -202,11 +217,8 @@ bool QualityReader::has_arguments(const Quality& quality, const SetRule& rule) {
       return bad(fmt::format("has an argument `{}` that is no list", key),
                  "write it like in the standard");
     }
-    for (const auto& item : argument.as_array()) {
-      const bool is_right =
-          key == "properties" ? item.is_string() : !item.is_array() && !item.is_object();
-      if (is_right) continue;
-      return bad(fmt::format("has a list `{}` with an item of type {}", key, item.type_name()),
+    if (const auto* wrong = wrong_item(key, argument); wrong != nullptr) {
+      return bad(fmt::format("has a list `{}` with an item of type {}", key, wrong->type_name()),
                  key == "properties" ? "list names of properties" : "list single values");
     }
   }
@@ -250,9 +262,10 @@ std::string QualityReader::bound_of(const Quality& quality, const Field& field,
   const auto value = is_plain ? Result<doc::Value>(found->value) : typed_value(field, found->value);
   const bool is_finite = value.ok() && (!value->is_number() || std::isfinite(value->as_double()));
   if (is_finite) return literal_of(field, *value);
-  reader_.report(found->value.position(), "wrong-type",
-                 fmt::format("`{}` of rule `{}` is no value of field `{}`", which, id, field.name),
-                 "write a value of the field's type");
+  reader_.report(
+      found->value.position(), "wrong-type",
+      fmt::format("`{}` of rule `{}` is not a value of field `{}`", which, id, field.name),
+      "write a value of the field's type");
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "spec/monitor.hpp"
 #include "spec/policy.hpp"
 #include "spec/service.hpp"
+#include "table/input.hpp"
 
 namespace heddle::spec {
 
@@ -41,7 +42,8 @@ struct Project {
       commit{};  ///< the definitions are this commit's, or were changed since; empty: of no commit
   bool dirty = true;  ///< they differ from the commit's, or there is none
   std::string name;
-  std::map<std::string, std::string> sources;  ///< name -> path (absolute, or relative to root)
+  /// Where rows are, by name; paths absolute, or relative to root: see `input_of`.
+  std::map<std::string, table::Input> sources;
   int control_port = 8010;
   std::map<std::string, Contract> contracts;
   std::map<std::string, FeatureSet> feature_sets;

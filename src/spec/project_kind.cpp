@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <optional>
 
 #include "base/file.hpp"
 #include "spec/kinds.hpp"
@@ -6,11 +7,141 @@
 namespace heddle::spec {
 namespace {
 
+/// A source as it is written with more than its path.
+struct WrittenSource {
+  std::vector<std::string> paths{};
+  std::string format{};
+  std::string delimiter{};
+  std::string decimal{};
+  std::optional<std::string> quote{};
+  std::string escape{};
+  bool header = true;
+  std::vector<std::string> columns{};
+  std::string encoding{};
+  std::optional<std::vector<std::string>> nulls{};
+};
+
+const Schema<WrittenSource>& source_keys() {
+  static const Schema<WrittenSource> table = [] {
+    Schema<WrittenSource> t("Source", "where rows are, and how they are written (docs/files.md)");
+    t.texts("path", &WrittenSource::paths,
+            "a file, a folder, a pattern (`data/*.csv`), or a list of them")
+        .required();
+    t.text("format", &WrittenSource::format, "where the name of the files does not say it")
+        .one_of({"csv", "ndjson", "parquet", "arrow"});
+    t.text("delimiter", &WrittenSource::delimiter, "between cells: one sign, or `tab`");
+    t.text("decimal", &WrittenSource::decimal, "before the fraction of a number")
+        .one_of({".", ","});
+    t.text("quote", &WrittenSource::quote,
+           "around a cell: one sign, by default `\"`; the empty text: no cell is quoted");
+    t.text("escape", &WrittenSource::escape,
+           "before a quote inside a quoted cell: one sign; by default the quote is doubled");
+    t.boolean("header", &WrittenSource::header,
+              "false: the first line is a row; `columns` names the columns");
+    t.texts("columns", &WrittenSource::columns, "names of the columns, where there is no header");
+    t.text("encoding", &WrittenSource::encoding,
+           "by default UTF-8, or what the file's byte order mark says")
+        .one_of({"utf-8", "utf-16", "latin-1", "windows-1252"});
+    t.custom(
+        "nulls", Shape::kTexts,
+        "cells without quotes that are missing values; by default the empty one, `NULL`, `null`",
+        [](WrittenSource& into, const doc::Value& value, Reader&) {
+          into.nulls.emplace();
+          if (value.is_string()) into.nulls->push_back(value.as_string());
+          if (!value.is_array()) return;
+          for (const auto& item : value.as_array()) into.nulls->push_back(item.as_string());
+        });
+    return t;
+  }();
+  return table;
+}
+
+/// Reads one entry of `sources`.
+class SourceReader {
+ public:
+  SourceReader(Reader& reader, const doc::Value& value) : reader_(reader), value_(value) {}
+
+  std::optional<table::Input> read() {
+    if (value_.is_string()) return table::Input(value_.as_string());
+    if (value_.is_array()) return several();
+    if (value_.is_object()) return with_form();
+    return std::nullopt;
+  }
+
+ private:
+  std::optional<table::Input> several() {
+    table::Input out;
+    for (const auto& path : value_.as_array()) {
+      if (!path.is_string()) return std::nullopt;
+      out.paths.push_back(path.as_string());
+    }
+    return out.paths.empty() ? std::nullopt : std::optional(std::move(out));
+  }
+
+  std::optional<table::Input> with_form() {
+    WrittenSource written;
+    reader_.read(source_keys(), value_, &written);
+    table::Input out{written.paths, {}};
+    out.form.format = written.format;
+    out.form.encoding = written.encoding;
+    out.form.delimiter =
+        written.delimiter == "tab" ? std::optional('\t') : sign("delimiter", written.delimiter);
+    out.form.decimal = sign("decimal", written.decimal);
+    out.form.escape = sign("escape", written.escape);
+    if (written.quote)
+      out.form.quote = written.quote->empty() ? std::optional('\0') : sign("quote", *written.quote);
+    out.form.names = written.columns;
+    out.form.nulls = written.nulls;
+    check(written, out.form);
+    return out;
+  }
+
+  /// One character of ASCII, which none of the others is.
+  std::optional<char> sign(std::string_view key, const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    const auto byte = static_cast<unsigned char>(text.front());
+    const bool is_sign =
+        text.size() == 1 && byte < 0x80 && (byte >= 0x20 || byte == '\t') && byte != 0x7f;
+    if (is_sign) return text.front();
+    report(key, "source-sign", fmt::format("`{}` is one sign of ASCII, not `{}`", key, text),
+           "write one sign, for example `;`");
+    return std::nullopt;
+  }
+
+  void check(const WrittenSource& written, const table::Form& form) {
+    if (!written.header && written.columns.empty()) {
+      report("header", "source-columns", "a source without a header needs the names of its columns",
+             "name them in `columns`, in the order of the cells");
+    }
+    if (written.header && !written.columns.empty() && value_.find("header") != nullptr) {
+      report("columns", "source-columns", "the header names the columns already",
+             "leave `columns` out, or write `header: false`");
+    }
+    const char delimiter = form.delimiter.value_or('\0');
+    const bool is_twice =
+        delimiter != '\0' &&
+        (form.quote == delimiter || form.escape == delimiter || form.decimal == delimiter);
+    if (is_twice && form.decimal != delimiter) {
+      report("delimiter", "source-sign", "one sign cannot both separate cells and quote them",
+             "choose another one");
+    }
+  }
+
+  void report(std::string_view key, std::string id, std::string what, std::string hint) {
+    const doc::Value* at = value_.find(key);
+    reader_.report(at == nullptr ? value_.position() : at->position(), std::move(id),
+                   std::move(what), std::move(hint));
+  }
+
+  Reader& reader_;
+  const doc::Value& value_;
+};
+
 /// heddle.yaml as it is written.
 struct ProjectFile {
   std::string name;
   std::vector<std::string> owners{};
-  std::map<std::string, std::string> sources{};
+  std::map<std::string, table::Input> sources{};
   std::map<std::string, doc::Position> source_positions{};
   int control_port = 8010;
 };
@@ -22,17 +153,22 @@ const Schema<ProjectFile>& project_keys() {
     t.text("name", &ProjectFile::name, "the project's name").required();
     t.texts("owners", &ProjectFile::owners, "who answers for it");
     t.custom("sources", Shape::kMap,
-             "name: path of a Parquet, CSV or NDJSON file, relative to the project",
+             "name: where rows are, relative to the project: a file, a folder or a pattern of "
+             "Parquet, Arrow IPC, CSV or NDJSON; a list of them; or an object that says how they "
+             "are written (docs/files.md)",
              [](ProjectFile& into, const doc::Value& value, Reader& reader) {
-               for (const auto& [name, path] : value.as_object()) {
-                 if (!path.is_string()) {
-                   reader.report(path.position(), "wrong-type",
-                                 fmt::format("source `{}` must be a path", name),
+               for (const auto& [name, written] : value.as_object()) {
+                 auto input = SourceReader(reader, written).read();
+                 if (!input) {
+                   reader.report(written.position(), "wrong-type",
+                                 fmt::format("source `{}` must be a path, paths, or an object "
+                                             "with `path`",
+                                             name),
                                  "write `NAME: data/FILE.parquet`");
                    continue;
                  }
-                 into.sources[name] = path.as_string();
-                 into.source_positions[name] = path.position();
+                 into.sources[name] = *std::move(input);
+                 into.source_positions[name] = written.position();
                }
              });
     t.integer("control_port", &ProjectFile::control_port, "port of the control plane");
@@ -45,17 +181,27 @@ const Schema<ProjectFile>& project_keys() {
 void check_sources(const ProjectFile& written, const DefinitionFile& file,
                    const std::string& root) {
   if (file.files == nullptr || !file.files->has_data()) return;
-  for (const auto& [name, path] : written.sources) {
-    const bool is_absolute = std::filesystem::path(path).is_absolute();
-    if (path_exists(is_absolute ? path : root + "/" + path)) continue;
-    doc::Diagnostic diagnostic;
-    diagnostic.id = "source-missing";
-    diagnostic.message = fmt::format("source `{}`: there is no file `{}`", name, path);
-    diagnostic.file = file.path;
-    diagnostic.position = written.source_positions.at(name);
-    diagnostic.length = static_cast<int>(path.size());
-    diagnostic.hint = "put the file there, or change the path";
-    file.diagnostics.push_back(std::move(diagnostic));
+  for (const auto& [name, input] : written.sources) {
+    for (const std::string& path : input.paths) {
+      const bool is_absolute = std::filesystem::path(path).is_absolute();
+      const std::string full = is_absolute ? path : root + "/" + path;
+      const auto parts = table::parts_of(full);
+      const bool is_there = parts.ok() && path_exists(parts->front().path);
+      if (is_there || (!parts.ok() && parts.error().kind != ErrorKind::kNotFound &&
+                       parts.error().kind != ErrorKind::kInvalid))
+        continue;
+      doc::Diagnostic diagnostic;
+      const bool is_missing = parts.ok() || parts.error().kind == ErrorKind::kNotFound;
+      diagnostic.id = is_missing ? "source-missing" : parts.error().id;
+      diagnostic.message = is_missing
+                               ? fmt::format("source `{}`: there is no file `{}`", name, path)
+                               : fmt::format("source `{}`: {}", name, parts.error().message);
+      diagnostic.file = file.path;
+      diagnostic.position = written.source_positions.at(name);
+      diagnostic.length = input.form.empty() ? static_cast<int>(path.size()) : 1;
+      diagnostic.hint = is_missing ? "put the file there, or change the path" : parts.error().hint;
+      file.diagnostics.push_back(std::move(diagnostic));
+    }
   }
 }
 

@@ -23,8 +23,76 @@ bool is_host_pattern(std::string_view name) {
   });
 }
 
-const Schema<Service>& service_keys() {
-  static const Schema<JudgementRules> judgement = [] {
+void check_judgement(JudgementRules& into, const doc::Value& value, Reader& reader) {
+  need_share(value, "failed_share", into.failed_share, reader);
+  need_share(value, "refused_share", into.refused_share, reader);
+  need_share(value, "score_shift", into.score_shift, reader);
+  need_share(value, "disagreement", into.disagreement, reader);
+  need_share(value, "loss", into.loss, reader);
+  need_share(value, "error_rate", into.error_rate, reader);
+  if (into.error_rate == 0) {
+    reader.report(value.find("error_rate")->position(), "bad-share",
+                  "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");
+  }
+  if (const doc::Value* ratio = value.find("latency_ratio");
+      ratio != nullptr && into.latency_ratio < 1) {
+    reader.report(ratio->position(), "bad-value", "`latency_ratio` must be 1 or more",
+                  "1.5 lets a canary take half as long again");
+  }
+}
+
+/// Adds a step to those before it, which must rise.
+void add_step(CanaryRules& into, const doc::Value& item, doc::Position at, Reader& reader) {
+  const auto share = parse_share(item.as_string());
+  if (!share || *share == 0 || *share > 5'000 ||
+      (!into.steps.empty() && *share <= into.steps.back())) {
+    reader.report(at, "bad-share",
+                  fmt::format("`{}` is no share that rises above the step before, up to 50%",
+                              item.as_string()),
+                  "write `steps: [1%, 5%, 25%]`: the other half of the traffic is the baseline");
+    return;
+  }
+  into.steps.push_back(*share);
+}
+
+void read_steps(CanaryRules& into, const doc::Value& value, Reader& reader) {
+  into.steps.clear();
+  if (value.is_string()) add_step(into, value, value.position(), reader);
+  if (value.is_array()) {
+    for (const auto& item : value.as_array())
+      add_step(into, item, item.position().line > 0 ? item.position() : value.position(), reader);
+  }
+  // What was reported is not followed by findings about a canary without steps.
+  if (into.steps.empty()) into.steps = CanaryRules{}.steps;
+}
+
+void check_canary(CanaryRules& into, const doc::Value& value, Reader& reader) {
+  const bool known = into.sticky.empty() || into.sticky == "source" ||
+                     (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
+                     (into.sticky.starts_with("field:") && into.sticky.size() > 6);
+  if (!known) {
+    reader.report(value.find("sticky")->position(), "unknown-value",
+                  fmt::format("`{}` is no key to draw by", into.sticky),
+                  "write `source`, `header:NAME` or `field:NAME`");
+  }
+  if (into.header.empty() != into.header_value.empty()) {
+    reader.report(value.position(), "missing-key", "`header` and `header_value` belong together",
+                  "give both or none");
+  }
+}
+
+void check_hosts(Service& into, const doc::Value& value, Reader& reader) {
+  for (const std::string& host : into.hosts) {
+    if (is_host_pattern(host)) continue;
+    reader.report(value.find("hosts")->position(), "bad-host",
+                  fmt::format("`{}` is not a host name", host),
+                  "write the name alone, without scheme, port and path: `models.example.com`, "
+                  "or `*.example.com` for every name below");
+  }
+}
+
+const Schema<JudgementRules>& judgement_keys() {
+  static const Schema<JudgementRules> keys = [] {
     Schema<JudgementRules> t("judgement",
                              "by how much a canary may be worse than the baseline beside it");
     t.number("error_rate", &JudgementRules::error_rate,
@@ -40,50 +108,17 @@ const Schema<Service>& service_keys() {
              "by which it may be farther from the shadow's or standby's score; 1: any");
     t.number("loss", &JudgementRules::loss,
              "by which the squared error against labels may be larger");
-    t.finally([](JudgementRules& into, const doc::Value& value, Reader& reader) {
-      need_share(value, "failed_share", into.failed_share, reader);
-      need_share(value, "refused_share", into.refused_share, reader);
-      need_share(value, "score_shift", into.score_shift, reader);
-      need_share(value, "disagreement", into.disagreement, reader);
-      need_share(value, "loss", into.loss, reader);
-      need_share(value, "error_rate", into.error_rate, reader);
-      if (into.error_rate == 0) {
-        reader.report(value.find("error_rate")->position(), "bad-share",
-                      "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");
-      }
-      if (const doc::Value* ratio = value.find("latency_ratio");
-          ratio != nullptr && into.latency_ratio < 1) {
-        reader.report(ratio->position(), "bad-value", "`latency_ratio` must be 1 or more",
-                      "1.5 lets a canary take half as long again");
-      }
-    });
+    t.finally(check_judgement);
     return t;
   }();
-  static const Schema<CanaryRules> canary = [] {
+  return keys;
+}
+
+const Schema<CanaryRules>& canary_keys() {
+  static const Schema<CanaryRules> keys = [] {
     Schema<CanaryRules> t("canary", "how a canary takes over and when it is judged");
-    t.custom(
-        "steps", Shape::kTexts, "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most",
-        [](CanaryRules& into, const doc::Value& value, Reader& reader) {
-          into.steps.clear();
-          const auto add = [&](const doc::Value& item) {
-            const auto share = parse_share(item.as_string());
-            if (!share || *share == 0 || *share > 5'000 ||
-                (!into.steps.empty() && *share <= into.steps.back())) {
-              reader.report(
-                  item.position().line > 0 ? item.position() : value.position(), "bad-share",
-                  fmt::format("`{}` is no share that rises above the step before, up to 50%",
-                              item.as_string()),
-                  "write `steps: [1%, 5%, 25%]`: the other half of the traffic is the baseline");
-              return;
-            }
-            into.steps.push_back(*share);
-          };
-          if (value.is_string()) add(value);
-          if (value.is_array()) {
-            for (const auto& item : value.as_array()) add(item);
-          }
-          if (into.steps.empty()) into.steps = CanaryRules{}.steps;
-        });
+    t.custom("steps", Shape::kTexts,
+             "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most", read_steps);
     t.custom("minimum_rows", Shape::kInteger,
              "rows of canary and of baseline before a step is judged good",
              [](CanaryRules& into, const doc::Value& value, Reader&) {
@@ -100,24 +135,15 @@ const Schema<Service>& service_keys() {
         "request");
     t.text("header", &CanaryRules::header, "requests with this header always go to the canary");
     t.text("header_value", &CanaryRules::header_value, "and this value of it");
-    t.object("judgement", &CanaryRules::judgement, judgement, "how much worse is bad");
-    t.finally([](CanaryRules& into, const doc::Value& value, Reader& reader) {
-      const bool known = into.sticky.empty() || into.sticky == "source" ||
-                         (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
-                         (into.sticky.starts_with("field:") && into.sticky.size() > 6);
-      if (!known) {
-        reader.report(value.find("sticky")->position(), "unknown-value",
-                      fmt::format("`{}` is no key to draw by", into.sticky),
-                      "write `source`, `header:NAME` or `field:NAME`");
-      }
-      if (into.header.empty() != into.header_value.empty()) {
-        reader.report(value.position(), "missing-key",
-                      "`header` and `header_value` belong together", "give both or none");
-      }
-    });
+    t.object("judgement", &CanaryRules::judgement, judgement_keys(), "how much worse is bad");
+    t.finally(check_canary);
     return t;
   }();
-  static const Schema<ServiceLimits> limits = [] {
+  return keys;
+}
+
+const Schema<ServiceLimits>& limits_keys() {
+  static const Schema<ServiceLimits> keys = [] {
     Schema<ServiceLimits> t("limits", "bounds of a request");
     t.integer("body_bytes", &ServiceLimits::body_bytes, "largest body", 1024);
     t.integer("batch_rows", &ServiceLimits::batch_rows, "most rows of a request", 1);
@@ -141,7 +167,11 @@ const Schema<Service>& service_keys() {
               "predict requests of one account; past it 429; 0: no limit", 0);
     return t;
   }();
-  static const Schema<ServiceTls> tls = [] {
+  return keys;
+}
+
+const Schema<ServiceTls>& tls_keys() {
+  static const Schema<ServiceTls> keys = [] {
     Schema<ServiceTls> t("tls", "what the endpoint shows of itself");
     t.text("certificate", &ServiceTls::certificate,
            "PEM file of the chain, leaf first, relative to the project")
@@ -151,14 +181,22 @@ const Schema<Service>& service_keys() {
            "PEM file of authorities; a client must show a certificate that one of them signed");
     return t;
   }();
-  static const Schema<AccessLog> access_log = [] {
+  return keys;
+}
+
+const Schema<AccessLog>& access_log_keys() {
+  static const Schema<AccessLog> keys = [] {
     Schema<AccessLog> t("access_log", "what is kept of every request");
     t.integer("bytes", &AccessLog::bytes,
               "of the log; past it the oldest segments go; 0: no access log", 0);
     t.boolean("fields", &AccessLog::fields, "the values of the request fields too");
     return t;
   }();
-  static const Schema<Traces> traces = [] {
+  return keys;
+}
+
+const Schema<Traces>& traces_keys() {
+  static const Schema<Traces> keys = [] {
     Schema<Traces> t("traces", "OpenTelemetry spans of requests");
     t.text("endpoint", &Traces::endpoint,
            "`http://host:port/v1/traces` of a collector; empty: no traces");
@@ -166,11 +204,19 @@ const Schema<Service>& service_keys() {
              "of the requests that come without a trace of their caller's, 0 to 1");
     return t;
   }();
-  static const Schema<Telemetry> telemetry = [] {
+  return keys;
+}
+
+const Schema<Telemetry>& telemetry_keys() {
+  static const Schema<Telemetry> keys = [] {
     Schema<Telemetry> t("telemetry", "what the data plane tells others of itself");
-    t.object("traces", &Telemetry::traces, traces, "OpenTelemetry spans of requests");
+    t.object("traces", &Telemetry::traces, traces_keys(), "OpenTelemetry spans of requests");
     return t;
   }();
+  return keys;
+}
+
+const Schema<Service>& service_keys() {
   static const Schema<Service> table = [] {
     Schema<Service> t("Service", "an endpoint: model, sources, limits, autonomy");
     add_named_head(t, "Service");
@@ -185,26 +231,19 @@ const Schema<Service>& service_keys() {
     t.integer("port", &Service::port, "port to listen on");
     t.integer("grpc_port", &Service::grpc_port,
               "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
-    t.object("tls", &Service::tls, tls,
+    t.object("tls", &Service::tls, tls_keys(),
              "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
-    t.object("limits", &Service::limits, limits, "bounds of a request");
-    t.object("access_log", &Service::access_log, access_log, "what is kept of every request");
-    t.object("telemetry", &Service::telemetry, telemetry,
+    t.object("limits", &Service::limits, limits_keys(), "bounds of a request");
+    t.object("access_log", &Service::access_log, access_log_keys(),
+             "what is kept of every request");
+    t.object("telemetry", &Service::telemetry, telemetry_keys(),
              "what the data plane tells others of itself");
     t.text("autonomy", &Service::autonomy, "what agents may do")
         .one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after,
               "clean rows in a row that let a quarantined source in again");
-    t.object("canary", &Service::canary, canary, "how a canary takes over");
-    t.finally([](Service& into, const doc::Value& value, Reader& reader) {
-      for (const std::string& host : into.hosts) {
-        if (is_host_pattern(host)) continue;
-        reader.report(value.find("hosts")->position(), "bad-host",
-                      fmt::format("`{}` is not a host name", host),
-                      "write the name alone, without scheme, port and path: `models.example.com`, "
-                      "or `*.example.com` for every name below");
-      }
-    });
+    t.object("canary", &Service::canary, canary_keys(), "how a canary takes over");
+    t.finally(check_hosts);
     return t;
   }();
   return table;

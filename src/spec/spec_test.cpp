@@ -61,8 +61,8 @@ TEST_F(SpecTest, AllErrorsComeAtOnce) {
           "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file "
           "`data/gone.csv`",
           "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
-          "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
-          "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
+          "monitors/w.yaml:5:9: error[bad-duration]: `one day` is not a duration",
+          "policies/p.yaml:5:23: error[unknown-value]: `allows` is not a value of `effect`",
           "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
       }));
 }

@@ -1,6 +1,8 @@
 #include "table/arrow_columns.hpp"
 
 #include <arrow/array.h>
+#include <arrow/array/array_run_end.h>
+#include <arrow/memory_pool.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <arrow/util/float16.h>
@@ -54,6 +56,8 @@ Type type_of(const arrow::DataType& type) noexcept {
   if (is_text(type.id())) return Type::kString;
   switch (type.id()) {
     case arrow::Type::BOOL: return Type::kBool;
+    case arrow::Type::TIME32:
+    case arrow::Type::TIME64: return Type::kString;  // as text of ISO 8601
     case arrow::Type::DATE32:
     case arrow::Type::DATE64:
     case arrow::Type::TIMESTAMP: return Type::kTimestamp;
@@ -61,11 +65,44 @@ Type type_of(const arrow::DataType& type) noexcept {
   }
 }
 
-/// JSON that a writer marked as such is text. Other extensions of Arrow mean more than their
-/// storage says.
-bool is_json(const arrow::DataType& type) {
+/// Extensions of Arrow that mean what their storage says: JSON is text, a boolean of eight bits a
+/// small number. Others mean more.
+bool is_storage(const arrow::DataType& type) {
+  if (type.id() != arrow::Type::EXTENSION) return false;
+  const auto name = static_cast<const arrow::ExtensionType&>(type).extension_name();
+  return name == "arrow.json" || name == "arrow.bool8";
+}
+
+bool is_uuid(const arrow::DataType& type) {
   return type.id() == arrow::Type::EXTENSION &&
-         static_cast<const arrow::ExtensionType&>(type).extension_name() == "arrow.json";
+         static_cast<const arrow::ExtensionType&>(type).extension_name() == "arrow.uuid";
+}
+
+bool is_bytes(arrow::Type::type id) {
+  return id == arrow::Type::BINARY || id == arrow::Type::LARGE_BINARY ||
+         id == arrow::Type::BINARY_VIEW;
+}
+
+/// Units of a second.
+std::int64_t second_of(arrow::TimeUnit::type unit) {
+  switch (unit) {
+    case arrow::TimeUnit::SECOND: return 1;
+    case arrow::TimeUnit::MILLI: return 1'000;
+    case arrow::TimeUnit::MICRO: return 1'000'000;
+    default: return 1'000'000'000;
+  }
+}
+
+/// A time of day as ISO 8601 has it, to the microsecond; empty when it is none.
+std::string clock_text(std::int64_t value, std::int64_t second) {
+  const std::int64_t seconds = value / second;
+  if (value < 0 || seconds >= 86'400) return {};
+  std::string out =
+      fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  const std::int64_t rest = value % second;
+  const std::int64_t micros = second > 1'000'000 ? rest / 1000 : rest * (1'000'000 / second);
+  if (micros != 0) out += fmt::format(".{:06}", micros);
+  return out;
 }
 
 /// Its text is exact; a number is what that text says, and databases without booleans keep 0 and 1
@@ -78,31 +115,46 @@ Type decimal_target(std::optional<Type> wanted) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// A type whose values are those of another one: its target is that one's.
+const arrow::DataType* inner_type(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DICTIONARY)
+    return static_cast<const arrow::DictionaryType&>(type).value_type().get();
+  if (type.id() == arrow::Type::RUN_END_ENCODED)
+    return static_cast<const arrow::RunEndEncodedType&>(type).value_type().get();
+  if (is_storage(type)) return static_cast<const arrow::ExtensionType&>(type).storage_type().get();
+  return nullptr;
+}
+
+/// What a column of Parquet or of Arrow is read as.
+Type typed_target(const arrow::DataType& type, std::optional<Type> wanted, bool as_written) {
+  const bool is_number = wanted == Type::kInt || wanted == Type::kDouble;
+  if (type.id() == arrow::Type::NA) return wanted.value_or(Type::kString);  // no value: of any type
+  if (arrow::is_decimal(type.id())) return decimal_target(wanted);
+  if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) return Type::kDouble;
+  if (is_text(type.id()) && wanted == Type::kTimestamp && !as_written) return Type::kTimestamp;
+  // Old writers do not say that bytes are text, and nothing says what they are else.
+  if (is_bytes(type.id())) return wanted == Type::kString ? Type::kString : Type::kDyn;
+  // Seconds, where a number is asked for; of no other unit could it be the same in every file.
+  if (type.id() == arrow::Type::DURATION) return is_number ? *wanted : Type::kDyn;
+  const bool is_clock = type.id() == arrow::Type::TIME32 || type.id() == arrow::Type::TIME64;
+  if (is_clock || is_uuid(type))
+    return wanted.value_or(Type::kString) == Type::kString ? Type::kString : Type::kDyn;
+  return type_of(type);
+}
+
+}  // namespace
+
 Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool csv,
                  bool as_written) noexcept {
-  if (type.id() == arrow::Type::DICTIONARY) {
-    return target_of(*static_cast<const arrow::DictionaryType&>(type).value_type(), wanted, csv,
-                     as_written);
-  }
-  if (is_json(type)) {
-    return target_of(*static_cast<const arrow::ExtensionType&>(type).storage_type(), wanted, csv,
-                     as_written);
-  }
+  if (const auto* inner = inner_type(type)) return target_of(*inner, wanted, csv, as_written);
   Target out;
   out.strict = !wanted;
-  if (csv) {
+  if (csv)
     out.type = wanted && !as_written ? *wanted : Type::kString;
-  } else if (type.id() == arrow::Type::NA) {  // no value at all: of any type
-    out.type = wanted.value_or(Type::kString);
-  } else if (arrow::is_decimal(type.id())) {
-    out.type = decimal_target(wanted);
-  } else if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) {
-    out.type = Type::kDouble;
-  } else if (is_text(type.id()) && wanted == Type::kTimestamp && !as_written) {
-    out.type = Type::kTimestamp;
-  } else {
-    out.type = type_of(type);
-  }
+  else
+    out.type = typed_target(type, wanted, as_written);
   return out;
 }
 
@@ -187,8 +239,8 @@ Result<void> ColumnReader::append_cells(const arrow::Array& array, const Selecti
   const bool strings = is_text(array.type_id());
   const auto read = [&](std::int64_t row, auto& out, const auto& value) {
     const auto& source = text(row);
-    const Datum datum =
-        strings ? as_type(column_.type, Datum::string(source)) : cell_of_text(source, column_.type);
+    const Datum datum = strings ? as_type(column_.type, Datum::string(source))
+                                : cell_of_text(source, column_.type, target_.decimal);
     if (datum.is_null()) return Cell::kMissing;
     if (datum.is_error()) return Cell::kMalformed;
     out = value(datum);
@@ -253,19 +305,21 @@ Result<void> ColumnReader::append_times(const arrow::Array& array, const Selecti
   });
 }
 
-Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Selection& rows) {
-  const auto& dictionary = static_cast<const arrow::DictionaryArray&>(array);
+/// `index_of(row)` says which of `values` a row has.
+template <class IndexOf>
+Result<void> ColumnReader::append_indexed(const arrow::Array& array, const arrow::Array& distinct,
+                                          const Selection& rows, const IndexOf& index_of) {
   // Each distinct value is read once, as a row of its own column would be.
   Target target = target_;
   target.strict = false;
-  ColumnReader distinct(column_.name, target);
-  HEDDLE_TRY(distinct.append(*dictionary.dictionary(), {}));
-  const Column values = distinct.finish();
+  ColumnReader reader(column_.name, target);
+  HEDDLE_TRY(reader.append(distinct, {}));
+  const Column values = reader.finish();
   bool inside = true;
   // A string is inserted when it is first used: what no row says is no value of the column.
   std::vector<std::int32_t> place(column_.type == Type::kString ? values.codes.size() : 0, -1);
   const auto find = [&](std::int64_t row, const auto& put) {
-    const std::int64_t at = dictionary.GetValueIndex(row);
+    const std::int64_t at = index_of(row);
     if (at < 0 || at >= values.length()) {
       inside = false;
       return Cell::kMissing;
@@ -277,9 +331,7 @@ Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Se
     return Cell::kValue;
   };
   const auto text = [&](std::int64_t row) {
-    return std::string(
-        values.malformed_text(static_cast<std::size_t>(dictionary.GetValueIndex(row)))
-            .value_or(""));
+    return std::string(values.malformed_text(static_cast<std::size_t>(index_of(row))).value_or(""));
   };
   const auto strings = [&](std::int64_t row, std::int32_t& code) {
     return find(row, [&](std::size_t i) {
@@ -311,6 +363,84 @@ Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Se
   return Error{ErrorKind::kCorrupt, "table-unreadable",
                fmt::format("column `{}` has a code outside its dictionary", column_.name),
                "copy the file again from where it came, or write it anew"};
+}
+
+Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Selection& rows) {
+  const auto& dictionary = static_cast<const arrow::DictionaryArray&>(array);
+  return append_indexed(array, *dictionary.dictionary(), rows,
+                        [&](std::int64_t row) { return dictionary.GetValueIndex(row); });
+}
+
+Result<void> ColumnReader::append_runs(const arrow::Array& array, const Selection& rows) {
+  const auto& runs = static_cast<const arrow::RunEndEncodedArray&>(array);
+  const auto ends = runs.LogicalRunEnds(arrow::default_memory_pool());
+  if (!ends.ok()) {
+    return Error{ErrorKind::kCorrupt, "table-unreadable",
+                 fmt::format("column `{}`: {}", column_.name, ends.status().message()),
+                 "copy the file again from where it came, or write it anew"};
+  }
+  std::vector<std::int64_t> index(static_cast<std::size_t>(array.length()));
+  std::size_t row = 0;
+  const auto expand = [&](const auto* values) {
+    for (std::int64_t run = 0; run < (*ends)->length(); ++run) {
+      for (; row < index.size() && static_cast<std::int64_t>(row) < values[run]; ++row)
+        index[row] = run;
+    }
+  };
+  switch ((*ends)->type_id()) {
+    case arrow::Type::INT16:
+      expand(static_cast<const arrow::Int16Array&>(**ends).raw_values());
+      break;
+    case arrow::Type::INT32:
+      expand(static_cast<const arrow::Int32Array&>(**ends).raw_values());
+      break;
+    default: expand(static_cast<const arrow::Int64Array&>(**ends).raw_values());
+  }
+  return append_indexed(array, *runs.LogicalValues(), rows,
+                        [&](std::int64_t at) { return index[static_cast<std::size_t>(at)]; });
+}
+
+Result<void> ColumnReader::append_clock(const arrow::Array& array, const Selection& rows) {
+  const bool is_short = array.type_id() == arrow::Type::TIME32;
+  const std::int64_t second =
+      second_of(is_short ? static_cast<const arrow::Time32Type&>(*array.type()).unit()
+                         : static_cast<const arrow::Time64Type&>(*array.type()).unit());
+  return append_cells(array, rows, [&](std::int64_t row) {
+    const std::int64_t value =
+        is_short ? std::int64_t{static_cast<const arrow::Time32Array&>(array).Value(row)}
+                 : static_cast<const arrow::Time64Array&>(array).Value(row);
+    const std::string text = clock_text(value, second);
+    return text.empty() ? fmt::to_string(value) : text;
+  });
+}
+
+Result<void> ColumnReader::append_durations(const arrow::Array& array, const Selection& rows) {
+  const auto& typed = static_cast<const arrow::DurationArray&>(array);
+  const std::int64_t second =
+      second_of(static_cast<const arrow::DurationType&>(*array.type()).unit());
+  if (column_.type == Type::kDouble) {
+    return append_reals(array, rows, [&](std::int64_t row) {
+      return static_cast<double>(typed.Value(row)) / static_cast<double>(second);
+    });
+  }
+  return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+    if (typed.Value(row) % second != 0) return Cell::kMalformed;
+    out = typed.Value(row) / second;
+    return Cell::kValue;
+  });
+}
+
+Result<void> ColumnReader::append_uuids(const arrow::Array& array, const Selection& rows) {
+  const auto& typed = static_cast<const arrow::FixedSizeBinaryArray&>(array);
+  return append_cells(array, rows, [&](std::int64_t row) {
+    std::string out;
+    for (const char c : typed.GetView(row)) {
+      if (out.size() == 8 || out.size() == 13 || out.size() == 18 || out.size() == 23)
+        out.push_back('-');
+      fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(c));
+    }
+    return out;
+  });
 }
 
 template <class Value>
@@ -405,8 +535,17 @@ Result<void> ColumnReader::append(const arrow::Array& array, const Selection& ro
       return append_texts(static_cast<const arrow::StringViewArray&>(array), rows);
     case arrow::Type::BINARY:
       return append_texts(static_cast<const arrow::BinaryArray&>(array), rows);
+    case arrow::Type::LARGE_BINARY:
+      return append_texts(static_cast<const arrow::LargeBinaryArray&>(array), rows);
+    case arrow::Type::BINARY_VIEW:
+      return append_texts(static_cast<const arrow::BinaryViewArray&>(array), rows);
+    case arrow::Type::FIXED_SIZE_BINARY: return append_uuids(array, rows);
+    case arrow::Type::TIME32:
+    case arrow::Type::TIME64: return append_clock(array, rows);
+    case arrow::Type::DURATION: return append_durations(array, rows);
     case arrow::Type::DICTIONARY: return append_dictionary(array, rows);
-    case arrow::Type::EXTENSION:  // of JSON; `target_of` takes no other
+    case arrow::Type::RUN_END_ENCODED: return append_runs(array, rows);
+    case arrow::Type::EXTENSION:  // `target_of` takes those that mean what their storage says
       return append(*static_cast<const arrow::ExtensionArray&>(array).storage(), rows);
     default: return append_number(array, rows);
   }

@@ -23,6 +23,7 @@ namespace heddle::table {
 struct Target {
   Type type = Type::kDyn;  ///< kDyn: it is not read
   bool strict = true;      ///< a value that does not fit is an error, else a malformed cell
+  char decimal = '.';      ///< of numbers that are text
 };
 /// `wanted`: what a contract says of the column; `csv`: binary values are the cells of a CSV.
 [[nodiscard]] Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool csv,
@@ -82,6 +83,13 @@ class ColumnReader {
   Result<void> append_missing(const arrow::Array& array, const Selection& rows);
   Result<void> append_times(const arrow::Array& array, const Selection& rows);
   Result<void> append_dictionary(const arrow::Array& array, const Selection& rows);
+  Result<void> append_runs(const arrow::Array& array, const Selection& rows);
+  template <class IndexOf>
+  Result<void> append_indexed(const arrow::Array& array, const arrow::Array& values,
+                              const Selection& rows, const IndexOf& index_of);
+  Result<void> append_clock(const arrow::Array& array, const Selection& rows);
+  Result<void> append_durations(const arrow::Array& array, const Selection& rows);
+  Result<void> append_uuids(const arrow::Array& array, const Selection& rows);
   [[nodiscard]] Error out_of_range(std::string_view what, const Selection& rows,
                                    std::int64_t row) const;
   Cell string_cell(std::string_view text, std::int32_t& code);

@@ -1,5 +1,6 @@
 #include "table/cell.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -45,9 +46,18 @@ Datum number_of(std::string_view text) noexcept {
   return Datum::real(real);
 }
 
+/// A number whose fraction stands after `decimal`: a point in it means something else.
+Datum number_with(std::string_view text, char decimal) noexcept {
+  constexpr std::size_t kLongest = 512;  // of a double written out whole, with room
+  if (text.size() > kLongest || text.find('.') != std::string_view::npos) return Datum::error();
+  char pointed[kLongest];
+  std::replace_copy(text.begin(), text.end(), pointed, decimal, '.');
+  return number_of({pointed, text.size()});
+}
+
 }  // namespace
 
-Datum cell_of_text(std::string_view text, Type type) noexcept {
+Datum cell_of_text(std::string_view text, Type type, char decimal) noexcept {
   if (type == Type::kString) return Datum::string(text);
   text = trimmed(text);
   if (text.empty()) return Datum::null();
@@ -56,6 +66,7 @@ Datum cell_of_text(std::string_view text, Type type) noexcept {
     if (text == "true" || text == "True" || text == "TRUE") return Datum::boolean(true);
     if (text == "false" || text == "False" || text == "FALSE") return Datum::boolean(false);
   }
+  if (decimal != '.') return as_type(type, number_with(text, decimal));
   return as_type(type, number_of(text));
 }
 

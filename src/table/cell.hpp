@@ -85,7 +85,9 @@ template <class Number>
 
 /// What the text of a CSV's cell says where `type` is wanted: text as it stands for a string; else,
 /// without the spaces around it, nothing (missing), a number, `true` or `false`, a time. kError
-/// when it says nothing of that type. A string is borrowed from `text`.
-[[nodiscard]] expr::Datum cell_of_text(std::string_view text, expr::Type type) noexcept;
+/// when it says nothing of that type. `decimal`: what stands before a number's fraction, `.` or
+/// `,`; the other one is in no number. A string is borrowed from `text`.
+[[nodiscard]] expr::Datum cell_of_text(std::string_view text, expr::Type type,
+                                       char decimal = '.') noexcept;
 
 }  // namespace heddle::table

@@ -56,9 +56,20 @@ void CsvScan::count_lines(std::string_view block, std::size_t end) {
   counted_ = end;
 }
 
+/// Whether an odd run of escapes stands before the quote.
+bool CsvScan::is_escaped(std::string_view block, std::size_t quote) const {
+  std::size_t begin = quote;
+  while (begin > 0 && block[begin - 1] == escape_) --begin;
+  return ((quote - begin) % 2 == 1) != (begin == 0 && is_escaping_);
+}
+
 /// Goes from quote to quote. One opens a cell at its beginning only; elsewhere it is a character.
 void CsvScan::scan(std::string_view block) {
   if (block.empty() || is_text_after_) return;
+  if (quote_ == '\0') {
+    last_ = block.back();
+    return;
+  }
   std::size_t at = is_first_ && block.starts_with("\xef\xbb\xbf") ? 3 : 0;
   const std::size_t begin = at;
   is_first_ = false;
@@ -67,21 +78,21 @@ void CsvScan::scan(std::string_view block) {
     if (is_after_quote_) {
       is_after_quote_ = false;
       const char next = block[at];
-      if (next == '"') {  // two are one of the text
+      if (next == quote_) {  // two are one of the text
         ++at;
         continue;
       }
       is_quoted_ = false;
-      is_text_after_ = next != ',' && next != '\n' && next != '\r';
+      is_text_after_ = next != delimiter_ && next != '\n' && next != '\r';
       if (is_text_after_) return;
     }
-    const std::size_t quote = block.find('"', at);
+    const std::size_t quote = block.find(quote_, at);
     if (quote == std::string_view::npos) break;
     if (is_quoted_) {
-      is_after_quote_ = true;
+      is_after_quote_ = escape_ == '\0' || !is_escaped(block, quote);
     } else {
       const char before = quote == begin ? last_ : block[quote - 1];
-      is_quoted_ = before == ',' || before == '\n' || before == '\r';
+      is_quoted_ = before == delimiter_ || before == '\n' || before == '\r';
       if (is_quoted_) {
         count_lines(block, quote);
         opened_line_ = line_;
@@ -90,6 +101,7 @@ void CsvScan::scan(std::string_view block) {
     at = quote + 1;
   }
   count_lines(block, block.size());
+  is_escaping_ = escape_ != '\0' && is_escaped(block, block.size());
   last_ = block.back();
 }
 

@@ -16,6 +16,9 @@ namespace heddle::table {
 class CsvScan {
  public:
   enum class Fault { kNone, kNotClosed, kTextAfterQuote };
+  /// How cells are separated and quoted; `\0`: not at all. See `TextForm`.
+  explicit CsvScan(char delimiter = ',', char quote = '"', char escape = '\0')
+      : delimiter_(delimiter), quote_(quote), escape_(escape) {}
   [[nodiscard]] Fault fault() const noexcept;
   /// The line of the file, from 1, in which the cell of the fault begins.
   [[nodiscard]] std::int64_t line() const noexcept { return opened_line_; }
@@ -26,11 +29,15 @@ class CsvScan {
 
  private:
   void count_lines(std::string_view block, std::size_t end);
+  [[nodiscard]] bool is_escaped(std::string_view block, std::size_t quote) const;
+
+  char delimiter_, quote_, escape_;
 
   std::size_t counted_ = 0;  ///< bytes of the present block whose line ends are in `line_`
   std::int64_t line_ = 1;
   std::int64_t opened_line_ = 0;
-  char last_ = '\n';  ///< the byte before the next block
+  char last_ = '\n';          ///< the byte before the next block
+  bool is_escaping_ = false;  ///< the block before ended with an escape that the next byte is of
   bool is_first_ = true;
   bool is_quoted_ = false;       ///< inside a quoted cell
   bool is_after_quote_ = false;  ///< the last byte was a quote in one: its end, or half of two

@@ -1,6 +1,6 @@
 #include "table/file_kind.hpp"
 
-#include <array>
+#include <algorithm>
 #include <fstream>
 #include <span>
 #include <string_view>
@@ -15,8 +15,9 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view kUnpack =
-    "unpack it, and name the Parquet, CSV or NDJSON file that is inside";
-constexpr std::string_view kWrite = "write it as Parquet, CSV or NDJSON";
+    "unpack it, and name the Parquet, Arrow, CSV or NDJSON file that is inside; CSV and NDJSON may "
+    "stay compressed with gzip or Zstandard";
+constexpr std::string_view kWrite = "write it as Parquet, Arrow IPC, CSV or NDJSON";
 constexpr std::string_view kUtf8 = "save it as UTF-8; in Excel as `CSV UTF-8`";
 
 /// Bytes at a place that tell a kind of file.
@@ -75,16 +76,10 @@ bool is_text(std::string_view head) {
   return true;
 }
 
-}  // namespace
-
-namespace {
-
-std::string_view name_of(Format format) {
-  switch (format) {
-    case Format::kParquet: return "Parquet";
-    case Format::kCsv: return "CSV";
-    default: return "NDJSON";
-  }
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
 }
 
 /// What is no table of the format is, and what to do about it.
@@ -93,14 +88,34 @@ struct Other {
   std::string_view hint;
 };
 
+/// A file of another format of ours.
+std::optional<Other> other_format(std::string_view head, Format format) {
+  if (head.starts_with("PAR1") && format != Format::kParquet)
+    return Other{"Parquet", "rename it to end in `.parquet`"};
+  const bool is_arrow = head.starts_with("ARROW1") || head.starts_with("\xff\xff\xff\xff"sv);
+  if (is_arrow && format != Format::kArrow)
+    return Other{"Arrow IPC", "rename it to end in `.arrow`"};
+  if (head.starts_with("FEA1") && format == Format::kArrow) {
+    return Other{"Feather of version 1, which is not read",
+                 "write it as Arrow IPC: `pyarrow.feather.write_feather` does"};
+  }
+  return std::nullopt;
+}
+
 /// Nothing when the bytes may be of the format.
-std::optional<Other> other_than(std::string_view head, Format format) {
-  const bool is_parquet = head.starts_with("PAR1");
-  if (format == Format::kParquet && is_parquet) return std::nullopt;
+std::optional<Other> other_than(std::string_view head, Format format, Packing inside) {
   // A column may be called `PARENT`: letters tell a format only where no text follows.
   const bool text = is_text(head);
-  if (is_parquet && !text) return Other{"Parquet", "rename it to end in `.parquet`"};
+  if (format == Format::kParquet && head.starts_with("PAR1")) return std::nullopt;
+  if (format == Format::kArrow && head.starts_with("ARROW1")) return std::nullopt;
+  if (!text) {
+    if (auto other = other_format(head, format)) return other;
+  }
   const auto other = file_kind(head);
+  const bool is_packed_text =
+      is_text(format) && inside == Packing::kNone && packing_of(head) != Packing::kNone;
+  const bool is_marked = other && other->family == FileKind::Family::kUtf16 && is_text(format);
+  if (is_packed_text || is_marked) return std::nullopt;
   if (other && is_told_by_text(other->family) == text)
     return Other{name_of(*other), hint_for(other->family)};
   if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
@@ -108,23 +123,84 @@ std::optional<Other> other_than(std::string_view head, Format format) {
     if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
       return Other{std::string(mark.is), mark.hint};
   }
-  if (format != Format::kParquet)
-    return is_utf16(head) ? std::optional(Other{"text in UTF-16", kUtf8}) : std::nullopt;
+  if (is_text(format))
+    return is_utf16(head) ? std::optional(Other{"text in UTF-16 without a mark", kUtf8})
+                          : std::nullopt;
   if (!head.empty() && text) return Other{"text", "rename it to end in `.csv` if it is CSV"};
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Error> not_a_table(const std::string& path, Format format) {
-  std::array<char, 512> bytes{};
+std::string_view name_of(Format format) {
+  switch (format) {
+    case Format::kParquet: return "Parquet";
+    case Format::kCsv: return "CSV";
+    case Format::kArrow: return "Arrow IPC";
+    default: return "NDJSON";
+  }
+}
+
+std::string_view name_of(Packing packing) {
+  switch (packing) {
+    case Packing::kGzip: return "gzip";
+    case Packing::kZstd: return "Zstandard";
+    case Packing::kBzip2: return "bzip2";
+    case Packing::kLz4: return "LZ4";
+    default: return "";
+  }
+}
+
+Packing packing_of(std::string_view head) noexcept {
+  if (is_text(head)) return Packing::kNone;
+  if (head.starts_with("\x1f\x8b"sv)) return Packing::kGzip;
+  if (head.starts_with("\x28\xb5\x2f\xfd"sv)) return Packing::kZstd;
+  if (head.starts_with("BZh")) return Packing::kBzip2;
+  if (head.starts_with("\x04\x22\x4d\x18"sv)) return Packing::kLz4;
+  return Packing::kNone;
+}
+
+std::optional<Named> format_named(std::string_view path) {
+  const std::string small = lower(path.substr(path.rfind('/') + 1));
+  std::string_view name = small;
+  bool is_packed = false;
+  for (const std::string_view ending : {".gz", ".zst", ".zstd", ".bz2", ".lz4"}) {
+    if (!name.ends_with(ending) || is_packed) continue;
+    name.remove_suffix(ending.size());
+    is_packed = true;
+  }
+  const auto ends = [&](std::initializer_list<std::string_view> endings) {
+    return std::any_of(endings.begin(), endings.end(),
+                       [&](std::string_view ending) { return name.ends_with(ending); });
+  };
+  if (ends({".csv"})) return Named{Format::kCsv, std::nullopt};
+  if (ends({".tsv", ".tab"})) return Named{Format::kCsv, '\t'};
+  if (ends({".psv"})) return Named{Format::kCsv, '|'};
+  if (ends({".ndjson", ".jsonl"})) return Named{Format::kJson, std::nullopt};
+  if (is_packed) return std::nullopt;  // what is read by places is packed inside
+  if (ends({".parquet", ".pq"})) return Named{Format::kParquet, std::nullopt};
+  if (ends({".arrow", ".arrows", ".feather", ".ipc"})) return Named{Format::kArrow, std::nullopt};
+  return std::nullopt;
+}
+
+std::string head_of(const std::string& path) {
+  std::string bytes(512, '\0');
   std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), bytes.size());
-  const auto other = other_than({bytes.data(), static_cast<std::size_t>(file.gcount())}, format);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return bytes;
+}
+
+std::optional<Error> not_a_table(const std::string& path, std::string_view head, Format format,
+                                 Packing inside) {
+  const auto other = other_than(head.substr(0, 512), format, inside);
   if (!other) return std::nullopt;
-  return Error{ErrorKind::kCorrupt, "table-format",
-               fmt::format("`{}` is not {}: it is {}", path, name_of(format), other->what),
-               std::string(other->hint)};
+  const std::string packed =
+      inside == Packing::kNone ? "" : fmt::format(", compressed with {}", name_of(inside));
+  return Error{
+      ErrorKind::kCorrupt, "table-format",
+      fmt::format("`{}` is not {}: it is {}{}", path, name_of(format), other->what, packed),
+      std::string(other->hint)};
 }
 
 }  // namespace heddle::table

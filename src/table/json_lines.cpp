@@ -1,15 +1,17 @@
 #include "table/json_lines.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <unordered_map>
 
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
 #include "table/cell.hpp"
 #include "table/column_names.hpp"
 #include "table/lookup.hpp"
+#include "table/text_bytes.hpp"
 
 namespace heddle::table {
 namespace {
@@ -24,7 +26,10 @@ constexpr std::size_t kChunkBytes = 4 << 20;
 /// The lines of a file, without their ends. Memory: a block and a line.
 class Lines {
  public:
-  explicit Lines(const std::string& path) : path_(path), file_(path, std::ios::binary) {}
+  static Result<Lines> open(const std::string& path, const Form& form) {
+    HEDDLE_ASSIGN_OR_RETURN(auto bytes, open_text(path, Format::kJson, form));
+    return Lines(path, std::move(bytes));
+  }
 
   /// False after the last. The view is good until the next call.
   Result<bool> next(std::string_view& line) {
@@ -35,7 +40,6 @@ class Lines {
         line = std::string_view(buffer_).substr(begin_, stop - begin_);
         begin_ = std::min(stop + 1, buffer_.size());
         ++number_;
-        if (number_ == 1 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
         if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
         return true;
       }
@@ -46,25 +50,32 @@ class Lines {
             fmt::format("`{}` has a row of more than 4 MiB, in line {}", path_, number_ + 1),
             "write a row a line, or Parquet"};
       }
-      buffer_.erase(0, begin_);
-      begin_ = 0;
-      const std::size_t had = buffer_.size();
-      buffer_.resize(had + kBlock);
-      file_.read(buffer_.data() + had, kBlock);
-      const auto read = static_cast<std::size_t>(file_.gcount());
-      buffer_.resize(had + read);
-      at_end_ = read < kBlock;
-      if (file_.bad()) {
-        return Error{ErrorKind::kIo, "file-read-failed", fmt::format("cannot read `{}`", path_),
-                     "check the disk"};
-      }
+      HEDDLE_TRY(read_block());
     }
   }
   [[nodiscard]] std::int64_t number() const noexcept { return number_; }
 
  private:
+  Lines(std::string path, TextBytes bytes) : path_(std::move(path)), bytes_(std::move(bytes)) {}
+
+  Result<void> read_block() {
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+    const std::size_t had = buffer_.size();
+    buffer_.resize(had + kBlock);
+    const auto read = bytes_.stream->Read(static_cast<std::int64_t>(kBlock), buffer_.data() + had);
+    if (!read.ok()) {
+      return bytes_.fault->get().value_or(Error{ErrorKind::kIo, "file-read-failed",
+                                                fmt::format("cannot read `{}`", path_),
+                                                "check the disk"});
+    }
+    buffer_.resize(had + static_cast<std::size_t>(*read));
+    at_end_ = *read < static_cast<std::int64_t>(kBlock);
+    return {};
+  }
+
   std::string path_;
-  std::ifstream file_;
+  TextBytes bytes_;
   std::string buffer_;
   std::size_t begin_ = 0;
   std::int64_t number_ = 0;
@@ -107,10 +118,10 @@ struct Schema {
 };
 
 /// Looks at every row: what a column is must not hang on how many rows somebody looked at.
-Result<Schema> scan(const std::string& path) {
+Result<Schema> scan(const std::string& path, const Form& form) {
   Schema out;
   std::unordered_map<std::string, std::size_t> places;
-  Lines lines(path);
+  HEDDLE_ASSIGN_OR_RETURN(auto lines, Lines::open(path, form));
   std::string_view line;
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const bool more, lines.next(line));
@@ -200,9 +211,11 @@ class Grower {
 /// Rows of the columns that were asked for, chunk by chunk.
 class Rows final : public TableReader {
  public:
-  static Result<std::unique_ptr<Rows>> open(const std::string& path, const ReadOptions& options) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto schema, scan(path));
-    std::unique_ptr<Rows> out(new Rows(path, options));
+  static Result<std::unique_ptr<Rows>> open(const std::string& path, const Form& form,
+                                            const ReadOptions& options) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto schema, scan(path, form));
+    HEDDLE_ASSIGN_OR_RETURN(auto lines, Lines::open(path, form));
+    std::unique_ptr<Rows> out(new Rows(path, options, std::move(lines)));
     std::vector<std::string> wanted = options.columns;
     for (std::size_t i = 0; i < schema.names.size() && options.columns.empty(); ++i) {
       const bool is_read =
@@ -266,8 +279,8 @@ class Rows final : public TableReader {
   }
 
  private:
-  Rows(const std::string& path, const ReadOptions& options)
-      : path_(path), options_(options), lines_(path) {}
+  Rows(const std::string& path, const ReadOptions& options, Lines lines)
+      : path_(path), options_(options), lines_(std::move(lines)) {}
 
   /// A row whose time is missing or malformed is kept: whoever checks it says so.
   bool is_chosen(const doc::Value& row) const {
@@ -289,26 +302,23 @@ class Rows final : public TableReader {
 
 }  // namespace
 
-bool is_json_lines(std::string_view path) noexcept {
-  return path.ends_with(".ndjson") || path.ends_with(".jsonl");
-}
-
-Result<std::unique_ptr<TableReader>> open_json_lines(const std::string& path,
+Result<std::unique_ptr<TableReader>> open_json_lines(const std::string& path, const Form& form,
                                                      const ReadOptions& options) {
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, Rows::open(path, options));
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, Rows::open(path, form, options));
   return std::unique_ptr<TableReader>(std::move(rows));
 }
 
-Result<Table> read_json_lines(const std::string& path, const ReadOptions& options) {
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, Rows::open(path, options));
+Result<Table> read_json_lines(const std::string& path, const Form& form,
+                              const ReadOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, Rows::open(path, form, options));
   return rows->read(INT64_MAX, SIZE_MAX);
 }
 
-Result<std::vector<ColumnInfo>> schema_of_json_lines(const std::string& path) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto schema, scan(path));
-  std::vector<ColumnInfo> out;
+Result<std::vector<PartColumn>> columns_of_json_lines(const std::string& path, const Form& form) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto schema, scan(path, form));
+  std::vector<PartColumn> out;
   for (std::size_t i = 0; i < schema.names.size(); ++i)
-    out.push_back({schema.names[i], type_of(schema.kinds[i])});
+    out.push_back({schema.names[i], type_of(schema.kinds[i]), schema.kinds[i] == 0});
   return out;
 }
 

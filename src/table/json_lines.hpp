@@ -2,10 +2,10 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
+#include "table/one_file.hpp"
 #include "table/stream.hpp"
 #include "table/table.hpp"
 
@@ -15,10 +15,12 @@ namespace heddle::table {
 /// a request, and are read like those. A column's names are those that any row has; a row without
 /// one has no value there. A column that no contract speaks of has the type that all of its values
 /// have, or is text: the JSON of each value where they differ. Private to this module.
-[[nodiscard]] bool is_json_lines(std::string_view path) noexcept;  ///< by extension
 [[nodiscard]] Result<std::unique_ptr<TableReader>> open_json_lines(const std::string& path,
+                                                                   const Form& form,
                                                                    const ReadOptions& options);
-[[nodiscard]] Result<Table> read_json_lines(const std::string& path, const ReadOptions& options);
-[[nodiscard]] Result<std::vector<ColumnInfo>> schema_of_json_lines(const std::string& path);
+[[nodiscard]] Result<Table> read_json_lines(const std::string& path, const Form& form,
+                                            const ReadOptions& options);
+[[nodiscard]] Result<std::vector<PartColumn>> columns_of_json_lines(const std::string& path,
+                                                                    const Form& form);
 
 }  // namespace heddle::table

@@ -10,20 +10,22 @@
 
 namespace heddle::table {
 
-/// A file read a chunk after the other: memory is bounded by a chunk, however long the file. One
-/// thread.
+/// Files read a chunk after the other: memory is bounded by a chunk, however long they are (of
+/// Arrow IPC by a batch as it was written). One thread.
 class TableReader {
  public:
-  /// Parquet, CSV or NDJSON, by extension. The errors of `read_table`.
-  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path,
+  /// The errors of `read_table`.
+  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const Input& input,
                                                                  const ReadOptions& options = {});
   virtual ~TableReader() = default;
 
   [[nodiscard]] virtual const std::vector<ColumnInfo>& columns() const noexcept = 0;
-  /// Columns that no column type can hold, and that nobody named: nested, binary, times of day.
+  /// Columns that nobody named and that are not read: no column type can hold them (nested, binary,
+  /// durations), or not every file has them alike.
   [[nodiscard]] virtual const std::vector<std::string>& left_out() const noexcept = 0;
-  /// The file is CSV, in which null is a cell that is empty, `NULL` or `null` without quotes.
+  /// The file is CSV: its cells are texts, which `cell_of_text` reads, with `decimal`.
   [[nodiscard]] virtual bool text() const noexcept = 0;
+  [[nodiscard]] virtual char decimal() const noexcept { return '.'; }
   /// The next rows, at most 131,072 of Parquet and about 4 MiB of CSV; nullopt after the last.
   [[nodiscard]] virtual Result<std::optional<Table>> next() = 0;
 };

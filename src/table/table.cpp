@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_set>
 
 #include "doc/diagnostic.hpp"
 #include "table/lookup.hpp"
@@ -92,14 +93,11 @@ std::int64_t Column::null_count() const noexcept {
 Result<Table> Table::make(std::vector<Column> columns) {
   Table out;
   out.rows_ = columns.empty() ? 0 : columns.front().length();
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const Column& column = columns[i];
-    for (std::size_t j = 0; j < i; ++j) {
-      if (columns[j].name == column.name) {
-        return Error{ErrorKind::kInvalid, "table-column-twice",
-                     fmt::format("column `{}` appears twice", column.name),
-                     "rename one of the two"};
-      }
+  std::unordered_set<std::string_view> names;  // a file may have ten thousand columns
+  for (const Column& column : columns) {
+    if (!names.insert(column.name).second) {
+      return Error{ErrorKind::kInvalid, "table-column-twice",
+                   fmt::format("column `{}` appears twice", column.name), "rename one of the two"};
     }
     if (column.length() != out.rows_ ||
         (!column.valid.empty() && static_cast<std::int64_t>(column.valid.size()) != out.rows_)) {

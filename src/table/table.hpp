@@ -12,6 +12,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "expr/datum.hpp"
+#include "table/input.hpp"
 
 namespace heddle::table {
 
@@ -101,21 +102,25 @@ struct ReadOptions {
   Micros time_to = INT64_MAX;
 };
 
-/// Reads Parquet, CSV or NDJSON (by extension). The names of the file's columns are checked first,
+/// Reads Parquet, Arrow IPC, CSV or NDJSON (by extension or declaration): one file, or several as
+/// one table, in the order of `parts_of`. The names of a file's columns are checked first,
 /// whichever are read: `table-column-twice`, `-unnamed`, `-case`, `-spaces`, `-encoding`. Narrow
 /// ints widen, floats become doubles, dates and timestamps of any unit become microseconds, a
 /// decimal is what its text says; another type that is asked for is `table-type`. No conversion
 /// wraps: a value that does not fit is a malformed cell in a column of `types`, else the error
-/// `table-value-range`, which names column and row. kNotFound, kCorrupt and kInvalid say what to
-/// do.
-[[nodiscard]] Result<Table> read_table(const std::string& path, const ReadOptions& options = {});
+/// `table-value-range`, which names column and row. Of several files a column that `columns` or
+/// `types` name is in all or in none (`table-columns-differ`); without either all have the same. A
+/// partition's column is text unless `types` says otherwise. kNotFound, kCorrupt and kInvalid say
+/// what to do.
+[[nodiscard]] Result<Table> read_table(const Input& input, const ReadOptions& options = {});
 
 struct ColumnInfo {
   std::string name;
   Type type;  ///< kDyn: not read
 };
-/// The columns of a file without reading its rows; a CSV's are text.
-[[nodiscard]] Result<std::vector<ColumnInfo>> read_schema(const std::string& path);
+/// The columns of an input without reading its rows; a CSV's are text. Of several files, those that
+/// any has.
+[[nodiscard]] Result<std::vector<ColumnInfo>> read_schema(const Input& input);
 
 /// Parquet, zstd, the same bytes for the same rows. Written beside and renamed: never half a file.
 [[nodiscard]] Result<void> write_parquet(const Table& table, const std::string& path);

@@ -428,19 +428,16 @@ TEST_F(TableTest, ADictionaryWithATextTwiceIsReadByItsCodes) {
 TEST_F(TableTest, WhatIsNoTableIsNamed) {
   using namespace std::string_literals;
   const std::pair<std::string, const char*> cases[] = {
-      {"\x1f\x8b\x08\0\0"s, "compressed with gzip"},
       {"PK\x03\x04\x14\0"s, "a zip archive or a workbook of Excel"},
-      {"\x28\xb5\x2f\xfd\x04"s, "compressed with Zstandard"},
-      {"BZh91AY&SY\x01"s, "compressed with bzip2"},
-      {"ARROW1\0\0\xff"s, "an Arrow IPC (Feather) file"},
+      {"\xfd"
+       "7zXZ\0\0"s,
+       "compressed with xz"},
+      {"ARROW1\0\0\xff"s, "Arrow IPC"},
       {"Obj\x01\x04"s, "an Avro file"},
       {"version https://git-lfs.github.com/spec/v1\n"s, "a Git LFS pointer: the rows are not here"},
       {"<!DOCTYPE html><html>"s, "a web page"},
       {"{\"a\": 1}\n{\"a\": 2}\n"s, "JSON"},
-      {"\xff\xfe"
-       "a\0,\0b\0\n\0"s,
-       "text in UTF-16"},
-      {"a\0,\0b\0\n\0"s, "text in UTF-16"},
+      {"a\0,\0b\0\n\0"s, "text in UTF-16 without a mark"},
   };
   for (const auto& [bytes, what] : cases) {
     ASSERT_TRUE(write_file_atomic(path("a.csv"), bytes).ok());
@@ -458,10 +455,6 @@ TEST_F(TableTest, WhatIsNoTableIsNamed) {
     ASSERT_TRUE(write_file_atomic(path("a.csv"), std::string(header) + "\n1,2\n").ok());
     EXPECT_TRUE(read_table(path("a.csv")).ok()) << header;
   }
-  for (const char* header : {"a;b", "a\tb", "a|b", "sep=;"}) {
-    ASSERT_TRUE(write_file_atomic(path("a.csv"), std::string(header) + "\n1;2\n").ok());
-    EXPECT_EQ(read_table(path("a.csv")).error().id, "table-separator") << header;
-  }
 }
 
 TEST_F(TableTest, BadFilesAreToldApart) {
@@ -476,7 +469,7 @@ TEST_F(TableTest, BadFilesAreToldApart) {
   EXPECT_EQ(read_table(path("short.parquet")).error().id, "table-unreadable");
   ASSERT_TRUE(write_file_atomic(path("a.xlsx"), "x").ok());
   EXPECT_EQ(read_table(path("a.xlsx")).error().id, "table-extension");
-  EXPECT_EQ(read_table(dir_).error().id, "table-no-file");
+  EXPECT_EQ(read_table("/dev/null").error().id, "table-no-file");
   ASSERT_TRUE(write_file_atomic(path("bad.csv"), "a,b\n1,2\n1,2,3\n").ok());
   EXPECT_EQ(read_table(path("bad.csv")).error().kind, ErrorKind::kCorrupt);
 }

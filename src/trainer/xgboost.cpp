@@ -546,7 +546,8 @@ Result<std::optional<std::vector<float>>> Xgboost::margins(std::string_view mode
   bst_ulong dimensions = 0;
   const float* values = nullptr;
   constexpr const char* kMargins =
-      R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false})";
+      R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, )"
+      R"("strict_shape": false})";
   if (library.booster_predict(booster.raw, matrix.raw, kMargins, &shape, &dimensions, &values) != 0)
     return failed(library, "predict");
   bst_ulong count = 1;

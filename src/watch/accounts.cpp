@@ -7,6 +7,7 @@ namespace heddle::watch {
 
 namespace {
 
+// Rounded down, also before 1970: otherwise the days around it would be one of 48 hours.
 std::int64_t day_of(Micros time) { return time >= 0 ? time / kDay : -((-time + kDay - 1) / kDay); }
 
 }  // namespace
@@ -21,6 +22,8 @@ void Accounts::prune(Micros before) {
 }
 
 bool Accounts::several() const {
+  // Of an account with a few rows nobody can tell what it shows; without this bound, one stray
+  // request would have every finding looked at account by account.
   const auto counts = [&](const auto& item) {
     std::int64_t rows = 0;
     for (const auto& [day, of_day] : item.second) rows += of_day;

@@ -10,9 +10,11 @@ std::vector<Alert> AlertBook::update(const Finding& finding, Micros at, std::int
   std::vector<Alert> moves;
   const auto it = alerts_.find(finding.key);
   if (it == alerts_.end()) {
+    // An alert may take more to be raised than to stay: `alert` alone keeps one up.
     if (!finding.raises) return moves;
     Alert alert{AlertStage::kRaised, finding, finding, at, rows_seen, rows_seen};
     moves.push_back(alert);
+    // The finding is made of several windows, or is a fact: there is nothing to wait for.
     if (finding.confirms) {
       alert.stage = AlertStage::kConfirmed;
       moves.push_back(alert);
@@ -24,6 +26,7 @@ std::vector<Alert> AlertBook::update(const Finding& finding, Micros at, std::int
   entry.alert.last = finding;
   if (finding.alert) {
     entry.quiet = 0;
+    // The second window in a row confirms.
     if (entry.alert.stage == AlertStage::kRaised) {
       entry.alert.stage = AlertStage::kConfirmed;
       entry.alert.at = at;
@@ -32,6 +35,8 @@ std::vector<Alert> AlertBook::update(const Finding& finding, Micros at, std::int
     }
     return moves;
   }
+  // One that was raised and not confirmed was chance: one quiet window drops it. A confirmed one
+  // must be quiet for as long as the monitor says, so that it does not come and go.
   ++entry.quiet;
   if (entry.alert.stage == AlertStage::kRaised || entry.quiet >= quiet_windows_) {
     entry.alert.stage = AlertStage::kCleared;
@@ -64,6 +69,7 @@ bool AlertBook::standing(Subject subject, Micros since) const {
 }
 
 void AlertBook::new_epoch() {
+  // Those that are about the model or what it answers belong to the primary that was replaced.
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
     return subject != Subject::kContract && subject != Subject::kRule &&

@@ -42,17 +42,22 @@ void Answers::add(const plane::RequestRecord& request, const plane::RowRecord& r
   if (row.outcome == plane::RowOutcome::kQuarantined) {
     keep(request, row, out);
   } else if (!kept_.empty()) {
+    // Nearly always there is no quarantine: then a row costs no look-up.
     let_in(request, out);
   }
   const Micros at = request.event_time;
   if (rows_ == 0) from_ = at;
   ++rows_;
   answered_ += row.outcome == plane::RowOutcome::kServed ? 1 : 0;
+  // An hour at least: a service that is busy makes a run of rows in a second, and a restart of its
+  // runtime takes longer than that.
   if (rows_ < run_rows_ || at < from_ + kHour) return;
   Finding f = finding_of("answers/service", from_, at);
   f.rows = rows_;
   f.value = 1 - static_cast<double>(answered_) / static_cast<double>(rows_);
   f.threshold = 1;
+  // A share would be a matter of taste. That nobody gets an answer is an incident under every
+  // policy.
   f.alert = f.raises = answered_ == 0;
   f.detail =
       doc::Value::object({{"why", fmt::format("none of the newest {} rows got an answer, since {}",
@@ -71,8 +76,10 @@ void Answers::keep(const plane::RequestRecord& request, const plane::RowRecord& 
                    std::vector<Finding>& out) {
   Kept& kept = kept_[{request.account, request.source}];
   if (kept.good + kept.bad == 0) kept.from = request.event_time;
+  // It goes on: what looked like its end was not.
   kept.let_in = kept.quiet = 0;
   ++(is_good(row) ? kept.good : kept.bad);
+  // Told once. The quarantine stays until it is ended, and more rows say nothing new.
   if (kept.told || kept.good <= budget_) return;
   kept.told = true;
   Finding f =
@@ -98,6 +105,8 @@ void Answers::let_in(const plane::RequestRecord& request, std::vector<Finding>& 
   Kept& kept = it->second;
   if (kept.told) {
     ++kept.let_in;
+    // A run of rows, and a day between two findings: a source that is let in and shut out again
+    // within a day has not recovered.
     if (kept.let_in < run_rows_ || (kept.quiet > 0 && request.event_time < kept.quiet_next)) return;
     kept.quiet_next = request.event_time + kDay;
     Finding f =

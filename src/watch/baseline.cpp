@@ -35,6 +35,7 @@ std::vector<std::pair<std::size_t, std::size_t>> chunks_of(std::span<const Micro
   while (begin < time.size()) {
     std::size_t end = begin;
     const Micros index = time[begin] / window;
+    // Windows are aligned as those of the watch are, so that both see the same hours of the day.
     while (end < time.size() && time[end] / window == index) ++end;
     if (static_cast<std::int64_t>(end - begin) >= rows) out.emplace_back(begin, end);
     begin = end;
@@ -146,6 +147,7 @@ Result<MetricReference> reference_of(
                              metric.name, metric.column),
                  "take the metric out of the monitor, or train on rows that have it"};
   }
+  // A metric that can never alert looks like one that watches: it is refused when it is made.
   if (out.threshold() >= out.reach()) return cannot_alert(out);
   return out;
 }
@@ -173,6 +175,7 @@ DependencyReference dependency_of(const spec::RowRule& rule, const BaselineInput
     if (!std::isfinite(value.number())) continue;  // no ratio can be taken to it
     for (std::size_t j = 0; j < parts.size(); ++j)
       parts[j] = determinant[j]->at(static_cast<std::int64_t>(i));
+    // Accepted rows of one key agree, within the rule's tolerance: the first stands for all.
     if (dependency_key(parts, key)) out.expected.try_emplace(key, value.number());
   }
   return out;
@@ -198,6 +201,7 @@ void add_quality(const spec::QualityMetric& metric, const BaselineInput& input, 
       held += stats::holds(input.task, prediction, codes.back(), input.interval->quantile) ? 1 : 0;
     }
     all.insert(all.end(), codes.begin(), codes.end());
+    // A shorter chunk varies more than those that the watch judges: it would widen every threshold.
     if (static_cast<std::int64_t>(codes.size()) < metric.chunk_rows) continue;
     const double ratio = stats::quality_ratio(input.task, margins, codes).ratio;
     if (std::isfinite(ratio)) ratios.push_back(ratio);
@@ -211,6 +215,7 @@ void add_quality(const spec::QualityMetric& metric, const BaselineInput& input, 
   if (input.task.kind != stats::TaskKind::kRegression || all.empty()) return;
   out.label_median = stats::median(all);
   for (double& label : all) label = std::abs(label - out.label_median);
+  // The median distance from the median, which a few wild labels do not move.
   const double spread = stats::median(all);
   out.label_scale = spread > 0 ? spread : mean_and_sd(all).first;
   // Labels that are all equal: `run` refuses them, and a unit of 0 would divide by nothing.
@@ -231,10 +236,12 @@ bool dependency_key(std::span<const expr::Datum> determinant, std::string& key) 
     if (part.kind == expr::Datum::Kind::kString) {
       key.append(part.str());
     } else if (part.kind == expr::Datum::Kind::kInt) {
+      // A double is no key: two that print alike need not be equal.
       key.append(std::to_string(part.i));
     } else {
       return false;
     }
+    // A byte that no identifier holds keeps `a`, `bc` from being `ab`, `c`.
     key.push_back('\x1f');
   }
   return true;

@@ -25,6 +25,7 @@ void ClockRuns::add(const std::string& account, const std::string& field, Micros
                     Micros event_time) {
   Run& run = runs_[field][account];
   run.newest.push_back(value - event_time);
+  // The newest rows only: how the clock goes now, not how it went on average.
   if (run.newest.size() > kRows) run.newest.pop_front();
   run.last = std::max(run.last, event_time);
 }
@@ -32,6 +33,7 @@ void ClockRuns::add(const std::string& account, const std::string& field, Micros
 std::optional<Micros> ClockRuns::reading(const Run& run) {
   std::vector<Micros> rows(run.newest.begin(), run.newest.end());
   const Micros median = median_of(rows);
+  // A median is always there; it is a reading only where nearly all rows are close to it.
   if (static_cast<double>(near(rows, median)) < kAgreement * static_cast<double>(rows.size()))
     return std::nullopt;
   return median;
@@ -45,12 +47,15 @@ std::optional<Micros> ClockRuns::offset(const std::string& field) const {
   std::vector<Micros> readings;
   std::ptrdiff_t accounts = 0;
   for (const auto& [account, run] : at->second) {
+    // Who sends no more says nothing about the clock of now.
     if (run.newest.size() < kRows || run.last < newest - kRecent) continue;
     ++accounts;
     if (const auto stands = reading(run)) readings.push_back(*stands);
   }
   if (readings.empty()) return std::nullopt;
   const Micros median = median_of(readings);
+  // More than half of all that send, not of those that agree: one account alone must not move the
+  // clock that repairs everybody's rows.
   if (2 * near(readings, median) <= accounts) return std::nullopt;
   return median;
 }

@@ -8,6 +8,7 @@ namespace heddle::watch {
 
 namespace {
 
+// Rounded down, also before 1970: windows are as long on both sides.
 std::int64_t index_of(Micros time, Micros length) {
   return time >= 0 ? time / length : -((-time + length - 1) / length);
 }
@@ -65,16 +66,20 @@ void ColumnWindows::tick(const SeenTick& tick, std::vector<Finding>& out) {
 bool ColumnWindows::add(const Baseline& baseline, const std::string& account, Micros event_time,
                         std::span<const expr::Datum> values) {
   const std::int64_t index = index_of(event_time, length_);
+  // Its window has been judged, or is of the epoch before.
   if (index < next_ || (index + 1) * length_ <= epoch_from_) return false;
   Window& window = open_[index];
   if (window.counts.empty()) window.from = std::max(index * length_, epoch_from_);
   std::vector<stats::Histogram>& counts = window.counts[account];
+  // By account, because the finding has to say whether one account alone makes it.
   if (counts.empty()) {
     for (const MetricReference& metric : baseline.metrics)
       counts.emplace_back(metric.binning.size());
   }
   ++window.rows;
   for (std::size_t i = 0; i < values.size() && i < counts.size(); ++i) {
+    // A value without a bin is one that does not count, for example of a row that another slot
+    // answered.
     if (const auto bin = baseline.metrics[i].bin_of(values[i])) counts[i].add(*bin);
   }
   return true;
@@ -118,47 +123,60 @@ std::int64_t ColumnWindows::open_rows() const noexcept {
   return rows;
 }
 
+/// A window of too few rows is joined to the next one with rows, or to the first that has not
+/// ended: those between are empty, and centuries of them are one step. When that one ends.
+Micros ColumnWindows::join_to_next(Window window, Micros watermark) {
+  const std::int64_t not_ended = index_of(watermark, length_);
+  next_ = open_.empty() ? not_ended : std::min(open_.begin()->first, not_ended);
+  auto [after, fresh] = open_.try_emplace(next_, window);
+  if (!fresh) {
+    after->second.rows += window.rows;
+    after->second.from = window.from;
+    for (auto& [account, counts] : window.counts) {
+      const auto [held, first] = after->second.counts.try_emplace(account, counts);
+      for (std::size_t i = 0; !first && i < counts.size(); ++i) held->second[i].merge(counts[i]);
+    }
+  }
+  return (next_ + 1) * length_;
+}
+
+void ColumnWindows::judge(const Baseline& baseline, const Window& window, Micros to, bool several,
+                          std::vector<Finding>& out) const {
+  for (std::size_t i = 0; i < baseline.metrics.size(); ++i) {
+    const MetricReference& metric = baseline.metrics[i];
+    stats::Histogram all(metric.binning.size());
+    for (const auto& [account, counts] : window.counts) all.merge(counts[i]);
+    if (all.total() == 0) continue;
+    Finding finding = finding_of(metric, all, window, to);
+    // It costs a comparison an account: only for what is to be told.
+    if (several && finding.alert) finding.account = only_account(metric, i, all, window);
+    out.push_back(std::move(finding));
+  }
+}
+
 std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark, bool several,
                                   std::vector<Finding>& out) {
   std::int64_t dropped = 0;
   while (!open_.empty()) {
     const auto it = open_.begin();
     const Micros to = (it->first + 1) * length_;
+    // Rows of it may still come.
     if (to > watermark) return dropped;
     Window window = std::move(it->second);
     next_ = it->first + 1;
     open_.erase(it);
+    // A window that an epoch cut short has other hours of the day than the reference: it would
+    // differ by that alone.
     if (to - window.from < length_ / 10 * 9) {
       dropped += window.rows;
       continue;
     }
     if (window.rows < least_rows_) {
-      // Joined to the next window with rows, or to the first that has not ended: those between are
-      // empty, and centuries of them are one step.
-      const std::int64_t not_ended = index_of(watermark, length_);
-      next_ = open_.empty() ? not_ended : std::min(open_.begin()->first, not_ended);
-      auto [after, fresh] = open_.try_emplace(next_, window);
-      if (!fresh) {
-        after->second.rows += window.rows;
-        after->second.from = window.from;
-        for (auto& [account, counts] : window.counts) {
-          const auto [held, first] = after->second.counts.try_emplace(account, counts);
-          for (std::size_t i = 0; !first && i < counts.size(); ++i)
-            held->second[i].merge(counts[i]);
-        }
-      }
-      if ((next_ + 1) * length_ > watermark) return dropped;
+      // The window it was joined to may not be over.
+      if (join_to_next(std::move(window), watermark) > watermark) return dropped;
       continue;
     }
-    for (std::size_t i = 0; i < baseline.metrics.size(); ++i) {
-      const MetricReference& metric = baseline.metrics[i];
-      stats::Histogram all(metric.binning.size());
-      for (const auto& [account, counts] : window.counts) all.merge(counts[i]);
-      if (all.total() == 0) continue;
-      Finding finding = finding_of(metric, all, window, to);
-      if (several && finding.alert) finding.account = only_account(metric, i, all, window);
-      out.push_back(std::move(finding));
-    }
+    judge(baseline, window, to, several, out);
   }
   return dropped;
 }

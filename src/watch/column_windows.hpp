@@ -53,6 +53,9 @@ class ColumnWindows final : public Detector {
     Micros from = 0;
     std::map<std::string, std::vector<stats::Histogram>> counts;  ///< by account, a metric each
   };
+  [[nodiscard]] Micros join_to_next(Window window, Micros watermark);
+  void judge(const Baseline& baseline, const Window& window, Micros to, bool several,
+             std::vector<Finding>& out) const;
   [[nodiscard]] Finding finding_of(const MetricReference& reference, const stats::Histogram& counts,
                                    const Window& window, Micros to) const;
   /// The account without whose rows metric `i` would not alert, or could not be told to; empty:

@@ -57,11 +57,15 @@ Coverage judge_coverage(std::span<const ChunkCoverage> chunks, double declared,
   const auto count = static_cast<double>(chunks.size());
   out.missed = 1 - static_cast<double>(all.held) / static_cast<double>(all.rows);
   out.threshold = 1 - declared + kLeastEffect;
+  // A model whose coverage varied on held-out rows may vary as much here. A spread of fewer chunks
+  // is none.
   if (baseline.coverage_chunks >= kFewestChunks) {
     // Of the mean of so many chunks.
     const double spread = sds * baseline.coverage_sd / std::sqrt(count);
     out.threshold = std::max(out.threshold, 1 - baseline.coverage_mean + spread);
   }
+  // Three things, for a chunk's rows hang together and the binomial tail alone would be too sure:
+  // an effect of a size that matters, in most of the chunks, and not by chance.
   out.is_low = out.missed > out.threshold && static_cast<double>(below) >= kAgreement * count &&
                stats::coverage_tail(all.held, all.rows, declared) < kChance;
   return out;
@@ -71,6 +75,8 @@ IntervalRefit refit_interval(const stats::Task& task, const LabelJoin::Chunk& ch
                              const stats::Conformal& interval, std::span<const double> offsets) {
   const std::vector<double> as_served = scores_of(task, chunk, {});
   const std::vector<double> scores = scores_of(task, chunk, offsets);
+  // Half of the rows fit the quantile and the other half check it, so twice what a quantile of this
+  // coverage needs.
   const std::size_t least =
       std::max(kLeastRefitRows, 2 * stats::least_conformal_rows(interval.coverage));
   const auto share_held = [](std::span<const double> of, double quantile) {
@@ -78,6 +84,8 @@ IntervalRefit refit_interval(const stats::Task& task, const LabelJoin::Chunk& ch
     return static_cast<double>(held) / static_cast<double>(of.size());
   };
   IntervalRefit out;
+  // If the newer half does not hold what the older promised, the rows moved within this time: the
+  // older half is dropped and the rest is asked again.
   for (std::size_t from = 0; scores.size() - from >= least;) {
     const std::span<const double> all = std::span(scores).subspan(from);
     const std::span<const double> older = all.first(all.size() / 2);

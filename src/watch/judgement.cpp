@@ -353,23 +353,34 @@ Judgement CohortBook::show(const spec::JudgementRules& rules, std::size_t steps)
   return weigh(rules, steps, "");
 }
 
-Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps,
-                            const std::string& without) const {
-  Judgement out;
-  out.canary_rows = canary_.rows;
-  out.baseline_rows = baseline_.rows;
-  out.look = looks_;
-  const auto spent = [](std::int64_t look) {
-    return static_cast<double>(std::max<std::int64_t>(1, look)) *
-           static_cast<double>(std::max<std::int64_t>(1, look) + 1);
-  };
-  const double every = rules.error_rate / kMeasures;
-  const double alpha = every / static_cast<double>(std::max<std::size_t>(1, steps));
-  const double at_look = alpha / spent(looks_);
-  const auto add = [&](std::string name, double canary, double baseline, bool within, bool proven,
-                       std::string why) {
+/// The measures of one look, and why the canary is not good by them. Its error rate is what the
+/// rules allow, in equal parts for steps and measures (Bonferroni).
+class CohortBook::Weighing {
+ public:
+  Weighing(const spec::JudgementRules& rules, std::size_t steps, std::int64_t look)
+      : rules_(rules),
+        every_(rules.error_rate / kMeasures),
+        alpha_(every_ / static_cast<double>(std::max<std::size_t>(1, steps))),
+        at_look_(alpha_ / spent(look)) {}
+
+  /// The share of the error rate that look k leaves is 1/(k (k + 1)): the sum over all looks is 1,
+  /// so that looking again and again finds no more by chance than looking once.
+  [[nodiscard]] static double spent(std::int64_t look) {
+    const auto k = static_cast<double>(std::max<std::int64_t>(1, look));
+    return k * (k + 1);
+  }
+
+  [[nodiscard]] const spec::JudgementRules& rules() const noexcept { return rules_; }
+  [[nodiscard]] double every() const noexcept { return every_; }      ///< of a measure
+  [[nodiscard]] double alpha() const noexcept { return alpha_; }      ///< and a step
+  [[nodiscard]] double at_look() const noexcept { return at_look_; }  ///< and this look
+
+  /// `within` what the rules allow is good, `proven` to be past it is bad.
+  void add(std::string name, double canary, double baseline, bool within, bool proven,
+           std::string why) {
+    // A side without numbers judges nothing, and is no reason against the canary.
     if (std::isnan(canary) || std::isnan(baseline)) {
-      out.measures.push_back({std::move(name), canary, baseline, Verdict::kInconclusive, {}});
+      measures_.push_back({std::move(name), canary, baseline, Verdict::kInconclusive, {}});
       return;
     }
     const Verdict verdict = proven   ? Verdict::kBad
@@ -377,94 +388,151 @@ Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps
                                      : Verdict::kInconclusive;
     if (verdict == Verdict::kGood) why.clear();
     if (verdict == Verdict::kInconclusive) why += ", which so few requests do not prove";
-    if (verdict != Verdict::kGood) out.reasons.push_back(why);
-    out.measures.push_back({std::move(name), canary, baseline, verdict, std::move(why)});
-  };
+    if (verdict != Verdict::kGood) reasons_.push_back(why);
+    measures_.push_back({std::move(name), canary, baseline, verdict, std::move(why)});
+  }
 
-  const double failed = share_of(canary_.failed, canary_.requests),
-               failed_beside = share_of(baseline_.failed, baseline_.requests);
-  add("failed_share", failed, failed_beside, failed <= failed_beside + rules.failed_share,
-      log_e_value(failures_.canary, failures_.baseline) >= -std::log(alpha),
-      fmt::format("{:.2f} % of its requests fail, of the baseline's {:.2f} %", 100 * failed,
-                  100 * failed_beside));
+  /// Of two means, each with half of `delta` for its own error.
+  void compare(const char* name, const Moments& canary, const Moments& baseline, double allowed,
+               double delta, std::string why) {
+    const double difference = canary.mean() - baseline.mean();
+    add(name, canary.mean(), baseline.mean(), difference <= allowed,
+        difference > allowed + canary.radius(delta / 2) + baseline.radius(delta / 2),
+        std::move(why));
+  }
 
-  const double refused = share_of(canary_.refused, canary_.requests),
-               refused_beside = share_of(baseline_.refused, baseline_.requests);
+  /// The judgement; `missing` says what there is not enough of, empty when there is enough.
+  [[nodiscard]] Judgement conclude(const std::string& missing) && {
+    Judgement out;
+    out.measures = std::move(measures_);
+    out.reasons = std::move(reasons_);
+    const bool bad = std::any_of(out.measures.begin(), out.measures.end(),
+                                 [](const Measure& m) { return m.verdict == Verdict::kBad; });
+    const bool fails = out.measures.front().verdict == Verdict::kBad;
+    // A measure that is past what is allowed and not proven so; one without numbers has no reason.
+    const bool open = std::any_of(out.measures.begin(), out.measures.end(), [](const Measure& m) {
+      return m.verdict == Verdict::kInconclusive && !m.why.empty();
+    });
+    // Before there is enough only failures tell, for their test may be looked at at any time.
+    if (bad && (missing.empty() || fails)) {
+      out.verdict = Verdict::kBad;
+    } else if (!missing.empty()) {
+      out.reasons.insert(out.reasons.begin(), missing);
+    } else if (!open) {
+      out.verdict = Verdict::kGood;
+      out.reasons = {"no worse than the baseline in anything that is measured"};
+    }
+    return out;
+  }
+
+ private:
+  const spec::JudgementRules& rules_;
+  double every_;
+  double alpha_;
+  double at_look_;
+  std::vector<Measure> measures_{};
+  std::vector<std::string> reasons_{};
+};
+
+void CohortBook::weigh_outcomes(Weighing& weighing) const {
+  const auto& rules = weighing.rules();
+  // Both are tested by an e-value, which holds at every look: no share of the error rate is spent.
+  const double threshold = -std::log(weighing.alpha());
+  const double failed = share_of(canary_.failed, canary_.requests);
+  const double failed_beside = share_of(baseline_.failed, baseline_.requests);
+  weighing.add("failed_share", failed, failed_beside, failed <= failed_beside + rules.failed_share,
+               log_e_value(failures_.canary, failures_.baseline) >= threshold,
+               fmt::format("{:.2f} % of its requests fail, of the baseline's {:.2f} %",
+                           100 * failed, 100 * failed_beside));
+
+  const double refused = share_of(canary_.refused, canary_.requests);
+  const double refused_beside = share_of(baseline_.refused, baseline_.requests);
+  // A candidate with a stricter contract may refuse more, as far as the rules allow it: proof of
+  // some difference is not enough, as it is for failures.
   const bool refuses = !(refused <= refused_beside + rules.refused_share);
-  add("refused_share", refused, refused_beside, !refuses,
-      refuses && log_e_value(refusals_.canary, refusals_.baseline) >= -std::log(alpha),
+  weighing.add(
+      "refused_share", refused, refused_beside, !refuses,
+      refuses && log_e_value(refusals_.canary, refusals_.baseline) >= threshold,
       fmt::format("{:.2f} % of its requests have a refused row, of the baseline's {:.2f} %",
                   100 * refused, 100 * refused_beside));
+}
 
+void CohortBook::weigh_latency(Weighing& weighing) const {
   stats::Histogram pooled(kLatencyBuckets);
   if (canary_.latency.total() > 0) pooled.merge(canary_.latency);
   if (baseline_.latency.total() > 0) pooled.merge(baseline_.latency);
   for (const auto& [name, word, share] : {std::tuple{"latency_p50", "median", 0.5},
                                           std::tuple{"latency_p99", "99th percentile", 0.99}}) {
-    const double longer = quantile(canary_.latency, share),
-                 beside = quantile(baseline_.latency, share);
-    const bool within = !(longer > beside * rules.latency_ratio);
+    const double longer = quantile(canary_.latency, share);
+    const double beside = quantile(baseline_.latency, share);
+    const bool within = !(longer > beside * weighing.rules().latency_ratio);
+    // Mood's test: were both alike, the requests above the pooled quantile would fall on the sides
+    // by their sizes alone.
     const std::size_t cut = quantile_bucket(pooled, share);
     const std::int64_t marked = above(canary_.latency, cut);
-    const bool proven =
-        !within && upper_tail(marked, marked + above(baseline_.latency, cut),
-                              canary_.latency.total(), baseline_.latency.total()) < at_look;
-    add(name, longer, beside, within, proven,
+    const bool proven = !within && upper_tail(marked, marked + above(baseline_.latency, cut),
+                                              canary_.latency.total(),
+                                              baseline_.latency.total()) < weighing.at_look();
+    weighing.add(
+        name, longer, beside, within, proven,
         fmt::format("its {} latency is {:.0f} us, the baseline's {:.0f} us", word, longer, beside));
   }
+}
 
+void CohortBook::weigh_scores(Weighing& weighing) const {
   const Shift shift = shift_of(canary_.scores, baseline_.scores);
   // Any of the outputs may be the one: each gets its part of the error rate.
   const double each_side =
-      at_look / (2 * static_cast<double>(std::max<std::size_t>(1, canary_.scores.size())));
-  add("score_shift", shift.distance, std::isnan(shift.distance) ? kNaN : 0.0,
-      shift.distance <= rules.score_shift,
-      shift.distance > rules.score_shift + ks_radius(shift.canary, each_side) +
-                           ks_radius(shift.baseline, each_side),
-      fmt::format("its scores {}are distributed otherwise: a distance of {:.2f}",
-                  scale_.task().kind == stats::TaskKind::kClasses
-                      ? fmt::format("of class `{}` ", scale_.task().classes[shift.output])
-                      : std::string(),
-                  shift.distance));
+      weighing.at_look() /
+      (2 * static_cast<double>(std::max<std::size_t>(1, canary_.scores.size())));
+  const double allowed = weighing.rules().score_shift;
+  weighing.add("score_shift", shift.distance, std::isnan(shift.distance) ? kNaN : 0.0,
+               shift.distance <= allowed,
+               shift.distance > allowed + ks_radius(shift.canary, each_side) +
+                                    ks_radius(shift.baseline, each_side),
+               fmt::format("its scores {}are distributed otherwise: a distance of {:.2f}",
+                           scale_.task().kind == stats::TaskKind::kClasses
+                               ? fmt::format("of class `{}` ", scale_.task().classes[shift.output])
+                               : std::string(),
+                           shift.distance));
+}
 
-  const auto compare = [&](const char* name, const Moments& canary, const Moments& baseline,
-                           double allowed, double delta, std::string why) {
-    const double difference = canary.mean() - baseline.mean();
-    add(name, canary.mean(), baseline.mean(), difference <= allowed,
-        difference > allowed + canary.radius(delta / 2) + baseline.radius(delta / 2),
-        std::move(why));
-  };
-  compare("disagreement", canary_.distance, baseline_.distance, rules.disagreement, at_look,
-          fmt::format("it is {:.3f} from the shadow's score on average, the baseline {:.3f}",
-                      canary_.distance.mean(), baseline_.distance.mean()));
+void CohortBook::weigh_losses(Weighing& weighing, const std::string& without) const {
+  weighing.compare("disagreement", canary_.distance, baseline_.distance,
+                   weighing.rules().disagreement, weighing.at_look(),
+                   fmt::format("it is {:.3f} from the shadow's score on average, the baseline "
+                               "{:.3f}",
+                               canary_.distance.mean(), baseline_.distance.mean()));
   const Losses loss = losses(without);
   const bool labelled = loss.canary.n >= kLeastLabels && loss.baseline.n >= kLeastLabels;
-  compare("loss", labelled ? loss.canary : Moments{}, labelled ? loss.baseline : Moments{},
-          rules.loss, every / spent(all_looks_),
-          fmt::format("its {} against {} labels is {:.4f}, the baseline's {:.4f}",
-                      scale_.loss_text(), loss.canary.n, loss.canary.mean(), loss.baseline.mean()));
+  // Labels are kept over all steps, so the looks of all steps spend its part of the error rate.
+  weighing.compare(
+      "loss", labelled ? loss.canary : Moments{}, labelled ? loss.baseline : Moments{},
+      weighing.rules().loss, weighing.every() / Weighing::spent(all_looks_),
+      fmt::format("its {} against {} labels is {:.4f}, the baseline's {:.4f}", scale_.loss_text(),
+                  loss.canary.n, loss.canary.mean(), loss.baseline.mean()));
+}
 
-  const auto is = [&](Verdict verdict) {
-    return std::any_of(out.measures.begin(), out.measures.end(),
-                       [&](const Measure& m) { return m.verdict == verdict; });
-  };
-  const bool enough = canary_.rows >= rules.minimum_rows && baseline_.rows >= rules.minimum_rows &&
-                      canary_.requests >= kLeastRequests && baseline_.requests >= kLeastRequests;
-  // Before there is enough only failures tell, for their test may be looked at at any time.
-  if (is(Verdict::kBad) && (enough || out.measures.front().verdict == Verdict::kBad)) {
-    out.verdict = Verdict::kBad;
-  } else if (!enough) {
-    out.reasons.insert(out.reasons.begin(),
-                       fmt::format("{} rows of the canary and {} of the baseline, in {} and {} "
-                                   "requests; {} rows in {} requests are needed of each",
-                                   canary_.rows, baseline_.rows, canary_.requests,
-                                   baseline_.requests, rules.minimum_rows, kLeastRequests));
-  } else if (std::none_of(out.measures.begin(), out.measures.end(), [](const Measure& m) {
-               return m.verdict == Verdict::kInconclusive && !m.why.empty();
-             })) {
-    out.verdict = Verdict::kGood;
-    out.reasons = {"no worse than the baseline in anything that is measured"};
+Judgement CohortBook::weigh(const spec::JudgementRules& rules, std::size_t steps,
+                            const std::string& without) const {
+  Weighing weighing(rules, steps, looks_);
+  weigh_outcomes(weighing);  // `conclude` takes its first measure for the failures
+  weigh_latency(weighing);
+  weigh_scores(weighing);
+  weigh_losses(weighing, without);
+  std::string missing;
+  if (canary_.rows < rules.minimum_rows || baseline_.rows < rules.minimum_rows ||
+      canary_.requests < kLeastRequests || baseline_.requests < kLeastRequests) {
+    missing = fmt::format(
+        "{} rows of the canary and {} of the baseline, in {} and {} requests; {} "
+        "rows in {} requests are needed of each",
+        canary_.rows, baseline_.rows, canary_.requests, baseline_.requests, rules.minimum_rows,
+        kLeastRequests);
   }
+  Judgement out = std::move(weighing).conclude(missing);
+  out.canary_rows = canary_.rows;
+  out.baseline_rows = baseline_.rows;
+  out.look = looks_;
   return out;
 }
 

@@ -153,6 +153,12 @@ class CohortBook {
   [[nodiscard]] Losses losses(const std::string& without) const;
   [[nodiscard]] Judgement weigh(const spec::JudgementRules& rules, std::size_t steps,
                                 const std::string& without) const;
+  /// Its parts, one for each kind of measure.
+  class Weighing;
+  void weigh_outcomes(Weighing& weighing) const;
+  void weigh_latency(Weighing& weighing) const;
+  void weigh_scores(Weighing& weighing) const;
+  void weigh_losses(Weighing& weighing, const std::string& without) const;
 
   std::uint64_t started_ = 0;
   std::uint64_t stepped_ = 0;

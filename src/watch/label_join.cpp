@@ -50,6 +50,8 @@ void LabelJoin::begin(const stats::Task& task) {
 
 void LabelJoin::add_row(const ServedRow& served) {
   const RowKey key = row_key(options_.secret, served.id);
+  // By a keyed hash of the id, so that a label of a row that was not taken is known to be of none,
+  // and a sender cannot choose ids that are.
   if (!sample_.takes(key)) return;
   if (find(key)) return;  // a retried request: the first answer counts
   Row row;
@@ -64,6 +66,7 @@ void LabelJoin::add_row(const ServedRow& served) {
   index_.insert(key, place_of(rows_.size()));
   rows_.push_back(row);
   outputs_.push(served.margins, served.standby);
+  // Its labels came before the row.
   if (const auto early = waiting_.take(key)) {
     LabelOpinion& opinion = rows_.back().opinion;
     opinion = *early;
@@ -94,6 +97,7 @@ LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double code, Micros
   const RowKey key = row_key(options_.secret, id);
   const auto at = find(key);
   if (!at) {
+    // Its row was never kept, or will not be: waiting for it would be in vain.
     if (!sample_.always_takes(key)) {
       ++counts_.unsampled;
       return Outcome::kUnsampled;
@@ -123,6 +127,7 @@ LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double code, Micros
 
 void LabelJoin::add_unknown_class(const std::string& name) {
   ++counts_.unknown_class;
+  // Names are a sender's: they are bounded, and the sum goes on.
   if (unknown_classes_.size() < kMostUnknownClasses || unknown_classes_.contains(name))
     ++unknown_classes_[name];
 }
@@ -136,8 +141,10 @@ void LabelJoin::count_labels(const LabelOpinion& opinion, std::int64_t rows) {
 /// The first label of a row that is kept.
 void LabelJoin::labelled(std::size_t at) {
   const Row& row = rows_[at];
+  // A row of a sample stands for all that were left out: the count is of rows that were served.
   labelled_by_day_[day_of(row.event_time)] += std::int64_t{1} << sample_.halvings_at(row.sequence);
   ++counts_.joined;
+  // Accounts contradict each other about it: no trial learns from such a row.
   if (!row.opinion.stands()) return;
   auto alternatives = alternatives_of(row.sequence);
   if (alternatives.empty()) return;
@@ -220,7 +227,11 @@ void LabelJoin::prune(Micros before) {
   counts_.forgotten += waiting_.prune(before);
   const auto oldest = day_of(std::max(before, INT64_MIN + kMostDays * kDay)) - kMostDays;
   labelled_by_day_.erase(labelled_by_day_.begin(), labelled_by_day_.lower_bound(oldest));
+  // Rows of the coarser sample are still among those kept: a finer one now would be halved again
+  // when they grow.
   if (sample_.halvings() == 0 || refine_after_ >= before) return;
+  // An eighth, so that a finer sample does not fill up at once: each halving and refining costs a
+  // look at all rows.
   if (rows_.size() > options_.most_rows / kRoomToRefine) return;
   sample_.refine(next_);
   refine_after_ = rows_.empty() ? before : rows_.back().event_time;
@@ -253,6 +264,7 @@ double LabelJoin::select(Micros from, Micros to, std::uint64_t epoch, Take take)
   };
   const auto first = std::find_if(rows_.begin(), rows_.end(), wanted);
   if (first == rows_.end()) return 1;
+  // Samples only get finer with time, so the first row's is the coarsest.
   const int halvings = sample_.halvings_at(first->sequence);
   for (auto row = first; row != rows_.end(); ++row) {
     if (wanted(*row) && RowSample::begins(row->key, halvings))
@@ -263,6 +275,7 @@ double LabelJoin::select(Micros from, Micros to, std::uint64_t epoch, Take take)
 
 bool LabelJoin::add_to(Chunk& chunk, std::size_t at) const {
   const auto margins = outputs_.primary(at);
+  // Accounts contradict each other about its label, or another slot answered.
   if (!rows_[at].opinion.stands() || std::isnan(margins[0])) return false;
   const auto standby = outputs_.standby(at);
   chunk.outputs = outputs_.outputs();
@@ -341,6 +354,7 @@ std::vector<LabelJoin::Labelled> LabelJoin::labelled(Micros from, Micros to) con
     const Row& row = rows_[at];
     if (row.event_time < from || row.event_time >= to || !row.opinion.has_label()) continue;
     const auto margins = outputs_.primary(at);
+    // Of classes, the one that is predicted: rows are alike that the model takes for the same.
     const bool has_classes = task_.kind == stats::TaskKind::kClasses && !std::isnan(margins[0]);
     const float score = has_classes ? static_cast<float>(stats::Task::best(margins)) : margins[0];
     out.push_back({row.event_time, score, row.source, row.account, row.opinion});
@@ -515,6 +529,7 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
       alternatives_.resize(before);
       continue;
     }
+    // Pieces are in the order of rows; bytes that are not were not written by `save_rows`.
     if (!rows_.empty() && rows_.back().sequence >= row.sequence) return false;
     if (outputs != outputs_.outputs() || margins.size() != 2 * outputs) return false;
     index_.insert(row.key, place_of(rows_.size()));

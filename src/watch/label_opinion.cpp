@@ -5,6 +5,7 @@ namespace heddle::watch {
 bool same_label(const std::optional<stats::Label>& a, const std::optional<stats::Label>& b) {
   const auto* one = a ? std::get_if<double>(&*a) : nullptr;
   const auto* two = b ? std::get_if<double>(&*b) : nullptr;
+  // Numbers are kept as floats: two that round to the same one are the same label.
   if (one == nullptr || two == nullptr) return a == b;
   return static_cast<float>(*one) == static_cast<float>(*two);
 }

@@ -100,6 +100,7 @@ LabelDistance label_distance(std::vector<StratumRow> rows) {
   double variance = 0;  // of that sum
   for (const auto& [stratum, table] : tables) {
     const auto [others, own] = table.rows;
+    // Of fewer on a side its own estimate of chance is too rough.
     if (std::min(others, own) < static_cast<double>(kLeastOfStratum)) continue;
     out.rows += static_cast<std::int64_t>(own);
     ++out.strata;
@@ -143,6 +144,7 @@ void LabelSources::close(const LabelJoin& join, Micros watermark, std::vector<Fi
   while (to_ + delay_ <= watermark) {
     const auto rows = join.labelled(from_, to_);
     const bool enough = static_cast<std::int64_t>(rows.size()) >= least_rows_;
+    // With one account there is nobody to hold it against.
     if (enough && join.label_accounts(least_rows_) > 1) {
       for (Finding finding : {on_same_rows(join, rows), on_like_rows(join, rows)}) {
         finding.subject = Subject::kLabels;
@@ -212,6 +214,7 @@ Finding LabelSources::on_like_rows(const LabelJoin& join,
       compared.push_back({strata[i], rows[i].opinion.by == account, kinds[i]});
     const LabelDistance distance = label_distance(std::move(compared));
     f.rows = std::max(f.rows, distance.rows);
+    // Nobody can be asked about labels without an account.
     if (distance.at_least <= most.at_least || join.name(account).empty()) continue;
     most = distance;
     f.rows = distance.rows;

@@ -54,6 +54,7 @@ std::size_t PredictionScale::bucket(float number) const noexcept {
 
 double PredictionScale::in_units(double difference) const noexcept {
   if (difference == 0) return 0;
+  // A baseline that answers one number always has no unit: whatever differs from it differs wholly.
   return unit_ > 0 ? std::min(1.0, difference / unit_) : 1;
 }
 
@@ -75,6 +76,7 @@ double PredictionScale::loss(std::span<const float> prediction, double code) con
   double sum = 0;
   for (std::size_t k = 0; k < prediction.size(); ++k)
     sum += squared(static_cast<double>(prediction[k]) - (static_cast<double>(k) == code ? 1 : 0));
+  // The squared distance of two distributions is 2 at most; rounding may go past it.
   return std::min(1.0, sum / 2);
 }
 

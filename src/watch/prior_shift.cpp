@@ -43,8 +43,10 @@ void settle_classes(std::span<const ChunkOffsets> chunks, std::vector<double>& o
     all += weights[k];
   }
   for (std::size_t k = 0; k < weights.size(); ++k) {
+    // Not left as they are: an offset that chance made large would be the largest move of all.
     if (weights[k] < kLeastOfClass) offsets[k] = all > 0 ? sum / all : 0;
   }
+  // Only differences of class offsets mean something: softmax does not see a constant.
   const double first = offsets[0];
   for (double& each : offsets) each -= first;
 }
@@ -54,6 +56,7 @@ void settle_classes(std::span<const ChunkOffsets> chunks, std::vector<double>& o
 double along(const stats::Task& task, std::span<const double> shift,
              std::span<const double> offsets, double scale) {
   if (task.kind == stats::TaskKind::kClasses) {
+    // How far apart the two classes are moved that the mean moves most.
     const auto [high, low] = ends_of(shift);
     return offsets[high] - offsets[low];
   }
@@ -86,6 +89,7 @@ std::vector<double> offsets_of(const doc::Value& value) {
   const doc::Value* list = value.find("offsets");
   if (list == nullptr || !list->is_array()) return out;
   for (const doc::Value& number : list->as_array()) {
+    // Half a vector of offsets would move some outputs and leave others.
     if (!number.is_number()) return {};
     out.push_back(number.as_double());
   }

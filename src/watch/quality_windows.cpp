@@ -53,6 +53,7 @@ struct Paired {
 Paired losses_of(const stats::Task& task, const LabelJoin::Chunk& chunk) {
   Paired out;
   for (std::size_t i = 0; i < chunk.codes.size(); ++i) {
+    // Both must have answered the row, or the one that refuses the difficult ones looks better.
     if (std::isnan(chunk.standby_row(i)[0])) continue;
     const double primary = stats::row_loss(task, chunk.row(i), chunk.codes[i]);
     const double standby = stats::row_loss(task, chunk.standby_row(i), chunk.codes[i]);
@@ -84,6 +85,8 @@ void QualityWindows::start(const Epoch& epoch) {
   comparison_.reset();
   epoch_ = epoch.number;
   from_ = epoch.from;
+  // The first chunk has nine tenths of its duration at least: where an epoch begins later in a
+  // chunk, it lasts to the end of the next.
   to_ = align_up(epoch.from + metric_.chunk_duration / 10 * 9, metric_.chunk_duration);
 }
 
@@ -108,6 +111,7 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline,
                            bool several, bool several_label, std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
+    // Too few rows widen the chunk: `from_` stays and `to_` goes on.
     if (chunk.rows() >= metric_.chunk_rows) {
       const std::size_t first = out.size();
       judge(join.task(), chunk, baseline, to_, quiet, out);
@@ -182,6 +186,8 @@ void QualityWindows::judge(const stats::Task& task, const LabelJoin::Chunk& chun
                            const Baseline& baseline, Micros to, bool quiet,
                            std::vector<Finding>& out) {
   const stats::Quality quality = stats::quality_ratio(task, chunk.margins, chunk.codes);
+  // All labels of the chunk are alike: the best constant loses nothing, and there is no ratio to
+  // it.
   if (std::isnan(quality.ratio)) return;
 
   comparison_.reset();
@@ -206,6 +212,7 @@ void QualityWindows::judge(const stats::Task& task, const LabelJoin::Chunk& chun
                                         ? 0
                                         : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
   f.alert = f.value > f.threshold;
+  // One chunk that is far off, or two in a row past the lower threshold.
   f.raises = f.value > metric_.alert_once || (f.alert && last_above_);
   last_above_ = f.alert;
   f.from = from_;

@@ -33,6 +33,7 @@ int RowSample::halvings_at(std::uint64_t sequence) const {
 void RowSample::halve() {
   const int halvings = std::min(steps_.back().halvings + 1, kMostHalvings);
   std::uint64_t from = steps_.back().from;
+  // Steps that are finer than the new one go: all rows since the first of them are held to it.
   while (!steps_.empty() && steps_.back().halvings <= halvings) {
     from = steps_.back().from;
     steps_.pop_back();

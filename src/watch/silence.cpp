@@ -57,6 +57,7 @@ Silence::Silence(const spec::Monitor& monitor) {
 
 void Silence::row(const SeenRow& row, std::vector<Finding>&) {
   for (auto& [key, metric] : metrics_) {
+    // The wait begins with a row: a service without traffic has nothing to report.
     if (metric.since == INT64_MAX) metric.since = row.request.event_time;
     ++metric.rows;
   }
@@ -73,6 +74,7 @@ void Silence::tick(const SeenTick& tick, std::vector<Finding>& out) {
   }
   // Without a baseline no metric can report: that alert says it for all of them.
   for (Finding& finding : is_watched ? overdue(tick.at) : std::vector<Finding>{}) {
+    // One that stands is not told again at every tick.
     if (tick.alerts.find(finding.key) == nullptr) out.push_back(std::move(finding));
   }
   const auto clock = tick.latest.find(std::string(kClockKey));
@@ -103,6 +105,7 @@ std::vector<Finding> Silence::overdue(Micros now) const {
   for (const auto& [key, metric] : metrics_) {
     if (metric.since == INT64_MAX) continue;
     const std::int64_t labels = labels_ - metric.labels_before;
+    // Where no label came at all, it is over sooner: there is no chunk that could still be filling.
     const Micros deadline =
         metric.labelled && labels == 0 ? metric.unlabelled_deadline : metric.deadline;
     const Micros silent = now - metric.since;

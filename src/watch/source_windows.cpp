@@ -32,10 +32,12 @@ void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros even
 void SourceWindows::compare(Run& run, const DependencyReference& dependency,
                             std::span<const expr::Datum> determinant, const expr::Datum& value) {
   if (value.kind != expr::Datum::Kind::kInt && value.kind != expr::Datum::Kind::kDouble) return;
+  // One column a run: the ratios of two have nothing in common.
   if (!run.column.empty() && run.column != dependency.dependent) return;
   std::string key;
   if (!dependency_key(determinant, key)) return;
   const auto it = dependency.expected.find(key);
+  // A key that training never saw has nothing to be compared with.
   if (it == dependency.expected.end()) return;
   run.column = dependency.dependent;
   run.rule = dependency.rule;

@@ -21,6 +21,8 @@ double interval_loss_of(const stats::Task& task, const std::vector<float>& margi
 }  // namespace
 
 void Trial::add(double difference, std::int64_t row_chunk) noexcept {
+  // Only at the end of a chunk: the least sum over single rows would be a matter of luck, and what
+  // was lost since then too large.
   if (row_chunk > chunk) {
     chunk = row_chunk;
     closed = sum;
@@ -44,6 +46,7 @@ void Trial::add_label(const stats::Task& task, double code, double median) {
 
 double Trial::constant_loss() const {
   if (rows == 0) return 0;
+  // Only the intervals differ, so what they lose is measured in their own loss.
   if (interval > 0 && !predictions_differ) return interval / static_cast<double>(rows);
   double loss = (deviation + interval) / static_cast<double>(rows);
   for (const auto& [code, count] : classes) {
@@ -61,6 +64,8 @@ bool Trial::loses(double share, std::int64_t rows_of_chunk) const noexcept {
   const auto beyond = [&](double loss, double variance, double allowed) {
     return loss > allowed * all && loss > 4 * std::sqrt(variance);
   };
+  // Whole chunks are judged at the bound; within the open one, where there are few rows and many
+  // looks, four times as much must be lost.
   return beyond(closed - least, closed_squares - least_squares, share) ||
          beyond(lost(), squares - least_squares, 4 * share);
 }
@@ -79,6 +84,7 @@ std::uint32_t Trials::number(const std::string& name, bool candidate,
 void Trials::add(const stats::Task& task, const TrialRow& row, std::int64_t chunk, double median) {
   const double served = stats::row_loss(task, row.margins, row.code);
   for (const auto& [number, margins] : row.alternatives) {
+    // The alternative refused this row: there is no difference to add.
     if (std::isnan(margins[0])) continue;
     const double other = stats::row_loss(task, margins, row.code);
     for (auto& [name, running] : running_) {
@@ -95,6 +101,8 @@ void Trials::add(const stats::Task& task, const TrialRow& row, std::int64_t chun
         if (std::abs(served - other) > same) running.trial.predictions_differ = true;
         difference += interval_loss_of(task, row.margins, row.code, both.served) - cost;
       }
+      // A sum is the loss with the act less the loss without it. Of a candidate, what serves is
+      // without.
       running.add(running.candidate ? -difference : difference, chunk, row);
     }
   }
@@ -118,6 +126,7 @@ void Trials::Running::add(double difference, std::int64_t chunk, const TrialRow&
 
 std::string Trials::only_account(const std::string& name) const {
   const auto at = running_.find(name);
+  // With one account there is nobody else to show it: that says nothing against it.
   if (at == running_.end() || at->second.shares.size() < 2) return {};
   const Trial& trial = at->second.trial;
   for (const auto& [account, share] : at->second.shares) {
@@ -162,6 +171,7 @@ const Trial* Trials::find(const std::string& name) const {
 }
 
 void Trials::keep(const std::vector<std::string>& names) {
+  // A name that comes back later is another trial, and begins with no rows.
   std::erase_if(running_, [&](const auto& item) {
     return std::find(names.begin(), names.end(), item.first) == names.end();
   });

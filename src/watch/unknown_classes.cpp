@@ -51,6 +51,7 @@ void UnknownClasses::tick(const SeenTick& tick, std::vector<Finding>& out) {
     std::string most;
     std::int64_t labels = 0;
     for (const auto& [name, count] : tick.join.unknown_classes()) {
+      // Counts are of all time; news is what came since the last finding.
       const auto before = by_class_.find(name);
       const std::int64_t fresh = count - (before == by_class_.end() ? 0 : before->second);
       if (fresh > labels) most = name;

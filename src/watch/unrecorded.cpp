@@ -45,6 +45,7 @@ Finding Unrecorded::finding_of(const std::string& account, const Gap& gap, Micro
 
 void Unrecorded::gap(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out) {
   Gap& known = gaps_[gap.account];
+  // What an earlier gap lost is told; this one counts from its own beginning.
   if (!known.goes_on) {
     known = {};
     known.since = now;
@@ -68,6 +69,7 @@ void Unrecorded::tick(const SeenTick& tick, std::vector<Finding>& out) {
     gap.last = now;
     ++gap.quiet;
     out.push_back(finding_of(account, gap, now));
+    // It keeps its counts for people, and its alert has had the findings that clear it.
     if (gap.quiet == kQuietFindings) gap.goes_on = false;
   }
 }

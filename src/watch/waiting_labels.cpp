@@ -44,6 +44,7 @@ void WaitingLabels::erase(Labels::iterator at) {
 }
 
 bool WaitingLabels::add(RowKey key, float label, Micros event_time, std::string_view account) {
+  // Older than any row that may still come.
   if (event_time < pruned_before_) return false;
   const std::uint16_t by = names_.number(account);
   auto [at, fresh] = labels_.try_emplace(key);
@@ -69,6 +70,8 @@ std::optional<LabelOpinion> WaitingLabels::take(RowKey key) {
 /// Halving is what makes room for many at once: finding the oldest one for each would be a search
 /// over all of them a label.
 void WaitingLabels::give_way() {
+  // Room is taken from the account that has most of it: who sends labels of rows that never come
+  // cannot push out those of others.
   const auto most = std::max_element(own_.begin(), own_.end(), [](const auto& a, const auto& b) {
     return a.second.labels < b.second.labels;
   });
@@ -88,6 +91,7 @@ void WaitingLabels::give_way() {
 
 std::int64_t WaitingLabels::prune(Micros before) {
   const std::int64_t hour = hour_of(before);
+  // Whole hours, by which labels are found: a label is kept an hour longer at most.
   before = hour * kHour;
   if (before <= pruned_before_) return 0;
   pruned_before_ = before;
@@ -111,6 +115,7 @@ void WaitingLabels::cap(Micros latest) {
     label.time = std::min(label.time, latest);
     label.other_time = std::min(label.other_time, latest);
     enter(key, label);
+    // An earlier time in place of a later one: `touch` would keep the later.
     touched_.insert_or_assign(key, latest_of(label));
   }
 }

@@ -62,6 +62,8 @@ void Watch::register_route(Route route) {
   const std::uint64_t version = route.version;
   // Labels that come before the first row are of what answers first.
   if (epoch_ == 0) join_.begin(route.task);
+  // A route table that is read again replaces its first reading: after a restart the journal is
+  // replayed from an earlier place.
   routes_.insert_or_assign(version, std::move(route));
 }
 
@@ -97,11 +99,13 @@ void Watch::take_label(const plane::LabelRecord& label, Micros event_time) {
     join_.add_unknown_class(stats::to_string(label.label));
     return;
   }
+  // A label that is of no type of the task is counted as malformed there, by its NaN.
   (void)join_.add_label(label.row_id, code.ok() ? *code : std::numeric_limits<double>::quiet_NaN(),
                         event_time, label.account);
 }
 
 void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
+  // The data plane's clock is what is in doubt, so the alert stands at the watch's own time.
   const Micros at = watermark_ == INT64_MIN ? act.event_time : watermark_;
   if (act.act == "clock-jump") {
     const std::size_t settled = out.findings.size();
@@ -115,9 +119,12 @@ void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
 }
 
 void Watch::set_back(Micros to) {
+  // Time that only goes on needs no new beginning.
   if (to >= watermark_) return;
   watermark_ = to;
   begin_anew(to);
+  // A finding that ends after `to` would count as newer than all that are to come. The alert about
+  // the clock is why time was set back, and stays until ticks agree.
   std::erase_if(latest_, [&](const auto& item) {
     return item.second.to > to && item.second.key != kClockKey;
   });
@@ -138,15 +145,20 @@ void Watch::begin_anew(Micros at) {
 void Watch::enter(const Route& route, Micros event_time) {
   route_version_ = route.version;
   std::string key = key_of(route);
+  // Another version of the same primary with the same repairs, for example a new canary, changes
+  // nothing of what the windows hold.
   if (key == epoch_key_) return;
   epoch_key_ = std::move(key);
   ++epoch_;
+  // Losses of two tasks have no common unit.
   if (route.task != join_.task()) trials_ = {};
   join_.begin(route.task);
   // Everything after the last row of the epoch before is this one's; of the very first one, nothing
   // is known before its first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
   for (const Named& each : detectors_) each.detector->start({epoch_, from, rows_});
+  // What was said of the primary before is not said of this one. What is about rows, labels and the
+  // journal stands: no release changes those.
   alerts_.new_epoch();
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
@@ -165,6 +177,7 @@ bool Watch::too_far_ahead(Micros event_time) const noexcept {
 
 void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   const auto rows = static_cast<std::int64_t>(request.rows.size());
+  // The newest route that is not newer than the one which answered.
   auto it = routes_.upper_bound(request.route_version);
   const bool ahead = too_far_ahead(request.event_time);
   if (ahead || it == routes_.begin()) {
@@ -173,8 +186,11 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     return;
   }
   const Route& route = std::prev(it)->second;
+  // Replies of the route before still come after the first of the new one: they are counted as of
+  // another epoch, and do not begin the old one again.
   if (route.version >= route_version_) enter(route, request.event_time);
   const bool of_epoch = key_of(route) == epoch_key_;
+  // Rows come out of order; the next epoch begins after the latest of them.
   if (of_epoch) last_row_ = std::max(last_row_, request.event_time);
   accounts_.add(request.account, request.event_time,
                 std::count_if(request.rows.begin(), request.rows.end(), [](const auto& row) {
@@ -184,25 +200,15 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
-  std::vector<std::uint32_t> trials;
-  for (const Alternative& alternative : route.alternatives) {
-    std::optional<TrialIntervals> intervals;
-    if (alternative.quantile && route.interval)
-      intervals = TrialIntervals{*route.interval, *alternative.quantile};
-    trials.push_back(trials_.number(alternative.trial, alternative.candidate, intervals));
-  }
+  const std::vector<std::uint32_t> trials = trials_of(route);
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
-    for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
-      if (types_[i] != expr::Type::kTimestamp) continue;
-      const expr::Datum time = datum_of(row.fields[i], types_[i]);
-      if (time.kind == expr::Datum::Kind::kTimestamp)
-        clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
-    }
+    read_clocks(request, row);
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
     if (route.apply_repair) {
+      // What the primary scored is the row after its repairs.
       repaired = row.fields;
       route.apply_repair(repaired);
       fields = &repaired;
@@ -210,22 +216,50 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     const SeenRow seen{request,    row,      *fields,  options_.fields, types_,
                        route.task, baseline, of_epoch, by_primary,      rows_};
     for (const Named& each : detectors_) each.detector->row(seen, out.findings);
-    if (seen.served() && of_epoch) {
-      const std::string id = request.request_id + "#" + std::to_string(index);
-      const auto margins =
-          by_primary ? margins_of(route.task, row.prediction) : std::vector<float>{};
-      const auto standby = margins_of(route.task, row.standby_prediction);
-      ServedRow joined{id,      request.event_time, epoch_,         margins,
-                       standby, request.source,     request.account};
-      for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
-        auto other = route.alternatives[i].margins(row.fields);
-        if (!other.empty()) joined.alternatives.emplace_back(trials[i], std::move(other));
-      }
-      join_.add_row(joined);
-    }
+    if (seen.served() && of_epoch) join_row(seen, index, route, trials);
   }
   if (!trials.empty()) try_alternatives();
   settle(settled, request.event_time, out);
+}
+
+/// Numbers of the route's trials, in the order of its alternatives.
+std::vector<std::uint32_t> Watch::trials_of(const Route& route) {
+  std::vector<std::uint32_t> trials;
+  for (const Alternative& alternative : route.alternatives) {
+    std::optional<TrialIntervals> intervals;
+    if (alternative.quantile && route.interval)
+      intervals = TrialIntervals{*route.interval, *alternative.quantile};
+    trials.push_back(trials_.number(alternative.trial, alternative.candidate, intervals));
+  }
+  return trials;
+}
+
+/// Of the fields as they came: a repair of a clock is proven by the rows before it.
+void Watch::read_clocks(const plane::RequestRecord& request, const plane::RowRecord& row) {
+  for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
+    if (types_[i] != expr::Type::kTimestamp) continue;
+    const expr::Datum time = datum_of(row.fields[i], types_[i]);
+    if (time.kind == expr::Datum::Kind::kTimestamp)
+      clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
+  }
+}
+
+/// A trial compares two answers to one row: where standby or canary answered, there is none of the
+/// primary, and nothing to compare.
+void Watch::join_row(const SeenRow& seen, std::size_t index, const Route& route,
+                     std::span<const std::uint32_t> trials) {
+  const plane::RequestRecord& request = seen.request;
+  const std::string id = request.request_id + "#" + std::to_string(index);
+  const auto margins =
+      seen.by_primary ? margins_of(route.task, seen.row.prediction) : std::vector<float>{};
+  const auto standby = margins_of(route.task, seen.row.standby_prediction);
+  ServedRow joined{id,      request.event_time, epoch_,         margins,
+                   standby, request.source,     request.account};
+  for (std::size_t i = 0; seen.by_primary && i < trials.size(); ++i) {
+    auto other = route.alternatives[i].margins(seen.row.fields);
+    if (!other.empty()) joined.alternatives.emplace_back(trials[i], std::move(other));
+  }
+  join_.add_row(joined);
 }
 
 /// Before the first tick nobody knows what time it is here: a request that somebody tried in the
@@ -242,6 +276,7 @@ void Watch::try_alternatives() {
   if (joined.empty()) return;
   const double median = baseline() == nullptr ? 0 : baseline()->label_median;
   for (const TrialRow& row : joined) {
+    // Answered by another slot.
     if (std::isnan(row.margins[0])) continue;
     trials_.add(join_.task(), row, row.event_time / options_.monitor.quality.chunk_duration,
                 median);
@@ -267,11 +302,14 @@ IntervalRefit Watch::refit_interval(Micros from, std::span<const double> offsets
 double Watch::loss_scale() const { return baseline() == nullptr ? 1 : baseline()->label_scale; }
 
 std::int64_t Watch::rows_of_chunk() const {
+  // What the last chunk had says best how many rows the next will have, where labels are slow to
+  // come.
   const auto at = latest_.find("quality/ratio");
   return at == latest_.end() ? options_.monitor.quality.chunk_rows : at->second.rows;
 }
 
 void Watch::observe_tick(Micros event_time, Output& out) {
+  // A journal that is read again brings ticks that were decided on before.
   if (event_time <= watermark_ || !plane::is_event_time(event_time)) return;
   if (watermark_ == INT64_MIN) forget_what_is_ahead(event_time);
   watermark_ = event_time;
@@ -294,11 +332,13 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     each.detector->tick(tick, out.findings);
     settle(settled, event_time, out);
   }
+  // After the detectors, which may still need the oldest rows in this tick.
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
 }
 
 void Watch::settle(std::size_t from, Micros at, Output& out) {
+  // First, because what is pushed here is to be settled below with the others.
   for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
     const std::string metric = silence_->report(out.findings[i].key);
     if (alerts_.find(silent_key(metric)) != nullptr)
@@ -419,6 +459,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
 
 Result<void> Watch::restore(const std::map<std::string, std::string>& parts,
                             const std::map<std::uint64_t, std::string>& pieces) {
+  // The version is looked at before anything is read: the bytes of another one mean something else.
   const auto head = parts.find("head");
   if (head != parts.end() && StateReader(head->second).text() != kFormat) {
     return Error{ErrorKind::kConflict, "watch-state-version",

@@ -179,6 +179,10 @@ class Watch {
   [[nodiscard]] bool load(const std::map<std::string, std::string>& parts,
                           const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
+  [[nodiscard]] std::vector<std::uint32_t> trials_of(const Route& route);
+  void read_clocks(const plane::RequestRecord& request, const plane::RowRecord& row);
+  void join_row(const SeenRow& seen, std::size_t index, const Route& route,
+                std::span<const std::uint32_t> trials);
   void observe_tick(Micros event_time, Output& out);
   void observe_clock(const plane::ActRecord& act, Output& out);
   void take_label(const plane::LabelRecord& label, Micros event_time);

@@ -13,7 +13,8 @@ if [ ! -d "$project/.heddle/objects" ]; then
   printf '/.heddle/\n/data\n' > "$project/.gitignore"
   git -C "$project" init -q
   git -C "$project" add -A
-  git -C "$project" -c user.name=t -c user.email=t@localhost -c commit.gpgsign=false commit -q -m flights
+  git -C "$project" -c user.name=t -c user.email=t@localhost -c commit.gpgsign=false \
+    commit -q -m flights
   "$heddle" --project "$project" run
 fi
 exec "$test" "$project" "$heddle" "$@"

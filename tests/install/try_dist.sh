@@ -9,7 +9,8 @@ fail() { echo "try_dist: $*" >&2; exit 1; }
 # In a mount namespace of its own: as root, or as what a user namespace calls root. Where neither is
 # allowed the files that the loader took are looked at all the same.
 if [ "${1:-}" != --inside ]; then
-  build=$(readlink -f "$1") source=$(readlink -f "$2") python=$("$3" -c 'import sys; print(sys.executable)')
+  build=$(readlink -f "$1") source=$(readlink -f "$2")
+  python=$("$3" -c 'import sys; print(sys.executable)')
   work=$(mktemp -d "${TMPDIR:-/tmp}/heddle-dist.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   "$python" "$source/scripts/dist.py" "$build" "$work/first"
@@ -19,10 +20,16 @@ if [ "${1:-}" != --inside ]; then
   cp "$source/tests/scenario/small_project.py" "$work/"
   mkdir "$work/data"
   cp "$build/data/flights-3m.parquet" "$build/data/airports.csv" "$work/data/"
-  if unshare -m true 2>/dev/null; then apart=(unshare -m); elif unshare -rm true 2>/dev/null; then apart=(unshare -rm); else apart=(); fi
+  apart=()
+  if unshare -m true 2>/dev/null; then
+    apart=(unshare -m)
+  elif unshare -rm true 2>/dev/null; then
+    apart=(unshare -rm)
+  fi
   cd "$work"
   exec 3>&2
-  "${apart[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin:/sbin HOME="$work" LANG=C.UTF-8 "$BASH" "$source/tests/install/try_dist.sh" --inside \
+  "${apart[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin:/sbin HOME="$work" LANG=C.UTF-8 \
+    "$BASH" "$source/tests/install/try_dist.sh" --inside \
     "$build" "$work" "$python" "${#apart[@]}"
   exit
 fi
@@ -31,7 +38,8 @@ if [ "$5" -gt 0 ]; then
   mount -t tmpfs none "$build"
   [ -z "$(ls -A "$build")" ] || fail "\`$build\` is not hidden"
 else
-  echo "try_dist: no namespace is allowed here, so \`$build\` is not hidden; what the loader takes is looked at" >&2
+  echo "try_dist: no namespace is allowed here, so \`$build\` is not hidden;" \
+    "what the loader takes is looked at" >&2
 fi
 
 # Every library of a run, also those opened later, is the folder's own or one that every Linux has.
@@ -40,9 +48,11 @@ loads() {  # FOLDER COMMAND...
   shift
   rm -f "$work"/ld.*
   LD_DEBUG=files LD_DEBUG_OUTPUT="$work/ld" "$@" || fail "\`$*\` failed"
-  sed -n 's/.*calling init: //p' "$work"/ld.* | xargs -d '\n' realpath -sm | sort -u > "$work/loaded"
+  sed -n 's/.*calling init: //p' "$work"/ld.* | xargs -d '\n' realpath -sm | sort -u \
+    > "$work/loaded"
   [ -s "$work/loaded" ] || fail "the loader said nothing of \`$*\`"
-  if grep -Ev "^$folder/|/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s))\.so\.[0-9]+$" "$work/loaded"; then
+  local everywhere='/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s))\.so\.[0-9]+$'
+  if grep -Ev "^$folder/|$everywhere" "$work/loaded"; then
     fail "\`$*\` loaded the above from outside \`$folder\`"
   fi
 }
@@ -50,7 +60,9 @@ loads() {  # FOLDER COMMAND...
 try() {  # PREFIX NAME: what anybody does first, then a run that trains
   local heddle=$1/bin/heddle
   loads "$1" "$heddle" version
-  "$heddle" schema Service | "$python" -c 'import json, sys; assert json.load(sys.stdin)["properties"]' || fail "no schema"
+  "$heddle" schema Service > "$work/schema.json"
+  "$python" -c 'import json, sys; assert json.load(sys.stdin)["properties"]' \
+    < "$work/schema.json" || fail "no schema"
   cp -r "$1/share/heddle/examples/flights" "$work/$2-flights"
   ln -s "$work/data" "$work/$2-flights/data"
   "$heddle" --project "$work/$2-flights" check
@@ -73,7 +85,8 @@ done
 
 echo "== the wheel, in a fresh environment"
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --no-index --no-deps --disable-pip-version-check "$work"/first/*.whl
+"$work/venv/bin/python" -m pip install -q --no-index --no-deps --disable-pip-version-check \
+  "$work"/first/*.whl
 site=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 try "$work/venv" wheel "$site"
 version=$("$work/venv/bin/python" -c 'import heddle; print("heddle", heddle.__version__)')
@@ -88,5 +101,6 @@ except heddle.Unreachable as failure:
 PY
 "$work/venv/bin/python" -m pip check -q --disable-pip-version-check
 "$work/venv/bin/python" -m pip uninstall -q -y --disable-pip-version-check heddle
-[ ! -e "$work/venv/bin/heddle" ] && [ -z "$(find "$work/venv/lib/heddle" -type f 2>/dev/null)" ] || fail "\`pip uninstall\` left files"
+left=$(find "$work/venv/bin/heddle" "$work/venv/lib/heddle" ! -type d 2>/dev/null || true)
+[ -z "$left" ] || fail "\`pip uninstall\` left files: $left"
 echo "both work, and took nothing of \`$build\`"

@@ -14,6 +14,7 @@ import gzip
 import http.client
 import http.server
 import json
+import lzma
 import os
 import pathlib
 import random
@@ -26,6 +27,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 
 import pyarrow as pa  # noqa: E402
+import pyarrow.csv as pa_csv  # noqa: E402
+import pyarrow.dataset as ds  # noqa: E402
+import pyarrow.feather as feather  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import harness  # noqa: E402
@@ -170,6 +174,10 @@ def csv_case(
     last=True,
     encoding="utf-8",
     quote_all=False,
+    delimiter=",",
+    decimal=".",
+    pack=lambda data: data,
+    suffix="csv",
 ):
     """`cells`: for a field, pairs of the text that stands in the file and what it means, row by row
     from the first.
@@ -178,7 +186,7 @@ def csv_case(
     def write(folder, number):
         sent, lines = [], []
         fields = order or COLUMNS
-        lines.append(",".join([quoted(f) for f in fields] + [quoted(f) for f, _ in extra]))
+        lines.append(delimiter.join([quoted(f) for f in fields] + [quoted(f) for f, _ in extra]))
         for i, row in enumerate(rows_of(number)):
             texts = {
                 f: quoted(v) if f == "code" and v is not None else text_of(v)
@@ -187,14 +195,15 @@ def csv_case(
             for field, pairs in (cells or {}).items():
                 if i < len(pairs):
                     texts[field], row[field] = pairs[i]
+            for field in ("x", ODD):
+                texts[field] = texts[field].replace(".", decimal)
             if quote_all:
                 texts = {f: t if t.startswith('"') else f'"{t}"' for f, t in texts.items()}
-            lines.append(",".join([texts[f] for f in fields] + [of(i) for _, of in extra]))
+            lines.append(delimiter.join([texts[f] for f in fields] + [of(i) for _, of in extra]))
             sent.append(row)
-        path = folder / f"{number}.csv"
-        path.write_bytes(
-            (before + end.join(lines) + (end if last else "")).encode(encoding, "surrogateescape")
-        )
+        path = folder / f"{number}.{suffix}"
+        text = before + end.join(lines) + (end if last else "")
+        path.write_bytes(pack(text.encode(encoding, "surrogateescape")))
         refused = {row["key"] for row in sent if any(isinstance(v, Bad) for v in row.values())}
         rows = [
             {f: v.sent if isinstance(v, Bad) else v for f, v in row.items() if f != "delay"}
@@ -205,9 +214,9 @@ def csv_case(
     CASES.append(Case(name, write, rules))
 
 
-def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, **options):
+def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, save=None, **options):
     """`columns`: for a field, the Arrow array that replaces it; `table` changes the whole table.
-    Sent as pyarrow reads the file.
+    Sent as pyarrow reads the file. `save` writes another format, to a path that it makes of one.
     """
 
     def write(folder, number):
@@ -228,6 +237,8 @@ def parquet_case(name, columns=None, refused=(), *, table=None, rules=True, **op
             made[field] = array(made[field]) if callable(array) else array
         out = pa.table(made)
         out = table(out) if table else out
+        if save:
+            return save(out, folder / f"{number}"), out.select(FIELDS), set(refused)
         path = folder / f"{number}.parquet"
         pq.write_table(out, path, **options)
         unit = (
@@ -453,6 +464,15 @@ csv_case(
 )
 csv_case("Latin-1 beside the contract", extra=[("place", lambda i: "Z\udcfcrich")])
 csv_case("Latin-1 in the contract", {"code": [("Z\udcfcrich", Bad("Z\ufffdrich"))]}, rules=False)
+csv_case("semicolons", delimiter=";")
+csv_case("semicolons and decimal commas", delimiter=";", decimal=",")
+csv_case("tabs", delimiter="\t", suffix="tsv")
+csv_case("tabs in a CSV", delimiter="\t")
+csv_case("pipes", delimiter="|")
+csv_case("a CSV of gzip", pack=gzip.compress, suffix="csv.gz")
+csv_case("gzip by its first bytes", pack=gzip.compress)
+csv_case("UTF-16", encoding="utf-16")
+csv_case("Zstandard", pack=lambda data: pa.compress(data, "zstd", asbytes=True), suffix="csv.zst")
 
 
 # --- Parquet
@@ -682,6 +702,43 @@ parquet_case(
 )
 
 
+# --- Arrow IPC and several files
+# ------------------------------------------------------------------------------------------
+def as_feather(table, path):
+    path = path.with_suffix(".feather")
+    feather.write_feather(table, path, compression="zstd", chunksize=5)
+    return path
+
+
+def as_stream(table, path):
+    path = path.with_suffix(".arrow")
+    with pa.ipc.new_stream(path, table.schema) as out:
+        out.write_table(table, max_chunksize=5)
+    return path
+
+
+def as_folders(table, path):
+    ds.write_dataset(
+        table, path, format="parquet", partitioning=["code", "flag"], partitioning_flavor="hive"
+    )
+    (path / "_SUCCESS").touch()
+    return path
+
+
+def as_pattern(table, path):
+    path.mkdir()
+    for i in range(3):
+        pa_csv.write_csv(table.slice(i * 4, 4), path / f"part-{i}.csv")
+    (path / "notes.txt").write_text("no rows")
+    return path / "part-*.csv"
+
+
+parquet_case("Feather", save=as_feather)
+parquet_case("an Arrow stream", save=as_stream)
+parquet_case("partitions", save=as_folders)
+parquet_case("a pattern", {"code": pa.array(["001", "7", "NA", " A"] * 3)}, save=as_pattern)
+
+
 # --- Files that no command reads
 # ------------------------------------------------------------------------------------------
 def heads():
@@ -852,13 +909,14 @@ def same(case, number, ways, folder):
     assert taken == wanted.keys() - refused, ("run", sorted(taken), sorted(refused))
 
 
-def refused_by_all(path, id_, ways):
-    """The file is refused as a whole, by one name; nothing is left behind."""
+def refused_by_all(path, id_, ways, as_source=None):
+    """The file is refused as a whole, by one name; nothing is left behind. What is not there has a
+    name of its own as a source."""
     out = path.with_name("out.csv")
     for done, wanted in (
         (ways.project.run("score", path, "-o", out, "--service", "late"), id_),
         (ways.replays.run("replay", path, "--service", "late", "--lockstep"), id_),
-        (ways.source(path), id_),
+        (ways.source(path), as_source or id_),
     ):
         assert done.id == wanted and done.code not in (0, 20) and done.code < 100, (wanted, done)
     assert not list(path.parent.glob("out*")), "nothing is left behind"
@@ -989,10 +1047,10 @@ def whole_files(ways, folder):
             (good + last.replace(",7,", r',"say \"x\"",', 1) + "\n").encode(),
             "table-quotes",
         ),
-        ("semicolons.csv", good.replace(",", ";").encode(), "table-separator"),
-        ("tabs.csv", good.replace(",", "\t").encode(), "table-separator"),
-        ("gzip.csv", gzip.compress(good.encode()), "table-format"),
-        ("utf16.csv", good.encode("utf-16"), "table-format"),
+        ("semicolons.tsv", good.replace(",", ";").encode(), "table-separator"),
+        ("cut.csv.gz", gzip.compress(good.encode())[:-9], "table-compressed"),
+        ("xz.csv", lzma.compress(good.encode()), "table-format"),
+        ("utf16.csv", good.encode("utf-16-le"), "table-format"),
         ("parquet.csv", whole, "table-format"),
         ("text.parquet", good.encode(), "table-format"),
         ("pointer.csv", b"version https://git-lfs\n", "table-format"),
@@ -1001,6 +1059,19 @@ def whole_files(ways, folder):
         path = folder / name
         path.write_bytes(content)
         refused_by_all(path, id_, ways)
+    mixed = folder / "mixed"
+    mixed.mkdir()
+    pq.write_table(pq.read_table(parquet), mixed / "a.parquet")
+    pq.write_table(pq.read_table(parquet).drop_columns(["n"]), mixed / "b.parquet")
+    refused_by_all(mixed, "table-columns-differ", ways)
+    (mixed / "b.parquet").unlink()
+    (mixed / "b.csv").write_text(good)
+    refused_by_all(mixed, "table-formats-differ", ways)
+    refused_by_all(mixed / "*.arrow", "table-no-files", ways, "project-invalid")
+    clash = folder / "clash/n=1/a.parquet"
+    clash.parent.mkdir(parents=True)
+    pq.write_table(pq.read_table(parquet), clash)
+    refused_by_all(clash.parents[1], "table-partition-clash", ways)
     path = folder / "ragged.csv"
     path.write_text(",".join(COLUMNS) + "\n" + ",".join(texts[0]) + "\n1,2\n")
     refused_by_all(path, "table-row-width", ways)

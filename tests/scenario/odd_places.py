@@ -42,6 +42,7 @@ WORDS = {
     "stop": ["late"],
     "resume": ["late"],
     "apply": ["HEAD"],
+    "init": ["drafted", "--data", "/nonexistent.csv"],
 }
 ODD = [["--nonsense"], ["\u00fc\x01", "'; rm -rf /"], ["--"], ["-"]]
 # Long work of their own.

@@ -11,26 +11,36 @@ namespace heddle::adapters {
 namespace {
 
 // A log row can only be added, and only as the next one: whatever opens this file, these triggers
-// go with it.
+// go with it. SQLite keeps these texts as they are, and `check_schema` compares them to the byte: a
+// text that differs in one space refuses every file that exists.
 constexpr Migration kMigrations[] = {
     {1, R"sql(
-CREATE TABLE kv (collection TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (collection, key)) WITHOUT ROWID;
+CREATE TABLE kv (collection TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, )sql"
+        R"sql(PRIMARY KEY (collection, key)) WITHOUT ROWID;
 CREATE TABLE log (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL);
-CREATE TRIGGER log_next BEFORE INSERT ON log WHEN NEW.seq IS NOT (SELECT coalesce(max(seq) + 1, 0) FROM log)
+CREATE TRIGGER log_next BEFORE INSERT ON log )sql"
+        R"sql(WHEN NEW.seq IS NOT (SELECT coalesce(max(seq) + 1, 0) FROM log)
   BEGIN SELECT RAISE(ABORT, 'the log takes only its next entry'); END;
-CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
-CREATE TRIGGER log_no_delete BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER log_no_update BEFORE UPDATE ON log )sql"
+        R"sql(BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER log_no_delete BEFORE DELETE ON log )sql"
+        R"sql(BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 )sql"},
     // The snapshot of the control plane in pieces: each incident a row of its own. The watch's
     // state was one value of a format that is not read any more: the watch begins anew at the
     // snapshot's place in the journal.
     {2, R"sql(
 INSERT INTO kv
-  SELECT 'incidents', CAST(replace(CAST(s.key AS TEXT), '/snapshot', '/') || json_extract(i.value, '$.id') AS BLOB), CAST(i.value AS BLOB)
+  SELECT
+    'incidents',
+    CAST(replace(CAST(s.key AS TEXT), '/snapshot', '/') || json_extract(i.value, '$.id') AS BLOB),
+    CAST(i.value AS BLOB)
   FROM kv AS s, json_each(CAST(s.value AS TEXT), '$.ladder.incidents') AS i
   WHERE s.collection = 'control' AND CAST(s.key AS TEXT) LIKE '%/snapshot';
 UPDATE kv
-  SET value = CAST(json_set(json_remove(CAST(value AS TEXT), '$.ladder.incidents'), '$.format', 'heddle.control/2') AS BLOB)
+  SET value = CAST(
+    json_set(json_remove(CAST(value AS TEXT), '$.ladder.incidents'), '$.format', 'heddle.control/2')
+    AS BLOB)
   WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/snapshot';
 DELETE FROM kv WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/watch';
 )sql"},
@@ -41,7 +51,8 @@ UPDATE kv SET sum = heddle_sum(collection, key, value);
 DROP TRIGGER log_no_update;
 ALTER TABLE log ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
 UPDATE log SET sum = heddle_sum(seq, entry);
-CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER log_no_update BEFORE UPDATE ON log )sql"
+        R"sql(BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 )sql"},
 };
 

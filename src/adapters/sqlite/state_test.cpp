@@ -277,11 +277,18 @@ TEST(Migration, TheSnapshotOfTheControlPlaneComesInPieces) {
     const auto db = raw(path);
     ASSERT_TRUE(migrate(db.get(), path, state_migrations().first(1)).ok());
     ASSERT_TRUE(execute(db.get(), R"sql(
-      INSERT INTO kv VALUES ('control', CAST('delay/snapshot' AS BLOB), CAST('{"format":"heddle.control/1","segment":3,"offset":17,"tick":990000000000000,
-        "ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,"incidents":[{"id":"incident-0001","step":"done","refused_share":0.5,
-        "timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]},{"id":"incident-0002","step":"open"}],"deferred":[],"readmitted":["s1"]}}' AS BLOB)),
-        ('control', CAST('other/snapshot' AS BLOB), CAST('{"format":"heddle.control/1","ladder":{"incidents":[]}}' AS BLOB)),
-        ('control', CAST('delay/watch' AS BLOB), x'00ff'), ('control', CAST('applied' AS BLOB), CAST('abc' AS BLOB)))sql")
+      INSERT INTO kv VALUES
+        ('control', CAST('delay/snapshot' AS BLOB), CAST('{
+          "format":"heddle.control/1","segment":3,"offset":17,"tick":990000000000000,
+          "ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,"incidents":[
+            {"id":"incident-0001","step":"done","refused_share":0.5,
+             "timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]},
+            {"id":"incident-0002","step":"open"}],
+           "deferred":[],"readmitted":["s1"]}}' AS BLOB)),
+        ('control', CAST('other/snapshot' AS BLOB),
+         CAST('{"format":"heddle.control/1","ladder":{"incidents":[]}}' AS BLOB)),
+        ('control', CAST('delay/watch' AS BLOB), x'00ff'),
+        ('control', CAST('applied' AS BLOB), CAST('abc' AS BLOB)))sql")
                     .ok());
   }
   const auto state = open_sqlite_state(path);
@@ -301,13 +308,14 @@ TEST(Migration, TheSnapshotOfTheControlPlaneComesInPieces) {
                   .ok());
   ASSERT_EQ(rows.size(), 5U);
   EXPECT_EQ(rows["control:applied"], "abc");
-  EXPECT_EQ(
-      rows["control:delay/snapshot"],
-      R"({"format":"heddle.control/2","segment":3,"offset":17,"tick":990000000000000,"ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,"deferred":[],"readmitted":["s1"]}})");
+  EXPECT_EQ(rows["control:delay/snapshot"],
+            R"({"format":"heddle.control/2","segment":3,"offset":17,"tick":990000000000000,)"
+            R"("ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,)"
+            R"("deferred":[],"readmitted":["s1"]}})");
   EXPECT_EQ(rows["control:other/snapshot"], R"({"format":"heddle.control/2","ladder":{}})");
-  EXPECT_EQ(
-      rows["incidents:delay/incident-0001"],
-      R"({"id":"incident-0001","step":"done","refused_share":0.5,"timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]})");
+  EXPECT_EQ(rows["incidents:delay/incident-0001"],
+            R"({"id":"incident-0001","step":"done","refused_share":0.5,)"
+            R"("timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]})");
   EXPECT_EQ(rows["incidents:delay/incident-0002"], R"({"id":"incident-0002","step":"open"})");
   EXPECT_TRUE(path_exists(path + ".v1.backup"));
 }

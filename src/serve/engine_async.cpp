@@ -36,64 +36,82 @@ double difference_of(std::span<const float> a, std::span<const float> b) {
 
 Engine::~Engine() = default;
 
-Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& admitted) {
-  if (asked.later == nullptr) {
-    return Error{ErrorKind::kUnavailable, "runtime-protocol",
-                 "this protocol does not wait for a runtime", "ask over HTTP"};
-  }
-  const score::Plan& plan = *admitted.slot.loaded->plan;
-  auto pending = std::make_unique<Pending>();
-  Pending& p = *pending;
-  p.serving = serving_;
-  p.id = admitted.id;
-  p.source = admitted.source;
-  p.account = admitted.account;
-  p.begun_ns = asked.begun_ns;
-  p.admitted = admitted;
-  p.admitted.id = p.id;
-  p.admitted.source = p.source;
-  p.admitted.account = p.account;
-  const std::size_t width = serving_->fields.size();
-  p.values.reserve(asked.rows.count * width);
-  for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
+/// Strings are views into the request's body, which is gone when the answer comes.
+void Engine::keep_values(const Rows& rows, Pending& p) const {
+  const std::size_t count = rows.count * serving_->fields.size();
+  p.values.reserve(count);
+  for (const expr::Datum& value : std::span(rows.values).first(count)) {
     p.values.push_back(value.kind == expr::Datum::Kind::kString
                            ? expr::Datum::string(p.texts.emplace_back(value.str()))
                            : value);
   }
-  Held held = this->held(admitted);
-  runtime::Rows sent;
-  for (std::size_t i = 0; i < asked.rows.count; ++i) {
-    Pending::Row row;
-    const auto raw = std::span(p.values).subspan(i * width, width);
-    // What the quarantine holds back is checked, for the day it ends, and not sent.
-    for (const Rows::Stray& each : asked.rows.stray_of(i)) row.stray.push_back(each.rule);
-    if (held.quarantine >= 0 || !row.stray.empty()) plan.contract().check(raw, result_.check);
-    if (holds_back(held, admitted.slot.id, result_.check, !row.stray.empty())) {
-      row.outcome = plane::RowOutcome::kQuarantined;
-    } else if (!row.stray.empty()) {
+}
+
+/// What is known of a row before its runtime answers; the row is added to those that are `sent`
+/// unless it is held back or refused.
+Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
+                                       std::span<const expr::Datum> values,
+                                       const RequestContext& context, QuarantineProgress& progress,
+                                       runtime::Rows& sent) {
+  const score::Plan& plan = *context.slot.loaded->plan;
+  PendingRow row;
+  for (const Rows::Stray& each : rows.stray_of(index)) row.stray.push_back(each.rule);
+  // What the quarantine holds back is checked, for the day it ends, and not sent.
+  if (progress.quarantine >= 0 || !row.stray.empty()) plan.contract().check(values, result_.check);
+  if (holds_back(progress, context.slot.id, result_.check, !row.stray.empty())) {
+    row.outcome = plane::RowOutcome::kQuarantined;
+  } else if (!row.stray.empty()) {
+    row.outcome = plane::RowOutcome::kRefused;
+  } else {
+    const std::size_t before = sent.count();
+    plan.prepare(values, result_, scratch_, sent);
+    if (sent.count() > before)
+      row.sent = static_cast<int>(before);
+    else
       row.outcome = plane::RowOutcome::kRefused;
-    } else {
-      const std::size_t before = sent.count();
-      plan.prepare(raw, result_, scratch_, sent);
-      if (sent.count() > before)
-        row.sent = static_cast<int>(before);
-      else
-        row.outcome = plane::RowOutcome::kRefused;
-    }
-    row.broken = result_.check.broken;
-    p.rows.push_back(std::move(row));
   }
+  row.broken = result_.check.broken;
+  return row;
+}
+
+Result<std::optional<Answer>> Engine::infer_async(const InferRequest& request,
+                                                  RequestContext& context) {
+  if (request.reply == nullptr) {
+    return Error{ErrorKind::kUnavailable, "runtime-protocol",
+                 "this protocol does not wait for a runtime", "ask over HTTP"};
+  }
+  const score::Plan& plan = *context.slot.loaded->plan;
+  auto pending = std::make_unique<Pending>();
+  Pending& p = *pending;
+  p.serving = serving_;
+  p.id = context.id;
+  p.source = context.source;
+  p.account = context.account;
+  p.begun_ns = request.begun_ns;
+  p.context = context;
+  p.context.id = p.id;
+  p.context.source = p.source;
+  p.context.account = p.account;
+  keep_values(request.rows, p);
+  QuarantineProgress progress = quarantine_of(context);
+  runtime::Rows sent;
+  const std::size_t width = serving_->fields.size();
+  for (std::size_t i = 0; i < request.rows.count; ++i)
+    p.rows.push_back(prepare_row(request.rows, i, std::span(p.values).subspan(i * width, width),
+                                 context, progress, sent));
   p.sent = sent.count();
   p.sent_ns = options_.clock->mono_ns();
+  // Nothing is asked of the runtime: the answer is there at once.
   if (p.sent == 0) {
-    settle(held, admitted.event_time);
+    settle(progress, context.event_time);
     answered_now_ = std::move(pending);  // the answer borrows from it
     return std::optional(finish(p, std::vector<float>()));
   }
 
   std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
-  if (asked.deadline_ns < deadline) {
-    deadline = asked.deadline_ns;
+  // A client that gives up earlier frees its place in the runtime's queue earlier.
+  if (request.deadline_ns < deadline) {
+    deadline = request.deadline_ns;
     p.client_deadline = true;
   }
   const std::uint64_t id = next_id_++;
@@ -106,7 +124,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     metrics_.shed();
     return submitted.error();
   }
-  settle(held, admitted.event_time);
+  settle(progress, context.event_time);
   std::vector<plane::RowView> views(p.rows.size());
   for (std::size_t i = 0; i < views.size(); ++i) {
     views[i].outcome = p.rows[i].outcome;
@@ -115,10 +133,10 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   for (const auto& [slot, key] :
        {std::pair{SlotId::kStandby, &p.standby}, std::pair{SlotId::kShadow, &p.shadow}}) {
     const Loaded& beside = serving_->slot(slot);
-    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
+    if (slot != context.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
       *key = ask_beside(serving_, slot, views);
   }
-  p.done = asked.later->later();
+  p.done = request.reply->defer();
   pending_.emplace(id, std::move(pending));
   return std::optional<Answer>();
 }
@@ -202,13 +220,14 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
 void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answers) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
+  // Out of the table first: what follows may serve other requests.
   const std::unique_ptr<Pending> pending = std::move(found->second);
   pending_.erase(found);
   if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
     metrics_.shed();
     const std::int64_t waited = options_.clock->mono_ns() - pending->sent_ns;
     const std::int64_t may_take =
-        pending->admitted.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
+        pending->context.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
     if (waited >= std::min(kPatientNs, may_take / 2)) {
       (void)finish(*pending, answers);  // journaled and counted as any failure of the runtime
     } else {
@@ -225,56 +244,81 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
   pending->done(answer);
 }
 
+/// The predictions of another slot's runtime, where they have come by now.
+const std::vector<std::vector<float>>* Engine::predictions_of(std::uint64_t id) const {
+  const auto found = beside_.find(id);
+  return found != beside_.end() && found->second->there ? &found->second->predictions : nullptr;
+}
+
+/// The row in the other slots, those with a runtime as far as it has answered. What comes later is
+/// compared, and is not in the journal.
+void Engine::finish_others(const Pending& p, std::size_t index, plane::RowView& row) {
+  for (const auto& [slot, into, id] :
+       {std::tuple{SlotId::kStandby, &row.standby_prediction, p.standby},
+        std::tuple{SlotId::kShadow, &row.shadow_prediction, p.shadow}}) {
+    const Loaded& other = p.serving->slot(slot);
+    if (other.plan == nullptr || slot == p.context.slot.id) continue;
+    if (other.plan->endpoint() == nullptr) {
+      other.plan->score_row(row.fields, shadow_, scratch_);
+      *into = keep(shadow_.prediction);
+    } else if (const auto* given = predictions_of(id); given != nullptr) {
+      *into = keep((*given)[index]);
+    }
+  }
+}
+
+/// A row that was sent: served, or failed where its runtime gave no answer.
+void Engine::finish_row(const Pending& p, std::size_t index,
+                        const Result<std::vector<float>>& answers, plane::RowView& row) {
+  const score::Plan& plan = *p.context.slot.loaded->plan;
+  std::span<const float> answer;
+  if (answers.ok()) answer = of_row(*answers, p.rows[index].sent, plan);
+  plan.finish(answer, result_);
+  if (result_.prediction.empty()) {
+    row.outcome = plane::RowOutcome::kFailed;
+    rules_.push_back(kNoAnswer);
+    return;
+  }
+  row.prediction = keep(result_.prediction);
+  finish_others(p, index, row);
+}
+
+/// Into the journal, which has the names of the fields once a segment: under other ones the row
+/// would be another, and a gap is recorded in its place.
+void Engine::record(const Pending& p, std::uint32_t micros) {
+  if (p.serving->fields.names() == serving_->fields.names()) {
+    options_.journal->append(plane::RequestView{
+        p.id, p.source, p.context.event_time, p.context.arrival, name_of(p.context.slot.id),
+        p.serving->route.version, rows_, p.context.cohort, micros, p.account});
+  } else {
+    options_.journal->append(plane::GapRecord{
+        1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
+  }
+}
+
 /// What `score` and the end of `infer` are to a model of ours.
 Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
-  const Slot& slot = p.admitted.slot;
+  const Slot& slot = p.context.slot;
   const std::size_t width = p.serving->fields.size();
   const score::Plan& plan = *slot.loaded->plan;
   const auto& known = plan.contract().rules();
   const std::int64_t now = options_.clock->mono_ns();
+  // Once a second: a runtime that is down fails each request.
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
     log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id),
               answers.error().message);
   }
-  using Predictions = std::vector<std::vector<float>>;
-  const auto predictions_of = [&](std::uint64_t id) -> const Predictions* {
-    const auto found = beside_.find(id);
-    return found != beside_.end() && found->second->there ? &found->second->predictions : nullptr;
-  };
-  const Predictions* standby = predictions_of(p.standby);
-  const Predictions* shadow = predictions_of(p.shadow);
   begin_rows(*p.serving, plan, p.rows.size());
   std::uint32_t served = 0, refused = 0, failed = 0, strayed = 0;
   for (std::size_t i = 0; i < p.rows.size(); ++i) {
-    const Pending::Row& kept = p.rows[i];
+    const PendingRow& kept = p.rows[i];
     plane::RowView row;
     row.fields = std::span(p.values).subspan(i * width, width);
     row.outcome = kept.outcome;
     if (row.outcome == plane::RowOutcome::kServed) {
-      std::span<const float> answer;
-      if (answers.ok()) answer = of_row(*answers, kept.sent, plan);
-      plan.finish(answer, result_);
-      if (!result_.prediction.empty()) {
-        row.prediction = keep(result_.prediction);
-        ++served;
-        for (const auto& [id, into, given] :
-             {std::tuple{SlotId::kStandby, &row.standby_prediction, standby},
-              std::tuple{SlotId::kShadow, &row.shadow_prediction, shadow}}) {
-          const Loaded& beside = p.serving->slot(id);
-          if (beside.plan == nullptr || id == slot.id) continue;
-          if (beside.plan->endpoint() != nullptr) {
-            if (given != nullptr) *into = keep((*given)[i]);
-          } else {
-            beside.plan->score_row(row.fields, shadow_, scratch_);
-            *into = keep(shadow_.prediction);
-          }
-        }
-      } else {
-        row.outcome = plane::RowOutcome::kFailed;
-        rules_.push_back(kNoAnswer);
-        ++failed;
-      }
+      finish_row(p, i, answers, row);
+      ++(row.outcome == plane::RowOutcome::kServed ? served : failed);
     } else if (row.outcome == plane::RowOutcome::kQuarantined) {
       rules_.push_back(kSourceQuarantined);
     } else {
@@ -290,22 +334,13 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   compare(p.standby, rows_);
   compare(p.shadow, rows_);
   metrics_.rows(served, refused, failed, p.rows.size() - served - refused - failed);
-  after(p.admitted, failed, refused - strayed);
+  after(p.context, failed, refused - strayed);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
-  if (p.serving->fields.names() == serving_->fields.names()) {
-    options_.journal->append(plane::RequestView{
-        p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id),
-        p.serving->route.version, rows_, p.admitted.cohort, micros, p.account});
-  } else {
-    // The journal has the names of the fields once a segment: under other ones the row would be
-    // another.
-    options_.journal->append(plane::GapRecord{
-        1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
-  }
+  record(p, micros);
   metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns,
-                  p.admitted.arrival);
+                  p.context.arrival);
   return Answer{
       .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
       .task = &plan.task(),

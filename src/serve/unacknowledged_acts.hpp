@@ -14,9 +14,9 @@ namespace heddle::serve {
 /// What the data plane did by itself and the control plane has not settled yet: stops, fail-overs,
 /// an aborted canary, readmitted sources, a clock that jumped. A pure value; the caller journals
 /// each act before it is added here.
-class StandingActs {
+class UnacknowledgedActs {
  public:
-  [[nodiscard]] static StandingActs from(std::span<const plane::Record> records);
+  [[nodiscard]] static UnacknowledgedActs from(std::span<const plane::Record> records);
 
   void add(const plane::ActRecord& act);
   void add(const plane::StopRecord& stop) { stops_.push_back(stop.id); }

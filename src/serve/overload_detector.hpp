@@ -10,9 +10,9 @@ namespace heddle::serve {
 /// it, everybody waited and nobody is too many. The idea is CoDel's (K. Nichols and V. Jacobson,
 /// "Controlling Queue Delay", ACM Queue 10(5), 2012), whose queue stands when the least wait of a
 /// window is too long. Confined to one thread.
-class StandingQueue {
+class OverloadDetector {
  public:
-  explicit StandingQueue(std::int64_t patience_ns) noexcept : patience_ns_(patience_ns) {}
+  explicit OverloadDetector(std::int64_t patience_ns) noexcept : patience_ns_(patience_ns) {}
 
   /// Counts a request that had waited `queued_ns` when its turn came at `now_ns` (monotonic); true:
   /// it is shed.

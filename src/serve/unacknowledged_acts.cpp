@@ -1,4 +1,4 @@
-#include "serve/standing.hpp"
+#include "serve/unacknowledged_acts.hpp"
 
 #include <algorithm>
 
@@ -12,8 +12,8 @@ bool names(const plane::RouteTable& table, const std::string& id) {
 
 }  // namespace
 
-StandingActs StandingActs::from(std::span<const plane::Record> records) {
-  StandingActs standing;
+UnacknowledgedActs UnacknowledgedActs::from(std::span<const plane::Record> records) {
+  UnacknowledgedActs standing;
   for (const plane::Record& record : records) {
     if (const auto* act = std::get_if<plane::ActRecord>(&record)) standing.add(*act);
     if (const auto* stop = std::get_if<plane::StopRecord>(&record)) standing.add(*stop);
@@ -21,7 +21,7 @@ StandingActs StandingActs::from(std::span<const plane::Record> records) {
   return standing;
 }
 
-void StandingActs::add(const plane::ActRecord& act) {
+void UnacknowledgedActs::add(const plane::ActRecord& act) {
   if (act.act == "fail-over") fail_overs_.push_back({act.target, act.id});
   if (act.act == "canary-abort") canary_abort_ = act.id;
   if (act.act == "source-readmit") readmissions_.push_back({act.account, act.target, act.id});
@@ -29,12 +29,12 @@ void StandingActs::add(const plane::ActRecord& act) {
   if (act.act == "clock-set") clock_jump_.clear();
 }
 
-bool StandingActs::allows(const plane::RouteTable& table) const {
+bool UnacknowledgedActs::allows(const plane::RouteTable& table) const {
   return std::all_of(stops_.begin(), stops_.end(),
                      [&](const std::string& id) { return names(table, id); });
 }
 
-void StandingActs::settle(const plane::RouteTable& table) {
+void UnacknowledgedActs::settle(const plane::RouteTable& table) {
   std::erase_if(stops_, [&](const std::string& id) { return names(table, id); });
   std::erase_if(fail_overs_, [&](const FailedOver& act) { return names(table, act.id); });
   // A table without a canary settles its end too.
@@ -45,11 +45,12 @@ void StandingActs::settle(const plane::RouteTable& table) {
                                          [&](const plane::QuarantinedSource& source) {
                                            return source.is(item.account, item.source);
                                          });
+    // A quarantine that is gone needs nobody let in.
     return !quarantined || names(table, item.id);
   });
 }
 
-bool StandingActs::readmitted(const plane::QuarantinedSource& quarantine) const noexcept {
+bool UnacknowledgedActs::readmitted(const plane::QuarantinedSource& quarantine) const noexcept {
   // What only a person lets in is not let in by what was seen under an earlier quarantine.
   if (quarantine.readmit_after == 0) return false;
   return std::any_of(readmissions_.begin(), readmissions_.end(), [&](const Readmission& item) {
@@ -57,7 +58,7 @@ bool StandingActs::readmitted(const plane::QuarantinedSource& quarantine) const 
   });
 }
 
-std::vector<std::string> StandingActs::ids() const {
+std::vector<std::string> UnacknowledgedActs::ids() const {
   std::vector<std::string> ids = stops_;
   for (const FailedOver& act : fail_overs_) ids.push_back(act.id);
   if (!canary_abort_.empty()) ids.push_back(canary_abort_);

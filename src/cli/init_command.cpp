@@ -1,0 +1,443 @@
+#include "cli/init_command.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+
+#include "base/file.hpp"
+#include "cli/commands.hpp"
+#include "doc/diagnostic.hpp"
+#include "draft/difference.hpp"
+#include "draft/draft.hpp"
+#include "profile/profile.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InitOptions {
+  std::string directory{};
+  std::string data{};
+  draft::Wishes wishes{};
+  std::string task{};
+  bool yes = false;
+};
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Tells how long reading will take, once the first chunk says how fast it goes, and then how far
+/// it is. Of a file that is read within a second nothing is told.
+class ReadingProgress {
+ public:
+  ReadingProgress(const Console& console, const std::string& path)
+      : console_(console), path_(path) {
+    std::error_code failed;
+    const auto size = fs::file_size(path, failed);
+    bytes_ = failed ? 0 : static_cast<double>(size);
+  }
+
+  void tell(const profile::Progress& so_far) {
+    const double passed = now_s() - began_;
+    if (console_.json()) return;
+    if (so_far.chunks == 1 && so_far.text) tell_beforehand(passed);
+    if (passed - said_ < kEverySeconds) return;
+    said_ = passed;
+    console_.message(fmt::format("  {} rows in {:.0f} s", draft::counted(so_far.rows), passed));
+  }
+  [[nodiscard]] double seconds() const { return now_s() - began_; }
+
+ private:
+  /// By the first chunk. Of a compressed file it is not known how much there is.
+  void tell_beforehand(double passed) {
+    constexpr double kQuietSeconds = 1;
+    const bool is_plain = path_.ends_with(".csv") || path_.ends_with(".tsv");
+    const double whole = passed * bytes_ / profile::kChunkBytes;
+    if (is_plain && whole > kQuietSeconds)
+      console_.message(
+          fmt::format("reading {} ({:.0f} MB): about {:.0f} s", path_, bytes_ / 1e6, whole));
+  }
+
+  static constexpr double kEverySeconds = 2;
+
+  const Console& console_;
+  const std::string& path_;
+  double began_ = now_s();
+  double bytes_ = 0;
+  double said_ = 0;
+};
+
+bool may_ask(const InitOptions& options, const Console& console) {
+  return !options.yes && !console.json() && ::isatty(STDIN_FILENO) == 1 &&
+         ::isatty(STDERR_FILENO) == 1;
+}
+
+/// One question at the terminal; `preset` for an empty answer, or when the input ends.
+std::string answer(const std::string& question, const std::string& preset) {
+  fmt::print(stderr, "{} [{}]: ", question, preset.empty() ? "none" : preset);
+  std::fflush(stderr);
+  std::string line;
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
+    line += static_cast<char>(c);
+  while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.pop_back();
+  return line.empty() ? preset : line;
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 12;
+  const auto count = static_cast<std::ptrdiff_t>(std::min(kShown, names.size()));
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + count, ", "),
+                     names.size() > kShown ? ", ..." : "");
+}
+
+/// At most two questions: what is predicted, and what orders the rows.
+void ask(const profile::Profile& profile, draft::Wishes& wishes) {
+  const auto possible = draft::candidates(profile);
+  if (wishes.target.empty() && !possible.targets.empty())
+    wishes.target =
+        answer(fmt::format("which column is to be predicted? ({})", some_of(possible.targets)),
+               possible.targets.front());
+  if (wishes.time.empty() && possible.times.size() > 1)
+    wishes.time = answer(fmt::format("which time orders the rows? ({})", some_of(possible.times)),
+                         possible.times.front());
+}
+
+/// A path as a shell takes it.
+std::string in_shell(const std::string& path) {
+  const bool is_plain = !path.empty() && std::all_of(path.begin(), path.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '/' || c == '.' || c == '_' || c == '-' || c == '+' ||
+           c == '@' || c >= 0x80;
+  });
+  if (is_plain && path.front() != '-') return path;
+  std::string out = "'";
+  for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+/// How heddle.yaml names the file: relative where it lies beside or below the project.
+std::string source_path(const std::string& data, const std::string& directory) {
+  const fs::path file = fs::weakly_canonical(fs::absolute(data));
+  const fs::path root = fs::weakly_canonical(fs::absolute(directory));
+  const fs::path relative = file.lexically_relative(root);
+  const auto ups = std::count(relative.begin(), relative.end(), fs::path(".."));
+  return relative.empty() || ups > 1 ? file.string() : relative.string();
+}
+
+/// Where the files are written before they are in place; removed with what is left in it.
+class Workshop {
+ public:
+  explicit Workshop(const std::string& beside)
+      : path_(fmt::format("{}.init-{}", beside, ::getpid())) {}
+  ~Workshop() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+
+  Result<void> write(const std::vector<draft::File>& files) const {
+    for (const auto& file : files) {
+      const std::string to = path_ + "/" + file.path;
+      HEDDLE_TRY(make_dirs(fs::path(to).parent_path().string()));
+      HEDDLE_TRY(write_file_atomic(to, file.text));
+    }
+    // Whoever may read the folder that it stands in may read it.
+    std::error_code ignored;
+    for (const auto& entry : fs::recursive_directory_iterator(path_, ignored)) {
+      if (entry.is_directory()) ::chmod(entry.path().c_str(), 0755);
+    }
+    ::chmod(path_.c_str(), 0755);
+    return {};
+  }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// A draft that its own checks refuse is our mistake, and no project.
+Result<void> check_draft(const std::string& root, const Console& console) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
+  if (!loaded.has_errors()) return {};
+  for (const auto& diagnostic : loaded.diagnostics)
+    if (diagnostic.severity == doc::Severity::kError)
+      console.message(doc::render_full(diagnostic, root, console.color()));
+  return Error{ErrorKind::kInternal, "init-draft-invalid",
+               "the definitions that were drafted do not hold together (above)",
+               "this is a fault of Heddle: report it with the column's name and a few values"};
+}
+
+/// Moves the drafted files into `directory`; all of them or none.
+Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::File>& files,
+                          const std::string& directory) {
+  std::error_code failed;
+  if (!path_exists(directory)) {
+    fs::rename(workshop.path(), directory, failed);
+    if (!failed) return {};
+    return Error{ErrorKind::kIo, "init-write",
+                 fmt::format("`{}` cannot be made: {}", directory, failed.message()),
+                 "name a folder that can be written"};
+  }
+  std::vector<std::string> done;
+  for (const auto& file : files) {
+    const fs::path to = fs::path(directory) / file.path;
+    // Its own rules stay.
+    if (file.path == ".gitignore" && path_exists(to.string())) continue;
+    fs::create_directories(to.parent_path(), failed);
+    if (!failed) fs::rename(fs::path(workshop.path()) / file.path, to, failed);
+    if (failed) {
+      for (const auto& each : done) fs::remove(each);
+      return Error{ErrorKind::kIo, "init-write",
+                   fmt::format("`{}` cannot be written: {}", to.string(), failed.message()),
+                   "nothing is left of the draft: make room or name another folder"};
+    }
+    done.push_back(to.string());
+  }
+  return {};
+}
+
+/// Files of a folder that is no project, which the draft would replace.
+Result<void> check_free(const std::vector<draft::File>& files, const std::string& directory) {
+  for (const auto& file : files) {
+    if (file.path == ".gitignore" || !path_exists(directory + "/" + file.path)) continue;
+    return Error{ErrorKind::kConflict, "init-would-overwrite",
+                 fmt::format("`{}/{}` is there already, and `{}` has no heddle.yaml", directory,
+                             file.path, directory),
+                 "name a new folder"};
+  }
+  return {};
+}
+
+struct Repository {
+  std::string commit{};  ///< of the draft; empty: none was made
+  std::string next{};    ///< what a person does, where Heddle does not commit
+};
+
+/// A project needs a commit to be applied. A repository that is there already is its owner's to
+/// commit to.
+Result<Repository> commit_draft(const Invocation& invocation, const std::string& directory,
+                                const std::vector<draft::File>& files) {
+  const std::string command = fmt::format("git -C {} add -A . && git -C {} commit -m 'heddle init'",
+                                          in_shell(directory), in_shell(directory));
+  if (invocation.wiring->open_git(directory).ok()) return Repository{"", command};
+  std::vector<std::string> paths;
+  for (const auto& file : files) paths.push_back(file.path);
+  HEDDLE_ASSIGN_OR_RETURN(const auto commit, start_git()(directory, paths, "heddle init"));
+  return Repository{commit, ""};
+}
+
+doc::Value to_value(const draft::Finding& finding) {
+  doc::Value columns = doc::Value::array();
+  for (const auto& each : finding.columns) columns.push(each);
+  doc::Value examples = doc::Value::array();
+  for (const auto& each : finding.examples) examples.push(each);
+  return doc::Value::object({{"id", finding.id},
+                             {"text", finding.text},
+                             {"columns", std::move(columns)},
+                             {"examples", std::move(examples)}});
+}
+
+doc::Value to_value(const draft::Column& column) {
+  const auto& profile = *column.reading.column;
+  auto out = doc::Value::object({{"name", column.name()},
+                                 {"kind", profile::in_words(column.reading.kind)},
+                                 {"missing", column.reading.missing},
+                                 {"distinct", profile.distinct()},
+                                 {"explains", column.association.explained},
+                                 {"alone", column.association.alone},
+                                 {"left_out", column.left_out}});
+  if (profile.numbers.count > 0) {
+    out.set("low", profile.numbers.low);
+    out.set("high", profile.numbers.high);
+    out.set("mean", profile.numbers.mean);
+  }
+  if (profile.times > 0) {
+    out.set("earliest", format_time(profile.earliest));
+    out.set("latest", format_time(profile.latest));
+  }
+  return out;
+}
+
+/// Everything that one `heddle init` found and did.
+struct Outcome {
+  draft::Decisions decisions;
+  draft::Project project;
+  std::vector<draft::File> files{};
+  std::string directory{};
+  Repository repository{};
+  double seconds = 0;
+  /// Of a project that was there: what differs, by file; nothing was written.
+  std::vector<std::pair<std::string, std::string>> changes{};
+  bool was_there = false;
+  std::string next{};
+};
+
+doc::Value to_value(const Outcome& outcome) {
+  const auto& decisions = outcome.decisions;
+  doc::Value columns = doc::Value::array();
+  for (const auto& each : decisions.columns) columns.push(to_value(each));
+  doc::Value findings = doc::Value::array();
+  for (const auto& each : decisions.findings) findings.push(to_value(each));
+  doc::Value files = doc::Value::array();
+  for (const auto& each : outcome.files) files.push(each.path);
+  doc::Value changes = doc::Value::array();
+  for (const auto& [path, text] : outcome.changes)
+    changes.push(doc::Value::object({{"file", path}, {"difference", text}}));
+  const auto* time = decisions.time_column();
+  doc::Value keys = doc::Value::array();
+  for (const auto& each : outcome.project.person.keys) keys.push(each);
+  return doc::Value::object({{"project", outcome.directory},
+                             {"created", !outcome.was_there},
+                             {"commit", outcome.repository.commit},
+                             {"rows", decisions.profile->rows},
+                             {"seconds", outcome.seconds},
+                             {"target", decisions.target_column().name()},
+                             {"target_reason", decisions.target_reason},
+                             {"task", stats::task_name(decisions.task)},
+                             {"task_reason", decisions.task_reason},
+                             {"time", time == nullptr ? doc::Value() : doc::Value(time->name())},
+                             {"findings", std::move(findings)},
+                             {"columns", std::move(columns)},
+                             {"files", std::move(files)},
+                             {"changes", std::move(changes)},
+                             {"keys", std::move(keys)},
+                             {"next", outcome.next}});
+}
+
+void print_findings(const Console& console, const draft::Decisions& decisions) {
+  if (decisions.findings.empty()) return console.data("nothing suspicious was found");
+  console.data("look at this first:");
+  for (const auto& finding : decisions.findings) {
+    console.data(fmt::format("  {}: {}", console.paint("33", finding.id), finding.text));
+    for (const auto& example : finding.examples) console.data(fmt::format("      {}", example));
+  }
+}
+
+void print(const Console& console, const Outcome& outcome) {
+  const auto& decisions = outcome.decisions;
+  console.data(fmt::format("{} rows, {} columns, read in {:.1f} s",
+                           draft::counted(decisions.profile->rows), decisions.columns.size(),
+                           outcome.seconds));
+  print_findings(console, decisions);
+  console.data(fmt::format("target `{}` ({}): {} ({})", decisions.target_column().name(),
+                           decisions.target_reason, stats::task_name(decisions.task),
+                           decisions.task_reason));
+  const auto* time = decisions.time_column();
+  console.data(time == nullptr
+                   ? std::string("no time orders the rows: they are split in a drawn order")
+                   : fmt::format("time `{}` ({})", time->name(), decisions.time_reason));
+  if (outcome.was_there) {
+    console.data(outcome.changes.empty()
+                     ? fmt::format("`{}` is as it would be drafted now", outcome.directory)
+                     : fmt::format("`{}` is a project already: nothing was written. What a draft "
+                                   "of this file would change:",
+                                   outcome.directory));
+    for (const auto& [path, text] : outcome.changes) console.data(text);
+  } else {
+    console.data(fmt::format("drafted {} files in `{}`; each line says what suggested it",
+                             outcome.files.size(), outcome.directory));
+    console.data(outcome.project.person.keys.empty()
+                     ? "no SSH key was found (~/.ssh/*.pub, git's signing key): people.yaml says "
+                       "how to add one"
+                     : fmt::format("`{}` may approve with {}", outcome.project.person.name,
+                                   outcome.project.person.key_source));
+    if (!outcome.repository.commit.empty())
+      console.data(fmt::format("committed as {}", outcome.repository.commit.substr(0, 12)));
+  }
+  console.message(fmt::format("next: {}", outcome.next));
+}
+
+Result<Outcome> start_project(const Invocation& invocation, const Console& console,
+                              InitOptions options, profile::Profile& profile) {
+  Outcome out;
+  out.directory = options.directory;
+  ReadingProgress progress(console, options.data);
+  HEDDLE_ASSIGN_OR_RETURN(
+      profile, profile::profile_file(
+                   options.data, [&](const profile::Progress& so_far) { progress.tell(so_far); }));
+  out.seconds = progress.seconds();
+  if (may_ask(options, console)) ask(profile, options.wishes);
+  HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));
+  const char* home = std::getenv("HOME");
+  out.project.name = draft::plain_name(
+      fs::weakly_canonical(fs::absolute(options.directory)).filename().string(), "project");
+  out.project.source_path = source_path(options.data, options.directory);
+  out.project.person = draft::own_person(home == nullptr ? "" : home);
+  out.files = draft::draft_project(out.decisions, out.project);
+  out.was_there = path_exists(options.directory + "/heddle.yaml");
+  out.next = fmt::format("cd {} && heddle run", in_shell(options.directory));
+  if (out.was_there) {
+    for (const auto& file : out.files) {
+      const auto before = read_file(options.directory + "/" + file.path);
+      auto text = draft::difference(before.ok() ? *before : "", file.text, file.path);
+      if (!text.empty()) out.changes.emplace_back(file.path, std::move(text));
+    }
+    return out;
+  }
+  HEDDLE_TRY(check_free(out.files, options.directory));
+  fs::path place = fs::absolute(options.directory).lexically_normal();
+  if (!place.has_filename()) place = place.parent_path();
+  const Workshop workshop(place.string());
+  HEDDLE_TRY(workshop.write(out.files));
+  HEDDLE_TRY(check_draft(workshop.path(), console));
+  HEDDLE_TRY(put_in_place(workshop, out.files, place.string()));
+  HEDDLE_ASSIGN_OR_RETURN(out.repository, commit_draft(invocation, place.string(), out.files));
+  if (!out.repository.next.empty()) out.next = out.repository.next + " && " + out.next;
+  return out;
+}
+
+int init(const Invocation& invocation, const Console& console, const InitOptions& options) {
+  profile::Profile profile;
+  const auto outcome = start_project(invocation, console, options, profile);
+  if (!outcome.ok()) return console.fail(outcome.error());
+  if (console.json())
+    console.document(to_value(*outcome));
+  else
+    print(console, *outcome);
+  return 0;
+}
+
+}  // namespace
+
+StartGit& start_git() {
+  static StartGit start;
+  return start;
+}
+
+void add_init_command(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<InitOptions>();
+  auto* command = app.add_subcommand("init", "profile a file of rows and draft a project from it");
+  command->add_option("directory", options->directory, "the project's folder")->required();
+  command->add_option("--data", options->data, "a file of rows: CSV, Parquet or NDJSON")
+      ->required();
+  command->add_option("--target", options->wishes.target,
+                      "the column to predict; default: asked for, or inferred and said");
+  command->add_option("--time", options->wishes.time,
+                      "the column that orders the rows in time; default: inferred and said");
+  command
+      ->add_option("--task", options->task,
+                   "binary, classes or regression; default: as the target's values say")
+      ->check(CLI::IsMember({"binary", "classes", "regression"}));
+  command->add_flag("--yes", options->yes, "ask nothing");
+  command->callback([&invocation, options] {
+    for (const auto kind :
+         {stats::TaskKind::kBinary, stats::TaskKind::kClasses, stats::TaskKind::kRegression}) {
+      if (options->task == stats::task_name(kind)) options->wishes.task = kind;
+    }
+    invocation.run = [=, &invocation](const Console& console) {
+      return init(invocation, console, *options);
+    };
+  });
+}
+
+}  // namespace heddle::cli

@@ -1,0 +1,305 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "draft/draft.hpp"
+
+namespace heddle::draft {
+namespace {
+
+using profile::Kind;
+using profile::Reading;
+
+constexpr std::size_t kMostEnum = 50;
+/// Good-Turing: the share of values that came once is about the chance that the next row brings a
+/// new one. Below this the values are taken for all there are.
+constexpr double kNewValueShare = 0.001;
+constexpr std::size_t kMostDependencies = 10;
+constexpr std::int64_t kRowsOfDeterminant = 5;
+
+/// A bound a little beyond, with two digits: `1234` up is `1300`, down `1200`.
+double rounded(double value, bool up) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  const double unit = std::pow(10, std::floor(std::log10(std::abs(value))) - 1);
+  const double steps = value / unit;
+  return (up ? std::ceil(steps - 1e-9) : std::floor(steps + 1e-9)) * unit;
+}
+
+std::string number(double value, bool is_whole) {
+  if (is_whole && std::abs(value) < 0x1p53)
+    return fmt::format("{}", static_cast<std::int64_t>(value));
+  return fmt::format("{:.12g}", value);
+}
+
+std::string_view logical_type(const Reading& reading) {
+  switch (reading.type) {
+    case expr::Type::kBool: return "boolean";
+    case expr::Type::kInt: return "integer";
+    case expr::Type::kDouble: return "number";
+    case expr::Type::kTimestamp:
+      return reading.column->midnights == reading.column->times ? "date" : "timestamp";
+    default: return "string";
+  }
+}
+
+/// What a unit is called at the end of a name.
+std::string unit_of(const std::string& name) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kUnits = {
+      {{"km", "kilometres"},
+       {"miles", "miles"},
+       {"kg", "kilograms"},
+       {"lbs", "pounds"},
+       {"cm", "centimetres"},
+       {"mm", "millimetres"},
+       {"ms", "milliseconds"},
+       {"sec", "seconds"},
+       {"secs", "seconds"},
+       {"seconds", "seconds"},
+       {"minutes", "minutes"},
+       {"mins", "minutes"},
+       {"hours", "hours"},
+       {"days", "days"},
+       {"usd", "US dollars"},
+       {"eur", "euros"},
+       {"gbp", "pounds sterling"},
+       {"pct", "per cent"},
+       {"percent", "per cent"},
+       {"percentage", "per cent"},
+       {"celsius", "degrees Celsius"},
+       {"fahrenheit", "degrees Fahrenheit"},
+       {"mph", "miles an hour"},
+       {"kmh", "kilometres an hour"}}};
+  const auto words = profile::words_of(name);
+  if (words.size() < 2) return "";
+  for (const auto& [word, unit] : kUnits) {
+    if (words.back() == word) return std::string(unit);
+  }
+  return "";
+}
+
+class ContractDraft {
+ public:
+  ContractDraft(const Decisions& decisions, const Names& names)
+      : decisions_(decisions), names_(names) {}
+
+  std::string text() {
+    const auto& profile = *decisions_.profile;
+    out_ += fmt::format(
+        "# What a row must be: kept in training, in files and in each request.\n"
+        "apiVersion: v3.2.0\nkind: DataContract\nid: {0}\nname: {0}\nversion: 1.0.0\n"
+        "status: draft\nschema:\n  - name: {0}\n    logicalType: object\n    properties:\n",
+        names_.rows);
+    for (const Column& column : decisions_.columns) {
+      if (column.in_contract || column.is_label) {
+        property(column);
+      } else {
+        line(6, fmt::format("# `{}` is not asked for: {}", comment(column.name()),
+                            comment(column.left_out)));
+      }
+    }
+    for (const auto& name : profile.left_out)
+      line(6, fmt::format("# `{}` is not asked for: no field holds its type", comment(name)));
+    line(4, "quality:");
+    line(6, fmt::format("# the file has {} rows", counted(profile.rows)));
+    line(6, "- id: enough-rows");
+    line(6, "  type: library");
+    line(6, "  metric: rowCount");
+    line(6, fmt::format("  mustBeGreaterThan: {}", profile.rows / 2));
+    line(6, "  severity: warning");
+    dependencies();
+    return std::move(out_);
+  }
+
+ private:
+  void line(int indent, std::string_view text) {
+    out_.append(static_cast<std::size_t>(indent), ' ');
+    out_ += text;
+    out_ += '\n';
+  }
+
+  void property(const Column& column) {
+    const Reading& reading = column.reading;
+    const auto& profile = *reading.column;
+    line(6, fmt::format("# {}", summary(reading)));
+    line(6, fmt::format("- name: {}", quoted(column.name())));
+    line(6, fmt::format("  logicalType: {}", logical_type(reading)));
+    if (column.is_label) {
+      line(6, fmt::format("  required: true  # {} of {} rows lack it; a row without it teaches "
+                          "nothing",
+                          counted(reading.missing), counted(profile.rows)));
+    } else if (reading.missing == 0 && !reading.is_key) {
+      line(6, fmt::format("  required: true  # none of {} rows lacks it", counted(profile.rows)));
+    } else if (reading.missing > 0) {
+      line(6, fmt::format("  required: false  # {} of {} rows lack it", counted(reading.missing),
+                          counted(profile.rows)));
+    }
+    if (const std::string unit = unit_of(column.name()); !unit.empty() && reading.is_number())
+      line(6, fmt::format("  description: in {}, as its name says", unit));
+    if (reading.is_key)
+      line(6, fmt::format("  unique: true  # {} distinct values in {} rows",
+                          counted(reading.column->distinct()), counted(profile.present())));
+    if (!column.is_label) bounds(reading);
+    if (column.is_label && reading.kind == Kind::kNumberInText)
+      options({{"pattern", quoted("^[+-]?[0-9.]")}}, "a label that is no number teaches nothing");
+    if (!column.is_label) return;
+    line(6, "  customProperties:");
+    line(6, "    - {property: role, vendor: heddle, value: label}");
+  }
+
+  static std::string summary(const Reading& reading) {
+    const auto& profile = *reading.column;
+    const std::string kind(profile::in_words(reading.kind));
+    switch (reading.kind) {
+      case Kind::kInteger:
+      case Kind::kNumber:
+      case Kind::kNumberInText:
+        return fmt::format(
+            "{}: {:.6g} to {:.6g}, mean {:.6g}, standard deviation {:.4g}, {} "
+            "distinct",
+            kind, profile.numbers.low, profile.numbers.high, profile.numbers.mean,
+            profile.numbers.sd(), counted(profile.distinct()));
+      case Kind::kTime:
+      case Kind::kTimeInText:
+        return fmt::format("{}: {} to {}, {} distinct", kind, format_time(profile.earliest),
+                           format_time(profile.latest), counted(profile.distinct()));
+      default: return fmt::format("{}: {} distinct", kind, counted(profile.distinct()));
+    }
+  }
+
+  void options(const std::vector<std::pair<std::string, std::string>>& values,
+               std::string_view why) {
+    line(6, fmt::format("  logicalTypeOptions:  # {}", comment(why)));
+    for (const auto& [key, value] : values) line(6, fmt::format("    {}: {}", key, value));
+  }
+
+  void bounds(const Reading& reading) {
+    switch (reading.kind) {
+      case Kind::kInteger:
+      case Kind::kNumber: return range(reading);
+      case Kind::kCategory:
+      case Kind::kText:
+        if (reading.type == expr::Type::kString) return words(reading);
+        return;
+      default: return;
+    }
+  }
+
+  /// As wide again on either side as the values are; what was never negative stays so.
+  void range(const Reading& reading) {
+    const auto& numbers = reading.column->numbers;
+    const double span = numbers.high - numbers.low;
+    if (!(span > 0) || !std::isfinite(span)) return;
+    const bool is_whole = reading.kind == Kind::kInteger;
+    const double low = numbers.low >= 0 ? 0 : rounded(numbers.low - span, false);
+    const double high = numbers.high <= 0 ? 0 : rounded(numbers.high + span, true);
+    if (std::abs(low) > 0x1p52 || std::abs(high) > 0x1p52) return;
+    options({{"minimum", number(low, is_whole)}, {"maximum", number(high, is_whole)}},
+            fmt::format("seen {} to {}; as much again is let through, {}",
+                        number(numbers.low, is_whole), number(numbers.high, is_whole),
+                        numbers.low >= 0 ? "and nothing negative was seen" : "on either side"));
+  }
+
+  void words(const Reading& reading) {
+    const auto& values = reading.column->values;
+    const auto n = static_cast<double>(std::max<std::int64_t>(1, reading.column->present()));
+    const double fresh = static_cast<double>(values.singletons()) / n;
+    const bool is_short = std::all_of(values.entries().begin(), values.entries().end(),
+                                      [](const auto& entry) { return entry.value.size() < 100; });
+    if (values.is_exact() && values.entries().size() <= kMostEnum && fresh < kNewValueShare &&
+        is_short && reading.kind == Kind::kCategory) {
+      line(6, fmt::format("  enum:  # {} values in {} rows, {} of them once: a new one is not "
+                          "expected (Good-Turing)",
+                          values.entries().size(), counted(reading.column->present()),
+                          values.singletons()));
+      for (const auto& entry : values.by_count())
+        line(6, fmt::format("    - {{value: {}}}  # {} rows", quoted(entry.value),
+                            counted(entry.count)));
+      return;
+    }
+    if (reading.kind == Kind::kCategory)
+      line(6, fmt::format("  # open: {} of {} values came once, so new ones are to be expected",
+                          counted(static_cast<std::int64_t>(values.singletons())),
+                          counted(reading.column->distinct())));
+    pattern(reading);
+  }
+
+  /// Every value has one shape, which says more than letters alone.
+  void pattern(const Reading& reading) {
+    const auto& column = *reading.column;
+    const auto most = static_cast<std::int64_t>(column.lengths.high);
+    const auto& shapes = column.shapes;
+    std::int64_t shaped = 0;
+    for (const auto& entry : shapes.entries()) shaped += entry.count;
+    if (shapes.is_exact() && shapes.entries().size() == 1 && shaped == column.present() &&
+        column.present() >= 100 && shapes.entries()[0].value != "long") {
+      return options({{"pattern", quoted(regex_of(shapes.entries()[0].value))}},
+                     fmt::format("all {} values have this shape", counted(shaped)));
+    }
+    options({{"maxLength", fmt::to_string(std::max<std::int64_t>(2 * most, 16))}},
+            fmt::format("the longest has {} bytes", most));
+  }
+
+  static std::string regex_of(std::string_view shape) {
+    std::string out = "^";
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      const char c = shape[i];
+      const bool is_class = i + 1 < shape.size() && shape[i + 1] == '{';
+      if (is_class && (c == '9' || c == 'a' || c == 'A')) {
+        out += c == '9' ? "[0-9]" : c == 'a' ? "[a-z]" : "[A-Z]";
+        while (shape[++i] != '}') out += shape[i];
+        out += '}';
+      } else {
+        if (std::string_view(R"(\^$.|?*+()[]{}/)").find(c) != std::string_view::npos) out += '\\';
+        out += c;
+      }
+    }
+    return out + "$";
+  }
+
+  /// Categories that fix others, as warnings: the sample may have missed an exception.
+  void dependencies() {
+    std::vector<const Column*> columns;
+    std::vector<std::vector<int>> codes;
+    const table::Table rows = decisions_.profile->sample.rows();
+    for (const Column& column : decisions_.columns) {
+      const bool is_looked_at = column.in_contract && !column.is_label && !column.reading.is_key &&
+                                column.reading.kind == Kind::kCategory &&
+                                column.reading.missing == 0 &&
+                                column.reading.column->distinct() * kRowsOfDeterminant <=
+                                    decisions_.profile->sample.size();
+      if (!is_looked_at || columns.size() == 100) continue;
+      columns.push_back(&column);
+      codes.push_back(profile::codes_of(*rows.find(column.name())));
+    }
+    auto found = profile::find_dependencies(codes);
+    if (found.size() > kMostDependencies) found.resize(kMostDependencies);
+    for (const auto& each : found) {
+      const std::string& from = columns[each.determinant]->name();
+      const std::string& to = columns[each.dependent]->name();
+      line(6, fmt::format("# in {} rows, each of {} values of `{}` has one `{}`",
+                          counted(decisions_.profile->sample.size()), counted(each.values),
+                          comment(from), comment(to)));
+      line(6, fmt::format("- id: {}", quoted(fmt::format("{}-fixes-{}", plain_name(from, "a"),
+                                                         plain_name(to, "b")))));
+      line(6, "  type: custom");
+      line(6, "  engine: heddle");
+      line(6, "  severity: warning");
+      line(6, fmt::format("  implementation: {{dependency: {{determinant: [{}], dependent: {}}}}}",
+                          quoted(from), quoted(to)));
+    }
+  }
+
+  const Decisions& decisions_;
+  const Names& names_;
+  std::string out_{};
+};
+
+}  // namespace
+
+std::string draft_contract(const Decisions& decisions, const Names& names) {
+  return ContractDraft(decisions, names).text();
+}
+
+}  // namespace heddle::draft

@@ -1,0 +1,74 @@
+#include "profile/profile.hpp"
+
+#include <algorithm>
+
+namespace heddle::profile {
+namespace {
+
+// Budgets of a whole profile, shared by its columns: a file of ten thousand columns must not take
+// ten thousand times the memory of one.
+constexpr std::size_t kValuesOfAll = 1 << 19;
+constexpr std::size_t kMostValues = 4096;
+constexpr std::size_t kFewestValues = 64;
+constexpr std::int64_t kCellsOfSample = 1 << 23;
+constexpr std::int64_t kMostSampleRows = 1 << 16;
+constexpr std::int64_t kFewestSampleRows = 1 << 10;
+constexpr std::size_t kRepeats = 1 << 17;
+
+}  // namespace
+
+const ColumnProfile* Profile::find(std::string_view name) const noexcept {
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const ColumnProfile& each) { return each.name == name; });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+Profiler::Profiler(const std::vector<table::ColumnInfo>& columns, std::int64_t first_row)
+    : first_row_(first_row) {
+  const std::size_t count = std::max<std::size_t>(columns.size(), 1);
+  const std::size_t values = std::clamp(kValuesOfAll / count, kFewestValues, kMostValues);
+  profile_.repeats = DistinctSample(kRepeats);
+  profile_.sample = RowSample(std::clamp(kCellsOfSample / static_cast<std::int64_t>(count),
+                                         kFewestSampleRows, kMostSampleRows));
+  for (const auto& column : columns)
+    profile_.columns.emplace_back(column.name, column.type, values);
+}
+
+void Profiler::add(const table::Table& rows) {
+  const std::int64_t first = first_row_ + profile_.rows;
+  std::vector<std::uint64_t> hashes(static_cast<std::size_t>(rows.rows()), 0);
+  const auto& columns = rows.columns();
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    profile_.columns[i].add(columns[i], first, hashes);
+  for (std::size_t i = 0; i < hashes.size(); ++i)
+    profile_.repeats.add(hashes[i], first + static_cast<std::int64_t>(i),
+                         [] { return std::string(); });
+  profile_.sample.add(rows, first);
+  profile_.rows += rows.rows();
+}
+
+void merge(Profile& profile, const Profile& later) {
+  profile.rows += later.rows;
+  for (std::size_t i = 0; i < profile.columns.size() && i < later.columns.size(); ++i)
+    profile.columns[i].merge(later.columns[i]);
+  profile.repeats.merge(later.repeats);
+  profile.sample.merge(later.sample);
+}
+
+Result<Profile> profile_file(const std::string& path,
+                             const std::function<void(const Progress&)>& progress) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
+  Profiler profiler(reader->columns());
+  for (std::int64_t chunks = 1;; ++chunks) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, reader->next());
+    if (!rows) break;
+    profiler.add(*rows);
+    if (progress) progress({profiler.so_far().rows, chunks, reader->text()});
+  }
+  Profile out = profiler.finish();
+  out.left_out = reader->left_out();
+  out.text = reader->text();
+  return out;
+}
+
+}  // namespace heddle::profile
