@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 struct InitOptions {
   std::string directory{};
-  std::string data{};
+  std::vector<std::string> data{};
   draft::Wishes wishes{};
   std::string task{};
   bool yes = false;
@@ -361,17 +361,19 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
                               InitOptions options, profile::Profile& profile) {
   Outcome out;
   out.directory = options.directory;
-  ReadingProgress progress(console, options.data);
+  const table::Input input{options.data, {}};
+  ReadingProgress progress(console, options.data.front());
   HEDDLE_ASSIGN_OR_RETURN(
       profile, profile::profile_file(
-                   options.data, [&](const profile::Progress& so_far) { progress.tell(so_far); }));
+                   input, [&](const profile::Progress& so_far) { progress.tell(so_far); }));
   out.seconds = progress.seconds();
   if (may_ask(options, console)) ask(profile, options.wishes);
   HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));
   const char* home = std::getenv("HOME");
   out.project.name = draft::plain_name(
       fs::weakly_canonical(fs::absolute(options.directory)).filename().string(), "project");
-  out.project.source_path = source_path(options.data, options.directory);
+  for (const auto& path : options.data)
+    out.project.source_paths.push_back(source_path(path, options.directory));
   out.project.person = draft::own_person(home == nullptr ? "" : home);
   out.files = draft::draft_project(out.decisions, out.project);
   out.was_there = path_exists(options.directory + "/heddle.yaml");
@@ -418,7 +420,10 @@ void add_init_command(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<InitOptions>();
   auto* command = app.add_subcommand("init", "profile a file of rows and draft a project from it");
   command->add_option("directory", options->directory, "the project's folder")->required();
-  command->add_option("--data", options->data, "a file of rows: CSV, Parquet or NDJSON")
+  command
+      ->add_option(
+          "--data", options->data,
+          "rows: a file, a folder or a pattern of CSV, Parquet, NDJSON or Arrow, compressed or not")
       ->required();
   command->add_option("--target", options->wishes.target,
                       "the column to predict; default: asked for, or inferred and said");

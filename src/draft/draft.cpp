@@ -69,6 +69,32 @@ Names names_of(const Decisions& decisions, const Project& project) {
 
 namespace {
 
+/// Where the rows are, and what has to be said of how they are written.
+std::string source_of(const Decisions& decisions, const Project& project) {
+  std::string paths;
+  for (const auto& path : project.source_paths) {
+    if (!paths.empty()) paths += ", ";
+    paths += quoted(path);
+  }
+  if (project.source_paths.size() > 1) paths = "[" + paths + "]";
+  const table::Form& form = decisions.profile->input.form;
+  if (form.empty()) return " " + paths;
+  std::string out = "\n    path: " + paths;
+  if (form.decimal) out += fmt::format("\n    decimal: {}", quoted(std::string(1, *form.decimal)));
+  if (!form.nulls) return out;
+  out += "\n    nulls:  # instead of: empty, NULL, null";
+  for (const auto& word : *form.nulls) {
+    const auto& counts = decisions.profile->nulls;
+    const auto found = std::find_if(counts.begin(), counts.end(),
+                                    [&](const auto& each) { return each.first == word; });
+    out += fmt::format("\n      - {}{}", quoted(word),
+                       found == counts.end() ? ""
+                                             : fmt::format("  # {} times between numbers or times",
+                                                           counted(found->second)));
+  }
+  return out;
+}
+
 std::string draft_root(const Decisions& decisions, const Project& project, const Names& names) {
   std::string out = fmt::format(
       "# Drafted by `heddle init` from {} rows and {} columns. Every line is yours to change; the\n"
@@ -80,9 +106,9 @@ std::string draft_root(const Decisions& decisions, const Project& project, const
       out += fmt::format("#   {}: {}\n", finding.id, comment(finding.text));
   }
   out += fmt::format(
-      "apiVersion: heddle/v1\nkind: Project\nname: {}\nowners: [{}]\nsources:\n  {}: {}\n"
+      "apiVersion: heddle/v1\nkind: Project\nname: {}\nowners: [{}]\nsources:\n  {}:{}\n"
       "control_port: {}\n",
-      quoted(project.name), quoted(project.person.name), names.rows, quoted(project.source_path),
+      quoted(project.name), quoted(project.person.name), names.rows, source_of(decisions, project),
       project.control_port);
   return out;
 }

@@ -26,8 +26,8 @@ struct Person {
 [[nodiscard]] Person own_person(const std::string& home);
 
 struct Project {
-  std::string name;         ///< of the project
-  std::string source_path;  ///< as heddle.yaml names it
+  std::string name;                       ///< of the project
+  std::vector<std::string> source_paths;  ///< as heddle.yaml names them
   Person person;
   int port = 8000;
   int grpc_port = 8001;

@@ -45,7 +45,7 @@ class Drafting : public ::testing::Test {
   /// The draft, written and checked as `heddle check` would.
   std::vector<doc::Diagnostic> checked(const Decisions& decisions) {
     const std::string root = folder_ / "project";
-    for (const auto& file : draft_project(decisions, {"project", path_, {"ada", "ada"}})) {
+    for (const auto& file : draft_project(decisions, {"project", {path_}, {"ada", "ada"}})) {
       const std::string to = root + "/" + file.path;
       std::filesystem::create_directories(std::filesystem::path(to).parent_path());
       std::ofstream(to) << file.text;
@@ -168,7 +168,7 @@ TEST_F(Drafting, WhatIsSuspiciousIsSaidWithCountsAndRows) {
       "row,key,same,mixed,age,code,word,answer"));
   ASSERT_TRUE(made.ok()) << made.error().str();
   const auto found = ids(*made);
-  for (const char* id : {"duplicate-rows", "row-number", "mixed-types", "missing-as-number",
+  for (const char* id : {"duplicate-rows", "row-number", "missing-words", "missing-as-number",
                          "impossible-values", "constant-column"})
     EXPECT_NE(std::find(found.begin(), found.end(), id), found.end()) << id;
   EXPECT_EQ(made->positive, "yes");

@@ -68,6 +68,7 @@ class FindingsOf {
     repeats();
     labels();
     keys();
+    declared();
     odd_values();
     sentinels();
     impossible();
@@ -338,35 +339,75 @@ class FindingsOf {
 
   /// Values between others that are of another kind.
   void odd_values() {
+    std::vector<std::string> with_words;
+    std::vector<std::string> counts;
+    std::vector<std::string> examples;
     for (const Column& column : out_.columns) {
       const auto& profile = *column.reading.column;
-      if (!profile.is_text() || column.reading.kind == Kind::kCategory ||
-          column.reading.kind == Kind::kText) {
-        mixed_types(column);
+      const bool is_words = column.reading.kind == Kind::kCategory ||
+                            column.reading.kind == Kind::kText || !profile.is_text();
+      if (is_words) mixed_types(column);
+      if (is_words || column.reading.odd == 0) continue;
+      const auto word = static_cast<std::size_t>(Look::kMissing);
+      if (profile.looks[word] < column.reading.odd) {
+        other_kinds(column);
         continue;
       }
-      if (column.reading.odd == 0) continue;
-      std::vector<std::string> examples;
-      std::vector<std::string> counts;
-      for (const Look look : {Look::kMissing, Look::kText, Look::kOtherTime, Look::kComma,
-                              Look::kBoolean, Look::kTime, Look::kInteger, Look::kNumber}) {
-        const auto at = static_cast<std::size_t>(look);
-        const bool is_main = look == Look::kTime ? column.reading.kind == Kind::kTimeInText
-                             : look == Look::kInteger || look == Look::kNumber
-                                 ? column.reading.kind == Kind::kNumberInText
-                                 : false;
-        if (is_main || profile.looks[at] == 0) continue;
-        counts.push_back(fmt::format("{} {}", counted(profile.looks[at]), in_words(look)));
-        examples.push_back(fmt::format("{}: {} = {}", row_name(profile.look_rows[at]),
-                                       column.name(), profile.look_texts[at]));
-      }
-      if (counts.empty()) continue;
-      add("mixed-types",
-          fmt::format("`{}` is {}, and between them stand {}: the contract reads it as text, and "
-                      "features take what they can",
-                      column.name(), in_words(column.reading.kind), fmt::join(counts, ", ")),
-          {column.name()}, std::move(examples));
+      with_words.push_back(column.name());
+      if (counts.size() < kMostNamed)
+        counts.push_back(fmt::format("`{}` {}", column.name(), counted(profile.looks[word])));
+      if (examples.size() < kMostExamples)
+        examples.push_back(fmt::format("{}: {} = {}", row_name(profile.look_rows[word]),
+                                       column.name(), profile.look_texts[word]));
     }
+    if (with_words.empty()) return;
+    add("missing-words",
+        fmt::format("words for no value stand between numbers or times ({}{}): the contract reads "
+                    "such a column as text, and the features take its numbers",
+                    fmt::join(counts, ", "),
+                    with_words.size() > counts.size()
+                        ? fmt::format(", and {} columns more", with_words.size() - counts.size())
+                        : ""),
+        with_words, std::move(examples));
+  }
+
+  /// What is declared of the file as a whole.
+  void declared() {
+    const auto& nulls = out_.profile->nulls;
+    if (nulls.empty()) return;
+    std::vector<std::string> counts;
+    for (const auto& [word, count] : nulls)
+      counts.push_back(fmt::format("`{}` {} times", word, counted(count)));
+    add("missing-words",
+        fmt::format("words for no value stand between numbers or times ({}): heddle.yaml declares "
+                    "them as missing values, in every column",
+                    fmt::join(counts, ", ")),
+        {});
+  }
+
+  /// A column of numbers or times in which other things stand.
+  void other_kinds(const Column& column) {
+    const auto& profile = *column.reading.column;
+    const bool is_time = column.reading.kind == Kind::kTimeInText;
+    std::vector<std::string> examples;
+    std::vector<std::string> counts;
+    for (const Look look : {Look::kMissing, Look::kText, Look::kOtherTime, Look::kComma,
+                            Look::kBoolean, Look::kTime, Look::kInteger, Look::kNumber}) {
+      const auto at = static_cast<std::size_t>(look);
+      const bool is_main =
+          is_time ? look == Look::kTime : look == Look::kInteger || look == Look::kNumber;
+      if (is_main || profile.looks[at] == 0) continue;
+      counts.push_back(fmt::format("{} times {}", counted(profile.looks[at]), in_words(look)));
+      examples.push_back(fmt::format("{}: {} = {}", row_name(profile.look_rows[at]), column.name(),
+                                     profile.look_texts[at]));
+    }
+    // Texts of a file whose types are its own: nothing else stands between them.
+    if (counts.empty()) return;
+    add("mixed-types",
+        fmt::format("`{}` is {}, and between them stands {}: the contract reads it as text, and "
+                    "features take what they can",
+                    column.name(), in_words(column.reading.kind), fmt::join(counts, ", ")),
+        {column.name()}, std::move(examples));
   }
 
   /// Numbers and words in one column, and neither is rare.

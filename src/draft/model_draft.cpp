@@ -13,13 +13,14 @@ using profile::Reading;
 using stats::TaskKind;
 
 constexpr double kHeldOut = 0.15;      ///< of the rows, for validation and for test each
-constexpr double kHeldOutOfFew = 0.2;  ///< of a file of few rows
+constexpr double kHeldOutOfFew = 0.2;  ///< of a file of so few rows that 0.15 would say little
+constexpr std::int64_t kFewToHoldOut = 500;
 constexpr std::int64_t kFew = 2000;
 constexpr std::int64_t kTrialRows = 100'000;
 constexpr std::int64_t kFewestForInterval = 40;  ///< validation rows
 
 double held_out(const Decisions& decisions) {
-  return decisions.labelled() < kFew ? kHeldOutOfFew : kHeldOut;
+  return decisions.labelled() < kFewToHoldOut ? kHeldOutOfFew : kHeldOut;
 }
 
 /// Rows that the test has.
@@ -100,8 +101,20 @@ std::string search_of(const Decisions& decisions) {
 /// A bound of what one feature may say: well above the best that is kept, and below what a leak
 /// would.
 double leak_bound(const Decisions& decisions) {
-  const double slack = decisions.best_alone + (1 - decisions.best_alone) * .75;
-  return std::clamp(std::ceil(slack * 1000) / 1000, .95, .999);
+  const double best = decisions.best_alone;
+  // What chance adds on so few test rows: three standard errors of about sqrt(p (1 - p) / n), n of
+  // the smaller side.
+  const double chance = 3 * std::sqrt(best * (1 - best) / std::max(test_rows(decisions) / 4, 1.0));
+  const double bound = std::max(best + (1 - best) * .75, best + chance);
+  return std::clamp(std::ceil(bound * 1000) / 1000, .95, 1.0);
+}
+
+/// Held-out rows that equal a row to train on: as many as the file's own rows say, and half as many
+/// again, with what chance adds.
+double duplicate_bound(const Decisions& decisions) {
+  const double share = decisions.repeated_share;
+  const double chance = 3 * std::sqrt(share * (1 - share) / std::max(test_rows(decisions), 1.0));
+  return std::clamp(std::ceil((1.5 * share + chance) * 1000) / 1000, .001, 1.0);
 }
 
 std::string metrics_of(TaskKind task) {
@@ -226,6 +239,11 @@ std::string draft_evaluation(const Decisions& decisions, const Names& names) {
                   decisions.task == TaskKind::kRegression ? "single_feature_correlation_max"
                                                           : "single_feature_auc_max",
                   leak_bound(decisions));
+  if (decisions.repeated_share > 0)
+    out += fmt::format(
+        "  # Rows of the file that equal another: {} of the test rows are expected to have been "
+        "trained on.\n  duplicate_share_max: {}\n",
+        percent(decisions.repeated_share), duplicate_bound(decisions));
   return out;
 }
 

@@ -142,8 +142,8 @@ rules:
   - id: people-act
     effect: allow
     who: "role:ml-engineer"
-    action: ["slot.swap", release.rollback, "source.*", "incident.*", "service.*", "label.*", "canary.*",
-             "shadow.*"]
+    action: ["slot.swap", release.rollback, "source.*", "incident.*", "service.*", "label.*",
+             "canary.*", "shadow.*"]
   - id: agents-ask
     effect: require_approval
     who: "agent:*"

@@ -28,6 +28,13 @@ void add_group(std::string_view group, const Numbers& from, Numbers& to) {
   for (const auto& [name, number] : from) to[fmt::format("{}.{}", group, name)] = number;
 }
 
+/// Of the held-out rows the share that may equal a row to train on: `leakage.duplicate_share_max`.
+double duplicate_bound(const spec::Evaluation& definition) {
+  constexpr double kDefault = 0.001;
+  const doc::Value* leakage = definition.identity.content.find("leakage");
+  return leakage == nullptr ? kDefault : leakage->double_or("duplicate_share_max", kDefault);
+}
+
 /// The gates that always stand beside the definition's own.
 std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition,
                                       stats::TaskKind task) {
@@ -37,7 +44,7 @@ std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evalua
                      {"leakage.time_order_violations == 0.0", {}},
                      "no training row is later than the first held-out row"});
   gates.push_back({"leakage-duplicate-rows",
-                   {"leakage.duplicate_share <= 0.001", {}},
+                   {fmt::format("leakage.duplicate_share <= {}", duplicate_bound(definition)), {}},
                    "held-out rows are no copies of training rows"});
   const double bound = task == stats::TaskKind::kRegression
                            ? definition.single_feature_correlation_max

@@ -241,6 +241,27 @@ TEST_F(Evaluating, LeaksAreFound) {
                                               "leakage-single-feature"}));
 }
 
+TEST_F(Evaluating, AnEvaluationMaySayHowManyRowsRepeat) {
+  const table::Table copies = train_.rows.slice(0, 100);
+  const std::vector<table::Table> parts = {copies, test_.rows.slice(100, 2000)};
+  test_.rows = *table::Table::concat(parts);
+  spec::Evaluation evaluation = definition();
+  const auto failed = [&] {
+    const auto evidence = evaluate({&evaluation, predictions(), split(), {}});
+    return std::any_of(evidence->gates.begin(), evidence->gates.end(), [](const auto& gate) {
+      return gate.id == "leakage-duplicate-rows" && gate.failed();
+    });
+  };
+  EXPECT_TRUE(failed());
+  const auto bounded = [](double share) {
+    return doc::Value::object({{"leakage", doc::Value::object({{"duplicate_share_max", share}})}});
+  };
+  evaluation.identity.content = bounded(0.04);
+  EXPECT_TRUE(failed()) << "100 of 2,000 are 0.05";
+  evaluation.identity.content = bounded(0.06);
+  EXPECT_FALSE(failed());
+}
+
 TEST_F(Evaluating, TheSameEvidenceGivesTheSameBytes) {
   const spec::Evaluation evaluation = definition();
   const EvaluateInput input{&evaluation, predictions(), split(), {{"auc", 0.7}}};

@@ -24,6 +24,21 @@ StepInput part_of(const spec::Identity& identity, std::string_view name, Digest 
   return {fmt::format("`{}`: {}", identity.file, name), std::move(digest)};
 }
 
+/// What a trainer of one's own reads beside features: its definition and files, the lock among
+/// them, and the contract's rows. `searches`: the search step runs it too.
+void add_own(const spec::Model& model, bool searches, Step& search, Step& train) {
+  std::vector<Step*> readers = {&train};
+  if (searches) readers.push_back(&search);
+  for (Step* step : readers) {
+    step->needs.push_back({"validate.rows", "accepted"});
+    step->needs.push_back({"validate.rows", "contract"});
+    step->inputs.push_back(
+        {fmt::format("`{}`: `exec`", model.identity.file), part(model.identity, "exec")});
+    for (const auto& source : model.exec->sources)
+      step->inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
+  }
+}
+
 std::string text_of(std::string_view trainer, const spec::Model& model, bool standby) {
   return std::string(trainer) + doc::to_canonical_json(bundle::print_parameters(
                                     standby ? model.standby_parameters : model.parameters));
@@ -90,7 +105,6 @@ class GraphBuilder {
   Result<void> add_runtime(const spec::Runtime& runtime);
   void add_search();
   void add_train();
-  void add_own(Step& step) const;
   void add_evaluation();
   void add_baseline(bool primary);
   void add_bundle(bool primary);
@@ -245,18 +259,6 @@ void GraphBuilder::add_search() {
                           digest_of_text(text_of(model_.trainer, model_, false))),
                   part_of(model_.identity, "the search", part(model_.identity, "search"))},
        .body = run_search});
-  add_own(steps_.back());
-}
-
-/// What a trainer of one's own reads beside features: its definition and files, the lock among
-/// them, and the contract's rows.
-void GraphBuilder::add_own(Step& step) const {
-  if (!model_.exec) return;
-  step.needs.push_back({"validate.rows", "accepted"});
-  step.needs.push_back({"validate.rows", "contract"});
-  step.inputs.push_back(part_of(model_.identity, "`exec`", part(model_.identity, "exec")));
-  for (const auto& source : model_.exec->sources)
-    step.inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
 }
 
 void GraphBuilder::add_train() {
@@ -270,7 +272,7 @@ void GraphBuilder::add_train() {
                                                            model_.search.early_stopping_rounds)))},
              .body = run_train};
   train.needs.push_back({"search", "best"});
-  add_own(train);
+  if (model_.exec) add_own(model_, !is_recorded(), steps_.back(), train);
   steps_.push_back(std::move(train));
 }
 

@@ -166,7 +166,7 @@ TEST_F(Own, ATreeOfScikitLearnIsScoredByTheEngineWhereItAnswersTheSame) {
   // Its file and its lock are part of what it is.
   scene_.put("trainers/mine.lock", lock_ + "# again\n");
   EXPECT_THAT(scene_.to_run(), ::testing::IsSupersetOf({"search", "train"}));
-  EXPECT_THAT(scene_.planned()["train"].reason, HasSubstr("trainers/mine.lock"));
+  EXPECT_THAT(scene_.planned()["search"].reason, HasSubstr("trainers/mine.lock"));
   EXPECT_THAT(scene_.to_run(), Not(::testing::Contains("features")));
 }
 

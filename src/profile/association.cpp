@@ -200,6 +200,23 @@ std::string pair_of(const std::string& a, const std::string& b, std::span<const 
   return "";
 }
 
+int values_in(const std::vector<int>& codes) {
+  return codes.empty() ? 0 : 1 + *std::max_element(codes.begin(), codes.end());
+}
+
+/// Whether each of `values` values of `from` goes with one value of `to`.
+bool fixes(const std::vector<int>& from, const std::vector<int>& to, int values) {
+  constexpr int kUnseen = -2;
+  std::vector<int> fixed(static_cast<std::size_t>(values), kUnseen);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i] < 0) continue;
+    int& of = fixed[static_cast<std::size_t>(from[i])];
+    if (of == kUnseen) of = to[i];
+    if (of != to[i]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<double> numbers_of(const table::Column& rows, const Reading& reading) {
@@ -286,23 +303,12 @@ Formula find_formula(std::span<const std::string> names,
 
 std::vector<Dependency> find_dependencies(std::span<const std::vector<int>> columns) {
   std::vector<Dependency> out;
-  const auto count_of = [](const std::vector<int>& codes) {
-    return codes.empty() ? 0 : 1 + *std::max_element(codes.begin(), codes.end());
-  };
   for (std::size_t a = 0; a < columns.size(); ++a) {
-    const int values = count_of(columns[a]);
+    const int values = values_in(columns[a]);
     if (values < 2) continue;
     for (std::size_t b = 0; b < columns.size(); ++b) {
-      if (a == b || count_of(columns[b]) < 2) continue;
-      std::vector<int> fixed(static_cast<std::size_t>(values), -2);
-      bool is_fixed = true;
-      for (std::size_t i = 0; i < columns[a].size() && is_fixed; ++i) {
-        if (columns[a][i] < 0) continue;
-        int& of = fixed[static_cast<std::size_t>(columns[a][i])];
-        if (of == -2) of = columns[b][i];
-        is_fixed = of == columns[b][i];
-      }
-      if (is_fixed) out.push_back({a, b, values});
+      if (a != b && values_in(columns[b]) >= 2 && fixes(columns[a], columns[b], values))
+        out.push_back({a, b, values});
     }
   }
   return out;

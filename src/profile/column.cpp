@@ -21,6 +21,16 @@ std::optional<std::int64_t> whole(double number) {
   return static_cast<std::int64_t>(number);
 }
 
+/// A value that is no text, as people write it.
+std::string text_of(const table::Column& column, std::size_t i) {
+  switch (column.type) {
+    case Type::kDouble: return fmt::to_string(column.doubles[i]);
+    case Type::kTimestamp: return format_time(column.ints[i]);
+    case Type::kBool: return column.ints[i] != 0 ? "true" : "false";
+    default: return fmt::to_string(column.ints[i]);
+  }
+}
+
 std::string shortened(std::string_view text) {
   std::string out(text.substr(0, kMostText));
   // Not in the middle of a character.
@@ -146,6 +156,7 @@ void ColumnProfile::add_text(const Seen& seen, std::string_view text, std::int64
   with_spaces += seen.has_spaces ? 1 : 0;
   lengths.add(static_cast<double>(text.size()));
   switch (seen.look) {
+    case Look::kMissing: words.add(hash_of(text), row, [&] { return std::string(text); }); break;
     case Look::kInteger:
       if (const auto number = whole(seen.number)) order.add(*number, row);
       [[fallthrough]];
@@ -177,24 +188,22 @@ void ColumnProfile::add_numbers(const table::Column& column, std::int64_t first_
       hashes[i] = mixed(hashes[i] ^ kNothing);
       continue;
     }
-    const std::int64_t row = first_row + static_cast<std::int64_t>(i);
     // + 0.0: -0 is 0.
     const std::uint64_t bits = is_real ? std::bit_cast<std::uint64_t>(column.doubles[i] + 0.0)
                                        : static_cast<std::uint64_t>(column.ints[i]);
     const std::uint64_t hash = mixed(bits) | 1;
     hashes[i] = mixed(hashes[i] ^ hash);
-    values.add(hash, row, [&] {
-      if (is_real) return fmt::to_string(column.doubles[i]);
-      if (column.type == Type::kTimestamp) return format_time(column.ints[i]);
-      if (column.type == Type::kBool) return std::string(column.ints[i] != 0 ? "true" : "false");
-      return fmt::to_string(column.ints[i]);
-    });
-    if (column.type == Type::kTimestamp) {
-      add_time(column.ints[i], row);
-    } else {
-      numbers.add(is_real ? column.doubles[i] : static_cast<double>(column.ints[i]));
-      if (!is_real) order.add(column.ints[i], row);
-    }
+    const std::int64_t row = first_row + static_cast<std::int64_t>(i);
+    values.add(hash, row, [&] { return text_of(column, i); });
+    add_number(column, i, row);
+  }
+}
+
+void ColumnProfile::add_number(const table::Column& column, std::size_t i, std::int64_t row) {
+  switch (column.type) {
+    case Type::kTimestamp: return add_time(column.ints[i], row);
+    case Type::kDouble: return numbers.add(column.doubles[i]);
+    default: numbers.add(static_cast<double>(column.ints[i])); order.add(column.ints[i], row);
   }
 }
 
@@ -221,6 +230,7 @@ void ColumnProfile::merge(const ColumnProfile& later) {
   numbers.merge(later.numbers);
   lengths.merge(later.lengths);
   values.merge(later.values);
+  words.merge(later.words);
   shapes.merge(later.shapes);
   order.merge(later.order);
   times += later.times;

@@ -70,6 +70,7 @@ struct ColumnProfile {
   Moments numbers{};               ///< of numbers, whether typed or written as text
   Moments lengths{};               ///< of texts, in bytes
   DistinctSample values;
+  DistinctSample words{32};   ///< texts that look like a word for no value
   DistinctSample shapes{64};  ///< `shape_of` of texts, exact
   Order order{};              ///< of whole numbers and times
   std::int64_t times = 0;
@@ -100,6 +101,7 @@ struct ColumnProfile {
   void add_text(const Seen& seen, std::string_view text, std::int64_t row);
   void add_numbers(const table::Column& column, std::int64_t first_row,
                    std::span<std::uint64_t> hashes);
+  void add_number(const table::Column& column, std::size_t i, std::int64_t row);
   void add_time(Micros time, std::int64_t row);
 };
 

@@ -1,6 +1,7 @@
 #include "profile/profile.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace heddle::profile {
 namespace {
@@ -55,9 +56,50 @@ void merge(Profile& profile, const Profile& later) {
   profile.sample.merge(later.sample);
 }
 
-Result<Profile> profile_file(const std::string& path,
-                             const std::function<void(const Progress&)>& progress) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
+namespace {
+
+/// Every value of the column that is a number has a decimal comma, or no fraction.
+bool has_commas(const ColumnProfile& column) {
+  const std::int64_t commas = column.looks_like(Look::kComma);
+  return commas > 0 &&
+         commas + column.looks_like(Look::kInteger) + column.looks_like(Look::kMissing) ==
+             column.present();
+}
+
+/// Whether readers take commas for decimal points where a contract asks for numbers: by their own
+/// rule, else declared, where no number has a point.
+Result<void> settle_commas(Profile& profile) {
+  std::map<std::string, expr::Type, std::less<>> types;
+  bool has_points = false;
+  for (const ColumnProfile& column : profile.columns) {
+    if (has_commas(column)) types.emplace(column.name, expr::Type::kDouble);
+    has_points = has_points || column.looks_like(Look::kNumber) > 0;
+  }
+  if (types.empty()) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const std::string words, table::form_in_words(profile.input, types));
+  profile.decimal_comma = words.find("decimal comma") != std::string::npos;
+  if (profile.decimal_comma || has_points) return {};
+  profile.input.form.decimal = ',';
+  profile.decimal_comma = true;
+  return {};
+}
+
+/// Words for no value in columns that are numbers or times but for them.
+std::map<std::string, std::int64_t> words_between_numbers(const Profile& profile) {
+  std::map<std::string, std::int64_t> out;
+  for (const ColumnProfile& column : profile.columns) {
+    const std::int64_t words = column.looks_like(Look::kMissing);
+    const std::int64_t others = column.looks_like(Look::kText) + column.looks_like(Look::kBoolean) +
+                                column.looks_like(Look::kOtherTime);
+    if (words == 0 || others > 0 || words == column.present()) continue;
+    for (const auto& entry : column.words.entries()) out[entry.value] += entry.count;
+  }
+  return out;
+}
+
+Result<Profile> pass_over(const table::Input& input,
+                          const std::function<void(const Progress&)>& progress) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(input));
   Profiler profiler(reader->columns());
   for (std::int64_t chunks = 1;; ++chunks) {
     HEDDLE_ASSIGN_OR_RETURN(const auto rows, reader->next());
@@ -66,8 +108,27 @@ Result<Profile> profile_file(const std::string& path,
     if (progress) progress({profiler.so_far().rows, chunks, reader->text()});
   }
   Profile out = profiler.finish();
+  out.input = input;
   out.left_out = reader->left_out();
   out.text = reader->text();
+  return out;
+}
+
+}  // namespace
+
+Result<Profile> profile_file(const table::Input& input,
+                             const std::function<void(const Progress&)>& progress) {
+  HEDDLE_ASSIGN_OR_RETURN(Profile out, pass_over(input, progress));
+  if (!out.text) return out;
+  if (const auto words = words_between_numbers(out); !words.empty()) {
+    table::Input declared = input;
+    auto& nulls = declared.form.nulls.emplace();
+    nulls = {"", "NULL", "null"};
+    for (const auto& [word, count] : words) nulls.push_back(word);
+    HEDDLE_ASSIGN_OR_RETURN(out, pass_over(declared, progress));
+    out.nulls.assign(words.begin(), words.end());
+  }
+  HEDDLE_TRY(settle_commas(out));
   return out;
 }
 

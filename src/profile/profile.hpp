@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "profile/column.hpp"
 #include "profile/row_sample.hpp"
+#include "table/input.hpp"
 #include "table/stream.hpp"
 
 namespace heddle::profile {
@@ -23,6 +24,11 @@ struct Profile {
   RowSample sample{};
   std::vector<std::string> left_out{};  ///< columns that no column type can hold
   bool text = false;                    ///< of a CSV: every value is text
+  /// Of a CSV: readers take `1,5` for a number where a contract asks for one (docs/files.md).
+  bool decimal_comma = false;
+  table::Input input{};  ///< that was read, with what has to be declared of it
+  /// Words that are declared to be no value, with how often each stood there before.
+  std::vector<std::pair<std::string, std::int64_t>> nulls{};
 
   [[nodiscard]] const ColumnProfile* find(std::string_view name) const noexcept;
 };
@@ -53,8 +59,10 @@ struct Progress {
 };
 inline constexpr double kChunkBytes = 4 << 20;
 
-/// A whole file. `progress` is told after each chunk.
+/// A file, a folder or a pattern, whole. `progress` is told after each chunk. Where words for no
+/// value stand between the numbers or times of a CSV's column, `input.form.nulls` declares them and
+/// the file is read once more; `input.form.decimal` where commas are meant that no rule finds.
 [[nodiscard]] Result<Profile> profile_file(
-    const std::string& path, const std::function<void(const Progress&)>& progress = {});
+    const table::Input& input, const std::function<void(const Progress&)>& progress = {});
 
 }  // namespace heddle::profile

@@ -171,7 +171,7 @@ TEST(Reading, ColumnsAreReadAsWhatTheyHold) {
             std::to_string(100 + i % 9) + "," + std::to_string(i) +
             ".5,2001-02-03T04:" + std::to_string(10 + i % 50) + ":00Z,31/1/2011," +
             (i % 2 == 0 ? "true" : "false") + ",\"1," + std::to_string(i) + "\"," + names[i % 3] +
-            ",,7," + (i == 9 ? "NA" : std::to_string(i % 30)) + ",text number " +
+            ",,7," + (i == 9 ? "none yet" : std::to_string(i % 30)) + ",text number " +
             std::to_string(i) + "\n";
   }
   const Profile profile = of(text);
@@ -190,6 +190,22 @@ TEST(Reading, ColumnsAreReadAsWhatTheyHold) {
   EXPECT_FALSE(found.at("size").is_key) << "a measure may well differ in each row";
   EXPECT_TRUE(found.at("free").is_key);
   EXPECT_EQ(found.at("odd").odd, 1);
+}
+
+TEST(Profile, WordsForNoValueAndCommasAreDeclared) {
+  std::string text = "a,b,c\n";
+  for (int i = 0; i < 60; ++i)
+    text += (i % 9 == 0 ? "NA" : std::to_string(i)) + ",\"" + std::to_string(i) + ",5\",word\n";
+  const Profile profile = of(text);
+  ASSERT_TRUE(profile.input.form.nulls.has_value());
+  EXPECT_EQ(*profile.input.form.nulls, (std::vector<std::string>{"", "NULL", "null", "NA"}));
+  EXPECT_EQ(profile.nulls.front().second, 7);
+  EXPECT_EQ(profile.input.form.decimal, ',');
+  const auto found = readings(profile);
+  EXPECT_EQ(found.at("a").kind, Kind::kInteger);
+  EXPECT_EQ(found.at("a").missing, 7);
+  EXPECT_EQ(found.at("b").kind, Kind::kNumber);
+  EXPECT_EQ(found.at("b").column->numbers.high, 59.5);
 }
 
 TEST(Association, WhatExplainsTheTargetIsTold) {

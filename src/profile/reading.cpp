@@ -49,14 +49,16 @@ Reading with_odd(Reading reading, std::int64_t odd, Kind kind) {
 }
 
 /// `is_csv`: a reader makes of its texts what the contract says; texts of other files stay texts.
-Reading read_text(const ColumnProfile& column, bool is_csv) {
+Reading read_text(const ColumnProfile& column, bool is_csv, bool decimal_comma) {
   const std::int64_t blank = column.looks_like(Look::kBlank) + column.looks_like(Look::kNan);
   const std::int64_t values = column.present() - blank;
   const std::int64_t whole = column.looks_like(Look::kInteger);
   const std::int64_t numbers = whole + column.looks_like(Look::kNumber);
   const std::int64_t times = column.looks_like(Look::kTime);
+  // Words for no value do not count: nine rows in ten may lack a number.
+  const std::int64_t said = values - column.looks_like(Look::kMissing);
   const auto most = [&](std::int64_t of) {
-    return of > 0 && static_cast<double>(of) >= (1 - kOddShare) * static_cast<double>(values);
+    return of > 0 && static_cast<double>(of) >= (1 - kOddShare) * static_cast<double>(said);
   };
   // Zeros before a number are part of a code: a number field would lose them.
   if (column.leading_zeros > 0 && most(numbers)) return read_words(column);
@@ -70,7 +72,13 @@ Reading read_text(const ColumnProfile& column, bool is_csv) {
     Reading out = as(column, whole == numbers ? Kind::kInteger : Kind::kNumber,
                      whole == numbers ? Type::kInt : Type::kDouble);
     out.missing += blank;
-    if (!is_csv) return with_odd(out, values - numbers + 1, Kind::kNumberInText);
+    if (!is_csv) {
+      // The column's own type is text, whatever stands in it.
+      out.kind = Kind::kNumberInText;
+      out.type = Type::kString;
+      out.odd = values - numbers;
+      return out;
+    }
     return with_odd(out, values - numbers, Kind::kNumberInText);
   }
   if (most(times)) {
@@ -80,6 +88,11 @@ Reading read_text(const ColumnProfile& column, bool is_csv) {
   }
   if (most(column.looks_like(Look::kOtherTime))) return as(column, Kind::kOtherTime, Type::kString);
   const std::int64_t commas = column.looks_like(Look::kComma);
+  if (commas > 0 && decimal_comma && commas + whole == values) {
+    Reading out = as(column, Kind::kNumber, Type::kDouble);
+    out.missing += blank;
+    return out;
+  }
   if (commas > 0 && most(commas + whole)) return as(column, Kind::kCommaNumber, Type::kString);
   return read_words(column);
 }
@@ -113,14 +126,14 @@ void find_row_numbers(Reading& out) {
 
 }  // namespace
 
-Reading read_column(const ColumnProfile& column, bool is_csv) {
+Reading read_column(const ColumnProfile& column, const Profile& of) {
   Reading out;
   switch (column.type) {
     case Type::kBool: out = as(column, Kind::kBoolean, Type::kBool); break;
     case Type::kInt: out = as(column, Kind::kInteger, Type::kInt); break;
     case Type::kDouble: out = as(column, Kind::kNumber, Type::kDouble); break;
     case Type::kTimestamp: out = as(column, Kind::kTime, Type::kTimestamp); break;
-    default: out = read_text(column, is_csv);
+    default: out = read_text(column, of.text, of.decimal_comma);
   }
   if (column.rows == out.missing) {
     out.kind = Kind::kEmpty;
@@ -136,8 +149,7 @@ Reading read_column(const ColumnProfile& column, bool is_csv) {
 
 std::vector<Reading> read_columns(const Profile& profile) {
   std::vector<Reading> out;
-  for (const ColumnProfile& column : profile.columns)
-    out.push_back(read_column(column, profile.text));
+  for (const ColumnProfile& column : profile.columns) out.push_back(read_column(column, profile));
   return out;
 }
 

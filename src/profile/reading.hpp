@@ -43,7 +43,7 @@ struct Reading {
   [[nodiscard]] bool is_time() const noexcept { return kind == Kind::kTime; }
 };
 
-[[nodiscard]] Reading read_column(const ColumnProfile& column, bool is_csv);
+[[nodiscard]] Reading read_column(const ColumnProfile& column, const Profile& of);
 [[nodiscard]] std::vector<Reading> read_columns(const Profile& profile);
 [[nodiscard]] std::string_view in_words(Kind kind) noexcept;
 

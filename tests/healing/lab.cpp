@@ -149,7 +149,7 @@ class Lab {
 
   Result<std::unique_ptr<replay::Recording>> open_recording(const spec::Model& model) {
     replay::Recording::Options r;
-    r.file = home_.root() + "/" + project_.sources.at(model.source);
+    r.file = spec::input_of(project_, model.source);
     r.time_field = model.time_field;
     r.fields = fields_;
     r.target = model.target.text;

@@ -8,6 +8,7 @@ sentence and leave nothing behind.
 
 import datetime
 import decimal
+import gzip
 import json
 import os
 import pathlib
@@ -329,6 +330,44 @@ def ten_thousand_columns_and_a_million_categories_stay_bounded(world):
     works(done)
     assert "id-like: `name`" in done.out, done
     works(world.run("--project", root, "check"))
+
+
+@case
+def other_forms_of_a_file_are_read(world):
+    rows = [f"{x:.4f};{y:.3f};{int(x + y > 1)}".replace(".", ",") for x, y in numbers(600)]
+    path = world.dir / "semicolons.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write(text_of(["a;b;y", *rows]))
+    root = world.project()
+    document = json.loads(works(world.run("--json", "init", root, "--data", path)).out)
+    kinds = {each["name"]: each["kind"] for each in document["columns"]}
+    assert kinds == {"a": "numbers", "b": "numbers", "y": "whole numbers"}, kinds
+    works(world.run("--project", root, "run"))
+    folder = world.dir / "months"
+    folder.mkdir()
+    for month in (1, 2, 3):
+        lines = [f"{x:.4f},{y:.4f},{int(x > y)}" for x, y in numbers(200, seed=month)]
+        (folder / f"{month}.csv").write_text(text_of(["a,b,y", *lines]))
+    root = world.project()
+    document = json.loads(works(world.run("--json", "init", root, "--data", folder)).out)
+    assert document["rows"] == 600, document
+    works(world.run("--project", root, "check"))
+
+
+@case
+def words_for_no_value_are_declared(world):
+    rows = [
+        f"{'NA' if i % 7 == 0 else f'{x:.4f}'},{'?' if i % 50 == 3 else f'{y:.3f}'},{int(x > y)}"
+        for i, (x, y) in enumerate(numbers(700))
+    ]
+    root, done = world.init(text_of(["a,b,y", *rows]))
+    works(done)
+    assert "missing-words" in done.out and "`NA` 100 times" in done.out, done
+    assert "nulls:" in (root / "heddle.yaml").read_text()
+    contract = next((root / "contracts").glob("*.yaml")).read_text()
+    assert contract.count("logicalType: number") == 2, contract
+    ran = works(world.run("--project", root, "run"))
+    assert "0 refused" in ran.err, ran
 
 
 @case

@@ -36,7 +36,7 @@ RESAMPLES = 1000
 
 
 def shared(name):
-    """A file of shared/data, beside the project or where HEDDLE_SHARED_DATA says; None: not here."""
+    """A file of shared/data, beside the project or where HEDDLE_SHARED_DATA says; else None."""
     root = pathlib.Path(__file__).resolve().parents[2]
     for folder in (
         os.environ.get("HEDDLE_SHARED_DATA"),
