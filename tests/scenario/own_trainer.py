@@ -280,8 +280,8 @@ def categories_of_lightgbm_are_served_by_a_worker(world):
 
 
 def a_model_that_is_there_is_adopted(world):
-    """Fitted elsewhere, by whoever; its file is one of the trainer's. What the endpoint says of rows,
-    alone and together, is what the library says.
+    """Fitted elsewhere, by whoever; its file is one of the trainer's. What the endpoint says of
+    rows, alone and together, is what the library says.
     """
     project = own(world, ADOPTED, "features", C)
     project.edit("models/late.yaml", "lock:", "files: [trainers/model.joblib]\n  lock:")
