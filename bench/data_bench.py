@@ -111,7 +111,7 @@ def measure(report, sides, path, what):
             label = what + {"seconds": "", "cpu": ", CPU", "peak_mb": ", memory"}[member]
             goal = None if member == "cpu" else 1
             report.row(label, title, theirs[0]["version"], a, b, unit, ratios, goal)
-    report.value(what + ", of it reading", [1000 * run["reading"] for run in ours], "ms")
+    report.value(what + ", of it waiting for rows", [1000 * run["reading"] for run in ours], "ms")
     report.value(what + ", CPU of checking", [1000 * run["checking"] for run in ours], "ms")
 
 

@@ -2,7 +2,7 @@
 # Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow,
 # `<build>/data` with the flights. Says what it installs; does nothing when all of it is there.
 #   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]
-# --tests: also `<build>/test-venv`, `clients-venv` and `files` (tests/*.txt).
+# --tests: also `<build>/test-venv`, `clients-venv`, `trainers-venv` and `files` (tests/*.txt).
 set -eu
 
 build=build bench=no tests=no data=yes
@@ -118,6 +118,7 @@ if [ "$tests" = yes ]; then
       die "pip could not install tests/files.txt" "this needs PyPI"
     cp "$root/tests/files.txt" "$stamp"
   fi
+  python_env trainers-venv "$root/tests/trainers.txt"
 fi
 
 flights=$build/data/flights-3m.parquet

@@ -14,6 +14,8 @@ python3 scripts/check_files.py
 scripts/check_format.sh "$build/test-venv/bin"
 sources=$(echo "$files" | grep '\.cpp$' || true)
 [ -n "$sources" ] || exit 0
+# shellcheck disable=SC2086  # several files
+python3 scripts/check_conversions.py "$build" $(echo "$sources" | grep '^src/' | grep -v '_test\.')
 if ! command -v clang-tidy >/dev/null; then
   echo 'lint: `clang-tidy` is missing: apt-get install clang-tidy' >&2
   exit 1

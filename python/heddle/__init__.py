@@ -3,6 +3,7 @@ own as a worker.
 
     predictions = heddle.load("delay").predict(df)      # docs/python.md
     heddle.serve(model)                                 # any Python model behind a slot
+    @heddle.train                                       # a trainer of your own
 
 Nothing but the standard library is needed; numpy, pandas, polars and pyarrow are used where they
 are there (a worker needs numpy).
@@ -54,6 +55,7 @@ __all__ = [
     "load",
     "model",
     "serve",
+    "train",
 ]
 
 
@@ -62,6 +64,15 @@ def model(function: Any = None, **options: Any) -> Any:
     heddle.worker.models has the options.
     """
     from .worker.models import decorate
+
+    return decorate(function, **options)
+
+
+def train(function: Any = None, **options: Any) -> Any:
+    """Marks the function that fits a model of `trainer: exec`: `@heddle.train` or
+    `@heddle.train(strings="category")`. heddle.training has the options.
+    """
+    from .training import decorate
 
     return decorate(function, **options)
 

@@ -15,6 +15,7 @@
 #include "stats/conformal.hpp"
 #include "stats/conformal_bounds.hpp"
 #include "table/lookup.hpp"
+#include "table/read_ahead.hpp"
 #include "table/stream.hpp"
 
 namespace heddle::batch {
@@ -285,7 +286,9 @@ class Scoring {
                    "name three different files"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::ReadOptions reading, reading_options());
-    HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, reading));
+    HEDDLE_ASSIGN_OR_RETURN(auto file, table::TableReader::open(options_.input, reading));
+    // A chunk is read while the one before is scored.
+    file_ = options_.threads > 1 ? table::read_ahead(std::move(file)) : std::move(file);
     HEDDLE_ASSIGN_OR_RETURN(
         auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input.text()));
     HEDDLE_ASSIGN_OR_RETURN(report_.written, table::form_in_words(options_.input, reading.types));

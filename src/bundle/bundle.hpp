@@ -30,6 +30,9 @@ inline constexpr std::string_view kBaseline = "baseline.json";
 inline constexpr std::string_view kEvaluation = "evaluation.json";
 inline constexpr std::string_view kStatements = "statements.json";
 
+/// Of a bundle whose model a trainer of the project's own fitted: `heddle.trainer/1`.
+inline constexpr std::string_view kTrainer = "trainer.json";
+
 /// The `Config`: a layer, since ModelPack's schema of a config admits no member of ours.
 inline constexpr std::string_view kConfig = "heddle.json";
 

@@ -220,27 +220,31 @@ void add_bench_command(CLI::App& dev, Invocation& invocation) {
   command->add_option("--token", a->token,
                       "bearer token; other users of this machine may see it: prefer --token-file");
   command->add_option("--token-file", a->token_file, "file whose first line is the bearer token");
-  command->add_option("--rate", a->rate, "requests a second of the open loop");
-  command->add_flag("--poisson", a->poisson, "Poisson arrivals instead of constant distances");
-  command->add_option("--seed", a->seed, "of Poisson arrivals");
+  command->add_option("--rate", a->rate, "requests per second of the open loop");
+  command->add_flag("--poisson", a->poisson, "Poisson arrivals instead of a constant rate");
+  command->add_option("--seed", a->seed, "seed of the Poisson arrivals");
   command->add_option("--connections", a->connections, "keep-alive connections");
-  command->add_option("--pipeline", a->pipeline,
-                      "requests of a connection without an answer, at most");
-  command->add_option("--duration", a->duration, "of what is counted; of each step of a ramp");
-  command->add_option("--warmup", a->warmup, "before it, sent and not counted");
-  command->add_option("--timeout", a->timeout,
-                      "from the intended time; then a request counts as timed out");
-  command->add_flag(
-      "--closed", a->closed,
-      "closed loop: each connection sends when it was answered; measures capacity, hides waiting");
-  command->add_flag("--ramp", a->ramp, "a closed loop, then rising rates: the highest that holds")
+  command->add_option("--pipeline", a->pipeline, "max in-flight requests per connection");
+  command->add_option("--duration", a->duration,
+                      "how long to measure; with `--ramp`, how long each step takes");
+  command->add_option("--warmup", a->warmup,
+                      "how long to send before measuring; these requests are not counted");
+  command->add_option("--timeout", a->timeout, "request timeout, counted from its scheduled start");
+  command->add_flag("--closed", a->closed,
+                    "closed loop: each connection sends its next request when it has its answer; "
+                    "measures capacity, "
+                    "hides waiting");
+  command
+      ->add_flag(
+          "--ramp", a->ramp,
+          "measure capacity in a closed loop, then raise the rate: finds the highest that holds")
       ->excludes("--closed")
       ->excludes("--rate");
   command->add_option("--p99", a->p99,
                       "a step of a ramp holds when its 99th percentile is at most this");
-  command->add_option("--html", a->html, "write the result there as a page with plots");
+  command->add_option("--html", a->html, "write the result to this file, as a page with plots");
   command->add_flag("--allow-remote", a->allow_remote,
-                    "another host than this machine: only a server that is yours");
+                    "allow a remote target (only servers you own)");
   command->callback([&invocation, a] {
     invocation.run = [a, &invocation](const Console& console) {
       const auto done = bench(invocation, console, *a);

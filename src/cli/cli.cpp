@@ -42,6 +42,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_score_commands(app, invocation);
   add_traffic_commands(app, invocation);
   add_dev_commands(app, invocation);
+  add_trainer_commands(app, invocation);
   add_worker_commands(app, invocation);
   try {
     app.parse(argc, argv);

@@ -34,6 +34,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation);     // score
 void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
 void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo bench
 void add_bench_command(CLI::App& dev, Invocation& invocation);      // of `dev`
+void add_trainer_commands(CLI::App& app, Invocation& invocation);   // trainer
 void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)
 
 }  // namespace heddle::cli

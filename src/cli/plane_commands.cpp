@@ -385,7 +385,8 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
 
   auto service = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  auto* stop = app.add_subcommand("stop", "the declared safe state, at once");
+  auto* stop = app.add_subcommand(
+      "stop", "stop a service: requests get 503 until someone runs `heddle resume`");
   stop->add_option("service", *service, "name of the service");
   stop->add_flag("--all", *all, "everything");
   stop->callback([&invocation, service, all, by = add_asked_by(*stop)] {

@@ -185,7 +185,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation) {
       ->add_option("--max-refused", arguments->most_refused,
                    "share of refused rows past which the exit code is 20")
       ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--threads", arguments->threads, "that score; default: one a processor")
+  command->add_option("--threads", arguments->threads, "scoring threads (default: one per CPU)")
       ->check(CLI::Range(1, 256));
   arguments->by = add_asked_by(*command);
   command->callback([&invocation, arguments] {

@@ -197,14 +197,4 @@ void FieldColumn::judge_times() {
   });
 }
 
-std::optional<std::int64_t> KeyColumn::at(const expr::ColumnView& view, std::int64_t row) {
-  if (view.type != Type::kString) return ask(view.at(row));
-  if (view.valid != nullptr && view.valid[row] == 0) return std::nullopt;
-  const auto code = static_cast<std::size_t>(view.codes[row]);
-  if (code >= of_text_.size()) of_text_.resize(std::max(code + 1, 2 * of_text_.size()), kNotAsked);
-  if (of_text_[code] == kNotAsked)
-    of_text_[code] = ask(Datum::string(view.dictionary[code])).value_or(kNone);
-  return of_text_[code] == kNone ? std::nullopt : std::optional(of_text_[code]);
-}
-
 }  // namespace heddle::contract

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -86,26 +85,6 @@ class FieldColumn {
   std::vector<Text> texts_;
   RowCheck row_;
   expr::ColumnView view_;
-};
-
-/// The keys of one part of a tuple over blocks of one column: of a text, asked for once.
-class KeyColumn {
- public:
-  /// By `KeyPart::find`, or by `insert` where `grows` is the part itself.
-  KeyColumn(const table::KeyPart& part, table::KeyPart* grows) : part_(part), grows_(grows) {}
-
-  [[nodiscard]] std::optional<std::int64_t> at(const expr::ColumnView& view, std::int64_t row);
-
- private:
-  static constexpr std::int64_t kNotAsked = -2;
-  static constexpr std::int64_t kNone = -1;
-  [[nodiscard]] std::optional<std::int64_t> ask(const expr::Datum& value) {
-    return grows_ != nullptr ? grows_->insert(value) : part_.find(value);
-  }
-
-  const table::KeyPart& part_;
-  table::KeyPart* grows_;
-  std::vector<std::int64_t> of_text_;
 };
 
 }  // namespace heddle::contract

@@ -383,6 +383,8 @@ std::vector<ValueCase> value_cases() {
       {clock, str("24:00"), "type"},
       {clock, str("9:00"), "type"},
       {clock, str("17:00:00.0000001"), "type"},
+      {clock, str("17:00:00.000000000"), ""},
+      {clock, str("12:00:00.0000000000"), "type"},
       {clock, Datum::integer(9), "type"},
       {text(spec::Form::kEmail), str("a@b.de"), ""},
       {text(spec::Form::kEmail), str("a.b@c"), ""},

@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "contract/code.hpp"
+#include "table/key_column.hpp"
 
 namespace heddle::contract {
 namespace {
@@ -68,9 +69,51 @@ class ValueList {
   std::vector<doc::Value> numbers_;
 };
 
+/// How many distinct keys there are. Keys that rise, as those of most files do, need no memory;
+/// others are parted by their hashes, so that each part is counted in memory that a cache holds.
+std::size_t count_distinct(const std::vector<std::int64_t>& keys) {
+  bool rises = true;
+  for (std::size_t i = 1; rises && i < keys.size(); ++i) rises = keys[i - 1] < keys[i];
+  if (rises) return keys.size();
+  constexpr std::size_t kPart = 1 << 14;
+  int bits = 1;
+  while ((keys.size() >> bits) > kPart) ++bits;
+  const auto part_of = [bits](std::int64_t key) {
+    return (static_cast<std::uint64_t>(key) * 0x9e3779b97f4a7c15ULL) >> (64 - bits);
+  };
+  std::vector<std::size_t> ends((std::size_t{1} << bits) + 1, 0);
+  for (const std::int64_t key : keys) ++ends[part_of(key) + 1];
+  for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
+  std::vector<std::int64_t> parted(keys.size());
+  // Where the next key of each part goes; afterwards the end of that part.
+  std::vector<std::size_t> next(ends.begin(), ends.end() - 1);
+  for (const std::int64_t key : keys) parted[next[part_of(key)]++] = key;
+  std::size_t distinct = 0;
+  for (std::size_t part = 0; part < next.size(); ++part) {
+    const auto begin = parted.begin() + static_cast<std::ptrdiff_t>(ends[part]);
+    const auto end = parted.begin() + static_cast<std::ptrdiff_t>(ends[part + 1]);
+    std::sort(begin, end);
+    distinct += static_cast<std::size_t>(std::unique(begin, end) - begin);
+  }
+  return distinct;
+}
+
+/// `count_repeats` over one column, in which missing values do not count.
+std::int64_t count_repeats(const expr::ColumnView& view, std::int64_t rows) {
+  table::KeyPart part(view.type);
+  table::KeyColumn column(part, &part);
+  std::vector<std::int64_t> keys;
+  keys.reserve(static_cast<std::size_t>(rows));
+  for (std::int64_t row = 0; row < rows; ++row) {
+    if (const auto key = column.at(view, row)) keys.push_back(*key);
+  }
+  return static_cast<std::int64_t>(keys.size() - count_distinct(keys));
+}
+
 /// Rows that repeat an earlier one in `views`. A missing value equals a missing value, but over one
 /// column it is no repeat.
 std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t rows) {
+  if (views.size() == 1) return count_repeats(views.front(), rows);
   std::vector<table::KeyPart> parts;
   for (const auto& view : views) parts.emplace_back(view.type);
   // Which columns are missing: a bit each, in as many words as the columns need.
@@ -78,7 +121,6 @@ std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t
   const std::size_t words = (views.size() + kBits - 1) / kBits;
   table::TupleIndex seen(views.size() + words);
   std::vector<std::int64_t> key(views.size() + words);
-  std::int64_t counted = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
     const auto missing = std::span(key).subspan(views.size());
     std::fill(missing.begin(), missing.end(), 0);
@@ -87,11 +129,9 @@ std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t
       key[i] = part.value_or(0);
       if (!part) missing[i / kBits] |= std::int64_t{1} << (i % kBits);
     }
-    if (views.size() == 1 && missing[0] != 0) continue;
     seen.insert(key);
-    ++counted;
   }
-  return counted - static_cast<std::int64_t>(seen.size());
+  return rows - static_cast<std::int64_t>(seen.size());
 }
 
 /// An operation of the standard; `b` is the second operand of those that have two.

@@ -4,6 +4,7 @@
 #include "contract/code.hpp"
 #include "contract/columns.hpp"
 #include "table/cell.hpp"
+#include "table/key_column.hpp"
 
 namespace heddle::contract {
 namespace {
@@ -166,8 +167,8 @@ class Grown {
 class DependencyColumns {
  public:
   explicit DependencyColumns(const DependencyCode& rule)
-      : rule_(rule), dependent_(rule.dependent_part, nullptr) {
-    for (const auto& part : rule.parts) determinant_.emplace_back(part, nullptr);
+      : rule_(rule), dependent_(rule.dependent_part) {
+    for (const auto& part : rule.parts) determinant_.emplace_back(part);
   }
 
   /// Whether a row breaks it. What was never learned breaks nothing.
@@ -200,8 +201,8 @@ class DependencyColumns {
 
   static constexpr std::int32_t kNotAsked = -2;
   const DependencyCode& rule_;
-  std::vector<KeyColumn> determinant_;
-  KeyColumn dependent_;
+  std::vector<table::KeyColumn> determinant_;
+  table::KeyColumn dependent_;
   std::vector<std::int32_t> of_code_;
 };
 
@@ -379,8 +380,8 @@ class Learning {
   }
 
   DependencyCode& rule_;
-  std::vector<KeyColumn> determinant_;
-  KeyColumn dependent_;
+  std::vector<table::KeyColumn> determinant_;
+  table::KeyColumn dependent_;
   table::TupleIndex tuples_;
   std::vector<std::int64_t> values_;
   std::vector<std::uint8_t> conflicts_;

@@ -796,8 +796,8 @@ Result<recover::Outcome> RecoveryEffects::write_postmortem(const recover::Action
     if (amended.ok()) {
       files.push_back({what.addition_file, *amended});
     } else {
-      log::warn("the addition of {} stays in its page: {}", action.incident,
-                amended.error().message);
+      log::warn("could not apply the suggested change to {}: {}; it is kept in the page of {}",
+                what.addition_file, amended.error().message, action.incident);
     }
   }
   std::string message =

@@ -108,7 +108,7 @@ std::vector<policy::Named> ServiceDecisions::evidence_of(const Digest& bundle) c
   std::vector<policy::Named> evidence;
   const auto opened = bundle::open(*parts_.objects, bundle);
   if (!opened.ok()) return evidence;  // what cannot be read gets into no slot, and says so there
-  for (const auto title : {bundle::kEvaluation, bundle::kStatements}) {
+  for (const auto title : {bundle::kEvaluation, bundle::kStatements, bundle::kTrainer}) {
     if (const auto bytes = opened->layer(title); bytes.ok())
       evidence.push_back({std::string(title), sha256(*bytes)});
   }

@@ -1,13 +1,17 @@
 #include <algorithm>
 #include <limits>
+#include <thread>
 
 #include "feature/code.hpp"
+#include "feature/columns.hpp"
 
 namespace heddle::feature {
 namespace {
 
 using spec::Feature;
 
+/// Below this a thread of its own costs more than it takes off.
+constexpr std::int64_t kFewestRowsAThread = 16'384;
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 double target_value(double sum, std::int64_t count, double smoothing, double prior) {
@@ -93,21 +97,24 @@ void Program::apply_row(std::span<const expr::Datum> typed, std::span<float> out
   });
 }
 
-Result<Matrix> Program::apply(const table::Table& table) const {
+Result<Matrix> Program::apply(const table::Table& table, unsigned threads) const {
   HEDDLE_ASSIGN_OR_RETURN(const auto views, code_->views(table));
   Matrix out;
   out.rows = table.rows();
   out.columns = static_cast<int>(code_->names.size());
   out.values.resize(static_cast<std::size_t>(out.rows) * code_->names.size());
-  Scratch scratch;
-  std::vector<expr::Datum> typed(views.size());
-  for (std::int64_t row = 0; row < out.rows; ++row) {
-    for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
-    apply_row(typed,
-              {out.values.data() + static_cast<std::size_t>(row) * code_->names.size(),
-               code_->names.size()},
-              scratch);
-  }
+  const std::int64_t shares =
+      std::clamp<std::int64_t>(out.rows / kFewestRowsAThread, 1, std::max(1U, threads));
+  const auto apply_share = [&](std::int64_t i) {
+    const std::int64_t begin = out.rows * i / shares;
+    Columns(*code_, views)
+        .apply(begin, out.rows * (i + 1) / shares,
+               out.values.data() + static_cast<std::size_t>(begin) * code_->names.size());
+  };
+  std::vector<std::jthread> others;
+  for (std::int64_t i = 1; i < shares; ++i) others.emplace_back(apply_share, i);
+  apply_share(0);
+  others.clear();
   return out;
 }
 

@@ -63,8 +63,9 @@ class Program {
   /// is constant.
   [[nodiscard]] Result<FitResult> fit(const table::Table& rows, std::span<const double> labels);
 
-  /// Row by row the same bits as `apply_row`. kInvalid when a field has no column or another type.
-  [[nodiscard]] Result<Matrix> apply(const table::Table& rows) const;
+  /// By columns; row by row the same bits as `apply_row`, whatever the number of threads. kInvalid
+  /// when a field has no column or another type.
+  [[nodiscard]] Result<Matrix> apply(const table::Table& rows, unsigned threads = 1) const;
   /// `typed[i]` is field i; `out` has `feature_names().size()` places. Before `fit` encoders are
   /// missing.
   void apply_row(std::span<const expr::Datum> typed, std::span<float> out,
@@ -76,8 +77,9 @@ class Program {
   [[nodiscard]] std::span<const spec::Field> fields() const noexcept;
   [[nodiscard]] bool fitted() const noexcept;
 
+  struct Code;  ///< private to this module (feature/code.hpp)
+
  private:
-  struct Code;
   explicit Program(std::unique_ptr<Code> code);
   std::unique_ptr<Code> code_;
 };

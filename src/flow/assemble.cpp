@@ -110,6 +110,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kBaseline, assembly.baseline);
   add(bundle::kEvaluation, assembly.evaluation);
   add(bundle::kStatements, assembly.statements);
+  if (!assembly.trainer.empty()) add(bundle::kTrainer, assembly.trainer);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest,
                           bundle::pack(objects, std::move(layers), assembly.config));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));

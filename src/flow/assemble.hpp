@@ -29,6 +29,7 @@ struct Assembly {
   std::string baseline;         ///< JSON
   std::string evaluation;       ///< JSON
   std::string statements;       ///< JSON
+  std::string trainer{};        ///< JSON: of a trainer of one's own; else empty
   bundle::Config config{};
 };
 

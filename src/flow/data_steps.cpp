@@ -18,6 +18,12 @@ namespace {
 
 constexpr std::int64_t kReferenceRows = 64;
 
+/// A step over many rows takes as many threads as there may be steps at once; what it gives does
+/// not depend on it.
+unsigned threads_of(const Work& work) {
+  return static_cast<unsigned>(std::max(1, work.host().parallel));
+}
+
 std::string percent(std::int64_t part_of, std::int64_t whole) {
   return whole == 0 ? "0 %"
                     : fmt::format("{:.2f} %", 100.0 * static_cast<double>(part_of) /
@@ -250,7 +256,7 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   }
   const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));
-  HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows));
+  HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows, threads_of(work)));
   std::int64_t refused = 0;
   for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
   doc::Value broken = doc::Value::object();
@@ -468,9 +474,11 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),
                                       all.first(static_cast<std::size_t>(parts.train_end))));
-  HEDDLE_ASSIGN_OR_RETURN(auto validation,
-                          program.apply(rows->slice(parts.train_end, parts.validation_end)));
-  HEDDLE_ASSIGN_OR_RETURN(auto test, program.apply(rows->slice(parts.validation_end, parts.rows)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto validation,
+      program.apply(rows->slice(parts.train_end, parts.validation_end), threads_of(work)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto test, program.apply(rows->slice(parts.validation_end, parts.rows), threads_of(work)));
   Hasher hasher;
   for (const auto* matrix : {&fitted.train, &validation, &test}) {
     hasher.update_field(std::string_view(reinterpret_cast<const char*>(matrix->values.data()),

@@ -24,6 +24,21 @@ StepInput part_of(const spec::Identity& identity, std::string_view name, Digest 
   return {fmt::format("`{}`: {}", identity.file, name), std::move(digest)};
 }
 
+/// What a trainer of one's own reads beside features: its definition and files, the lock among
+/// them, and the contract's rows. `searches`: the search step runs it too.
+void add_own(const spec::Model& model, bool searches, Step& search, Step& train) {
+  std::vector<Step*> readers = {&train};
+  if (searches) readers.push_back(&search);
+  for (Step* step : readers) {
+    step->needs.push_back({"validate.rows", "accepted"});
+    step->needs.push_back({"validate.rows", "contract"});
+    step->inputs.push_back(
+        {fmt::format("`{}`: `exec`", model.identity.file), part(model.identity, "exec")});
+    for (const auto& source : model.exec->sources)
+      step->inputs.push_back({fmt::format("`{}`", source.path), digest_of_text(source.bytes)});
+  }
+}
+
 std::string text_of(std::string_view trainer, const spec::Model& model, bool standby) {
   return std::string(trainer) + doc::to_canonical_json(bundle::print_parameters(
                                     standby ? model.standby_parameters : model.parameters));
@@ -257,6 +272,7 @@ void GraphBuilder::add_train() {
                                                            model_.search.early_stopping_rounds)))},
              .body = run_train};
   train.needs.push_back({"search", "best"});
+  if (model_.exec) add_own(model_, !is_recorded(), steps_.back(), train);
   steps_.push_back(std::move(train));
 }
 

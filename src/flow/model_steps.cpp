@@ -13,6 +13,7 @@
 #include "flow/bodies.hpp"
 #include "flow/held_out.hpp"
 #include "flow/judged.hpp"
+#include "flow/own.hpp"
 #include "flow/recorded.hpp"
 #include "model/scorer.hpp"
 #include "runtime/endpoint.hpp"
@@ -44,34 +45,6 @@ std::string spoken(std::string_view metric) {
   std::string out(metric);
   std::replace(out.begin(), out.end(), '_', ' ');
   return out;
-}
-
-/// `how.json` of a trained model: how it was trained.
-struct How {
-  std::string trainer{};
-  spec::TrainerParameters parameters{};
-  std::int64_t rounds = 0;
-  std::int64_t seed = 0;
-};
-
-const doc::Schema<How>& how_schema() {
-  static const auto schema = [] {
-    auto t = doc::Schema<How>::record("`how.json`", "how a model was trained");
-    t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
-    t.text("trainer", &How::trainer, "what fitted it").filled();
-    t.custom(
-        "parameters", doc::Shape::kMap, "of the trainer, as texts",
-        [](How& into, const doc::Value& value, doc::Reader& reader) {
-          bundle::read_parameters(value, reader, into.parameters);
-        },
-        [](const How& from) -> std::optional<doc::Value> {
-          return bundle::print_parameters(from.parameters);
-        });
-    t.integer("rounds", &How::rounds, "rounds kept");
-    t.integer("seed", &How::seed, "of what was drawn", std::numeric_limits<std::int64_t>::min());
-    return t;
-  }();
-  return schema;
 }
 
 /// What the search found, or what was accepted of an earlier one.
@@ -176,6 +149,26 @@ std::string in_words(const evaluate::BaseEvidence& base) {
 
 }  // namespace
 
+const doc::Schema<How>& how_schema() {
+  static const auto schema = [] {
+    auto t = doc::Schema<How>::record("`how.json`", "how a model was trained");
+    t.refused_as(ErrorKind::kCorrupt, "step-output", "run `heddle run` again");
+    t.text("trainer", &How::trainer, "what fitted it").filled();
+    t.custom(
+        "parameters", doc::Shape::kMap, "of the trainer, as texts",
+        [](How& into, const doc::Value& value, doc::Reader& reader) {
+          bundle::read_parameters(value, reader, into.parameters);
+        },
+        [](const How& from) -> std::optional<doc::Value> {
+          return bundle::print_parameters(from.parameters);
+        });
+    t.integer("rounds", &How::rounds, "rounds kept");
+    t.integer("seed", &How::seed, "of what was drawn", std::numeric_limits<std::int64_t>::min());
+    return t;
+  }();
+  return schema;
+}
+
 runtime::Host host_of(const Work& work) {
   return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir};
 }
@@ -202,6 +195,13 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   input.worker = work.host().worker;
   input.runner = work.host().runner;
   HEDDLE_TRY(make_dirs(input.directory));
+  if (d.model->exec) {
+    HEDDLE_ASSIGN_OR_RETURN(input.own,
+                            prepare_own(work, input.directory + "/own", d.model->search.rows));
+    input.own_digest = digest_of_own(*d.model->exec, *input.own);
+    // Who ends a training that takes too long says so; this is for one that nothing ends.
+    input.trial_timeout_ms = d.model->exec->timeout_s * 1000 + 60'000;
+  }
   double best = std::numeric_limits<double>::infinity();
   const std::string_view loss = stats::loss_name(labels->task.kind);
   HEDDLE_ASSIGN_OR_RETURN(
@@ -240,6 +240,7 @@ Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
 
 Result<StepRecord> run_train(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
+  if (d.model->exec) return run_own_train(work, directory);
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
@@ -394,12 +395,15 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
     input.more_numbers.insert(judged.numbers.begin(), judged.numbers.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(auto evidence, evaluate::evaluate(input));
+  const StepRecord trained = work.record(primary);
+  const bool is_outside = d.model->runtime.has_value() || trained.outputs.contains("runtime");
   const std::vector<evaluate::Resource> subjects = {
-      {d.model->runtime.has_value() ? "runtime.json" : "model.json",
-       work.record(primary).outputs.at("model")},
+      {is_outside ? "runtime.json" : "model.json", trained.outputs.at("model")},
       {"features.json", work.record("features").outputs.at("program")}};
-  const std::vector<evaluate::Resource> configuration = {
+  std::vector<evaluate::Resource> configuration = {
       {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
+  if (const auto own = trained.outputs.find("trainer"); own != trained.outputs.end())
+    configuration.push_back({std::string(bundle::kTrainer), own->second});
   StepRecord record;
   if (recorded != nullptr) evidence.retrain = judged.evidence;
   const doc::Value value = evaluate::evidence_schema().print(evidence);
@@ -588,8 +592,16 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
     if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(assembly.files, work.bytes(trained, "files.tar"));
     }
+  } else if (work.record(trained).outputs.contains("runtime")) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto runtime, work.json(trained, "runtime.json"));
+    HEDDLE_ASSIGN_OR_RETURN(assembly.runtime, runtime::parse(runtime));
+    assembly.host = host_of(work);
+    HEDDLE_ASSIGN_OR_RETURN(assembly.files, work.bytes(trained, "files.tar"));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(assembly.model, work.bytes(trained, "model.json"));
+  }
+  if (work.record(trained).outputs.contains("trainer")) {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.trainer, work.bytes(trained, "trainer.json"));
   }
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, work.bytes(profile, "baseline.json"));
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, work.bytes("evaluate", "evaluation.json"));

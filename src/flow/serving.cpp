@@ -92,21 +92,25 @@ Base primary_of(const Definitions& d, const Host& host, const Source& source) {
 Result<bool> is_candidate(const Work& work, const bundle::Bundle& serving) {
   const Definitions& d = work.definitions();
   const StepRecord trained = work.record(primary_step(*d.model));
+  const bool is_own_worker = trained.outputs.contains("runtime");
+  const bool is_outside = d.model->runtime.has_value() || is_own_worker;
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, serving.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto offsets, score::calibration_schema().parse(calibration));
   if (std::any_of(offsets.offsets.begin(), offsets.offsets.end(),
                   [](double offset) { return offset != 0; }) ||
-      serving.has(bundle::kRuntime) != d.model->runtime.has_value())
+      serving.has(bundle::kRuntime) != is_outside)
     return false;
   const auto same_bytes = [&](std::string_view layer, const Digest& digest) {
     const auto bytes = serving.layer(layer);
     return bytes.ok() && sha256(*bytes) == digest;
   };
-  if (!d.model->runtime.has_value()) {
+  if (!is_outside) {
     if (!same_bytes(bundle::kModel, trained.outputs.at("model"))) return false;
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto runtime, serving.json(bundle::kRuntime));
-    if (digest_of(runtime) != digest_of(runtime::to_value(*d.model->runtime))) return false;
+    if (is_own_worker ? !same_bytes(bundle::kRuntime, trained.outputs.at("runtime"))
+                      : digest_of(runtime) != digest_of(runtime::to_value(*d.model->runtime)))
+      return false;
     const auto files = trained.outputs.find("files");
     if (files != trained.outputs.end() && !same_bytes(bundle::kRuntimeFiles, files->second))
       return false;

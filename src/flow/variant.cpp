@@ -72,6 +72,9 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, text_layer(base.bundle, bundle::kBaseline));
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, text_layer(base.bundle, bundle::kEvaluation));
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, text_layer(base.bundle, bundle::kStatements));
+  if (base.bundle.has(bundle::kTrainer)) {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.trainer, text_layer(base.bundle, bundle::kTrainer));
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
   HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
                           rows_of(reference, base.contract.request_fields()));

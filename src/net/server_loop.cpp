@@ -368,7 +368,7 @@ void ServerLoop::handshake(Connection& connection) {
       connection.tls.reset();
       want(connection, EPOLLIN);
       return dispatcher_.refuse(connection,
-                                {400, "http-plain", "come without TLS to a port that speaks it"});
+                                {400, "http-plain", "no TLS, which this port requires"});
     case TlsStream::Handshake::kDone:
       want(connection, EPOLLIN);
       if (!connection.origin().grpc || connection.tls->protocol() == "h2")

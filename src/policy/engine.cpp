@@ -619,7 +619,7 @@ struct LocalEngine::Impl {
 
   static Error missing_role(const Approval& approval, const std::string& person) {
     return denied("approval-missing-role",
-                  fmt::format("`{}` has not the role `{}`", person,
+                  fmt::format("`{}` does not have the role `{}`", person,
                               approval.needs.empty() ? "" : approval.needs.front().role),
                   "ask a person who has it; roles are in people.yaml");
   }

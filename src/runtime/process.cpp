@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,6 +179,10 @@ void end(Process& process, std::int64_t grace_ms) {
 
 Result<std::string> find_program(const std::string& name, const std::string& directory) {
   const auto usable = [](const std::string& path) { return ::access(path.c_str(), X_OK) == 0; };
+  // A Python environment stands for its interpreter.
+  if (struct stat status{};
+      name.starts_with('/') && ::stat(name.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    return find_program(name + "/bin/python", directory);
   if (name.starts_with('/')) {
     if (usable(name)) return name;
   } else if (name.find('/') != std::string::npos) {

@@ -30,7 +30,7 @@ struct Process {
 void end(Process& process, std::int64_t grace_ms);
 
 /// `name` as the shell would find it: absolute, relative to `directory` when it has a slash, else
-/// on PATH. kNotFound (`runtime-program`).
+/// on PATH. Of a folder its `bin/python`. kNotFound (`runtime-program`).
 [[nodiscard]] Result<std::string> find_program(const std::string& name,
                                                const std::string& directory);
 

@@ -171,7 +171,7 @@ doc::Value to_value(const Runtime& runtime) {
   return value;
 }
 
-Result<std::string> resolve(std::string_view text) {
+Result<std::string> resolve(std::string_view text, const std::string& project) {
   if (!text.starts_with("${") || !text.ends_with('}')) return std::string(text);
   const std::string_view inner = text.substr(2, text.size() - 3);
   if (inner.starts_with("env:")) {
@@ -181,6 +181,8 @@ Result<std::string> resolve(std::string_view text) {
                  fmt::format("the environment has no `{}`", name),
                  "set it for the process that runs `heddle up`"};
   }
+  if (inner.starts_with("project:") && !project.empty())
+    return fmt::format("{}/{}", project, inner.substr(8));
   if (inner.starts_with("file:")) {
     HEDDLE_ASSIGN_OR_RETURN(auto value, read_file(std::string(inner.substr(5))));
     while (value.ends_with('\n') || value.ends_with('\r')) value.pop_back();

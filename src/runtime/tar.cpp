@@ -166,7 +166,8 @@ Result<void> write_entry(const std::string& path, std::string_view content, bool
 class Entries {
  public:
   Result<void> add(const std::string& path, bool is_folder) {
-    if (!seen_.insert(path).second) return corrupt(fmt::format("`{}` is there twice", path));
+    if (!seen_.insert(path).second)
+      return corrupt(fmt::format("`{}` appears more than once", path));
     for (std::size_t slash = path.find('/'); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
       const std::string folder = path.substr(0, slash);

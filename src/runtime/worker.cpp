@@ -2,12 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <charconv>
 #include <condition_variable>
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -19,18 +14,13 @@
 #include <unistd.h>
 
 #include "base/clock.hpp"
-#include "base/digest.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
 #include "runtime/client.hpp"
+#include "runtime/place.hpp"
 #include "runtime/process.hpp"
-#include "runtime/spec.hpp"
-#include "runtime/tar.hpp"
 
 namespace heddle::runtime {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kGraceMs = 3000;
@@ -42,10 +32,6 @@ constexpr int kMostEnds = 8;
 constexpr std::size_t kMostLine = 500;
 constexpr int kMostLinesASecond = 50;
 constexpr const char* kSocket = "worker.sock";  // in the scratch folder
-
-bool is_below(const std::string& path, const std::string& folder) {
-  return path.starts_with(folder + "/");
-}
 
 /// A worker's output as lines of the log: cut, printable, bounded a second. Keeps the last ones,
 /// for the message of an early end.
@@ -91,73 +77,6 @@ class Output {
   int lines_ = 0, dropped_ = 0;
 };
 
-/// `PREFIX-PID-N` folders of processes that are gone.
-void sweep(const std::string& directory) {
-  for (const std::string& name : list_dir(directory)) {
-    const std::size_t last = name.rfind('-');
-    const std::size_t before =
-        last == std::string::npos || last == 0 ? last : name.rfind('-', last - 1);
-    if (before == std::string::npos) continue;
-    int pid = 0;
-    const auto parsed = std::from_chars(name.data() + before + 1, name.data() + last, pid);
-    if (parsed.ptr != name.data() + last || pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH)
-      continue;
-    std::error_code ignored;
-    fs::remove_all(directory + "/" + name, ignored);
-  }
-}
-
-/// Whether all of `folder` is more than a program's own: it holds what is hidden, or it is where a
-/// person keeps everything.
-bool is_too_wide(const fs::path& folder, const std::string& hidden) {
-  if (folder == folder.root_path() || (hidden + "/").starts_with(folder.string() + "/"))
-    return true;
-  const char* home = std::getenv("HOME");
-  return folder.filename() == ".local" || (home != nullptr && folder == fs::path(home)) ||
-         folder == "/root" || folder.parent_path() == "/home";
-}
-
-/// Folders that a program needs for itself: of `/opt/env/bin/python` all of `/opt/env`, of each
-/// link on the way to it too; of one in a person's own `bin` that folder and `lib` beside it.
-std::vector<std::string> homes_of(std::string program, const std::string& hidden) {
-  std::vector<std::string> homes;
-  for (int links = 0; links < 16; ++links) {
-    const fs::path folder = fs::path(program).parent_path();
-    const bool has_own = folder.filename() == "bin" || folder.filename() == "shims";
-    const fs::path home = has_own ? folder.parent_path() : folder;
-    if (!is_too_wide(home, hidden)) {
-      homes.push_back(home.string());
-    } else if (has_own) {
-      homes.push_back(folder.string());
-      homes.push_back((home / "lib").string());
-    } else {
-      homes.push_back(program);
-    }
-    std::error_code error;
-    const fs::path target = fs::read_symlink(program, error);
-    if (error) break;
-    program = (target.is_absolute() ? target : folder / target).lexically_normal().string();
-  }
-  return homes;
-}
-
-/// Lets another user read a worker's own copy of its files: root's worker is no root.
-void open_to_others(const std::string& folder) {
-  using fs::perms;
-  std::error_code ignored;
-  const auto open_one = [&](const fs::path& path, perms more) {
-    fs::permissions(path, more, fs::perm_options::add, ignored);
-  };
-  constexpr perms kRead = perms::group_read | perms::others_read;
-  constexpr perms kEnter = kRead | perms::group_exec | perms::others_exec;
-  open_one(folder, kEnter);
-  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
-    const bool enter = entry.is_directory(ignored) ||
-                       (entry.status(ignored).permissions() & perms::owner_exec) != perms::none;
-    open_one(entry.path(), enter ? kEnter : kRead);
-  }
-}
-
 /// The worker's socket, which lies in a root folder that is not ours: a descriptor of ours that
 /// stands for it, and can be connected to by a path that stays the same when the worker is started
 /// again. No path that the worker could bend is followed.
@@ -194,11 +113,7 @@ class Door {
 class Supervised final : public Worker {
  public:
   explicit Supervised(const Options& options) : options_(options) { options_.files = {}; }
-  ~Supervised() override {
-    stop();
-    std::error_code ignored;
-    if (!instance_.empty()) fs::remove_all(instance_, ignored);
-  }
+  ~Supervised() override { stop(); }
 
   Result<void> open(std::string_view files);
   const std::string& socket() const noexcept override { return socket_; }
@@ -223,10 +138,9 @@ class Supervised final : public Worker {
   [[nodiscard]] bool sleep_unless_stopped(std::int64_t ms) const;
 
   Options options_;
-  std::string instance_;
+  Place place_;
   Door door_;
   std::string socket_ = door_.path();
-  Launch launch_;
   int wake_ = -1;
   std::atomic<bool> ready_{false}, ending_{false};
   std::atomic<std::uint64_t> restarts_{0};
@@ -241,48 +155,15 @@ class Supervised final : public Worker {
 };
 
 Result<void> Supervised::prepare(std::string_view files) {
-  static std::atomic<int> count{0};
-  std::error_code error;
-  if (!options_.hidden.empty()) options_.hidden = fs::canonical(options_.hidden, error).string();
-  if (options_.directory.empty()) {
-    // A name that nobody can have taken before in a folder that others write to as well.
-    std::string made = (fs::temp_directory_path(error) / "heddle-runtime-XXXXXX").string();
-    if (::mkdtemp(made.data()) == nullptr)
-      return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot make `{}`", made),
-                   "check the temporary folder"};
-    instance_ = fs::canonical(made, error).string();
-  } else {
-    HEDDLE_TRY(make_dirs(options_.directory));
-    const std::string directory = fs::canonical(options_.directory, error).string();
-    sweep(directory);
-    instance_ =
-        fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
-    HEDDLE_TRY(make_dirs(instance_));
-  }
-  launch_.directory = instance_ + "/files";
-  launch_.scratch = instance_ + "/run";
-  launch_.base = instance_ + "/root";
-  HEDDLE_TRY(unpack(files, launch_.directory));
-  if (::geteuid() == 0) open_to_others(launch_.directory);
-  HEDDLE_TRY(make_dirs(launch_.scratch));
-  HEDDLE_TRY(make_dirs(launch_.base));
-  for (const std::string& word : options_.command) {
-    HEDDLE_ASSIGN_OR_RETURN(auto resolved, resolve(word));
-    launch_.arguments.push_back(std::move(resolved));
-  }
-  HEDDLE_ASSIGN_OR_RETURN(launch_.program, find_program(launch_.arguments[0], launch_.directory));
-  const char* path = std::getenv("PATH");
-  launch_.environment = {
-      fmt::format("PATH={}", path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path),
-      "HOME=" + launch_.scratch,
-      "TMPDIR=" + launch_.scratch,
-      "LANG=C.UTF-8",
-      fmt::format("HEDDLE_WORKER_SOCKET={}/{}", launch_.scratch, kSocket),
-      "HEDDLE_WORKER_MODEL=" + options_.model};
-  launch_.memory_bytes = options_.memory_bytes;
-  launch_.hidden = options_.hidden;
-  if (!is_below(launch_.program, launch_.directory))
-    launch_.readable = homes_of(launch_.program, options_.hidden);
+  HEDDLE_ASSIGN_OR_RETURN(place_, Place::make({.command = options_.command,
+                                               .files = files,
+                                               .directory = options_.directory,
+                                               .hidden = options_.hidden,
+                                               .memory_bytes = options_.memory_bytes}));
+  auto& environment = place_.launch().environment;
+  environment.push_back(
+      fmt::format("HEDDLE_WORKER_SOCKET={}/{}", place_.launch().scratch, kSocket));
+  environment.push_back("HEDDLE_WORKER_MODEL=" + options_.model);
   return {};
 }
 
@@ -403,9 +284,9 @@ void Supervised::supervise() {
   std::int64_t delay = kFirstDelayMs;
   while (!ending_) {
     // One of before, where the scratch folder is one of the machine.
-    ::unlink(fmt::format("{}/{}", launch_.scratch, kSocket).c_str());
+    ::unlink(fmt::format("{}/{}", place_.launch().scratch, kSocket).c_str());
     const std::int64_t begin = system_clock().mono_ns();
-    auto process = spawn(launch_);
+    auto process = spawn(place_.launch());
     std::string how;
     if (process.ok()) {
       if (auto admitted = admit(process->layers); !admitted.ok()) {

@@ -578,17 +578,18 @@ Result<std::optional<Answer>> Engine::infer(const InferRequest& request) {
 Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   if (rows.count > kMostExplained) {
     return Error{ErrorKind::kTooLarge, "explain-too-many",
-                 fmt::format("{} rows are to be explained, at most {} are at once", rows.count,
-                             kMostExplained),
+                 fmt::format("explanations requested for {} rows; the limit is {} per request",
+                             rows.count, kMostExplained),
                  "an explanation costs many times an answer: send them in several requests"};
   }
   const std::size_t width = plan.task().outputs() * plan.contribution_names().size();
   if (rows.count * width > kMostContributions) {
-    return Error{ErrorKind::kTooLarge, "explain-too-many",
-                 fmt::format("{} rows of {} contributions are to be explained, at most {} "
-                             "contributions are at once",
-                             rows.count, width, kMostContributions),
-                 "send fewer rows at once"};
+    return Error{
+        ErrorKind::kTooLarge, "explain-too-many",
+        fmt::format("explanations requested for {} rows of {} contributions; the limit is {} "
+                    "contributions per request",
+                    rows.count, width, kMostContributions),
+        "send fewer rows at once"};
   }
   contributions_.resize(rows.count * width);
   for (std::size_t i = 0; i < rows.count; ++i) {

@@ -92,7 +92,7 @@ std::string_view shown(std::string_view name) noexcept { return name.substr(0, k
 
 Error repeated(std::string_view name) {
   return Error{ErrorKind::kInvalid, "request-repeated",
-               fmt::format("`{}` is there twice", shown(name)), "give each name once"};
+               fmt::format("`{}` appears more than once", shown(name)), "give each name once"};
 }
 
 bool is_of_a_row(const LabelIn& label) noexcept {

@@ -420,7 +420,8 @@ TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
     const auto reply = http.post("/v2/models/trips/infer", body);
     EXPECT_EQ(reply->status, 400) << body << reply->body;
     EXPECT_EQ(World::json(reply).string_or("id"), "request-repeated") << body << reply->body;
-    EXPECT_EQ(World::json(reply).string_or("error"), fmt::format("`{}` is there twice", name))
+    EXPECT_EQ(World::json(reply).string_or("error"),
+              fmt::format("`{}` appears more than once", name))
         << body;
   };
   for (const auto& [members, name] : cases)

@@ -67,6 +67,7 @@ class Loader {
     note_unread_at_top();
     note_enum_files();
     check_project(project, texts_, *files_, loaded_.diagnostics);
+    note_trainers();
     sort();
     return std::move(loaded_);
   }
@@ -155,6 +156,15 @@ class Loader {
         if (path.empty() || loaded_.files.contains(path)) continue;
         if (const auto text = files_->read(path); text.ok()) loaded_.files[path] = sha256(*text);
       }
+    }
+  }
+
+  /// A trainer of the project's own decides what its model is.
+  void note_trainers() {
+    for (const auto& [name, model] : loaded_.project.models) {
+      if (!model.exec) continue;
+      for (const auto& source : model.exec->sources)
+        loaded_.files[source.path] = sha256(source.bytes);
     }
   }
 

@@ -61,6 +61,28 @@ struct Runtime {
       token{};  ///< kUpstream: `${env:NAME}` or `${file:PATH}`, sent as a bearer token; empty: none
 };
 
+/// A trainer of the project's own (`trainer: exec`): a Python file that runs in the sandbox of
+/// workers, in an environment that is locked.
+struct Exec {
+  struct Source {
+    std::string path;
+    std::string bytes;
+    bool operator==(const Source&) const = default;
+  };
+  std::string file{};                ///< relative to the project, as all of them
+  std::vector<std::string> files{};  ///< others that it imports or reads
+  std::string python{};  ///< the interpreter or its environment's folder: a path, one of the project
+                         ///< (`${project:.venv}`), `${env:NAME}`, or a name on PATH
+  std::string lock{};    ///< what is installed there
+  Runtime::Inputs inputs = Runtime::Inputs::kFeatures;  ///< what the rows' columns are
+  std::int64_t timeout_s = 600;                         ///< for one training
+  /// Whether the engine may score the model where it answers what the library answers.
+  bool may_use_engine = true;
+  /// Of the parity with the model's own answers, as Runtime has it. Of a worker the rest.
+  Runtime worker{};
+  std::vector<Source> sources{};  ///< file, files and lock, as they were when this was read
+};
+
 struct Model {
   Identity identity;
   std::string features;    ///< name of the FeatureSet
@@ -79,6 +101,7 @@ struct Model {
   std::optional<double> coverage{};    ///< of the conformal interval or set; nullopt: there is none
   std::optional<Runtime> runtime{};    ///< set: nothing is searched or trained for the primary
   std::string trainer = "xgboost";
+  std::optional<Exec> exec{};    ///< of `trainer: exec`
   TrainerParameters parameters;  ///< fixed parameters, shared by all trials
   Search search;
   std::string standby_trainer{};  ///< of the simpler model of the same run; as the task has it

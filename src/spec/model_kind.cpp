@@ -2,8 +2,10 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "doc/json.hpp"
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
+#include "spec/load.hpp"
 #include "spec/task.hpp"
 #include "trainer/trainer.hpp"
 
@@ -13,15 +15,14 @@ namespace {
 constexpr stats::TaskKind kTasks[] = {stats::TaskKind::kBinary, stats::TaskKind::kClasses,
                                       stats::TaskKind::kRegression};
 
-/// The tensor that a runtime of the task is asked for, unless its definition names another: what a
-/// service of ours calls it.
-std::string_view output_of(stats::TaskKind task) noexcept {
-  switch (task) {
-    case stats::TaskKind::kBinary: return "probability";
-    case stats::TaskKind::kClasses: return "probabilities";
-    case stats::TaskKind::kRegression: break;
+/// Parameters of a trainer of one's own keep their types: a text that would read as a number, true,
+/// false or null stands in quotes, as JSON has it.
+void set_typed_parameters(TrainerParameters& into, const doc::Value& value) {
+  into.values.clear();
+  for (const auto& [name, parameter] : value.as_object()) {
+    const bool is_word = parameter.is_string() && !doc::parse_json(parameter.as_string()).ok();
+    into.values.emplace_back(name, is_word ? parameter.as_string() : doc::to_json(parameter));
   }
-  return "value";
 }
 
 void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& reader) {
@@ -266,6 +267,72 @@ const Schema<Runtime>& runtime_keys() {
   return runtime;
 }
 
+const Schema<Exec>& exec_keys() {
+  static const Schema<Exec> exec = [] {
+    constexpr Runtime::Inputs kFields = Runtime::Inputs::kFields;
+    Schema<Exec> t("exec", "of `trainer: exec`: a trainer of the project's own");
+    t.text("file", &Exec::file, "the Python file with a function under `@heddle.train`").required();
+    t.texts("files", &Exec::files, "other files of the project that it imports or reads");
+    t.text(
+         "python", &Exec::python,
+         "the interpreter or its environment's folder: a path, `${project:.venv}`, `${env:NAME}`, "
+         "or a name on PATH")
+        .required();
+    t.text("lock", &Exec::lock,
+           "what is installed there: the file that `heddle trainer lock` writes")
+        .required();
+    t.choice("inputs", &Exec::inputs,
+             {{"fields", kFields}, {"features", Runtime::Inputs::kFeatures}},
+             "the columns of its rows: the contract's fields, or the feature set's columns");
+    t.integer("timeout_s", &Exec::timeout_s, "seconds for one training", 1);
+    const auto of_worker = [](auto Runtime::* member) {
+      return [member](Exec& into, const doc::Value& value, Reader&) {
+        using M = std::remove_reference_t<decltype(into.worker.*member)>;
+        if constexpr (std::is_same_v<M, double>)
+          into.worker.*member = value.as_double();
+        else
+          into.worker.*member = value.as_int();
+      };
+    };
+    t.custom("memory_bytes", Shape::kInteger,
+             "memory of all its processes, of a worker too; files may take a quarter as much again",
+             of_worker(&Runtime::memory_bytes));
+    t.keys.back().at_least = 16 << 20;
+    t.custom("sandbox", Shape::kText,
+             "`available`: behind what this machine has of the sandbox; `full`: not without all",
+             [](Exec& into, const doc::Value& value, Reader&) {
+               into.worker.sandbox = value.as_string() == "full" ? Runtime::Sandbox::kFull
+                                                                 : Runtime::Sandbox::kAvailable;
+             })
+        .one_of({"available", "full"});
+    t.custom("scored_by", Shape::kText,
+             "`best`: Heddle's engine where it answers what the library answers, else a worker; "
+             "`worker`: always a worker",
+             [](Exec& into, const doc::Value& value, Reader&) {
+               into.may_use_engine = value.as_string() != "worker";
+             })
+        .one_of({"best", "worker"});
+    t.custom("tolerance", Shape::kNumber,
+             "largest difference of the engine, and of a worker, to the model's own answers: in "
+             "probability, of `task: regression` as a share of the value, or of 1 where that is "
+             "larger",
+             of_worker(&Runtime::tolerance));
+    t.keys.back().at_least = 0;
+    t.keys.back().at_most = 0.1;
+    t.custom("timeout_ms", Shape::kInteger, "of a worker: for one answer",
+             of_worker(&Runtime::timeout_ms));
+    t.keys.back().at_least = 1;
+    t.custom("connections", Shape::kInteger, "of a worker: batches under way at once",
+             of_worker(&Runtime::connections));
+    t.keys.back().at_least = 1;
+    t.custom("start_timeout_ms", Shape::kInteger, "of a worker: until it is ready",
+             of_worker(&Runtime::start_timeout_ms));
+    t.keys.back().at_least = 1;
+    return t;
+  }();
+  return exec;
+}
+
 const Schema<Model>& model_keys() {
   static const Schema<Model> table = [] {
     Schema<Model> t("Model", "what is trained, from which rows, for which target, by which search");
@@ -302,11 +369,25 @@ const Schema<Model>& model_keys() {
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.parameters, value, reader);
              });
+    t.object("exec", &Model::exec, exec_keys(), "of `trainer: exec`");
     t.object("search", &Model::search, search_keys(), "the search");
     t.within("standby", standby_keys(), "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      for (const char* key : {"trainer", "parameters", "search"}) {
+      const doc::Value* parameters = value.find("parameters");
+      if (into.trainer == "exec" && parameters != nullptr && parameters->is_object())
+        set_typed_parameters(into.parameters, *parameters);
+      if ((into.trainer == "exec") != into.exec.has_value()) {
+        reader.report((into.exec ? value.find("exec") : value.find("trainer"))->position(),
+                      "bad-exec",
+                      into.exec ? fmt::format("`exec` is of a trainer of your own, and the trainer "
+                                              "is `{}`",
+                                              into.trainer)
+                                : "a trainer of your own needs its file and its environment",
+                      into.exec ? "set `trainer: exec`, or remove `exec`"
+                                : "add `exec: {file: ..., python: ..., lock: ...}`");
+      }
+      for (const char* key : {"trainer", "parameters", "search", "exec"}) {
         const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
         if (found != nullptr)
           reader.report(found->position(), "bad-runtime",
@@ -356,6 +437,7 @@ class ModelChecker : public Checking {
       model.standby_trainer = trainer::simple_trainer(model.task).name();
     check_task(model);
     check_runtime(model);
+    check_exec(model);
     check_trainers(model);
     if (contract == nullptr) return;
     const doc::Value* train = model.identity.content.find("train");
@@ -462,12 +544,68 @@ class ModelChecker : public Checking {
     if (!model.runtime.has_value()) return;
     const doc::Value* written = model.identity.content.find("runtime");
     if (written == nullptr || written->find("output") == nullptr)
-      model.runtime->output = output_of(model.task);
+      model.runtime->output = output_name(model.task);
     // Sorted classes of the training rows need not be the order of somebody else's columns.
     if (model.task == stats::TaskKind::kClasses && model.classes.empty()) {
       report(model.identity.file, at(model.identity, "runtime"), "bad-runtime",
              "the columns of a runtime are classes, and which ones is not said",
              "add `classes: [...]`, in the order of the runtime's columns");
+    }
+  }
+
+  /// Reads the files of a trainer of one's own: they decide as the definition does.
+  void check_exec(Model& model) {
+    if (!model.exec) return;
+    Exec& exec = *model.exec;
+    const doc::Value* const written = model.identity.content.find("exec");
+    const auto place = [&](std::string_view key) {
+      const doc::Value* found = written == nullptr ? nullptr : written->find(key);
+      return found == nullptr ? at(model.identity, "exec") : found->position();
+    };
+    if (!exec.file.empty() && !exec.file.ends_with(".py")) {
+      report(model.identity.file, place("file"), "bad-exec",
+             fmt::format("`{}` is no Python file", exec.file), "its name ends in `.py`");
+    }
+    exec.sources.clear();
+    const auto read = [&](std::string_view key, const std::string& path, std::string hint) {
+      if (path.empty()) return;  // missing-key says it
+      const std::string plain = path_in_project(project_, path);
+      if (plain != path || plain.starts_with("..")) {
+        report(model.identity.file, place(key), "bad-exec",
+               fmt::format("`{}` is no plain path below the project", path),
+               "write it relative to the project, for example `trainers/late.py`");
+        return;
+      }
+      const bool is_twice =
+          std::any_of(exec.sources.begin(), exec.sources.end(),
+                      [&](const Exec::Source& each) { return each.path == path; });
+      if (is_twice) return;
+      auto bytes = files_.read(path);
+      if (bytes.ok()) {
+        exec.sources.push_back({path, std::move(*bytes)});
+        return;
+      }
+      report(model.identity.file, place(key), "exec-file-missing",
+             fmt::format("`{}` cannot be read: {}", path, bytes.error().message), std::move(hint));
+    };
+    constexpr const char* kWrite = "write it there, or name the file that is there";
+    read("file", exec.file, kWrite);
+    for (const auto& each : exec.files) read("files", each, kWrite);
+    read("lock", exec.lock,
+         fmt::format("`heddle trainer lock --model {}` writes down what is installed",
+                     model.identity.name));
+    check_unused_search(model);
+  }
+
+  /// Rounds are of Heddle's own trainers.
+  void check_unused_search(const Model& model) {
+    const doc::Value* const search = model.identity.content.find("search");
+    for (const char* key : {"early_stopping_rounds", "max_rounds"}) {
+      const doc::Value* const found = search == nullptr ? nullptr : search->find(key);
+      if (found == nullptr) continue;
+      report(model.identity.file, found->position(), "unused-parameter",
+             fmt::format("`search.{}` changes nothing: a trainer of your own stops by itself", key),
+             "remove it, and stop early in the trainer, by `valid`");
     }
   }
 
@@ -492,6 +630,12 @@ class ModelChecker : public Checking {
   const trainer::Trainer* trainer_of(const Model& model, const std::string& name,
                                      std::string_view key) {
     const trainer::Trainer* found = trainer::trainers().find(name);
+    if (found != nullptr && found->is_own() && key == "standby") {
+      report(model.identity.file, at(model.identity, key), "bad-exec",
+             "a standby answers when the rest fails, and a trainer of your own is of the rest",
+             fmt::format("use `{}`", fmt::join(trainer::trainers_of(model.task), "` or `")));
+      return nullptr;
+    }
     if (found == nullptr || found->does(model.task)) return found;  // the choices say it
     report(model.identity.file, at(model.identity, key), "trainer-task",
            fmt::format("trainer `{}` does not train a model of task `{}`", name,
@@ -597,7 +741,7 @@ class ModelChecker : public Checking {
                        std::set<std::string>& taken) {
     using Kind = SearchDimension::Kind;
     if (dimension.name.empty()) return;  // missing-key says it
-    if (dimension.name == "rounds") {
+    if (dimension.name == "rounds" && !training.of->is_own()) {
       report(file, position, "fixed-parameter",
              "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
       return;

@@ -30,13 +30,14 @@ std::optional<Micros> part(std::string_view text, std::size_t at, int most, Micr
   return number * unit;
 }
 
-/// Microseconds of `.ffffff` at `at`, which moves past it; empty when malformed.
+/// Microseconds of `.ffffff` at `at`, which moves past it; empty when malformed. Three more digits
+/// may be zeros: polars writes nanoseconds, whatever the column holds.
 std::optional<Micros> fraction(std::string_view text, std::size_t& at) {
   Micros out = 0;
   Micros unit = kSecond / 10;
   const std::size_t begin = ++at;
   for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, unit /= 10) {
-    if (at - begin == 6) return std::nullopt;
+    if (at - begin == 9 || (at - begin >= 6 && text[at] != '0')) return std::nullopt;
     out += (text[at] - '0') * unit;
   }
   return at == begin ? std::nullopt : std::optional(out);

@@ -55,4 +55,13 @@ const doc::Schema<stats::Task>& task_schema() {
   return schema;
 }
 
+std::string_view output_name(stats::TaskKind task) noexcept {
+  switch (task) {
+    case stats::TaskKind::kBinary: return "probability";
+    case stats::TaskKind::kClasses: return "probabilities";
+    case stats::TaskKind::kRegression: break;
+  }
+  return "value";
+}
+
 }  // namespace heddle::spec

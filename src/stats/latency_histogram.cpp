@@ -15,7 +15,7 @@ constexpr std::size_t kSub = std::size_t{1} << LatencyHistogram::kSubBits;
 // begins at (e - kSubBits + 1) * kSub, cut into kSub buckets of 2^(e - kSubBits).
 std::size_t LatencyHistogram::bucket_of(std::uint64_t value) noexcept {
   if (value < kSub) return value;
-  const int shift = std::bit_width(value) - 1 - kSubBits;
+  const int shift = static_cast<int>(std::bit_width(value)) - 1 - kSubBits;
   return static_cast<std::size_t>(shift) * kSub + static_cast<std::size_t>(value >> shift);
 }
 

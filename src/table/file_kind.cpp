@@ -102,31 +102,43 @@ std::optional<Other> other_format(std::string_view head, Format format) {
   return std::nullopt;
 }
 
-/// Nothing when the bytes may be of the format.
-std::optional<Other> other_than(std::string_view head, Format format, Packing inside) {
-  // A column may be called `PARENT`: letters tell a format only where no text follows.
-  const bool text = is_text(head);
-  if (format == Format::kParquet && head.starts_with("PAR1")) return std::nullopt;
-  if (format == Format::kArrow && head.starts_with("ARROW1")) return std::nullopt;
-  if (!text) {
-    if (auto other = other_format(head, format)) return other;
+/// The bytes say that they are of the format, packed or marked as its text may be.
+bool is_of(std::string_view head, Format format, Packing inside) {
+  switch (format) {
+    case Format::kParquet: return head.starts_with("PAR1");
+    case Format::kArrow: return head.starts_with("ARROW1");
+    default: break;
   }
-  const auto other = file_kind(head);
-  const bool is_packed_text =
-      is_text(format) && inside == Packing::kNone && packing_of(head) != Packing::kNone;
-  const bool is_marked = other && other->family == FileKind::Family::kUtf16 && is_text(format);
-  if (is_packed_text || is_marked) return std::nullopt;
-  if (other && is_told_by_text(other->family) == text)
-    return Other{name_of(*other), hint_for(other->family)};
-  if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
+  const auto kind = file_kind(head);
+  if (kind && kind->family == FileKind::Family::kUtf16) return true;
+  return inside == Packing::kNone && packing_of(head) != Packing::kNone;
+}
+
+/// By bytes at the beginning that nothing else has.
+std::optional<Other> other_mark(std::string_view head, bool text) {
   for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
     if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
       return Other{std::string(mark.is), mark.hint};
   }
-  if (is_text(format))
-    return is_utf16(head) ? std::optional(Other{"text in UTF-16 without a mark", kUtf8})
-                          : std::nullopt;
-  if (!head.empty() && text) return Other{"text", "rename it to end in `.csv` if it is CSV"};
+  return std::nullopt;
+}
+
+/// Nothing when the bytes may be of the format.
+std::optional<Other> other_than(std::string_view head, Format format, Packing inside) {
+  if (is_of(head, format, inside)) return std::nullopt;
+  // A column may be called `PARENT`: letters tell a format only where no text follows.
+  const bool text = is_text(head);
+  if (!text) {
+    if (auto other = other_format(head, format)) return other;
+  }
+  const auto other = file_kind(head);
+  if (other && is_told_by_text(other->family) == text)
+    return Other{name_of(*other), hint_for(other->family)};
+  if (format == Format::kJson && text && head.starts_with('{')) return std::nullopt;
+  if (auto marked = other_mark(head, text)) return marked;
+  if (is_text(format) && is_utf16(head)) return Other{"text in UTF-16 without a mark", kUtf8};
+  if (!is_text(format) && text && !head.empty())
+    return Other{"text", "rename it to end in `.csv` if it is CSV"};
   return std::nullopt;
 }
 

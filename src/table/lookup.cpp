@@ -46,13 +46,16 @@ std::int32_t StringIndex::find(std::string_view text) const noexcept {
 }
 
 std::int32_t StringIndex::insert(std::string_view text) {
-  if (const std::int32_t found = find(text); found >= 0) return found;
+  // Room first: one walk then finds the text or its place.
   if (slots_.size() < 2 * (values_.size() + 1)) grow();
-  const auto code = static_cast<std::int32_t>(values_.size());
-  values_.emplace_back(text);
   const std::uint64_t hash = hash_of(text);
   std::size_t i = hash & (slots_.size() - 1);
-  while (slots_[i].code >= 0) i = (i + 1) & (slots_.size() - 1);
+  for (; slots_[i].code >= 0; i = (i + 1) & (slots_.size() - 1)) {
+    const Slot& slot = slots_[i];
+    if (slot.hash == hash && values_[static_cast<std::size_t>(slot.code)] == text) return slot.code;
+  }
+  const auto code = static_cast<std::int32_t>(values_.size());
+  values_.emplace_back(text);
   slots_[i] = {hash, code};
   return code;
 }
@@ -80,12 +83,15 @@ std::int32_t TupleIndex::find(std::span<const std::int64_t> wanted) const noexce
 }
 
 std::int32_t TupleIndex::insert(std::span<const std::int64_t> wanted) {
-  if (const std::int32_t found = find(wanted); found >= 0) return found;
   if (slots_.size() < 2 * (size_ + 1)) grow();
+  std::size_t i = hash_of(wanted) & (slots_.size() - 1);
+  for (; slots_[i] >= 0; i = (i + 1) & (slots_.size() - 1)) {
+    if (std::memcmp(values_.data() + static_cast<std::size_t>(slots_[i]) * width_, wanted.data(),
+                    width_ * sizeof(std::int64_t)) == 0)
+      return slots_[i];
+  }
   const auto code = static_cast<std::int32_t>(size_++);
   values_.insert(values_.end(), wanted.begin(), wanted.end());
-  std::size_t i = hash_of(wanted) & (slots_.size() - 1);
-  while (slots_[i] >= 0) i = (i + 1) & (slots_.size() - 1);
   slots_[i] = code;
   return code;
 }

@@ -112,8 +112,8 @@ class Run {
     }
     const std::string params = doc::to_json(trial_params_schema().print(
         {input_.task, input_.trainer, trial.parameters, input_.feature_names,
-         input_.search.max_rounds, input_.search.early_stopping_rounds, input_.seed,
-         "../rows.bin"}));
+         input_.search.max_rounds, input_.search.early_stopping_rounds, input_.seed, "../rows.bin",
+         input_.own ? "own.json" : "", input_.own ? input_.own_digest.str() : ""}));
     const std::string dir = folder(number);
     const auto before = read_file(dir + "/params.json");
     if (before.ok() && *before == params && read_result(trial).ok() &&
@@ -124,6 +124,12 @@ class Run {
     std::error_code ignored;
     fs::remove_all(dir, ignored);
     HEDDLE_TRY(make_dirs(dir));
+    if (input_.own) {
+      OwnTraining own = *input_.own;
+      own.parameters = own_parameters(trial.parameters, input_.search.space);
+      HEDDLE_TRY(
+          write_file_atomic(dir + "/own.json", doc::to_json(own_training_schema().print(own))));
+    }
     HEDDLE_TRY(write_file_atomic(dir + "/params.json", params));
     return true;
   }
@@ -135,6 +141,8 @@ class Run {
     HEDDLE_ASSIGN_OR_RETURN(const TrialOutcome outcome, parse_trial_outcome(text));
     if (!outcome.error.empty()) {
       fail(trial, outcome.error);
+      trial.error_id = outcome.error_id;
+      trial.error_hint = outcome.error_hint;
       return {};
     }
     trial.state = Trial::State::kFinished;
@@ -272,6 +280,16 @@ Result<SearchResult> search(const SearchInput& input, const TrialSink& on_trial)
       result.best = trial.number;
   }
   if (result.best < 0) {
+    const Trial& first = result.trials.front();
+    // A trainer of one's own says itself what is wrong with it.
+    if (input.own && first.error_id.starts_with("own-")) {
+      return Error{ErrorKind::kUnprocessable, first.error_id,
+                   result.trials.size() == 1 ? first.error
+                                             : fmt::format("all {} trials failed; the first: {}",
+                                                           result.trials.size(), first.error),
+                   fmt::format("{}; `{}/trial-0000/output.txt` has all that it printed",
+                               first.error_hint, input.directory)};
+    }
     return Error{ErrorKind::kUnprocessable, "search-all-failed",
                  fmt::format("all {} trials failed; the first: {}", result.trials.size(),
                              result.trials.front().error),

@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/digest.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "jobs/jobs.hpp"
 #include "spec/model.hpp"
+#include "train/own.hpp"
 #include "train/train.hpp"
 
 namespace heddle::train {
@@ -24,6 +27,8 @@ struct Trial {
   int rounds = 0;
   double seconds = 0;    ///< of wall time: for people, decides nothing
   std::string error{};   ///< why it failed
+  std::string error_id{};
+  std::string error_hint{};
   bool resumed = false;  ///< its result was there from an interrupted search
 
   [[nodiscard]] doc::Value to_value()
@@ -41,6 +46,10 @@ struct SearchInput {
   std::int64_t seed = 0;
   std::string
       directory;  ///< the search's own folder; reused when the inputs are the same, else emptied
+  /// Of a trainer of one's own: what a trial runs, with `packed` and `rows` in place already, and a
+  /// digest of all of it. The trial sets the parameters.
+  std::optional<OwnTraining> own{};
+  Digest own_digest{};
   std::string worker;  ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
   jobs::Runner* runner = nullptr;
   std::int64_t trial_timeout_ms = 600'000;

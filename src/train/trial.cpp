@@ -3,6 +3,8 @@
 #include <cstdio>
 
 #include "base/file.hpp"
+#include "stats/quality.hpp"
+#include "train/own.hpp"
 #include "train/rows_file.hpp"
 #include "train/search.hpp"
 #include "train/trial_files.hpp"
@@ -15,11 +17,33 @@ struct Finished {
   double seconds = 0;
 };
 
+/// A trial of a trainer of one's own: what its model answers on the validation rows is judged, and
+/// no model is kept.
+Result<Finished> train_own_trial(const std::string& dir, const TrialParams& params,
+                                 const RowsFile& rows) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/" + params.own));
+  HEDDLE_ASSIGN_OR_RETURN(const OwnTraining training, own_training_schema().parse_text(text));
+  HEDDLE_ASSIGN_OR_RETURN(const OwnFitted fitted, fit_own(training, [](std::string_view line) {
+                            std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
+                          }));
+  Finished out;
+  out.trained.validation_loss = stats::mean_loss(
+      params.task, stats::margins_of(params.task, fitted.predictions),
+      {rows.validation().labels, static_cast<std::size_t>(rows.validation().count)});
+  return out;
+}
+
 Result<Finished> train_trial(const std::string& dir) {
   const auto start = std::chrono::steady_clock::now();
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/params.json"));
   HEDDLE_ASSIGN_OR_RETURN(const TrialParams params, trial_params_schema().parse_text(text));
   HEDDLE_ASSIGN_OR_RETURN(const RowsFile rows, RowsFile::open(dir + "/" + params.rows));
+  if (!params.own.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(Finished finished, train_own_trial(dir, params, rows));
+    finished.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return finished;
+  }
   TrainInput input;
   input.trainer = params.trainer;
   input.task = params.task;
@@ -40,10 +64,12 @@ Result<void> write_result(const std::string& dir, const Finished& finished) {
     return Error{ErrorKind::kInvalid, "trial-no-loss",
                  "the loss on the validation rows is no number", "give the search validation rows"};
   }
-  HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
+  if (!finished.trained.model.empty())
+    HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
   return write_file_atomic(dir + "/result.json",
-                           to_json(TrialOutcome{"", finished.trained.validation_loss,
-                                                finished.trained.rounds, finished.seconds}));
+                           to_json(TrialOutcome{.loss = finished.trained.validation_loss,
+                                                .rounds = finished.trained.rounds,
+                                                .seconds = finished.seconds}));
 }
 
 }  // namespace
@@ -57,6 +83,8 @@ int run_trial(const std::string& dir) {
   std::fprintf(stderr, "%s\n", error.str().c_str());
   TrialOutcome failed;
   failed.error = error.message;
+  failed.error_id = error.id;
+  failed.error_hint = error.hint;
   (void)write_file_atomic(dir + "/result.json", to_json(failed));
   return 1;
 }

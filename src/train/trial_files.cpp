@@ -45,6 +45,8 @@ const Schema<TrialParams>& trial_params_schema() {
               "rounds without a lower loss that end it; 0: never");
     t.integer("seed", &P::seed, "of what is drawn", std::numeric_limits<std::int64_t>::min());
     t.text("rows", &P::rows, "the file of rows, from the folder").filled();
+    t.text("own", &P::own, "of a trainer of one's own: its training").optional();
+    t.text("own_digest", &P::own_digest, "of what that names").optional();
     return t;
   }();
   return schema;
@@ -61,6 +63,8 @@ const Schema<TrialOutcome>& trial_outcome_schema(bool has_failed) {
   static const auto failed = [&] {
     auto t = record();
     t.text("error", &O::error, "why it failed").filled();
+    t.text("id", &O::error_id, "of the error").optional();
+    t.text("hint", &O::error_hint, "what to do").optional();
     return t;
   }();
   static const auto ended = [&] {

@@ -25,11 +25,17 @@ struct TrialParams {
   std::int32_t early_stopping_rounds = 0;
   std::int64_t seed = 0;
   std::string rows{};  ///< the file of rows, from the folder
+  /// Of a trainer of one's own: `OwnTraining` without this trial's parameters, from the folder; and
+  /// the digest of all that it names. Empty: Heddle's own trains.
+  std::string own{};
+  std::string own_digest{};
 };
 
 /// `heddle.trial-result/2`: a loss, or why there is none.
 struct TrialOutcome {
   std::string error{};  ///< empty: it ended as it should
+  std::string error_id{};
+  std::string error_hint{};
   double loss = 0;      ///< the task's, on the validation rows; finite
   std::int32_t rounds = 0;
   double seconds = 0;

@@ -93,6 +93,7 @@ std::optional<ParameterFault> check_parameter(const Trainer& trainer, stats::Tas
                           fmt::format("parameter `{}` cannot be set: {}", name, refused->why),
                           std::string(refused->hint)};
   }
+  if (trainer.is_own()) return std::nullopt;
   std::vector<std::string> names;
   for (const Parameter& known : trainer.parameters(task)) names.emplace_back(known.name);
   const std::string near = doc::nearest(std::string(name), names);

@@ -3,14 +3,15 @@
 namespace heddle::trainer {
 
 Registry<Trainer>& trainers() {
-  static Registry<Trainer> table({&xgboost_trainer(), &logistic_trainer(), &ridge_trainer()});
+  static Registry<Trainer> table({&xgboost_trainer(), &logistic_trainer(), &ridge_trainer(),
+                                   &exec_trainer()});
   return table;
 }
 
 std::vector<std::string> trainers_of(stats::TaskKind task) {
   std::vector<std::string> out;
   for (const Trainer* each : trainers().rows()) {
-    if (each->does(task)) out.emplace_back(each->name());
+    if (each->does(task) && !each->is_own()) out.emplace_back(each->name());
   }
   return out;
 }

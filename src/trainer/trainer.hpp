@@ -56,6 +56,8 @@ class Trainer {
   /// As a Model names it.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   [[nodiscard]] virtual bool does(stats::TaskKind task) const noexcept = 0;
+  /// It is a program of the project's own: it takes any parameter, and what runs it is not `train`.
+  [[nodiscard]] virtual bool is_own() const noexcept { return false; }
   /// What a definition may set for the task, and names that are refused with the reason.
   [[nodiscard]] virtual std::span<const Parameter> parameters(stats::TaskKind task) const = 0;
   [[nodiscard]] virtual std::span<const RefusedParameter> refused(stats::TaskKind) const {
@@ -79,7 +81,7 @@ class Trainer {
 
 /// The table of trainers.
 [[nodiscard]] Registry<Trainer>& trainers();
-/// Those that do a task, by name.
+/// Those that do a task, by name; a project's own is not among them.
 [[nodiscard]] std::vector<std::string> trainers_of(stats::TaskKind task);
 /// The simple one that a standby has when its Model names none.
 [[nodiscard]] const Trainer& simple_trainer(stats::TaskKind task);
@@ -88,5 +90,6 @@ class Trainer {
 [[nodiscard]] const Trainer& xgboost_trainer();
 [[nodiscard]] const Trainer& logistic_trainer();
 [[nodiscard]] const Trainer& ridge_trainer();
+[[nodiscard]] const Trainer& exec_trainer();
 
 }  // namespace heddle::trainer

@@ -134,7 +134,7 @@ def case(name, ending, form=""):
     return add
 
 
-# --- Values as each library holds them ----------------------------------------------------------
+# --- Values as each library holds them -----------------------------------------------------------
 TYPES = {
     "key": pa.int64(),
     "at": pa.timestamp("us"),
@@ -245,7 +245,7 @@ def seconds(frame_of_polars):
     return frame_of_polars.with_columns(pl.col("took").dt.total_milliseconds() / 1000)
 
 
-# --- pyarrow ---------------------------------------------------------------------------------------
+# --- pyarrow -------------------------------------------------------------------------------------
 for version, page in (("1.0", "1.0"), ("2.4", "1.0"), ("2.6", "2.0")):
     for packing in ("none", "snappy", "gzip", "brotli", "zstd", "lz4"):
 
@@ -375,7 +375,7 @@ def _(path):
     ds.write_dataset(arrow(), path, format="ipc", max_rows_per_file=16, max_rows_per_group=16)
 
 
-# --- pandas ---------------------------------------------------------------------------------------
+# --- pandas --------------------------------------------------------------------------------------
 @case("pandas, Parquet", "parquet")
 def _(path):
     frame().to_parquet(path)
@@ -487,7 +487,7 @@ def _(path):
     frame().to_parquet(path, partition_cols=["delay"])
 
 
-# --- polars -----------------------------------------------------------------------------------------
+# --- polars --------------------------------------------------------------------------------------
 for packing in ("uncompressed", "snappy", "gzip", "brotli", "zstd", "lz4"):
 
     @case(f"polars, Parquet, {packing}", "parquet")
@@ -554,7 +554,7 @@ def _(path):
     polars_frame().write_parquet(path / "a.parquet")
 
 
-# --- DuckDB -----------------------------------------------------------------------------------------
+# --- DuckDB --------------------------------------------------------------------------------------
 def duck(path, options, columns="*"):
     written = arrow(took=pa.float64())  # noqa: F841: DuckDB finds it by its name
     duckdb.sql(f"COPY (SELECT {columns} FROM written) TO '{path}' ({options})")
@@ -574,11 +574,13 @@ def _(path):
     duck(
         path,
         "FORMAT parquet",
-        f'key::UTINYINT AS key, "at"::TIMESTAMP_NS AS "at", n::SMALLINT AS n, x::FLOAT AS x, price, '
+        f'key::UTINYINT AS key, "at"::TIMESTAMP_NS AS "at", n::SMALLINT AS n, x::FLOAT AS x, '
+        f"price, "
         f"code::ENUM({enum}) AS code, flag, day, clock, took, uid::UUID AS uid, "
         "delay::HUGEINT AS delay, [1, 2] AS list, {'a': 1} AS struct, MAP {'a': 1} AS map, "
         "INTERVAL 1 DAY AS span, 'x'::BLOB AS bytes, '101'::BIT AS bits, '{}'::JSON AS json, "
-        '"at"::TIMESTAMP_S AS seconds, "at"::TIMESTAMPTZ AS zoned, TIMETZ \'12:00:00+01\' AS zoned_clock',
+        '"at"::TIMESTAMP_S AS seconds, "at"::TIMESTAMPTZ AS zoned, '
+        "TIMETZ '12:00:00+01' AS zoned_clock",
     )
 
 
@@ -606,7 +608,7 @@ def _(path):
     duck(path, "FORMAT parquet, PARTITION_BY (delay), WRITE_PARTITION_COLUMNS true", "*")
 
 
-# --- Spark and R, by their conventions ----------------------------------------------------------------
+# --- Spark and R, by their conventions -----------------------------------------------------------
 @case("Spark, Parquet", "")
 def _(path):
     path.mkdir()
@@ -687,7 +689,7 @@ def _(path):
     pq.write_table(table, path)
 
 
-# --- What a run made of it ------------------------------------------------------------------------------
+# --- What a run made of it -----------------------------------------------------------------------
 class Reader:
     """A project whose source is the file."""
 

@@ -173,7 +173,7 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
             "transfer-encoding",
             "inference-header-content-length",
         ):
-            raise Refused(400, f"`{key}` is there twice")
+            raise Refused(400, f"`{key}` appears more than once")
         headers[key] = (
             f"{headers[key]}, {value.decode('latin-1')}"
             if key in headers

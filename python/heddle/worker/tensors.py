@@ -61,7 +61,7 @@ def read_request(
     for tensor in inputs:
         name, datatype, shape = _described(tensor)
         if name in arrays:
-            raise BadTensor(f"input `{name}` is there twice")
+            raise BadTensor(f"input `{name}` appears more than once")
         size = _parameters(tensor).get("binary_data_size")
         if size is None:
             arrays[name] = _from_json(name, datatype, shape, tensor.get("data"))
