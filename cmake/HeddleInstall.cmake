@@ -1,8 +1,8 @@
-# `make install`: bin/heddle, lib/heddle (what reads files, and Arrow's libraries when they come from
-# the pyarrow wheel), share/heddle (examples, the Python package). The installed tree needs nothing
-# of the build folder. scripts/dist.py makes a relocatable tarball and a wheel of it, with every
-# other library in lib/heddle too: so it is RPATH, which counts for the libraries of the libraries,
-# and not RUNPATH, which does not.
+# `make install`: bin/heddle, lib/heddle (what reads files, and Arrow's libraries when they come
+# from the pyarrow wheel), share/heddle (examples, the Python package). The installed tree needs
+# nothing of the build folder. scripts/dist.py makes a relocatable tarball and a wheel of it, with
+# every other library in lib/heddle too: so it is RPATH, which counts for the libraries of the
+# libraries, and not RUNPATH, which does not.
 set_target_properties(
   heddle
   PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin INSTALL_RPATH "$ORIGIN/../lib/heddle"

@@ -93,6 +93,33 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   return out;
 }
 
+/// The report as JSON: what was scored by what, then the profile's own members.
+doc::Value document_of(const ScoreArguments& arguments, const Scored& done,
+                       const std::string& refused, double share) {
+  const auto& report = done.report;
+  const double speed = report.seconds > 0 ? static_cast<double>(report.rows) / report.seconds : 0;
+  auto value = doc::Value::object({{"service", arguments.service},
+                                   {"output_file", arguments.output},
+                                   {"refused_file", refused},
+                                   {"refused_share", share},
+                                   {"entry", done.record.entry},
+                                   {"profile", done.record.profile.str()},
+                                   {"route", done.by.route},
+                                   {"seconds", report.seconds},
+                                   {"rows_per_second", speed}});
+  auto left_out = doc::Value::array();
+  for (const auto& name : report.left_out) left_out.push(name);
+  value.set("left_out", std::move(left_out));
+  auto absent = doc::Value::array();
+  for (const auto& name : report.absent) absent.push(name);
+  value.set("absent", std::move(absent));
+  if (!report.written.empty()) value.set("written", report.written);
+  for (const auto& [key, item] : report.profile.as_object()) {
+    if (key != "format") value.set(key, item);
+  }
+  return value;
+}
+
 int print_score(const Console& console, const ScoreArguments& arguments, const Scored& done) {
   const auto& report = done.report;
   const double share =
@@ -100,28 +127,8 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   const bool partly = share > arguments.most_refused;
   const std::string refused =
       arguments.refused.empty() ? batch::refused_path(arguments.output) : arguments.refused;
-  const double speed = report.seconds > 0 ? static_cast<double>(report.rows) / report.seconds : 0;
   if (console.json()) {
-    auto value = doc::Value::object({{"service", arguments.service},
-                                     {"output_file", arguments.output},
-                                     {"refused_file", refused},
-                                     {"refused_share", share},
-                                     {"entry", done.record.entry},
-                                     {"profile", done.record.profile.str()},
-                                     {"route", done.by.route},
-                                     {"seconds", report.seconds},
-                                     {"rows_per_second", speed}});
-    auto left_out = doc::Value::array();
-    for (const auto& name : report.left_out) left_out.push(name);
-    value.set("left_out", std::move(left_out));
-    auto absent = doc::Value::array();
-    for (const auto& name : report.absent) absent.push(name);
-    value.set("absent", std::move(absent));
-    if (!report.written.empty()) value.set("written", report.written);
-    for (const auto& [key, item] : report.profile.as_object()) {
-      if (key != "format") value.set(key, item);
-    }
-    console.document(value);
+    console.document(document_of(arguments, done, refused, share));
     return partly ? kPartlyRefused : 0;
   }
   console.message(

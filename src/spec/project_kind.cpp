@@ -177,30 +177,42 @@ const Schema<ProjectFile>& project_keys() {
   return table;
 }
 
+doc::Diagnostic source_missing(const std::string& name, const std::string& path) {
+  doc::Diagnostic out;
+  out.id = "source-missing";
+  out.message = fmt::format("source `{}`: there is no file `{}`", name, path);
+  out.hint = "put the file there, or change the path";
+  return out;
+}
+
+/// Why the files of a source cannot be looked for; nullopt: they are there, or what is wrong is
+/// said when they are read.
+std::optional<doc::Diagnostic> source_fault(const std::string& name, const std::string& path,
+                                            const std::string& root) {
+  const bool is_absolute = std::filesystem::path(path).is_absolute();
+  const auto parts = table::parts_of(is_absolute ? path : root + "/" + path);
+  if (parts.ok() && path_exists(parts->front().path)) return std::nullopt;
+  if (parts.ok() || parts.error().kind == ErrorKind::kNotFound) return source_missing(name, path);
+  if (parts.error().kind != ErrorKind::kInvalid) return std::nullopt;
+  doc::Diagnostic out;
+  out.id = parts.error().id;
+  out.message = fmt::format("source `{}`: {}", name, parts.error().message);
+  out.hint = parts.error().hint;
+  return out;
+}
+
 /// A commit holds no data: only the work tree's sources are looked for.
 void check_sources(const ProjectFile& written, const DefinitionFile& file,
                    const std::string& root) {
   if (file.files == nullptr || !file.files->has_data()) return;
   for (const auto& [name, input] : written.sources) {
     for (const std::string& path : input.paths) {
-      const bool is_absolute = std::filesystem::path(path).is_absolute();
-      const std::string full = is_absolute ? path : root + "/" + path;
-      const auto parts = table::parts_of(full);
-      const bool is_there = parts.ok() && path_exists(parts->front().path);
-      if (is_there || (!parts.ok() && parts.error().kind != ErrorKind::kNotFound &&
-                       parts.error().kind != ErrorKind::kInvalid))
-        continue;
-      doc::Diagnostic diagnostic;
-      const bool is_missing = parts.ok() || parts.error().kind == ErrorKind::kNotFound;
-      diagnostic.id = is_missing ? "source-missing" : parts.error().id;
-      diagnostic.message = is_missing
-                               ? fmt::format("source `{}`: there is no file `{}`", name, path)
-                               : fmt::format("source `{}`: {}", name, parts.error().message);
-      diagnostic.file = file.path;
-      diagnostic.position = written.source_positions.at(name);
-      diagnostic.length = input.form.empty() ? static_cast<int>(path.size()) : 1;
-      diagnostic.hint = is_missing ? "put the file there, or change the path" : parts.error().hint;
-      file.diagnostics.push_back(std::move(diagnostic));
+      auto fault = source_fault(name, path, root);
+      if (!fault) continue;
+      fault->file = file.path;
+      fault->position = written.source_positions.at(name);
+      fault->length = input.form.empty() ? static_cast<int>(path.size()) : 1;
+      file.diagnostics.push_back(*std::move(fault));
     }
   }
 }

@@ -303,53 +303,63 @@ Result<Table> Table::concat(std::span<const Table> tables) {
   return make(std::move(columns));
 }
 
+namespace {
+
+template <class T>
+void hash_raw(Hasher& hasher, const std::vector<T>& values) {
+  hasher.update_field(
+      {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
+}
+
+/// Codes in order of first appearance, so that the dictionary's own order and unused values do not
+/// count.
+void hash_strings(Hasher& hasher, const Column& column, std::size_t rows) {
+  StringIndex seen;
+  std::vector<std::int32_t> place(column.dictionary ? column.dictionary->views().size() : 0, -1);
+  std::vector<std::int32_t> codes(rows, -1);
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (!is_valid(column, i)) continue;
+    const auto at = static_cast<std::size_t>(column.codes[i]);
+    if (place[at] < 0) place[at] = seen.insert(column.dictionary->views()[at]);
+    codes[i] = place[at];
+  }
+  hasher.update_field(fmt::to_string(seen.size()));
+  for (const std::string& value : seen.values()) hasher.update_field(value);
+  hash_raw(hasher, codes);
+}
+
+/// What stands in the place of a missing value does not count.
+template <class T>
+void hash_numbers(Hasher& hasher, const Column& column, const std::vector<T>& values,
+                  bool has_nulls) {
+  if (!has_nulls) return hash_raw(hasher, values);
+  auto copy = values;
+  for (std::size_t i = 0; i < copy.size(); ++i) {
+    if (!is_valid(column, i)) copy[i] = {};
+  }
+  hash_raw(hasher, copy);
+}
+
+}  // namespace
+
 Digest Table::content_digest() const {
   Hasher hasher;
   hasher.update_field("heddle.table/1");
   hasher.update_field(fmt::to_string(rows_));
-  const auto raw = [&](const auto& values) {
-    hasher.update_field(
-        {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
-  };
+  const auto rows = static_cast<std::size_t>(rows_);
   for (const Column& column : columns_) {
     hasher.update_field(column.name);
     hasher.update_field(expr::type_name(column.type));
-    const auto n = static_cast<std::size_t>(rows_);
-    const bool nulls = column.null_count() > 0;
+    const bool has_nulls = column.null_count() > 0;
     hasher.update_field(
-        nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), n)
-              : std::string_view());
-    if (column.type == Type::kString) {
-      // Codes in order of first appearance, so that the dictionary's own order and unused values do
-      // not count.
-      StringIndex seen;
-      std::vector<std::int32_t> place(column.dictionary ? column.dictionary->views().size() : 0,
-                                      -1);
-      std::vector<std::int32_t> codes(n, -1);
-      for (std::size_t i = 0; i < n; ++i) {
-        if (!is_valid(column, i)) continue;
-        std::int32_t& code = place[static_cast<std::size_t>(column.codes[i])];
-        if (code < 0)
-          code = seen.insert(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
-        codes[i] = code;
-      }
-      hasher.update_field(fmt::to_string(seen.size()));
-      for (const std::string& value : seen.values()) hasher.update_field(value);
-      raw(codes);
-    } else {
-      const auto hash_values = [&](const auto& values) {
-        if (!nulls) return raw(values);
-        auto copy = values;
-        for (std::size_t i = 0; i < n; ++i) {
-          if (!is_valid(column, i)) copy[i] = {};
-        }
-        raw(copy);
-      };
-      if (column.type == Type::kDouble)
-        hash_values(column.doubles);
-      else
-        hash_values(column.ints);
-    }
+        has_nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), rows)
+                  : std::string_view());
+    if (column.type == Type::kString)
+      hash_strings(hasher, column, rows);
+    else if (column.type == Type::kDouble)
+      hash_numbers(hasher, column, column.doubles, has_nulls);
+    else
+      hash_numbers(hasher, column, column.ints, has_nulls);
   }
   return hasher.finish();
 }
