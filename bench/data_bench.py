@@ -19,6 +19,9 @@ from harness import peers
 from harness.plane import build_folder
 from harness.report import Report
 
+sys.path.append(peers.PEERS)
+import data_rules  # what all sides are asked
+
 BUILD = build_folder(sys.argv)
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
@@ -115,6 +118,39 @@ def measure(report, sides, path, what):
     report.value(what + ", CPU of checking", [1000 * run["checking"] for run in ours], "ms")
 
 
+def measure_row(report):
+    """One row, values in memory to a verdict, by the fields' own rules without the time."""
+    contract = data_rules.contract()
+    contract["row_rules"], contract["set_rules"] = [], []
+    contract["fields"] = [field for field in contract["fields"] if field["type"] != "timestamp"]
+    path, rows = os.path.join(FOLDER, "fields.json"), os.path.join(FOLDER, "rows-1.parquet")
+    with open(path, "w") as file:
+        json.dump(contract, file)
+    what = "one row, 19 fields"
+    try:
+        python = python_of("row")
+    except peers.Unavailable as reason:
+        report.absent(what, "pydantic, fastjsonschema, pandera", None, str(reason))
+        return
+    taken = []
+    for _ in range(RUNS):
+        ours, theirs = (
+            json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            for argv in ([OURS, "row", path, rows, "5000"], [python, script("row"), rows, "5000"])
+        )
+        taken.append((ours, theirs))
+    for name in theirs:
+        refused = [place for place in ours["refused"] if place < theirs[name]["rows"]]
+        if refused != theirs[name]["refused"]:
+            raise SystemExit(f"{name} refuses other rows than we: {theirs[name]['refused'][:9]}")
+        a = [1e6 * run["seconds"] for run, _ in taken]
+        b = [1e6 * run[name]["seconds"] for _, run in taken]
+        goal = 100 if name == "pandera" else None
+        ratios = [y / x for x, y in zip(a, b)]
+        report.row(what, name, theirs[name]["version"], a, b, "us", ratios, goal)
+    report.value(what + ", ours", [1e6 * run["seconds"] for run, _ in taken], "us", 2)
+
+
 def main():
     subprocess.run(
         ["cmake", "--build", BUILD, "--target", "data_check"],
@@ -130,6 +166,7 @@ def main():
             sides.append(Side(name))
         except peers.Unavailable as reason:
             report.absent("check a file", title, None, str(reason))
+    measure_row(report)
     for kind in ("parquet", "csv"):
         for share in (0, 1):
             path = os.path.join(FOLDER, f"rows-{share}.{kind}")

@@ -363,9 +363,11 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   out.directory = options.directory;
   const table::Input input{options.data, {}};
   ReadingProgress progress(console, options.data.front());
-  HEDDLE_ASSIGN_OR_RETURN(
-      profile, profile::profile_file(
-                   input, [&](const profile::Progress& so_far) { progress.tell(so_far); }));
+  auto read =
+      profile::profile_file(input, [&](const profile::Progress& so_far) { progress.tell(so_far); });
+  if (!read.ok() && read.error().id == "table-missing")
+    read.error().hint = "check the path of `--data`";
+  HEDDLE_ASSIGN_OR_RETURN(profile, std::move(read));
   out.seconds = progress.seconds();
   if (may_ask(options, console)) ask(profile, options.wishes);
   HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));

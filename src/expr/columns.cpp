@@ -125,6 +125,20 @@ void compare_rows(Op op, const A& a, const B& b, std::size_t rows, Out* out) {
   }
 }
 
+/// `a op b` of doubles.
+template <class A, class B>
+void real_rows(Op op, const A& a, const B& b, std::size_t rows, double* out) {
+  const auto each = [&](auto result) {
+    for (std::size_t i = 0; i < rows; ++i) out[i] = result(a[i], b[i]);
+  };
+  switch (op) {
+    case Op::kAdd: return each([](double x, double y) { return x + y; });
+    case Op::kSubtract: return each([](double x, double y) { return x - y; });
+    case Op::kMultiply: return each([](double x, double y) { return x * y; });
+    default: return each([](double x, double y) { return x / y; });
+  }
+}
+
 /// A number that a double and an integer both hold exactly: comparing by either is the same.
 std::optional<Datum> in_kind(const Datum& number, Kind kind) {
   if (number.kind == kind) return number;
@@ -537,21 +551,7 @@ class Evaluation {
     });
     if (any_pair) return false;
     with_doubles(a, [&](const auto& x) {
-      with_doubles(b, [&](const auto& y) {
-        switch (op) {
-          case Op::kAdd:
-            for (std::size_t i = 0; i < rows_; ++i) to[i] = x[i] + y[i];
-            break;
-          case Op::kSubtract:
-            for (std::size_t i = 0; i < rows_; ++i) to[i] = x[i] - y[i];
-            break;
-          case Op::kMultiply:
-            for (std::size_t i = 0; i < rows_; ++i) to[i] = x[i] * y[i];
-            break;
-          default:
-            for (std::size_t i = 0; i < rows_; ++i) to[i] = x[i] / y[i];
-        }
-      });
+      with_doubles(b, [&](const auto& y) { real_rows(op, x, y, rows_, to); });
     });
     out.kind = Kind::kDouble;
     out.doubles = to;

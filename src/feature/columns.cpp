@@ -65,6 +65,20 @@ void Columns::compute(std::size_t step, std::size_t rows) {
   slots_[fields_.size() + step] = to.view;
 }
 
+namespace {
+
+/// What stands where no value is.
+Datum zero_of(Type type) {
+  switch (type) {
+    case Type::kDouble: return Datum::real(0);
+    case Type::kString: return Datum::string("");
+    case Type::kBool: return Datum::boolean(false);
+    default: return Datum::integer(0);
+  }
+}
+
+}  // namespace
+
 /// Null and errors are missing; a NaN is a value.
 void Columns::take(const expr::Batch& batch, Values& to) {
   const bool packed = batch.boxed == nullptr && batch.type == to.view.type;
@@ -83,12 +97,16 @@ void Columns::take(const expr::Batch& batch, Values& to) {
     const Datum value = batch.at(i);
     const bool has_value = !value.is_null() && !value.is_error();
     to.valid[first + i] = has_value ? 1 : 0;
-    switch (to.view.type) {
-      case Type::kDouble: to.doubles.push_back(has_value ? value.number() : 0); break;
-      case Type::kString: to.codes.push_back(has_value ? to.texts.insert(value.str()) : 0); break;
-      case Type::kBool: to.ints.push_back(has_value && value.b ? 1 : 0); break;
-      default: to.ints.push_back(has_value ? value.i : 0);
-    }
+    add(has_value ? value : zero_of(to.view.type), to);
+  }
+}
+
+void Columns::add(const Datum& value, Values& to) {
+  switch (to.view.type) {
+    case Type::kDouble: to.doubles.push_back(value.number()); break;
+    case Type::kString: to.codes.push_back(to.texts.insert(value.str())); break;
+    case Type::kBool: to.ints.push_back(value.b ? 1 : 0); break;
+    default: to.ints.push_back(value.i);
   }
 }
 

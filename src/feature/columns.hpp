@@ -35,6 +35,7 @@ class Columns {
 
   void compute(std::size_t step, std::size_t rows);
   void take(const expr::Batch& batch, Values& to);
+  static void add(const expr::Datum& value, Values& to);
   void encode(const Step& step, std::size_t rows, Values& to);
   /// The tuple of each row of a combination, found once a block.
   const std::vector<std::int32_t>& tuples_of(std::size_t combination, std::size_t rows);

@@ -479,7 +479,7 @@ TEST(FlowMisuse, MissingAndUnreadableFiles) {
   EXPECT_EQ(gone.error().id, "source-missing");
   std::filesystem::create_directory(scene.root + "/data/rows.parquet");
   const auto folder = flow::run(loaded->project, scene.host, {}, {});
-  EXPECT_EQ(folder.error().id, "table-no-file");
+  EXPECT_EQ(folder.error().id, "table-no-files");
   std::filesystem::remove(scene.root + "/data/rows.parquet");
   scene.put("data/rows.parquet", "PAR1 this is no Parquet file PAR1");
   const auto broken = scene.run();

@@ -111,7 +111,7 @@ std::vector<double> part(const std::vector<double>& codes, std::int64_t begin, s
 
 Result<train::OwnRows> rows_of(Work& work, std::int64_t wanted) {
   const spec::Exec& exec = *work.definitions().model->exec;
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   train::OwnRows out;
   if (exec.inputs == Runtime::Inputs::kFeatures) {
@@ -230,7 +230,7 @@ Result<std::vector<float>> ask_worker(Work& work, const Runtime& runtime,
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   const auto endpoint = runtime::Endpoint::start(
       runtime, score::Plan::shape_of(contract, program, runtime.inputs, labels->task),

@@ -71,10 +71,10 @@ struct Exec {
   };
   std::string file{};                ///< relative to the project, as all of them
   std::vector<std::string> files{};  ///< others that it imports or reads
-  std::string
-      python{};        ///< the interpreter or its environment's folder: a path, one of the project
-                       ///< (`${project:.venv}`), `${env:NAME}`, or a name on PATH
-  std::string lock{};  ///< what is installed there
+  /// The interpreter or its environment's folder: a path, one of the project (`${project:.venv}`),
+  /// `${env:NAME}`, or a name on PATH.
+  std::string python{};
+  std::string lock{};                                   ///< what is installed there
   Runtime::Inputs inputs = Runtime::Inputs::kFeatures;  ///< what the rows' columns are
   std::int64_t timeout_s = 600;                         ///< for one training
   /// Whether the engine may score the model where it answers what the library answers.

@@ -333,27 +333,22 @@ const Schema<Exec>& exec_keys() {
   return exec;
 }
 
-/// What trains a model, and what is read for it, must fit together.
-void check_trainer(Model& into, const doc::Value& value, Reader& reader) {
-  const doc::Value* parameters = value.find("parameters");
-  if (into.trainer == "exec" && parameters != nullptr && parameters->is_object())
+/// `trainer: exec` and `exec` stand together, and then parameters have types.
+void settle_own_trainer(Model& into, const doc::Value& value, Reader& reader) {
+  const bool is_own = into.trainer == "exec";
+  const doc::Value* const parameters = value.find("parameters");
+  if (is_own && parameters != nullptr && parameters->is_object())
     set_typed_parameters(into.parameters, *parameters);
-  if ((into.trainer == "exec") != into.exec.has_value()) {
-    reader.report((into.exec ? value.find("exec") : value.find("trainer"))->position(), "bad-exec",
-                  into.exec ? fmt::format("`exec` is of a trainer of your own, and the trainer "
-                                          "is `{}`",
-                                          into.trainer)
-                            : "a trainer of your own needs its file and its environment",
-                  into.exec ? "set `trainer: exec`, or remove `exec`"
-                            : "add `exec: {file: ..., python: ..., lock: ...}`");
+  if (is_own == into.exec.has_value()) return;
+  if (is_own) {
+    return reader.report(value.find("trainer")->position(), "bad-exec",
+                         "a trainer of your own needs its file and its environment",
+                         "add `exec: {file: ..., python: ..., lock: ...}`");
   }
-  for (const char* key : {"trainer", "parameters", "search", "exec"}) {
-    const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
-    if (found != nullptr)
-      reader.report(found->position(), "bad-runtime",
-                    fmt::format("with a `runtime` nothing is trained, and `{}` is", key),
-                    "remove one of them");
-  }
+  reader.report(
+      value.find("exec")->position(), "bad-exec",
+      fmt::format("`exec` is of a trainer of your own, and the trainer is `{}`", into.trainer),
+      "set `trainer: exec`, or remove `exec`");
 }
 
 const Schema<Model>& model_keys() {
@@ -396,7 +391,16 @@ const Schema<Model>& model_keys() {
     t.object("search", &Model::search, search_keys(), "the search");
     t.within("standby", standby_keys(), "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
-    t.finally(check_trainer);
+    t.finally([](Model& into, const doc::Value& value, Reader& reader) {
+      settle_own_trainer(into, value, reader);
+      for (const char* key : {"trainer", "parameters", "search", "exec"}) {
+        const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
+        if (found != nullptr)
+          reader.report(found->position(), "bad-runtime",
+                        fmt::format("with a `runtime` nothing is trained, and `{}` is", key),
+                        "remove one of them");
+      }
+    });
     return t;
   }();
   return table;

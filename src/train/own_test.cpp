@@ -372,8 +372,8 @@ constexpr Bad kBad[] = {
     {"ReturnsSomething", "@heddle.train\ndef fit(train, valid, params): return 'a model'\n",
      "own-returned", "it returned a `str`"},
     {"ReturnsWhatCannotBeKept",
-     "@heddle.train\ndef fit(train, valid, params):\n    import threading\n    held = "
-     "threading.Lock()\n"
+     "@heddle.train\ndef fit(train, valid, params):\n    import threading\n"
+     "    held = threading.Lock()\n"
      "    def ask(frame): return numpy.full(len(frame), 0.5 if held else 0)\n    return ask\n",
      "own-returned", "cannot be pickled"},
     {"AnswersAnotherShape",

@@ -25,8 +25,8 @@ struct Trial {
   spec::TrainerParameters parameters{};  ///< the fixed ones and this trial's
   double loss = 0;                       ///< the task's, on the validation rows; NaN when failed
   int rounds = 0;
-  double seconds = 0;    ///< of wall time: for people, decides nothing
-  std::string error{};   ///< why it failed
+  double seconds = 0;   ///< of wall time: for people, decides nothing
+  std::string error{};  ///< why it failed
   std::string error_id{};
   std::string error_hint{};
   bool resumed = false;  ///< its result was there from an interrupted search

@@ -36,7 +36,7 @@ struct TrialOutcome {
   std::string error{};  ///< empty: it ended as it should
   std::string error_id{};
   std::string error_hint{};
-  double loss = 0;      ///< the task's, on the validation rows; finite
+  double loss = 0;  ///< the task's, on the validation rows; finite
   std::int32_t rounds = 0;
   double seconds = 0;
 };

@@ -3,8 +3,8 @@
 namespace heddle::trainer {
 
 Registry<Trainer>& trainers() {
-  static Registry<Trainer> table({&xgboost_trainer(), &logistic_trainer(), &ridge_trainer(),
-                                   &exec_trainer()});
+  static Registry<Trainer> table(
+      {&xgboost_trainer(), &logistic_trainer(), &ridge_trainer(), &exec_trainer()});
   return table;
 }
 

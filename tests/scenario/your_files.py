@@ -174,7 +174,7 @@ def columns_of(frame, target):
             continue
         if pandas.api.types.is_datetime64_any_dtype(column):
             out[f"{name} hour"] = column.dt.hour
-            out[f"{name} weekday"] = column.dt.dayofweek
+            out[f"{name} weekday"] = column.dt.day_of_week
             out[f"{name} month"] = column.dt.month
             out[f"{name} year"] = column.dt.year
         elif pandas.api.types.is_numeric_dtype(column) or pandas.api.types.is_bool_dtype(column):
