@@ -173,6 +173,9 @@ def every_command(world):
             7,
             "restore-not-needed",
         )
+    drafted = world.dir / "drafted"
+    works(project.run("init", drafted, "--data", project.root / "data/trips.csv", "--yes"))
+    refused(project.run("trainer", "lock"), 6, "trainer-none")
     # `heddle dev` is for who looks at Heddle itself.
     left = [
         words
