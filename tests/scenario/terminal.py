@@ -293,6 +293,7 @@ def afterwards(run):
     run("audit", "prove", "0")
     run("audit", "restore", "--reason", "the disk was lost", code=5)
     run("clock", "set", "late", "--reason", "NTP was off", code=7)
+    run("trainer", "lock", code=6)
 
 
 def main():
