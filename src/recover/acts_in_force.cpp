@@ -451,6 +451,20 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   // Three chunks and a week are what a candidate has to show that it is better; a good one needs
   // less.
   if (rows < 3 * enough && tick.now < incident.step_since + kProveAtMost) return incident.step;
+  if (rows == 0) {
+    // A worker scores no row beside the traffic, and no label may have come: that says nothing
+    // against the candidate, which has passed its gates.
+    const std::string why =
+        "no newer labelled row was scored by the candidate beside the traffic, so it is not "
+        "proposed";
+    incident.timeline.push_back({tick.now, why + ": what serves stays; a person decides", 0});
+    escalate(incident,
+             fmt::format("{}: it passed its gates; release it with `heddle release promote {} "
+                         "--bundle {}`, or leave what serves",
+                         why, options_.service, incident.candidate),
+             0, tick);
+    return Step::kAwaitQuiet;
+  }
   incident.timeline.push_back(
       {tick.now,
        fmt::format(

@@ -270,6 +270,7 @@ class World : public Effects, public Recording {
                                     }});
     }
     for (const auto& [trial, bundle] : ladder.candidates()) {
+      if (worker_scores) continue;
       route.alternatives.push_back({trial, true, [](const Fields& fields) {
                                       return std::vector<float>{retrained_margin(fields)};
                                     }});
@@ -286,6 +287,7 @@ class World : public Effects, public Recording {
   /// What is sent of a label, by whom; empty: it is, by an account that is not known.
   std::function<std::vector<plane::LabelRecord>(const plane::LabelRecord&)> labelled_by;
   std::shared_ptr<const watch::Baseline> baseline;
+  bool worker_scores = false;  ///< a retrained model, which is then not tried beside the traffic
   std::vector<watch::Route> known;
   std::vector<plane::Record> journal;
   std::vector<Alert> moves;

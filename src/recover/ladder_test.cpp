@@ -459,6 +459,19 @@ TEST(Ladder, ARetrainThatGaveNothingSaysWhy) {
   }
 }
 
+TEST(Ladder, ACandidateThatCannotBeTriedIsAPersonsToDecide) {
+  Scene s(26);
+  s.world.worker_scores = true;
+  s.play(100, 103, {});
+  s.play(103, 118, {.inverted = true});
+  ASSERT_TRUE(s.did("retrain.start"));
+  EXPECT_FALSE(s.did("release.promote"));
+  const std::string& asked = s.world.last["incident.escalate"].reason;
+  EXPECT_NE(asked.find("no newer labelled row was scored by the candidate"), std::string::npos)
+      << asked;
+  EXPECT_NE(asked.find("--bundle " + sha256("retrained").str()), std::string::npos) << asked;
+}
+
 TEST(Ladder, WhatARetrainWasNotTaughtIsInItsIncident) {
   Scene s(26);
   s.world.left_out = {{"lost", 40}, {"stolen", 2}};
