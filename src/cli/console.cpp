@@ -23,7 +23,11 @@ void Console::document(const doc::Value& value) const {
   if (const auto kept = write_file_atomic(document_file_, doc::to_json(value)); !kept.ok())
     fmt::print(stderr, "{}\n", kept.error().str());
 }
-void Console::message(std::string_view text) const { fmt::print(stderr, "{}\n", text); }
+void Console::message(std::string_view text) const {
+  // Where both go to one file, what was said first stands first.
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n", text);
+}
 
 int Console::fail(const Error& error) const {
   if (json_) {
