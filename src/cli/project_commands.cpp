@@ -18,6 +18,7 @@
 #include "flow/origin.hpp"
 #include "spec/definition_count.hpp"
 #include "spec/difference.hpp"
+#include "spec/kinds.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
@@ -261,6 +262,25 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
   return 0;
 }
 
+int show_schema(const Console& console, const std::string& kind) {
+  const auto schema = spec::schema(kind);
+  if (!schema.ok()) return console.fail(schema.error());
+  console.document(*schema);
+  return 0;
+}
+
+int show_reference(const Console& console, const std::string& kind) {
+  auto page = spec::reference(kind);
+  if (!page.ok()) return console.fail(page.error());
+  if (console.json()) {
+    console.document(doc::Value::object({{"kind", kind}, {"page", std::move(*page)}}));
+  } else {
+    page->pop_back();  // `data` ends the line
+    console.data(*page);
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_project_commands(CLI::App& app, Invocation& invocation) {
@@ -309,14 +329,16 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   });
 
   auto kind = std::make_shared<std::string>();
+  auto is_page = std::make_shared<bool>(false);
   auto* schema = app.add_subcommand("schema", "JSON Schema of a kind of definition");
-  schema->add_option("kind", *kind, "Contract, FeatureSet, Model, ...")->required();
-  schema->callback([&invocation, kind] {
+  schema
+      ->add_option("kind", *kind,
+                   fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
+      ->required();
+  schema->add_flag("--markdown", *is_page, "its reference page instead: a table of its keys");
+  schema->callback([&invocation, kind, is_page] {
     invocation.run = [=](const Console& console) {
-      auto value = spec::schema(*kind);
-      if (!value.ok()) return console.fail(value.error());
-      console.document(*value);
-      return 0;
+      return *is_page ? show_reference(console, *kind) : show_schema(console, *kind);
     };
   });
 }

@@ -247,9 +247,9 @@ class EvaluationChecker : public Checking {
 
 }  // namespace
 
-Kind evaluation_kind() {
-  return definition_kind<Evaluation, EvaluationChecker>("Evaluation", "evaluations",
-                                                        evaluation_keys(), &Project::evaluations);
+const Kind& evaluation_kind() {
+  static const BuiltInKind<Evaluation, EvaluationChecker> kind("Evaluation", "evaluations", evaluation_keys, &Project::evaluations);
+  return kind;
 }
 
 }  // namespace heddle::spec

@@ -777,8 +777,9 @@ class ModelChecker : public Checking {
 
 }  // namespace
 
-Kind model_kind() {
-  return definition_kind<Model, ModelChecker>("Model", "models", model_keys(), &Project::models);
+const Kind& model_kind() {
+  static const BuiltInKind<Model, ModelChecker> kind("Model", "models", model_keys, &Project::models);
+  return kind;
 }
 
 }  // namespace heddle::spec

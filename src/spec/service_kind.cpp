@@ -298,15 +298,19 @@ class ServiceChecker : public Checking {
   }
 };
 
+class ServiceKind final : public BuiltInKind<Service, ServiceChecker> {
+ public:
+  ServiceKind() : BuiltInKind("Service", "services", service_keys, &Project::services) {}
+  void check(const Checking& all) const override {
+    BuiltInKind::check(all);
+    check_services(all.project(), all.diagnostics());
+  }
+};
+
 }  // namespace
 
-Kind service_kind() {
-  auto kind = definition_kind<Service, ServiceChecker>("Service", "services", service_keys(),
-                                                       &Project::services);
-  kind.check = [each = std::move(kind.check)](const Checking& all) {
-    each(all);
-    check_services(all.project(), all.diagnostics());
-  };
+const Kind& service_kind() {
+  static const ServiceKind kind;
   return kind;
 }
 
