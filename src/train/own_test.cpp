@@ -43,13 +43,13 @@ stats::Task task_of(TaskKind kind) {
 }
 
 /// Two features, the first missing in places, and a text; labels that follow from them.
-struct OwnRows {
+struct SampleRows {
   OwnRows rows{};
   std::vector<float> valid_features{};
 };
 
-OwnRows make_rows(TaskKind kind, bool has_text) {
-  OwnRows out;
+SampleRows make_rows(TaskKind kind, bool has_text) {
+  SampleRows out;
   std::uint32_t state = 7;
   const auto draw = [&] {
     state = state * 1664525U + 1013904223U;
@@ -179,7 +179,7 @@ class OwnTest : public ::testing::Test {
                             runtime::Endpoint::start(runtime, shape, fitted.worker_files,
                                                      {.directory = folder_ / ".heddle/runtime",
                                                       .hidden = folder_ / ".heddle"}));
-    runtime::OwnRows rows;
+    runtime::Rows rows;
     for (std::int64_t i = 0; i < kValid; ++i) {
       if (!has_text) {
         rows.add_features(
@@ -206,7 +206,7 @@ class OwnTest : public ::testing::Test {
   }
 
   fixture::Folder folder_;
-  OwnRows made_;
+  SampleRows made_;
   std::vector<spec::Field> fields_;
   OwnTraining training_;
   std::string lock_;
