@@ -21,6 +21,7 @@ Result<std::vector<const table::Column*>> columns_of(const Contract& contract,
   std::vector<const table::Column*> out;
   const std::size_t request = contract.request_fields().size();
   for (const spec::Field& field : contract.fields()) {
+    // Label fields stand behind those of a request, and rows without labels are checked too.
     if (out.size() >= request) {
       out.push_back(rows.find(field.name));
       continue;
@@ -44,6 +45,7 @@ class Accepted {
       : shares_codes_(field.type == Type::kString && from.type == Type::kString) {
     column_.name = field.name;
     column_.type = field.type;
+    // No text is copied: values that only refused rows had stay in it and count for nothing.
     if (shares_codes_) column_.dictionary = from.dictionary;
   }
 
@@ -73,6 +75,7 @@ class Accepted {
     join(column_.ints, part.ints);
     const auto rows = static_cast<std::size_t>(column_.length());
     if (column_.valid.empty() && part.valid.empty()) return;
+    // The other part may have had nulls where this one had none.
     column_.valid.resize(before, 1);
     join(column_.valid, part.valid);
     column_.valid.resize(rows, 1);
@@ -110,6 +113,7 @@ class Accepted {
     const auto row = [&](std::size_t i) { return whole ? i : kept[i]; };
     for (std::size_t i = 0; i < rows; ++i) {
       const bool has_value = valid[row(i)] != 0;
+      // A mask is made at the first null.
       if (!has_value && column_.valid.empty()) column_.valid.assign(before + i, 1);
       if (!column_.valid.empty() || !has_value) column_.valid.push_back(has_value ? 1 : 0);
       if (!has_value) clear(before + i);
@@ -174,6 +178,7 @@ class DependencyColumns {
   /// Whether a row breaks it. What was never learned breaks nothing.
   [[nodiscard]] bool is_broken(std::span<const expr::ColumnView> views, std::int64_t row) {
     const auto& dependent = views[static_cast<std::size_t>(rule_.dependent)];
+    // A missing value is the matter of `required`.
     if (dependent.valid != nullptr && dependent.valid[row] == 0) return false;
     std::int64_t key[kMaxKey];
     for (std::size_t i = 0; i < determinant_.size(); ++i) {
@@ -182,6 +187,8 @@ class DependencyColumns {
       if (!part) return false;
       key[i] = *part;
     }
+    // Below 0: values that training never saw, for which there is nothing that the dependent should
+    // be.
     const std::int32_t tuple = tuple_of({key, determinant_.size()});
     if (tuple < 0) return false;
     const auto value = dependent_.at(dependent, row);
@@ -232,6 +239,7 @@ class Part {
   void check_block(std::int64_t begin, std::int64_t end, std::uint8_t* refused) {
     for (std::size_t k = 0; k < judged_.size(); ++k) {
       judged_[k].judge(begin, end);
+      // Expressions see what a request carries, as they do when one is served.
       if (fields_[k] < code_.request_count) views_[fields_[k]] = judged_[k].view();
       if (judged_[k].any_broken()) count_field(judged_[k], refused);
     }
@@ -255,6 +263,7 @@ class Part {
   void count_field(const FieldColumn& field, std::uint8_t* refused) {
     const auto masks = field.masks();
     for (std::size_t i = 0; i < masks.size(); ++i) {
+      // One bit a rule; `rest & rest - 1` takes the lowest away.
       for (unsigned rest = masks[i]; rest != 0; rest &= rest - 1)
         broke(field.rule(static_cast<std::size_t>(__builtin_ctz(rest))), refused[i]);
     }
@@ -270,6 +279,7 @@ class Part {
     rule.program.evaluate_batches(views_, 0, rows, scratch_, [&](const expr::Batch& batch) {
       const auto first = static_cast<std::size_t>(batch.first);
       for (std::size_t i = 0; i < batch.rows; ++i) {
+        // Null and error break the rule: it could not be shown to hold.
         if (batch.at(i).is_true()) continue;
         const bool is_judged =
             std::none_of(malformed.begin(), malformed.end(),
@@ -311,6 +321,8 @@ void transform(const Contract::Code& code, std::vector<table::Column>& columns) 
     each.program.evaluate_columns(views, 0, column.length(), scratch,
                                   [&](std::int64_t, const Datum& made) {
                                     const Datum value = table::as_type(column.type, made);
+                                    // A transform that fails leaves a missing value: the row was
+                                    // accepted, and features know what missing is.
                                     grown.add(value.is_error() ? Datum::null() : value);
                                   });
     column = grown.finish();
@@ -337,6 +349,8 @@ class Learning {
 
   void observe(std::span<const expr::ColumnView> views, std::int64_t row) {
     std::int64_t key[kMaxKey];
+    // Before the value, and in any case: the numbers of texts follow from the rows and not from
+    // which of them are whole.
     const bool whole = read_key(views, row, key);
     // The dependent's values are numbered in the order of the rows, whether their key is whole or
     // not.

@@ -61,6 +61,7 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
        {"opened", time_or_empty(incident.confirmed_at)},
        {"responded", time_or_empty(incident.responded_at)},
        {"closed",
+        // A person may close what has not recovered: then it is closed when they said so.
         time_or_empty(incident.closed_by.empty() ? incident.recovered_at : incident.closed_at)},
        {"opened_by", incident.opened_by},
        {"acknowledged_by", incident.acknowledged_by},
@@ -98,8 +99,10 @@ std::string command_to_ask(const policy::Approval& approval) {
   if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
   if (action == "shadow.set")
     return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
+  // A repair of an input is a bundle in the end: whoever asks for it again promotes that.
   if (action == "release.promote" || action == "transform.propose") {
     return fmt::format("heddle release promote {} --slot {} --bundle {}", service,
+                       // Without a slot it is about the primary.
                        approval.slot.empty() ? "primary" : approval.slot, bundle);
   }
   if (action == "canary.start" || action == "canary.raise") {
@@ -108,6 +111,7 @@ std::string command_to_ask(const policy::Approval& approval) {
   if (action == "source.quarantine" || action == "source.release") {
     const auto account = approval.binds.string_or("account");
     const auto source = approval.binds.string_or("source");
+    // The same words as in the incident's page, so that somebody who has read that recognises it.
     if (action == "source.release") return recover::release_command(service, account, source);
     return fmt::format("heddle quarantine add {} {}{}{} --reason TEXT", service, source,
                        account.empty() ? "" : " --account ", account);
@@ -127,9 +131,11 @@ doc::Value approval_next(const policy::Approval& approval) {
     add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id),
         "it waits for a person's yes");
     add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
+    // An apply is carried out when somebody asks for it again, and not by the yes itself.
   } else if (approval.status == Status::kApproved && approval.action == "definition.apply") {
     add(ask, "the yes is there: now it is done");
   } else if (approval.status == Status::kRejected && approval.action == "definition.apply") {
+    // The act is named by its commit, and a no to it stands: another commit is another act.
     add("git commit --allow-empty && heddle apply",
         "a rejection is of one commit: another one is asked for");
   } else if (approval.status == Status::kRejected && !ask.empty()) {
@@ -157,6 +163,8 @@ doc::Value approval_value(const policy::Approval& approval) {
   return doc::Value::object({{"id", approval.id},
                              {"state", policy::status_name(approval.status)},
                              {"op_id", approval.op_id},
+                             // From what is signed, and not from the members beside it: this is
+                             // what the person reads before the yes.
                              {"action", statement.ok() ? statement->string_or("action") : ""},
                              {"target", statement.ok() ? statement->string_or("target") : ""},
                              {"requester", approval.requester},
@@ -209,6 +217,7 @@ void add_quarantined(const std::string& name, const plane::QuarantinedSource& so
                             source.by.empty() ? fmt::format("breaks `{}`", source.rule)
                                               : fmt::format("shut out by `{}`: {}", source.by,
                                                             source.reason))}}));
+  // One that a rule of the contract keeps out is let in by clean rows, without anybody.
   if (!source.by.empty()) lists.next.push(how_to_let_in(name, source));
 }
 
@@ -219,6 +228,7 @@ Result<void> add_service(Core& core, const std::string& name, const ServiceContr
   const auto watched = service.watch_value();
   HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
   HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
+  // Nothing to watch is no fault while nothing answers.
   const bool unwatched = released && !watched.bool_or("watched", true);
   const auto jump = service.clock_jump();
   lists.services.push(doc::Value::object(
@@ -253,6 +263,7 @@ Result<void> add_service(Core& core, const std::string& name, const ServiceContr
   }
   for (const auto& source : releases.quarantined()) add_quarantined(name, source, lists);
   for (const auto& incident : service.ladder().incidents()) {
+    // The ladder keeps closed ones for a while.
     if (!incident.open()) continue;
     auto value = incident_value(incident, name);
     value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
@@ -265,6 +276,7 @@ Result<void> add_service(Core& core, const std::string& name, const ServiceContr
 
 /// What its data plane does is known to that alone; here, why nothing of it is decided.
 void add_locked(Core& core, const std::string& name, const Error& why, StatusLists& lists) {
+  // The signed table on the disk is what the data plane goes by, whatever the state says.
   const bool released = path_exists(core.home.route(name));
   lists.services.push(doc::Value::object(
       {{"name", name},
@@ -277,6 +289,7 @@ Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
   StatusLists lists;
   for (const auto& [name, service] : core.services) {
     const auto added = add_service(core, name, *service, lists);
+    // One service whose parts cannot be read must not hide how the others are.
     if (!added.ok()) add_locked(core, name, added.error(), lists);
   }
   for (const auto& [name, lock] : core.locked) {

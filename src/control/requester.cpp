@@ -46,6 +46,7 @@ Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce
     const auto key_of = [](Micros time) {
       return fmt::format("{:020}/", std::max<Micros>(time, 0));
     };
+    // By time first: those that are past the window stand together at the beginning.
     const auto key = key_of(at) + nonce;
     HEDDLE_ASSIGN_OR_RETURN(const auto used, txn.get(kNonces, key));
     if (used)
@@ -53,6 +54,7 @@ Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce
     std::vector<std::string> old;
     const auto oldest = key_of(now - policy::kRequestWindow);
     HEDDLE_TRY(txn.scan(kNonces, "", [&](std::string_view each, std::string_view) {
+      // Keys are in order of time: the rest is within the window.
       if (each >= oldest) return false;
       old.emplace_back(each);
       return true;
@@ -69,10 +71,12 @@ Result<policy::Actor> signed_by(Control::Core& core, const Call& call, const Sig
   const Micros at = statement.ok() ? parse_time(statement->string_or("at")).value_or(0) : 0;
   const auto nonce = statement.ok() ? statement->string_or("nonce") : "";
   const char* again = "let `heddle` sign it: `--key FILE`, the private key of that person";
+  // Too short a nonce could be met twice by chance, or tried out.
   if (at == 0 || nonce.size() < 16)
     return invalid_request("the signed statement is no `heddle.request/1`", again);
   const policy::SignedRequest about{core.project.name, std::string(call.operation), person.name, at,
                                     nonce};
+  // Written anew from the call: a signature for one request must not serve for another.
   if (policy::request_statement(about, call.request) != text) {
     return invalid_request(fmt::format("the signed statement is not about this `{}` of `{}`",
                                        call.operation, person.name),
@@ -85,6 +89,7 @@ Result<policy::Actor> signed_by(Control::Core& core, const Call& call, const Sig
                            "sign it again; a signed request is taken for ten minutes");
   }
   HEDDLE_TRY(policy::verify_signature(person, text, armored, policy::kRequestNamespace));
+  // Only what verifies uses its nonce up: a stranger cannot use up somebody else's.
   HEDDLE_TRY(take_nonce(core, at, nonce, now));
   return policy::Actor{policy::ActorType::kPerson, person.name, {"signature", "", text, armored}};
 }
@@ -105,6 +110,7 @@ Result<policy::Actor> identify(Control::Core& core, const Call& call, const Aske
                              "say who signs with `--requester NAME` or `--person NAME`");
     return signed_by(core, call, *by.proof, *named);
   }
+  // By a token over the network: an account is no person, and the name that it gives is a claim.
   if (!caller.owner)
     return policy::Actor{
         policy::ActorType::kSystem, "system:" + caller.account, {"token:" + caller.account, name}};
@@ -114,6 +120,7 @@ Result<policy::Actor> identify(Control::Core& core, const Call& call, const Aske
   policy::Proof proof{(caller.sudo_user.empty() ? kOsUser : kSudo) + user, name};
   if (person == nullptr)
     return policy::Actor{policy::ActorType::kSystem, "system:" + user, std::move(proof)};
+  // Who gives their own name claims nothing.
   if (proof.claimed == person->name) proof.claimed.clear();
   return policy::Actor{policy::ActorType::kPerson, person->name, std::move(proof)};
 }

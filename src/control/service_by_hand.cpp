@@ -80,6 +80,7 @@ const recover::Incident* ServiceControl::watched_incident(const std::string& id)
 Result<void> ServiceControl::check_by_hand(const recover::ByHand& what) const {
   if (!what.source.empty()) {
     auto sources = service_.sources;
+    // Requests that name no source are of this one, which no definition lists.
     sources.emplace_back(kDefaultSource);
     std::vector<std::string> accounts;
     for (const auto& account : parts_.project->service_accounts) accounts.push_back(account.name);
@@ -100,6 +101,7 @@ Result<void> ServiceControl::check_by_hand(const recover::ByHand& what) const {
         ErrorKind::kConflict, "incident-closed", fmt::format("`{}` is closed", what.incident),
         fmt::format("`heddle incident comment {} --reason TEXT` adds to it", what.incident)};
   }
+  // Who acknowledged it answers for it: a second name would leave nobody.
   if (what.kind == Kind::kAcknowledge && !incident->acknowledged_by.empty()) {
     return Error{
         ErrorKind::kConflict, "incident-acknowledged",
@@ -114,6 +116,7 @@ Result<doc::Value> ServiceControl::act_by_hand(const recover::ByHand& what,
   HEDDLE_TRY(check_by_hand(what));
   policy::Proposal proposal;
   proposal.action = action_of(what.kind);
+  // Each time is an act of its own: a person may say the same thing twice and mean it.
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, uuid7());
   proposal.target = is_about_source(what.kind) ? "source/" + what.source
                     : what.kind == Kind::kOpen ? "service/" + service_.identity.name
@@ -130,11 +133,14 @@ Result<doc::Value> ServiceControl::act_by_hand(const recover::ByHand& what,
     proposal.attributes.set("rule", "");
     proposal.attributes.set("readmit_after", 0);
   }
+  // People act in the time that the watch has come to, so that a replay puts it at the same place.
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = what.text;
   proposal.incident = what.incident;
+  // Of the last one before this: a higher one afterwards says that it was kept.
   const auto number = by_hand_.empty() ? ladder_->by_hand() : by_hand_.back().number;
   HEDDLE_ASSIGN_OR_RETURN(auto reply, asked_by_hand(std::move(proposal), {}, "", again));
+  // It waits for an approval, and is carried out when that is given.
   if (!reply.bool_or("applied")) return reply;
   auto out = doc::Value::object(
       {{"applied", true}, {"entry", reply.int_or("entry")}, {"service", service_.identity.name}});
@@ -174,6 +180,7 @@ recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
   act.source = attributes.string_or("source");
   act.account = attributes.string_or("account");
   act.incident = act.kind == Kind::kOpen ? ladder_->next_id() : attributes.string_or("incident");
+  // Who closes an incident is told what of it stays in force.
   if (act.kind != Kind::kClose) return act;
   act.in_force = ladder_->in_force(act.incident);
   const auto* incident = watched_incident(act.incident);
@@ -183,6 +190,7 @@ recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
     const bool is_about_it =
         held.source == d.source && (d.account.empty() || held.holds(d.account, d.source));
     if (!is_about_it) continue;
+    // A quarantine by the recovery itself. One of a person ends by a person.
     act.shut_out = act.shut_out || (held.by.empty() && held.is(d.account, d.source));
     act.in_force.push_back(fmt::format(
         "quarantine of source {}, {}", plane::source_text(held.account, held.source),
@@ -196,6 +204,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
   policy::Proposal proposal = given;
   recover::ByHand act = by_hand_of(proposal);
   if (act.kind == Kind::kOpen) proposal.incident = act.incident;
+  // Closed and let go by the ladder: a comment still goes to its row, and changes nothing else.
   const bool is_over = !is_about_source(act.kind) && act.kind != Kind::kOpen &&
                        watched_incident(act.incident) == nullptr;
   const auto keep = [&](store::Txn& txn) -> Result<void> {
@@ -237,6 +246,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
     HEDDLE_ASSIGN_OR_RETURN(
         decision, decisions_->act(proposal, keep, {}, decisions_->kept_until_approved(given)));
   }
+  // A repeated one was taken by the ladder when it was done.
   if (!decision.applied || decision.repeated || is_over) return decision;
   decisions_->note();
   by_hand_.push_back(act);
@@ -263,6 +273,8 @@ Result<void> ServiceControl::note_closed_incident(store::Txn& txn,
 
 void ServiceControl::take_by_hand() {
   for (const auto& act : by_hand_) {
+    // After a restart the journal is read again from the snapshot: an act waits for the tick after
+    // which it was done.
     if (act.after <= ladder_->last_tick()) ladder_->take(act);
   }
 }
@@ -277,6 +289,7 @@ Result<void> ServiceControl::restore_by_hand(store::Txn& txn) {
 
 Result<void> ServiceControl::drop_by_hand(store::Txn& txn) const {
   for (const auto& act : by_hand_) {
+    // The snapshot that is being saved has taken it, so it need not be taken again.
     if (act.number <= ladder_->by_hand())
       HEDDLE_TRY(txn.erase(kByHand, key_of(service_.identity.name, act.number)));
   }

@@ -162,6 +162,7 @@ class Lexer {
   bool skip_decimal() {
     bool is_real = false;
     skip_digits();
+    // A dot without a digit behind it is a member access, as in `1.size()`.
     if (peek() == '.' && is_digit(peek(1))) {
       is_real = true;
       ++at_;
@@ -169,6 +170,7 @@ class Lexer {
     }
     if (peek() == 'e' || peek() == 'E') {
       const std::size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
+      // `1e` is a number and a name, which `read_number` refuses by its place.
       if (is_digit(peek(1 + sign))) {
         is_real = true;
         at_ += 1 + sign;
@@ -204,10 +206,12 @@ class Lexer {
   Result<void> read_number(Token& token) {
     const bool is_hexadecimal = peek() == '0' && (peek(1) == 'x' || peek(1) == 'X');
     HEDDLE_TRY(is_hexadecimal ? read_hexadecimal(token) : read_decimal(token));
+    // CEL has them: an own message tells more than an unknown name.
     if (peek() == 'u' || peek() == 'U') {
       return syntax_error(at_, "unsigned integers are not part of the profile",
                           "write the number without `u`");
     }
+    // `1x` would be two tokens, and the message that of a parser that saw a name.
     if (is_letter(peek())) return syntax_error(at_, "a number runs into a name");
     return {};
   }
@@ -218,6 +222,7 @@ class Lexer {
     const bool raw = is_raw(source_[at_]);
     if (raw) ++at_;
     const char quote = source_[at_];
+    // Three quotes in a row always open a long string, as in CEL: an empty string is two.
     const bool is_triple = source_.substr(at_, 3) == std::string(3, quote);
     const std::string mark(is_triple ? 3 : 1, quote);
     at_ += mark.size();
@@ -230,6 +235,7 @@ class Lexer {
       }
       if (source_[at_] == '\n' && !is_triple)
         return syntax_error(begin, "a string runs past the end of its line");
+      // In a raw string a backslash is a backslash: patterns are written so.
       if (source_[at_] == '\\' && !raw) {
         HEDDLE_TRY(read_escape(token.text));
       } else {

@@ -34,10 +34,14 @@ Result<std::vector<float>> reference_margins(const Assembly& assembly,
   const std::size_t outputs = assembly.task.outputs();
   std::optional<std::vector<float>> scored;
   const auto* trainer = trainer::trainers().find(assembly.config.trainer);
+  // The library's own answers, where it can be asked: the engine is held against them, and not
+  // against itself.
   if (trainer != nullptr && matrix.rows > 0) {
     HEDDLE_ASSIGN_OR_RETURN(
         scored, trainer->margins(assembly.model, matrix.values, matrix.rows, matrix.columns));
   }
+  // A trainer without a library to ask, for example the linear ones, whose model is only read by
+  // the engine.
   if (!scored) {
     scored.emplace(static_cast<std::size_t>(matrix.rows) * outputs);
     scorer.margins(matrix.values.data(), matrix.rows, scored->data());
@@ -51,6 +55,8 @@ Result<std::vector<float>> reference_margins(const Assembly& assembly,
                              std::numeric_limits<float>::quiet_NaN());
   std::size_t next = 0;
   for (std::size_t row = 0; row < check.refused.size(); ++row) {
+    // Refused rows have no features. They are kept in the reference, so that the data plane is
+    // tested on refusing them.
     if (check.refused[row] != 0) continue;
     std::copy_n(scored->data() + outputs * next++, outputs, margins.data() + row * outputs);
   }
@@ -113,6 +119,8 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   if (!assembly.trainer.empty()) add(bundle::kTrainer, assembly.trainer);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest,
                           bundle::pack(objects, std::move(layers), assembly.config));
+  // From the store: a bundle that nobody could load would be found at its release, when it is
+  // needed.
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));
   // What was packed is read as those read it that will use it: the data plane, and the watch.
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));

@@ -13,11 +13,14 @@ namespace heddle::flow {
 
 Digest key_of(const std::string& step, int version, const std::vector<StepInput>& inputs) {
   auto sorted = inputs;
+  // The order in which a step declares its inputs says nothing: by name, the key stays when
+  // somebody turns two of them.
   std::sort(sorted.begin(), sorted.end(),
             [](const StepInput& a, const StepInput& b) { return a.what < b.what; });
   Hasher hasher;
   hasher.update_field("heddle.step/1");
   hasher.update_field(step);
+  // Raised with the step's own code, where the same inputs give another result.
   hasher.update_field(fmt::to_string(version));
   for (const auto& input : sorted) {
     hasher.update_field(input.what);
@@ -53,6 +56,7 @@ std::optional<StepRecord> Cache::find(const Digest& key) const {
   const doc::Value value = document_at(folder + "/step.json");
   const doc::Value* result = value.find("result");
   if (value.string_or("format") != kStepFormat || result == nullptr ||
+      // A record that was edited or cut is as if it were not there: the step runs again.
       value.string_or("sum") != sum_of(*result).str())
     return std::nullopt;
   auto record = step_record_schema().parse(*result);
@@ -60,6 +64,7 @@ std::optional<StepRecord> Cache::find(const Digest& key) const {
   for (const auto& [name, file] : record->files) {
     std::error_code failed;
     const auto bytes = std::filesystem::file_size(folder + "/" + name, failed);
+    // Only sizes: `plan` must not read gigabytes. Who reads a file holds it against its digest.
     if (failed || bytes != file.bytes) return std::nullopt;
   }
   return *std::move(record);
@@ -67,6 +72,8 @@ std::optional<StepRecord> Cache::find(const Digest& key) const {
 
 Error Cache::damaged(const Digest& key, const std::string& name) const {
   std::error_code ignored;
+  // At once, so that the next pass, or the next run, makes it again instead of finding the same
+  // damage.
   std::filesystem::remove_all(directory(key), ignored);
   return Error{ErrorKind::kCorrupt, std::string(kCacheDamaged),
                fmt::format("`{}/{}` is not what its step wrote", directory(key), name),
@@ -99,6 +106,7 @@ Result<std::string> Cache::begin(const std::string& step) const {
 }
 
 Result<void> Cache::commit(const Digest& key, const std::string& work, StepRecord& record) const {
+  // What the body left is its result, whatever it called it: there is no second list of files.
   for (const auto& name : list_dir(work)) {
     const std::string path = work + "/" + name;
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(path));
@@ -113,6 +121,8 @@ Result<void> Cache::commit(const Digest& key, const std::string& work, StepRecor
       work + "/step.json",
       doc::to_json(doc::Value::object(
           {{"format", kStepFormat}, {"sum", sum_of(result).str()}, {"result", result}}))));
+  // The rename publishes the folder whole. A kill before it leaves a folder in `tmp`, which `sweep`
+  // removes.
   HEDDLE_TRY(make_dirs(root_ + "/steps"));
   const std::string target = directory(key);
   std::error_code code;
@@ -135,6 +145,7 @@ Result<void> Cache::sweep() const {
 doc::Value Cache::last_inputs(const std::string& model) const {
   auto value = document_at(fmt::format("{}/{}.inputs.json", root_, model));
   const auto& steps = doc::members_of(&value);
+  // It serves only to say why a step runs again: a damaged file costs that clause and nothing else.
   const bool is_whole = std::all_of(steps.begin(), steps.end(), [](const auto& step) {
     const auto& inputs = step.second;
     return inputs.is_object() &&
@@ -178,6 +189,7 @@ std::optional<Digest> Cache::known_source(const std::string& name, const std::st
 
 Result<void> Cache::remember_source(const std::string& name, const std::string& stamp,
                                     const Digest& digest) const {
+  // A run whose sources are as before writes nothing.
   if (known_source(name, stamp) == std::optional(digest)) return {};
   const std::string path = root_ + "/sources.json";
   auto value = document_at(path);

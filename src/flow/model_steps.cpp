@@ -269,6 +269,7 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const RowSplit parts, split_of(work));
   StepRecord record;
   std::string files;
+  // There is no model file whose digest could name what answers: definition and files stand for it.
   std::string covered = doc::to_json(runtime::to_value(definition));
   if (definition.kind == spec::Runtime::Kind::kProcess) {
     HEDDLE_ASSIGN_OR_RETURN(files, runtime::pack_folder(d.project->root + "/" + definition.files));
@@ -290,6 +291,7 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
   std::vector<float> margins(answers.size());
   for (std::size_t at = 0; at < answers.size(); at += outputs) {
     const auto answer = std::span(answers).subspan(at, outputs);
+    // A metric over the rows that a runtime cares to answer would flatter it.
     if (std::isnan(answer[0])) {
       return Error{ErrorKind::kUnprocessable, "runtime-no-answer",
                    fmt::format("the runtime gives no answer for accepted row {}",
@@ -317,6 +319,7 @@ Result<StepRecord> run_standby(Work& work, const std::string& directory) {
   input.trainer = d.model->standby_trainer;
   input.max_rounds = 50;
   for (const auto& [name, value] : d.model->standby_parameters.values) {
+    // Not a parameter of a trainer but of the training: it is passed on by itself.
     if (name == "rounds")
       input.max_rounds = std::max(1, std::atoi(value.c_str()));
     else
@@ -324,6 +327,7 @@ Result<StepRecord> run_standby(Work& work, const std::string& directory) {
   }
   input.feature_names = names_of(program);
   input.train = view(*rows, labels->codes.data());
+  // A standby is trained without validation rows, so it trains all of its rounds.
   input.early_stopping_rounds = 0;
   input.seed = d.model->seed;
   return finish_training(work, directory, "standby", input);
@@ -347,6 +351,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   evaluate::EvaluateInput input;
   spec::Evaluation definition = *d.evaluation;
   if (recorded != nullptr) {
+    // Recorded traffic has what a request carries and the label. Metrics and slices over other
+    // label fields cannot be computed, and gates on them are told as not judged.
     definition = without_label_fields(definition, *rows, *d.contract, labels->task, input.absent);
     input.is_bounded = true;
   }
@@ -372,6 +378,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   if (recorded != nullptr || evaluate::reads_base(definition)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
     HEDDLE_ASSIGN_OR_RETURN(
+        // As they were received: what serves has a contract and transforms of its own, which may
+        // not be these.
         base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_times));
     input.base = &base;
   }
@@ -384,6 +392,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   }
   Judged judged;
   if (recorded != nullptr) {
+    // A run may go on without its base, and says so. A retrain exists to be better than what
+    // serves.
     if (!base.missing.why.empty()) {
       return Error{ErrorKind::kUnprocessable, "retrain-no-base", base.missing.why,
                    "a retrain is held against what serves, which has to answer its rows"};
@@ -400,6 +410,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const std::vector<evaluate::Resource> subjects = {
       {is_outside ? "runtime.json" : "model.json", trained.outputs.at("model")},
       {"features.json", work.record("features").outputs.at("program")}};
+  // What the evidence depends on besides the model: an auditor sees that neither was another one.
   std::vector<evaluate::Resource> configuration = {
       {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   if (const auto own = trained.outputs.find("trainer"); own != trained.outputs.end())
@@ -452,6 +463,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
 Result<StepRecord> run_gates(Work& work, const std::string& directory) {
   const StepRecord evaluated = work.record("evaluate");
   std::vector<std::string> texts;
+  // Decided by `evaluate`, from the same record that the evidence was written from: nothing is
+  // judged twice.
   for (const auto& each : doc::items_of(evaluated.facts.find("failed")))
     texts.push_back(doc::text_of(each));
   if (!texts.empty()) {
@@ -482,10 +495,12 @@ namespace {
 /// Rows without a time are watched by their arrival; for the reference they arrive evenly, and as
 /// fast as the monitor's windows and chunks need to be full.
 std::vector<Micros> arrivals(const spec::Monitor& monitor, std::int64_t rows) {
+  // Rows times microseconds of days may not fit into 64 bits.
   using Wide = __int128;
   Micros span = monitor.window;
   std::int64_t full = std::max<std::int64_t>(monitor.window_rows, 1);
   const auto& quality = monitor.quality;
+  // Whichever needs rows faster: the window of a statistic, or a chunk of the quality.
   if (quality.chunk_duration > 0 &&
       Wide{quality.chunk_rows} * span > Wide{full} * quality.chunk_duration) {
     span = quality.chunk_duration;
@@ -515,6 +530,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
             margins.data() + static_cast<std::size_t>(parts.train_end) * outputs);
   HEDDLE_ASSIGN_OR_RETURN(const auto known_times, work.times());
   std::vector<Micros> arrived;
+  // A model without a time field has rows in no order; windows need one.
   if (known_times->empty()) arrived = arrivals(*d.monitor, rows->rows());
   watch::BaselineInput input;
   for (const auto& column : rows->columns()) {
@@ -546,6 +562,7 @@ Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract,
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   HeldOut held;
+  // As they were received, because a later bundle applies its own transforms to them.
   held.rows = received->slice(parts.validation_end, parts.rows);
   held.labels.assign(labels->codes.begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
                      labels->codes.end());
@@ -562,6 +579,7 @@ namespace {
 /// What a retrained bundle says of where it is from. What was made beside a dirty bundle is dirty.
 Result<void> name_base(store::Objects& objects, const Recorded& recorded, bundle::Config& config) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(objects, recorded.base));
+  // Its definitions may be committed, and it still inherits what nobody can look up.
   config.dirty = config.dirty || base.dirty();
   config.derived_from = recorded.base;
   config.change = bundle::Change{.kind = bundle::Change::Kind::kRetrain,
@@ -592,6 +610,8 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
     if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(assembly.files, work.bytes(trained, "files.tar"));
     }
+    // A trainer of one's own whose model the engine could not score exactly: a worker answers with
+    // it.
   } else if (work.record(trained).outputs.contains("runtime")) {
     HEDDLE_ASSIGN_OR_RETURN(const auto runtime, work.json(trained, "runtime.json"));
     HEDDLE_ASSIGN_OR_RETURN(assembly.runtime, runtime::parse(runtime));

@@ -26,9 +26,12 @@ std::optional<std::vector<StepInput>> inputs_of(const Step& step,
   std::vector<StepInput> inputs = step.inputs;
   for (const auto& need : step.needs) {
     const auto found = finished.find(need.step);
+    // A digest is not known yet, so neither is the key: nobody can say whether it is cached.
     if (found == finished.end()) return std::nullopt;
     const auto output = found->second.outputs.find(need.output);
     inputs.push_back({fmt::format("{} of step `{}`", need.output, need.step),
+                      // An output that a step may leave out, for example the files of a runtime:
+                      // that it is not there is part of the key too.
                       output == found->second.outputs.end() ? Digest{} : output->second});
   }
   return inputs;
@@ -42,6 +45,7 @@ doc::Value to_value(const std::vector<StepInput>& inputs) {
 
 /// Why a step whose inputs are these has no result yet, in one clause.
 std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* before) {
+  // Of the last run of this model, whatever came of it.
   if (before == nullptr || !before->is_object()) return "it never ran";
   std::vector<std::string> moved;
   std::set<std::string> names;
@@ -57,6 +61,7 @@ std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* be
     if (!names.contains(name)) moved.push_back(name + " is gone");
   }
   if (moved.empty()) return "its last run did not finish, or its result was removed";
+  // Three are enough to see what somebody changed; a new contract would name every column.
   const std::size_t more = moved.size() > 3 ? moved.size() - 3 : 0;
   moved.resize(moved.size() - more);
   return more == 0 ? fmt::to_string(fmt::join(moved, ", "))
@@ -73,6 +78,7 @@ std::vector<std::string> names_needed(const Step& step) {
 
 /// A finished bundle counts only while its objects are there.
 bool usable(const Step& step, const StepRecord& record, const Host& host) {
+  // Other results lie in the cache itself, which has looked at their files.
   if (!step.name.starts_with("bundle")) return true;
   const auto found = record.outputs.find("bundle");
   return found != record.outputs.end() && host.objects != nullptr &&
@@ -126,6 +132,7 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
   const auto bundle = finished.find("bundle");
   const auto standby = finished.find("bundle.standby");
   const auto evaluated = finished.find("evaluate");
+  // A run with `until` ends before there is a candidate.
   if (bundle == finished.end() || standby == finished.end() || evaluated == finished.end())
     return out;
   out.bundle = bundle->second.outputs.at("bundle");
@@ -134,6 +141,7 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
   if (const doc::Value* metrics = evaluated->second.facts.find("standby"))
     out.standby_metrics = *metrics;
   if (const doc::Value* base = evaluated->second.facts.find("base")) out.base = *base;
+  // The step fails where a gate does, so that it has a result says that all passed.
   out.gates_passed = finished.contains("gates");
   if (const auto rows = finished.find("validate.rows"); rows != finished.end())
     out.rows = rows->second.facts.int_or("accepted");
@@ -178,11 +186,14 @@ class Scheduler {
       const auto ready = std::find_if(open_.begin(), open_.end(), [&](const Step* step) {
         return inputs_of(*step, finished_).has_value();
       });
+      // What it waits for is running in another thread: every step that is needed is in `open_` or
+      // was taken from it.
       if (ready == open_.end()) {
         changed_.wait(lock);
         continue;
       }
       const Step& step = **ready;
+      // With the lock, before it is given back: no other thread takes the same step.
       open_.erase(ready);
       std::optional<StepRecord> record;
       const PlannedStep planned = look(step, work_.cache(), work_.host(), finished_, last_, record);
@@ -193,6 +204,8 @@ class Scheduler {
       lock.lock();
       if (done.ok()) {
         note_finished(step, planned, *inputs, *std::move(done));
+        // Of several that fail at once the first is told; the others are found again by the next
+        // run.
       } else if (!failure_) {
         failure_ = done.error();
       }
@@ -212,6 +225,7 @@ class Scheduler {
     work_.finished(step.name, planned.key, record);
     finished_[step.name] = std::move(record);
     inputs_.set(step.name, to_value(inputs));
+    // A step that was cached has read what the file says already.
     if (planned.cached) return;
     const auto remembered =
         work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_);
@@ -265,6 +279,7 @@ Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps,
                  fmt::format("the steps are `{}`", fmt::join(names, "`, `"))};
   }
   wanted.insert(until);
+  // Backwards, since steps stand behind what they need: one pass finds all of it.
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     if (!wanted.contains(step->name)) continue;
     for (const auto& need : step->needs) wanted.insert(need.step);
@@ -293,6 +308,7 @@ Result<GraphRun> run_graph(const Definitions& definitions, const Host& host, con
   HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host, source));
   HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, until));
   HEDDLE_TRY(make_dirs(cache.root()));
+  // Two runs would write the same search folder. `plan` takes no lock: it only reads.
   auto lock = FileLock::acquire(cache.root() + "/lock");
   if (!lock.ok()) {
     return Error{ErrorKind::kConflict, "run-in-progress", "another run of this project is going on",
@@ -318,6 +334,7 @@ Result<GraphRun> run_graph(const Definitions& definitions, const Host& host, con
     if (done.error().id != kCacheDamaged || pass == steps.size()) return done.error();
     work.note("run", done.error().message + ": that step runs again");
   }
+  // As a next run would find it, the steps that were not wanted included.
   out.plan = plan_graph(steps, definitions, cache, host).plan;
   return out;
 }
@@ -345,6 +362,7 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
 Result<Candidate> last_candidate(const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto value, Cache(host.state_dir).read_candidate(model));
   auto candidate = candidate_schema().parse(value);
+  // A whole run writes the file only with both.
   if (candidate.ok() && (candidate->bundle.empty() || candidate->standby.empty())) {
     return Error{ErrorKind::kCorrupt, "candidate-damaged",
                  fmt::format("the last candidate of model `{}` names no bundles", model),

@@ -34,6 +34,8 @@ std::vector<Missing> resolve(Definitions& out, const spec::Model& model) {
   const std::string& name = model.identity.name;
   std::vector<Missing> missing;
   out.model = &model;
+  // Without the feature set nobody knows which contract is meant, so that is not told as missing
+  // too.
   if (const auto features = project.feature_sets.find(model.features);
       features == project.feature_sets.end()) {
     missing.push_back({"feature set", fmt::format("add a FeatureSet named `{}` under `features/`",
@@ -61,6 +63,8 @@ std::vector<Missing> resolve(Definitions& out, const spec::Model& model) {
   }
   for (const auto& [each, service] : project.services) {
     const auto monitor = project.monitors.find(service.monitor);
+    // The baseline is made for this monitor; of several services of one model the last by name
+    // counts.
     if (service.model == name && monitor != project.monitors.end()) out.monitor = &monitor->second;
   }
   if (out.monitor == nullptr) {
@@ -90,6 +94,7 @@ std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project) {
       diagnostic.file = model.identity.file;
       const auto* named = model.identity.content.find("name");
       if (named != nullptr) diagnostic.position = named->position();
+      // Without a place of its own, the beginning of the file is shown.
       if (diagnostic.position.line < 1) diagnostic.position = {1, 1};
       diagnostic.length = static_cast<int>(name.size());
       diagnostic.hint = std::move(missing.hint);
@@ -102,6 +107,7 @@ std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project) {
 Result<Definitions> Definitions::of(const spec::Project& project, const std::string& model) {
   Definitions out;
   out.project = &project;
+  // Which one is meant is never guessed: a run of the wrong model costs its whole search.
   if (model.empty() && project.models.size() != 1) {
     std::vector<std::string> names;
     for (const auto& [name, each] : project.models) names.push_back(name);
@@ -138,6 +144,8 @@ void Work::finished(const std::string& step, const Digest& key, const StepRecord
 Work::Done Work::done(const std::string& step) const {
   const std::lock_guard guard(mutex_);
   const auto found = finished_.find(step);
+  // The scheduler starts a step when all that it declares has finished. To read another one would
+  // be a race, and a key that lacks an input.
   HEDDLE_CHECK(found != finished_.end(), "a step reads one that it does not need");
   return found->second;
 }
@@ -164,6 +172,7 @@ void Work::note(const std::string& step, std::string text) {
 }
 
 void Work::tell(const Progress& progress) {
+  // A lock of its own: a slow sink must not hold up steps that read.
   const std::lock_guard guard(telling_);
   if (progress_) progress_(progress);
 }
@@ -171,6 +180,7 @@ void Work::tell(const Progress& progress) {
 Result<Work::Rows> Work::rows(Rows& slot, const std::string& name) {
   if (slot == nullptr) {
     const Done from = done("validate.rows");
+    // Parquet is opened by its path, so the bytes are held against their digest first.
     HEDDLE_ASSIGN_OR_RETURN(const std::string path,
                             cache_.checked_path(from.key, from.record, name));
     HEDDLE_ASSIGN_OR_RETURN(auto read, table::read_table(path));
@@ -237,6 +247,7 @@ Result<std::shared_ptr<const std::vector<std::int64_t>>> Work::kept() {
   const std::lock_guard guard(reading_);
   if (kept_ == nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("validate.rows", "kept.i64"));
+    // Places index the recorded rows below: one that is out of range would read past them.
     std::vector<std::int64_t> places(text.size() / sizeof(std::int64_t));
     std::memcpy(places.data(), text.data(), places.size() * sizeof(std::int64_t));
     const std::int64_t rows = source_.recorded->rows.rows();
@@ -253,6 +264,8 @@ Result<std::shared_ptr<const std::vector<std::int64_t>>> Work::kept() {
 Result<std::shared_ptr<const std::vector<Micros>>> Work::times() {
   {
     const std::lock_guard guard(reading_);
+    // The lock is given back in between, because `kept` and `accepted` take it. Two threads may
+    // do the same work then.
     if (times_ != nullptr) return times_;
   }
   std::vector<Micros> out;
@@ -264,6 +277,7 @@ Result<std::shared_ptr<const std::vector<Micros>>> Work::times() {
     HEDDLE_ASSIGN_OR_RETURN(const auto rows, accepted());
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column,
                             rows->column(definitions_.model->time_field));
+    // The contract makes the time field a timestamp, which is held as integers.
     out = column->ints;
   }
   const std::lock_guard guard(reading_);
@@ -284,6 +298,8 @@ const doc::Schema<RowSplit>& row_split_schema() {
     t.integer("train_end", &RowSplit::train_end, "row after the last one that is trained on", 1);
     t.integer("validation_end", &RowSplit::validation_end, "row after the last one of validation");
     t.finally([](RowSplit& into, const doc::Value&, doc::Reader& reader) {
+      // Each of the three parts has a row at least: metrics of none would be numbers without a
+      // meaning.
       if (into.train_end >= into.validation_end || into.validation_end >= into.rows)
         reader.refuse("train_end", "must be below `validation_end`, and that below `rows`");
     });
@@ -316,6 +332,7 @@ Result<table::Matrix> matrix_of(std::string_view bytes) {
   table::Matrix matrix;
   matrix.rows = head[0];
   matrix.columns = static_cast<int>(head[1]);
+  // The head is held against the size before anything is allocated by it.
   const std::size_t count = (bytes.size() - sizeof head) / sizeof(float);
   if (head[0] < 0 || head[1] < 0 || count != static_cast<std::size_t>(head[0] * head[1]))
     return corrupt("a matrix has another size than its head says");

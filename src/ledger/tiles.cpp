@@ -4,6 +4,8 @@ namespace heddle::ledger {
 namespace {
 
 std::string index_path(std::uint64_t index) {
+  // Groups of three digits, the upper ones with `x` (C2SP tlog-tiles): no folder holds more than a
+  // thousand names.
   std::string path = fmt::format("{:03}", index % 1000);
   while (index >= 1000) {
     index /= 1000;
@@ -40,6 +42,7 @@ std::string entries_path(std::uint64_t index, std::uint64_t width) {
 }
 
 std::uint64_t level_size(int level, std::uint64_t size) noexcept {
+  // A shift by 64 is undefined, and no log of 64-bit size has a ninth level.
   return level >= 8 ? 0 : size >> (8 * level);
 }
 
@@ -50,6 +53,7 @@ std::uint64_t tile_width(int level, std::uint64_t index, std::uint64_t size) noe
 }
 
 Result<std::vector<Digest>> parse_tile(std::string_view bytes) {
+  // Bounded before anything is made of it: a tile may come from somebody else's server.
   if (bytes.size() % 32 != 0 || bytes.size() > 32 * kTileWidth)
     return tile_error("a tile", "is no whole number of hashes");
   std::vector<Digest> hashes(bytes.size() / 32);
@@ -72,12 +76,14 @@ Result<std::vector<std::string_view>> parse_entries(std::string_view bytes) {
 }
 
 void append_entry(std::string& bundle, std::string_view entry) {
+  // Two bytes of length, as the format has it.
   bundle.push_back(static_cast<char>(entry.size() >> 8 & 0xff));
   bundle.push_back(static_cast<char>(entry.size() & 0xff));
   bundle += entry;
 }
 
 Digest fold(const Digest* hashes, std::size_t count) {
+  // `count` is a power of two: a subtree of full tiles is complete.
   if (count == 1) return hashes[0];
   return node_hash(fold(hashes, count / 2), fold(hashes + count / 2, count / 2));
 }
@@ -89,12 +95,14 @@ Result<const std::vector<Digest>*> TileReader::tile(int level, std::uint64_t ind
   const auto path = tile_path(level, index, width);
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, read_file(*files_, directory_ + "/" + path));
   HEDDLE_ASSIGN_OR_RETURN(auto hashes, parse_tile(bytes));
+  // A longer one than the log's size asks for is of another log.
   if (hashes.size() != width)
     return tile_error(path, fmt::format("holds {} hashes", hashes.size()));
   return &tiles_.emplace(key, std::move(hashes)).first->second;
 }
 
 Result<Digest> TileReader::node(int level, std::uint64_t index) {
+  // Each tile holds eight levels. Only every eighth is stored: those between are hashed anew.
   const std::uint64_t first = index << (level % 8);
   const std::size_t count = std::size_t{1} << (level % 8);
   HEDDLE_ASSIGN_OR_RETURN(const auto* hashes, tile(level / 8, first / kTileWidth));
@@ -115,6 +123,7 @@ Result<void> TileWriter::load(std::uint64_t size) {
   for (int level = 7; level >= 0; --level) {
     const auto count = level_size(level, size) % kTileWidth;
     if (count == 0) {
+      // Levels above the highest one that has hashes do not exist; one between them may be empty.
       if (!edge_.empty()) edge_.emplace_back();
       continue;
     }
@@ -122,6 +131,7 @@ Result<void> TileWriter::load(std::uint64_t size) {
                             tiles.tile(level, level_size(level, size) / kTileWidth));
     edge_.push_back(*hashes);
     std::size_t begin = 0;
+    // The bits of the width are the complete subtrees of it, the largest first.
     for (std::size_t bit = kTileWidth / 2; bit > 0; bit /= 2) {
       if ((count & bit) == 0) continue;
       peaks.push_back(fold(hashes->data() + begin, bit));
@@ -143,6 +153,8 @@ Result<void> TileWriter::load_bundle(std::uint64_t size) {
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, parse_entries(bundle_));
   if (entries.size() != width) return tile_error(path, "has another number of entries");
   for (std::size_t i = 0; i < entries.size(); ++i) {
+    // The bundle and the tile are two files: a crash between them, or damage, shows here and not in
+    // a later proof.
     if (leaf_hash(entries[i]) != edge_[0][i]) return tile_error(path, "does not fit its hashes");
   }
   return {};
@@ -158,6 +170,7 @@ Result<void> TileWriter::append(std::string_view entry) {
   const auto leaf = leaf_hash(entry);
   range_.append(leaf);
   append_entry(bundle_, entry);
+  // A full bundle is written once and never again; a part of one waits for `flush`.
   if (range_.size() % kTileWidth == 0) {
     HEDDLE_TRY(write(entries_path(range_.size() / kTileWidth - 1, kTileWidth), bundle_));
     bundle_.clear();
@@ -168,6 +181,7 @@ Result<void> TileWriter::append(std::string_view entry) {
 Result<void> TileWriter::push(std::size_t level, const Digest& hash) {
   if (edge_.size() <= level) edge_.resize(level + 1);
   edge_[level].push_back(hash);
+  // A full tile becomes one hash of the level above.
   if (edge_[level].size() < kTileWidth) return {};
   const auto index = level_size(static_cast<int>(level), range_.size()) / kTileWidth - 1;
   HEDDLE_TRY(
@@ -185,6 +199,8 @@ Result<void> TileWriter::flush() {
     const auto before = level_size(level, flushed_);
     const auto after = level_size(level, size);
     if (before == after) continue;
+    // The partial tile of before is not needed once the larger one is there. It goes only with
+    // `sweep`, when the checkpoint that names the new size is written.
     if (before % kTileWidth != 0)
       stale_.push_back(tile_path(level, before / kTileWidth, before % kTileWidth));
     if (!edge_[i].empty())

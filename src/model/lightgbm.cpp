@@ -32,6 +32,7 @@ class Lines {
       const auto end = std::min(text_.find('\n'), text_.size());
       std::string_view line = text_.substr(0, end);
       text_.remove_prefix(std::min(end + 1, text_.size()));
+      // Files that came over Windows.
       if (line.ends_with('\r')) line.remove_suffix(1);
       if (line.empty()) continue;
       const auto equals = std::min(line.find('='), line.size());
@@ -95,10 +96,12 @@ constexpr int kDefaultLeft = 2;
 /// The float `t` with: x <= threshold exactly when x < t, for every float x, where |x| <= kZero
 /// counts as 0.
 float strict_threshold(double threshold) {
+  // LightGBM takes numbers within 1e-35 of 0 for 0, on both sides of the comparison.
   threshold = threshold >= 0
                   ? std::max(threshold, static_cast<double>(kZero))
                   : std::min(threshold, static_cast<double>(std::nextafter(-kZero, -kInf)));
   auto down = static_cast<float>(threshold);
+  // The conversion rounds to nearest, which may be above.
   if (static_cast<double>(down) > threshold) down = std::nextafter(down, -kInf);
   return std::nextafter(down, kInf);
 }
@@ -125,6 +128,7 @@ Result<void> add_set(const TreeText& text, std::size_t number, std::size_t set,
                      ParsedForest& forest) {
   const std::int32_t begin = text.set_ends[set];
   const std::int32_t end = text.set_ends[set + 1];
+  // Both come from the file: a made-up one must not read past its words.
   if (begin < 0 || end < begin || static_cast<std::size_t>(end) > text.set_words.size() ||
       (set == 0 && begin != 0)) {
     return tree_wrong(number, "has a set out of range");
@@ -136,6 +140,7 @@ Result<void> add_set(const TreeText& text, std::size_t number, std::size_t set,
     if (category >= kMostCategories) return tree_wrong(number, "has a category out of range");
     forest.categories.push_back(static_cast<std::uint32_t>(category));
   }
+  // Begins of sets are 32 bits wide.
   if (forest.categories.size() > (std::size_t{1} << 30)) {
     return unsupported("has too many categories");
   }
@@ -160,6 +165,7 @@ Result<std::vector<std::uint32_t>> add_sets(const TreeText& text, std::size_t nu
 /// A split by a set, whose number stands in place of a threshold.
 Result<void> read_set_split(double written, std::size_t number,
                             const std::vector<std::uint32_t>& set_begins, Node& node) {
+  // Written as a number with a fraction, so NaN is possible: the comparison is false for it.
   if (!(written >= 0 && written + 1 < static_cast<double>(set_begins.size()))) {
     return tree_wrong(number, "splits on a set that does not exist");
   }
@@ -239,8 +245,10 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
   if (inner > 0 && !same_lengths(text, inner)) {
     return tree_wrong(number, "has arrays of different lengths");
   }
+  // Contributions need the rows of each node; predictions do not.
   if (inner > 0 && !has_counts(text, inner)) forest.covers = false;
   ParsedTree& tree = forest.trees.emplace_back();
+  // Trees of one round stand side by side, one an output.
   tree.output = static_cast<int>(number % static_cast<std::size_t>(outputs));
   HEDDLE_ASSIGN_OR_RETURN(const auto set_begins, add_sets(text, number, forest));
   tree.nodes.resize(inner + leaves);
@@ -300,6 +308,7 @@ Result<Objective> objective_of(std::string_view line) {
                    [&](const Objective& known) { return known.name == name; });
   if (found == std::end(kObjectives)) return unknown();
   while (!rest.empty()) {
+    // What is not known may change what a margin means, so it is refused and not passed over.
     const std::string_view option = word();
     double sigmoid = 0;
     const bool plain =
@@ -366,6 +375,7 @@ constexpr TreeKey kTreeKeys[] = {
 
 Result<void> read_tree_line(std::string_view key, std::string_view value, TreeText& tree) {
   for (const TreeKey& known : kTreeKeys) {
+    // Keys that are not listed, for example gains, do not change a score.
     if (known.key != key) continue;
     return std::visit([&](auto array) { return numbers(key, value, tree.*array); }, known.array);
   }
@@ -412,6 +422,7 @@ struct Head {
 
   /// Once the trees begin, or at the end of a model without any.
   Result<void> settle_outputs() {
+    // Old files say it only for several classes.
     if (per_iteration < 0) per_iteration = classes;
     if (per_iteration >= 1 && per_iteration <= kMostOutputs) return {};
     return corrupt("says no `num_tree_per_iteration` before its trees, or one out of range");

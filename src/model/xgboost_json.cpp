@@ -25,6 +25,7 @@ Result<void> read_floats(od::value value, std::vector<float>& out, std::string_v
     od::value element;
     READ(element, item, what);
     float number = 0;
+    // Through a double, a value could be rounded twice, and margins would differ in the last bit.
     if (!parse_number(element.raw_json_token(), number))
       return xgboost_corrupt("holds a number that is no float");
     out.push_back(number);
@@ -40,6 +41,7 @@ Result<void> read_ints(od::value value, std::vector<std::int32_t>& out, std::str
     READ(element, item, what);
     const std::string_view token = element.raw_json_token();
     std::int32_t number = 0;
+    // Some versions write flags of nodes as booleans, others as 0 and 1.
     if (token.starts_with("true")) {
       number = 1;
     } else if (token.starts_with("false")) {
@@ -70,6 +72,8 @@ Result<void> read_tree(od::object object, XgboostTree& tree, bool& vector_leaves
       READ(parameters, value.get_object(), key);
       std::string_view size;
       if (parameters.find_field_unordered("size_leaf_vector").get(size) == simdjson::SUCCESS &&
+          // A leaf of several outputs is another kind of tree, which is refused with its name
+          // later.
           size != "0" && size != "1")
         vector_leaves = true;
     }
@@ -130,6 +134,7 @@ Result<void> read_categories(od::value value, XgboostParts& parts) {
     READ(array, field.value().get_array(), "`cats`");
     bool empty = true;
     READ(empty, array.is_empty(), "`cats`");
+    // An empty list says that training saw no names.
     parts.named_categories = !empty;
   }
   return {};
@@ -229,6 +234,7 @@ Result<void> read_learner(od::object learner, XgboostParts& parts) {
 
 Result<XgboostParts> parse(std::string_view bytes) {
   od::parser parser;
+  // The parser reads past the end in whole registers.
   simdjson::padded_string padded(bytes);
   od::document document;
   READ(document, parser.iterate(padded), "its start");

@@ -76,6 +76,7 @@ std::string_view without_spaces(std::string_view text) {
 /// What a header line says about the framing of the reply; false when it is malformed.
 bool read_reply_header(std::string_view line, ReplyHead& out) {
   const std::size_t colon = line.find(':');
+  // The status line, or a line that says nothing of the framing.
   if (colon == std::string_view::npos) return true;
   const std::string_view name = line.substr(0, colon);
   std::string_view value = line.substr(colon + 1);
@@ -87,6 +88,8 @@ bool read_reply_header(std::string_view line, ReplyHead& out) {
     return out.has_length;
   }
   if (same_token(name, "transfer-encoding")) {
+    // Another coding, for example gzip before it, is not read: the reply is refused and not guessed
+    // at.
     out.chunked = same_token(value, "chunked");
     return out.chunked;
   }
@@ -97,6 +100,7 @@ bool read_reply_header(std::string_view line, ReplyHead& out) {
 /// False when it is no HTTP head.
 bool read_reply_head(std::string_view head, ReplyHead& out) {
   if (!head.starts_with("HTTP/1.") || head.size() < 12) return false;
+  // HTTP/1.0 closes after each reply, unless it says otherwise, which is not asked for.
   out.keep_alive = head[7] == '1';
   if (std::from_chars(head.data() + 9, head.data() + 12, out.status).ec != std::errc{})
     return false;
@@ -124,6 +128,7 @@ class ReplyReader {
       if (used > (64 << 10)) return no_http(options_, "the head has no end");
       return false;
     }
+    // Also by what the head says: there is no need to read a gigabyte to know that it is one.
     if (used - head_.bytes > options_.max_response || head_.length > options_.max_response) {
       return Error{ErrorKind::kTooLarge, "net-reply-too-large",
                    fmt::format("the answer of `{}` is over {} bytes", place(options_),
@@ -209,6 +214,7 @@ Result<int> begin_tcp(const HttpClient::Options& options, int& fd) {
     return no_answer(options, std::strerror(errno));
   }
   const int on = 1;
+  // A request is written at once: to wait for more to send only delays the answer.
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int result = ::connect(fd, found->ai_addr, found->ai_addrlen);
   const int why = errno;
@@ -222,6 +228,7 @@ Result<void> finish_connect(const HttpClient::Options& options, int fd, int resu
                             std::int64_t deadline_ns) {
   if (result == 0) return {};
   int error = errno;
+  // EAGAIN is a Unix socket's word for a full queue of connections.
   if (error == EINPROGRESS || error == EAGAIN) {
     if (!wait_for(fd, POLLOUT, deadline_ns)) return timed_out(options);
     socklen_t size = sizeof error;
@@ -263,6 +270,7 @@ Result<bool> send_whole(const HttpClient::Options& options, const Wire& wire,
     // A server may answer before it read all, for example 413: then its answer counts.
     if (errno == EPIPE || errno == ECONNRESET) return false;
     if (!would_block()) return no_answer(options, std::strerror(errno));
+    // In clear, an answer that comes early is seen while the request is still being sent.
     const int events = wire.tls != nullptr ? POLLOUT : POLLOUT | POLLIN;
     if (!wait_for(wire.fd, static_cast<short>(events), deadline_ns)) return timed_out(options);
     if (wire.has_input()) return false;
@@ -273,6 +281,7 @@ Result<bool> send_whole(const HttpClient::Options& options, const Wire& wire,
 /// Puts what comes next at `in[used]`; 0: the server closed its side.
 Result<std::size_t> receive(const HttpClient::Options& options, const Wire& wire, std::string& in,
                             std::size_t used, std::int64_t deadline_ns) {
+  // Doubled: a large reply is copied a few times, and not once a read.
   if (used + 16384 > in.size()) in.resize(std::max<std::size_t>(in.size() * 2, used + 32768));
   while (true) {
     const ssize_t n = wire.receive(in.data() + used, in.size() - used);

@@ -34,6 +34,7 @@ nghttp2_nv header(std::string_view name, std::string_view value,
 std::string_view status_digits(int status) {
   static constexpr std::array<std::string_view, 17> kDigits = {
       "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
+  // UNKNOWN: a status that gRPC does not have must not end the stream without one.
   return status >= 0 && status <= 16 ? kDigits[static_cast<std::size_t>(status)] : "2";
 }
 
@@ -99,6 +100,7 @@ struct H2Session::Stream {
     } else if (name == "grpc-timeout") {
       const auto timeout = parse_grpc_timeout(value);
       bad_timeout = !timeout.has_value();
+      // Clients send centuries for "no deadline": the sum must not wrap into the past.
       if (timeout) deadline_ns = *timeout > INT64_MAX - now_ns ? INT64_MAX : now_ns + *timeout;
     } else if (name == "grpc-encoding") {
       encoding = encoding_named(value);
@@ -139,6 +141,7 @@ struct H2Session::Callbacks {
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2Session& session = self(user);
+    // Past the limit of streams: refused before a header of it is kept.
     if (session.begin(frame->hd.stream_id) == nullptr) {
       session.charge_abuse(1);
       nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
@@ -154,6 +157,8 @@ struct H2Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2Session& session = self(user);
     Stream* stream = session.find(frame->hd.stream_id);
+    // The rest of a head that is too large is read, since it is part of the compression's state,
+    // and dropped.
     if (stream == nullptr || stream->head_too_large) return 0;
     const std::string_view key(reinterpret_cast<const char*>(name), name_size),
         text(reinterpret_cast<const char*>(value), value_size);
@@ -177,6 +182,7 @@ struct H2Session::Callbacks {
       nghttp2_session_consume(session.session_, id, size);
       return 0;
     }
+    // A message that trickles in is ended by the time of its first byte.
     if (stream->in.empty()) stream->began_ns = session.now_;
     stream->progress_ns = session.now_;
     stream->unconsumed += size;
@@ -212,6 +218,7 @@ struct H2Session::Callbacks {
   }
 
   static int on_invalid(nghttp2_session*, const nghttp2_frame*, int, void* user) {
+    // A frame that breaks the protocol: few clients do so once, and none by mistake many times.
     self(user).charge_abuse(40);
     return 0;
   }
@@ -246,6 +253,7 @@ struct H2Session::Callbacks {
     if (stream.out_at == stream.out.size()) {
       stream.out.clear();
       stream.out_at = 0;
+      // The status stands in the trailer, so it may come after any number of messages.
       if (stream.closing) {
         *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
         const std::array<nghttp2_nv, 2> trailer = {
@@ -258,6 +266,8 @@ struct H2Session::Callbacks {
       }
     }
     session.account(stream);
+    // Half, and not just below the limit: else each frame that leaves would wake it for one
+    // message.
     if (stream.blocked && stream.out.size() - stream.out_at < kMostStreamOutput / 2) {
       stream.blocked = false;
       session.resumable_.push_back(id);
@@ -291,7 +301,10 @@ H2Session::H2Session(const Options& options, Handler handler, std::int64_t now_n
       credit_at_(now_ns) {
   nghttp2_option* option = nullptr;
   HEDDLE_CHECK(nghttp2_option_new(&option) == 0, "no memory for HTTP/2");
+  // Windows are given back when a message was handled: what a client may send ahead is bounded by
+  // what we have taken.
   nghttp2_option_set_no_auto_window_update(option, 1);
+  // Closed streams are not kept for priorities, which are not used.
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, 256);
   nghttp2_option_set_max_settings(option, 32);
@@ -305,6 +318,7 @@ H2Session::H2Session(const Options& options, Handler handler, std::int64_t now_n
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(options_.header_bytes)}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  // The protocol's 64 KiB for a whole connection would stop one large message.
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
 }
 
@@ -340,6 +354,7 @@ void H2Session::forget(Stream& stream) {
   buffered_ -= stream.accounted;
   const std::size_t index = stream.index;
   std::unique_ptr<Stream> gone = std::move(streams_[index]);
+  // The last one takes its place: order does not matter here.
   if (index + 1 != streams_.size()) {
     streams_[index] = std::move(streams_.back());
     streams_[index]->index = index;
@@ -361,6 +376,7 @@ void H2Session::account(Stream& stream) {
 
 void H2Session::charge_abuse(int quarters) {
   credit_ -= quarters / 4.0;
+  // Once: a connection that is being ended is not ended again.
   if (credit_ >= 0 || gone_) return;
   gone_ = true;
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);

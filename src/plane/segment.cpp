@@ -35,6 +35,7 @@ void put_varint(std::uint64_t value, std::string& out) {
 }
 
 void put_signed(std::int64_t value, std::string& out) {
+  // Zigzag: small negative numbers take as few bytes as small positive ones.
   put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63),
              out);
 }
@@ -68,6 +69,7 @@ class Reader {
   }
   std::uint64_t varint() noexcept {
     std::uint64_t value = 0;
+    // Ten bytes at most. A longer one is none of ours.
     for (int shift = 0; shift < 64; shift += 7) {
       const std::uint8_t part = byte();
       value |= static_cast<std::uint64_t>(part & 0x7f) << shift;
@@ -81,6 +83,8 @@ class Reader {
   }
   void string(std::string& out) {
     const std::uint64_t size = varint();
+    // Before the memory is asked for: the size is what the bytes say, and may be damage that a
+    // checksum missed.
     if (size > bytes_.size()) {
       fail();
       return;
@@ -112,6 +116,8 @@ class Reader {
 void seal(std::size_t at, std::uint32_t seed, std::string& out) {
   const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
   const auto length = static_cast<std::uint32_t>(payload.size());
+  // Xored with the seed: bytes that a client sent, for example as a text field, can look like a
+  // record and still not pass for one.
   const std::uint32_t crc = crc32c(payload) ^ seed;
   std::memcpy(out.data() + at, &length, 4);
   std::memcpy(out.data() + at + 4, &crc, 4);
@@ -145,6 +151,8 @@ void put_field(const FieldValue& value, std::string& out) {
 void get_field(Reader& in, FieldValue& value) {
   using Kind = expr::Datum::Kind;
   value.kind =
+      // A kind from a later version is read as one without a value: an enum must not hold what it
+      // does not name.
       static_cast<Kind>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(Kind::kList)));
   switch (value.kind) {
     case Kind::kBool:
@@ -195,6 +203,7 @@ bool get_label(Reader& in, stats::Label& label) {
 /// record from an end that a power loss zeroed.
 void put_tail(const RequestRecord& r, std::string& out) {
   out.push_back(static_cast<char>(r.cohort));
+  // Plus one: of 0 microseconds the byte would be 0.
   put_varint(std::uint64_t{r.micros} + 1, out);
   if (!r.account.empty()) put_string(r.account, out);
 }
@@ -238,6 +247,7 @@ struct Encoder {
       put_varint(r.route_version, out);
       put_varint(r.standing.size(), out);
       for (const auto& id : r.standing) put_string(id, out);
+      // Left out where there is none: a reader from before does not know of them.
       if (r.sandboxes.empty()) return;
       put_varint(r.sandboxes.size(), out);
       for (const auto& each : r.sandboxes) {
@@ -265,6 +275,7 @@ struct Encoder {
     framed(PayloadType::kGap, seed, out, [&] {
       put_varint(r.requests, out);
       put_string(r.reason, out);
+      // As before labels were counted, for the gaps that are of requests alone.
       if (r.labels == 0 && r.account.empty()) return;
       put_varint(r.labels, out);
       if (!r.account.empty()) put_string(r.account, out);
@@ -290,6 +301,8 @@ RequestRecord get_request(Reader& in) {
     get_prediction(in, row.prediction);
     get_prediction(in, row.standby_prediction);
     get_prediction(in, row.shadow_prediction);
+    // The rest of the rows is empty: reading on would only take time, by a count that the damage
+    // may have made up.
     if (!in.ok()) break;
   }
   r.cohort = static_cast<Cohort>(
@@ -313,14 +326,17 @@ Result<std::vector<std::uint64_t>> list_segments(const std::string& dir, FilePor
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data(), end, number);
     if (parsed.ec == std::errc{} &&
+        // Other files lie beside them: the reserve, and how far the control plane has read.
         std::string_view(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)) == ".seg")
       segments.push_back(number);
   }
+  // By number. Names are padded to eight digits and sort like it only up to there.
   std::sort(segments.begin(), segments.end());
   return segments;
 }
 
 void append_head(const SegmentHead& head, std::string& out) {
+  // The head's own checksum has no seed: it is where a reader learns it.
   framed(PayloadType::kHead, 0, out, [&] {
     put_varint(head.segment, out);
     put_varint(head.previous_end, out);

@@ -28,6 +28,8 @@ class Scratch {
     const char* base = std::getenv("TMPDIR");
     std::string path =
         std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/heddle-approval.XXXXXX";
+    // A folder that only this user can enter: nobody can put another signature in the place of the
+    // one that is verified.
     if (::mkdtemp(path.data()) == nullptr) {
       return Error{ErrorKind::kIo, "file-io-failed",
                    fmt::format("cannot make `{}`: {}", path, std::strerror(errno)),
@@ -54,6 +56,7 @@ class Scratch {
 
 /// Runs `ssh-keygen` with the file `input` as its stdin; its exit code.
 Result<int> run(std::vector<std::string> arguments, const std::string& input) {
+  // What it prints is in the words of its version; its exit code is the answer.
   auto finished = run_process({.argv = std::move(arguments),
                                .in = StandardStream::read(input),
                                .out = StandardStream::null(),
@@ -168,6 +171,7 @@ const doc::Schema<Approval>& approval_schema() {
 }
 
 Digest evidence_root(const std::vector<Named>& evidence) {
+  // The root of an empty tree is a digest like any other; none at all says that nothing was shown.
   if (evidence.empty()) return {};
   ledger::CompactRange range;
   for (const auto& item : evidence)
@@ -178,6 +182,7 @@ Digest evidence_root(const std::vector<Named>& evidence) {
 void write_statement(Approval& approval, const std::string& nonce) {
   std::string rollback;
   for (const auto& subject : approval.subjects) {
+    // Beside the list as a member of its own: who signs should see where it goes back to.
     if (subject.name == "rollback") rollback = subject.digest.str();
   }
   const Digest root = evidence_root(approval.evidence);
@@ -204,6 +209,8 @@ void write_statement(Approval& approval, const std::string& nonce) {
 bool says_statement(const Approval& approval) {
   const auto statement = doc::parse_json(approval.statement);
   if (!statement.ok()) return false;
+  // Written anew from what is stored beside it: a member that was changed in the state is not the
+  // signed one any more.
   Approval again = approval;
   write_statement(again, statement->string_or("nonce"));
   return again.statement == approval.statement;
@@ -216,9 +223,13 @@ bool asked_by(const Approval& approval, std::string_view person) noexcept {
 std::string allowed_signers(const std::vector<spec::Person>& people) {
   std::string text;
   for (const auto& person : people) {
+    // `heddle check` refuses such names. A line of theirs could make another person's key count.
     if (!plain_name(person.name)) continue;
     for (const auto& key : person.keys) {
+      // A line break in a key would be a second line, of anybody's choice.
       if (key.empty() || key.find_first_of("\r\n") != std::string::npos) continue;
+      // A signature that somebody made for git or a file is of another namespace and counts for
+      // nothing here.
       text += fmt::format("{} namespaces=\"{},{}\" {}\n", person.name, kApprovalNamespace,
                           kRequestNamespace, key);
     }

@@ -31,6 +31,8 @@ doc::Value recorded(const doc::Value& attributes) {
   if (!attributes.is_object()) return {};
   auto value = doc::Value::object();
   for (const auto& [key, item] : attributes.as_object()) {
+    // The page of an incident travels as an attribute: the ledger keeps its digest, and the page is
+    // evidence of its own.
     value.set(key, item.is_string() && item.as_string().size() > 512
                        ? doc::Value(sha256(item.as_string()).str())
                        : item);
@@ -38,12 +40,15 @@ doc::Value recorded(const doc::Value& attributes) {
   return value;
 }
 
+/// In their order: subjects are listed by who proposes, always in the same one.
 bool same(const std::vector<Named>& a, const std::vector<Named>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Named& x, const Named& y) {
     return x.name == y.name && x.digest == y.digest;
   });
 }
 
+/// Evidence may be added while somebody thinks about it, and none may go. Names are for people: the
+/// digest decides.
 bool holds_all(const std::vector<Named>& all, const std::vector<Named>& some) {
   return std::all_of(some.begin(), some.end(), [&](const Named& item) {
     return std::any_of(all.begin(), all.end(),
@@ -55,9 +60,12 @@ bool holds_all(const std::vector<Named>& all, const std::vector<Named>& some) {
 /// has. Who asked never counts.
 bool fulfilled(const Approval& approval, const Rulebook& rules) {
   for (const auto& need : approval.needs) {
+    // One person with two roles may count for two needs, and never twice for one: a second
+    // signature of theirs is refused.
     int given = 0;
     for (const auto& signature : approval.signatures) {
       const auto* person = rules.person(signature.person);
+      // Of a person who has left people.yaml since, a yes counts no more.
       if (person == nullptr || asked_by(approval, signature.person)) continue;
       given += need.role.empty() || std::find(person->roles.begin(), person->roles.end(),
                                               need.role) != person->roles.end()
@@ -88,9 +96,12 @@ bool same_needs(const std::vector<Need>& a, const std::vector<Need>& b) {
 /// What of an approval's statement is not so in the proposal made now; empty: it is the same act on
 /// the same state.
 std::string what_changed(const Approval& approval, const Proposal& proposal) {
+  // The slot is in the statement that was signed, though it is not among what the proposal binds.
   if (approval.slot != proposal.attributes.string_or("slot"))
     return "it is proposed for another slot now";
   if (!same_binds(approval.binds, proposal.binds)) {
+    // An approval of before binds were written, or a proposal without: nothing can be compared, so
+    // it is not the same.
     if (!approval.binds.is_object() || !proposal.binds.is_object())
       return "what it was asked against is not known";
     for (const auto& [name, value] : approval.binds.as_object()) {
@@ -153,6 +164,7 @@ std::optional<Verdict> allowed_without_rules(const Proposal& proposal) {
 
 /// Whether the act may be done while its service is stopped.
 bool passes_stop(const Proposal& proposal, bool by_person) {
+  // The one act that a stop is about. Whether this actor may do it is looked at before.
   if (proposal.action == "service.resume") return true;
   // What the data plane did by itself has happened: a stop that came after it does not keep it off
   // the record.
@@ -187,6 +199,7 @@ struct LocalEngine::Impl {
 
   /// As it is at `time`.
   static void see_at(Approval& approval, Micros time) {
+    // For who reads only: nothing is written until the approval is used or asked about.
     if (!is_open(approval) || time < approval.expires) return;
     approval.status = Approval::Status::kExpired;
     approval.void_because = fmt::format("it expired at {}", format_time(approval.expires));
@@ -194,6 +207,8 @@ struct LocalEngine::Impl {
 
   Result<Micros> now(store::Txn& txn) {
     HEDDLE_ASSIGN_OR_RETURN(const auto last, ledger.now(txn));
+    // A clock that was set back must not make an approval valid again: the ledger's last entry is a
+    // time that has been.
     return std::max(clock.wall(), last);
   }
 
@@ -204,6 +219,7 @@ struct LocalEngine::Impl {
         proposal.actor.type == ActorType::kPerson && !book.is_service_account(proposal.actor.id);
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
     const PersonsAct* const for_persons = persons_act(proposal.action);
+    // Before the rules: no policy can give such an act to an agent.
     if (for_persons != nullptr && !person)
       return Verdict{Effect::kDeny, {for_persons->refusal}, {}, for_persons->why};
     if (stopped && !passes_stop(proposal, person))
@@ -220,12 +236,14 @@ struct LocalEngine::Impl {
         book.evaluate(proposal, [&](std::string_view action, Micros window) -> std::int64_t {
           const auto count = count_applied(txn, action, service, time, window);
           if (count) return *count;
+          // `evaluate` takes a number and no error: that ends the decision below.
           counted = count.error();
           return INT64_MAX;
         });
     HEDDLE_TRY(std::move(counted));
     const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
     if (for_persons != nullptr && signed_by_hand &&
+        // Only where no rule speaks: one that denies it by name holds for a signature too.
         verdict.rules == std::vector<std::string>{"default-deny"})
       return Verdict{Effect::kAllow, {for_persons->by_signature}, {}, {}};
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
@@ -243,8 +261,10 @@ struct LocalEngine::Impl {
       if (!glob_match(budget.action, proposal.action)) continue;
       HEDDLE_ASSIGN_OR_RETURN(const auto count,
                               count_applied(txn, budget.action, service, time, budget.window));
+      // The limit is how many may be done: this one would be the next.
       if (count < budget.limit) continue;
       verdict.effect = Effect::kDeny;
+      // A yes of a person does not raise a budget, so nobody is asked for one.
       verdict.needs.clear();
       verdict.rules.insert(verdict.rules.begin(), "budget:" + budget.id);
       verdict.reason =
@@ -301,6 +321,7 @@ struct LocalEngine::Impl {
     auto entry = entry_of(proposal, verdict, book, "denied");
     entry.decision = "deny";
     entry.attributes.set("why", verdict.reason);
+    // So that a later proposal of the same act finds the approval that it once had.
     if (before) entry.approval = before->approval;
     HEDDLE_ASSIGN_OR_RETURN(decision.entry, settle(txn, std::move(entry), "denied"));
     return {};
@@ -317,10 +338,14 @@ struct LocalEngine::Impl {
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
     }
+    // Budgets and counts are of event time, as what they bound is: a replay of a day counts that
+    // day.
     HEDDLE_TRY(note_applied(txn, proposal.action, service_of(proposal), time, decision.entry));
     if (proposal.action == "service.stop")
       HEDDLE_TRY(set_stopped(txn, scope_of(proposal), proposal.actor.id, decision.entry));
     if (proposal.action == "service.resume") HEDDLE_TRY(clear_stopped(txn, scope_of(proposal)));
+    // Last, and in the same transaction: where it fails, nothing of the decision stays, its entry
+    // included.
     HEDDLE_TRY(apply(txn));
     decision.effect = verdict.effect;
     decision.rules = verdict.rules;
@@ -345,6 +370,7 @@ struct LocalEngine::Impl {
           "`{}` is no person, and what needs an approval is asked for by one", proposal.actor.id);
       return deny(txn, proposal, verdict, book, before, decision);
     }
+    // Before a person is asked: a question whose yes could not be carried out wastes their time.
     if (possible) HEDDLE_TRY(possible());
     Approval approval;
     HEDDLE_ASSIGN_OR_RETURN(approval.id, next_approval_id(txn));
@@ -361,10 +387,13 @@ struct LocalEngine::Impl {
     approval.policy = book.digest();
     approval.needs = verdict.needs;
     Micros within = verdict.needs.front().within;
+    // Several rules may ask: the shortest time of theirs counts.
     for (const auto& need : verdict.needs) within = std::min(within, need.within);
     approval.expires = approval.asked + within;
     approval.asked_event_time = proposal.event_time;
     approval.reason = proposal.reason;
+    // With a number that nobody can guess: a signature under one question is none under another
+    // that reads the same.
     write_statement(approval, hex_encode(random_bytes(16)));
     auto entry = entry_of(proposal, verdict, book, "requested");
     entry.approval = approval.id;
@@ -412,6 +441,7 @@ struct LocalEngine::Impl {
       std::string id = proposal.approval;
       if (id.empty()) {
         HEDDLE_ASSIGN_OR_RETURN(const auto before, read_operation(txn, proposal.op_id));
+        // What was applied needs no yes any more.
         if (before && before->state != "applied") id = before->approval;
       }
       if (!id.empty()) {
@@ -429,6 +459,8 @@ struct LocalEngine::Impl {
       if (person == nullptr) continue;  // counts for nothing: `fulfilled` leaves it out too
       const auto good = verify_signature(*person, checked.approval.statement, signature.armored);
       if (good.ok()) continue;
+      // `ssh-keygen` could not be run: that says nothing of the signature, and must not void the
+      // approval.
       if (good.error().kind != ErrorKind::kDenied) return good.error();
       checked.wrong = fmt::format("the stored signature of `{}` does not verify", signature.person);
     }
@@ -451,6 +483,7 @@ struct LocalEngine::Impl {
       return Stale{fmt::format("it expired at {}", format_time(approval.expires)),
                    Approval::Status::kExpired};
     }
+    // A rule that was added since may ask for more than what was signed.
     if (approval.policy != book.digest()) return Stale{"it was asked under another policy"};
     if (auto changed = what_changed(approval, proposal); !changed.empty())
       return Stale{std::move(changed)};
@@ -458,6 +491,8 @@ struct LocalEngine::Impl {
     if (!same_needs(approval.needs, verdict.needs))
       return Stale{"the rules ask for other approvals than these"};
     if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
+        // What was checked is what is there now: an answer that came since is looked at the next
+        // time.
         checked->approval == approval) {
       return Stale{checked->wrong};
     }
@@ -486,11 +521,14 @@ struct LocalEngine::Impl {
       return deny(txn, proposal, verdict, book, before, decision);
     };
     const auto ask_anew = [&](const std::string& why) {
+      // Who names an approval means that one. To ask for another in its place would surprise the
+      // person who said yes.
       if (!proposal.approval.empty()) return refuse("approval-void", why);
       return ask(txn, proposal, verdict, book, before, possible, decision);
     };
     if (!approval) return ask_anew("there is no such approval");
     if (approval->status == Status::kRejected) {
+      // A no stays a no for this act, however often it is proposed again.
       return refuse("approval-rejected", fmt::format("`{}` rejected it", approval->rejected_by));
     }
     if (!is_open(*approval)) {
@@ -511,6 +549,7 @@ struct LocalEngine::Impl {
     // them checked.
     const bool sound = checked && checked->approval == *approval;
     if (approval->status != Status::kApproved || !sound) return wait(*approval, verdict, decision);
+    // Used up with what it allows, in one transaction: it serves once, also across a crash.
     approval->status = Status::kUsed;
     HEDDLE_TRY(write_approval(txn, *approval));
     return carry_out(txn, proposal, verdict, book, approval->id, apply, decision);
@@ -550,6 +589,8 @@ struct LocalEngine::Impl {
                                  before->target),
                      "another act needs another op_id"};
       }
+      // After a crash the caller does not know whether it was done, so it asks again: the answer is
+      // the first one.
       if (before && before->state == "applied") {
         decision.effect = Effect::kAllow;
         decision.rules = before->rules;
@@ -572,6 +613,8 @@ struct LocalEngine::Impl {
       return Error{ErrorKind::kNotFound, "approval-unknown",
                    fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
     }
+    // Names of other kinds are told apart by their beginning: people.yaml cannot have such a
+    // person.
     if (person.starts_with("agent:") || person.starts_with("system:") ||
         book.is_service_account(person)) {
       return denied("approval-not-a-person", fmt::format("`{}` is no person", person),
@@ -729,6 +772,8 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
   HEDDLE_TRY(verify_signature(*book->person(person), approval.statement, armored));
   HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(auto fresh, impl_->approvable(txn, *book, id, person));
+    // The signature is over the statement that was read before. Under another one it would be a yes
+    // to something else.
     if (fresh.statement != approval.statement) {
       return Error{ErrorKind::kConflict, "approval-changed",
                    fmt::format("`{}` changed meanwhile", id), "look at it again"};
@@ -739,6 +784,8 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
     if (enough) fresh.status = Approval::Status::kApproved;
     auto entry = Impl::answer_entry(fresh, person, "approval.approve");
     entry.evidence.emplace_back("signature", sha256(armored));
+    // Whole, so that `ssh-keygen -Y verify` and the ledger alone can prove it later, without this
+    // state.
     entry.attributes = doc::Value::object({{"signature", armored}, {"statement", fresh.statement}});
     entry.result = enough ? "approved" : "one-of-several";
     if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended)

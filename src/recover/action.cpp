@@ -19,14 +19,17 @@ class Writer {
   template <class T>
   void operator()(std::string_view name, const T& member) {
     if constexpr (std::is_same_v<T, std::string>) {
+      // Left out and not cut: a part of a text could be taken for all of it.
       if (member.size() > kLongestAttribute) return;
     }
     out_.set(std::string(name), member);
   }
   void optional(std::string_view name, const std::string& member) {
+    // A rule tells "not given" from any value by the attribute's absence.
     if (!member.empty()) (*this)(name, member);
   }
   void numbers(std::string_view name, const std::vector<double>& member) {
+    // A list is no attribute of a rule: it travels as a text, with all digits.
     (*this)(name, fmt::format("{}", fmt::join(member, ",")));
   }
   [[nodiscard]] doc::Value take() { return std::move(out_); }

@@ -47,6 +47,8 @@ bool explains(const Incident& incident, const watch::Alert& alert, const Diagnos
 /// new one comes after it.
 std::string repair_id(const Act* in_force, const Incident& incident,
                       const spec::Contract& contract) {
+  // Two transforms of one column would each see the other's result; their sum under one name is
+  // looked up in one place.
   if (in_force != nullptr) return in_force->as<TransformInForce>()->transform;
   std::string id = incident.diagnosis.column + "-shift";
   const bool is_taken = std::any_of(contract.transforms.begin(), contract.transforms.end(),
@@ -65,6 +67,7 @@ std::string text_of(const watch::IntervalRefit& refit) {
 /// answered whatever the intervals are.
 std::string why_not_recalibrated(const Incident& incident, const Recalibrate& wanted) {
   if (wanted.moves_predictions() || !incident.diagnosis.offsets.empty()) return {};
+  // Each reason is told to a person, who has to decide instead.
   if (wanted.interval_rows == 0) return "too few labelled rows to fit the intervals anew";
   if (!incident.refit->is_stable)
     return "no fit of the intervals holds on later rows: the errors go on growing";
@@ -102,6 +105,7 @@ std::string left_out_text(const std::map<std::string, std::int64_t>& left_out) {
   std::vector<std::string> named;
   for (const auto& [name, count] : left_out) {
     rows += count;
+    // The sum is of all; a few names are enough to recognise what was left out.
     if (named.size() < kMostNamed) named.push_back(fmt::format("`{}` ({})", name, count));
   }
   return fmt::format(
@@ -125,6 +129,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
     if (move.stage == watch::AlertStage::kConfirmed) take_in(move, tick);
   }
   for (const plane::ActRecord& act : acts) {
+    // The data plane let it in by itself. Incidents about it are told when they go on, below.
     if (act.act == "source-readmit") state_.readmitted.push_back({act.account, act.target});
     if (act.act == "fail-over") take_fail_over(act, tick);
   }
@@ -133,6 +138,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   // By position, for taking something in may open an incident and move them all.
   for (std::size_t i = 0; i < state_.incidents.size(); ++i) {
     record_again(state_.incidents[i], tick);
+    // What is in force may outlive its incident, and is followed until it is taken back.
     if (!state_.incidents[i].open()) {
       follow_closed(state_.incidents[i], tick);
       continue;
@@ -154,12 +160,16 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
     return;
   for (const auto& [key, seen] : incident.quiet) {
     const watch::Alert* alert = tick.watch.alerts().find(key);
+    // One run in which every row was refused may be a bad batch.
     if (seen.whole < 2 || alert == nullptr) continue;
     const Micros change_from = incident.diagnosis.change_from;
     incident.diagnosis = diagnose(tick.watch, *alert);
+    // It began when the first sign of it came, whatever it grew into.
     incident.diagnosis.change_from = std::min(change_from, incident.diagnosis.change_from);
     incident.refused_share = alert->last.value;
     incident.evidence.push_back(alert->last.digest());
+    // Counted, so that the acts of the new response have ids of their own and are not taken for
+    // those of the first.
     ++incident.reconsidered;
     incident.timeline.push_back(
         {tick.now, fmt::format("it got worse: {}", incident.diagnosis.reason), 0});
@@ -171,6 +181,7 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
 }
 
 void Ladder::set_back(Micros to) {
+  // Ahead of the last tick nothing lies that would have to be corrected.
   if (to >= state_.last_tick) return;
   state_.last_tick = to;
   // Every time that lies past `to` would otherwise be waited for until the clock is there again.
@@ -194,6 +205,8 @@ void Ladder::set_back(Micros to) {
 
 bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const Tick& tick) {
   const spec::Monitor& monitor = options_.monitor;
+  // The slowest sign of one change is its quality: labels come late, and an alert needs two chunks
+  // of them.
   const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
   for (Incident& incident : state_.incidents) {
     if (incident.step >= Step::kByHand) continue;  // a person's own, or over
@@ -220,6 +233,8 @@ bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const
            0});
       incident.step = incident.diagnosis.cause->first_step(incident);
       incident.step_since = tick.now;
+      // The response was done, and here is another sign: the cause says whether that means more to
+      // do.
     } else if (const auto next = incident.diagnosis.cause->after_sign(alert)) {
       incident.step = *next;
       incident.step_since = tick.now;
@@ -231,6 +246,7 @@ bool Ladder::joined(const watch::Alert& alert, const Diagnosis& diagnosis, const
 
 Incident& Ladder::open(Diagnosis diagnosis, const Tick& tick) {
   Incident incident;
+  // Counted in the state, so that an id is never given twice, also after incidents were let go.
   incident.id = fmt::format("incident-{:04}", ++state_.opened);
   incident.diagnosis = std::move(diagnosis);
   incident.raised_at = tick.now;
@@ -255,6 +271,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
     return;
   }
   const Diagnosis diagnosis = with_acts(diagnose(tick.watch, alert));
+  // An open incident first: one change raises several alerts, and people should see one incident.
   if (joined(alert, diagnosis, tick)) return;
   // Put off and not dropped: if the alert stands when the cool-down is over, it gets its incident.
   if (cooling(alert, tick.now)) {
@@ -265,6 +282,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   incident.keys = {alert.first.key};
   incident.quiet[alert.first.key] = {alert.last.to, 0};
   incident.evidence = {alert.first.digest()};
+  // Two findings are two pieces of evidence; one that is both counts once.
   const bool fresh = alert.last.digest() != alert.first.digest();
   if (fresh) incident.evidence.push_back(alert.last.digest());
   incident.raised_at = alert.first.to;
@@ -291,6 +309,8 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
 }
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
+  // These do not wait: a source that breaks its contract again is dealt with at once, a gap of the
+  // journal is told each time, and recalibrations have a pause of their own.
   if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
       alert.first.subject == Subject::kCoverage || alert.first.subject == Subject::kJournal)
     return false;

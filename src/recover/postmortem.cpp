@@ -61,6 +61,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
                           Micros change_from, Micros to, Recording& recording) {
   HEDDLE_ASSIGN_OR_RETURN(watch::Watch watch,
                           watch::Watch::open({monitor, input.contract, input.fields}));
+  // Rows may be of any release that there was: each has its own baseline.
   for (watch::Route& route : recording.routes()) watch.register_route(std::move(route));
   Detection out;
   watch::Output sink;
@@ -75,6 +76,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
     watch.observe(record, sink);
     for (const watch::Alert& move : sink.moves) {
       if (move.stage != watch::AlertStage::kConfirmed ||
+          // Scores move when anything does: that they did is no detection.
           move.first.subject == watch::Subject::kPrediction)
         continue;
       // A metric that is silent in a part of the traffic, or what recovery cost, says nothing of
@@ -101,6 +103,7 @@ Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
   out.page += "\n## Addition\n";
   const Micros change = incident.diagnosis.change_from;
   const Micros from = change - kCleanBefore;
+  // Past the tick that confirmed it: what is at `to` is not read any more.
   const Micros to = incident.confirmed_at + kHour;
   bool said = false;  // what became of an amendment
   std::optional<Detection> before;
@@ -144,6 +147,7 @@ Postmortem postmortem_of(const PostmortemInput& input, Recording& recording) {
     if (amendment.evaluation)
       out.page +=
           "\nIt detects nothing by itself: it stops a release of the kind that failed here.\n";
+    // The first that is better: one change at a time can be judged, and reviewed.
     out.proof = doc::Value::object({{"without", to_value(*before)}, {"with", to_value(*with)}});
     out.addition_file = file;
     out.addition_path = std::move(amendment.path);

@@ -21,17 +21,25 @@ Error failure(ErrorKind kind, std::string id, std::string message, std::string h
 
 void Releases::mark_unready(Digest bundle) {
   const auto known = state_.bundles.find(bundle);
+  // Told twice, for example by two slots that read the same damaged object, it counts once.
   if (known == state_.bundles.end() || !known->second.ready) return;
   known->second.ready = false;
+  // What the data plane sees decides whether there is a new version: a lost rollback target alone
+  // is no reason for one.
   const plane::RouteTable before = route("");
   if (state_.canary.canary.bundle == bundle) state_.canary = {};
   if (state_.shadow == bundle) state_.shadow = {};
   if (state_.standby == bundle) state_.standby = {};
+  // After the standby was looked at: a standby that is the same bundle is gone by now, and the
+  // target is then empty.
   if (state_.rollback == bundle) state_.rollback = state_.standby;
   if (state_.primary == bundle) {
     state_.canary = {};
+    // The standby is warm and was scored beside the primary; the rollback target has to be loaded
+    // first.
     state_.primary = state_.standby.empty() ? state_.rollback : state_.standby;
     state_.standby = {};
+    // To roll back to what answers would change nothing and look as if it had.
     if (state_.rollback == state_.primary) state_.rollback = {};
     if (state_.shadow == state_.primary) state_.shadow = {};
   }
@@ -62,6 +70,7 @@ Result<void> Releases::revoke(const Digest& bundle) {
     return failure(ErrorKind::kNotFound, "release-unknown",
                    "bundle " + bundle.short_str() + " was never released", "");
   }
+  // A shadow is not among them: it answers nobody and needs no approval.
   if (bundle == state_.primary || bundle == state_.standby || bundle == state_.rollback ||
       bundle == state_.canary.canary.bundle) {
     return failure(ErrorKind::kConflict, "release-in-use",
@@ -73,6 +82,8 @@ Result<void> Releases::revoke(const Digest& bundle) {
 }
 
 Result<void> Releases::servable(const Digest& bundle) const {
+  // What was never heard of is not approved, so that a digest from outside is refused with the
+  // first error.
   const Standing known = standing(bundle);
   if (!known.approved) {
     return failure(ErrorKind::kDenied, "release-not-approved",
@@ -88,6 +99,7 @@ Result<void> Releases::servable(const Digest& bundle) const {
   return {};
 }
 
+/// The canary ends first: it was compared with the primary that goes.
 void Releases::make_primary(Digest bundle) {
   state_.canary = {};
   if (state_.shadow == bundle) state_.shadow = {};
@@ -97,18 +109,21 @@ void Releases::make_primary(Digest bundle) {
 }
 
 Result<void> Releases::promote(Digest bundle) {
+  // An empty digest is caught by `servable`: nobody approved it.
   if (bundle == state_.primary && !state_.primary.empty()) {
     return failure(ErrorKind::kConflict, "release-is-primary",
                    "bundle " + bundle.short_str() + " is primary already",
                    "there is nothing to do; see `heddle release history`");
   }
   HEDDLE_TRY(servable(bundle));
+  // A bundle is in one slot at most, so they change places. Otherwise the standby stays as it is.
   if (bundle == state_.standby) state_.standby = state_.primary;
   make_primary(bundle);
   return {};
 }
 
 Result<void> Releases::set_standby(Digest bundle) {
+  // The same one again is refused too: it would be a new version that says nothing new.
   if (bundle == state_.standby ||
       (!bundle.empty() && (bundle == state_.primary || bundle == state_.canary.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
@@ -151,6 +166,7 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
     return failure(ErrorKind::kNotFound, "release-empty-slot",
                    "slot `" + std::string(slot) + "` is empty", "");
   }
+  // The variant of a slot is another bundle than what is there: an equal one changes nothing.
   if (variant == state_.primary || variant == state_.standby ||
       variant == state_.canary.canary.bundle) {
     return failure(ErrorKind::kConflict, "release-in-use",
@@ -171,6 +187,8 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
 Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::uint32_t weight,
                                     Micros at) {
   const auto& steps = plan.steps;
+  // Weights that fall or repeat would let a canary that was judged good lose traffic, or be judged
+  // twice at one step.
   const bool rising =
       std::adjacent_find(steps.begin(), steps.end(), std::greater_equal<>()) == steps.end();
   if (steps.empty() || !rising || steps.front() == 0 || steps.back() > plane::kMostCanaryWeight) {
@@ -178,6 +196,7 @@ Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::
                    "the steps of a canary rise, above 0 % and to 50 % at most",
                    "the other half of the traffic is its baseline");
   }
+  // 0 is "the first step"; a canary of no weight would never be judged.
   if (weight == 0) weight = steps.front();
   if (std::find(steps.begin(), steps.end(), weight) == steps.end()) {
     std::string known;
@@ -210,6 +229,8 @@ Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::
   changed();
   state_.canary.canary = {bundle, weight, plan.sticky, plan.header, plan.header_value};
   state_.canary.steps = steps;
+  // After `changed`: these name the table that sends the first requests to it, by which a judgement
+  // tells its rows from those before.
   state_.canary.started = state_.canary.stepped = state_.version;
   state_.canary.stepped_at = at;
   return {};
@@ -228,8 +249,10 @@ Result<void> Releases::raise_canary(Micros at) {
     return failure(ErrorKind::kConflict, "release-canary-last-step",
                    "the canary is at its last step", "promote it to primary");
   }
+  // It was when it started. Its approval may have been taken back, or its objects lost, since.
   HEDDLE_TRY(servable(state_.canary.canary.bundle));
   changed();
+  // As of this version: rows of the step before are not judged with those of this one.
   state_.canary.canary.weight = next;
   state_.canary.stepped = state_.version;
   state_.canary.stepped_at = at;
@@ -253,6 +276,7 @@ Result<void> Releases::set_shadow(Digest bundle) {
                                   : "bundle " + bundle.short_str() + " is in a slot already",
                    "see `heddle status`");
   }
+  // Ready and no more: what is scored beside answers nobody, so nobody has to have said yes.
   if (!bundle.empty() && !standing(bundle).ready) {
     return failure(ErrorKind::kUnavailable, "release-not-ready",
                    "bundle " + bundle.short_str() +
@@ -266,12 +290,14 @@ Result<void> Releases::set_shadow(Digest bundle) {
 
 void Releases::leave_only(const std::function<bool(const Digest&)>& stays) {
   const auto goes = [&](const Digest& bundle) { return !bundle.empty() && !stays(bundle); };
+  // Without `changed`: this is part of a command that makes a new version itself.
   if (goes(state_.standby)) state_.standby = {};
   if (goes(state_.shadow)) state_.shadow = {};
   if (goes(state_.canary.canary.bundle)) state_.canary = {};
 }
 
 Result<void> Releases::quarantine(plane::QuarantinedSource source) {
+  // By account and source: two accounts may name their sources alike.
   for (const auto& known : state_.quarantined) {
     if (known.is(source.account, source.source)) {
       return failure(
@@ -287,6 +313,7 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
 
 Result<void> Releases::readmit(std::string_view account, std::string_view source) {
   const auto named = [&](const auto& known) { return known.is(account, source); };
+  // A quarantine of everybody is another one than that of a single account, and stays.
   if (std::erase_if(state_.quarantined, named) == 0) {
     return failure(ErrorKind::kNotFound, "release-not-quarantined",
                    "source " + plane::source_text(account, source) + " is not quarantined",
@@ -297,6 +324,7 @@ Result<void> Releases::readmit(std::string_view account, std::string_view source
 }
 
 void Releases::allow_fail_over(bool allowed, const plane::FailOver& rule) {
+  // Each apply asks for this. A table is signed and read anew only where something changed.
   if (state_.fail_over_allowed == allowed && state_.fail_over == rule) return;
   state_.fail_over_allowed = allowed;
   state_.fail_over = rule;
@@ -317,6 +345,7 @@ void Releases::acknowledge_fail_over(const std::string& act, const Digest& faile
 
 void Releases::acknowledge_canary_abort(const std::string& act, const Digest& bundle) {
   if (acknowledged(act)) return;
+  // Another canary was started before this act was read: that one goes on.
   if (state_.canary.running() && state_.canary.canary.bundle == bundle) state_.canary = {};
   acknowledge(act);
 }

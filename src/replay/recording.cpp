@@ -18,6 +18,8 @@ namespace {
 
 using expr::Type;
 
+/// CRC-32 (IEEE 802.3), so that a row's source is the same on every machine: std::hash promises
+/// nothing.
 constexpr std::array<std::uint32_t, 256> make_crc_table() {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t i = 0; i < 256; ++i) {
@@ -40,6 +42,7 @@ void append_string(std::string_view text, std::string& out) {
     if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
+      // Bytes above are sent as they are: the texts of a file are UTF-8.
     } else if (static_cast<unsigned char>(c) < 0x20) {
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
     } else {
@@ -126,6 +129,7 @@ Result<void> check_fault(const Fault& fault, const table::Column& column) {
 Result<table::Table> read_rows(const Recording::Options& options) {
   table::ReadOptions reading;
   reading.types = options.types;
+  // Whatever the contract says of it: rows are sent in its order.
   reading.types.insert_or_assign(options.time_field, Type::kTimestamp);
   reading.time_column = options.time_field;
   reading.time_from = options.from;
@@ -147,6 +151,7 @@ Result<table::Table> read_rows(const Recording::Options& options) {
 /// else of the first row that has one. Some row must.
 std::vector<Micros> times_of(const table::Column& column) {
   std::vector<Micros> out = column.ints;
+  // Most files have a time in each row.
   if (column.valid.empty()) return out;
   const auto first = std::find(column.valid.begin(), column.valid.end(), 1);
   HEDDLE_CHECK(first != column.valid.end(), "no row has a time");
@@ -229,6 +234,7 @@ void touch(const Fault& fault, std::int64_t row, std::size_t i, table::Column& c
 
 /// Puts new codes into the dictionary. Two rows may share one; a dictionary holds distinct strings.
 void add_codes(const std::vector<std::string>& extra, table::Column& column) {
+  // The dictionary is shared by all slices of the file: it is copied only for a fault.
   if (extra.empty()) return;
   const std::size_t known = column.dictionary->views().size();
   std::vector<std::string> values(column.dictionary->views().begin(),
@@ -265,6 +271,8 @@ std::uint32_t crc32(std::string_view bytes) noexcept {
 Result<table::Table> Recording::choose_rows(const Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
   const table::Column& time = *all.find(options.time_field);
+  // Without any time there is no order to send rows in; a row without one has that of the row
+  // before it.
   if (all.rows() > 0 && time.null_count() == all.rows()) {
     return Error{
         ErrorKind::kInvalid, "replay-no-time",
@@ -308,6 +316,7 @@ Result<void> Recording::set_sources(const Options& options, const table::Table& 
         static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
   }
   for (std::size_t i = 0; i < n; ++i) {
+    // A row without a value is of the first source.
     if (by->valid.empty() || by->valid[i] != 0)
       sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
   }
@@ -346,6 +355,7 @@ Result<void> Recording::set_fault(const Options& options, std::size_t number) {
         {static_cast<int>(number), static_cast<int>(at - options.fields.begin())});
   }
   for (std::size_t i = 0; i < times_.size(); ++i) {
+    // Drawn by the row's number: a replay touches the same rows each time, however fast it is.
     if (!fault.active(times_[i], sources_[i], seeded_draw(options.seed, i))) continue;
     bits_[i] = static_cast<std::uint8_t>(bits_[i] | 1u << number);
     // The world itself changes: what became of the row is the opposite.
@@ -374,6 +384,7 @@ Result<Recording> Recording::open(const Options& options) {
   HEDDLE_TRY(recording.set_sources(options, picked));
   HEDDLE_TRY(recording.set_fields(options, picked));
   HEDDLE_TRY(recording.drop_positives(options.seed));
+  // After rows were dropped: bits and labels are by the row's place.
   recording.bits_.assign(recording.times_.size(), 0);
   for (std::size_t f = 0; f < options.faults.size(); ++f)
     HEDDLE_TRY(recording.set_fault(options, f));
@@ -416,6 +427,8 @@ Result<void> Recording::evaluate_target(const Options& options, const table::Tab
       views, 0, picked.rows(), scratch, [&](std::int64_t row, const expr::Datum& value) {
         double code = number_of(value);
         if (value.kind == expr::Datum::Kind::kString) {
+          // Classes are numbered in the order in which rows have them; the number is only of this
+          // recording.
           const auto [at, fresh] = places.try_emplace(std::string(value.str()), words_.size());
           if (fresh) words_.push_back(at->first);
           code = static_cast<double>(at->second);
@@ -501,6 +514,7 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
     char code[4];
     bool written = false;
     for (const FieldFault& at : field_faults_) {
+      // A value that one fault took away cannot be touched by the next.
       if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0 || value.is_null())
         continue;
       const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];

@@ -41,6 +41,7 @@ std::uint64_t checksum(const char* header) {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < kBlock; ++i) {
     const bool in_sum = i >= kSum.at && i < kSum.at + kSum.size;
+    // The field itself counts as spaces: the sum is made before it is written.
     sum += in_sum ? ' ' : static_cast<unsigned char>(header[i]);
   }
   return sum;
@@ -87,6 +88,7 @@ bool octal(const char* header, Field field, std::uint64_t& out) {
   std::string_view digits(header + field.at, field.size);
   while (!digits.empty() && (digits.back() == '\0' || digits.back() == ' '))
     digits.remove_suffix(1);
+  // Twelve octal digits are 64 GiB; more would be another format's.
   if (digits.empty() || digits.size() > 12) return false;
   for (const char c : digits) {
     if (c < '0' || c > '7') return false;
@@ -118,6 +120,7 @@ Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits&
     const fs::file_status status = it->symlink_status(error);
     if (error) break;
     const std::string relative = it->path().lexically_relative(folder).generic_string();
+    // Written anew by each interpreter, and with times in it: a bundle would not be the same twice.
     if (it->path().filename() == "__pycache__") {
       if (fs::is_directory(status)) it.disable_recursion_pending();
       continue;
@@ -138,6 +141,7 @@ Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits&
                  fmt::format("cannot read the worker's folder `{}`: {}", folder, error.message()),
                  "check `runtime.files` of the model"};
   if (found.empty()) return not_packed(fmt::format("the worker's folder `{}` is empty", folder));
+  // By path: the order of a folder is its file system's, and the digest must not follow it.
   std::sort(found.begin(), found.end(),
             [](const PackedFile& a, const PackedFile& b) { return a.path < b.path; });
   return found;
@@ -145,6 +149,7 @@ Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits&
 
 /// One entry of an archive that was checked.
 Result<void> write_entry(const std::string& path, std::string_view content, bool executable) {
+  // Into a folder that was just made: nothing of that name can be there, and no link is followed.
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                         executable ? 0755 : 0644);
   if (fd < 0) return failed(path);
@@ -198,6 +203,7 @@ struct EntryHeader {
 
 Result<EntryHeader> read_header(const char* header) {
   std::uint64_t sum = 0;
+  // First: of a header that was not written so, no field means anything.
   if (!octal(header, kSum, sum) || sum != checksum(header))
     return corrupt("a header's checksum is wrong");
   if (std::memcmp(header + kMagic.at,
@@ -280,6 +286,7 @@ Result<std::string> pack_folder(const std::string& folder, const TarLimits& limi
     if (!put_path(header, file.path))
       return not_packed(fmt::format("the path `{}` is too long for an archive", file.path));
     put_octal(header, kMode, file.executable ? 0755 : 0644);
+    // No owner, no group, no time: the same files give the same bytes on every machine.
     put_octal(header, kUid, 0);
     put_octal(header, kGid, 0);
     put_octal(header, kSize, content.size());
@@ -289,6 +296,7 @@ Result<std::string> pack_folder(const std::string& folder, const TarLimits& limi
                 "ustar\0"
                 "00",
                 kMagic.size);
+    // Six digits, a NUL and a space: the one field that is written otherwise.
     put_octal(header, {kSum.at, 7}, checksum(header.data()));
     header[kSum.at + 7] = ' ';
     out.append(header.data(), header.size());

@@ -32,6 +32,7 @@ doc::Value to_json_value(const expr::Datum& datum) {
   switch (datum.kind) {
     case Kind::kBool: return datum.b;
     case Kind::kInt: return datum.i;
+    // JSON has no NaN, and here it means missing. Infinite numbers are written as texts.
     case Kind::kDouble: return std::isnan(datum.d) ? doc::Value() : doc::exact_number(datum.d);
     case Kind::kString: return datum.str();
     case Kind::kTimestamp: return format_time(datum.i);
@@ -78,6 +79,7 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
         "give the feature set the model's names in the model's order, or train on the feature "
         "set's"};
   }
+  // Scored by codes, it would answer every row, and wrongly.
   if (use.named_categories) {
     return Error{ErrorKind::kInvalid, "score-categories",
                  "the model was trained on categories with names, and which code each name has is "
@@ -91,6 +93,7 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
 /// The margins of one row of `reference.json`; NaN where the contract refuses it.
 Result<std::vector<float>> written_margins(const doc::Value& written, std::size_t outputs) {
   std::vector<float> out(outputs, kNaN);
+  // The contract refuses the row, so it has no margin.
   if (written.is_null()) return out;
   const bool is_list = written.is_array() && written.size() == outputs &&
                        std::all_of(written.as_array().begin(), written.as_array().end(),
@@ -188,6 +191,7 @@ void calibrate_answer(const stats::Task& task, std::span<const float> answer,
                       std::span<float> prediction) noexcept {
   margins_of(task, answer, margins);
   calibrate(task, offsets, margins, prediction);
+  // To its margin and back, a probability may differ in the last bit from what the runtime said.
   if (std::ranges::all_of(offsets, [](double offset) { return offset == 0; }))
     std::ranges::copy(answer, prediction.begin());
 }
@@ -277,6 +281,7 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   const auto& task = bundle.config().task;
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {
+    // Which of them answers would depend on who reads it.
     if (bundle.has(bundle::kModel)) return corrupt("it has both a model and a runtime");
     HEDDLE_ASSIGN_OR_RETURN(const auto described, bundle.json(bundle::kRuntime));
     HEDDLE_ASSIGN_OR_RETURN(auto runtime, runtime::parse(described));

@@ -36,6 +36,7 @@ Result<void> check_answer(const Rows& rows, const score::Plan& plan) {
   HEDDLE_TRY(rows.outputs.check(plan.task(), plan.conformal().has_value()));
   if (plan.task().kind != stats::TaskKind::kClasses) return {};
   std::size_t bytes = 0;
+  // Names are in every row of the answer.
   for (const std::string& name : plan.task().classes) bytes += name.size() + kBytesOfProbability;
   // Before anything is scored: an answer that cannot be sent must not be in the journal as given.
   if (rows.count * bytes <= kMostAnswerBytes) return {};
@@ -74,6 +75,8 @@ Engine::Engine(Options options, const plane::Standing& standing)
   const std::string begin = random_bytes(sizeof drawn_);
   std::memcpy(&drawn_, begin.data(), sizeof drawn_);
   for (const plane::Record& record : standing.acts) {
+    // A jump that stood when the process ended still stands: only a person, or the clocks
+    // themselves, end it.
     const auto* act = std::get_if<plane::ActRecord>(&record);
     if (act != nullptr && act->act == "clock-jump")
       event_clock_.stands({act->event_time, standing.last_tick, act->target == kReplay});
@@ -92,6 +95,7 @@ void Engine::commit() {
 void Engine::each_second() {
   options_.journal->sync_soon();
   const auto tick = event_clock_.wall_tick(options_.clock->wall(), options_.clock->mono_ns());
+  // With the next answers' records: a tick says that everything before it was written.
   if (tick) options_.journal->append(plane::TickRecord{*tick});
   tell_of_clock();
 }
@@ -99,6 +103,7 @@ void Engine::each_second() {
 /// A jump stands until it is over by itself, or until a route table says that a person settled it.
 void Engine::tell_of_clock() {
   const auto& jump = event_clock_.jump();
+  // Told once, when it begins.
   if (jump && acts_.clock_jump().empty()) {
     const auto reason =
         jump->of_replay
@@ -129,6 +134,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   const plane::RouteTable& route = next->route;
   // A table from before a restore of the control plane's state, or one that was copied back: what
   // was decided since must not be undone by a file.
+  // The same version again is taken: it may be a bundle that can be loaded now.
   if (route.version < applied_version_) {
     log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_,
               route.version, applied_version_);
@@ -143,6 +149,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   }
   const std::string clock_jump = acts_.clock_jump();
   acts_.settle(route);
+  // Before the first row of the new table: records hold values in the order of these names.
   if (next->fields.size() > 0) options_.journal->set_fields(next->fields.names());
   std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
   for (std::size_t i = 0; i < counts.size() && serving_ != nullptr; ++i) {
@@ -169,6 +176,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
     canary_failures_ = Failures(route.fail_over.requests);
     canary_witnesses_.clear();
   }
+  // From here on requests meet the new table. Those that a runtime has hold the one that they began
+  // with.
   serving_ = std::move(next);
   applied_version_ = route.version;
   // A primary that cannot be loaded here answers nobody: that is what fail-over is for, before the
@@ -178,6 +187,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
   options_.journal->append(
+      // The control plane waits for this record: "swapped" means that it was applied, not that it
+      // was decided.
       plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
   // The table settled it: a person said that the clock is right, so event time follows it again.
@@ -215,6 +226,7 @@ Engine::Slot Engine::routed() const {
   // fail-over by itself.
   if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest)
     return {SlotId::kStandby, &standby};
+  // A primary that cannot be loaded is no answer, and the standby answers only by an act.
   if (primary.plan == nullptr) return {};
   return {SlotId::kPrimary, &primary};
 }
@@ -256,6 +268,7 @@ void Engine::act(std::string_view what, std::string_view target, std::string_vie
 /// standby fails too, as often as it said.
 bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
   const Slot from = routed();
+  // Back to the primary, when it was the standby that failed.
   const SlotId to = failed_over() ? SlotId::kPrimary : SlotId::kStandby;
   if (!serving_->route.fail_over_allowed || acts_.fail_overs() >= serving_->route.fail_over.most ||
       serving_->slot(to).plan == nullptr)
@@ -289,7 +302,9 @@ void Engine::readmit(std::size_t quarantine, Micros event_time) {
 /// say so. No `Result`: this is asked for each request, and an error is as large as it is rare.
 std::optional<std::string_view> Engine::source_of(const Principal& who, std::string_view named) {
   const auto& bound = who.sources;
+  // An account without sources of its own may name any that the Service declares.
   if (bound.empty()) return named.empty() ? kDefaultSource : named;
+  // One that is bound to a single source need not repeat it in each request.
   if (named.empty() && bound.size() == 1) return std::string_view(bound.front());
   if (!named.empty() && std::find(bound.begin(), bound.end(), named) != bound.end()) return named;
   return std::nullopt;
@@ -334,11 +349,13 @@ Result<Engine::RequestContext> Engine::admit(const InferRequest& request) {
   if (!source.has_value()) return no_source(request.who, rows.source);
   context.source = *source;
   context.account = request.who.account;
+  // Read once: everything about this request is of the same moment.
   context.arrival = options_.clock->wall();
   HEDDLE_ASSIGN_OR_RETURN(context.event_time,
                           event_clock_.of_request(rows.event_time, context.arrival));
   context.id = rows.request_id;
   if (context.id.empty()) {
+    // Returned to the client, which needs it to label the row later.
     made_id_ = uuid7(*options_.clock);
     context.id = made_id_;
   }
@@ -375,6 +392,7 @@ void Engine::choose_canary(const InferRequest& request, RequestContext& context)
     context.slot = {SlotId::kCanary, &loaded};
     return;  // chosen, not drawn: no part of the comparison
   }
+  // With a secret: who knows the key of a draw must not be able to choose one that hits.
   context.cohort = draw(canary.weight, serving_->draw_secret, sticky_key(request, context));
   if (context.cohort == plane::Cohort::kCanary) context.slot = {SlotId::kCanary, &loaded};
 }
@@ -384,6 +402,7 @@ void Engine::score_others(SlotId answering, plane::RowView& row) {
   for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_prediction},
                                    std::pair{SlotId::kShadow, &row.shadow_prediction}}) {
     const Loaded& other = serving_->slot(slot);
+    // A bundle that answers by its standby is not compared with itself.
     if (other.plan == nullptr || slot == answering || other.plan->endpoint() != nullptr) continue;
     other.plan->score_beside(serving_->shared_by(answering, slot), row.fields, result_, shadow_,
                              scratch_);
@@ -424,6 +443,7 @@ void Engine::score(const Rows& rows, RequestContext& context) {
       ++served;
       score_others(context.slot.id, row);
     }
+    // Rules of every outcome are recorded: why a row was refused is asked for later, not now.
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
     rule_ends_.push_back(rules_.size());
@@ -455,6 +475,7 @@ Engine::QuarantineProgress Engine::quarantine_of(const RequestContext& context) 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
 bool Engine::holds_back(QuarantineProgress& progress, SlotId slot, const contract::RowCheck& check,
                         bool stray) const {
+  // Over within this request: the rows behind the last clean one are answered.
   if (progress.quarantine < 0 || progress.over) return false;
   const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(progress.quarantine)];
   const int rule = item.rules[static_cast<std::size_t>(slot)];
@@ -532,6 +553,7 @@ void Engine::after(const RequestContext& context, std::uint32_t failed, std::uin
   if (now.loaded == nullptr || context.slot.id != now.id || answered != now.loaded->digest)
     return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
+  // Failures are counted all the same: a table that allows it later finds a window that is full.
   if (!serving_->route.fail_over_allowed) return;
   const std::int64_t mono_ns = options_.clock->mono_ns();
   witnesses_.add(context.account, mono_ns, {failed > 0, count, refused});
@@ -545,6 +567,7 @@ Result<std::optional<Answer>> Engine::infer(const InferRequest& request) {
   const score::Plan& plan = *context.slot.loaded->plan;
   HEDDLE_TRY(check_answer(request.rows, plan));
   contributions_.clear();
+  // Before anything is recorded: an explanation that is refused refuses the request.
   if (request.rows.outputs[Output::kContributions].wanted) HEDDLE_TRY(explain(request.rows, plan));
   // A runtime's answer comes later; the loop goes on meanwhile.
   if (plan.endpoint() != nullptr) return infer_async(request, context);

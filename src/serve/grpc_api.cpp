@@ -38,6 +38,7 @@ Result<Named> read_named(std::string_view message) {
     if (reader.field() == 1) {
       named.first = reader.bytes();
     } else if (reader.field() == 2) {
+      // A copy is tried first: reading with the wrong type would fail the reader for good.
       ProtoReader copy = reader;
       named.second = copy.bytes();
       if (copy.failed())
@@ -66,6 +67,7 @@ void write_tensor(ProtoWriter& writer, std::uint32_t field, const oip::Tensor& t
 /// `DataType` of the model configuration.
 std::uint64_t config_type(Datatype datatype) noexcept {
   switch (datatype) {
+    // Numbers of Triton's `DataType` enum, which its clients know.
     case Datatype::kBool: return 1;
     case Datatype::kInt64: return 9;
     case Datatype::kFp32: return 11;
@@ -157,12 +159,14 @@ class GrpcApi::Deferred final : public DeferredReply {
       std::string response;
       const Result<void> done =
           answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
+      // In a stream an error is a message like an answer: the call itself goes on.
       if (streaming)
         write_stream(done, response, reply.message);
       else if (done.ok())
         reply.message = std::move(response);
       else
         set_status(done.error(), reply);
+      // Before it is counted: the client waits for this, nobody for the metrics.
       responder.send_grpc(std::move(reply));
       if (answer.ok())
         api.take_stages(
@@ -187,6 +191,7 @@ void GrpcApi::take_stages(const Answer& answer, const Stages& stages, RequestTra
 void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t queued,
                   RequestTracing& tracing) {
   const std::int64_t took = options_.clock->mono_ns() - begin;
+  // Metrics count both protocols by the same statuses.
   const int status = done.ok() ? 200 : error_kind_info(done.error().kind).http_status;
   engine_.metrics().answered(status, took);
   if (!done.ok()) engine_.metrics().refused(done.error().id);
@@ -241,12 +246,14 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
                  "the call's deadline passed before it was looked at",
                  "give it more time, or send fewer at once"};
   };
+  // Before the token is looked at: nobody waits for either answer.
   if (begin > deadline) return too_late();
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   HEDDLE_ASSIGN_OR_RETURN(
       const GrpcInfer infer,
       reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
+  // After the message was read, since only that names the model.
   if (infer.model != engine_.name()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
                  fmt::format("there is no model `{}`", shown(infer.model)),
@@ -276,6 +283,7 @@ Result<void> GrpcApi::infer_call(const net::GrpcCall& call, std::string& out) {
   tracing_.begin(call.method.substr(1), call.metadata);
   std::string response;
   auto done = infer(call, call.streaming ? response : out);
+  // `Deferred` ends metrics and trace.
   if (deferred_) return {};
   end(done, begin, call.queued_ns, tracing_);
   if (!call.streaming) return done;
@@ -321,6 +329,7 @@ Result<void> GrpcApi::describe(std::string_view method, std::string_view message
     for (const std::string_view name : oip::extensions()) writer.bytes(3, name);
   } else if (method == "ModelReady") {
     HEDDLE_TRY(is_served(named.first));
+    // False for a version that there is not: the protocol has no third answer.
     writer.integer(1, engine_.slot_of(named.second).ok() ? 1 : 0);
   } else if (method == "ModelMetadata") {
     HEDDLE_TRY(is_served(named.first));
@@ -353,6 +362,7 @@ Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& 
                                   std::string& out) {
   ProtoWriter writer(out);
   if (method == "ModelInfer" || method == "ModelStreamInfer") return infer_call(call, out);
+  // Live and ready ask for no token: an orchestrator probes without one.
   if (method == "ServerLive") {
     writer.integer(1, 1);
     return {};
@@ -379,6 +389,7 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   } else if (call.method == kHealth) {
     doc::ProtoWriter(reply.message).integer(1, engine_.ready() ? 1 : 2);  // SERVING, NOT_SERVING
   } else if (call.method == kReflection || call.method == kReflectionAlpha) {
+    // Reflection tells which methods there are, so it is for who may read.
     const auto who = reader(call);
     done = who.ok() ? reflect(call.message, reply.message) : Result<void>(who.error());
   } else {

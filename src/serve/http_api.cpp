@@ -42,6 +42,7 @@ void not_allowed(std::string_view allowed, net::Response& response) {
 
 /// What passes by itself, whoever found it.
 void say_when_to_retry(net::Response& response) {
+  // A second: longer than any queue that is still taken, and short for who waits.
   if (response.status == 503 || response.status == 429) response.headers += "Retry-After: 1\r\n";
 }
 
@@ -51,6 +52,7 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
   if (text.empty()) return body.size();
   std::size_t bytes = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  // The rest is binary and is read by the place that this number gives.
   if (error != std::errc{} || end != text.data() + text.size() || bytes > body.size()) {
     return Error{ErrorKind::kInvalid, "oip-binary",
                  "`Inference-Header-Content-Length` is no length within the body",
@@ -61,6 +63,7 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
 
 /// Of the project, by the kernel's word: it came over the owner's socket.
 bool is_owner(const net::Request& request) {
+  // -1 over TCP, where the kernel knows no user.
   return request.peer_uid == 0 || request.peer_uid == static_cast<std::int64_t>(::geteuid());
 }
 
@@ -74,11 +77,14 @@ class HttpApi::Deferred final : public DeferredReply {
 
   Done defer() override {
     api_.deferred_ = true;
+    // By value what the next request overwrites: members of the API are about the request that is
+    // read now.
     return [api = &api_, kind = kind_, outputs = rows_.outputs, begin = api_.begin_ns_,
             queued = api_.queued_ns_, read = read_ns_, tracing = api_.tracing_,
             responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       const std::int64_t scored = api->options_.clock->mono_ns();
+      // As at the end of `handle`, which has returned long since.
       if (!answer.ok()) {
         fail(answer.error(), response);
         api->engine_.metrics().refused(answer.error().id);
@@ -121,6 +127,7 @@ Result<const Principal*> HttpApi::principal(const net::Request& request,
 }
 
 Result<const Principal*> HttpApi::reader(const net::Request& request) const {
+  // Over the owner's socket no token is asked for: who can open it can read the tokens too.
   static const Principal kOwner{"owner", static_cast<std::uint8_t>(Permission::kRead)};
   if (is_owner(request)) return &kOwner;
   return options_.tokens->allow_reading(request.bearer(), engine_.name());
@@ -130,6 +137,7 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
   const std::string_view coding = request.header("content-encoding");
   // The request's own buffer has the padding that the parser needs; what was inflated gets it here.
   if (coding.empty()) return request.body;
+  // The limit is of what comes out: a few bytes can become gigabytes.
   HEDDLE_TRY(net::decode_body(coding, request.body, options_.service->limits.body_bytes, decoded_));
   decoded_.reserve(decoded_.size() + net::Request::kBodyPadding);
   return std::string_view(decoded_);
@@ -138,6 +146,7 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
 Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind,
                               std::string_view version) {
   Metrics& metrics = engine_.metrics();
+  // First of all: the body of a stranger is not even inflated.
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   const FieldNames& fields = engine_.serving()->fields;
@@ -162,6 +171,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   // From when the request came, not from when it was looked at: the client's clock runs meanwhile.
   const std::int64_t deadline =
       rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
+  // Nobody waits for the answer any more: to score it would delay those who do.
   if (read > deadline) {
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline",
@@ -195,6 +205,7 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
   response.status = refused.empty() || refused.size() < labels.size() ? 202 : 422;
   auto errors = doc::Value::array();
   for (const auto& [place, error] :
+       // The count is exact; who sends thousands of wrong ones needs no thousands of texts.
        std::span(refused).first(std::min(refused.size(), kMostErrors))) {
     errors.push(doc::Value::object({{"label", place},
                                     {"row_id", labels[place].row_id},
@@ -222,6 +233,8 @@ Result<void> HttpApi::tick(const net::Request& request, net::Response& response)
 Result<void> HttpApi::stop_service(const net::Request& request, net::Response& response) {
   std::string by;
   if (is_owner(request)) {
+    // The record of a stop names a person where it can: an account of the machine is all that is
+    // known.
     by = "owner:" + os_user_name(static_cast<std::uint32_t>(request.peer_uid));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop));
@@ -238,6 +251,7 @@ void HttpApi::describe_service(net::Response& response) const {
   const auto digest = [&](SlotId slot) {
     return serving == nullptr ? std::string() : serving->slot(slot).digest;
   };
+  // The one that answers now: after a failover that is not the route table's primary.
   const auto slot = engine_.slot_of({});
   doc::Value quarantined = doc::Value::array();
   for (std::size_t i = 0; serving != nullptr && i < serving->quarantined.size(); ++i) {
@@ -315,7 +329,9 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
 
 Result<void> HttpApi::route(const net::Request& request, net::Response& response) {
   std::string_view path = request.path;
+  // Clients and proxies add one.
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  // Not `/v2x`, which is a path of nobody.
   if (path.starts_with("/v2") && (path.size() == 3 || path[3] == '/'))
     return oip(path.substr(3), request, response);
   if (path.starts_with("/v1/services/")) return service_call(path.substr(13), request, response);
@@ -328,12 +344,14 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
     return {};
   }
   HEDDLE_TRY(reader(request));
+  // Which paths there are is told to who may read: a stranger gets 401 for each other one.
   return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path),
                "see docs/http.md for the paths"};
 }
 
 void HttpApi::fail(const Error& error, net::Response& response) {
   write_error(error, response);
+  // RFC 9110 asks for it with each 401.
   if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
 }
 
@@ -362,6 +380,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   queued_ns_ = request.queued_ns;
   const bool posted = request.method == "POST";
   const bool predicts = posted && request.path == predict_path_;
+  // By its ending, so that a request of another service or version is shed and counted as well.
   const bool scores = predicts || (posted && request.path.ends_with("/infer"));
   if (scores && engine_.sheds(queued_ns_, begin_ns_)) {
     // Before anything of it is read: what is shed must cost next to nothing, or shedding is the
@@ -382,6 +401,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   } else {
     done = route(request, response);
   }
+  // The runtime's answer writes status, metrics and trace.
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) {
     fail(done.error(), response);

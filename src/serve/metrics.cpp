@@ -11,6 +11,8 @@ void Metrics::Histogram::add(std::int64_t ns) noexcept {
   ++count;
   seconds += value;
   std::size_t i = 0;
+  // The last bucket has no bound. Each holds its own until it is printed, so that an answer touches
+  // one counter.
   while (i < kBounds.size() && kBounds[i] < value) ++i;  // most are in the first few
   ++buckets[i];
 }
@@ -21,6 +23,7 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
 }
 
 void Metrics::refused(std::string_view id) {
+  // Ids are our own, a few dozen: what a client sends cannot make this map grow.
   const auto found = errors_.find(id);
   if (found != errors_.end())
     ++found->second;
@@ -50,6 +53,7 @@ void Metrics::scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std:
 
 std::uint64_t Metrics::errors() const noexcept {
   std::uint64_t count = 0;
+  // What was shed or refused is an error to who asked, whoever is at fault.
   for (const auto& [status, n] : statuses_) count += status >= 400 ? n : 0;
   return count;
 }
@@ -93,6 +97,7 @@ void Metrics::put_counts(Exposition& out) const {
   out.head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
   for (const auto& [status, count] : statuses_)
     out.line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
+  // A family without a line would be an error to strict readers of the format.
   if (!errors_.empty())
     out.head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
   for (const auto& [id, count] : errors_)
@@ -154,6 +159,7 @@ void Metrics::put_state(Exposition& out, const Gauges& gauges) {
   out.line("heddle_stopped", "", gauges.stopped ? 1 : 0);
   out.head("heddle_failed_over", "gauge", "1: the standby answers by the data plane's own act");
   out.line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
+  // Before the first tick there is no event time, and 0 would be one.
   if (gauges.last_tick != INT64_MIN) {
     out.head("heddle_event_time_seconds", "gauge",
              "Event time of the last tick: the watch has all rows before it");
@@ -202,6 +208,7 @@ void Metrics::put_beside(Exposition& out) const {
     for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
       const Compared& compared = beside_[static_cast<std::size_t>(slot)];
       if (compared.rows + compared.failed == 0) continue;
+      // The head comes once, before the first slot that has something to say.
       if (std::exchange(first, false)) out.head(name, "counter", help);
       out.line(name, fmt::format("slot=\"{}\"", name_of(slot)), value(compared));
     }

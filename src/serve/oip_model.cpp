@@ -19,6 +19,7 @@ std::string_view server_version() { return HEDDLE_VERSION; }
 doc::Value classes_of(const stats::Task& task) {
   auto classes = doc::Value::array();
   for (const std::string& name : task.classes) {
+    // Classes that were numbers in the data are numbers in answers, so they are here too.
     if (task.whole_classes)
       classes.push(static_cast<std::int64_t>(std::strtoll(name.c_str(), nullptr, 10)));
     else
@@ -28,6 +29,7 @@ doc::Value classes_of(const stats::Task& task) {
 }
 
 Result<Model> describe(const Engine& engine, std::string_view version) {
+  // Without a version, the shapes are those of whatever is loaded.
   const score::Plan* plan = engine.serving() == nullptr ? nullptr : engine.serving()->any_plan();
   if (plan == nullptr) return engine.not_ready();
   if (!version.empty()) {
@@ -38,7 +40,9 @@ Result<Model> describe(const Engine& engine, std::string_view version) {
   model.name = engine.name();
   for (std::size_t i = 0; i < kSlots; ++i) {
     const Loaded& loaded = engine.serving()->slots[i];
+    // A shadow answers nobody, so it is no version that a client could ask for.
     if (loaded.plan == nullptr || static_cast<SlotId>(i) == SlotId::kShadow) continue;
+    // Both are names of it: the slot follows promotions, the digest stays with the bundle.
     model.versions.emplace_back(name_of(static_cast<SlotId>(i)));
     model.versions.push_back(loaded.digest);
   }
@@ -46,6 +50,8 @@ Result<Model> describe(const Engine& engine, std::string_view version) {
     model.inputs.push_back({field.name, datatype_of(field.type), {-1}});
   for (std::size_t i = 0; i < kOutputs; ++i) {
     const auto output = static_cast<Output>(i);
+    // Contributions are given only where they are asked for, so they are not among what every
+    // answer has.
     if (output == Output::kContributions ||
         !has_output(plan->task(), plan->conformal().has_value(), output))
       continue;
@@ -77,6 +83,7 @@ std::vector<IndexEntry> index(const Engine& engine, bool only_ready) {
           engine.stopped() ? "the service is stopped" : "its bundle cannot be used, see the log";
     if (entry.ready || !only_ready) entries.push_back(std::move(entry));
   }
+  // An index without the service would say that there is none, and not why it answers nothing.
   if (entries.empty() && !only_ready)
     entries.push_back({engine.name(), "primary", false, "nothing is released"});
   return entries;

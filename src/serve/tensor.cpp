@@ -42,6 +42,7 @@ T load(const char* at) noexcept {
 }
 
 expr::Datum real(double value) noexcept {
+  // Binary tensors have no null; clients send NaN for a missing number.
   return std::isnan(value) ? expr::Datum::null() : expr::Datum::real(value);
 }
 
@@ -91,6 +92,7 @@ expr::Datum element(Datatype datatype, const char* at) noexcept {
 }  // namespace
 
 expr::Datum bytes_element(std::string_view bytes) noexcept {
+  // An error and no null: what is not text is malformed, and the contract says so of the row.
   return simdjson::validate_utf8(bytes) ? expr::Datum::string(bytes) : expr::Datum::error();
 }
 
@@ -160,10 +162,12 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
   const int at = fields_->find(name, expected_);
   const std::size_t column = at < 0 ? fields_->size() : static_cast<std::size_t>(at);
   if (at < 0) {
+    // All are counted as wrong; a few names are enough to see what happened.
     if (unknown_.size() < kMostStray) unknown_.emplace_back(shown(name));
   } else {
     if (seen_[column] != 0) return repeated(name);
     seen_[column] = 1;
+    // Clients send fields in the same order each time: the next one is looked for behind the last.
     expected_ = column + 1 < fields_->size() ? column + 1 : 0;
   }
   const auto known = datatype_of(datatype);
@@ -185,6 +189,7 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
                  fmt::format("the request has more than {} rows", max_rows_),
                  "send them in several requests"};
   }
+  // The first tensor says how many rows there are. A field that no tensor has stays null.
   if (rows_->count == 0) {
     rows_->count = static_cast<std::size_t>(n);
     rows_->values.assign(rows_->count * fields_->size(), expr::Datum::null());
@@ -199,6 +204,7 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
 
 bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& value) noexcept {
   using Kind = expr::Datum::Kind;
+  // A value of an unknown input is checked all the same, and goes nowhere.
   expr::Datum none;
   expr::Datum& out =
       input.column < fields_->size() ? rows_->values[row * fields_->size() + input.column] : none;
@@ -221,6 +227,7 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
       if (input.datatype == Datatype::kBool || input.datatype == Datatype::kBytes ||
           std::trunc(value.d) != value.d)
         return false;
+      // Past that a conversion is undefined.
       if (std::abs(value.d) < 0x1p63) {
         out = expr::Datum::integer(static_cast<std::int64_t>(value.d));
         return holds(input.datatype, out.i);

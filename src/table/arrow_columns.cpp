@@ -41,6 +41,7 @@ std::int64_t micros_of(const arrow::DataType& type) {
 }
 
 std::int64_t floor_thousand(std::int64_t value) {
+  // Down, also before 1970: a time is in the microsecond that holds it.
   return value / 1000 - (value % 1000 < 0 ? 1 : 0);
 }
 
@@ -96,11 +97,13 @@ std::int64_t second_of(arrow::TimeUnit::type unit) {
 /// A time of day as ISO 8601 has it, to the microsecond; empty when it is none.
 std::string clock_text(std::int64_t value, std::int64_t second) {
   const std::int64_t seconds = value / second;
+  // Arrow does not hold its values to a day; what is none is told with its number.
   if (value < 0 || seconds >= 86'400) return {};
   std::string out =
       fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
   const std::int64_t rest = value % second;
   const std::int64_t micros = second > 1'000'000 ? rest / 1000 : rest * (1'000'000 / second);
+  // Whole seconds have one text, whatever the unit of the file is.
   if (micros != 0) out += fmt::format(".{:06}", micros);
   return out;
 }
@@ -132,7 +135,9 @@ Type typed_target(const arrow::DataType& type, std::optional<Type> wanted, bool 
   const bool is_number = wanted == Type::kInt || wanted == Type::kDouble;
   if (type.id() == arrow::Type::NA) return wanted.value_or(Type::kString);  // no value: of any type
   if (arrow::is_decimal(type.id())) return decimal_target(wanted);
+  // Only on request: a double of a large id is another id.
   if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) return Type::kDouble;
+  // Times are often written as text. Where columns are taken as they are written, text stays text.
   if (is_text(type.id()) && wanted == Type::kTimestamp && !as_written) return Type::kTimestamp;
   // Old writers do not say that bytes are text, and nothing says what they are else.
   if (is_bytes(type.id())) return wanted == Type::kString ? Type::kString : Type::kDyn;
@@ -150,6 +155,8 @@ Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool c
                  bool as_written) noexcept {
   if (const auto* inner = inner_type(type)) return target_of(*inner, wanted, csv, as_written);
   Target out;
+  // With a contract, a value that does not fit is the row's fault and refused by a rule. Without
+  // one it is the file's.
   out.strict = !wanted;
   if (csv)
     out.type = wanted && !as_written ? *wanted : Type::kString;
@@ -173,12 +180,14 @@ Error ColumnReader::out_of_range(std::string_view what, const Selection& rows,
 template <class To, class From, class Text>
 Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows,
                                 std::vector<To>& out, const From& from, const Text& text) {
+  // All rows are the common case, and need no list of numbers.
   const auto n = rows.all ? static_cast<std::size_t>(array.length()) : rows.chosen.size();
   const bool nulls = array.null_count() > 0;
   const std::size_t before = out.size();
   out.resize(before + n);
   auto& valid = column_.valid;
   auto& malformed = column_.malformed;
+  // Masks are made when the first value is missing: most columns of most files never have one.
   if (!valid.empty()) valid.resize(before + n, 1);
   if (!malformed.empty()) malformed.resize(before + n, 0);
   for (std::size_t i = 0; i < n; ++i) {
@@ -187,12 +196,15 @@ Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows
     if (cell == Cell::kValue) continue;
     if (valid.empty()) valid.assign(before + n, 1);
     valid[before + i] = 0;
+    // What lies in the slot of a null is anything in Arrow; here it is always zero, so that equal
+    // columns have equal bytes.
     out[before + i] = {};
     if (cell == Cell::kMissing) continue;
     const std::string what = readable(text(row));
     // Nobody asked for a type: a value that the column cannot hold is an error of the file.
     if (target_.strict && column_.type != Type::kString) return out_of_range(what, rows, row);
     if (malformed.empty()) malformed.assign(before + n, 0);
+    // Plus one: 0 says that the value is well formed.
     malformed[before + i] = static_cast<std::uint32_t>(malformed_texts_.insert(what)) + 1;
   }
   return {};
@@ -217,6 +229,7 @@ Result<void> ColumnReader::append_integers(const Array& array, const Selection& 
     });
   }
   return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+    // The upper half of the unsigned 64-bit numbers has no place in a column of integers.
     const Value value = array.Value(row);
     if (!std::in_range<std::int64_t>(value)) return Cell::kMalformed;
     out = static_cast<std::int64_t>(value);
@@ -226,6 +239,7 @@ Result<void> ColumnReader::append_integers(const Array& array, const Selection& 
 
 Cell ColumnReader::string_cell(std::string_view text, std::int32_t& code) {
   code = strings_.insert(text);
+  // A distinct text is looked at once, when it is met first.
   if (static_cast<std::size_t>(code) == utf8_.size())
     utf8_.push_back(arrow::util::ValidateUTF8(text) ? 1 : 0);
   return utf8_[static_cast<std::size_t>(code)] != 0 ? Cell::kValue : Cell::kMalformed;
@@ -288,6 +302,7 @@ Result<void> ColumnReader::append_times(const arrow::Array& array, const Selecti
   const std::int64_t factor = micros_of(*array.type());
   const auto scaled = [&](const auto* values) {
     return fill(array, rows, column_.ints, [&, values](std::int64_t row, std::int64_t& out) {
+      // A date of the year 300,000 is written by mistake and fits no microseconds.
       return __builtin_mul_overflow(static_cast<std::int64_t>(values[row]), factor, &out)
                  ? Cell::kMalformed
                  : Cell::kValue;
@@ -311,6 +326,8 @@ Result<void> ColumnReader::append_indexed(const arrow::Array& array, const arrow
                                           const Selection& rows, const IndexOf& index_of) {
   // Each distinct value is read once, as a row of its own column would be.
   Target target = target_;
+  // A dictionary may hold values that no row has: whether one is an error is said where a row has
+  // it.
   target.strict = false;
   ColumnReader reader(column_.name, target);
   HEDDLE_TRY(reader.append(distinct, {}));
@@ -320,6 +337,7 @@ Result<void> ColumnReader::append_indexed(const arrow::Array& array, const arrow
   std::vector<std::int32_t> place(column_.type == Type::kString ? values.codes.size() : 0, -1);
   const auto find = [&](std::int64_t row, const auto& put) {
     const std::int64_t at = index_of(row);
+    // A damaged file: reading on would read memory that is not the dictionary's.
     if (at < 0 || at >= values.length()) {
       inside = false;
       return Cell::kMissing;
@@ -373,6 +391,7 @@ Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Se
 
 Result<void> ColumnReader::append_runs(const arrow::Array& array, const Selection& rows) {
   const auto& runs = static_cast<const arrow::RunEndEncodedArray&>(array);
+  // A slice may begin within a run: the logical ends count from its own first row.
   const auto ends = runs.LogicalRunEnds(arrow::default_memory_pool());
   if (!ends.ok()) {
     return Error{ErrorKind::kCorrupt, "table-unreadable",
@@ -424,6 +443,7 @@ Result<void> ColumnReader::append_durations(const arrow::Array& array, const Sel
     });
   }
   return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+    // A part of a second is not rounded away where whole ones are asked for.
     if (typed.Value(row) % second != 0) return Cell::kMalformed;
     out = typed.Value(row) / second;
     return Cell::kValue;
@@ -553,6 +573,7 @@ Result<void> ColumnReader::append(const arrow::Array& array, const Selection& ro
 
 Column ColumnReader::finish() {
   if (column_.type == Type::kString) {
+    // A column of nulls alone still has code 0, and a code needs its text.
     if (strings_.size() == 0) strings_.insert("");
     column_.dictionary = std::make_shared<const Dictionary>(strings_.values());
   }

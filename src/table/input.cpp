@@ -49,6 +49,7 @@ std::vector<std::pair<std::string, std::optional<std::string>>> keys_in(const fs
   for (const auto& piece : name.parent_path()) {
     const std::string text = piece.string();
     const auto equals = text.find('=');
+    // `=x` names no column. Such a folder is one like any other.
     if (equals == 0 || equals == std::string::npos) continue;
     const std::string value = unescaped(std::string_view(text).substr(equals + 1));
     out.emplace_back(unescaped(text.substr(0, equals)),
@@ -68,9 +69,11 @@ Result<void> add_folder(const fs::path& folder, const fs::path& base, std::vecto
   for (; !code && at != fs::recursive_directory_iterator(); at.increment(code)) {
     std::error_code gone;
     if (is_beside(at->path().filename().string())) {
+      // `_temporary` of a job that runs holds files that may yet go.
       if (at->is_directory(gone)) at.disable_recursion_pending();
       continue;
     }
+    // Spark leaves an empty file for a partition without rows.
     if (!at->is_regular_file(gone) || at->file_size(gone) == 0) continue;
     const fs::path name = at->path().lexically_relative(base);
     out.push_back({at->path().string(), name.generic_string(), keys_in(name)});
@@ -93,6 +96,7 @@ fs::path fixed_part(const std::string& pattern) {
 
 Result<void> add_matches(const std::string& pattern, std::vector<Part>& out) {
   glob_t found{};
+  // Not in the order of the locale, in which two machines may differ: `add_path` sorts by bytes.
   const int result = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
   std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
@@ -119,6 +123,7 @@ Result<void> add_path(const std::string& path, std::vector<Part>& out) {
   std::error_code code;
   if (fs::is_directory(path, code)) {
     HEDDLE_TRY(add_folder(path, path, out));
+    // A file whose name has such a sign is meant itself.
   } else if (fs::exists(path, code) || path.find_first_of("*?[") == std::string::npos) {
     // What is not there, is empty or no file is told where it is opened.
     out.push_back({path, fs::path(path).filename().string(), {}});
@@ -148,6 +153,7 @@ Result<void> check_parts(const std::vector<Part>& parts) {
   const auto first = names_of_keys(parts.front());
   for (const Part& part : parts) {
     std::error_code code;
+    // By links and `..` a file may be named in two ways.
     const auto path = fs::weakly_canonical(part.path, code).string();
     if (!paths.insert(code ? part.path : path).second) {
       return Error{
@@ -213,12 +219,14 @@ Result<std::vector<Part>> parts_of(const Input& input) {
 }
 
 Result<Digest> digest_of(const std::vector<Part>& parts) {
+  // The digest of the one file, as sha256sum gives it: who looks for it can compare.
   if (parts.size() == 1 && parts.front().keys.empty()) return sha256_file(parts.front().path);
   Hasher hasher;
   hasher.update_field("heddle.files/1");
   for (const Part& part : parts) {
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(part.path));
     hasher.update_field(part.name);
+    // The name counts, because it holds values of partition columns.
     hasher.update_field(digest.hex());
   }
   return hasher.finish();
@@ -226,6 +234,7 @@ Result<Digest> digest_of(const std::vector<Part>& parts) {
 
 Result<std::string> stamp_of(const std::vector<Part>& parts) {
   const auto stamp = [](const struct stat& status) {
+    // The inode too: a file that was replaced may have the size and time of the one before.
     return fmt::format("{}|{}|{}.{:09}", status.st_size, status.st_ino, status.st_mtim.tv_sec,
                        status.st_mtim.tv_nsec);
   };

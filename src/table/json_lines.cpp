@@ -35,11 +35,14 @@ class Lines {
   Result<bool> next(std::string_view& line) {
     for (;;) {
       const auto end = buffer_.find('\n', begin_);
+      // The last line need not have an end.
       if (end != std::string::npos || (at_end_ && begin_ < buffer_.size())) {
         const auto stop = std::min(end, buffer_.size());
         line = std::string_view(buffer_).substr(begin_, stop - begin_);
         begin_ = std::min(stop + 1, buffer_.size());
         ++number_;
+        // Writers leave an empty line at the end; it is counted, so that numbers are those of an
+        // editor.
         if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
         return true;
       }
@@ -70,6 +73,7 @@ class Lines {
                                                 "check the disk"});
     }
     buffer_.resize(had + static_cast<std::size_t>(*read));
+    // The stream gives less than is asked for at its end only.
     at_end_ = *read < static_cast<std::int64_t>(kBlock);
     return {};
   }
@@ -133,6 +137,7 @@ Result<Schema> scan(const std::string& path, const Form& form) {
         out.names.push_back(name);
         out.kinds.push_back(0);
       }
+      // Null adds no kind: it is a missing value of any type.
       out.kinds[place->second] |= kind_of(value);
     }
   }
@@ -157,6 +162,8 @@ class Grower {
   }
 
   void add(const doc::Value* value) {
+    // Without a contract, a column of texts and numbers keeps each as it is written. With one, a
+    // number is malformed there.
     const bool is_mixed = column_.type == Type::kString && !is_wanted_ && value != nullptr &&
                           !value->is_null() && !value->is_string();
     const std::string text = is_mixed ? doc::to_json(*value) : std::string();

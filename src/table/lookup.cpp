@@ -15,6 +15,7 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 }
 
 std::uint64_t hash_of(std::string_view text) noexcept {
+  // The length goes in first: the last word is padded with zeros, and a text may end with some.
   std::uint64_t hash = text.size();
   while (text.size() > 8) {
     std::uint64_t word;
@@ -40,6 +41,8 @@ std::int32_t StringIndex::find(std::string_view text) const noexcept {
   const std::uint64_t hash = hash_of(text);
   for (std::size_t i = hash & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
     const Slot& slot = slots_[i];
+    // An empty slot ends the walk. Nothing is ever removed, and half of the slots are empty at
+    // least.
     if (slot.code < 0) return -1;
     if (slot.hash == hash && values_[static_cast<std::size_t>(slot.code)] == text) return slot.code;
   }
@@ -61,6 +64,7 @@ std::int32_t StringIndex::insert(std::string_view text) {
 }
 
 void StringIndex::grow() {
+  // A power of two: the place is the hash's low bits.
   std::vector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
   old.swap(slots_);
   for (const Slot& slot : old) {
@@ -116,6 +120,7 @@ std::optional<std::int64_t> plain_key(Type type, const Datum& value) noexcept {
     case Datum::Kind::kBool:
       return type == Type::kBool ? std::optional<std::int64_t>(value.b ? 1 : 0) : std::nullopt;
     case Datum::Kind::kInt:
+      // JSON has one kind of number: `3` for a column of doubles is the 3.0 that was learned.
       if (type == Type::kDouble) return std::bit_cast<std::int64_t>(static_cast<double>(value.i));
       return type == Type::kInt ? std::optional<std::int64_t>(value.i) : std::nullopt;
     case Datum::Kind::kTimestamp:
@@ -123,7 +128,9 @@ std::optional<std::int64_t> plain_key(Type type, const Datum& value) noexcept {
     case Datum::Kind::kDuration:
       return type == Type::kDuration ? std::optional<std::int64_t>(value.i) : std::nullopt;
     case Datum::Kind::kDouble:
+      // NaN equals nothing, not even itself: it is no key.
       if (type != Type::kDouble || std::isnan(value.d)) return std::nullopt;
+      // -0.0 equals 0.0 and has other bits.
       return std::bit_cast<std::int64_t>(value.d == 0 ? 0.0 : value.d);
     default: return std::nullopt;
   }

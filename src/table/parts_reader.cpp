@@ -136,6 +136,7 @@ Error differing(const Part& a, const std::vector<PartColumn>& of_a, const Part& 
       if (column_in(other, column.name) == nullptr) out.push_back(column.name);
     }
     const std::size_t count = out.size();
+    // A file of another table may differ in thousands.
     if (count > 8) out.resize(8);
     std::string text = fmt::format("`{}`", fmt::join(out, "`, `"));
     return count == 0 ? std::string()
@@ -193,6 +194,8 @@ class Union {
                    "name those that belong together by a pattern (`data/*.parquet`)"};
     }
     if (format != Format::kCsv) return {};
+    // What the first file was found to be written in is asked of the others: guessed one by one,
+    // two files could be read in two ways.
     HEDDLE_ASSIGN_OR_RETURN(const auto bytes, open_text(parts.front().path, format, form_));
     HEDDLE_ASSIGN_OR_RETURN(const auto decided,
                             csv_form(parts.front().path, bytes, form_, options.types));
@@ -212,6 +215,7 @@ class Union {
     }
     std::vector<std::string> names;
     for (const Key& key : parts.front().keys) {
+      // A column of the files themselves that the folders name too: it was joined above.
       if (seen.contains(key.first)) continue;
       const auto type = options.types.find(key.first);
       all_.push_back({key.first, type == options.types.end() ? Type::kString : type->second});
@@ -230,16 +234,20 @@ class Union {
     bool is_everywhere = true;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const PartColumn* column = column_in(columns_[i], name);
+      // A column that nobody asked for may be missing in a file. Where nothing was asked for by
+      // name, every column was.
       if (column == nullptr && !is_key && (is_wanted || !is_asked)) {
         const std::size_t other = column_in(columns_[0], name) == nullptr ? 0 : i;
         const std::size_t with = owner_of(name);
         return differing(parts[with], columns_[with], parts[other], columns_[other]);
       }
       is_everywhere = is_everywhere && (column != nullptr || is_key);
+      // A column without a value says nothing of its type.
       if (column == nullptr || column->is_empty) continue;
       if (type && *type != column->type) mixed_.insert(name);
       type = type ? common(*type, column->type) : column->type;
     }
+    // Left out, and told: a column that half of the files have would be null for the rest.
     if (!is_everywhere || type == Type::kDyn) {
       left_out_.push_back(name);
       if (is_everywhere) all_.push_back({name, Type::kDyn});
@@ -258,6 +266,7 @@ class Union {
 
   static Type common(Type a, Type b) {
     if (a == b) return a;
+    // Nothing else holds both: a text beside a number is two columns under one name.
     return is_number(a) && is_number(b) ? Type::kDouble : Type::kDyn;
   }
 
@@ -321,6 +330,7 @@ class Parts final : public TableReader {
       : parts_(std::move(parts)), all_(std::move(all)), options_(options) {}
 
   Result<void> choose_columns() {
+    // Who names columns has left the others out knowingly.
     left_out_ = options_.columns.empty() ? all_.left_out() : std::vector<std::string>{};
     std::vector<std::string> names;
     for (const auto& column : all_.columns()) names.push_back(column.name);
@@ -352,6 +362,7 @@ class Parts final : public TableReader {
       if (own != nullptr && own->is_empty && column.type != Type::kDyn)
         out.types.emplace(column.name, column.type);
     }
+    // The time is of the folder then, and was looked at before the file is opened.
     if (all_.own(part, out.time_column) == nullptr) out.time_column.clear();
     return out;
   }
@@ -482,6 +493,7 @@ Result<std::vector<ColumnInfo>> read_schema(const Input& input) {
   }
   // Which columns belong to the rows is said by whoever asks for some: here nothing is refused.
   ReadOptions any;
+  // A column of no name is asked for, so that "nothing was asked for" does not hold.
   any.types.emplace(std::string(), Type::kString);
   HEDDLE_ASSIGN_OR_RETURN(const auto all, Union::of(input, parts, any));
   out = all.columns();

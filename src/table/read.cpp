@@ -39,12 +39,15 @@ std::string printable(std::string_view text) {
 Error unreadable(const std::string& path, Format format, const std::string& why) {
   // A whole file that Arrow has no code for is not a damaged one.
   for (const char* word : {"implemented", "not supported", "ncrypt"}) {
+    // Text formats have no encodings that could be missing: their message quotes the file, which
+    // may hold such a word.
     if (is_text(format) || why.find(word) == std::string::npos) continue;
     return Error{ErrorKind::kInvalid, "table-unsupported",
                  fmt::format("`{}` is written in a way that is not read: {}", path, printable(why)),
                  "write it with common types and encodings, without encryption, or leave out the "
                  "column"};
   }
+  // Arrow's word for a row that is longer than two of its blocks.
   if (why.find("straddling") != std::string::npos) {
     return Error{ErrorKind::kInvalid, "table-row-length",
                  fmt::format("`{}` has a row of more than 4 MiB", path),
@@ -65,6 +68,7 @@ Result<Format> format_of(const std::string& path, const Form& form) {
     return Error{ErrorKind::kInvalid, "table-no-file", fmt::format("`{}` is not a file", path),
                  "name Parquet, Arrow IPC, CSV or NDJSON files, or a folder of them"};
   }
+  // Said by itself: readers call it damaged in words that help nobody.
   if (info.st_size == 0) {
     return Error{ErrorKind::kInvalid, "table-empty-file", fmt::format("`{}` is empty", path),
                  "write it again; the writer may have been cut off"};
@@ -143,6 +147,7 @@ class Reading {
     }
     if (!options.time_column.empty() &&
         std::find(wanted.begin(), wanted.end(), options.time_column) == wanted.end()) {
+      // Rows are chosen by it. It is read for that alone and left out of the table.
       wanted.push_back(options.time_column);
       out.drop_time_ = true;
     }
@@ -177,6 +182,7 @@ class Reading {
       HEDDLE_TRY(choose(array(time_), rows));
       selection.all = static_cast<std::int64_t>(chosen_.size()) == rows;
       selection.chosen = chosen_;
+      // A batch of another time costs the reading of its time column and no more.
       if (chosen_.empty()) return {};
     }
     for (std::size_t i = 0; i < readers_.size(); ++i) {

@@ -32,6 +32,7 @@ class Part {
  public:
   ~Part() {
     if (fd_ < 0) return;
+    // While the lock is held: no other writer can have taken the file for its own by then.
     if (!published_) ::unlink(part_.c_str());
     ::close(fd_);
   }
@@ -43,6 +44,7 @@ class Part {
     }
     path_ = path;
     part_ = path + ".part";
+    // Not emptied yet: until the lock is ours it may be another writer's.
     fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd_ < 0) return cannot_write(path_, std::strerror(errno));
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
@@ -57,6 +59,7 @@ class Part {
   }
 
   Result<Digest> finish() const {
+    // Before the rename: after a power loss there is the old file or all of the new one.
     if (::fsync(fd_) != 0) return cannot_write(path_, std::strerror(errno));
     return sha256_file(part_);
   }
@@ -89,6 +92,7 @@ class ParquetWriter final : public TableWriter {
     schema_ = arrow::schema(std::move(fields));
     const auto opened = [&]() -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(
+          // Arrow closes the descriptor that it is given; the lock lives as long as ours is open.
           file_, arrow::io::FileOutputStream::Open(::fcntl(part_.fd(), F_DUPFD_CLOEXEC, 0)));
       const auto properties = parquet::WriterProperties::Builder()
                                   .compression(parquet::Compression::ZSTD)
@@ -132,6 +136,7 @@ class ParquetWriter final : public TableWriter {
       const arrow::Status status = act();
       if (!status.ok()) return cannot_write(part_.path(), status.message());
       return {};
+      // Parquet throws where Arrow returns a status.
     } catch (const std::exception& exception) {
       return cannot_write(part_.path(), exception.what());
     }
@@ -177,6 +182,7 @@ class CsvWriter final : public TableWriter {
     for (std::int64_t row = 0; row < rows.rows(); ++row) {
       for (std::size_t i = 0; i < views.size(); ++i) {
         if (i > 0) buffer_.push_back(',');
+        // What was refused is written as it came: somebody has to correct it.
         if (const auto text = rows.columns()[i].malformed_text(static_cast<std::size_t>(row)))
           put_text(*text, buffer_);
         else
@@ -212,6 +218,7 @@ class CsvWriter final : public TableWriter {
     std::string_view rest = buffer_;
     while (!rest.empty()) {
       const ssize_t n = ::write(part_.fd(), rest.data(), rest.size());
+      // A short write is no error: the rest follows, or says why not.
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return cannot_write(part_.path(), std::strerror(errno));
       rest.remove_prefix(static_cast<std::size_t>(n));

@@ -44,11 +44,14 @@ void append_malformed(const Column& part, std::size_t before, Column& out,
   const auto first = static_cast<std::uint32_t>(texts.size());
   for (const auto text : part.malformed_texts->views()) texts.emplace_back(text);
   for (std::size_t i = 0; i < rows; ++i) {
+    // 0 stays 0: it says well formed, in every part.
     if (part.malformed[i] != 0) out.malformed[before + i] = part.malformed[i] + first;
   }
 }
 
 void drop_useless_validity(Column& column) {
+  // A part of a column may have no null although the whole had one: equal columns are to have equal
+  // bytes.
   if (std::find(column.valid.begin(), column.valid.end(), 0) == column.valid.end())
     column.valid.clear();
   const auto& malformed = column.malformed;
@@ -124,12 +127,14 @@ const Column* Table::find(std::string_view name) const noexcept {
 }
 
 Result<const Column*> Table::column(std::string_view name) const {
+  // A list and no map: tables are asked for a column a few times, and rows never by name.
   if (const Column* found = find(name)) return found;
   std::vector<std::string> names;
   for (const Column& column : columns_) names.push_back(column.name);
   const std::string near = doc::nearest(name, names);
   if (!near.empty()) {
     const auto at = std::find(names.begin(), names.end(), near);
+    // What was probably meant stands first among the names that are listed.
     std::rotate(names.begin(), at, at + 1);
   }
   return Error{
@@ -148,6 +153,7 @@ std::vector<expr::ColumnView> Table::views() const {
 }
 
 Table Table::slice(std::int64_t begin, std::int64_t end) const {
+  // A slice past the end is a shorter one: chunks of a stream end where the rows do.
   begin = std::clamp<std::int64_t>(begin, 0, rows_);
   end = std::clamp<std::int64_t>(end, begin, rows_);
   Table out;
@@ -230,6 +236,7 @@ Result<std::vector<const Column*>> parts_of(std::span<const Table> tables, const
 /// Whether all texts have one dictionary: then codes are copied.
 bool share_dictionary(const std::vector<const Column*>& parts) {
   return std::all_of(parts.begin(), parts.end(), [&](const Column* part) {
+    // By identity: slices of one table share it, and to compare texts costs as much as to recode.
     return part->length() == 0 || part->dictionary == parts.front()->dictionary;
   });
 }
@@ -262,6 +269,7 @@ void append_codes(const Column& part, StringIndex& strings, std::vector<std::int
       place.push_back(strings.insert(value));
   }
   for (std::size_t i = 0; i < part.codes.size(); ++i)
+    // The code of a null is anything; here it is 0, whose text there always is.
     codes.push_back(is_valid(part, i) ? place[static_cast<std::size_t>(part.codes[i])] : 0);
 }
 
@@ -348,8 +356,11 @@ Digest Table::content_digest() const {
   hasher.update_field(fmt::to_string(rows_));
   const auto rows = static_cast<std::size_t>(rows_);
   for (const Column& column : columns_) {
+    // Name, type, which values are there, values: fields with their lengths, so that no two tables
+    // run into the same bytes.
     hasher.update_field(column.name);
     hasher.update_field(expr::type_name(column.type));
+    // A mask that marks nothing is the same as none.
     const bool has_nulls = column.null_count() > 0;
     hasher.update_field(
         has_nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), rows)

@@ -51,12 +51,14 @@ Result<void> check_classes(const TrainInput& input) {
   std::vector<std::int64_t> of_class(is_binary ? 2 : input.task.classes.size(), 0);
   for (std::int64_t i = 0; i < rows.count; ++i) {
     const double code = rows.labels[i];
+    // Also of NaN, which is in no range.
     if (!(code >= 0 && code < static_cast<double>(of_class.size()))) {
       return invalid("train-label", fmt::format("the label of training row {} is no class", i),
                      "label the rows by the classes of the task");
     }
     ++of_class[static_cast<std::size_t>(code)];
   }
+  // A class without a row would get probabilities that nothing was learned for.
   const auto none = std::find(of_class.begin(), of_class.end(), 0);
   if (none == of_class.end()) return {};
   const auto missing = static_cast<double>(none - of_class.begin());
@@ -86,6 +88,7 @@ Result<void> check_values(const TrainInput& input) {
     low = std::min(low, rows.labels[i]);
     high = std::max(high, rows.labels[i]);
   }
+  // A constant target trains without an error and says nothing.
   if (low < high) return {};
   return invalid("train-one-class",
                  fmt::format("the target is {} in all {} training rows", low, rows.count),
@@ -129,6 +132,7 @@ Result<Trained> train(const TrainInput& input) {
   // What was trained must be what will be scored: load it now, and let the engine that serves
   // measure it.
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
+  // A fault of a trainer, and not of a definition: rows would be scored by the wrong columns.
   if (scorer->features() != input.train.columns) {
     return Error{ErrorKind::kInternal, "train-shape",
                  fmt::format("trained on {} features, the model has {}", input.train.columns,
@@ -150,6 +154,7 @@ std::vector<std::int64_t> evenly_spaced(std::int64_t total, std::int64_t wanted)
   std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
     rows[static_cast<std::size_t>(i)] =
+        // In whole numbers: a step in floating point could name a row twice, or one past the end.
         static_cast<std::int64_t>(static_cast<__int128>(i) * total / count);
   }
   return rows;

@@ -38,6 +38,7 @@ std::size_t quantile_bucket(const stats::Histogram& histogram, double share) {
   std::int64_t seen = 0;
   for (std::size_t i = 0; i < histogram.counts().size(); ++i) {
     seen += histogram.counts()[i];
+    // `seen > 0`: the quantile 0 lies in the first bucket that holds something.
     if (static_cast<double>(seen) >= rank && seen > 0) return i;
   }
   return histogram.counts().empty() ? 0 : histogram.counts().size() - 1;
@@ -45,6 +46,7 @@ std::size_t quantile_bucket(const stats::Histogram& histogram, double share) {
 
 double quantile(const stats::Histogram& histogram, double share) {
   if (histogram.total() == 0) return kNaN;
+  // The middle of the bucket on the scale of the logarithm.
   return std::exp2((static_cast<double>(quantile_bucket(histogram, share)) + 0.5) / kPerOctave);
 }
 
@@ -73,6 +75,7 @@ void save_histogram(StateWriter& out, const stats::Histogram& histogram) {
 stats::Histogram load_histogram(StateReader& in, std::size_t size) {
   std::vector<std::int64_t> counts;
   for (std::uint64_t n = in.count(); n > 0; --n) counts.push_back(in.i64());
+  // A state of other buckets counts what fits, rather than being no histogram at all.
   counts.resize(size);
   return stats::Histogram(std::move(counts));
 }
@@ -100,6 +103,7 @@ void save_task(StateWriter& out, const stats::Task& task) {
 
 stats::Task load_task(StateReader& in) {
   stats::Task task;
+  // An enum must not hold what it does not name, whatever the bytes are.
   task.kind = static_cast<stats::TaskKind>(std::min<std::uint64_t>(in.u64(), 2));
   task.whole_classes = in.flag();
   for (std::uint64_t n = in.count(); n > 0; --n) task.classes.push_back(in.text());
@@ -118,6 +122,7 @@ Shift shift_of(std::span<const stats::Histogram> canary,
                std::span<const stats::Histogram> baseline) {
   Shift out;
   for (std::size_t k = 0; k < canary.size() && k < baseline.size(); ++k) {
+    // Every answer has all outputs: where one has no scores, no other has.
     if (canary[k].total() == 0 || baseline[k].total() == 0) return out;
     const double distance = stats::kolmogorov_smirnov(canary[k], baseline[k]);
     if (k == 0 || distance > out.distance)
@@ -153,8 +158,10 @@ void Moments::add(const Moments& other) noexcept {
 double Moments::mean() const noexcept { return n == 0 ? kNaN : sum / static_cast<double>(n); }
 
 double Moments::radius(double delta) const noexcept {
+  // No variance of one value. Losses and distances lie in [0, 1], so 1 bounds any of them.
   if (n < 2) return 1;
   const auto count = static_cast<double>(n);
+  // Rounding may make it negative where all values are alike.
   const double variance = std::max(0.0, (squares - sum * sum / count) / (count - 1));
   const double l = std::log(2 / delta);
   return std::sqrt(2 * variance * l / count) + 7 * l / (3 * (count - 1));
@@ -168,6 +175,7 @@ double log_e_value(std::int64_t canary, std::int64_t baseline) noexcept {
     const double theta = 0.5 + (i + 0.5) / (2 * kGrid);
     logs[i] = static_cast<double>(canary) * std::log(2 * theta) +
               static_cast<double>(baseline) * std::log(2 * (1 - theta));
+    // The largest is taken out of the sum below: an exponential of thousands would be infinite.
     most = std::max(most, logs[i]);
   }
   double sum = 0;
@@ -186,6 +194,7 @@ double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary,
     const double term = std::exp(choose(canary, x) + choose(baseline, drawn - x) -
                                  choose(canary + baseline, drawn));
     tail += term;
+    // Terms first rise: a small one at the beginning says nothing of those to come.
     if (term < tail * 1e-12 && x > marked + 10) break;
   }
   return std::min(1.0, tail);
@@ -207,9 +216,11 @@ void CohortBook::clear_step() {
 }
 
 void CohortBook::follow(std::uint64_t started, std::uint64_t stepped, const stats::Task& task) {
+  // Asked for each record; a canary begins or rises a few times a day.
   if (started == started_ && stepped == stepped_) return;
   if (started != started_) {
     *this = {};
+    // Another canary: labels and scale of the one before are of other bundles.
     scale_ = PredictionScale(task);
   }
   started_ = started;
@@ -218,6 +229,7 @@ void CohortBook::follow(std::uint64_t started, std::uint64_t stepped, const stat
 }
 
 void CohortBook::pair(bool canary, std::uint8_t outcome) {
+  // The queue holds requests of one side only: those that wait for one of the other.
   if (unpaired_.empty() || canary_ahead_ == canary) {
     canary_ahead_ = canary;
     unpaired_.push_back(outcome);
@@ -228,6 +240,7 @@ void CohortBook::pair(bool canary, std::uint8_t outcome) {
   const std::uint8_t other = unpaired_.front();
   unpaired_.pop_front();
   const auto count = [&](std::uint8_t bit, Pairs& pairs) {
+    // A pair that ended alike says nothing about which side is worse.
     if ((outcome & bit) == (other & bit)) return;
     ++(((outcome & bit) != 0) == canary ? pairs.canary : pairs.baseline);
   };
@@ -236,6 +249,7 @@ void CohortBook::pair(bool canary, std::uint8_t outcome) {
 }
 
 void CohortBook::observe(const plane::RequestRecord& request) {
+  // Records of the canary before may still be read.
   if (request.cohort == plane::Cohort::kNone || started_ == 0 || request.route_version < started_)
     return;
   const bool is_canary = request.cohort == plane::Cohort::kCanary;
@@ -246,13 +260,16 @@ void CohortBook::observe(const plane::RequestRecord& request) {
                row.prediction.size() == scale_.task().outputs();
       });
   if (served != request.rows.end()) {
+    // One row of a request: its rows are alike, and many of one would outweigh other requests.
     remember(fmt::format("{}#{}", request.request_id, served - request.rows.begin()), is_canary,
              served->prediction);
+    // The scale is the baseline's: the canary must not choose what it is measured with.
     if (!is_canary && scale_.learn(served->prediction)) {
       // What was labelled before there was a scale counts from now on.
       for (const auto& [id, row] : rows_) add_loss(row);
     }
   }
+  // Labels count over all steps, and were kept above. What follows is judged step by step.
   if (request.route_version < stepped_) return;
   std::uint8_t outcome = 0;
   bool all_quarantined = true;
@@ -276,11 +293,13 @@ void CohortBook::count_scores(Side& side, const plane::RowRecord& served) {
   for (std::size_t k = 0; k < served.prediction.size(); ++k)
     side.scores[k].add(scale_.bucket(served.prediction[k]));
   const auto& reference =
+      // A shadow is put there to be compared with; a standby is the next best.
       served.shadow_prediction.empty() ? served.standby_prediction : served.shadow_prediction;
   if (!reference.empty()) side.distance.add(scale_.difference(served.prediction, reference));
 }
 
 void CohortBook::remember(std::string id, bool canary, const std::vector<float>& prediction) {
+  // An id that was used twice is of its first row, as everywhere.
   if (rows_.emplace(id, Row{canary, prediction}).second) order_.push_back(std::move(id));
   const std::size_t outputs = std::max<std::size_t>(1, scale_.task().outputs());
   if (order_.size() <= std::clamp(kMostNumbers / outputs, kLeastRows, kMostJudged)) return;
@@ -308,6 +327,8 @@ void CohortBook::observe(const plane::LabelRecord& label) {
   const auto code = scale_.task().code_of(label.label);
   if (found == rows_.end() || !code.ok()) return;
   Row& row = found->second;
+  // A label may change or be confirmed by another account: its loss moves from one sum to the
+  // other.
   take_back_loss(row);
   row.opinion.add(static_cast<float>(*code), label.event_time, names_.number(label.account));
   add_loss(row);
@@ -330,6 +351,7 @@ std::int64_t CohortBook::labelled() const noexcept {
 
 std::string CohortBook::label_account_of_good(const spec::JudgementRules& rules,
                                               std::size_t steps) const {
+  // What is not good by all labels needs no account to be so.
   if (weigh(rules, steps, "").verdict != Verdict::kGood) return {};
   for (const auto& [account, losses] : losses_) {
     if (!account.empty() && weigh(rules, steps, account).verdict != Verdict::kGood) return account;
@@ -408,6 +430,7 @@ class CohortBook::Weighing {
     out.reasons = std::move(reasons_);
     const bool bad = std::any_of(out.measures.begin(), out.measures.end(),
                                  [](const Measure& m) { return m.verdict == Verdict::kBad; });
+    // The first measure is the failures: `weigh` puts it there.
     const bool fails = out.measures.front().verdict == Verdict::kBad;
     // A measure that is past what is allowed and not proven so; one without numbers has no reason.
     const bool open = std::any_of(out.measures.begin(), out.measures.end(), [](const Measure& m) {

@@ -15,6 +15,7 @@ Result<RuleWindows> RuleWindows::open(const std::vector<spec::MonitorRule>& rule
     environment.variables.push_back(
         {name, it == contract.fields.end() ? expr::Type::kString : it->type});
   }
+  // Last, as `row` gives it: values are found by their place.
   environment.variables.push_back({"event_time", expr::Type::kTimestamp});
   RuleWindows out;
   for (const spec::MonitorRule& rule : rules) {
@@ -39,6 +40,7 @@ void RuleWindows::add(std::span<const expr::Datum> values, Micros event_time,
     ++rule.rows;
     rule.from = std::min(rule.from, event_time);
     rule.to = std::max(rule.to, event_time + 1);
+    // Null and error are not bad: a rule that cannot be told of a row says nothing of it.
     rule.bad += rule.program->evaluate(values, scratch_).is_true();
     if (rule.rows < rule.spec.window_rows) continue;
     Finding f;
@@ -82,6 +84,7 @@ void RuleWindows::save(StateWriter& out) const {
 void RuleWindows::load(StateReader& in) {
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::string id = in.text();
+    // Read in any case: a rule that is not defined any more still has its bytes in the state.
     const std::int64_t rows = in.i64();
     const std::int64_t bad = in.i64();
     const Micros from = in.i64();

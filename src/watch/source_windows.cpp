@@ -9,6 +9,7 @@ namespace heddle::watch {
 void SourceWindows::Days::add(Micros event_time) noexcept {
   const std::int64_t of = event_time >= 0 ? event_time / kDay : -((-event_time + kDay - 1) / kDay);
   if (of > day) {
+    // A day without rows lies between: the day before had none.
     before = of == day + 1 ? rows : 0;
     day = of;
     rows = 0;
@@ -17,6 +18,7 @@ void SourceWindows::Days::add(Micros event_time) noexcept {
 }
 
 void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros event_time) {
+  // The first row of a run; times may come out of order within one.
   if (run.rows == 0) {
     run.from = event_time;
     run.to = event_time;
@@ -24,6 +26,8 @@ void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros even
   ++run.rows;
   run.from = std::min(run.from, event_time);
   run.to = std::max(run.to, event_time + 1);
+  // A quarantined row is none that a rule refused: counted as such, it would confirm its own
+  // quarantine.
   if (row.outcome != plane::RowOutcome::kRefused) return;
   ++run.refused;
   for (const std::string& rule : row.rules) ++run.rules[rule];
@@ -31,6 +35,7 @@ void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros even
 
 void SourceWindows::compare(Run& run, const DependencyReference& dependency,
                             std::span<const expr::Datum> determinant, const expr::Datum& value) {
+  // A ratio is of numbers. Whether a text differs is what the rule itself says.
   if (value.kind != expr::Datum::Kind::kInt && value.kind != expr::Datum::Kind::kDouble) return;
   // One column a run: the ratios of two have nothing in common.
   if (!run.column.empty() && run.column != dependency.dependent) return;
@@ -54,6 +59,7 @@ Finding SourceWindows::finish(const std::string& account, const std::string& sou
   f.account = account;
   f.value = static_cast<double>(run.refused) / static_cast<double>(run.rows);
   f.threshold = share_;
+  // Three refused rows at least: in a small run one row is more than any share.
   f.alert = f.raises = run.refused >= std::min<std::int64_t>(3, size_) && f.value > share_;
   f.from = run.from;
   f.to = run.to;
@@ -66,6 +72,8 @@ Finding SourceWindows::finish(const std::string& account, const std::string& sou
        {"rules", std::move(rules)},
        {"rows_a_day",
         days == days_.end() ? run.rows : std::max(days->second.rows, days->second.before)}});
+  // A unit that changed shows as one ratio that most rows agree on. The diagnosis decides by the
+  // agreement.
   if (!run.values.empty()) {
     const stats::RatioEstimate fit = stats::estimate_ratio(run.values, run.expected);
     f.detail.set("ratio", doc::Value::object({{"column", run.column},
@@ -84,6 +92,7 @@ void SourceWindows::row(const SeenRow& row, std::vector<Finding>& out) {
       [&](const std::string& name) { return row.field(name); }, out);
 }
 
+/// What was counted may be of times that were not: the runs begin anew.
 void SourceWindows::set_back(Micros, RowCounts&) {
   runs_.clear();
   days_.clear();
