@@ -101,7 +101,7 @@ std::string some_of(const std::vector<std::string>& names) {
 }
 
 /// At most two questions: what is predicted, and what orders the rows.
-void ask(const profile::Profile& profile, draft::Wishes& wishes) {
+void ask_wishes(const profile::Profile& profile, draft::Wishes& wishes) {
   const auto possible = draft::candidates(profile);
   if (wishes.target.empty() && !possible.targets.empty())
     wishes.target =
@@ -369,7 +369,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
     read.error().hint = "check the path of `--data`";
   HEDDLE_ASSIGN_OR_RETURN(profile, std::move(read));
   out.seconds = progress.seconds();
-  if (may_ask(options, console)) ask(profile, options.wishes);
+  if (may_ask(options, console)) ask_wishes(profile, options.wishes);
   HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));
   const char* home = std::getenv("HOME");
   out.project.name = draft::plain_name(
