@@ -354,8 +354,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   // A question that waits is put again at each tick, so that its answer is followed.
   if (!is_new && !incident.swap_asked) return;
   incident.compared_until = seen->to;
-  // Relative to the loss of the best constant: a hundredth of a log loss is much, of a price
-  // nothing.
+  // In the unit of the losses (one nat, or the label scale of a regression): a hundredth of a log
+  // loss is something, a hundredth of a price nothing.
   const double margin = options_.swap_margin * tick.watch.loss_scale();
   if (!(seen->standby_loss + margin < seen->primary_loss) || seen->z < watch::kPairedZ) {
     drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
