@@ -113,6 +113,7 @@ Result<void> ServiceControl::restore() {
       auto journal, ServiceJournal::open(parts_.home->spool(service_.identity.name), position));
   journal_.emplace(std::move(journal));
   // The table is published again: the crash may have come between the commit and the file.
+  // Without a release there is no table: the data plane answers 503 by itself.
   if (releases().version() > 0) {
     HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
@@ -142,6 +143,7 @@ Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view 
                       }));
   ladder_->restore(std::move(saved.ladder));
   HEDDLE_TRY(restore_watch(txn));
+  // Last, since a state from before canaries ends here.
   HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get(kControl, cohorts_key(name)));
   if (!cohorts) return {};  // the canary is judged from now on
   rows_.known(kControl, cohorts_key(name), *cohorts);
@@ -177,6 +179,7 @@ Result<bool> ServiceControl::pump() {
   const auto until = std::chrono::steady_clock::now() + kPumpSlice;
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(auto record, journal_->next());
+    // The journal was read to its end: whoever calls comes back in a few milliseconds.
     if (!record) break;
     const auto* tick = std::get_if<plane::TickRecord>(&*record);
     // One that the data plane would refuse today: to decide at the end of time is to decide never
@@ -192,11 +195,14 @@ Result<bool> ServiceControl::pump() {
       }
     }
     HEDDLE_TRY(take_record(*record));
+    // After everybody has heard it: a detector closes its windows at the tick.
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
     // There may be more; the caller comes back.
     if (std::chrono::steady_clock::now() > until) return true;
   }
   // A replay in lockstep goes on from here: all that was decided is what the data plane answers by.
+  // Only once the data plane has applied what was decided: a replay must not send the next rows to
+  // the release of before.
   if (applied_ >= releases().version()) watermark_ = std::max(watermark_, last_tick_);
   // A journal of which nothing was ever read cannot be missed: the first place is saved before the
   // first tick. What waits for a tick, or was not taken from here yet, is in no snapshot.
@@ -209,6 +215,7 @@ Result<bool> ServiceControl::pump() {
 /// What a record says, to all that hear it; a tick is decided afterwards.
 Result<void> ServiceControl::take_record(plane::Record& record) {
   const auto* const act = std::get_if<plane::ActRecord>(&record);
+  // Before the watch sees it: a jump decides what time the following records are of.
   if (act != nullptr) HEDDLE_TRY(follow_clock(*act));
   watch::Output output;
   const double sample = watch_->sample();
@@ -240,6 +247,7 @@ void ServiceControl::observe_cohorts(const plane::Record& record) {
 
 bool ServiceControl::hear_tls_files(const plane::ActRecord& act) {
   if (act.act == plane::kCertificateAct) {
+    // Kept until its CA follows.
     certificate_ = act.target;
     return true;
   }
@@ -253,6 +261,8 @@ Result<void> ServiceControl::decide(Micros event_time) {
   // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for
   // the next.
   if (event_time <= ladder_->last_tick()) return {};
+  // Everything that came since the last tick at once: what was decided must not hang on how records
+  // fell into slices of time.
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *effects_);
   last_tick_ = std::max(last_tick_, event_time);
   take_by_hand();
@@ -261,6 +271,8 @@ Result<void> ServiceControl::decide(Micros event_time) {
   bool settled = !moves_.empty() || !acts_.empty();
   for (const auto& [action, outcome] : performed) {
     using Status = recover::Outcome::Status;
+    // What is in the ledger has to be in the snapshot's state too, or it would be decided again
+    // from the place before. A question that waits is nothing new.
     if (outcome.status == Status::kApplied || outcome.status == Status::kDenied ||
         outcome.status == Status::kFailed)
       settled = true;
@@ -295,6 +307,8 @@ Result<void> ServiceControl::save_snapshot() {
   std::uint64_t count = finding_count_;
   const auto saved = parts_.state->write([&](store::Txn& txn) -> Result<void> {
     count = finding_count_;
+    // Numbered on from those that are stored. The store may run this again, so the count begins
+    // anew each time.
     for (const auto& finding : new_findings_) {
       HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
                          doc::to_json(finding.to_value())));
@@ -311,6 +325,7 @@ Result<void> ServiceControl::save_snapshot() {
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
     return save_watch(txn, change);
   });
+  // What was noted as written counts only when the transaction did.
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
   // From here on nothing fails: memory follows what is committed.
@@ -334,6 +349,7 @@ Result<void> ServiceControl::save_incidents(store::Txn& txn,
     if (std::find(finished.begin(), finished.end(), incident.id) == finished.end()) {
       HEDDLE_TRY(rows_.put(txn, kIncidents, key, bytes));
     } else {
+      // For the last time: the ladder lets it go, and no snapshot writes it again.
       HEDDLE_TRY(txn.put(kClosedIncidents, key, bytes));
       HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
     }
@@ -394,6 +410,7 @@ doc::Value ServiceControl::watch_value() const {
     const bool is_silent = watch_->alerts().find(watch::silent_key(key)) != nullptr;
     metric.set("silent", is_silent);
     if (!is_silent) continue;
+    // Silence comes first in the line: a metric that cannot fire is worse than one that has.
     line += (line.empty() ? "silent: `" : ", `") + key + "`";
     silent.push(key);
   }
@@ -448,6 +465,7 @@ Result<doc::Value> ServiceControl::series() const {
                         }));
     return parsed;
   }));
+  // Those since the last snapshot are in memory alone.
   for (const auto& finding : new_findings_) findings.push(finding.to_value());
   return doc::Value::object(
       {{"service", service_.identity.name}, {"findings", std::move(findings)}});
@@ -478,11 +496,13 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   } else {
     return {};
   }
+  // By the act's own id, so that it is applied once, however often the journal is read.
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, id);
   Digest left;
   if (proposal.action == "slot.fail-over") {
     HEDDLE_ASSIGN_OR_RETURN(left, Digest::parse(act->target));
   }
+  // The act is about the canary of the table that was in force there, which may be over here.
   const Digest canary = canary_of(applied_);
   const auto decision =
       decisions_->change_releases(proposal, [&](release::Releases& next) -> Result<void> {

@@ -352,6 +352,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   // A question that waits is put again at each tick, so that its answer is followed.
   if (!is_new && !incident.swap_asked) return;
   incident.compared_until = seen->to;
+  // In the unit of the losses (one nat, or the label scale of a regression): a hundredth of a log
+  // loss is something, a hundredth of a price nothing.
   const double margin = options_.swap_margin * tick.watch.loss_scale();
   if (!(seen->standby_loss + margin < seen->primary_loss) || seen->z < watch::kPairedZ) {
     drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
@@ -363,6 +365,7 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
                                 : incident.diagnosis.only_account;
   SwapToStandby swap{seen->primary_loss, seen->standby_loss, seen->rows,
                      grounds_of(incident, seen->label_account, tick)};
+  // Policy asks a person where one account alone speaks for it.
   swap.grounds.only_account = only;
   const Outcome outcome =
       propose(incident, std::move(swap),
@@ -395,6 +398,7 @@ Grounds Ladder::grounds_of(const Incident& incident, const std::string& label_ac
 }
 
 void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& tick) {
+  // Only a question that was asked can lapse.
   if (!incident.swap_asked) return;
   incident.swap_asked = false;
   incident.timeline.push_back({tick.now, fmt::format("no swap is asked for any more: {}", why), 0});
@@ -416,6 +420,7 @@ Step Ladder::record_opening(Incident& incident, Tick& tick) {
   return step_on(incident, tick);
 }
 
+/// A person's own incident ends by a person: nothing that is watched says that it is over.
 Step Ladder::await_close(Incident& incident, Tick& tick) {
   escalate(incident,
            fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
@@ -426,6 +431,8 @@ Step Ladder::await_close(Incident& incident, Tick& tick) {
 
 Step Ladder::record_close(Incident& incident, Tick& tick) {
   drop_swap_question(incident, "the incident is over", tick);
+  // The ledger says how it ended. One that stands is closed too, so that nobody believes it is
+  // being worked on.
   const char* const end = incident.recovered_at != 0 ? "recovered: "
                           : incident.unverified      ? "not verified, too few rows came: "
                                                      : "not recovered, it stands: ";
@@ -534,6 +541,7 @@ Step Ladder::swap_back(Incident& incident, Tick& tick) {
   }
   incident.swapped = false;
   const Act* repair = repair_of(incident.diagnosis.column);
+  // What was done besides the swap is still to be proven; without it there is nothing but to wait.
   return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput
                                                               : Step::kAwaitQuiet;
 }
@@ -543,10 +551,12 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const auto it = std::find(state_.readmitted.begin(), state_.readmitted.end(),
                             Readmitted{d.account, d.source});
   if (it != state_.readmitted.end()) {
+    // Used up: a quarantine that begins later is let in by rows of its own.
     state_.readmitted.erase(it);
     return Step::kRelease;
   }
   const auto held = tick.effects.quarantine_of(d.account, d.source);
+  // Neither the data plane nor recovery ended it: a person did.
   if (!held) return let_in_by_others(incident, tick);
   const std::string source = plane::source_text(held->account, held->source);
   const watch::Finding* cost = nullptr;
@@ -562,6 +572,7 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const std::string why = cost == nullptr ? std::string() : cost->detail.string_or("why");
   if (!held->by.empty()) {
     // What a person shut out is let in by a person.
+    // Good rows are held back now: whoever shut it out is told now, and not in a week.
     const bool at_once = cost != nullptr && incident.escalations == 0;
     escalate(incident,
              fmt::format("{}{}`{}` shut out source {} by hand: {}", why, why.empty() ? "" : "; ",
@@ -619,6 +630,8 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
                   kAnswerWithin, tick)) {
       return incident.step;
     }
+    // The response goes on without an answer, so the question must not be answered later, when it
+    // would undo what came since.
     (void)lapse(incident, "nobody answered in time", kProposal, tick);
     incident.repair_refused = true;
     return Step::kCollect;
@@ -655,6 +668,7 @@ Step Ladder::verify_input(Incident& incident, Tick& tick) {
   return Step::kPostmortem;
 }
 
+/// Labels that turned over: nothing is trained on them until somebody says what they are.
 Step Ladder::ask_labels(Incident& incident, Tick& tick) {
   if (incident.responded_at == 0) {
     respond(incident, "nothing is learned from these labels; a person is asked", tick);

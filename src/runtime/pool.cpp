@@ -28,6 +28,7 @@ Pool::~Pool() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
+    // Answered below, without the lock: what is called may come back to this pool.
     left.swap(waiting_);
     waiting_rows_ = 0;
     for (const auto& item : left) item->over = true;
@@ -57,6 +58,7 @@ Result<void> Pool::submit(Rows rows, std::int64_t deadline_ns, Done done) {
     }
     waiting_.push_back(std::move(item));
     waiting_rows_ += count;
+    // The watching thread sleeps until the first deadline that it knows.
     sooner = deadline_ns < watched_ns_;
   }
   work_.notify_one();
@@ -72,10 +74,13 @@ std::size_t Pool::waiting_rows() const {
 /// Under the lock; something waits.
 Pool::Batch Pool::next_batch() {
   const std::int64_t left = waiting_.front()->deadline_ns - options_.clock->mono_ns();
+  // As many as the runtime is expected to answer in the time of a batch, or before the first one's
+  // deadline.
   const std::size_t fit =
       cost_.rows_within(std::min(options_.batch_ms * kNanosPerMs, left), options_.batch_rows);
   sizes_.clear();
   std::size_t rows = 0;
+  // No more are looked at than could go: under load thousands wait.
   for (auto it = waiting_.begin(); it != waiting_.end() && rows <= fit; ++it) {
     sizes_.push_back((*it)->rows.count());
     rows += sizes_.back();
@@ -96,6 +101,8 @@ void Pool::finish(const Batch& batch, Result<std::vector<float>> answer) {
     const std::lock_guard lock(mutex_);
     for (const auto& item : batch) {
       std::erase(under_way_, item);
+      // One that was over meanwhile has had its answer. Its rows were sent, so they count for the
+      // place of those behind.
       if (!item->over) mine.emplace_back(item, rows);
       item->over = true;
       rows += item->rows.count();
@@ -113,6 +120,7 @@ void Pool::finish(const Batch& batch, Result<std::vector<float>> answer) {
 }
 
 void Pool::work() {
+  // One connection a thread, for its life: a call is made by one thread at a time.
   const Call call = options_.connect();
   std::vector<const Rows*> views;
   while (true) {
@@ -139,6 +147,7 @@ void Pool::work() {
     for (const auto& item : batch) {
       views.push_back(&item->rows);
       rows += item->rows.count();
+      // The latest: who cannot wait that long is answered by the watching thread.
       last = std::max(last, item->deadline_ns);
     }
     const std::int64_t begin = options_.clock->mono_ns();
@@ -149,6 +158,7 @@ void Pool::work() {
       answer = Error{ErrorKind::kInternal, "runtime-rows",
                      "the runtime's call gave another number of rows"};
     batches_.fetch_add(1, std::memory_order_relaxed);
+    // A failure says nothing of what rows cost.
     if (answer.ok()) {
       const std::lock_guard lock(mutex_);
       cost_.add(rows, end - begin);

@@ -339,6 +339,7 @@ void settle_own_trainer(Model& into, const doc::Value& value, Reader& reader) {
   const doc::Value* const parameters = value.find("parameters");
   if (is_own && parameters != nullptr && parameters->is_object())
     set_typed_parameters(into.parameters, *parameters);
+  // Both or neither is right; each of the others has its own message.
   if (is_own == into.exec.has_value()) return;
   if (is_own) {
     return reader.report(value.find("trainer")->position(), "bad-exec",
@@ -439,6 +440,7 @@ class ModelChecker : public Checking {
     }
     const Contract* contract = contract_of(model);
     if (contract != nullptr) check_target(model, *contract);
+    // Known only now: the simple trainer is of the task, which the target may say.
     if (model.standby_trainer.empty())
       model.standby_trainer = trainer::simple_trainer(model.task).name();
     check_task(model);
@@ -465,6 +467,7 @@ class ModelChecker : public Checking {
     const expr::Environment targets = target_environment(contract.fields);
     const auto typed = expr::Program::compile(model.target.text, targets);
     const auto type = typed.ok() ? typed->type() : expr::Type::kNull;
+    // What does not compile is compiled again below, for the finding with its place.
     const bool is_bool = !typed.ok() || type == expr::Type::kBool;
     if (compile(file, "the target", model.target,
                 {targets, row_domains(targets, contract.fields, true),
@@ -485,6 +488,7 @@ class ModelChecker : public Checking {
       }
       return false;
     };
+    // A whole number suits two tasks, and a declared one says which is meant.
     if (suits(model.task)) return check_class_types(model, type);
     std::vector<std::string_view> possible;
     for (const auto kind : kTasks) {
@@ -576,6 +580,8 @@ class ModelChecker : public Checking {
     const auto read = [&](std::string_view key, const std::string& path, std::string hint) {
       if (path.empty()) return;  // missing-key says it
       const std::string plain = path_in_project(project_, path);
+      // The files are part of the bundle, and of a commit: a path that leads elsewhere would be of
+      // one machine.
       if (plain != path || plain.starts_with("..")) {
         report(model.identity.file, place(key), "bad-exec",
                fmt::format("`{}` is no plain path below the project", path),
@@ -585,6 +591,7 @@ class ModelChecker : public Checking {
       const bool is_twice =
           std::any_of(exec.sources.begin(), exec.sources.end(),
                       [&](const Exec::Source& each) { return each.path == path; });
+      // The trainer's own file may be listed among the others.
       if (is_twice) return;
       auto bytes = files_.read(path);
       if (bytes.ok()) {
@@ -636,6 +643,7 @@ class ModelChecker : public Checking {
   const trainer::Trainer* trainer_of(const Model& model, const std::string& name,
                                      std::string_view key) {
     const trainer::Trainer* found = trainer::trainers().find(name);
+    // A standby has to answer when an environment or a worker is what broke.
     if (found != nullptr && found->is_own() && key == "standby") {
       report(model.identity.file, at(model.identity, key), "bad-exec",
              "a standby answers when the rest fails, and a trainer of your own is of the rest",
@@ -674,6 +682,7 @@ class ModelChecker : public Checking {
   void check_once(const std::string& file, const Training& training, const std::string& name,
                   doc::Position position, std::set<std::string>& taken) {
     const std::string canonical(trainer::canonical_parameter(*training.of, training.task, name));
+    // By the canonical name: `eta` and `learning_rate` are one parameter.
     if (taken.insert(canonical).second) return;
     report(file, position, "duplicate-name",
            name == canonical
@@ -730,6 +739,7 @@ class ModelChecker : public Checking {
                       written ? space->as_array()[i].position() : doc::Position{}, taken);
     }
     std::vector<trainer::SetParameter> set = fixed_parameters(model.parameters);
+    // Without a value: what a search sets has an effect for some of the values that it may draw.
     for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
     check_unused(file, training, set, [&](const std::string& name) {
       for (std::size_t i = 0; i < model.search.space.size(); ++i) {

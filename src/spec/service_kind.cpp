@@ -67,6 +67,7 @@ void read_steps(CanaryRules& into, const doc::Value& value, Reader& reader) {
 }
 
 void check_canary(CanaryRules& into, const doc::Value& value, Reader& reader) {
+  // A prefix without a name behind it names nothing.
   const bool known = into.sticky.empty() || into.sticky == "source" ||
                      (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
                      (into.sticky.starts_with("field:") && into.sticky.size() > 6);
@@ -75,6 +76,7 @@ void check_canary(CanaryRules& into, const doc::Value& value, Reader& reader) {
                   fmt::format("`{}` is no key to draw by", into.sticky),
                   "write `source`, `header:NAME` or `field:NAME`");
   }
+  // A header alone would send every request that has it, whatever it says.
   if (into.header.empty() != into.header_value.empty()) {
     reader.report(value.position(), "missing-key", "`header` and `header_value` belong together",
                   "give both or none");
@@ -271,6 +273,7 @@ class ServiceChecker : public Checking {
              "name a collector on this machine or network, for example "
              "http://127.0.0.1:4318/v1/traces");
     }
+    // Written so that NaN is refused too.
     if (!(traces.share >= 0 && traces.share <= 1)) {
       report(service.identity.file, at(service.identity, "telemetry"), "traces-share",
              fmt::format("the share {} is not between 0 and 1", traces.share),

@@ -44,6 +44,7 @@ Result<void> execute(sqlite3* db, const char* sql) {
 
 Result<Statement> prepare(sqlite3* db, const char* sql) {
   sqlite3_stmt* statement = nullptr;
+  // Used for the life of the connection: SQLite keeps them out of its small scratch memory.
   if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
       SQLITE_OK) {
     return sqlite_error(db, "use the state");
@@ -61,6 +62,7 @@ class Use {
   explicit Use(sqlite3_stmt* statement) : statement_(statement) {}
   ~Use() {
     sqlite3_reset(statement_);
+    // Bindings point into the caller's strings, which are gone after this.
     sqlite3_clear_bindings(statement_);
   }
   Use(const Use&) = delete;
@@ -107,6 +109,7 @@ struct Statements {
 /// The smallest key that is greater than every key with this prefix; empty: there is none.
 std::string after_prefix(std::string_view prefix) {
   std::string end(prefix);
+  // A last byte of 255 has no successor; the one before it is raised instead.
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
   if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
   return end;
@@ -124,6 +127,8 @@ class SqliteTxn final : public store::Txn {
     use.blob(2, key);
     switch (use.step()) {
       case SQLITE_ROW:
+        // SQLite has no checksums of its own: a page that a disk changed would be read as if it
+        // were right.
         if (sum_of(collection, key, use.column(0)) != use.number(1))
           return damaged(collection, key);
         return std::optional<std::string>(std::string(use.column(0)));
@@ -181,6 +186,7 @@ class SqliteTxn final : public store::Txn {
 
   Result<std::uint64_t> append(std::string_view entry) override {
     HEDDLE_TRY(writable());
+    // The transaction has the only writer, so nobody takes the same number.
     HEDDLE_ASSIGN_OR_RETURN(const auto number, log_size());
     Use use(sql_.append.get());
     use.integer(1, static_cast<std::int64_t>(number));
@@ -204,6 +210,7 @@ class SqliteTxn final : public store::Txn {
         prepare(db_, "SELECT seq, entry, sum FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"));
     Use use(statement.get());
     use.integer(1, static_cast<std::int64_t>(begin));
+    // UINT64_MAX means "to the end", and SQLite's integers are signed.
     use.integer(2, end > static_cast<std::uint64_t>(INT64_MAX) ? INT64_MAX
                                                                : static_cast<std::int64_t>(end));
     for (;;) {
@@ -254,6 +261,8 @@ class SqliteState final : public store::State {
     Request request{&body};
     std::unique_lock lock(mutex_);
     waiting_.push_back(&request);
+    // Whoever is first when the store is free commits; the others find their request done, or
+    // become first.
     changed_.wait(lock, [&] { return request.done || (!busy_ && waiting_.front() == &request); });
     if (request.done) return std::move(request.result);
     // The first in line commits for everybody behind it.
@@ -264,6 +273,7 @@ class SqliteState final : public store::State {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(group.size()));
     lock.unlock();
     runner_ = std::this_thread::get_id();
+    // Without the lock: new requests line up behind it meanwhile, and are the next group.
     commit(group);
     runner_ = std::thread::id();
     lock.lock();
@@ -285,6 +295,7 @@ class SqliteState final : public store::State {
       HEDDLE_TRY(execute(db_.get(), "BEGIN"));
       SqliteTxn txn(db_.get(), sql_, false);
       auto done = body(txn);
+      // It wrote nothing. What matters is that its snapshot of the database ends.
       (void)execute(db_.get(), "COMMIT");
       return done;
     }();
