@@ -94,7 +94,10 @@ class NamedKind : public Kind {
   /// Those of a project by name, for who knows the kind; null: it has none.
   [[nodiscard]] virtual const Map* find(const Project& project) const {
     const auto at = project.added.find(name());
-    return at == project.added.end() ? nullptr : std::any_cast<Map>(&at->second);
+    if (at == project.added.end()) return nullptr;
+    // Looking for definitions to check leaves an empty map behind.
+    const Map* const found = std::any_cast<Map>(&at->second);
+    return found->empty() ? nullptr : found;
   }
 
  protected:
