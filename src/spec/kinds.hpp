@@ -6,6 +6,8 @@
 
 namespace heddle::spec {
 
+inline constexpr double kLargestPort = 65'535;
+
 /// The table of kinds, in the order in which `heddle schema` names them. A kind is a row here and
 /// the file `NAME_kind.cpp`, which has its keys and its checks.
 [[nodiscard]] const std::vector<Kind>& kind_table();
