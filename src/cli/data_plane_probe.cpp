@@ -65,7 +65,7 @@ doc::Value probe_data_plane(const spec::Project& project, const spec::Service& s
     return out;
   }
   for (const char* member : {"ready", "stopped", "failed_over", "slot", "bundle", "route_version",
-                             "event_time", "replayed"}) {
+                             "waits_for", "waits_s", "event_time", "replayed"}) {
     if (const auto* value = told->find(member)) out.set(member, *value);
   }
   return out;

@@ -35,7 +35,14 @@ Result<AsFound> audit_as_found(const Invocation& invocation, const std::string& 
   if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint")) return found;
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(tiles + "/vkey"));
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  HEDDLE_ASSIGN_OR_RETURN(auto key, ledger::VerifierKey::parse(text));
+  auto parsed = ledger::VerifierKey::parse(text);
+  if (!parsed.ok()) {
+    return Error{
+        ErrorKind::kCorrupt, parsed.error().id,
+        fmt::format("`{}/vkey` is not the ledger's verifier key", tiles),
+        "remove it and run `heddle status`: it is written again from the project's own key"};
+  }
+  ledger::VerifierKey& key = *parsed;
   found.own_key = path_exists(home.ledger_key());
   if (found.own_key) {
     HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));

@@ -223,6 +223,8 @@ std::string data_plane_line(const doc::Value& data) {
   line += fmt::format(", route {} in force", data.int_or("route_version"));
   if (const auto slot = data.string_or("slot"); !slot.empty())
     line += fmt::format(", {} answers", slot);
+  if (const auto waits_for = data.string_or("waits_for"); !waits_for.empty())
+    line += fmt::format("; waits since {} s: {}", data.int_or("waits_s"), waits_for);
   return line;
 }
 

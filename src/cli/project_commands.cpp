@@ -58,6 +58,11 @@ Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::stri
   return control::load_to_check(root);
 }
 
+/// A model's run as it is typed: it is named where there are several.
+std::string run_command(const spec::Project& project, const std::string& model) {
+  return project.models.size() < 2 ? "heddle run" : "heddle run --model " + model;
+}
+
 /// `9 definitions OK, 2 warnings`.
 std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_view what) {
   const std::size_t warnings = loaded.diagnostics.size();
@@ -85,7 +90,9 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
   }
   console.data(fmt::format("project `{}`: {}", project.name,
                            verdict(*loaded, spec::definition_count(project), "definition")));
-  console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
+  console.message(project.models.empty()
+                      ? "next: add a model under models/"
+                      : "next: " + run_command(project, project.models.begin()->first));
   return 0;
 }
 
@@ -141,7 +148,8 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   console.data(format_rows(rows));
   tell_origin(console, *origin);
   note.tell(console);
-  console.message(plan->nothing_to_do() ? "nothing to do" : "next: heddle run");
+  console.message(plan->nothing_to_do() ? "nothing to do"
+                                        : "next: " + run_command(loaded->project, model));
   return 0;
 }
 

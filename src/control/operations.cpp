@@ -254,7 +254,9 @@ Result<void> add_service(Core& core, const std::string& name, const ServiceContr
                   jump.string_or("reason"));
   }
   if (unwatched)
-    lists.propose("heddle run", "`" + name + "` is not watched: " + watched.string_or("why"));
+    lists.propose(core.project.models.size() < 2 ? "heddle run"
+                                                 : "heddle run --model " + service.service().model,
+                  "`" + name + "` is not watched: " + watched.string_or("why"));
   if (!released) lists.propose("heddle release promote " + name, "nothing is released");
   if (releases.canary().running()) {
     lists.propose("heddle release canary " + name,

@@ -48,7 +48,8 @@ struct Labels {
   std::vector<double> codes{};
 };
 /// `target` over a table's columns. kUnprocessable: `target-missing`, `target-not-finite`,
-/// `target-class-unknown` beside declared classes, `target-many-classes`, `target-constant`.
+/// `target-class-unknown` beside declared classes, `target-many-classes`, `target-class-too-large`,
+/// `target-constant`.
 [[nodiscard]] Result<Labels> labels_of(const spec::Model& model, const table::Table& rows);
 
 /// A part of a model that each of these rows must have: kUnprocessable `target-class-rare` where a

@@ -7,6 +7,8 @@
 
 namespace heddle::spec {
 
+inline constexpr double kLargestPort = 65'535;
+
 /// The kinds there are, in the order in which files are read and checks are made: a file
 /// `NAME_kind.cpp` each, which has its keys and its checks, and a row here.
 [[nodiscard]] Registry<Kind>& kinds();

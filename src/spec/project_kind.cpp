@@ -171,7 +171,8 @@ const Schema<ProjectFile>& project_keys() {
                  into.source_positions[name] = written.position();
                }
              });
-    t.integer("control_port", &ProjectFile::control_port, "port of the control plane");
+    t.integer("control_port", &ProjectFile::control_port, "port of the control plane")
+        .between(0, kLargestPort);
     return t;
   }();
   return table;
