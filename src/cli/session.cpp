@@ -12,6 +12,7 @@
 #include "base/os_user.hpp"
 #include "cli/commands.hpp"
 #include "control/control.hpp"
+#include "control/read_reply.hpp"
 #include "doc/json.hpp"
 #include "net/client.hpp"
 
@@ -158,15 +159,16 @@ Result<doc::Value> call_operation(const Invocation& invocation, std::string_view
   const auto named = std::find_if(all.begin(), all.end(),
                                   [&](const auto& each) { return each.name == operation; });
   if (named != all.end() && named->permission == "read") {
-    HEDDLE_ASSIGN_OR_RETURN(auto answered, ask(root, *invocation.wiring, operation, request));
-    return std::move(answered.reply);
+    HEDDLE_ASSIGN_OR_RETURN(const auto answered, ask(root, *invocation.wiring, operation, request));
+    return control::read_reply(operation, answered.reply);
   }
   using Purpose = control::Control::Purpose;
   const auto purpose = operation == "definition.apply" ? Purpose::kApply
                        : operation == "audit.restore"  ? Purpose::kRestore
                                                        : Purpose::kOperate;
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring, purpose));
-  return session->call(operation, request);
+  HEDDLE_ASSIGN_OR_RETURN(const auto reply, session->call(operation, request));
+  return control::read_reply(operation, reply);
 }
 
 Result<std::string> find_project(const std::string& given) {

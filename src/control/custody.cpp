@@ -149,7 +149,7 @@ Result<void> anchor_when_due(Core& core) {
   return {};
 }
 
-Result<doc::Value> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
+Result<RestoreReply> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   if (person.proof.how != "signature") {
@@ -172,7 +172,7 @@ Result<doc::Value> restore_ledger(Core& core, const RestoreRequest& request, con
   HEDDLE_ASSIGN_OR_RETURN(const auto number, core.ledger->restore(*core.git, std::move(entry)));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
   core.anchor_seen = size;
-  return doc::Value::object({{"entry", number}, {"entries", size}});
+  return RestoreReply{number, size};
 }
 
 }  // namespace heddle::control

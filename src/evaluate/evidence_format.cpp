@@ -147,7 +147,54 @@ const Schema<IntervalRefit>& refit_schema() {
   return schema;
 }
 
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+Value number_or_null(std::optional<double> number) {
+  return number && std::isfinite(*number) ? Value(*number) : Value();
+}
+
 }  // namespace
+
+const Schema<Difference>& difference_schema() {
+  using D = Difference;
+  static const auto schema = [] {
+    auto t = Schema<D>::record("the metric", "one metric of two models on the same rows");
+    const auto number = [&t](const char* name, const char* about, const auto& get,
+                             const auto& set) {
+      t.custom(
+          name, Shape::kNumber, about,
+          [set](D& into, const Value& value, Reader&) {
+            set(into, value.is_null() ? std::optional<double>() : value.as_double());
+          },
+          [get](const D& from) -> std::optional<Value> { return number_or_null(get(from)); });
+      t.keys.back().may_be_null = true;
+    };
+    using Number = std::optional<double>;
+    // They follow from the others.
+    const auto derived = [](D&, Number) {};
+    const auto end = [](const D& from, double side) {
+      const auto margin = from.margin_of_error();
+      return margin ? Number(from.difference() + side * *margin) : Number();
+    };
+    t.text("name", &D::metric, "of the metric").filled();
+    number(
+        "base", "of what serves", [](const D& d) { return Number(d.base); },
+        [](D& d, Number n) { d.base = n.value_or(kUnknown); });
+    number(
+        "candidate", "of the candidate", [](const D& d) { return Number(d.candidate); },
+        [](D& d, Number n) { d.candidate = n.value_or(kUnknown); });
+    number(
+        "difference", "candidate less base", [](const D& d) { return Number(d.difference()); },
+        derived);
+    number(
+        "standard_error", "of the difference, paired by row; null: not known",
+        [](const D& d) { return d.standard_error; }, [](D& d, Number n) { d.standard_error = n; });
+    number("low", "end of its 95 % interval", [end](const D& d) { return end(d, -1); }, derived);
+    number("high", "likewise", [end](const D& d) { return end(d, 1); }, derived);
+    return t;
+  }();
+  return schema;
+}
 
 Value print_numbers(const Numbers& numbers) {
   Value value = Value::object();
