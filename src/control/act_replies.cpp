@@ -1,5 +1,6 @@
 #include "control/act_replies.hpp"
 
+#include "control/reply_forms.hpp"
 #include "control/reply_schema.hpp"
 #include "doc/schema_lists.hpp"
 
@@ -19,13 +20,12 @@ const Schema<NextItem>& next_schema() {
   return schema;
 }
 
-const Schema<AskedReply>& AskedReply::schema() {
-  using A = AskedReply;
+namespace {
+
+const Schema<Asked>& asked_schema() {
+  using A = Asked;
   static const auto schema = [] {
     auto t = reply_of<A>("what came of it");
-    t.object("comparing", &A::comparing, comparison_progress_schema(),
-             "of a release, and then alone: the two bundles are compared first, send the same "
-             "request again");
     t.boolean("applied", &A::applied, "it is done");
     t.text("bundle", &A::bundle, "what it was about; empty: none");
     t.text("slot", &A::slot, "likewise");
@@ -37,11 +37,23 @@ const Schema<AskedReply>& AskedReply::schema() {
                          "have");
     doc::texts_or_absent(t, "revives_repairs", &A::revives_repairs,
                          "what it took back and the new one has");
+    return t;
+  }();
+  return schema;
+}
+
+}  // namespace
+
+const Schema<AskedReply>& AskedReply::schema() {
+  using A = AskedReply;
+  static const auto schema = [] {
+    auto t = reply_of<A>("what came of it");
+    t.object("comparing", &A::comparing, comparison_progress_schema(),
+             "of a release, and then alone: the two bundles are compared first, send the same "
+             "request again");
+    add_form(t, &A::asked, asked_schema());
     t.finally([](A& into, const Value& value, Reader& reader) {
-      if (into.comparing) return;
-      for (const char* member : {"applied", "bundle", "slot", "entry", "approval", "reason"}) {
-        if (value.find(member) == nullptr) return reader.refuse(member, "is missing");
-      }
+      if (!into.comparing) need_form(asked_schema(), value, reader);
     });
     return t;
   }();

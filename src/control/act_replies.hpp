@@ -21,20 +21,22 @@ struct NextItem {
 };
 [[nodiscard]] const doc::Schema<NextItem>& next_schema();
 
-/// What came of something that was asked for: it is done, or it waits for an approval. Of a release
-/// also that the two bundles are compared first.
-struct AskedReply {
-  std::optional<ComparisonProgress> comparing{};  ///< then there is nothing else: ask again
-  std::optional<bool> applied{};
-  std::optional<std::string> bundle{};  ///< its digest; empty: none, as of a resume
-  std::optional<std::string> slot{};
-  std::optional<std::uint64_t> entry{};
-  std::optional<std::string> approval{};  ///< empty: it waits for none
-  std::optional<std::string> reason{};
+/// What came of something that was asked for: it is done, or it waits for an approval.
+struct Asked {
+  bool applied = false;
+  std::string bundle{};  ///< its digest; empty: it is about none, for example a resume
+  std::string slot{};    ///< likewise
+  std::uint64_t entry = 0;
+  std::string approval{};  ///< empty: it waits for none
+  std::string reason{};
   std::optional<std::vector<std::string>> drops_repairs{};
   std::optional<std::vector<std::string>> revives_repairs{};
+};
 
-  [[nodiscard]] bool is_applied() const noexcept { return applied.value_or(false); }
+/// The same, or of a release that the two bundles are compared first: one of the two is there.
+struct AskedReply {
+  std::optional<ComparisonProgress> comparing{};  ///< ask again
+  std::optional<Asked> asked{};
   [[nodiscard]] static const doc::Schema<AskedReply>& schema();
 };
 

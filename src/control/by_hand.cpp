@@ -42,12 +42,7 @@ Result<ByHandReply> act(Control::Core& core, const std::string& name, const reco
                         bool again, const AskedBy& by, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(name));
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, by));
-  HEDDLE_ASSIGN_OR_RETURN(auto done, service->act_by_hand(what, person, again));
-  // What waits is said as of a release, which has a bundle and a slot.
-  std::erase_if(done.as_object(), [](const auto& member) {
-    return member.first == "bundle" || member.first == "slot";
-  });
-  return ByHandReply::schema().parse(done);
+  return service->act_by_hand(what, person, again);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "control/reply_forms.hpp"
 #include "control/reply_schema.hpp"
+#include "doc/schema_custom.hpp"
 #include "watch/judgement_format.hpp"
 
 namespace heddle::control {
@@ -33,12 +34,8 @@ const Schema<Run>& run_schema() {
     t.integer("started", &Run::started, "running: route version");
     t.text("since", &Run::since, "running: event time of its weight");
     t.object("cohorts", &Run::cohorts, watch::judgement_schema(), "running: side by side");
-    t.value(
-        "judgement", &Run::judgement, Shape::kMap,
-        "running: the last one, the same with `event_time` in microseconds and `entry`; `held`: "
-        "a person is asked; `approval`: it waits for this one; `denied`: by this rule; null: "
-        "none at this weight");
-    t.keys.back().may_be_null = true;
+    doc::object_or_null(t, "judgement", &Run::judgement, judged_look_schema(),
+                        "running: the last one; null: none at this weight");
     t.objects("next", &Run::next, next_schema(), "running");
     return t;
   }();

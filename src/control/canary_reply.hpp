@@ -26,7 +26,7 @@ struct CanaryReply {
     std::uint64_t started = 0;
     std::string since{};
     watch::Judgement cohorts{};
-    doc::Value judgement{};  ///< the last one, as it is stored; null: none at this weight
+    std::optional<CanaryLook> judgement{};  ///< the last one; none at this weight
     std::vector<NextItem> next{};
   };
   std::optional<Run> run{};

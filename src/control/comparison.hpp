@@ -7,7 +7,7 @@
 
 #include "base/digest.hpp"
 #include "doc/schema.hpp"
-#include "evaluate/paired.hpp"
+#include "evaluate/difference.hpp"
 
 namespace heddle::control {
 

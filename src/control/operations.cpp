@@ -17,7 +17,6 @@
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
 #include "control/project_operations.hpp"
-#include "control/read_reply.hpp"
 #include "control/recorded.hpp"
 #include "control/reply_forms.hpp"
 #include "control/requester.hpp"
@@ -30,18 +29,16 @@
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
 #include "policy/request.hpp"
-#include "watch/finding_format.hpp"
 
 namespace heddle::control {
 namespace {
 
 using Core = Control::Core;
 
-/// A document of the control of a service, as the struct that is answered.
-template <class Reply>
-Result<Reply> as(const Result<doc::Value>& document) {
-  if (!document.ok()) return document.error();
-  return Reply::schema().parse(*document);
+/// What came of it, or its error.
+Result<AskedReply> asked(Result<Asked> done) {
+  if (!done.ok()) return done.error();
+  return AskedReply{{}, *std::move(done)};
 }
 
 Result<StatusReply> status(Core& core, const NoRequest&, const Call&) { return status_of(core); }
@@ -106,22 +103,15 @@ Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const
   return slot == "standby" ? candidate.standby : candidate.bundle;
 }
 
-/// Ask again: the comparison is made in a process of its own.
-Result<ComparisonProgress> still_comparing(const ServiceControl& service) {
-  return comparison_progress_schema().parse(service.comparing());
-}
-
 Result<CompareReply> release_compare(Core& core, const CompareRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
                           bundle_asked_for(core, *service, request.bundle, "primary"));
   HEDDLE_ASSIGN_OR_RETURN(const auto compared, service->comparison(bundle, call.caller.waits));
   CompareReply reply;
-  if (compared) {
-    HEDDLE_ASSIGN_OR_RETURN(reply.comparison, comparison_schema().parse(*compared));
-  } else {
-    HEDDLE_ASSIGN_OR_RETURN(reply.comparing, still_comparing(*service));
-  }
+  reply.comparison = compared;
+  // It is made in a process of its own: ask again.
+  if (!compared) reply.comparing = service->comparing();
   return reply;
 }
 
@@ -137,28 +127,24 @@ Result<AskedReply> release_promote(Core& core, const PromoteRequest& request, co
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
                           bundle_asked_for(core, *service, request.bundle, request.slot));
   // Before it is looked at who asks: a signed request is taken once, and this one may come again.
-  std::optional<doc::Value> compared;
+  std::optional<Comparison> compared;
   if (!call.caller.waits && (slot == "primary" || slot == "canary")) {
     HEDDLE_ASSIGN_OR_RETURN(compared, service->comparison(bundle, false));
-    if (!compared) {
-      AskedReply again;
-      HEDDLE_ASSIGN_OR_RETURN(again.comparing, still_comparing(*service));
-      return again;
-    }
+    if (!compared) return AskedReply{service->comparing(), {}};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return as<AskedReply>(service->promote(bundle, slot, weight, actor, request.again, compared));
+  return asked(service->promote(bundle, slot, weight, actor, request.again, compared));
 }
 
 Result<CanaryReply> release_canary(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  return CanaryReply::schema().parse(service->canary_value());
+  return service->canary();
 }
 
 Result<AskedReply> release_abort(Core& core, const ReleaseAct& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return as<AskedReply>(service->abort_canary(actor, request.again));
+  return asked(service->abort_canary(actor, request.again));
 }
 
 Result<AskedReply> release_shadow(Core& core, const ShadowRequest& request, const Call& call) {
@@ -168,13 +154,13 @@ Result<AskedReply> release_shadow(Core& core, const ShadowRequest& request, cons
     HEDDLE_ASSIGN_OR_RETURN(bundle, bundle::find(*core.objects, request.bundle));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return as<AskedReply>(service->set_shadow(bundle, actor, request.again));
+  return asked(service->set_shadow(bundle, actor, request.again));
 }
 
 Result<AskedReply> release_rollback(Core& core, const ReleaseAct& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return as<AskedReply>(service->roll_back(actor, request.again));
+  return asked(service->roll_back(actor, request.again));
 }
 
 Result<HistoryReply> release_history(Core& core, const OfService& request, const Call&) {
@@ -246,11 +232,15 @@ Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& r
   } else {
     HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
   }
-  auto reply = doc::Value::object({{"service", name}});
-  if (!found) return as<RefusedRowsReply>(std::move(reply.set("reading", true)));
-  reply.set("rows", std::move(found->rows));
-  if (found->before) reply.set("before", *found->before);
-  return as<RefusedRowsReply>(std::move(reply));
+  RefusedRowsReply reply;
+  reply.service = name;
+  if (!found) {
+    reply.reading = true;
+    return reply;
+  }
+  reply.rows = std::move(found->rows);
+  reply.before = found->before;
+  return reply;
 }
 
 Result<DecisionsReply> decision_list(Core& core, const DecisionsRequest& request, const Call&) {
@@ -321,11 +311,8 @@ Result<ProofReply> audit_prove(Core& core, const ProveRequest& request, const Ca
 
 Result<SeriesReply> metric_series(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  HEDDLE_ASSIGN_OR_RETURN(auto series, service->series());
   SeriesReply reply{service->service().identity.name};
-  for (const auto& finding : series.find("findings")->as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(reply.findings.emplace_back(), watch::finding_schema().parse(finding));
-  }
+  HEDDLE_ASSIGN_OR_RETURN(reply.findings, service->findings());
   HEDDLE_ASSIGN_OR_RETURN(reply.batches, recorded_batches(core, reply.service));
   return reply;
 }
@@ -368,7 +355,7 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
     const auto reply =
         with_reserve(core, [&, &stopped = *service] { return stopped.set_stopped(true, actor); });
     if (reply.ok())
-      entry = static_cast<std::uint64_t>(reply->int_or("entry"));
+      entry = reply->entry;
     else
       failed = reply.error();
   }
@@ -385,10 +372,10 @@ Result<AskedReply> resume(Core& core, const ResumeRequest& request, const Call& 
   const auto wanted = request.service;
   if (wanted != "*") HEDDLE_TRY(core.service(wanted));
   // Of no service there is nothing to resume.
-  AskedReply reply{{}, true, "", "", 0, "", ""};
+  AskedReply reply{{}, Asked{.applied = true}};
   for (const auto& [name, service] : core.services) {
     if (wanted != "*" && wanted != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(reply, as<AskedReply>(service->set_stopped(false, person)));
+    HEDDLE_ASSIGN_OR_RETURN(reply, asked(service->set_stopped(false, person)));
   }
   return reply;
 }
@@ -397,7 +384,7 @@ Result<AskedReply> clock_set(Core& core, const SetClockRequest& request, const C
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
-  return as<AskedReply>(service->set_clock(request.jump, reason, person));
+  return asked(service->set_clock(request.jump, reason, person));
 }
 
 Result<RestoreReply> audit_restore(Core& core, const RestoreRequest& request, const Call& call) {
@@ -420,23 +407,12 @@ Result<doc::Value> printed(const Result<Reply>& reply) {
   return Reply::schema().print(*reply);
 }
 
-using ReadReply = Result<doc::Value> (*)(const doc::Value&);
-
-/// By operation, for who was answered by another process. Filled by the rows of the table.
-std::map<std::string_view, ReadReply>& readers() {
-  static std::map<std::string_view, ReadReply> all;
-  return all;
-}
-
 /// A row of the table: the request is read by its schema before `begin` and the handler, the reply
 /// is written by its own.
 template <class Request, class Reply>
 OperationRow row(std::string_view name, std::string_view permission, std::string_view summary,
                  Result<Reply> (*handle)(Core&, const Request&, const Call&)) {
   const auto& schema = Request::schema();
-  readers()[name] = [](const doc::Value& reply) -> Result<doc::Value> {
-    return printed(Reply::schema().parse(reply));
-  };
   return {{name, permission, summary, &schema, &Reply::schema()},
           [&schema, handle](Core& core, const Call& call,
                             const std::function<Result<void>()>& begin) -> Result<doc::Value> {
@@ -447,13 +423,6 @@ OperationRow row(std::string_view name, std::string_view permission, std::string
 }
 
 }  // namespace
-
-Result<doc::Value> read_reply(std::string_view operation, const doc::Value& reply) {
-  (void)operation_table();
-  const auto reader = readers().find(operation);
-  // Who asked for what there is not was told so, and has no reply.
-  return reader == readers().end() ? reply : reader->second(reply);
-}
 
 policy::Actor system_user() {
   return {policy::ActorType::kSystem, "system:" + os_user_name(::geteuid())};

@@ -109,10 +109,7 @@ TEST(Replies, TheDifferenceOfAMetricFollowsFromBothSides) {
 }
 
 AskedReply asked() {
-  AskedReply out{{}, true, "sha256:ab", "primary", 3, "", "why"};
-  out.drops_repairs = {"one"};
-  out.revives_repairs = {"other"};
-  return out;
+  return {{}, Asked{true, "sha256:ab", "primary", 3, "", "why", {{"one"}}, {{"other"}}}};
 }
 
 TEST(Replies, OfWhatIsAskedFor) {
@@ -225,7 +222,12 @@ TEST(Replies, OfACanary) {
   run.steps = {500, 5000};
   run.cohorts.measures.push_back({.name = "log loss"});
   run.next = {{"heddle", "why"}};
-  run.judgement = doc::Value::object({{"stepped", 1}});
+  auto& look = run.judgement.emplace();
+  look.stepped = 1;
+  look.judgement.emplace().measures.push_back({.name = "log loss"});
+  look.held = true;
+  look.approval = "approval-0001";
+  look.denied = "rule";
   doc::RecordConformance<CanaryReply>(CanaryReply::schema(), reply).run("");
   again(CanaryReply::schema(), R"({"service":"s","running":false,"shadow":""})");
   EXPECT_FALSE(

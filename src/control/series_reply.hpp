@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch/profile_format.hpp"
+#include "control/recorded.hpp"
 #include "doc/schema.hpp"
 #include "watch/finding.hpp"
 
@@ -19,17 +20,7 @@ struct SeriesReply {
   [[nodiscard]] static const doc::Schema<SeriesReply>& schema();
 };
 
-/// A row that the contract refused, or whose source was shut out.
-struct RefusedRowItem {
-  std::string request_id{};
-  std::int64_t row = 0;
-  std::string event_time{};
-  std::string source{};
-  std::string account{};
-  std::string outcome{};
-  std::vector<std::string> rules{};
-  doc::Value fields{};
-};
+/// The newest refused rows, or that they are being read.
 struct RefusedRowsReply {
   std::string service{};
   std::optional<bool> reading{};  ///< true, and then alone: ask again

@@ -21,6 +21,7 @@
 #include "plane/segment.hpp"
 #include "recover/stored.hpp"
 #include "score/plan.hpp"
+#include "watch/finding_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -296,7 +297,7 @@ Result<void> ServiceControl::save_snapshot() {
   const auto saved = parts_.state->write([&](store::Txn& txn) -> Result<void> {
     count = finding_count_;
     for (const auto& finding : new_findings_) {
-      HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
+      HEDDLE_TRY(txn.put(kFindings, fmt::format("{}/{:010}", name, count++),
                          doc::to_json(finding.to_value())));
     }
     HEDDLE_TRY(save_incidents(txn, finished));
@@ -383,74 +384,67 @@ Result<void> ServiceControl::take_policies(const spec::Project& project, std::ui
   return published_.publish();
 }
 
-doc::Value ServiceControl::watch_value() const {
+WatchReply ServiceControl::watched() const {
   const auto* unwatched = watched_->unwatched();
-  const bool watched = unwatched == nullptr;
-  auto metrics = watch_->silence().to_value();
-  auto silent = doc::Value::array();
-  std::string line;
-  for (auto& metric : metrics.as_array()) {
-    const std::string key = metric.string_or("metric");
-    const bool is_silent = watch_->alerts().find(watch::silent_key(key)) != nullptr;
-    metric.set("silent", is_silent);
-    if (!is_silent) continue;
-    line += (line.empty() ? "silent: `" : ", `") + key + "`";
-    silent.push(key);
+  WatchReply out;
+  out.watched = unwatched == nullptr;
+  if (!out.watched) out.why = *unwatched;
+  const doc::Value told = watch_->silence().to_value();
+  for (const auto& each : told.as_array()) {
+    auto& metric = out.metrics.emplace_back();
+    metric.metric = each.find("metric")->as_string();
+    metric.waits_for = each.find("waits_for")->as_string();
+    metric.deadline = each.find("deadline")->as_string();
+    metric.since = each.find("since")->as_string();
+    metric.rows = each.find("rows")->as_int();
+    metric.silent = watch_->alerts().find(watch::silent_key(metric.metric)) != nullptr;
+    if (!metric.silent) continue;
+    out.line += (out.line.empty() ? "silent: `" : ", `") + metric.metric + "`";
+    out.silent.push_back(metric.metric);
   }
-  const bool labelled = parts_.project->monitors.at(service_.monitor).labelled_quality;
-  if (!watched) line = "none: " + *unwatched;
-  if (watched && line.empty())
-    line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  out.labelled_quality = parts_.project->monitors.at(service_.monitor).labelled_quality;
+  if (!out.watched) out.line = "none: " + *unwatched;
+  if (out.watched && out.line.empty())
+    out.line =
+        out.labelled_quality ? "columns and labelled quality" : "columns; no quality section";
   if (const auto lost = watch_->unrecorded().line(); !lost.empty())
-    line += "; not recorded: " + lost;
+    out.line += "; not recorded: " + lost;
   const auto& rows = watch_->row_counts();
+  out.rows = watch_->rows_seen();
+  out.in_windows = rows.taken;
+  out.partial = rows.partial;
+  out.late = rows.late;
+  out.ahead = rows.ahead;
+  out.unwatched = rows.unwatched;
+  out.other_release = rows.other_epoch;
   const auto& labels = watch_->labels();
-  auto given_up = doc::Value::object();
-  for (const auto& [account, count] : watch_->labels_given_up()) given_up.set(account, count);
-  return doc::Value::object({{"rows", watch_->rows_seen()},
-                             {"in_windows", rows.taken},
-                             {"partial", rows.partial},
-                             {"late", rows.late},
-                             {"ahead", rows.ahead},
-                             {"unwatched", rows.unwatched},
-                             {"other_release", rows.other_epoch},
-                             {"labels_joined", labels.joined},
-                             {"labels_waiting", watch_->labels_waiting()},
-                             {"labels_forgotten", labels.forgotten},
-                             {"labels_malformed", labels.malformed},
-                             {"labels_unknown_class", labels.unknown_class},
-                             {"labels_unsampled", labels.unsampled},
-                             {"labels_contested", labels.contested},
-                             {"labels_given_up", std::move(given_up)},
-                             {"sample", watch_->sample()},
-                             {"unrecorded", watch_->unrecorded().to_value()},
-                             {"line", std::move(line)},
-                             {"watched", watched},
-                             {"why", watched ? "" : *unwatched},
-                             {"labelled_quality", labelled},
-                             {"silent", std::move(silent)},
-                             {"metrics", std::move(metrics)}});
+  out.labels_joined = labels.joined;
+  out.labels_waiting = watch_->labels_waiting();
+  out.labels_forgotten = labels.forgotten;
+  out.labels_malformed = labels.malformed;
+  out.labels_unknown_class = labels.unknown_class;
+  out.labels_unsampled = labels.unsampled;
+  out.labels_contested = labels.contested;
+  for (const auto& [account, count] : watch_->labels_given_up())
+    out.labels_given_up[account] = count;
+  out.sample = watch_->sample();
+  const doc::Value gaps = watch_->unrecorded().to_value();
+  for (const auto& [account, gap] : gaps.as_object()) {
+    out.unrecorded[account] = {gap.find("requests")->as_int(), gap.find("labels")->as_int(),
+                               gap.find("since")->as_string(), gap.find("goes_on")->as_bool(),
+                               gap.find("why")->as_string()};
+  }
+  return out;
 }
 
-Result<doc::Value> ServiceControl::series() const {
-  auto findings = doc::Value::array();
-  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan("findings", service_.identity.name + "/",
-                        [&](std::string_view, std::string_view bytes) {
-                          auto value = doc::parse_json(bytes);
-                          if (!value.ok()) {
-                            parsed = value.error();
-                            return false;
-                          }
-                          findings.push(*std::move(value));
-                          return true;
-                        }));
-    return parsed;
+Result<std::vector<watch::Finding>> ServiceControl::findings() const {
+  std::vector<watch::Finding> out;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return each_row(txn, kFindings, service_.identity.name + "/", watch::finding_schema(),
+                    [&](auto, auto, watch::Finding finding) { out.push_back(std::move(finding)); });
   }));
-  for (const auto& finding : new_findings_) findings.push(finding.to_value());
-  return doc::Value::object(
-      {{"service", service_.identity.name}, {"findings", std::move(findings)}});
+  out.insert(out.end(), new_findings_.begin(), new_findings_.end());
+  return out;
 }
 
 Result<void> ServiceControl::take_up(const plane::Record& record) {
@@ -519,12 +513,12 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
 
 void ServiceControl::end_work() { works_.stop(); }
 
-Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
+Result<Asked> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
   if (stopped && releases().stopped()) {
     // Decided and not published: the disk was full in between.
     if (!published_.is_published()) HEDDLE_TRY(published_.publish());
     HEDDLE_ASSIGN_OR_RETURN(const auto entry, parts_.policy->stop_entry(service_.identity.name));
-    return doc::Value::object({{"applied", true}, {"entry", entry.value_or(0)}});
+    return Asked{.applied = true, .entry = entry.value_or(0)};
   }
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
@@ -542,7 +536,7 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
     return asked_by_hand(std::move(proposal), {}, "", false);
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
-  return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
+  return Asked{.applied = true, .entry = decision.entry};
 }
 
 }  // namespace heddle::control

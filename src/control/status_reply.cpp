@@ -147,18 +147,11 @@ Result<void> add_service(Core& core, const std::string& name, const ServiceContr
   decided.route = releases.version();
   decided.applied = service.applied();
   decided.watermark = time_or_empty(service.watermark());
-  if (const Value jump = service.clock_jump(); !jump.is_null()) {
-    HEDDLE_ASSIGN_OR_RETURN(decided.clock_jump, jump_schema().parse(jump));
-  }
-  HEDDLE_ASSIGN_OR_RETURN(decided.watch, watch_reply_schema().parse(service.watch_value()));
-  HEDDLE_ASSIGN_OR_RETURN(const Value sandboxes, sandboxes_of(core, name));
-  for (const Value& worker : sandboxes.as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(decided.sandboxes.emplace_back(), worker_schema().parse(worker));
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const Value tls, certificates_of(core, name));
-  if (!tls.is_null()) {
-    HEDDLE_ASSIGN_OR_RETURN(decided.tls, tls_schema().parse(tls));
-  }
+  decided.clock_jump = service.clock_jump();
+  decided.watch = service.watched();
+  HEDDLE_ASSIGN_OR_RETURN(decided.sandboxes, sandboxes_of(core, name));
+  HEDDLE_ASSIGN_OR_RETURN(const auto tls, certificates_of(core, name));
+  if (tls) decided.tls = TlsItem{tls->certificate, tls->client_ca, tls->since, tls->entry};
   propose_for(item, releases, out);
   out.services.push_back(std::move(item));
   for (const auto& source : releases.quarantined()) add_quarantined(name, source, out);

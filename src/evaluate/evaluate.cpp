@@ -127,11 +127,8 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
       const auto differences,
       compare(*input.definition, {whole.task, &rows, of_base, of_candidate, labels,
                                   input.base->interval, whole.interval}));
-  base.metrics = doc::Value::array();
-  for (const auto& each : differences) {
-    base.metrics.push(each.to_value());
-    numbers["base." + each.metric] = each.base;
-  }
+  for (const auto& each : differences) numbers["base." + each.metric] = each.base;
+  base.metrics = differences;
   numbers["base.rows"] = static_cast<double>(base.rows);
   if (common.size() == whole.labels.size()) return {};
   std::erase_if(numbers, [](const auto& item) {

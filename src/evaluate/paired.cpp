@@ -32,8 +32,6 @@ std::optional<double> Difference::margin_of_error() const noexcept {
   return kNormal95 * *standard_error;
 }
 
-doc::Value Difference::to_value() const { return difference_schema().print(*this); }
-
 Result<std::vector<Difference>> compare(const spec::Evaluation& definition, const Pair& pair) {
   HEDDLE_ASSIGN_OR_RETURN(
       const Measured base,
