@@ -210,7 +210,20 @@ TEST(Replies, OfAStatus) {
   // A locked service has no more than its name, state, reason and autonomy.
   status.services = {{"t", "released", LockedItem{"disk", "e", "h"}, {}, "act"}};
   again(StatusReply::schema(), doc::to_json(StatusReply::schema().print(status)));
-  status.services[0].locked.reset();
+  // A member of a map is named with its place too.
+  status.services = {item};
+  auto unnamed = StatusReply::schema().print(status);
+  unnamed.find("services")
+      ->as_array()[0]
+      .find("watch")
+      ->find("unrecorded")
+      ->find("app")
+      ->set("labels", "2");
+  EXPECT_NE(StatusReply::schema().parse(unnamed).error().message.find(
+                "`services[0].watch.unrecorded.app.labels` must be an integer"),
+            std::string::npos)
+      << StatusReply::schema().parse(unnamed).error().message;
+  status.services[0].decided.reset();
   const auto half = StatusReply::schema().parse(StatusReply::schema().print(status));
   EXPECT_NE(half.error().message.find("`services[0].primary` is missing"), std::string::npos)
       << half.error().message;

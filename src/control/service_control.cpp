@@ -389,14 +389,13 @@ WatchReply ServiceControl::watched() const {
   WatchReply out;
   out.watched = unwatched == nullptr;
   if (!out.watched) out.why = *unwatched;
-  const doc::Value told = watch_->silence().to_value();
-  for (const auto& each : told.as_array()) {
+  for (auto& told : watch_->silence().metrics()) {
     auto& metric = out.metrics.emplace_back();
-    metric.metric = each.find("metric")->as_string();
-    metric.waits_for = each.find("waits_for")->as_string();
-    metric.deadline = each.find("deadline")->as_string();
-    metric.since = each.find("since")->as_string();
-    metric.rows = each.find("rows")->as_int();
+    metric.metric = std::move(told.name);
+    metric.waits_for = std::move(told.waits_for);
+    metric.deadline = format_duration(told.deadline);
+    if (told.since != INT64_MAX) metric.since = format_time(told.since);
+    metric.rows = told.rows;
     metric.silent = watch_->alerts().find(watch::silent_key(metric.metric)) != nullptr;
     if (!metric.silent) continue;
     out.line += (out.line.empty() ? "silent: `" : ", `") + metric.metric + "`";
@@ -428,12 +427,9 @@ WatchReply ServiceControl::watched() const {
   for (const auto& [account, count] : watch_->labels_given_up())
     out.labels_given_up[account] = count;
   out.sample = watch_->sample();
-  const doc::Value gaps = watch_->unrecorded().to_value();
-  for (const auto& [account, gap] : gaps.as_object()) {
-    out.unrecorded[account] = {gap.find("requests")->as_int(), gap.find("labels")->as_int(),
-                               gap.find("since")->as_string(), gap.find("goes_on")->as_bool(),
-                               gap.find("why")->as_string()};
-  }
+  for (const auto& [account, gap] : watch_->unrecorded().gaps())
+    out.unrecorded[account] = {gap.requests, gap.labels, format_time(gap.since), gap.goes_on,
+                               gap.why};
   return out;
 }
 

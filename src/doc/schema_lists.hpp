@@ -76,7 +76,7 @@ Schema<T>& objects_by_name(Schema<T>& t, std::string key, std::map<std::string, 
       std::move(key), Shape::kMap, std::move(about),
       [member, &schema](T& into, const Value& value, Reader& reader) {
         for (const auto& [name, item] : value.as_object())
-          reader.read(schema, item, &(into.*member)[name]);
+          reader.read_named(schema, item, name, &(into.*member)[name]);
       },
       [member, &schema](const T& from) -> std::optional<Value> {
         auto out = Value::object();
