@@ -11,7 +11,9 @@
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
+#include "control/act_replies.hpp"
 #include "control/home.hpp"
 #include "control/replies.hpp"
 #include "ledger/verify.hpp"
@@ -206,7 +208,7 @@ void print_audit(const Console& console, const control::AuditReply& reply,
 /// damaged.
 int run_verify(const Invocation& invocation, const Console& console, bool rebuild) {
   if (rebuild) {
-    const auto done = call_operation(invocation, "audit.rebuild", doc::Value::object());
+    const auto done = call_for<control::RebuildReply>(invocation, "audit.rebuild");
     if (!done.ok()) return console.fail(done.error());
   }
   const auto root = find_project(invocation.project);
@@ -242,6 +244,10 @@ void add_verify(CLI::App& audit, Invocation& invocation) {
   });
 }
 
+void print_restore(const Console& console, const control::RestoreReply& reply) {
+  console.message(fmt::format("this state counts from now on (ledger entry {})", reply.entry));
+}
+
 void add_restore(CLI::App& audit, Invocation& invocation) {
   auto reason = std::make_shared<std::string>();
   auto* restore = audit.add_subcommand(
@@ -249,16 +255,9 @@ void add_restore(CLI::App& audit, Invocation& invocation) {
   restore->add_option("--reason", *reason, "why, in one line")->required();
   restore->callback([&invocation, reason, by = add_asked_by(*restore, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "audit.restore", doc::Value::object({{"reason", *reason}}),
-                           *by, "person");
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-      } else {
-        console.message(
-            fmt::format("this state counts from now on (ledger entry {})", reply->int_or("entry")));
-      }
-      return 0;
+      const auto reply = call_as<control::RestoreReply>(
+          invocation, "audit.restore", doc::Value::object({{"reason", *reason}}), *by, "person");
+      return show(console, reply, print_restore);
     };
   });
 }
@@ -294,9 +293,10 @@ void add_prove(CLI::App& audit, Invocation& invocation) {
   prove->add_option("seq", *seq, "number of the entry")->required();
   prove->callback([&invocation, seq] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "audit.prove", doc::Value::object({{"seq", *seq}}));
+      const auto reply = call_for<control::ProofReply>(invocation, "audit.prove",
+                                                       doc::Value::object({{"seq", *seq}}));
       if (!reply.ok()) return console.fail(reply.error());
-      console.document(*reply);
+      console.document(control::ProofReply::schema().print(*reply));
       return 0;
     };
   });

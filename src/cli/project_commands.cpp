@@ -8,8 +8,10 @@
 #include "cli/commands.hpp"
 #include "cli/init_command.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
 #include "cli/work_tree.hpp"
+#include "control/act_replies.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/project_work.hpp"
@@ -236,38 +238,32 @@ Result<std::string> commit_of_work_tree(const Invocation& invocation) {
                "commit the change, or apply the commit as it is with `heddle apply HEAD`"};
 }
 
+void print_applied(const Console& console, const control::ApplyReply& reply) {
+  const auto commit = reply.commit.substr(0, 12);
+  if (!reply.applied) {
+    print_waiting(console, *reply.approval, *reply.reason);
+    console.message(fmt::format("next: after the yes, heddle apply {}", commit));
+  } else if (*reply.changed) {
+    console.message(fmt::format("applied {} (ledger entry {})", commit, reply.entry));
+    for (const auto& each : reply.warnings.value_or(std::vector<doc::Diagnostic>{}))
+      console.message(fmt::format("warning: {}: {}", each.file, each.message));
+    console.message(
+        "policies, people and what accounts may do count from now on; services and monitors when "
+        "the planes start again");
+  } else {
+    console.message(
+        fmt::format("commit {} is what runs already (ledger entry {})", commit, reply.entry));
+  }
+}
+
 int apply(const Invocation& invocation, const Console& console, const std::string& revision,
           const AskedBy& by) {
   Result<std::string> wanted = revision;
   if (revision.empty()) wanted = commit_of_work_tree(invocation);
   if (!wanted.ok()) return console.fail(wanted.error());
   const auto request = doc::Value::object({{"revision", *wanted}});
-  const auto reply = call_as(invocation, "definition.apply", request, by);
-  if (!reply.ok()) return console.fail(reply.error());
-  if (console.json()) {
-    console.document(*reply);
-    return 0;
-  }
-  const auto commit = reply->string_or("commit").substr(0, 12);
-  if (!reply->bool_or("applied")) {
-    const int code = print_waiting(console, *reply);
-    console.message(fmt::format("next: after the yes, heddle apply {}", commit));
-    return code;
-  } else if (reply->bool_or("changed")) {
-    console.message(fmt::format("applied {} (ledger entry {})", commit, reply->int_or("entry")));
-    if (const auto* warnings = reply->find("warnings"); warnings != nullptr) {
-      for (const auto& each : warnings->as_array())
-        console.message(
-            fmt::format("warning: {}: {}", each.string_or("file"), each.string_or("message")));
-    }
-    console.message(
-        "policies, people and what accounts may do count from now on; services and monitors when "
-        "the planes start again");
-  } else {
-    console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit,
-                                reply->int_or("entry")));
-  }
-  return 0;
+  const auto reply = call_as<control::ApplyReply>(invocation, "definition.apply", request, by);
+  return show(console, reply, print_applied);
 }
 
 int show_schema(const Console& console, const std::string& kind) {

@@ -7,16 +7,13 @@
 #include <numeric>
 #include <set>
 
-#include "base/clock.hpp"
 #include "doc/json.hpp"
-#include "doc/numbers.hpp"
 #include "expr/program.hpp"
 #include "model/scorer.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
 #include "spec/task.hpp"
 #include "stats/class_index.hpp"
-#include "table/cell.hpp"
 #include "trainer/trainer.hpp"
 #include "watch/baseline.hpp"
 #include "watch/baseline_format.hpp"
@@ -127,87 +124,6 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, packed.layer(bundle::kBaseline));
   HEDDLE_TRY(watch::baseline_schema().parse_text(baseline));
   return digest;
-}
-
-namespace {
-
-expr::Datum datum_of(const doc::Value& value) {
-  if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
-  if (value.is_int()) return expr::Datum::integer(value.as_int());
-  if (value.is_number()) return expr::Datum::real(value.as_double());
-  if (value.is_string()) return expr::Datum::string(value.as_string());
-  return expr::Datum::null();
-}
-
-Error reference_corrupt(std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "reference-corrupt",
-               fmt::format("the reference predictions are unreadable: {}", what),
-               "build the bundle again with `heddle run`"};
-}
-
-/// Fills one column from the values of a reference; strings get codes in order of first use.
-class ReferenceColumn {
- public:
-  explicit ReferenceColumn(const spec::Field& field) {
-    column_.name = field.name;
-    column_.type = field.type;
-  }
-
-  void add(const doc::Value& written) {
-    const expr::Datum value = table::as_type(column_.type, datum_of(written));
-    const bool valid = !value.is_null() && !value.is_error();
-    column_.valid.push_back(valid ? 1 : 0);
-    if (column_.type == expr::Type::kString) {
-      column_.codes.push_back(code_of(valid ? value.str() : ""));
-    } else if (column_.type == expr::Type::kDouble) {
-      column_.doubles.push_back(valid ? value.d : 0);
-    } else {
-      const std::int64_t integer =
-          column_.type == expr::Type::kBool ? static_cast<std::int64_t>(value.b) : value.i;
-      column_.ints.push_back(valid ? integer : 0);
-    }
-  }
-
-  [[nodiscard]] table::Column take() && {
-    if (column_.type == expr::Type::kString)
-      column_.dictionary = std::make_shared<const table::Dictionary>(std::move(texts_));
-    return std::move(column_);
-  }
-
- private:
-  std::int32_t code_of(std::string_view text) {
-    const auto [code, inserted] = codes_.emplace(text, static_cast<std::int32_t>(texts_.size()));
-    if (inserted) texts_.push_back(code->first);
-    return code->second;
-  }
-
-  table::Column column_{};
-  std::vector<std::string> texts_{};
-  std::map<std::string, std::int32_t> codes_{};
-};
-
-}  // namespace
-
-Result<table::Table> rows_of(const doc::Value& reference, std::span<const spec::Field> fields) {
-  const doc::Value* names = reference.find("fields");
-  const doc::Value* rows = reference.find("rows");
-  if (names == nullptr || rows == nullptr || !names->is_array() || !rows->is_array())
-    return reference_corrupt("a part is missing");
-  std::vector<table::Column> columns;
-  for (const auto& field : fields) {
-    const auto& list = names->as_array();
-    const auto found = std::find(list.begin(), list.end(), doc::Value(field.name));
-    if (found == list.end())
-      return reference_corrupt(fmt::format("field `{}` is missing", field.name));
-    const auto at = static_cast<std::size_t>(found - list.begin());
-    ReferenceColumn column(field);
-    for (const auto& row : rows->as_array()) {
-      if (!row.is_array() || row.size() <= at) return reference_corrupt("a row is too short");
-      column.add(row.as_array()[at]);
-    }
-    columns.push_back(std::move(column).take());
-  }
-  return table::Table::make(std::move(columns));
 }
 
 namespace {

@@ -38,10 +38,6 @@ struct Assembly {
 /// named by anybody.
 [[nodiscard]] Result<Digest> assemble(store::Objects& objects, const Assembly& assembly);
 
-/// Rows of a `reference.json` as a table of the contract's request fields.
-[[nodiscard]] Result<table::Table> rows_of(const doc::Value& reference,
-                                           std::span<const spec::Field> fields);
-
 /// What the target says of rows.
 struct Labels {
   stats::Task task{};  ///< with its classes, declared or learned

@@ -75,9 +75,11 @@ Result<Assembly> same_as(const OpenedBase& base, const contract::Contract& contr
   if (base.bundle.has(bundle::kTrainer)) {
     HEDDLE_ASSIGN_OR_RETURN(assembly.trainer, text_layer(base.bundle, bundle::kTrainer));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
-                          rows_of(reference, base.contract.request_fields()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, base.bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, score::reference_schema().parse(proof));
+  HEDDLE_ASSIGN_OR_RETURN(
+      assembly.reference_rows,
+      score::table_of(reference.kept, base.contract.request_fields(), score::reference_schema()));
   assembly.config = std::move(config);
   return assembly;
 }

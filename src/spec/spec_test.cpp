@@ -208,6 +208,20 @@ TEST_F(SpecTest, TheBaseIsOfAServiceOfTheModel) {
       << found[0];
 }
 
+TEST_F(SpecTest, AShareOfRowsThatMayRepeatIsAShare) {
+  const auto before = *read_file(root_ + "/evaluations/e.yaml");
+  EXPECT_EQ(load_project(root_)->project.evaluations.at("e").duplicate_share_max, 0.001);
+  put("evaluations/e.yaml", before + "leakage: {duplicate_share_max: 0.02}\n");
+  EXPECT_EQ(findings(), Lines{});
+  EXPECT_EQ(load_project(root_)->project.evaluations.at("e").duplicate_share_max, 0.02);
+  put("evaluations/e.yaml", before + "leakage: {duplicate_share_max: 1.5}\n");
+  const auto found = findings();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].find("error[bad-share]: `duplicate_share_max` must be from 0 to 1"),
+            std::string::npos)
+      << found[0];
+}
+
 TEST_F(SpecTest, ANameThatAppearsTwiceInAListIsPointedAt) {
   change("evaluations/e.yaml", "metrics:\n  - name: auc\n",
          "metrics:\n  - name: auc\n  - name: auc\n");

@@ -64,12 +64,11 @@ TEST(Unrecorded, IsAnAlertAtOnceAndOverOnceEverythingIsRecordedAgain) {
   s.tick(100 * kDay + 80 * kMinute);
   EXPECT_EQ(s.watch.alerts().find("journal/app"), nullptr);
   EXPECT_EQ(s.watch.unrecorded().line(), "");
-  const auto counts = s.watch.unrecorded().to_value();
-  EXPECT_FALSE(counts.find("app")->bool_or("goes_on", true));
-  EXPECT_EQ(counts.find("app")->int_or("requests"), 630);
+  EXPECT_FALSE(s.watch.unrecorded().gaps().at("app").goes_on);
+  EXPECT_EQ(s.watch.unrecorded().gaps().at("app").requests, 630);
   s.gap("app", 1);
   EXPECT_EQ(s.moved("journal/app", AlertStage::kConfirmed), 2) << "the next one is another";
-  EXPECT_EQ(s.watch.unrecorded().to_value().find("app")->int_or("requests"), 1);
+  EXPECT_EQ(s.watch.unrecorded().gaps().at("app").requests, 1);
 }
 
 TEST(Unrecorded, OneAccountsGapHidesNobodyElses) {
