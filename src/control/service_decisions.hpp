@@ -11,6 +11,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "bundle/bundle.hpp"
+#include "control/comparison.hpp"
 #include "control/published_releases.hpp"
 #include "control/service_journal.hpp"
 #include "control/service_parts.hpp"

@@ -43,12 +43,12 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
     }
     HEDDLE_ASSIGN_OR_RETURN(plan, score::Plan::load(opened));
   }
-  struct Working {
+  struct Scoring {
     std::vector<expr::Datum> raw;
     score::RowResult result;
     score::Scratch scratch;
   };
-  auto working = std::make_shared<Working>();
+  auto working = std::make_shared<Scoring>();
   return watch::Alternative{std::move(trial), candidate,
                             [plan, working](const std::vector<plane::FieldValue>& fields) {
                               working->raw.clear();
