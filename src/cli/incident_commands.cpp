@@ -40,6 +40,7 @@ Result<doc::Value> refused_rows(const Invocation& invocation, const std::string&
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(auto reply, call_operation(invocation, "quarantine.show", request));
     auto& found = reply.find("rows")->as_array();
+    // Each answer is older than the one before.
     rows.insert(rows.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
     const auto* before = reply.find("before");
     const std::int64_t left = limit - static_cast<std::int64_t>(rows.size());
@@ -117,6 +118,7 @@ int run_by_hand(const Invocation& invocation, const Console& console, const char
   request.set("again", *asked.again);
   const auto reply = call_as(invocation, operation, std::move(request), *asked.by, "person");
   if (!reply.ok()) return console.fail(reply.error());
+  // Policy may ask for a second person: then nothing was done yet.
   if (!reply->bool_or("applied")) return print_waiting(console, *reply);
   if (console.json()) {
     console.document(*reply);
