@@ -332,6 +332,8 @@ Result<doc::Value> approval_list(Core& core, const ApprovalsRequest& request, co
                           request.all ? core.policy->approvals() : core.policy->open_approvals());
   auto out = doc::Value::array();
   for (const auto& approval : approvals) {
+    // Open ones include those that were approved and wait to be carried out: nobody is asked for
+    // these.
     if (request.all || approval.status == policy::Approval::Status::kPending)
       out.push(approval_value(approval));
   }
@@ -384,10 +386,13 @@ Result<doc::Value> approval_approve(Core& core, const ApproveRequest& request, c
   failpoint("control-approved");
   bool applied = false;
   for (const auto& [name, service] : core.services) {
+    // Not by id: which service waits for this answer is known to the services alone. One act
+    // answers one question.
     if (applied || approval.status != policy::Approval::Status::kApproved) break;
     HEDDLE_ASSIGN_OR_RETURN(applied, service->resume_promotion(id));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
+  // Read again: what was carried out, or could not be, changed it.
   HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
   return doc::Value::object(
       {{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
@@ -404,6 +409,7 @@ Result<doc::Value> approval_reject(Core& core, const RejectRequest& request, con
 /// The bundle that is named, or the newest candidate for the slot.
 Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const std::string& given,
                                 const std::string& slot) {
+  // A person may name any bundle; without a name, the last run's candidate is meant.
   if (!given.empty()) return bundle::find(*core.objects, given);
   flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
   HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
@@ -429,6 +435,7 @@ Result<doc::Value> release_promote(Core& core, const PromoteRequest& request, co
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& slot = request.slot;
   const auto weight = request.weight;
+  // More than half would leave the baseline smaller than the canary, and the two are compared.
   if (weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
     return Error{ErrorKind::kInvalid, "weight-impossible",
                  fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
@@ -497,6 +504,7 @@ Result<doc::Value> incident_list(Core& core, const NoRequest&, const Call&) {
   };
   for (const auto& [name, service] : core.services) {
     const auto all = service->incidents();
+    // The incidents of the others are shown all the same.
     if (!all.ok()) cannot_read(name, all.error());
     if (!all.ok()) continue;
     for (const auto& incident : *all) incidents.push(incident_value(incident, name));
@@ -551,6 +559,7 @@ Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request
   const RefusedListing::Question question{core.home.spool(name), request.source,
                                           static_cast<std::size_t>(request.limit), request.before};
   std::optional<RefusedRows> found;
+  // Who calls in its own process may wait for the disk; the loop that serves everybody may not.
   if (call.caller.waits) {
     HEDDLE_ASSIGN_OR_RETURN(
         found, read_refused_rows(question.spool, question.source, question.limit, question.before));
@@ -679,10 +688,12 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
     else
       failed = reply.error();
   }
+  // A stop of everything that leaves one out must not look like a success.
   for (const auto& [name, unused] : core.locked) {
     if (auto locked = lock_of(core, name); request.service == "*" && locked) failed = locked;
   }
   if (failed) return *failed;
+  // Nothing was stopped because there is no such service: its error names those that there are.
   if (entry == 0) HEDDLE_TRY(core.service(request.service));
   return StopReply{entry};
 }
@@ -690,6 +701,7 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
 Result<doc::Value> resume(Core& core, const ResumeRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   const auto wanted = request.service;
+  // A misspelt name is an error, and not a resume of nothing.
   if (wanted != "*") HEDDLE_TRY(core.service(wanted));
   doc::Value reply = doc::Value::object({{"applied", true}, {"entry", 0}});
   for (const auto& [name, service] : core.services) {
