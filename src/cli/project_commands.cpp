@@ -65,6 +65,7 @@ std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_v
 }
 
 int check(Invocation& invocation, const Console& console, const std::string& path) {
+  // Contracts are kept where there is no project, and are worth a check there.
   const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
   if (!path.empty() && !is_alone) invocation.project = path;
   auto found = load_to_check(invocation, path, is_alone);
@@ -116,6 +117,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   if (!plan.ok()) return console.fail(plan.error());
   if (!why.empty()) {
     for (const auto& step : plan->steps) {
+      // The plan of one step is the plan of all it needs, so it is made whole.
       if (step.name != why) continue;
       console.data(
           fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
@@ -182,6 +184,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   };
   // One run of a project at a time: a second would do the same work again.
   auto lock = FileLock::acquire(control::Home(loaded->project.root).dir() + "/run.lock");
+  // A folder that cannot be written is another error than a run that goes on.
   if (!lock.ok() && lock.error().kind != ErrorKind::kConflict) return console.fail(lock.error());
   if (!lock.ok()) {
     return console.fail({ErrorKind::kConflict, "run-in-progress",
@@ -230,6 +233,7 @@ Result<std::string> commit_of_work_tree(const Invocation& invocation) {
 int apply(const Invocation& invocation, const Console& console, const std::string& revision,
           const AskedBy& by) {
   Result<std::string> wanted = revision;
+  // A revision says itself what is meant.
   if (revision.empty()) wanted = commit_of_work_tree(invocation);
   if (!wanted.ok()) return console.fail(wanted.error());
   const auto request = doc::Value::object({{"revision", *wanted}});
