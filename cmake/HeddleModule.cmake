@@ -1,10 +1,10 @@
-# heddle_module(NAME n LAYER k SRCS .. [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..])
+# heddle_module(NAME n LAYER k SRCS .. [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..] [ALONE ..])
 #
 # One static library a module (an interface library when it has no sources: a port), include root
 # `src/`. DEPS are Heddle modules of a lower layer (checked here at configure time, and over the
 # includes by scripts/check_layers.py); LIBS are third-party targets, private to the module. TESTS
 # are the module's *_test.cpp, built into one binary `<name>_test`; TEST_DEPS are further modules
-# only the tests link.
+# only the tests link. ALONE are sources that are compiled by themselves.
 set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
 
 # Every module's tests, for builds that want nothing else (scripts/sanitize.sh).
@@ -17,8 +17,14 @@ set(
   "environment of every module's tests, for example a sanitizer's options"
 )
 
+# Sources are compiled several at once (unity builds), for each of them takes most of its time for
+# headers that the others have too. So names of a module's unnamed namespaces differ from file to
+# file; where the compiler sees ghosts in sources that come together, they are named ALONE.
+set(HEDDLE_SOURCES_AT_ONCE 4)
 set(
   HEDDLE_WARNINGS
+  # of every unnamed namespace in a unity build: its sources count as headers
+  -Wno-subobject-linkage
   -Wall
   -Wextra
   -Wshadow
@@ -91,7 +97,8 @@ target_precompile_headers(
 set_target_properties(heddle_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
 function(heddle_module)
-  cmake_parse_arguments(M "" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(M "" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS;ALONE" ${ARGN})
+  set_source_files_properties(${M_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   string(REPLACE "/" "_" id ${M_NAME})
   set(target heddle_${id})
   if(M_SRCS)
@@ -99,6 +106,10 @@ function(heddle_module)
     add_library(${target} STATIC ${M_SRCS})
     target_compile_options(${target} PRIVATE ${HEDDLE_WARNINGS})
     target_precompile_headers(${target} REUSE_FROM heddle_pch)
+    set_target_properties(
+      ${target}
+      PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${HEDDLE_SOURCES_AT_ONCE}
+    )
     target_link_libraries(${target} PRIVATE ${M_LIBS})
   else() # a port: headers only
     set(scope INTERFACE)
@@ -121,7 +132,13 @@ function(heddle_module)
     add_executable(${id}_test ${M_TESTS})
     target_compile_options(${id}_test PRIVATE ${HEDDLE_TEST_WARNINGS})
     target_precompile_headers(${id}_test REUSE_FROM heddle_test_pch)
-    set_target_properties(${id}_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    set_target_properties(
+      ${id}_test
+      PROPERTIES
+        POSITION_INDEPENDENT_CODE OFF
+        UNITY_BUILD ON
+        UNITY_BUILD_BATCH_SIZE ${HEDDLE_SOURCES_AT_ONCE}
+    )
     target_link_libraries(
       ${id}_test
       PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gmock GTest::gtest_main

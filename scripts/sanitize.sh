@@ -19,10 +19,10 @@ if ! cmake --preset "$kind" -B "$sanitized" -DHEDDLE_VENV="$build/venv" > "$log"
   cat "$log" >&2
   exit 1
 fi
-case $labels in module) targets=unit_tests ;; *) targets='unit_tests heddle' ;; esac
+case $labels in module) targets=unit_tests ;; *) targets='unit_tests heddle heddle_extended' ;; esac
 # shellcheck disable=SC2086  # several targets
 cmake --build "$sanitized" -j "${HEDDLE_JOBS:-$(nproc)}" --target $targets
-for environment in test-venv clients-venv data; do
+for environment in test-venv clients-venv trainers-venv files data; do
   [ ! -e "$build/$environment" ] || ln -sfn "$build/$environment" "$sanitized/$environment"
 done
 reports=$sanitized/reports

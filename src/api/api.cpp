@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/os_user.hpp"
 #include "base/signature.hpp"
+#include "doc/error_format.hpp"
 #include "doc/json.hpp"
 #include "net/server.hpp"
 #include "telemetry/process.hpp"
@@ -22,10 +23,8 @@ constexpr std::string_view kWatermark = "/v1/ops/watermark";
 
 void answer(net::Response& response, const Error& error) {
   response.status = error_kind_info(error.kind).http_status;
-  response.body = doc::to_json(doc::Value::object({{"error", error.message},
-                                                   {"id", error.id},
-                                                   {"kind", error_kind_info(error.kind).name},
-                                                   {"hint", error.hint}}));
+  response.body = doc::to_json(
+      doc::error_reply_schema().print({error.message, error.id, error.kind, error.hint}));
 }
 
 /// The secret at `path`; made when there is none. A process that may connect to the socket but was

@@ -15,6 +15,7 @@ inline constexpr Micros kSecond = 1'000'000;
 inline constexpr Micros kMinute = 60 * kSecond;
 inline constexpr Micros kHour = 60 * kMinute;
 inline constexpr Micros kDay = 24 * kHour;
+inline constexpr std::int64_t kNanosPerMs = 1'000'000;  ///< of the monotonic clock
 
 /// Where time comes from; injected, so that a test can own it. Thread-safe.
 class Clock {

@@ -418,21 +418,19 @@ class Scoring {
 
   void describe() {
     for (std::size_t i = 1; i < shares_.size(); ++i) shares_[0].profile.merge(shares_[i].profile);
-    auto rules = doc::Value::object();
-    for (const auto& [id, rows] : report_.rules) rules.set(id, rows);
-    report_.profile = doc::Value::object({{"format", "heddle.batch/1"},
-                                          {"bundle", bundle_},
-                                          {"slot", options_.slot},
-                                          {"input", report_.input.str()},
-                                          {"output", report_.output.str()},
-                                          {"refused_output", report_.refused_output.str()},
-                                          {"rows", report_.rows},
-                                          {"served", report_.served},
-                                          {"refused", report_.refused},
-                                          {"warned", report_.warned},
-                                          {"rules", std::move(rules)}});
-    const auto sketch = shares_[0].profile.to_value();
-    for (const auto& [key, value] : sketch.as_object()) report_.profile.set(key, value);
+    FileProfile profile;
+    profile.bundle = plan_.bundle();
+    profile.slot = options_.slot;
+    profile.input = report_.input;
+    profile.output = report_.output;
+    profile.refused_output = report_.refused_output;
+    profile.rows = report_.rows;
+    profile.served = report_.served;
+    profile.refused = report_.refused;
+    profile.warned = report_.warned;
+    profile.rules = report_.rules;
+    shares_[0].profile.describe(profile);
+    report_.profile = profile_schema().print(profile);
   }
 
   const score::Plan& plan_;

@@ -38,32 +38,23 @@ void Profile::merge(const Profile& other) {
     metrics_[i].window.merge(other.metrics_[i].window);
 }
 
-doc::Value Profile::to_value() const {
-  auto fields = doc::Value::array();
+void Profile::describe(FileProfile& out) const {
   for (std::size_t i = 0; i < missing_.size(); ++i)
-    fields.push(doc::Value::object({{"name", fields_[i].name}, {"missing", missing_[i]}}));
-  auto counts = doc::Value::array();
-  for (const auto count : scores_) counts.push(count);
-  auto metrics = doc::Value::array();
-  for (const auto& metric : metrics_) {
-    const double statistic =
-        metric.window.total() == 0 ? 0 : metric.reference->statistic(metric.window);
-    auto bins = doc::Value::array();
-    for (const auto count : metric.window.counts()) bins.push(count);
-    metrics.push(doc::Value::object(
-        {{"id", metric.reference->metric.name},
-         {"column", metric.reference->metric.column},
-         {"statistic", statistic},
-         {"threshold", metric.reference->threshold()},
-         {"past", metric.window.total() >= kFewRows && statistic > metric.reference->threshold()},
-         {"counts", std::move(bins)}}));
-  }
-  auto out = doc::Value::object({{"fields", std::move(fields)}});
+    out.fields.push_back({fields_[i].name, missing_[i]});
   if (task_ != stats::TaskKind::kRegression)
-    out.set("scores", doc::Value::object({{"bins", static_cast<std::int64_t>(kBins)},
-                                          {"counts", std::move(counts)}}));
-  out.set("metrics", std::move(metrics));
-  return out;
+    out.scores = ScoreCounts{static_cast<std::int64_t>(kBins), {scores_.begin(), scores_.end()}};
+  for (const auto& metric : metrics_) {
+    const std::int64_t rows = metric.window.total();
+    const double statistic = rows == 0 ? 0 : metric.reference->statistic(metric.window);
+    const double threshold = metric.reference->threshold();
+    const auto counts = metric.window.counts();
+    out.metrics.push_back({metric.reference->metric.name,
+                           metric.reference->metric.column,
+                           statistic,
+                           threshold,
+                           rows >= kFewRows && statistic > threshold,
+                           {counts.begin(), counts.end()}});
+  }
 }
 
 }  // namespace heddle::batch

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "doc/value.hpp"
+#include "batch/profile_format.hpp"
 #include "expr/datum.hpp"
 #include "spec/contract.hpp"
 #include "stats/binning.hpp"
@@ -27,11 +27,10 @@ class Profile {
   void add(std::span<const expr::Datum> row, std::span<const float> prediction);
   void merge(const Profile& other);
 
-  /// {"fields": [{name, missing}], "scores"?: {"bins": 20, "counts": [..]}, "metrics": [{id,
-  /// column, statistic, threshold, past, counts}]}. Scores are the probabilities of true, or those
-  /// of the most probable class; a regression has none. A metric of under `kFewRows` rows is never
-  /// past its threshold.
-  [[nodiscard]] doc::Value to_value() const;
+  /// Fills in fields, scores and metrics. Scores are the probabilities of true, or those of the
+  /// most probable class; a regression has none. A metric of under `kFewRows` rows is never past
+  /// its threshold.
+  void describe(FileProfile& out) const;
 
  private:
   static constexpr std::size_t kBins = 20;

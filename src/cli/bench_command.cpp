@@ -15,6 +15,7 @@
 #include "net/client.hpp"
 #include "net/http.hpp"
 #include "plane/route.hpp"
+#include "score/kept_rows.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
@@ -93,25 +94,15 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
                  "release one, or name a body: `--body FILE`"};
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*objects, route.primary));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference, opened.json(bundle::kReference));
-  const auto* fields = reference.find("fields");
-  const auto* rows = reference.find("rows");
-  const auto* margins = reference.find("margins");
-  if (fields == nullptr || rows == nullptr || !fields->is_array() || !rows->is_array()) {
-    return Error{ErrorKind::kCorrupt, "bench-reference", "the bundle's reference.json has no rows",
-                 "name a body: `--body FILE`"};
-  }
-  for (std::size_t r = 0; r < rows->size(); ++r) {
-    // A row without a margin was refused: it would measure refusals.
-    if (margins != nullptr && margins->is_array() && r < margins->size() &&
-        margins->as_array()[r].is_null())
-      continue;
-    const doc::Value& row = rows->as_array()[r];
-    if (!row.is_array() || row.size() != fields->size()) continue;
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, opened.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, score::reference_schema().parse(proof));
+  const auto& [kept, margins] = reference;
+  for (std::size_t r = 0; r < kept.rows.size(); ++r) {
+    if (!margins[r]) continue;  // the contract refuses it
     doc::Value object = doc::Value::object();
-    for (std::size_t f = 0; f < fields->size(); ++f) {
-      if (!row.as_array()[f].is_null())
-        object.set(doc::text_of(fields->as_array()[f]), row.as_array()[f]);
+    for (std::size_t f = 0; f < kept.fields.size(); ++f) {
+      const auto& value = kept.rows[r].as_array()[f];
+      if (!value.is_null()) object.set(kept.fields[f], value);
     }
     target.bodies.push_back(
         doc::to_json(doc::Value::object({{"rows", doc::Value::array({std::move(object)})}})));

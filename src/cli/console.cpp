@@ -7,6 +7,7 @@
 
 #include "base/display_width.hpp"
 #include "base/file.hpp"
+#include "doc/error_format.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::cli {
@@ -31,12 +32,7 @@ void Console::message(std::string_view text) const {
 
 int Console::fail(const Error& error) const {
   if (json_) {
-    const auto value = doc::Value::object(
-        {{"error", doc::Value::object({{"kind", error_kind_info(error.kind).name},
-                                       {"id", error.id},
-                                       {"message", error.message},
-                                       {"where", error.where},
-                                       {"hint", error.hint}})}});
+    const auto value = doc::command_error_schema().print({error});
     fmt::print(stderr, "{}", doc::to_json_pretty(value));
     if (!document_file_.empty()) document(value);
   } else {

@@ -9,88 +9,88 @@
 #include "cli/session.hpp"
 #include "cli/show.hpp"
 #include "cli/signing.hpp"
+#include "control/series_reply.hpp"
+#include "control/show_replies.hpp"
 #include "doc/json.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::cli {
 namespace {
 
-int print_incidents(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
+void print_incidents(const Console& console, const control::IncidentsReply& reply) {
   std::vector<std::vector<std::string>> rows{
       {"ID", "STATE", "CAUSE", "RESPONSE", "OPENED", "CLOSED"}};
-  for (const auto& item : reply.find("incidents")->as_array()) {
-    rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("cause"),
-                    item.string_or("response"), item.string_or("opened"),
-                    item.string_or("closed")});
-  }
+  for (const auto& item : reply.incidents)
+    rows.push_back({item.id, item.state, item.cause, item.response, item.opened, item.closed});
   console.data(rows.size() == 1 ? "no incident so far" : format_rows(rows));
-  return 0;
 }
 
 /// The newest refused rows. The control plane reads so much of its journal for one answer; what is
 /// older is asked for anew.
-Result<doc::Value> refused_rows(const Invocation& invocation, const std::string& service,
-                                const std::string& source, std::int64_t limit) {
+Result<control::RefusedRowsReply> refused_rows(const Invocation& invocation,
+                                               const std::string& service,
+                                               const std::string& source, std::int64_t limit) {
   auto request = doc::Value::object({{"service", service}, {"source", source}, {"limit", limit}});
-  std::vector<doc::Value> rows;  // oldest first
+  std::vector<control::RefusedRowItem> rows;  // oldest first
   for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(auto reply, call_operation(invocation, "quarantine.show", request));
-    auto& found = reply.find("rows")->as_array();
-    // Each answer is older than the one before.
-    rows.insert(rows.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
-    const auto* before = reply.find("before");
-    const std::int64_t left = limit - static_cast<std::int64_t>(rows.size());
-    if (before != nullptr && left > 0) {
-      request.set("before", *before);
+    HEDDLE_ASSIGN_OR_RETURN(
+        auto reply, call_for<control::RefusedRowsReply>(invocation, "quarantine.show", request));
+    rows.insert(rows.begin(), std::move_iterator(reply.rows->begin()),
+                std::move_iterator(reply.rows->end()));
+    const std::int64_t left = limit - std::ssize(rows);
+    if (reply.before && left > 0) {
+      request.set("before", *reply.before);
       request.set("limit", left);
       continue;
     }
-    auto all = doc::Value::array();
-    for (auto& row : rows) all.push(std::move(row));
-    return doc::Value::object({{"service", service}, {"rows", std::move(all)}});
+    control::RefusedRowsReply all;
+    all.service = service;
+    all.rows = std::move(rows);
+    return all;
   }
 }
 
-int print_incident(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
+void print_refused_rows(const Console& console, const control::RefusedRowsReply& reply) {
+  std::vector<std::vector<std::string>> table{
+      {"EVENT TIME", "SOURCE", "ACCOUNT", "OUTCOME", "RULES", "ROW"}};
+  for (const auto& item : *reply.rows) {
+    const auto rules =
+        doc::to_list(item.rules, [](const std::string& rule) { return doc::Value(rule); });
+    table.push_back({item.event_time, item.source, item.account, item.outcome, doc::to_json(rules),
+                     doc::to_json(item.fields)});
   }
-  console.data(fmt::format("{} of `{}`: {} ({})", reply.string_or("id"), reply.string_or("service"),
-                           reply.string_or("cause"), reply.string_or("state")));
-  // What stands elsewhere on the screen is not said twice.
-  auto facts = reply;
+  console.data(table.size() == 1 ? "no row was refused" : format_rows(table));
+}
+
+/// The members of an incident that have no place of their own on the screen.
+doc::Value incident_facts(const control::IncidentReply& reply) {
+  auto facts = control::IncidentReply::schema().print(reply);
   for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page",
                             "next", "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
-  if (const auto ratio = reply.string_or("ratio_name"); !ratio.empty())
-    facts.set(ratio, reply.double_or("ratio"));
-  if (reply.int_or("lag_hours") != 0) facts.set("lag_hours", reply.int_or("lag_hours"));
-  console.data(format_members(facts, 1));
-  if (const auto* timeline = reply.find("timeline"); timeline != nullptr && timeline->size() > 0) {
+  if (!reply.ratio_name.empty()) facts.set(reply.ratio_name, reply.ratio);
+  if (reply.lag_hours != 0) facts.set("lag_hours", reply.lag_hours);
+  return facts;
+}
+
+void print_incident(const Console& console, const control::IncidentReply& reply) {
+  console.data(
+      fmt::format("{} of `{}`: {} ({})", reply.id, reply.service, reply.cause, reply.state));
+  console.data(format_members(incident_facts(reply), 1));
+  if (!reply.timeline.empty()) {
     std::vector<std::vector<std::string>> rows{{"EVENT TIME", "ENTRY", "WHAT"}};
-    for (const auto& item : timeline->as_array()) {
-      const auto entry = item.int_or("entry");
-      rows.push_back(
-          {item.string_or("at"), entry == 0 ? "" : fmt::to_string(entry), item.string_or("what")});
-    }
+    for (const auto& item : reply.timeline)
+      rows.push_back({item.at, item.entry == 0 ? "" : fmt::to_string(item.entry), item.what});
     console.data("\ntimeline\n" + indented(format_rows(rows), 1));
   }
-  if (const auto* failing = reply.find("failing"); failing != nullptr && failing->size() > 0) {
+  if (!reply.failing.empty()) {
     std::vector<std::vector<std::string>> rows{{"ACTION", "TRIES", "TRIED AGAIN AT", "ERROR"}};
-    for (const auto& item : failing->as_array()) {
-      rows.push_back({item.string_or("action"), fmt::to_string(item.int_or("tries")),
-                      item.string_or("again"), item.string_or("error")});
-    }
+    for (const auto& item : reply.failing)
+      rows.push_back({item.action, fmt::to_string(item.tries), item.again, item.error});
     console.data("\nfailing\n" + indented(format_rows(rows), 1));
   }
-  if (const auto page = reply.string_or("page"); !page.empty()) console.data("\n" + page);
-  print_next(console, reply);
-  return 0;
+  if (reply.page) console.data("\n" + *reply.page);
+  if (reply.next) print_next(console, *reply.next);
 }
 
 /// What every command of a person's own act takes: why, and who.
@@ -113,23 +113,24 @@ ByHand add_by_hand(CLI::App& command) {
 /// Runs `operation` as the person; `said` says what was done.
 int run_by_hand(const Invocation& invocation, const Console& console, const char* operation,
                 doc::Value request, const ByHand& asked,
-                const std::function<std::string(const doc::Value&)>& said) {
+                const std::function<std::string(const control::ByHandReply&)>& said) {
   request.set("reason", *asked.reason);
   request.set("again", *asked.again);
-  const auto reply = call_as(invocation, operation, std::move(request), *asked.by, "person");
+  const auto reply =
+      call_as<control::ByHandReply>(invocation, operation, std::move(request), *asked.by, "person");
   if (!reply.ok()) return console.fail(reply.error());
-  // Policy may ask for a second person: then nothing was done yet.
-  if (!reply->bool_or("applied")) return print_waiting(console, *reply);
   if (console.json()) {
-    console.document(*reply);
+    console.document(control::ByHandReply::schema().print(*reply));
     return 0;
   }
-  console.message(fmt::format("{} (ledger entry {})", said(*reply), reply->int_or("entry")));
-  if (const auto* in_force = reply->find("in_force"); in_force != nullptr && in_force->is_array()) {
-    for (const auto& each : in_force->as_array())
-      console.message("stays in force: " + each.as_string());
+  if (!reply->applied) {
+    print_waiting(console, *reply->approval, *reply->reason);
+    return 0;
   }
-  print_next(console, *reply);
+  console.message(fmt::format("{} (ledger entry {})", said(*reply), reply->entry));
+  for (const auto& each : reply->in_force.value_or(std::vector<std::string>{}))
+    console.message("stays in force: " + each);
+  if (reply->next) print_next(console, *reply->next);
   return 0;
 }
 
@@ -148,8 +149,8 @@ void add_open(CLI::App& incident, Invocation& invocation) {
       auto request =
           doc::Value::object({{"service", *service}, {"source", *source}, {"account", *account}});
       return run_by_hand(invocation, console, "incident.open", std::move(request), asked,
-                         [](const doc::Value& reply) {
-                           return fmt::format("opened `{}`", reply.string_or("incident"));
+                         [](const control::ByHandReply& reply) {
+                           return fmt::format("opened `{}`", *reply.incident);
                          });
     };
   });
@@ -164,8 +165,8 @@ void add_about(CLI::App& incident, Invocation& invocation, const char* name, con
   command->callback([&invocation, id, operation, said, asked = add_by_hand(*command)] {
     invocation.run = [=, &invocation](const Console& console) {
       return run_by_hand(invocation, console, operation, doc::Value::object({{"id", *id}}), asked,
-                         [said](const doc::Value& reply) {
-                           return fmt::format("`{}` {}", reply.string_or("incident"), said);
+                         [said](const control::ByHandReply& reply) {
+                           return fmt::format("`{}` {}", *reply.incident, said);
                          });
     };
   });
@@ -190,36 +191,27 @@ void add_of_source(CLI::App& quarantine, Invocation& invocation, const char* nam
       auto request =
           doc::Value::object({{"service", *service}, {"source", *source}, {"account", *account}});
       return run_by_hand(invocation, console, operation, std::move(request), asked,
-                         [said](const doc::Value& reply) {
+                         [said](const control::ByHandReply& reply) {
                            return fmt::format("source {} of `{}` {}",
-                                              plane::source_text(reply.string_or("account"),
-                                                                 reply.string_or("source")),
-                                              reply.string_or("service"), said);
+                                              plane::source_text(*reply.account, *reply.source),
+                                              *reply.service, said);
                          });
     };
   });
 }
 
-int print_quarantines(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
+void print_quarantines(const Console& console, const control::QuarantinesReply& reply) {
   std::vector<std::vector<std::string>> rows{{"SERVICE", "SOURCE", "ACCOUNT", "WHY", "LET IN"}};
-  for (const auto& item : reply.find("sources")->as_array()) {
-    const auto by = item.string_or("by");
-    const auto account = item.string_or("account");
-    rows.push_back({item.string_or("service"), item.string_or("source"),
-                    account.empty() ? "all" : account,
-                    by.empty() ? fmt::format("breaks `{}`", item.string_or("rule"))
-                               : fmt::format("by `{}`: {}", by, item.string_or("reason")),
-                    item.int_or("readmit_after") == 0
+  for (const auto& item : reply.sources) {
+    rows.push_back({item.service, item.source, item.account.empty() ? "all" : item.account,
+                    item.by.empty() ? fmt::format("breaks `{}`", item.rule)
+                                    : fmt::format("by `{}`: {}", item.by, item.reason),
+                    item.readmit_after == 0
                         ? std::string("by a person")
-                        : fmt::format("after {} clean rows", item.int_or("readmit_after"))});
+                        : fmt::format("after {} clean rows", item.readmit_after)});
   }
   console.data(rows.size() == 1 ? "no source is quarantined" : format_rows(rows));
-  print_next(console, reply);
-  return 0;
+  print_next(console, reply.next);
 }
 
 }  // namespace
@@ -229,8 +221,8 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
       app.add_subcommand("incident", "what went wrong and what was done")->require_subcommand(1);
   incident->add_subcommand("list", "every incident")->callback([&invocation] {
     invocation.run = [&invocation](const Console& console) {
-      auto reply = call_operation(invocation, "incident.list", doc::Value::object());
-      return reply.ok() ? print_incidents(console, *reply) : console.fail(reply.error());
+      return cli::show(console, call_for<control::IncidentsReply>(invocation, "incident.list"),
+                       print_incidents);
     };
   });
   auto id = std::make_shared<std::string>();
@@ -239,8 +231,10 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   show->add_option("id", *id, "id of the incident")->required();
   show->callback([&invocation, id] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "incident.show", doc::Value::object({{"id", *id}}));
-      return reply.ok() ? print_incident(console, *reply) : console.fail(reply.error());
+      const auto request = doc::Value::object({{"id", *id}});
+      return cli::show(console,
+                       call_for<control::IncidentReply>(invocation, "incident.show", request),
+                       print_incident);
     };
   });
 
@@ -257,8 +251,9 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   quarantine->add_subcommand("list", "quarantined sources of every service")
       ->callback([&invocation] {
         invocation.run = [&invocation](const Console& console) {
-          auto reply = call_operation(invocation, "quarantine.list", doc::Value::object());
-          return reply.ok() ? print_quarantines(console, *reply) : console.fail(reply.error());
+          return cli::show(console,
+                           call_for<control::QuarantinesReply>(invocation, "quarantine.list"),
+                           print_quarantines);
         };
       });
   add_of_source(*quarantine, invocation, "add", "shut a source out until a person lets it in",
@@ -276,21 +271,8 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
   rows->callback([&invocation, service, source, limit] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = refused_rows(invocation, *service, *source, *limit);
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-        return 0;
-      }
-      std::vector<std::vector<std::string>> table{
-          {"EVENT TIME", "SOURCE", "ACCOUNT", "OUTCOME", "RULES", "ROW"}};
-      for (const auto& item : reply->find("rows")->as_array()) {
-        table.push_back({item.string_or("event_time"), item.string_or("source"),
-                         item.string_or("account"), item.string_or("outcome"),
-                         doc::to_json(*item.find("rules")), doc::to_json(*item.find("fields"))});
-      }
-      console.data(table.size() == 1 ? "no row was refused" : format_rows(table));
-      return 0;
+      return cli::show(console, refused_rows(invocation, *service, *source, *limit),
+                       print_refused_rows);
     };
   });
 }

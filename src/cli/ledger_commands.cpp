@@ -11,7 +11,9 @@
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
+#include "control/act_replies.hpp"
 #include "control/home.hpp"
 #include "control/replies.hpp"
 #include "ledger/verify.hpp"
@@ -36,7 +38,14 @@ Result<AsFound> audit_as_found(const Invocation& invocation, const std::string& 
   if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint")) return found;
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(tiles + "/vkey"));
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  HEDDLE_ASSIGN_OR_RETURN(auto key, ledger::VerifierKey::parse(text));
+  auto parsed = ledger::VerifierKey::parse(text);
+  if (!parsed.ok()) {
+    return Error{
+        ErrorKind::kCorrupt, parsed.error().id,
+        fmt::format("`{}/vkey` is not the ledger's verifier key", tiles),
+        "remove it and run `heddle status`: it is written again from the project's own key"};
+  }
+  ledger::VerifierKey& key = *parsed;
   found.own_key = path_exists(home.ledger_key());
   if (found.own_key) {
     HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));
@@ -202,7 +211,7 @@ void print_audit(const Console& console, const control::AuditReply& reply,
 int run_verify(const Invocation& invocation, const Console& console, bool rebuild) {
   // First, or the look below would end at what this writes again.
   if (rebuild) {
-    const auto done = call_operation(invocation, "audit.rebuild", doc::Value::object());
+    const auto done = call_for<control::RebuildReply>(invocation, "audit.rebuild");
     if (!done.ok()) return console.fail(done.error());
   }
   const auto root = find_project(invocation.project);
@@ -238,6 +247,10 @@ void add_verify(CLI::App& audit, Invocation& invocation) {
   });
 }
 
+void print_restore(const Console& console, const control::RestoreReply& reply) {
+  console.message(fmt::format("this state counts from now on (ledger entry {})", reply.entry));
+}
+
 void add_restore(CLI::App& audit, Invocation& invocation) {
   auto reason = std::make_shared<std::string>();
   auto* restore = audit.add_subcommand(
@@ -245,16 +258,9 @@ void add_restore(CLI::App& audit, Invocation& invocation) {
   restore->add_option("--reason", *reason, "why, in one line")->required();
   restore->callback([&invocation, reason, by = add_asked_by(*restore, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "audit.restore", doc::Value::object({{"reason", *reason}}),
-                           *by, "person");
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-      } else {
-        console.message(
-            fmt::format("this state counts from now on (ledger entry {})", reply->int_or("entry")));
-      }
-      return 0;
+      const auto reply = call_as<control::RestoreReply>(
+          invocation, "audit.restore", doc::Value::object({{"reason", *reason}}), *by, "person");
+      return show(console, reply, print_restore);
     };
   });
 }
@@ -290,9 +296,10 @@ void add_prove(CLI::App& audit, Invocation& invocation) {
   prove->add_option("seq", *seq, "number of the entry")->required();
   prove->callback([&invocation, seq] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "audit.prove", doc::Value::object({{"seq", *seq}}));
+      const auto reply = call_for<control::ProofReply>(invocation, "audit.prove",
+                                                       doc::Value::object({{"seq", *seq}}));
       if (!reply.ok()) return console.fail(reply.error());
-      console.document(*reply);
+      console.document(control::ProofReply::schema().print(*reply));
       return 0;
     };
   });

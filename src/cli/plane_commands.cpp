@@ -8,13 +8,14 @@
 #include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
 #include "cli/stopping.hpp"
 #include "cli/supervisor.hpp"
 #include "cli/work_tree.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
-#include "doc/items.hpp"
+#include "control/status_reply.hpp"
 #include "plane/route.hpp"
 #include "spec/load.hpp"
 
@@ -76,127 +77,145 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   return ended.ok() ? 0 : console.fail(ended.error());
 }
 
-/// What a service does now: what was decided, as far as a data plane carries it out.
-std::string state_now(const doc::Value& service) {
-  const auto decided = service.string_or("state");
-  const auto* data = service.find("data_plane");
-  if (!data->bool_or("running")) return decided == "released" ? "not running" : decided;
-  if (data->find("ready") == nullptr)
-    return decided;  // it runs, and tells this machine's accounts nothing
-  if (data->bool_or("stopped")) return "stopped";
-  if (!data->bool_or("ready")) return decided == "released" ? "not ready" : decided;
-  return data->bool_or("failed_over") ? "serving by its standby" : "serving";
-}
+/// A service as the command shows it: what was decided, as far as that is known, and what runs.
+struct ServiceNow {
+  control::ServiceItem item{};
+  std::string state{};  ///< as a data plane carries out what was decided
+  DataPlaneNow data{};
+};
 
-/// Adds what runs to what was decided: the reply's `control_plane`, each service's `data_plane` and
-/// the `state` that follows.
-struct Status {
-  doc::Value reply{};
+struct StatusNow {
+  control::StatusReply reply{};
+  std::vector<ServiceNow> services{};  ///< of the reply, in its order
+  bool controlled = false;             ///< a control plane runs
   std::optional<Error> locked{};  ///< why nothing can be decided; what runs is told all the same
 };
 
+/// What a service does now: what was decided, as far as a data plane carries it out.
+std::string state_now(const std::string& decided, const DataPlaneNow& data) {
+  if (!data.running) return decided == "released" ? "not running" : decided;
+  if (!data.told) return decided;  // it runs, and tells this machine's accounts nothing
+  if (data.told->stopped) return "stopped";
+  if (!data.told->ready) return decided == "released" ? "not ready" : decided;
+  return data.told->failed_over ? "serving by its standby" : "serving";
+}
+
 /// What can be said where the control plane's part cannot be opened: what was applied and released.
-doc::Value status_of_locked(const spec::Project& project, const Error& why) {
+control::StatusReply status_of_locked(const spec::Project& project, const Error& why) {
   const control::Home home(project.root);
   const auto key = read_control_public_key(home);
   const auto text_of = [](const Digest& digest) {
     return digest.empty() ? std::string() : digest.str();
   };
-  auto services = doc::Value::array();
+  control::StatusReply reply;
+  reply.project = project.name;
+  reply.applied = project.commit;
   for (const auto& [name, service] : project.services) {
     const auto route = key.ok() ? plane::read_route(home.route(name), *key)
                                 : Result<plane::RouteTable>(key.error());
-    auto told = doc::Value::object(
-        {{"name", name},
-         {"state", path_exists(home.route(name)) ? "released" : "nothing released"},
-         {"autonomy", service.autonomy}});
-    if (route.ok()) {
-      told.set("state", route->stopped ? "stopped" : "released");
-      told.set("primary", text_of(route->primary));
-      told.set("standby", text_of(route->standby));
-      told.set("route", route->version);
-    }
-    services.push(std::move(told));
+    auto& item = reply.services.emplace_back();
+    item.name = name;
+    item.state = path_exists(home.route(name)) ? "released" : "nothing released";
+    item.autonomy = service.autonomy;
+    item.locked = control::LockedItem{why.id, why.message, why.hint};
+    if (!route.ok()) continue;
+    item.state = route->stopped ? "stopped" : "released";
+    auto& decided = item.decided.emplace();
+    decided.primary = text_of(route->primary);
+    decided.standby = text_of(route->standby);
+    decided.route = route->version;
   }
-  auto reply = doc::Value::object(
-      {{"project", project.name},
-       {"applied", project.commit},
-       {"services", std::move(services)},
-       {"locked",
-        doc::Value::object({{"id", why.id}, {"error", why.message}, {"hint", why.hint}})}});
-  for (const char* list : {"quarantined", "incidents", "approvals", "next"})
-    reply.set(list, doc::Value::array());
   return reply;
 }
 
-Result<Status> status_now(const Invocation& invocation) {
+Result<StatusNow> status_now(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  auto answered = ask(root, *invocation.wiring, "status", doc::Value::object());
+  const auto answered = ask(root, *invocation.wiring, "status", doc::Value::object());
   // The definitions that run; before the first apply nothing does.
   const auto project = control::applied_project(control::Home(root), *invocation.wiring);
-  Status status;
+  StatusNow now;
   if (answered.ok()) {
-    status.reply = std::move(answered->reply);
+    HEDDLE_ASSIGN_OR_RETURN(now.reply, control::StatusReply::schema().parse(answered->reply));
     if (!project.ok() && project.error().id != "nothing-applied") return project.error();
   } else {
     if (!project.ok()) return answered.error();
-    status.locked = answered.error();
-    status.reply = status_of_locked(*project, *status.locked);
+    now.locked = answered.error();
+    now.reply = status_of_locked(*project, *now.locked);
   }
-  doc::Value& reply = status.reply;
-  const bool controlled = answered.ok() && answered->session->remote();
-  reply.set("control_plane", controlled ? "running" : "not running");
-  bool idle = !controlled && answered.ok();
-  for (auto& service : reply.find("services")->as_array()) {
-    auto data = doc::Value::object({{"running", false}, {"problem", "nothing was applied yet"}});
+  now.controlled = answered.ok() && answered->session->remote();
+  bool idle = !now.controlled && answered.ok();
+  for (const auto& item : now.reply.services) {
+    auto& service = now.services.emplace_back();
+    service.item = item;
+    service.data.problem = "nothing was applied yet";
     if (project.ok()) {
-      const auto known = project->services.find(service.string_or("name"));
-      data = known == project->services.end()
-                 ? doc::Value::object(
-                       {{"running", false}, {"problem", "its definition is not there any more"}})
-                 : probe_data_plane(*project, known->second);
+      const auto known = project->services.find(item.name);
+      service.data.problem = "its definition is not there any more";
+      if (known != project->services.end())
+        service.data = probe_data_plane(*project, known->second);
     }
-    idle = idle || !data.bool_or("running");
-    if (status.locked) service.set("applied", data.int_or("route_version"));
-    service.set("data_plane", std::move(data));
-    service.set("state", state_now(service));
+    idle = idle || !service.data.running;
+    service.state = state_now(item.state, service.data);
   }
   if (idle) {
-    auto& next = reply.find("next")->as_array();
-    next.insert(next.begin(),
-                doc::Value::object({{"command", "heddle up"}, {"why", "not every plane runs"}}));
+    now.reply.next.insert(now.reply.next.begin(), {"heddle up", "not every plane runs"});
   }
-  return status;
+  return now;
+}
+
+/// A service of a project whose control plane's part cannot be opened.
+doc::Value locked_document(const ServiceNow& service) {
+  auto out = doc::Value::object({{"name", service.item.name}, {"state", service.state}});
+  out.set("autonomy", service.item.autonomy);
+  if (const auto& decided = service.item.decided) {
+    out.set("primary", decided->primary);
+    out.set("standby", decided->standby);
+    out.set("route", decided->route);
+  }
+  out.set("applied", service.data.told ? service.data.told->route_version : 0);
+  return out;
+}
+
+/// `heddle status --json`: the reply, with what runs beside what was decided.
+doc::Value document_of(const StatusNow& now, const WorkTreeNote& note) {
+  auto reply = control::StatusReply::schema().print(now.reply);
+  auto& services = reply.find("services")->as_array();
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    const auto& service = now.services[i];
+    if (now.locked) services[i] = locked_document(service);
+    services[i].set("state", service.state);
+    services[i].set("data_plane", service.data.document());
+  }
+  if (now.locked) {
+    reply.set("locked", doc::Value::object({{"id", now.locked->id},
+                                            {"error", now.locked->message},
+                                            {"hint", now.locked->hint}}));
+  }
+  reply.set("control_plane", now.controlled ? "running" : "not running");
+  reply.set("work_tree", note.to_value());
+  return reply;
 }
 
 /// `5,600 rows: 5,400 in windows, 200 late`: what is none is left out.
-std::string watch_line(const doc::Value& watch) {
-  std::string line =
-      fmt::format("{} rows, {} in windows", watch.int_or("rows"), watch.int_or("in_windows"));
-  const std::pair<const char*, const char*> fates[] = {{"partial", "of part of a window"},
-                                                       {"late", "LATE"},
-                                                       {"ahead", "AHEAD OF IT"},
-                                                       {"unwatched", "UNWATCHED"},
-                                                       {"other_release", "of a release before"}};
-  for (const auto& [name, words] : fates) {
-    if (const auto count = watch.int_or(name); count > 0)
-      line += fmt::format(", {} {}", count, words);
-  }
-  line += fmt::format("; {} labels joined", watch.int_or("labels_joined"));
-  if (const auto count = watch.int_or("labels_waiting"); count > 0)
-    line += fmt::format(", {} wait for an unknown row", count);
-  if (const auto count = watch.int_or("labels_forgotten"); count > 0)
-    line += fmt::format(", {} OF UNKNOWN ROWS", count);
-  if (const auto count = watch.int_or("labels_malformed"); count > 0)
-    line += fmt::format(", {} OF NO VALUE OF THE TARGET", count);
-  if (const auto count = watch.int_or("labels_unknown_class"); count > 0)
-    line += fmt::format(", {} OF NO CLASS OF THE MODEL", count);
-  if (const doc::Value* given_up = watch.find("labels_given_up"); given_up != nullptr) {
-    for (const auto& [account, count] : given_up->as_object())
-      line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count.as_int(), account);
-  }
-  if (const double sample = watch.double_or("sample"); sample < 1)
-    line += fmt::format("; ONE ROW IN {:.0f} IS KEPT FOR ITS LABEL", 1 / sample);
+std::string watch_line(const control::WatchReply& watch) {
+  std::string line = fmt::format("{} rows, {} in windows", watch.rows, watch.in_windows);
+  const auto add = [&](std::int64_t count, std::string_view words) {
+    if (count > 0) line += fmt::format(", {} {}", count, words);
+  };
+  add(watch.partial, "of part of a window");
+  add(watch.late, "LATE");
+  add(watch.ahead, "AHEAD OF IT");
+  add(watch.unwatched, "UNWATCHED");
+  add(watch.other_release, "of a release before");
+  line += fmt::format("; {} labels joined", watch.labels_joined);
+  add(watch.labels_waiting, "wait for an unknown row");
+  add(watch.labels_forgotten, "OF UNKNOWN ROWS");
+  add(watch.labels_malformed, "OF NO VALUE OF THE TARGET");
+  add(watch.labels_unknown_class, "OF NO CLASS OF THE MODEL");
+  for (const auto& [account, count] : watch.labels_given_up)
+    line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count, account);
+  if (watch.sample < 1)
+    line += fmt::format("; ONE ROW IN {:.0f} IS KEPT FOR ITS LABEL", 1 / watch.sample);
   return line;
 }
 
@@ -208,140 +227,145 @@ std::string watermark_line(const std::string& watermark) {
 }
 
 /// By the data plane's own word at its last start.
-std::string certificate_line(const doc::Value& tls) {
-  const auto client_ca = tls.string_or("client_ca");
-  return fmt::format("{}{} (since {}, ledger entry {})", tls.string_or("certificate"),
-                     client_ca.empty() ? "" : ", clients by " + client_ca, tls.string_or("since"),
-                     tls.int_or("entry"));
+std::string certificate_line(const control::TlsItem& tls) {
+  return fmt::format("{}{} (since {}, ledger entry {})", tls.certificate,
+                     tls.client_ca.empty() ? "" : ", clients by " + tls.client_ca, tls.since,
+                     tls.entry);
 }
 
-std::string data_plane_line(const doc::Value& data) {
-  if (!data.bool_or("running")) return fmt::format("not running on {}", data.string_or("address"));
-  std::string line = fmt::format("running on {}", data.string_or("address"));
-  if (const auto problem = data.string_or("problem"); !problem.empty())
-    return line + ": " + problem;
-  line += fmt::format(", route {} in force", data.int_or("route_version"));
-  if (const auto slot = data.string_or("slot"); !slot.empty())
-    line += fmt::format(", {} answers", slot);
+std::string data_plane_line(const DataPlaneNow& data) {
+  if (!data.running) return fmt::format("not running on {}", data.address);
+  std::string line = fmt::format("running on {}", data.address);
+  if (!data.told) return line + ": " + data.problem;
+  line += fmt::format(", route {} in force", data.told->route_version);
+  if (!data.told->slot.empty()) line += fmt::format(", {} answers", data.told->slot);
+  if (!data.told->waits_for.empty())
+    line += fmt::format("; waits since {} s: {}", data.told->waits_s, data.told->waits_for);
   return line;
 }
 
 using Rows = std::vector<std::vector<std::string>>;
 
 /// What answers: the bundle of each slot that there is.
-void add_slots(const doc::Value& service, Rows& rows) {
-  const auto slot_of = [&](const char* name) {
-    const auto bundle = service.string_or(name);
-    return bundle.empty() ? std::string("none") : bundle.substr(0, 19);
+void add_slots(const control::ServiceItem::Decided& decided, Rows& rows) {
+  const auto slot_of = [](const std::string& bundle) {
+    return bundle.empty() ? std::string("none") : beginning(bundle);
   };
-  rows.push_back({"  primary", slot_of("primary")});
-  rows.push_back({"  standby", slot_of("standby")});
-  if (const auto canary = service.string_or("canary"); !canary.empty()) {
-    rows.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19),
-                                            static_cast<double>(service.int_or("weight")) / 100)});
+  rows.push_back({"  primary", slot_of(decided.primary)});
+  rows.push_back({"  standby", slot_of(decided.standby)});
+  if (!decided.canary.empty()) {
+    rows.push_back({"  canary", fmt::format("{} answers {:g}%", beginning(decided.canary),
+                                            static_cast<double>(decided.weight) / 100)});
   }
-  if (const auto shadow = service.string_or("shadow"); !shadow.empty())
-    rows.push_back({"  shadow", shadow.substr(0, 19)});
+  if (!decided.shadow.empty()) rows.push_back({"  shadow", beginning(decided.shadow)});
 }
 
-void add_lock(const doc::Value& service, Rows& rows) {
-  const auto* locked = service.find("locked");
-  if (locked == nullptr) return;
-  rows.push_back({"  LOCKED", "nothing of it is decided: " + locked->string_or("error")});
-  if (const auto hint = locked->string_or("hint"); !hint.empty()) rows.push_back({"  hint", hint});
-}
-
-void add_sandboxes(const doc::Value& service, Rows& rows) {
-  for (const auto& worker : doc::items_of(service.find("sandboxes"))) {
-    const std::string missing = worker.string_or("missing");
-    rows.push_back({"  sandbox", fmt::format("of {}: {}", worker.string_or("slot"),
-                                             missing.empty() ? "whole" : "lacks " + missing)});
+void add_sandboxes(const control::ServiceItem::Decided& decided, Rows& rows) {
+  for (const auto& worker : decided.sandboxes) {
+    rows.push_back(
+        {"  sandbox", fmt::format("of {}: {}", worker.slot,
+                                  worker.missing.empty() ? "whole" : "lacks " + worker.missing)});
   }
 }
 
-void print_service(const Console& console, const doc::Value& service,
-                   const std::string& control_plane) {
-  console.data(
-      fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
+void print_service(const Console& console, const StatusNow& now, const ServiceNow& service) {
+  console.data(fmt::format("\nservice `{}` ({})", service.item.name, service.state));
+  const control::ServiceItem::Decided nothing;
+  const auto& decided = service.item.decided ? *service.item.decided : nothing;
   Rows rows;
-  add_slots(service, rows);
-  rows.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"),
-                                         service.int_or("applied"))});
-  rows.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
-  rows.push_back({"  control plane", control_plane});
-  add_lock(service, rows);
-  rows.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
-  if (const auto* watch = service.find("watch")) {
-    rows.push_back({"  watched", watch->string_or("line")});
-    rows.push_back({"  watch", watch_line(*watch)});
+  add_slots(decided, rows);
+  // What is applied is known to the data plane too, where nothing of the control plane can be read.
+  const auto applied =
+      now.locked && service.data.told ? service.data.told->route_version : decided.applied;
+  rows.push_back({"  route", fmt::format("{} (applied {})", decided.route, applied)});
+  rows.push_back({"  data plane", data_plane_line(service.data)});
+  rows.push_back({"  control plane", now.controlled ? "running" : "not running"});
+  const auto& locked = service.item.locked;
+  if (locked && !now.locked) {
+    rows.push_back({"  LOCKED", "nothing of it is decided: " + locked->error});
+    if (!locked->hint.empty()) rows.push_back({"  hint", locked->hint});
   }
-  rows.push_back({"  autonomy", service.string_or("autonomy")});
-  if (const auto* tls = service.find("tls"); tls != nullptr && tls->is_object())
-    rows.push_back({"  certificate", certificate_line(*tls)});
-  add_sandboxes(service, rows);
+  rows.push_back({"  watermark", watermark_line(decided.watermark)});
+  if (!locked) {
+    rows.push_back({"  watched", decided.watch.line});
+    rows.push_back({"  watch", watch_line(decided.watch)});
+  }
+  rows.push_back({"  autonomy", service.item.autonomy});
+  if (decided.tls) rows.push_back({"  certificate", certificate_line(*decided.tls)});
+  add_sandboxes(decided, rows);
   console.data(format_rows(rows));
 }
 
-void print_waiting_lists(const Console& console, const doc::Value& reply) {
-  for (const char* list : {"quarantined", "incidents", "approvals"}) {
-    const auto* items = reply.find(list);
-    if (items == nullptr || items->size() == 0) continue;
-    console.data(fmt::format("\n{}", list));
-    for (const auto& item : items->as_array()) console.data("  " + item.string_or("line"));
+/// A list of the status, a line each.
+template <class Item>
+void print_lines(const Console& console, const char* title, const std::vector<Item>& items) {
+  if (items.empty()) return;
+  console.data(fmt::format("\n{}", title));
+  for (const auto& item : items) {
+    if constexpr (std::is_same_v<decltype(item.line), std::string>) {
+      console.data("  " + item.line);
+    } else if (item.line) {
+      console.data("  " + *item.line);
+    }
   }
 }
 
 int status(const Invocation& invocation, const Console& console) {
-  auto now = status_now(invocation);
+  const auto now = status_now(invocation);
   if (!now.ok()) return console.fail(now.error());
-  doc::Value* const reply = &now->reply;
-  const WorkTreeNote note = compare_with_applied(invocation, reply->string_or("applied"));
-  reply->set("work_tree", note.to_value());
+  const auto& reply = now->reply;
+  const WorkTreeNote note = compare_with_applied(invocation, reply.applied);
   if (console.json()) {
-    console.document(*reply);
+    console.document(document_of(*now, note));
     return now->locked ? error_kind_info(now->locked->kind).exit_code : 0;
   }
-  const auto applied = reply->string_or("applied");
-  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"),
-                           applied.empty() ? "nothing" : applied));
-  for (const auto& service : reply->find("services")->as_array())
-    print_service(console, service, reply->string_or("control_plane"));
-  print_waiting_lists(console, *reply);
+  console.data(fmt::format("project `{}`, applied {}", reply.project,
+                           reply.applied.empty() ? "nothing" : reply.applied));
+  for (const auto& service : now->services) print_service(console, *now, service);
+  print_lines(console, "quarantined", reply.quarantined);
+  print_lines(console, "incidents", reply.incidents);
+  print_lines(console, "approvals", reply.approvals);
   note.tell(console);
-  if (const auto* next = reply->find("next"); next != nullptr && next->size() > 0) {
+  if (!reply.next.empty()) {
     console.message("");
-    for (const auto& item : next->as_array()) {
-      console.message(
-          fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
-    }
+    print_next(console, reply.next);
   }
   if (!now->locked) return 0;
   console.message("\nnothing can be decided:");
   return console.fail(*now->locked);
 }
 
+void print_clock(const Console& console, const control::AskedReply& reply) {
+  const auto& asked = *reply.asked;
+  if (!asked.applied) return print_waiting(console, asked.approval, asked.reason);
+  console.message(fmt::format("event time follows its clock again (ledger entry {})", asked.entry));
+}
+
+void print_resumed(const Console& console, const control::AskedReply& reply) {
+  const auto& asked = *reply.asked;
+  if (!asked.applied) return print_waiting(console, asked.approval, asked.reason);
+  console.message(fmt::format("resumed (ledger entry {})", asked.entry));
+}
+
 /// The jump that stands is looked up first, so that what is signed is about this one.
 int set_clock(const Invocation& invocation, const Console& console, const std::string& service,
               const std::string& reason, const AskedBy& by) {
-  const auto now = call_operation(invocation, "status", doc::Value::object());
+  const auto now = call_for<control::StatusReply>(invocation, "status");
   if (!now.ok()) return console.fail(now.error());
   std::string jump;
-  for (const auto& each : now->find("services")->as_array()) {
-    const auto* found = each.find("clock_jump");
-    if (each.string_or("name") != service || found == nullptr || !found->is_object()) continue;
-    jump = found->string_or("id");
+  for (const auto& each : now->services) {
+    if (each.name != service || !each.decided || !each.decided->clock_jump) continue;
+    const auto& found = *each.decided->clock_jump;
+    jump = found.id;
     console.message(fmt::format("`{}` left its clock at {}: {}", service,
-                                format_time(found->int_or("event_time")),
-                                found->string_or("reason")));
+                                format_time(found.event_time), found.reason));
   }
-  auto reply = call_as(
-      invocation, "clock.set",
-      doc::Value::object({{"service", service}, {"jump", jump}, {"reason", reason}}), by, "person");
-  if (!reply.ok()) return console.fail(reply.error());
-  if (!reply->bool_or("applied")) return print_waiting(console, *reply);
-  console.message(
-      fmt::format("event time follows its clock again (ledger entry {})", reply->int_or("entry")));
-  return 0;
+  return show(console,
+              call_as<control::AskedReply>(
+                  invocation, "clock.set",
+                  doc::Value::object({{"service", service}, {"jump", jump}, {"reason", reason}}),
+                  by, "person"),
+              print_clock);
 }
 
 void add_clock_commands(CLI::App& app, Invocation& invocation,
@@ -403,13 +427,12 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   resume->add_option("service", *service, "name of the service; default: everything");
   resume->callback([&invocation, service, by = add_asked_by(*resume, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "resume",
-                           doc::Value::object({{"service", service->empty() ? "*" : *service}}),
-                           *by, "person");
-      if (!reply.ok()) return console.fail(reply.error());
-      if (!reply->bool_or("applied")) return print_waiting(console, *reply);
-      console.message(fmt::format("resumed (ledger entry {})", reply->int_or("entry")));
-      return 0;
+      return show(
+          console,
+          call_as<control::AskedReply>(
+              invocation, "resume",
+              doc::Value::object({{"service", service->empty() ? "*" : *service}}), *by, "person"),
+          print_resumed);
     };
   });
 }

@@ -8,8 +8,10 @@
 #include "cli/commands.hpp"
 #include "cli/init_command.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
 #include "cli/work_tree.hpp"
+#include "control/act_replies.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/project_work.hpp"
@@ -18,6 +20,7 @@
 #include "flow/origin.hpp"
 #include "spec/definition_count.hpp"
 #include "spec/difference.hpp"
+#include "spec/kinds.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
@@ -57,6 +60,11 @@ Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::stri
   return control::load_to_check(root);
 }
 
+/// A model's run as it is typed: it is named where there are several.
+std::string run_command(const spec::Project& project, const std::string& model) {
+  return project.models.size() < 2 ? "heddle run" : "heddle run --model " + model;
+}
+
 /// `9 definitions OK, 2 warnings`.
 std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_view what) {
   const std::size_t warnings = loaded.diagnostics.size();
@@ -85,7 +93,9 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
   }
   console.data(fmt::format("project `{}`: {}", project.name,
                            verdict(*loaded, spec::definition_count(project), "definition")));
-  console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
+  console.message(project.models.empty()
+                      ? "next: add a model under models/"
+                      : "next: " + run_command(project, project.models.begin()->first));
   return 0;
 }
 
@@ -142,7 +152,8 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   console.data(format_rows(rows));
   tell_origin(console, *origin);
   note.tell(console);
-  console.message(plan->nothing_to_do() ? "nothing to do" : "next: heddle run");
+  console.message(plan->nothing_to_do() ? "nothing to do"
+                                        : "next: " + run_command(loaded->project, model));
   return 0;
 }
 
@@ -230,6 +241,24 @@ Result<std::string> commit_of_work_tree(const Invocation& invocation) {
                "commit the change, or apply the commit as it is with `heddle apply HEAD`"};
 }
 
+void print_applied(const Console& console, const control::ApplyReply& reply) {
+  const auto commit = reply.commit.substr(0, 12);
+  if (!reply.applied) {
+    print_waiting(console, *reply.approval, *reply.reason);
+    console.message(fmt::format("next: after the yes, heddle apply {}", commit));
+  } else if (*reply.changed) {
+    console.message(fmt::format("applied {} (ledger entry {})", commit, reply.entry));
+    for (const auto& each : reply.warnings.value_or(std::vector<doc::Diagnostic>{}))
+      console.message(fmt::format("warning: {}: {}", each.file, each.message));
+    console.message(
+        "policies, people and what accounts may do count from now on; services and monitors when "
+        "the planes start again");
+  } else {
+    console.message(
+        fmt::format("commit {} is what runs already (ledger entry {})", commit, reply.entry));
+  }
+}
+
 int apply(const Invocation& invocation, const Console& console, const std::string& revision,
           const AskedBy& by) {
   Result<std::string> wanted = revision;
@@ -237,30 +266,25 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
   if (revision.empty()) wanted = commit_of_work_tree(invocation);
   if (!wanted.ok()) return console.fail(wanted.error());
   const auto request = doc::Value::object({{"revision", *wanted}});
-  const auto reply = call_as(invocation, "definition.apply", request, by);
-  if (!reply.ok()) return console.fail(reply.error());
+  const auto reply = call_as<control::ApplyReply>(invocation, "definition.apply", request, by);
+  return show(console, reply, print_applied);
+}
+
+int show_schema(const Console& console, const std::string& kind) {
+  const auto schema = spec::schema(kind);
+  if (!schema.ok()) return console.fail(schema.error());
+  console.document(*schema);
+  return 0;
+}
+
+int show_reference(const Console& console, const std::string& kind) {
+  auto page = spec::reference(kind);
+  if (!page.ok()) return console.fail(page.error());
   if (console.json()) {
-    console.document(*reply);
-    return 0;
-  }
-  const auto commit = reply->string_or("commit").substr(0, 12);
-  if (!reply->bool_or("applied")) {
-    const int code = print_waiting(console, *reply);
-    console.message(fmt::format("next: after the yes, heddle apply {}", commit));
-    return code;
-  } else if (reply->bool_or("changed")) {
-    console.message(fmt::format("applied {} (ledger entry {})", commit, reply->int_or("entry")));
-    if (const auto* warnings = reply->find("warnings"); warnings != nullptr) {
-      for (const auto& each : warnings->as_array())
-        console.message(
-            fmt::format("warning: {}: {}", each.string_or("file"), each.string_or("message")));
-    }
-    console.message(
-        "policies, people and what accounts may do count from now on; services and monitors when "
-        "the planes start again");
+    console.document(doc::Value::object({{"kind", kind}, {"page", std::move(*page)}}));
   } else {
-    console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit,
-                                reply->int_or("entry")));
+    page->pop_back();  // `data` ends the line
+    console.data(*page);
   }
   return 0;
 }
@@ -313,14 +337,16 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   });
 
   auto kind = std::make_shared<std::string>();
+  auto is_page = std::make_shared<bool>(false);
   auto* schema = app.add_subcommand("schema", "JSON Schema of a kind of definition");
-  schema->add_option("kind", *kind, "Contract, FeatureSet, Model, ...")->required();
-  schema->callback([&invocation, kind] {
+  schema
+      ->add_option("kind", *kind,
+                   fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
+      ->required();
+  schema->add_flag("--markdown", *is_page, "its reference page instead: a table of its keys");
+  schema->callback([&invocation, kind, is_page] {
     invocation.run = [=](const Console& console) {
-      auto value = spec::schema(*kind);
-      if (!value.ok()) return console.fail(value.error());
-      console.document(*value);
-      return 0;
+      return *is_page ? show_reference(console, *kind) : show_schema(console, *kind);
     };
   });
 }

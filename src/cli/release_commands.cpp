@@ -8,40 +8,37 @@
 #include "cli/session.hpp"
 #include "cli/show.hpp"
 #include "cli/signing.hpp"
-#include "doc/items.hpp"
+#include "control/canary_reply.hpp"
+#include "control/show_replies.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
+#include "policy/statement.hpp"
+#include "watch/judgement.hpp"
 
 namespace heddle::cli {
 namespace {
 
 /// The lines of a statement: name, value.
-std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement, std::string title,
-                                                     const std::string& id) {
-  std::vector<std::vector<std::string>> rows{{std::move(title), id}};
+std::vector<std::vector<std::string>> statement_rows(const policy::Statement& statement) {
+  std::vector<std::vector<std::string>> rows{{"you sign", statement.approval}};
   const auto put = [&](std::string name, std::string value) {
     if (!value.empty()) rows.push_back({"  " + std::move(name), std::move(value)});
   };
-  put("action", statement.string_or("action"));
-  put("target", statement.string_or("target"));
-  put("slot", statement.string_or("slot"));
-  if (const auto* subjects = statement.find("subjects");
-      subjects != nullptr && subjects->is_array()) {
-    for (const auto& item : subjects->as_array())
-      put(item.string_or("name"), item.string_or("digest"));
+  put("action", statement.action);
+  put("target", statement.target);
+  put("slot", statement.slot);
+  for (const auto& item : statement.subjects) put(item.name, item.digest.str());
+  for (const auto& [name, value] : statement.binds.as_object()) {
+    put("as long as " + name, value.is_string()
+                                  ? value.as_string().empty() ? "none" : value.as_string()
+                                  : doc::to_json(value));
   }
-  if (const auto* binds = statement.find("binds"); binds != nullptr && binds->is_object()) {
-    for (const auto& [name, value] : binds->as_object()) {
-      put("as long as " + name, value.is_string()
-                                    ? value.as_string().empty() ? "none" : value.as_string()
-                                    : doc::to_json(value));
-    }
-  }
-  put("evidence root", statement.string_or("evidence_root", ""));
-  put("policy", statement.string_or("policy"));
-  put("asked by", statement.string_or("requester"));
-  put("in the name of", statement.string_or("claimed"));
-  put("event time", statement.string_or("asked_event_time"));
-  put("expires", statement.string_or("expires"));
+  put("evidence root", statement.evidence_root.empty() ? "" : statement.evidence_root.str());
+  put("policy", statement.policy.str());
+  put("asked by", statement.requester);
+  put("in the name of", statement.claimed);
+  put("event time", statement.asked_event_time);
+  put("expires", format_time(statement.expires));
   return rows;
 }
 
@@ -49,248 +46,204 @@ std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement
 /// no statement is signed that is not about this approval.
 Result<void> show_statement(const Console& console, const std::string& id,
                             const std::string& text) {
-  const auto statement = doc::parse_json(text);
-  const bool known = statement.ok() && statement->string_or("format") == "heddle.approval/2" &&
-                     statement->string_or("approval") == id &&
-                     doc::to_canonical_json(*statement) == text;
-  if (!known) {
+  const auto statement = policy::parse_statement(text);
+  if (!statement.ok() || statement->approval != id) {
     return Error{ErrorKind::kCorrupt, "approval-statement-malformed",
-                 fmt::format("what came back is no statement about `{}`", id),
+                 fmt::format("what came back is no statement about `{}`{}", id,
+                             statement.ok() ? "" : ": " + statement.error().message),
                  "nothing was signed; see `heddle approval show`"};
   }
   if (!console.json())  // stderr is an error's JSON then, or empty
-    console.message(format_rows(statement_rows(*statement, "you sign", id)));
+    console.message(format_rows(statement_rows(*statement)));
   return {};
 }
 
-std::string number_of(const doc::Value* value) {
-  return value == nullptr || !value->is_number() ? "-" : fmt::format("{:.4g}", value->as_double());
+std::string number_of(double value) {
+  return std::isfinite(value) ? fmt::format("{:.4g}", value) : "-";
 }
 
 /// Both sides of each metric, the difference and where it lies with 95 % confidence.
-std::string differences_table(const doc::Value* metrics) {
+std::string differences_table(const std::vector<evaluate::Difference>& metrics) {
   std::vector<std::vector<std::string>> rows{
       {"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "95 % INTERVAL"}};
-  for (const auto& item : doc::items_of(metrics)) {
-    const auto* low = item.find("low");
-    const bool known = low != nullptr && low->is_number();
+  for (const auto& item : metrics) {
+    const auto margin = item.margin_of_error();
+    const double change = item.difference();
     rows.push_back(
-        {item.string_or("name"), number_of(item.find("base")), number_of(item.find("candidate")),
-         number_of(item.find("difference")),
-         known ? fmt::format("{} to {}", number_of(low), number_of(item.find("high"))) : "-"});
+        {item.metric, number_of(item.base), number_of(item.candidate), number_of(change),
+         margin && std::isfinite(change)
+             ? fmt::format("{} to {}", number_of(change - *margin), number_of(change + *margin))
+             : "-"});
   }
   return format_rows(rows);
 }
 
 /// A comparison as a table, or why there is none.
-std::vector<std::string> comparison_lines(const doc::Value& comparison) {
-  if (!comparison.bool_or("compared"))
-    return {"not compared with the primary: " + comparison.string_or("why")};
-  const auto* rows = comparison.find("rows");
-  const doc::Value of = rows == nullptr ? doc::Value() : *rows;
-  const auto from = of.string_or("from");
+std::vector<std::string> comparison_lines(const control::Comparison& comparison) {
+  if (!comparison.compared)
+    return {"not compared with the primary: " + comparison.why.value_or("")};
+  const auto& of = *comparison.rows;
   std::vector<std::string> lines{
-      fmt::format("on {} rows of {}{}{}", of.int_or("count"), of.string_or("of"),
-                  from.empty() ? "" : fmt::format(" from {} to {}", from, of.string_or("to")),
-                  of.find("positive") == nullptr
-                      ? ""
-                      : fmt::format(", {} of them positive", of.int_or("positive")))};
-  if (const auto why = comparison.string_or("why_not_traffic"); !why.empty())
-    lines.push_back("not on recorded traffic: " + why);
-  if (const auto note = of.string_or("note"); !note.empty()) lines.push_back(note);
-  if (of.int_or("refused_by_base") + of.int_or("refused_by_candidate") > 0) {
+      fmt::format("on {} rows of {}{}{}", of.count, of.of,
+                  of.from.empty() ? "" : fmt::format(" from {} to {}", of.from, of.to),
+                  of.positive ? fmt::format(", {} of them positive", *of.positive) : "")};
+  if (comparison.why_not_traffic)
+    lines.push_back("not on recorded traffic: " + *comparison.why_not_traffic);
+  if (!of.note.empty()) lines.push_back(of.note);
+  if (of.refused_by_base + of.refused_by_candidate > 0) {
     lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate",
-                                of.int_or("refused_by_base"), of.int_or("refused_by_candidate")));
+                                of.refused_by_base, of.refused_by_candidate));
   }
-  lines.push_back(differences_table(comparison.find("metrics")));
-  lines.push_back(fmt::format("by its {} the candidate is {}", comparison.string_or("loss", "loss"),
-                              comparison.string_or("verdict") == "unclear"
+  lines.push_back(differences_table(*comparison.metrics));
+  lines.push_back(fmt::format("by its {} the candidate is {}", *comparison.loss,
+                              *comparison.verdict == "unclear"
                                   ? "not told apart from the primary"
-                                  : comparison.string_or("verdict") + " than the primary"));
+                                  : *comparison.verdict + " than the primary"));
   return lines;
 }
 
 /// What the gates held the candidate against, or why nothing.
-std::vector<std::string> base_lines(const doc::Value& base) {
-  if (!base.bool_or("measured"))
-    return {"its gates held it against no primary: " + base.string_or("why")};
+std::vector<std::string> base_lines(const evaluate::BaseEvidence& base) {
+  if (!base.missing.why.empty())
+    return {"its gates held it against no primary: " + base.missing.why};
   std::vector<std::string> lines{fmt::format(
       "its gates held it against {} on {} held-out rows ({} without an answer there, {} learned "
       "from there)",
-      base.string_or("bundle").substr(0, 19), base.int_or("rows"), base.int_or("without_answer"),
-      base.int_or("learned_from"))};
-  if (const auto note = base.string_or("note"); !note.empty()) lines.push_back(note);
-  lines.push_back(differences_table(base.find("metrics")));
+      beginning(base.bundle), base.rows, base.refused, base.learned)};
+  if (!base.note.empty()) lines.push_back(base.note);
+  lines.push_back(differences_table(base.metrics));
   return lines;
 }
 
 /// What a gate read, or why it could not be judged.
-std::string gate_values(const doc::Value& gate) {
+std::string gate_values(const evaluate::GateResult& gate) {
   std::string values;
-  if (const auto* read = gate.find("values"); read != nullptr && read->is_object()) {
-    for (const auto& [name, value] : read->as_object())
-      values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(&value));
-  }
-  for (const char* why : {"error", "not_judged"}) {
-    if (const auto text = gate.string_or(why); !text.empty())
-      values += (values.empty() ? "" : "; ") + text;
+  for (const auto& [name, value] : gate.values)
+    values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(value));
+  for (const auto& why : {gate.error, gate.not_judged}) {
+    if (!why.empty()) values += (values.empty() ? "" : "; ") + why;
   }
   return values;
 }
 
 /// What a release does to repairs of what it replaces.
-std::vector<std::string> repair_lines(const doc::Value& shown) {
+template <class Reply>
+std::vector<std::string> repair_lines(const Reply& shown) {
   std::vector<std::string> lines;
-  const std::pair<const char*, const char*> kinds[] = {
-      {"drops_repairs", "drops a repair: "},
-      {"revives_repairs", "brings back a repair that was taken back: "}};
-  for (const auto& [member, words] : kinds) {
-    const auto* repairs = shown.find(member);
-    if (repairs == nullptr || !repairs->is_array()) continue;
-    for (const auto& repair : repairs->as_array()) lines.push_back(words + doc::text_of(repair));
-  }
+  const auto add = [&](const std::optional<std::vector<std::string>>& repairs, const char* words) {
+    if (!repairs) return;
+    for (const auto& repair : *repairs) lines.push_back(words + repair);
+  };
+  add(shown.drops_repairs, "drops a repair: ");
+  add(shown.revives_repairs, "brings back a repair that was taken back: ");
   return lines;
 }
 
-std::string metrics_table(const doc::Value& metrics) {
+std::string metrics_table(const evaluate::Numbers& metrics) {
   std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
-  for (const auto& [name, value] : metrics.as_object()) rows.push_back({name, number_of(&value)});
+  for (const auto& [name, value] : metrics) rows.push_back({name, number_of(value)});
   return format_rows(rows);
 }
 
 /// Each gate and whether it passed; empty: there was none.
-std::string gates_table(const doc::Value* gates) {
+std::string gates_table(const std::vector<evaluate::GateResult>& gates) {
   std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
-  for (const auto& gate : doc::items_of(gates)) {
-    const bool is_open = !gate.string_or("not_judged").empty();
-    const char* const passed = gate.bool_or("passed") ? "yes" : is_open ? "not judged" : "no";
-    rows.push_back({gate.string_or("id"), passed, gate.string_or("when"), gate_values(gate)});
+  for (const auto& gate : gates) {
+    const bool is_open = !gate.not_judged.empty();
+    const char* const passed = gate.passed ? "yes" : is_open ? "not judged" : "no";
+    rows.push_back({gate.id, passed, gate.when, gate_values(gate)});
   }
   return rows.size() > 1 ? format_rows(rows) : std::string();
 }
 
-void add_evaluation(const doc::Value& evaluation, std::vector<std::string>& lines) {
-  if (const auto* metrics = evaluation.find("metrics"); metrics != nullptr && metrics->is_object())
-    lines.push_back(metrics_table(*metrics));
-  if (auto gates = gates_table(evaluation.find("gates")); !gates.empty())
-    lines.push_back(std::move(gates));
-  if (const auto* base = evaluation.find("base"); base != nullptr && base->is_object()) {
-    for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
-  }
+void add_evaluation(const evaluate::Evidence& evaluation, std::vector<std::string>& lines) {
+  lines.push_back(metrics_table(evaluation.metrics));
+  if (auto gates = gates_table(evaluation.gates); !gates.empty()) lines.push_back(std::move(gates));
+  if (!evaluation.base) return;
+  for (auto& line : base_lines(*evaluation.base)) lines.push_back(std::move(line));
 }
 
 /// What the evidence of a release says: repairs, gates, metrics, comparison.
-std::vector<std::string> evidence_lines(const doc::Value& shown) {
+std::vector<std::string> evidence_lines(const control::ApprovalReply& shown) {
   std::vector<std::string> lines = repair_lines(shown);
-  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr)
-    add_evaluation(*evaluation, lines);
-  if (const auto* comparison = shown.find("comparison"); comparison != nullptr) {
-    for (auto& line : comparison_lines(*comparison)) lines.push_back(std::move(line));
+  if (shown.evaluation) add_evaluation(*shown.evaluation, lines);
+  if (shown.comparison) {
+    for (auto& line : comparison_lines(*shown.comparison)) lines.push_back(std::move(line));
   }
-  if (const auto unread = shown.string_or("unread"); !unread.empty()) lines.push_back(unread);
+  if (shown.unread) lines.push_back(*shown.unread);
   return lines;
 }
 
-/// Who asked for what, on which evidence, what it binds and what can be done. Members that have no
-/// place of their own here follow as they are.
-int print_approval(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
+/// The facts of an approval, a line each.
+doc::Value approval_facts(const control::ApprovalReply& reply,
+                          const std::optional<policy::Statement>& statement) {
+  auto facts = doc::Value::object({{"action", reply.action},
+                                   {"target", reply.target},
+                                   {"slot", statement ? statement->slot : ""},
+                                   {"asked by", reply.requester},
+                                   {"in the name of", reply.claimed},
+                                   {"event time", reply.asked_event_time},
+                                   {"expires", reply.expires},
+                                   {"rejected by", reply.rejected_by},
+                                   {"rejected because", reply.rejected_because},
+                                   {"void because", reply.void_because}});
+  if (statement) {
+    facts.set("policy", statement->policy.str());
+    if (!statement->evidence_root.empty())
+      facts.set("evidence root", statement->evidence_root.str());
   }
-  console.data(fmt::format("{} ({}): {}", reply.string_or("id"), reply.string_or("state"),
-                           reply.string_or("reason")));
-  const auto statement = doc::parse_json(reply.string_or("statement"));
-  const auto signed_text = [&](const char* name) {
-    return statement.ok() ? statement->string_or(name) : std::string();
-  };
-  console.data(
-      format_members(doc::Value::object({{"action", reply.string_or("action")},
-                                         {"target", reply.string_or("target")},
-                                         {"slot", signed_text("slot")},
-                                         {"asked by", reply.string_or("requester")},
-                                         {"in the name of", reply.string_or("claimed")},
-                                         {"event time", reply.string_or("asked_event_time")},
-                                         {"expires", reply.string_or("expires")},
-                                         {"rejected by", reply.string_or("rejected_by")},
-                                         {"rejected because", reply.string_or("rejected_because")},
-                                         {"void because", reply.string_or("void_because")},
-                                         {"policy", signed_text("policy")},
-                                         {"evidence root", signed_text("evidence_root")},
-                                         {"ledger entry", reply.int_or("entry")}}),
-                     1));
-  const auto section = [&](const char* title, const doc::Value* of) {
-    if (of == nullptr || of->size() == 0) return;
-    std::vector<std::vector<std::string>> rows;
-    if (of->is_object()) {
-      for (const auto& [name, value] : of->as_object()) rows.push_back({name, in_words(value)});
-    } else {
-      for (const auto& item : of->as_array())
-        rows.push_back({item.string_or("name"), item.string_or("digest")});
-    }
-    console.data(fmt::format("\n{}\n{}", title, indented(format_rows(rows), 1)));
-  };
-  section("what is asked for", statement.ok() ? statement->find("subjects") : nullptr);
-  section("it holds as long as", reply.find("binds"));
-  section("evidence", reply.find("evidence"));
-  for (const auto& line : evidence_lines(reply)) console.data("\n" + indented(line, 1));
-  auto others = doc::Value::object();
-  for (const auto& [name, value] : reply.as_object()) {
-    static constexpr std::string_view kShown[] = {"id",
-                                                  "state",
-                                                  "op_id",
-                                                  "action",
-                                                  "target",
-                                                  "requester",
-                                                  "claimed",
-                                                  "asked_event_time",
-                                                  "expires",
-                                                  "reason",
-                                                  "statement",
-                                                  "evidence",
-                                                  "binds",
-                                                  "rejected_by",
-                                                  "rejected_because",
-                                                  "void_because",
-                                                  "signatures",
-                                                  "entry",
-                                                  "next",
-                                                  "evaluation",
-                                                  "comparison",
-                                                  "drops_repairs",
-                                                  "revives_repairs",
-                                                  "unread"};
-    if (std::find(std::begin(kShown), std::end(kShown), name) == std::end(kShown))
-      others.set(name, value);
-  }
-  if (const auto text = format_members(others); !text.empty()) console.data("\n" + text);
-  std::vector<std::string> people;
-  for (const auto& signature : reply.find("signatures")->as_array())
-    people.push_back(signature.string_or("person"));
-  console.data(fmt::format("\nsigned by {}",
-                           people.empty()
-                               ? reply.string_or("state") == "pending" ? "nobody so far" : "nobody"
-                               : fmt::to_string(fmt::join(people, ", "))));
-  print_next(console, reply);
-  return 0;
+  facts.set("ledger entry", reply.entry);
+  return facts;
 }
 
-int print_release(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-  } else if (reply.bool_or("applied") && reply.string_or("bundle").empty()) {
-    console.message(fmt::format("the {} is empty (ledger entry {})", reply.string_or("slot"),
-                                reply.int_or("entry")));
-  } else if (reply.bool_or("applied")) {
-    console.message(fmt::format("released `{}` as {} (ledger entry {})",
-                                reply.string_or("bundle").substr(0, 19), reply.string_or("slot"),
-                                reply.int_or("entry")));
-    // Of one that waits the reason says it.
-    for (const auto& line : repair_lines(reply)) console.message("it " + line);
-  } else {
-    return print_waiting(console, reply);
+/// A titled table of the approval, unless it is empty.
+void print_section(const Console& console, const char* title,
+                   const std::vector<std::vector<std::string>>& rows) {
+  if (!rows.empty()) console.data(fmt::format("\n{}\n{}", title, indented(format_rows(rows), 1)));
+}
+
+std::vector<std::vector<std::string>> named_rows(const std::vector<policy::Named>& items) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& item : items) rows.push_back({item.name, item.digest.str()});
+  return rows;
+}
+
+/// Who asked for what, on which evidence, what it binds and what can be done.
+void print_approval(const Console& console, const control::ApprovalReply& reply) {
+  console.data(fmt::format("{} ({}): {}", reply.id, reply.state, reply.reason));
+  // What cannot be read is not shown here, and not signed either.
+  const auto parsed = policy::parse_statement(reply.statement);
+  const auto statement = parsed.ok() ? std::optional(*parsed) : std::nullopt;
+  console.data(format_members(approval_facts(reply, statement), 1));
+  if (statement) print_section(console, "what is asked for", named_rows(statement->subjects));
+  std::vector<std::vector<std::string>> binds;
+  if (reply.binds.is_object()) {
+    for (const auto& [name, value] : reply.binds.as_object())
+      binds.push_back({name, in_words(value)});
   }
-  return 0;
+  print_section(console, "it holds as long as", binds);
+  print_section(console, "evidence", named_rows(reply.evidence));
+  for (const auto& line : evidence_lines(reply)) console.data("\n" + indented(line, 1));
+  std::vector<std::string> people;
+  for (const auto& signature : reply.signatures) people.push_back(signature.person);
+  console.data(fmt::format("\nsigned by {}", !people.empty()
+                                                 ? fmt::to_string(fmt::join(people, ", "))
+                                             : reply.state == "pending" ? "nobody so far"
+                                                                        : "nobody"));
+  print_next(console, reply.next);
+}
+
+void print_release(const Console& console, const control::AskedReply& reply) {
+  const auto& asked = *reply.asked;
+  if (!asked.applied) return print_waiting(console, asked.approval, asked.reason);
+  if (asked.bundle.empty()) {
+    console.message(fmt::format("the {} is empty (ledger entry {})", asked.slot, asked.entry));
+    return;
+  }
+  console.message(fmt::format("released `{}` as {} (ledger entry {})", beginning(asked.bundle),
+                              asked.slot, asked.entry));
+  // Of one that waits the reason says it.
+  for (const auto& line : repair_lines(asked)) console.message("it " + line);
 }
 
 /// `5%` in ten-thousandths.
@@ -307,55 +260,36 @@ Result<std::int64_t> weight_of(const std::string& text) {
   return std::llround(percent * 100);
 }
 
-int print_canary(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
+std::string percent(double ten_thousandths) { return fmt::format("{:g}%", ten_thousandths / 100); }
+
+void print_canary(const Console& console, const control::CanaryReply& reply) {
+  if (!reply.running) {
+    console.data(fmt::format("no canary of `{}` runs{}", reply.service,
+                             reply.shadow.empty() ? "" : "; shadow " + beginning(reply.shadow)));
+    return;
   }
-  const auto shadow = reply.string_or("shadow");
-  if (!reply.bool_or("running")) {
-    console.data(fmt::format("no canary of `{}` runs{}", reply.string_or("service"),
-                             shadow.empty() ? "" : "; shadow " + shadow.substr(0, 19)));
-    return 0;
-  }
+  const auto& run = *reply.run;
   std::string steps;
-  for (const auto& step : reply.find("steps")->as_array())
-    steps += fmt::format("{}{:g}%", steps.empty() ? "" : ", ", step.as_double() / 100);
-  console.data(fmt::format("canary {} answers {:g}% (steps {}), beside {}",
-                           reply.string_or("bundle").substr(0, 19),
-                           static_cast<double>(reply.int_or("weight")) / 100, steps,
-                           reply.string_or("baseline").substr(0, 19)));
-  const auto* cohorts = reply.find("cohorts");
-  std::vector<std::vector<std::string>> rows{
-      {"", "CANARY", "BASELINE", ""},
-      {"rows", fmt::to_string(cohorts->int_or("canary_rows")),
-       fmt::to_string(cohorts->int_or("baseline_rows")), ""}};
-  for (const auto& measure : cohorts->find("measures")->as_array()) {
-    const auto number = [&](const char* side) {
-      const auto* value = measure.find(side);
-      return value == nullptr || !value->is_number() ? std::string("-")
-                                                     : fmt::format("{:.4g}", value->as_double());
-    };
-    const bool known = measure.find("canary")->is_number() && measure.find("baseline")->is_number();
-    rows.push_back({measure.string_or("name"), number("canary"), number("baseline"),
-                    known ? measure.string_or("verdict") : "not measured"});
+  for (const auto step : run.steps)
+    steps += (steps.empty() ? "" : ", ") + percent(static_cast<double>(step));
+  console.data(fmt::format("canary {} answers {} (steps {}), beside {}", beginning(run.bundle),
+                           percent(run.weight), steps, beginning(run.baseline)));
+  std::vector<std::vector<std::string>> rows{{"", "CANARY", "BASELINE", ""},
+                                             {"rows", fmt::to_string(run.cohorts.canary_rows),
+                                              fmt::to_string(run.cohorts.baseline_rows), ""}};
+  for (const auto& measure : run.cohorts.measures) {
+    const bool known = std::isfinite(measure.canary) && std::isfinite(measure.baseline);
+    rows.push_back({measure.name, number_of(measure.canary), number_of(measure.baseline),
+                    known ? std::string(watch::verdict_name(measure.verdict)) : "not measured"});
   }
   console.data(format_rows(rows));
-  const auto* judgement = reply.find("judgement");
-  const bool judged = judgement != nullptr && judgement->is_object();
-  console.data(judged ? fmt::format("judged {} (ledger entry {})", judgement->string_or("verdict"),
-                                    judgement->int_or("entry"))
+  const auto& judged = run.judgement;
+  console.data(judged ? fmt::format("judged {} (ledger entry {})",
+                                    watch::verdict_name(judged->judgement->verdict), judged->entry)
                       : "not judged yet at this weight");
-  for (const auto& reason : (judged ? judgement : cohorts)->find("reasons")->as_array())
-    console.data("  " + reason.as_string());
-  print_next(console, reply);
-  return 0;
-}
-
-/// The reply as `print` shows it, or its error.
-int finish(const Console& console, const Result<doc::Value>& reply,
-           int (*print)(const Console&, const doc::Value&)) {
-  return reply.ok() ? print(console, *reply) : console.fail(reply.error());
+  for (const auto& reason : (judged ? *judged->judgement : run.cohorts).reasons)
+    console.data("  " + reason);
+  print_next(console, run.next);
 }
 
 /// What the commands about a service's slots take; each command has one of its own.
@@ -404,8 +338,10 @@ void add_promote(CLI::App& release, Invocation& invocation) {
                                          {"bundle", options->bundle},
                                          {"weight", *share},
                                          {"again", options->again}});
-      return finish(console, call_as(invocation, "release.promote", std::move(request), *by),
-                    print_release);
+      return cli::show(
+          console,
+          call_as<control::AskedReply>(invocation, "release.promote", std::move(request), *by),
+          print_release);
     };
   });
 }
@@ -418,22 +354,19 @@ void add_rollback(CLI::App& release, Invocation& invocation) {
   command->callback([&invocation, options, by = add_asked_by(*command)] {
     invocation.run = [=, &invocation](const Console& console) {
       auto request = doc::Value::object({{"service", options->service}, {"again", options->again}});
-      return finish(console, call_as(invocation, "release.rollback", std::move(request), *by),
-                    print_release);
+      return cli::show(
+          console,
+          call_as<control::AskedReply>(invocation, "release.rollback", std::move(request), *by),
+          print_release);
     };
   });
 }
 
-int print_comparison(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
-  const auto base = reply.string_or("base");
-  console.data(fmt::format("candidate {}, primary {}", reply.string_or("candidate").substr(0, 19),
-                           base.empty() ? "none" : base.substr(0, 19)));
-  for (const auto& line : comparison_lines(reply)) console.data(line);
-  return 0;
+void print_comparison(const Console& console, const control::CompareReply& reply) {
+  const auto& made = *reply.comparison;
+  console.data(fmt::format("candidate {}, primary {}", beginning(made.candidate.str()),
+                           made.base.empty() ? "none" : beginning(made.base.str())));
+  for (const auto& line : comparison_lines(made)) console.data(line);
 }
 
 void add_compare(CLI::App& release, Invocation& invocation) {
@@ -446,8 +379,9 @@ void add_compare(CLI::App& release, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       const auto request =
           doc::Value::object({{"service", options->service}, {"bundle", options->bundle}});
-      return finish(console, call_operation(invocation, "release.compare", request),
-                    print_comparison);
+      return cli::show(console,
+                       call_for<control::CompareReply>(invocation, "release.compare", request),
+                       print_comparison);
     };
   });
 }
@@ -459,16 +393,17 @@ void add_canary(CLI::App& release, Invocation& invocation) {
   command->callback([&invocation, options] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto request = doc::Value::object({{"service", options->service}});
-      return finish(console, call_operation(invocation, "release.canary", request), print_canary);
+      return cli::show(console,
+                       call_for<control::CanaryReply>(invocation, "release.canary", request),
+                       print_canary);
     };
   });
 }
 
-int print_abort(const Console& console, const doc::Value& reply) {
-  if (console.json() || !reply.bool_or("applied")) return print_release(console, reply);
+void print_abort(const Console& console, const control::AskedReply& reply) {
+  if (!reply.asked->applied) return print_release(console, reply);
   console.message(fmt::format("ended the canary `{}` (ledger entry {})",
-                              reply.string_or("bundle").substr(0, 19), reply.int_or("entry")));
-  return 0;
+                              beginning(reply.asked->bundle), reply.asked->entry));
 }
 
 void add_abort(CLI::App& release, Invocation& invocation) {
@@ -479,8 +414,10 @@ void add_abort(CLI::App& release, Invocation& invocation) {
   command->callback([&invocation, options, by = add_asked_by(*command)] {
     invocation.run = [=, &invocation](const Console& console) {
       auto request = doc::Value::object({{"service", options->service}, {"again", options->again}});
-      return finish(console, call_as(invocation, "release.abort", std::move(request), *by),
-                    print_abort);
+      return cli::show(
+          console,
+          call_as<control::AskedReply>(invocation, "release.abort", std::move(request), *by),
+          print_abort);
     };
   });
 }
@@ -502,31 +439,31 @@ void add_shadow(CLI::App& release, Invocation& invocation) {
                              "name a bundle with `--bundle`, or say `--clear`"});
       auto request = doc::Value::object(
           {{"service", options->service}, {"bundle", options->bundle}, {"again", options->again}});
-      return finish(console, call_as(invocation, "release.shadow", std::move(request), *by),
-                    print_release);
+      return cli::show(
+          console,
+          call_as<control::AskedReply>(invocation, "release.shadow", std::move(request), *by),
+          print_release);
     };
   });
 }
 
-int print_history(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
+std::string beginning_of(const Digest& digest) {
+  return digest.empty() ? std::string() : beginning(digest.str());
+}
+
+void print_history(const Console& console, const control::HistoryReply& reply) {
   std::vector<std::vector<std::string>> rows{
       {"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
-  for (const auto& item : reply.find("releases")->as_array()) {
-    const auto canary = item.string_or("canary");
-    rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"),
-                    item.string_or("action"), item.string_or("primary").substr(0, 19),
-                    item.string_or("standby").substr(0, 19),
-                    canary.empty() ? ""
-                                   : fmt::format("{} {:g}%", canary.substr(0, 19),
-                                                 static_cast<double>(item.int_or("weight")) / 100),
-                    fmt::to_string(item.int_or("entry"))});
+  for (const auto& item : reply.releases) {
+    const auto& route = item.route;
+    rows.push_back({fmt::to_string(route.version), item.event_time, route.action,
+                    beginning_of(route.primary), beginning_of(route.standby),
+                    route.canary.empty()
+                        ? ""
+                        : fmt::format("{} {}", beginning_of(route.canary), percent(route.weight)),
+                    fmt::to_string(item.entry)});
   }
   console.data(format_rows(rows));
-  return 0;
 }
 
 void add_history(CLI::App& release, Invocation& invocation) {
@@ -535,25 +472,21 @@ void add_history(CLI::App& release, Invocation& invocation) {
   command->callback([&invocation, options] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto request = doc::Value::object({{"service", options->service}});
-      return finish(console, call_operation(invocation, "release.history", request), print_history);
+      return cli::show(console,
+                       call_for<control::HistoryReply>(invocation, "release.history", request),
+                       print_history);
     };
   });
 }
 
-int print_approvals(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
+void print_approvals(const Console& console, const control::ApprovalsReply& reply) {
   std::vector<std::vector<std::string>> rows{
       {"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
-  for (const auto& item : reply.find("approvals")->as_array()) {
-    rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("action"),
-                    item.string_or("target"), item.string_or("requester"),
-                    item.string_or("asked_event_time"), item.string_or("reason")});
+  for (const auto& item : reply.approvals) {
+    rows.push_back({item.id, item.state, item.action, item.target, item.requester,
+                    item.asked_event_time, item.reason});
   }
   console.data(rows.size() == 1 ? "nothing waits for approval" : format_rows(rows));
-  return 0;
 }
 
 void add_approval(CLI::App& app, Invocation& invocation) {
@@ -565,7 +498,9 @@ void add_approval(CLI::App& app, Invocation& invocation) {
   list->callback([&invocation, all] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto request = doc::Value::object({{"all", *all}});
-      return finish(console, call_operation(invocation, "approval.list", request), print_approvals);
+      return cli::show(console,
+                       call_for<control::ApprovalsReply>(invocation, "approval.list", request),
+                       print_approvals);
     };
   });
   auto* show = approval->add_subcommand("show", "one approval with the statement a person signs");
@@ -574,7 +509,9 @@ void add_approval(CLI::App& app, Invocation& invocation) {
   show->callback([&invocation, id] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto request = doc::Value::object({{"id", *id}});
-      return finish(console, call_operation(invocation, "approval.show", request), print_approval);
+      return cli::show(console,
+                       call_for<control::ApprovalReply>(invocation, "approval.show", request),
+                       print_approval);
     };
   });
 }
@@ -589,42 +526,43 @@ struct Approver {
 /// Shows what is to be signed and signs it; empty for what waits no more, which is not signed: the
 /// server's answer says what became of it.
 Result<std::string> sign_shown(const Console& console, const Approver& approver,
-                               const std::string& id, const doc::Value& shown) {
-  if (shown.string_or("state") != "pending") return std::string();
-  HEDDLE_TRY(show_statement(console, id, shown.string_or("statement")));
+                               const control::ApprovalReply& shown) {
+  if (shown.state != "pending") return std::string();
+  HEDDLE_TRY(show_statement(console, shown.id, shown.statement));
   if (!console.json()) {
     for (const auto& line : evidence_lines(shown)) console.message(line);
   }
-  return sign_statement(shown.string_or("statement"), approver.key, "heddle-approval");
+  return sign_statement(shown.statement, approver.key, "heddle-approval");
 }
 
 int run_approve(const Invocation& invocation, const Console& console, const Approver& approver) {
-  auto shown =
-      call_operation(invocation, "approval.show", doc::Value::object({{"id", approver.id}}));
+  const auto shown = call_for<control::ApprovalReply>(invocation, "approval.show",
+                                                      doc::Value::object({{"id", approver.id}}));
   if (!shown.ok()) return console.fail(shown.error());
   // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be one
   // of those.
-  const auto id = shown->string_or("id");
-  if (!id.starts_with(approver.id)) {
+  if (!shown->id.starts_with(approver.id)) {
     return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed",
                          fmt::format("what came back is not about `{}`", approver.id),
                          "nothing was signed"});
   }
-  const auto signature = sign_shown(console, approver, id, *shown);
+  const auto signature = sign_shown(console, approver, *shown);
   if (!signature.ok()) return console.fail(signature.error());
-  auto reply = call_operation(
+  const auto reply = call_for<control::ApproveReply>(
       invocation, "approval.approve",
-      doc::Value::object({{"id", id}, {"person", approver.person}, {"signature", *signature}}));
+      doc::Value::object(
+          {{"id", shown->id}, {"person", approver.person}, {"signature", *signature}}));
   if (!reply.ok()) return console.fail(reply.error());
   if (console.json()) {
-    reply->set("statement", shown->string_or("statement"));  // what was signed
-    console.document(*reply);
+    // With what was signed.
+    console.document(
+        control::ApproveReply::schema().print(*reply).set("statement", shown->statement));
     return 0;
   }
-  console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", id, approver.person,
-                              reply->int_or("entry")));
-  if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
-  print_next(console, *reply);
+  console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", shown->id, approver.person,
+                              reply->entry));
+  if (reply->applied) console.message("and done: it was waiting for this");
+  print_next(console, reply->next);
   return 0;
 }
 
@@ -641,18 +579,10 @@ void add_approve(CLI::App& app, Invocation& invocation) {
   });
 }
 
-int print_rejection(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
-  console.message(
-      fmt::format("`{}` rejected by `{}`", reply.string_or("id"), reply.string_or("rejected_by")));
-  for (const auto& item : reply.find("next")->as_array()) {
-    console.message(
-        fmt::format("to ask again: {}  ({})", item.string_or("command"), item.string_or("why")));
-  }
-  return 0;
+void print_rejection(const Console& console, const control::ApprovalReply& reply) {
+  console.message(fmt::format("`{}` rejected by `{}`", reply.id, reply.rejected_by));
+  for (const auto& item : reply.next)
+    console.message(fmt::format("to ask again: {}  ({})", item.command, item.why));
 }
 
 void add_reject(CLI::App& app, Invocation& invocation) {
@@ -664,9 +594,10 @@ void add_reject(CLI::App& app, Invocation& invocation) {
   reject->callback([&invocation, id, reason, by = add_asked_by(*reject, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
       auto request = doc::Value::object({{"id", *id}, {"reason", *reason}});
-      return finish(console,
-                    call_as(invocation, "approval.reject", std::move(request), *by, "person"),
-                    print_rejection);
+      return cli::show(console,
+                       call_as<control::ApprovalReply>(invocation, "approval.reject",
+                                                       std::move(request), *by, "person"),
+                       print_rejection);
     };
   });
 }

@@ -86,9 +86,9 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   // record.
   auto record =
       doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
-  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
-                          call_as(invocation, "score.record", std::move(record), *arguments.by));
-  HEDDLE_ASSIGN_OR_RETURN(out.record, control::RecordScoreReply::schema().parse(recorded));
+  HEDDLE_ASSIGN_OR_RETURN(
+      out.record, call_as<control::RecordScoreReply>(invocation, "score.record", std::move(record),
+                                                     *arguments.by));
   HEDDLE_TRY(out.report.publish());
   return out;
 }

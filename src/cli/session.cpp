@@ -11,7 +11,9 @@
 #include "base/log.hpp"
 #include "base/os_user.hpp"
 #include "cli/commands.hpp"
+#include "control/comparison.hpp"
 #include "control/control.hpp"
+#include "doc/error_format.hpp"
 #include "doc/json.hpp"
 #include "net/client.hpp"
 
@@ -28,6 +30,15 @@ constexpr auto kReadAgain =
 constexpr std::int64_t kPatienceMs = 300'000;     ///< an operation may verify a long ledger
 constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told before
 
+/// What the HTTP server refused by itself has a status alone.
+ErrorKind kind_of(int status) {
+  for (int i = 0; i < static_cast<int>(ErrorKind::kInternal); ++i) {
+    if (error_kind_info(static_cast<ErrorKind>(i)).http_status == status)
+      return static_cast<ErrorKind>(i);
+  }
+  return ErrorKind::kInternal;
+}
+
 class RemoteSession final : public Session {
  public:
   RemoteSession(const std::string& socket, std::string secret)
@@ -41,15 +52,19 @@ class RemoteSession final : public Session {
     std::string told;
     for (;;) {
       HEDDLE_ASSIGN_OR_RETURN(auto reply, call_once(operation, request));
-      if (reply.bool_or("reading")) {
+      // Whoever called reads the reply by its schema; here it is only seen whether it is there yet.
+      if (const auto* reading = reply.find("reading");
+          reading != nullptr && *reading == doc::Value(true)) {
         std::this_thread::sleep_for(kReadAgain);
         continue;
       }
-      const auto* progress = reply.find("comparing");
-      if (progress == nullptr) return reply;
+      const auto* comparing = reply.find("comparing");
+      if (comparing == nullptr) return reply;
+      HEDDLE_ASSIGN_OR_RETURN(const auto progress,
+                              control::comparison_progress_schema().parse(*comparing));
       const auto line = fmt::format(
           "comparing: {} of {} MiB of the recorded traffic are read, {} labelled rows found",
-          progress->int_or("read") >> 20, progress->int_or("of") >> 20, progress->int_or("rows"));
+          progress.read >> 20, progress.of >> 20, progress.rows);
       // Most are over before anybody wonders.
       if (line != told && std::chrono::steady_clock::now() - began > kWonder)
         fmt::print(stderr, "{}\n", told = line);
@@ -66,13 +81,8 @@ class RemoteSession final : public Session {
                      operation == "stop" ? kStopPatienceMs : kPatienceMs));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
     if (reply.status == 200) return value;
-    ErrorKind kind = ErrorKind::kInternal;
-    for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
-      if (error_kind_info(static_cast<ErrorKind>(i)).name == value.string_or("kind"))
-        kind = static_cast<ErrorKind>(i);
-    }
-    return Error{kind, value.string_or("id", "control-error"), value.string_or("error"),
-                 value.string_or("hint")};
+    HEDDLE_ASSIGN_OR_RETURN(const auto told, doc::error_reply_schema().parse(value));
+    return Error{told.kind.value_or(kind_of(reply.status)), told.id, told.error, told.hint};
   }
   static net::HttpClient::Options options_of(const std::string& socket, std::string secret) {
     net::HttpClient::Options options;

@@ -43,6 +43,11 @@ std::string in_words(const doc::Value& value) {
   return doc::to_json(value);
 }
 
+std::string beginning(std::string_view digest) {
+  constexpr std::size_t kShown = 19;  // `sha256:` and twelve digits
+  return std::string(digest.substr(0, kShown));
+}
+
 std::string indented(std::string_view text, int indent) {
   const std::string margin(static_cast<std::size_t>(indent) * 2, ' ');
   std::string out;
@@ -100,13 +105,9 @@ std::string format_members(const doc::Value& object, int indent) {
   return indented(out + below, indent);
 }
 
-void print_next(const Console& console, const doc::Value& reply) {
-  const auto* next = reply.find("next");
-  if (next == nullptr || !next->is_array()) return;
-  for (const auto& item : next->as_array()) {
-    console.message(
-        fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
-  }
+void print_next(const Console& console, const std::vector<control::NextItem>& next) {
+  for (const auto& item : next)
+    console.message(fmt::format("next: {}  ({})", item.command, item.why));
 }
 
 }  // namespace heddle::cli

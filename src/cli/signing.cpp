@@ -70,8 +70,8 @@ std::shared_ptr<AskedBy> add_asked_by(CLI::App& command, const char* option) {
   return by;
 }
 
-Result<doc::Value> call_as(const Invocation& invocation, std::string_view operation,
-                           doc::Value request, const AskedBy& by, const char* member) {
+Result<doc::Value> asked_as(const Invocation& invocation, std::string_view operation,
+                            doc::Value request, const AskedBy& by, const char* member) {
   if (!by.name.empty()) request.set(member, by.name);
   if (!by.key.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
@@ -84,18 +84,12 @@ Result<doc::Value> call_as(const Invocation& invocation, std::string_view operat
                             sign_statement(statement, by.key, "heddle-request"));
     request.set("signed", doc::Value::object({{"statement", statement}, {"signature", signature}}));
   }
-  return call_operation(invocation, operation, request);
+  return request;
 }
 
-int print_waiting(const Console& console, const doc::Value& reply) {
-  if (console.json()) {
-    console.document(reply);
-    return 0;
-  }
-  const auto id = reply.string_or("approval");
-  console.message(fmt::format("waits for approval `{}` ({})", id, reply.string_or("reason")));
-  console.message(fmt::format("next: heddle approve {} --person NAME --key FILE", id));
-  return 0;
+void print_waiting(const Console& console, const std::string& approval, const std::string& reason) {
+  console.message(fmt::format("waits for approval `{}` ({})", approval, reason));
+  console.message(fmt::format("next: heddle approve {} --person NAME --key FILE", approval));
 }
 
 }  // namespace heddle::cli

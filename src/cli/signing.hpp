@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.hpp"
 #include "cli/console.hpp"
+#include "cli/session.hpp"
 #include "doc/value.hpp"
 
 namespace CLI {
@@ -13,8 +15,6 @@ class App;
 }
 
 namespace heddle::cli {
-
-struct Invocation;
 
 /// Signs `statement` as `ssh-keygen -Y sign` does, with the person's own key; the key never leaves
 /// that process.
@@ -32,13 +32,23 @@ struct AskedBy {
 [[nodiscard]] std::shared_ptr<AskedBy> add_asked_by(CLI::App& command,
                                                     const char* option = "--requester");
 
-/// Calls one operation as `by`; `member` of the request names who asks: `requester` or `person`.
-[[nodiscard]] Result<doc::Value> call_as(const Invocation& invocation, std::string_view operation,
-                                         doc::Value request, const AskedBy& by,
-                                         const char* member = "requester");
+/// The request with who asks, signed where a key is given; `member` names who asks: `requester` or
+/// `person`.
+[[nodiscard]] Result<doc::Value> asked_as(const Invocation& invocation, std::string_view operation,
+                                          doc::Value request, const AskedBy& by,
+                                          const char* member);
 
-/// Says that the act waits for an approval, and how to give it; as JSON under `--json`. The exit
-/// code.
-int print_waiting(const Console& console, const doc::Value& reply);
+/// Calls one operation as `by`; as `call_for`.
+template <class Reply>
+[[nodiscard]] Result<Reply> call_as(const Invocation& invocation, std::string_view operation,
+                                    doc::Value request, const AskedBy& by,
+                                    const char* member = "requester") {
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked,
+                          asked_as(invocation, operation, std::move(request), by, member));
+  return call_for<Reply>(invocation, operation, asked);
+}
+
+/// Says that an act waits for this approval, and how to give it.
+void print_waiting(const Console& console, const std::string& approval, const std::string& reason);
 
 }  // namespace heddle::cli

@@ -8,7 +8,9 @@
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
+#include "control/replies.hpp"
 #include "doc/json.hpp"
 #include "net/client.hpp"
 
@@ -104,10 +106,11 @@ int stop_services(const Invocation& invocation, const Console& console, const st
   const auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
   auto record = std::async(std::launch::async, [&] {
-    return call_as(invocation, "stop", doc::Value::object({{"service", service}}), by);
+    return call_as<control::StopReply>(invocation, "stop",
+                                       doc::Value::object({{"service", service}}), by);
   });
   const bool answered = record.wait_for(kControlPatience) == std::future_status::ready;
-  Result<doc::Value> reply = doc::Value();
+  Result<control::StopReply> reply = control::StopReply{};
   if (answered) reply = record.get();
   // Who may not stop must not do it by the other way.
   if (!reply.ok() && is_refusal(reply.error())) return console.fail(reply.error());
@@ -131,7 +134,7 @@ int stop_services(const Invocation& invocation, const Console& console, const st
   if (!reply.ok() && (stopped.empty() || is_refusal(reply.error())))
     return console.fail(reply.error());
   if (reply.ok()) {
-    console.message(fmt::format("stopped `{}` (ledger entry {})", what, reply->int_or("entry")));
+    console.message(fmt::format("stopped `{}` (ledger entry {})", what, reply->entry));
   } else {
     console.message(
         fmt::format("stopped {} on the data plane. It is not in the ledger yet: {}; "

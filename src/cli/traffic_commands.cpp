@@ -9,6 +9,8 @@
 #include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
+#include "control/replies.hpp"
+#include "control/status_reply.hpp"
 #include "replay/replayer.hpp"
 
 namespace heddle::cli {
@@ -49,38 +51,61 @@ bool wait_for_word(Micros event_time) {
   return std::fgets(line, sizeof line, stdin) != nullptr;
 }
 
-/// What the watch of a service made of its rows and labels so far: `watch` of `status`.
-Result<doc::Value> watched(Session& session, const std::string& service) {
+/// What the watch of a service made of its rows and labels so far: `watch` of `status`; of a locked
+/// service nothing.
+Result<control::WatchReply> watched(Session& session, const std::string& service) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  auto status = session.call("status", doc::Value::object());
+  auto told = session.call("status", doc::Value::object());
   // The supervisor starts a control plane again that ended.
-  while (!status.ok() && status.error().kind == ErrorKind::kUnavailable &&
+  while (!told.ok() && told.error().kind == ErrorKind::kUnavailable &&
          std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    status = session.call("status", doc::Value::object());
+    told = session.call("status", doc::Value::object());
   }
-  HEDDLE_TRY(status);
-  for (const auto& item : status->find("services")->as_array()) {
-    if (const auto* watch = item.find("watch");
-        watch != nullptr && item.string_or("name") == service)
-      return *watch;
+  HEDDLE_TRY(told);
+  HEDDLE_ASSIGN_OR_RETURN(const auto status, control::StatusReply::schema().parse(*told));
+  for (const auto& item : status.services) {
+    if (item.name == service && item.decided) return item.decided->watch;
   }
-  return doc::Value::object();
+  return control::WatchReply{};
 }
 
 /// How much each count of `after` grew.
 doc::Value grown(const doc::Value& before, const doc::Value& after) {
   auto out = doc::Value::object();
-  if (!after.is_object()) return out;
   for (const auto& [name, value] : after.as_object()) {
-    if (value.is_int()) out.set(name, value.as_int() - before.int_or(name));
+    if (value.is_int()) out.set(name, value.as_int() - before.find(name)->as_int());
   }
   return out;
 }
 
+/// What the watch made of a replay.
+struct Growth {
+  std::int64_t rows = 0;
+  std::int64_t in_windows = 0;
+  std::int64_t late = 0;
+  std::int64_t ahead = 0;
+  std::int64_t unwatched = 0;
+  std::int64_t labels_joined = 0;
+  std::int64_t labels_forgotten = 0;
+  doc::Value counts{};  ///< all of them, by name
+};
+
+Growth growth_of(const control::WatchReply& before, const control::WatchReply& after) {
+  const auto& schema = control::watch_reply_schema();
+  return {after.rows - before.rows,
+          after.in_windows - before.in_windows,
+          after.late - before.late,
+          after.ahead - before.ahead,
+          after.unwatched - before.unwatched,
+          after.labels_joined - before.labels_joined,
+          after.labels_forgotten - before.labels_forgotten,
+          grown(schema.print(before), schema.print(after))};
+}
+
 struct Done {
   replay::Replayed replayed;
-  doc::Value watch;  ///< what the service's watch made of it
+  Growth watch;  ///< what the service's watch made of it
 };
 
 /// What is sent: the file by the applied definitions of the service that answers, whatever the work
@@ -151,12 +176,15 @@ Result<void> wait_watermark(Session& session, const std::string& service, Micros
   const auto request = doc::Value::object({{"service", service}});
   auto pause = std::chrono::microseconds(200);
   for (;;) {
-    auto reply = session.call("watermark", request);
-    if (reply.ok() && reply->int_or("event_time", INT64_MIN) >= at_least) return {};
+    const auto told = session.call("watermark", request);
+    if (told.ok()) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto reply, control::WatermarkReply::schema().parse(*told));
+      if (reply.event_time >= at_least) return {};
+    }
     if (std::chrono::steady_clock::now() > deadline) {
-      return reply.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout",
-                                "the control plane did not get there in 5 minutes"}
-                        : reply.error();
+      return told.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout",
+                               "the control plane did not get there in 5 minutes"}
+                       : told.error();
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::microseconds(20'000));
@@ -220,22 +248,21 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   // up to the last tick.
   if (!arguments.lockstep) HEDDLE_TRY(options.wait_watermark(done.replayed.last_tick));
   HEDDLE_ASSIGN_OR_RETURN(const auto after, watched(*session, arguments.service));
-  done.watch = grown(before, after);
+  done.watch = growth_of(before, after);
   return done;
 }
 
 /// Whatever nobody looked at, one line each; empty: the watch took everything.
-std::vector<std::string> losses(const replay::Replayed& replayed, const doc::Value& watch) {
+std::vector<std::string> losses(const replay::Replayed& replayed, const Growth& watch) {
   std::vector<std::string> lines;
   const auto say = [&](std::int64_t count, std::string_view what) {
     if (count > 0) lines.push_back(fmt::format("{} {}", count, what));
   };
-  say(watch.int_or("late"),
+  say(watch.late,
       "rows came late: their window was closed, no distribution or quality was computed of them");
-  say(watch.int_or("ahead"), "rows were too far ahead of the watch, which did not take them");
-  say(watch.int_or("unwatched"),
-      "rows were answered by a release without a baseline, which is not watched");
-  say(watch.int_or("labels_forgotten"), "labels were of rows that the service does not know");
+  say(watch.ahead, "rows were too far ahead of the watch, which did not take them");
+  say(watch.unwatched, "rows were answered by a release without a baseline, which is not watched");
+  say(watch.labels_forgotten, "labels were of rows that the service does not know");
   say(replayed.labels_refused, "labels were refused");
   say(replayed.unlabelled, "rows have no label: their target is missing in the file, or fails");
   say(replayed.untimed,
@@ -258,7 +285,7 @@ int print_replayed(const Console& console, const Done& done) {
                                          {"labels_refused", replayed.labels_refused},
                                          {"unlabelled", replayed.unlabelled},
                                          {"untimed", replayed.untimed},
-                                         {"watch", done.watch},
+                                         {"watch", done.watch.counts},
                                          {"seconds", replayed.seconds}}));
   } else {
     console.data(
@@ -266,14 +293,14 @@ int print_replayed(const Console& console, const Done& done) {
                     replayed.requests, replayed.rows.size(), replayed.seconds, replayed.answered,
                     replayed.failed, replayed.retried));
     console.data(fmt::format("watched: {} of {} rows in windows, {} of {} labels met their row",
-                             done.watch.int_or("in_windows"), done.watch.int_or("rows"),
-                             done.watch.int_or("labels_joined"), replayed.labels));
+                             done.watch.in_windows, done.watch.rows, done.watch.labels_joined,
+                             replayed.labels));
   }
   for (const auto& line : lines) console.message("warning: " + line);
   for (const auto& error : replayed.errors) console.message("  " + error);
   if (replayed.failed > 0) return error_kind_info(ErrorKind::kUnavailable).exit_code;
   // A replay that nobody watched is for nothing.
-  const bool watched = done.watch.int_or("in_windows") > 0 || replayed.rows.empty();
+  const bool watched = done.watch.in_windows > 0 || replayed.rows.empty();
   return watched ? 0 : error_kind_info(ErrorKind::kUnprocessable).exit_code;
 }
 

@@ -54,7 +54,7 @@ std::vector<std::string> new_in(const std::string& now, const std::string& befor
   return out;
 }
 
-int lock(const Invocation& invocation, const Console& console, const std::string& name) {
+int lock_trainer(const Invocation& invocation, const Console& console, const std::string& name) {
   const auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
   // The definition may be incomplete still: its lock is what is missing.
@@ -103,7 +103,7 @@ void add_trainer_commands(CLI::App& app, Invocation& invocation) {
   locks->add_option("--model", *name, "of which model; default: the only one that has one");
   locks->callback([&invocation, name] {
     invocation.run = [=, &invocation](const Console& console) {
-      return lock(invocation, console, *name);
+      return lock_trainer(invocation, console, *name);
     };
   });
 }

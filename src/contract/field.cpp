@@ -10,7 +10,7 @@ namespace {
 
 using expr::Type;
 
-Error invalid(const std::string& id, std::string message, std::string hint) {
+Error invalid_field(const std::string& id, std::string message, std::string hint) {
   return Error{ErrorKind::kInvalid, id, std::move(message), std::move(hint)};
 }
 
@@ -61,7 +61,7 @@ class FieldCompiler {
   }
 
   [[nodiscard]] Error misfit(std::string_view what, std::string_view who) const {
-    return invalid(
+    return invalid_field(
         fmt::format("contract-{}-type", what),
         fmt::format("`{}` is a {}: only {} have a {}", field_.name, type_text(), who, what),
         fmt::format("remove the {}, or use a custom rule", what));
@@ -72,9 +72,9 @@ class FieldCompiler {
       HEDDLE_ASSIGN_OR_RETURN(const auto values, load_enum(field_.enum_file, field_.enum_column));
       for (const auto& value : values) field_.enum_values.emplace_back(value);
       if (field_.enum_values.empty()) {
-        return invalid("contract-enum-empty",
-                       fmt::format("the enum of `{}` has no values", field_.name),
-                       "a field with an empty enum would refuse every row");
+        return invalid_field("contract-enum-empty",
+                             fmt::format("the enum of `{}` has no values", field_.name),
+                             "a field with an empty enum would refuse every row");
       }
     }
     if (field_.enum_values.empty()) return {};
@@ -162,7 +162,7 @@ Result<std::unique_ptr<re2::RE2>> compile_pattern(const std::string& text,
   options.set_log_errors(false);
   auto pattern = std::make_unique<re2::RE2>(text, options);
   if (!pattern->ok()) {
-    return invalid(
+    return invalid_field(
         "contract-pattern",
         fmt::format("{}: `{}` is no regular expression: {}", what, text, pattern->error()),
         "the syntax is RE2's; `.*` and classes work, look-around and back-references do not");

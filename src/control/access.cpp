@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/failpoint.hpp"
 #include "base/file_port.hpp"
@@ -210,26 +211,92 @@ Result<void> look_for_lost_journal(Core& core, const spec::Service& service) {
   return look_for_holes(core, service.identity.name, done);
 }
 
+namespace {
+
+/// What the entry of a segment says of it; times are for people.
+struct SegmentFacts {
+  std::int64_t segment = 0;
+  std::int64_t requests = 0;
+  std::int64_t rows = 0;
+  std::int64_t served = 0;
+  std::int64_t refused = 0;
+  std::string first_arrival{};
+  std::string last_arrival{};
+};
+
+template <class T>
+doc::Schema<T> facts_of(std::string name) {
+  auto t = doc::Schema<T>::record(std::move(name), "what an entry of the ledger says");
+  t.refused_as(ErrorKind::kCorrupt, "ledger-entry", "verify the ledger: `heddle audit verify`");
+  return t;
+}
+
+const doc::Schema<SegmentFacts>& segment_facts_schema() {
+  using S = SegmentFacts;
+  static const auto schema = [] {
+    auto t = facts_of<S>("the segment of an access log");
+    t.integer("segment", &S::segment, "its number");
+    t.integer("requests", &S::requests, "in it");
+    t.integer("rows", &S::rows, "of them");
+    t.integer("served", &S::served, "rows");
+    t.integer("refused", &S::refused, "rows");
+    t.text("first_arrival", &S::first_arrival, "empty: there is none");
+    t.text("last_arrival", &S::last_arrival, "likewise");
+    return t;
+  }();
+  return schema;
+}
+
+struct PruneFacts {
+  std::int64_t through = 0;  ///< the last segment that was removed
+};
+
+const doc::Schema<PruneFacts>& prune_facts_schema() {
+  static const auto schema = [] {
+    auto t = facts_of<PruneFacts>("the removal of access logs");
+    t.integer("through", &PruneFacts::through, "the last segment that was removed");
+    return t;
+  }();
+  return schema;
+}
+
+/// The same error with the entry that it is about.
+Error in_entry(const ledger::Entry& entry, Error error) {
+  error.message = fmt::format("entry {}: {}", entry.seq, error.message);
+  return error;
+}
+
+}  // namespace
+
 Result<AccessReply> list_access_logs(Core& core, const std::string& wanted) {
   std::map<std::pair<std::string, std::int64_t>, AccessSegmentItem> found;
   std::map<std::string, std::int64_t> pruned;  // by service: through which
+  std::optional<Error> unread;
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
-    if (entry.action == kPrune && entry.target.starts_with("service/"))
-      pruned[entry.target.substr(8)] = entry.attributes.int_or("through");
-    if (entry.action != kAction || entry.evidence.empty() || !entry.target.starts_with("service/"))
-      return true;
+    if (!entry.target.starts_with("service/")) return true;
     const auto service = entry.target.substr(8);
-    if (!wanted.empty() && service != wanted) return true;
-    const auto number = entry.attributes.int_or("segment");
-    found[{service, number}] = {service,
-                                number,
-                                entry.attributes.int_or("requests"),
-                                entry.attributes.int_or("rows"),
-                                entry.evidence.front().second.str(),
-                                entry.seq,
-                                false};
-    return true;
+    if (entry.action == kPrune) {
+      auto facts = prune_facts_schema().parse(entry.attributes);
+      if (facts.ok()) pruned[service] = facts->through;
+      if (!facts.ok()) unread = in_entry(entry, std::move(facts.error()));
+    } else if (entry.action == kAction && !entry.evidence.empty() &&
+               (wanted.empty() || service == wanted)) {
+      auto facts = segment_facts_schema().parse(entry.attributes);
+      if (facts.ok()) {
+        found[{service, facts->segment}] = {service,
+                                            facts->segment,
+                                            facts->requests,
+                                            facts->rows,
+                                            entry.evidence.front().second.str(),
+                                            entry.seq,
+                                            false};
+      } else {
+        unread = in_entry(entry, std::move(facts.error()));
+      }
+    }
+    return !unread;
   }));
+  if (unread) return *unread;
   AccessReply reply;
   for (auto& [of, segment] : found) {
     segment.pruned = of.second <= pruned[of.first];

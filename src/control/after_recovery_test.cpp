@@ -9,6 +9,7 @@
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
 #include "control/work_files.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
 #include "watch/baseline_format.hpp"
@@ -142,10 +143,10 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     contract.check(row, check);
     return static_cast<double>(check.row.at(2).i);
   }
-  Result<doc::Value> release(const Digest& bundle) {
+  Result<Asked> release(const Digest& bundle) {
     auto reply = control_->promote(bundle, "primary", 0, kBen);
     if (!reply.ok()) return reply;
-    EXPECT_EQ(yes(reply->string_or("approval")), "");
+    EXPECT_EQ(yes(reply->approval), "");
     return reply;
   }
 
@@ -177,8 +178,8 @@ TEST_F(AfterRecoveryTest, ARepairThatIsMergedIsInTheCandidateOnce) {
   const auto candidate = built(merged, 0.75);
   const auto reply = release(candidate);
   ASSERT_TRUE(reply.ok()) << reply.error().str();
-  EXPECT_EQ(reply->find("drops_repairs")->size(), 0U);
-  EXPECT_EQ(reply->string_or("reason").find("repair"), std::string::npos);
+  EXPECT_EQ(reply->drops_repairs->size(), 0U);
+  EXPECT_EQ(reply->reason.find("repair"), std::string::npos);
   EXPECT_EQ(distance_by(control_->releases().primary()), 101) << "applied once";
   // It is the release's own now and still recovery's to watch: the fault may end.
   tick(1);
@@ -197,9 +198,9 @@ TEST_F(AfterRecoveryTest, ARepairThatWasTakenBackIsNotBroughtBackUnsaid) {
   git(fmt::format("merge -q --no-edit {}", kBranch));
   const auto reply = release(built(transforms_at("HEAD"), 0.75));
   ASSERT_TRUE(reply.ok()) << reply.error().str();
-  ASSERT_EQ(reply->find("revives_repairs")->size(), 1U);
-  EXPECT_NE(reply->string_or("reason").find("brings back"), std::string::npos);
-  const auto approval = policy_->approval(reply->string_or("approval")).value();
+  ASSERT_EQ(reply->revives_repairs->size(), 1U);
+  EXPECT_NE(reply->reason.find("brings back"), std::string::npos);
+  const auto approval = policy_->approval(reply->approval).value();
   EXPECT_EQ(approval.evidence.back().name, kRepairsEvidence);
 }
 
@@ -443,20 +444,26 @@ TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
 
 TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAskedOfAPerson) {
   // The rules let the agent promote; what the candidate's own evidence says is asked about.
-  const auto retrained = [&](double intercept, doc::Value judged) {
+  const auto retrained = [&](double intercept, const evaluate::RetrainEvidence& judged) {
     const auto made = bundle::open(*objects_, pack(intercept)).value();
     auto layers = made.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kEvaluation)
-        layer.bytes = doc::to_json(
-            doc::parse_json(bundle::fixture::kPassed).value().set("retrain", std::move(judged)));
+        layer.bytes =
+            doc::to_json(doc::parse_json(bundle::fixture::kPassed)
+                             .value()
+                             .set("retrain", evaluate::retrain_evidence_schema().print(judged)));
     }
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   };
   const auto judged = [](const char* verdict, const char* only) {
-    return doc::Value::object(
-        {{"before_change", doc::Value::object({{"verdict", verdict}, {"rows", 1000}})},
-         {"label_accounts", doc::Value::object({{"only", only}})}});
+    evaluate::RetrainEvidence out;
+    out.before_change.rows = 1000;
+    out.before_change.verdict = verdict;
+    out.before_change.metrics = std::vector<evaluate::Difference>{};
+    out.before_change.of = "recorded traffic";
+    out.label_accounts.only = only;
+    return out;
   };
   const auto promoted = [&](const Digest& bundle, const std::string& incident) {
     return recover(recover::PromoteCandidate{bundle.str()}, incident);
@@ -471,8 +478,8 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
   EXPECT_EQ(alone.rules.front(), "one-label-account-needs-a-person");
   // What it was not taught is said, whoever decides.
   auto partly = judged("worse", "");
-  partly.set("left_out", *doc::parse_json(R"([{"class":"lost","rows":40}])"));
-  promoted(retrained(5, std::move(partly)), "incident-0004");
+  partly.left_out = {{"lost", 40}};
+  promoted(retrained(5, partly), "incident-0004");
   EXPECT_NE(
       policy_->approvals()->back().reason.find("it was not taught 40 labelled rows of classes "
                                                "that the model does not have: `lost` (40)"),
@@ -494,7 +501,11 @@ class DoneRunner final : public jobs::Runner {
   Result<bool> finished(std::int64_t) override { return true; }
   void stop(std::int64_t) override {}
   int started = 0;
-  std::string result = to_json(RetrainResult{});
+  std::string result = [] {
+    RetrainResult nothing;
+    nothing.judged.before_change = {.verdict = "none", .why = "there are none"};
+    return to_json(nothing);
+  }();
 };
 
 TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {

@@ -163,7 +163,7 @@ TEST_F(ApprovalsTest, StopsOfWhatIsStoppedAreOneEntry) {
   const auto entries = ledger_->size().value();
   const auto version = control_->releases().version();
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(control_->set_stopped(true, kBen)->int_or("entry"), first.int_or("entry"));
+    EXPECT_EQ(control_->set_stopped(true, kBen)->entry, first.entry);
     stop_on_data_plane("stop-1");
     read();
   }
@@ -172,7 +172,7 @@ TEST_F(ApprovalsTest, StopsOfWhatIsStoppedAreOneEntry) {
   // The stop of the data plane stands there until a table names it: the next one does, also after a
   // restart here.
   open();
-  EXPECT_TRUE(control_->set_stopped(false, kBen)->bool_or("applied"));
+  EXPECT_TRUE(control_->set_stopped(false, kBen)->applied);
   EXPECT_FALSE(control_->releases().stopped());
   const auto table = plane::read_route(home_->route("s"), key_.public_key).value();
   EXPECT_FALSE(table.stopped);
@@ -184,7 +184,7 @@ TEST_F(ApprovalsTest, StopsOfWhatIsStoppedAreOneEntry) {
   // One that is not read yet when a person resumes is one that she resumes in spite of.
   ASSERT_TRUE(control_->set_stopped(true, kBen).ok());
   stop_on_data_plane("stop-2");
-  EXPECT_TRUE(control_->set_stopped(false, kBen)->bool_or("applied"));
+  EXPECT_TRUE(control_->set_stopped(false, kBen)->applied);
   read();
   EXPECT_FALSE(control_->releases().stopped());
   EXPECT_EQ(plane::read_route(home_->route("s"), key_.public_key)->acknowledged.back(), "stop-2");
@@ -370,12 +370,12 @@ TEST_F(ApprovalsTest, AReleaseThatDropsARepairSaysSoAndItIsSigned) {
   ASSERT_EQ(yes(newest()), "");
   ASSERT_EQ(repair().status, recover::Outcome::Status::kApplied);
   const std::string dropped = "transform `shift` of `distance`: distance + 1";
-  const auto says_so = [&](const Result<doc::Value>& reply) {
+  const auto says_so = [&](const Result<Asked>& reply) {
     ASSERT_TRUE(reply.ok()) << reply.error().str();
-    const auto& drops = reply->find("drops_repairs")->as_array();
+    const auto& drops = *reply->drops_repairs;
     ASSERT_EQ(drops.size(), 1U);
-    EXPECT_EQ(drops[0].as_string(), dropped);
-    const auto approval = policy_->approval(reply->string_or("approval")).value();
+    EXPECT_EQ(drops[0], dropped);
+    const auto approval = policy_->approval(reply->approval).value();
     EXPECT_NE(approval.reason.find(dropped), std::string::npos) << approval.reason;
     const auto& last = approval.evidence.back();
     EXPECT_EQ(last.name, kRepairsEvidence);
@@ -390,7 +390,7 @@ TEST_F(ApprovalsTest, AReleaseThatDropsARepairSaysSoAndItIsSigned) {
   // What replaced it has no repair to be dropped.
   const auto next = control_->promote(bundles_[3], "primary", 0, kBen);
   ASSERT_TRUE(next.ok());
-  EXPECT_EQ(next->find("drops_repairs")->size(), 0U);
+  EXPECT_EQ(next->drops_repairs->size(), 0U);
 }
 
 /// Policy lets recovery promote by itself.
@@ -521,7 +521,7 @@ TEST_F(ApprovalsTest, GatesThatWereJudgedAgainstAnotherPrimaryAreNamed) {
   const auto reason = [&](const Digest& bundle) {
     const auto reply = control_->promote(bundle, "primary", 0, kBen);
     EXPECT_TRUE(reply.ok()) << reply.error().str();
-    return reply->string_or("reason");
+    return reply->reason;
   };
   EXPECT_EQ(reason(with_base(bundles_[0].str())).find("gates"), std::string::npos);
   const auto stale = reason(with_base(bundles_[1].str()));

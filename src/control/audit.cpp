@@ -9,6 +9,7 @@
 #include "doc/json.hpp"
 #include "policy/request.hpp"
 #include "policy/standing.hpp"
+#include "release/release.hpp"
 
 namespace heddle::control {
 namespace {
@@ -148,16 +149,26 @@ Result<std::map<std::string, std::uint64_t>> stops_by_ledger(Control::Core& core
   return stopped;
 }
 
-/// Scopes that are stopped by the state, and whether policy and releases both say so.
-Result<std::map<std::string, bool>> stops_by_state(Control::Core& core) {
+/// Scopes that are stopped by the state, and whether policy and releases both say so. Releases that
+/// cannot be read say nothing, and are a finding.
+Result<std::map<std::string, bool>> stops_by_state(Control::Core& core,
+                                                   std::vector<ledger::Finding>& findings) {
   std::map<std::string, bool> standing;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto scopes, policy::stopped_scopes(txn));
     for (const auto& scope : scopes) standing[scope] = true;
     // The releases of a service say the same, and are what its route table follows from.
     return txn.scan("releases", "", [&](std::string_view name, std::string_view bytes) {
-      const auto releases = doc::parse_json(bytes);
-      const bool is_stopped = releases.ok() && releases->bool_or("stopped");
+      const auto value = doc::parse_json(bytes);
+      const auto releases = value.ok() ? release::Releases::from_value(*value)
+                                       : Result<release::Releases>(value.error());
+      if (!releases.ok()) {
+        findings.push_back(
+            {"releases-unreadable", fmt::format("what is released of `{}` cannot be read: {}", name,
+                                                releases.error().message)});
+        return true;
+      }
+      const bool is_stopped = releases->stopped();
       const auto at = standing.find(std::string(name));
       if (at != standing.end()) at->second = is_stopped;
       if (at == standing.end() && is_stopped) standing[std::string(name)] = false;
@@ -170,7 +181,7 @@ Result<std::map<std::string, bool>> stops_by_state(Control::Core& core) {
 /// Stops by the ledger against stops by the state.
 Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& findings) {
   HEDDLE_ASSIGN_OR_RETURN(const auto stopped, stops_by_ledger(core));
-  HEDDLE_ASSIGN_OR_RETURN(const auto standing, stops_by_state(core));
+  HEDDLE_ASSIGN_OR_RETURN(const auto standing, stops_by_state(core, findings));
   for (const auto& [scope, entry] : stopped) {
     const auto at = standing.find(scope);
     if (at != standing.end() && at->second) continue;

@@ -5,19 +5,9 @@
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
 #include "control/requester.hpp"
-#include "doc/items.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
-namespace {
-
-Error malformed(std::string_view what) {
-  return {ErrorKind::kInvalid, "batch-malformed",
-          fmt::format("the batch's profile has no {}", what), "see docs/score.md"};
-}
-
-}  // namespace
-
 Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& service_name,
                                   std::string slot) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
@@ -61,47 +51,40 @@ namespace {
 
 /// What rules may read of a batch: counts, and which rules were broken by how many rows. Ids of
 /// definitions only, no values of rows.
-doc::Value attributes_of(const doc::Value& profile) {
-  auto out = doc::Value::object({{"slot", profile.string_or("slot")}});
-  for (const char* count : {"rows", "served", "refused", "warned"})
-    out.set(count, profile.int_or(count));
-  if (const auto* rules = profile.find("rules"); rules != nullptr && rules->is_object()) {
-    for (const auto& [rule, rows] : rules->as_object()) {
-      if (rows.is_int()) out.set("broke." + rule, rows);
-    }
-  }
-  const auto& metrics = doc::items_of(profile.find("metrics"));
-  out.set("metrics_past", std::count_if(metrics.begin(), metrics.end(), [](const doc::Value& each) {
-            return each.bool_or("past");
-          }));
+doc::Value attributes_of(const batch::FileProfile& profile) {
+  auto out = doc::Value::object({{"slot", profile.slot},
+                                 {"rows", profile.rows},
+                                 {"served", profile.served},
+                                 {"refused", profile.refused},
+                                 {"warned", profile.warned}});
+  for (const auto& [rule, rows] : profile.rules) out.set("broke." + rule, rows);
+  out.set("metrics_past", std::count_if(profile.metrics.begin(), profile.metrics.end(),
+                                        [](const auto& metric) { return metric.past; }));
   return out;
 }
 
 }  // namespace
 
 Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& service_name,
-                                      const doc::Value& profile, const policy::Actor& actor) {
+                                      const doc::Value& given, const policy::Actor& actor) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const std::string& name = service->service().identity.name;
-  if (profile.string_or("format") != "heddle.batch/1") return malformed("format `heddle.batch/1`");
+  HEDDLE_ASSIGN_OR_RETURN(const auto profile, batch::profile_schema().parse(given));
   policy::Proposal proposal;
   const std::string id = uuid7();
   proposal.op_id = fmt::format("{}/score.batch/{}", name, id);
   proposal.action = "score.batch";
   proposal.target = "service/" + name;
   proposal.actor = actor;
-  for (const char* what : {"bundle", "input", "output", "refused_output"}) {
-    const auto digest = Digest::parse(profile.string_or(what));
-    if (!digest.ok()) return malformed(fmt::format("digest `{}`", what));
-    auto& list = std::string_view(what) == "bundle" ? proposal.subjects : proposal.evidence;
-    list.push_back({what, *digest});
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(profile)));
+  proposal.subjects.push_back({"bundle", profile.bundle});
+  proposal.evidence = {{"input", profile.input},
+                       {"output", profile.output},
+                       {"refused_output", profile.refused_output}};
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(given)));
   proposal.evidence.push_back({"profile", kept});
   proposal.attributes = attributes_of(profile);
-  proposal.reason =
-      fmt::format("scored a file of {} rows: {} served, {} refused", profile.int_or("rows"),
-                  profile.int_or("served"), profile.int_or("refused"));
+  proposal.reason = fmt::format("scored a file of {} rows: {} served, {} refused", profile.rows,
+                                profile.served, profile.refused);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           core.policy->act(
                               proposal,
@@ -126,7 +109,8 @@ Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& se
   return RecordScoreReply{decision.entry, kept};
 }
 
-Result<doc::Value> recorded_batches(Control::Core& core, const std::string& service) {
+Result<std::vector<batch::FileProfile>> recorded_batches(Control::Core& core,
+                                                         const std::string& service) {
   std::vector<std::string> digests;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
     return txn.scan("batches", service + "/", [&](std::string_view, std::string_view digest) {
@@ -134,13 +118,12 @@ Result<doc::Value> recorded_batches(Control::Core& core, const std::string& serv
       return true;
     });
   }));
-  auto out = doc::Value::array();
+  std::vector<batch::FileProfile> out;
   for (const auto& text : digests) {
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(text));
     const auto bytes = core.objects->get(digest);
     if (!bytes.ok()) continue;  // erased: the ledger still says that it was
-    HEDDLE_ASSIGN_OR_RETURN(auto profile, doc::parse_json(*bytes));
-    out.push(std::move(profile));
+    HEDDLE_ASSIGN_OR_RETURN(out.emplace_back(), batch::profile_schema().parse_text(*bytes));
   }
   return out;
 }

@@ -38,8 +38,8 @@ Result<std::string> checked_reason(const std::string& text) {
 
 namespace {
 
-Result<doc::Value> act(Control::Core& core, const std::string& name, const recover::ByHand& what,
-                       bool again, const AskedBy& by, const Call& call) {
+Result<ByHandReply> act(Control::Core& core, const std::string& name, const recover::ByHand& what,
+                        bool again, const AskedBy& by, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(name));
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, by));
   return service->act_by_hand(what, person, again);
@@ -47,8 +47,8 @@ Result<doc::Value> act(Control::Core& core, const std::string& name, const recov
 
 }  // namespace
 
-Result<doc::Value> open_incident(Control::Core& core, const OpenIncidentRequest& request,
-                                 const Call& call) {
+Result<ByHandReply> open_incident(Control::Core& core, const OpenIncidentRequest& request,
+                                  const Call& call) {
   recover::ByHand what;
   what.kind = Kind::kOpen;
   what.source = request.source;
@@ -62,8 +62,8 @@ Result<doc::Value> open_incident(Control::Core& core, const OpenIncidentRequest&
   return act(core, request.service, what, request.again, request.by, call);
 }
 
-Result<doc::Value> act_on_incident(Control::Core& core, Kind kind, const IncidentAct& request,
-                                   const Call& call) {
+Result<ByHandReply> act_on_incident(Control::Core& core, Kind kind, const IncidentAct& request,
+                                    const Call& call) {
   recover::ByHand what;
   what.kind = kind;
   HEDDLE_ASSIGN_OR_RETURN(what.text, checked_reason(request.reason));
@@ -72,8 +72,8 @@ Result<doc::Value> act_on_incident(Control::Core& core, Kind kind, const Inciden
   return act(core, found.service, what, request.again, request.by, call);
 }
 
-Result<doc::Value> act_on_source(Control::Core& core, Kind kind, const QuarantineAct& request,
-                                 const Call& call) {
+Result<ByHandReply> act_on_source(Control::Core& core, Kind kind, const QuarantineAct& request,
+                                  const Call& call) {
   recover::ByHand what;
   what.kind = kind;
   what.source = request.source;

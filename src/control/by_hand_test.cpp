@@ -32,7 +32,7 @@ class ByHandTest : public fixture::ServiceTest {
   std::string done(const recover::ByHand& act, bool again = false) {
     const auto reply = control_->act_by_hand(act, kBen, again);
     if (!reply.ok()) return reply.error().id;
-    return reply->bool_or("applied") ? "done" : reply->string_or("approval");
+    return reply->applied ? "done" : *reply->approval;
   }
   void allow(std::vector<std::string> actions) {
     spec::PolicyRule rule;
@@ -143,8 +143,8 @@ TEST_F(ByHandTest, AnIncidentIsOpenedKnownCommentedAndClosed) {
   allow({"incident.*"});
   const auto opened = control_->act_by_hand(of_source(Kind::kOpen, "one", "app"), kBen);
   ASSERT_TRUE(opened.ok()) << opened.error().str();
-  EXPECT_EQ(opened->string_or("incident"), "incident-0001");
-  EXPECT_EQ(opened->string_or("state"), "by-hand");
+  EXPECT_EQ(opened->incident, "incident-0001");
+  EXPECT_EQ(opened->state, "by-hand");
   EXPECT_EQ(done(of_source(Kind::kQuarantine, "one", "app")), "done");
   EXPECT_EQ(done(of_source(Kind::kQuarantine, "two", "app")), "done");
   EXPECT_EQ(done(of_incident(Kind::kAcknowledge, "incident-0001")), "done");
@@ -153,8 +153,8 @@ TEST_F(ByHandTest, AnIncidentIsOpenedKnownCommentedAndClosed) {
   EXPECT_EQ(done(of_incident(Kind::kComment, "incident-0001")), "done");
   const auto closed = control_->act_by_hand(of_incident(Kind::kClose, "incident-0001"), kBen);
   ASSERT_TRUE(closed.ok()) << closed.error().str();
-  ASSERT_EQ(closed->find("in_force")->size(), 1U);
-  EXPECT_EQ(closed->find("in_force")->as_array()[0].as_string(),
+  ASSERT_EQ(closed->in_force->size(), 1U);
+  EXPECT_EQ(closed->in_force->front(),
             "quarantine of source `one` of account `app`, until a person lets it in");
   EXPECT_EQ(done(of_incident(Kind::kClose, "incident-0001")), "incident-closed");
   EXPECT_EQ(done(of_incident(Kind::kAcknowledge, "incident-0001")), "incident-closed");
@@ -178,7 +178,7 @@ TEST_F(ByHandTest, AnIncidentIsOpenedKnownCommentedAndClosed) {
   EXPECT_EQ(entries("incident.open").at(0).incident, "incident-0001");
   EXPECT_EQ(entries("incident.close").at(0).reason, "the feed is broken");
   const auto second = control_->act_by_hand(what(Kind::kOpen), kBen);
-  EXPECT_EQ(second->string_or("incident"), "incident-0002");
+  EXPECT_EQ(second->incident, "incident-0002");
 }
 
 TEST_F(ByHandTest, ACommentReachesAnIncidentThatIsKeptElsewhere) {

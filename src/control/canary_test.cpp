@@ -95,7 +95,7 @@ class CanaryTest : public testing::Test {
     ASSERT_TRUE(control_->promote(bundles_[0], "primary", 0, kAda).ok());
     const auto started = control_->promote(bundles_[1], "canary", 0, kAda);
     ASSERT_TRUE(started.ok()) << started.error().str();
-    ASSERT_TRUE(started->bool_or("applied"));
+    ASSERT_TRUE(started->applied);
   }
 
   void open_parts() {
@@ -207,7 +207,7 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   tick();
   EXPECT_EQ(entries(), so_far);
   EXPECT_EQ(control_->watermark(), before);
-  EXPECT_TRUE(control_->canary_value().bool_or("running"));
+  EXPECT_TRUE(control_->canary().running);
   workers_->held = false;
   while (control_->pump().value()) {
   }
@@ -216,11 +216,9 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   EXPECT_EQ(workers_->started, (Lines{"compare", "compare"})) << "started again, asked for once";
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);  // only a person promotes
   EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
-  const auto value = control_->canary_value();
-  EXPECT_EQ(value.find("judgement")->string_or("verdict"), "good");
-  EXPECT_TRUE(
-      value.find("next")->as_array().at(0).string_or("command").starts_with("heddle approve "))
-      << doc::to_json(value);
+  const auto run = *control_->canary().run;
+  EXPECT_EQ(run.judgement->judgement->verdict, watch::Verdict::kGood);
+  EXPECT_TRUE(run.next.at(0).command.starts_with("heddle approve ")) << run.next.at(0).command;
   // While it waits it is judged on, and ended when it becomes bad: the yes that may still come
   // promotes nothing.
   const auto asked = policy_->approvals()->at(0);
@@ -299,11 +297,9 @@ TEST_F(CanaryTest, AnInconclusiveOneIsHeldAndAPersonIsAsked) {
   for (int i = 0; i < 6; ++i) hour(10);
   for (const auto& entry : entries()) EXPECT_EQ(entry, "canary.judgement inconclusive applied");
   EXPECT_EQ(control_->releases().canary().canary.weight, 500U);
-  const auto value = control_->canary_value();
-  EXPECT_TRUE(value.find("judgement")->bool_or("held")) << doc::to_json(value);
-  EXPECT_NE(
-      value.find("next")->as_array().at(0).string_or("command").find("--slot canary --weight 25%"),
-      std::string::npos);
+  const auto run = *control_->canary().run;
+  EXPECT_TRUE(run.judgement->held);
+  EXPECT_NE(run.next.at(0).command.find("--slot canary --weight 25%"), std::string::npos);
   // The person goes on.
   ASSERT_TRUE(control_->promote(bundles_[1], "canary", 2'500, kAda).ok());
   EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);

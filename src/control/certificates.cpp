@@ -106,15 +106,10 @@ Result<void> record_certificates(Core& core, const std::string& service, Service
   return {};
 }
 
-Result<doc::Value> certificates_of(Core& core, const std::string& service) {
-  doc::Value found;
+Result<std::optional<TlsRow>> certificates_of(Core& core, const std::string& service) {
+  std::optional<TlsRow> found;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
-    if (!last) return {};
-    found = doc::Value::object({{kCertificate, last->certificate},
-                                {kClientCa, last->client_ca},
-                                {"since", last->since},
-                                {"entry", last->entry}});
+    HEDDLE_ASSIGN_OR_RETURN(found, last_of(txn, service));
     return {};
   }));
   return found;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "control/operations.hpp"
+#include "control/service_rows.hpp"
 
 namespace heddle::control {
 
@@ -10,8 +11,8 @@ namespace heddle::control {
 [[nodiscard]] Result<void> record_certificates(Control::Core& core, const std::string& service,
                                                ServiceControl& control);
 
-/// The last ones: {"certificate", "client_ca" (digests; empty: none), "since", "entry"}; null: no
-/// data plane told of any.
-[[nodiscard]] Result<doc::Value> certificates_of(Control::Core& core, const std::string& service);
+/// The last ones; none: no data plane told of any.
+[[nodiscard]] Result<std::optional<TlsRow>> certificates_of(Control::Core& core,
+                                                            const std::string& service);
 
 }  // namespace heddle::control

@@ -148,7 +148,7 @@ struct Question {
   }
 };
 
-Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
+Result<Rows> rows_of_traffic(const Question& question, Comparison& out) {
   TrafficSelection selection;
   selection.limit = kMostRows;
   selection.until = question.input->until;
@@ -161,8 +161,7 @@ Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
   auto traffic = read_labelled_rows(question.input->spool, question.fields, selection);
   if (!traffic.ok())
     return impossible("the recorded traffic cannot be read: " + traffic.error().message);
-  out.set("traffic", doc::Value::object(
-                         {{"bytes_read", traffic->bytes}, {"read_to_its_end", traffic->is_all}}));
+  out.traffic = ComparedTraffic{traffic->bytes, traffic->is_all};
   if (static_cast<std::int64_t>(traffic->labels.size()) < kLeastRows) {
     std::string why = fmt::format("the recorded traffic has {} labelled rows{}; {} are wanted",
                                   traffic->labels.size(), question.newer(), kLeastRows);
@@ -202,13 +201,13 @@ Result<Rows> rows_held_out(const Question& question) {
 }
 
 /// Fills in what was measured on these rows.
-Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& out) {
+Result<void> measure_on(const Question& question, const Rows& rows, Comparison& out) {
   HEDDLE_ASSIGN_OR_RETURN(const auto both, answer(question.base, question.candidate, rows));
   const spec::Evaluation
       definition;  // a metric of a project's own may read label fields, which traffic has not
   const auto answered = rows.table.take(both.rows);
   HEDDLE_ASSIGN_OR_RETURN(
-      const auto differences,
+      auto differences,
       evaluate::compare(definition, {&question.base.plan->task(), &answered, both.base,
                                      both.candidate, both.labels, question.base.plan->conformal(),
                                      question.candidate.plan->conformal()}));
@@ -216,21 +215,19 @@ Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& 
     return rows.times.empty() ? std::string()
                               : format_time(rows.times[static_cast<std::size_t>(row)]);
   };
-  auto about = doc::Value::object({{"of", rows.of},
-                                   {"from", time_of(both.rows.front())},
-                                   {"to", time_of(both.rows.back())},
-                                   {"count", both.labels.size()},
-                                   {"refused_by_base", both.refused_by_base},
-                                   {"refused_by_candidate", both.refused_by_candidate}});
-  out.set("loss", stats::loss_name(question.base.plan->task().kind));
+  auto& about = out.rows.emplace();
+  about.of = rows.of;
+  about.from = time_of(both.rows.front());
+  about.to = time_of(both.rows.back());
+  about.count = std::ssize(both.labels);
+  about.refused_by_base = both.refused_by_base;
+  about.refused_by_candidate = both.refused_by_candidate;
   if (question.base.plan->task().kind == stats::TaskKind::kBinary)
-    about.set("positive", std::count(both.labels.begin(), both.labels.end(), 1));
-  if (!rows.note.empty()) about.set("note", rows.note);
-  out.set("rows", std::move(about));
-  auto metrics = doc::Value::array();
-  for (const auto& each : differences) metrics.push(each.to_value());
-  out.set("metrics", std::move(metrics));
-  out.set("verdict", evaluate::verdict(differences));
+    about.positive = std::count(both.labels.begin(), both.labels.end(), 1);
+  about.note = rows.note;
+  out.loss = std::string(stats::loss_name(question.base.plan->task().kind));
+  out.verdict = evaluate::verdict(differences);
+  out.metrics = std::move(differences);
   return {};
 }
 
@@ -239,7 +236,7 @@ bool cannot(const Result<void>& result) {
 }
 
 /// Fills in what was measured. `comparison-impossible`: there is nothing to be measured.
-Result<void> measure(Question& question, doc::Value& out) {
+Result<void> measure(Question& question, Comparison& out) {
   HEDDLE_TRY(load(question.base));
   HEDDLE_TRY(load(question.candidate));
   if (question.base.plan->task() != question.candidate.plan->task())
@@ -265,21 +262,21 @@ Result<void> measure(Question& question, doc::Value& out) {
                                   newest.error().message, kept.error().message));
   }
   HEDDLE_TRY(kept);
-  out.set("why_not_traffic", newest.error().message);
+  out.why_not_traffic = newest.error().message;
   return {};
 }
 
 }  // namespace
 
-doc::Value not_compared(const Digest& base, const Digest& candidate, std::string why) {
-  return doc::Value::object({{"format", "heddle.comparison/1"},
-                             {"base", base.empty() ? "" : base.str()},
-                             {"candidate", candidate.str()},
-                             {"compared", false},
-                             {"why", std::move(why)}});
+Comparison not_compared(const Digest& base, const Digest& candidate, std::string why) {
+  Comparison out;
+  out.base = base;
+  out.candidate = candidate;
+  out.why = std::move(why);
+  return out;
 }
 
-Result<doc::Value> compare_bundles(const ComparisonInput& input) {
+Result<Comparison> compare_bundles(const ComparisonInput& input) {
   if (input.base.empty() || input.base == input.candidate) {
     return not_compared(input.base, input.candidate,
                         input.base.empty() ? "nothing is released that it could be compared with"
@@ -293,10 +290,10 @@ Result<doc::Value> compare_bundles(const ComparisonInput& input) {
                         "what serves cannot be read: " + base.error().message);
   }
   Question question{&input, {*std::move(base)}, {std::move(candidate)}};
-  auto out = doc::Value::object({{"format", "heddle.comparison/1"},
-                                 {"base", input.base.str()},
-                                 {"candidate", input.candidate.str()},
-                                 {"compared", true}});
+  Comparison out;
+  out.base = input.base;
+  out.candidate = input.candidate;
+  out.compared = true;
   const auto measured = measure(question, out);
   if (cannot(measured)) return not_compared(input.base, input.candidate, measured.error().message);
   HEDDLE_TRY(measured);
@@ -339,12 +336,11 @@ Result<void> run_comparison(const std::string& root, const std::string& dir, con
   input.end = {request.segment, request.offset};
   input.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t rows) {
     // Only for who looks on: what cannot be told changes nothing.
-    (void)write_file_atomic(
-        dir + "/progress.json",
-        doc::to_json(doc::Value::object({{"read", read}, {"of", of}, {"rows", rows}})));
+    (void)write_file_atomic(dir + "/progress.json",
+                            doc::to_json(comparison_progress_schema().print({read, of, rows})));
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
-  return write_file_atomic(dir + "/result.json", doc::to_json(compared));
+  return write_file_atomic(dir + "/result.json", doc::to_json(comparison_schema().print(compared)));
 }
 
 }  // namespace heddle::control

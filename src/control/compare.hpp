@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "control/comparison.hpp"
 #include "control/wiring.hpp"
 #include "doc/schema.hpp"
 #include "plane/journal.hpp"
@@ -34,10 +35,10 @@ struct ComparisonInput {
 /// learned from. Reads 128 MiB of the journal at most, the newest first. `heddle.comparison/1` as
 /// `release.compare` (docs/operations.md). The error is of a candidate that is not there or
 /// damaged.
-[[nodiscard]] Result<doc::Value> compare_bundles(const ComparisonInput& input);
+[[nodiscard]] Result<Comparison> compare_bundles(const ComparisonInput& input);
 
 /// A comparison that could not be made, for the record.
-[[nodiscard]] doc::Value not_compared(const Digest& base, const Digest& candidate, std::string why);
+[[nodiscard]] Comparison not_compared(const Digest& base, const Digest& candidate, std::string why);
 
 /// What a comparison in a process of its own is asked with.
 struct ComparisonRequest {

@@ -17,19 +17,19 @@ constexpr std::int64_t kTimeout = 10 * 60 * 1000;
 
 }  // namespace
 
-Result<std::optional<doc::Value>> Comparing::result(const Digest& base, const Digest& candidate) {
+Result<std::optional<Comparison>> Comparing::result(const Digest& base, const Digest& candidate) {
   const auto now = Clock::now();
   const bool same = handle_ && base_ == base && candidate_ == candidate;
   const bool waited_for = handle_ && now - asked_ < kAskedFor;
   // Somebody else's comes first; one that was left alone is of a while ago and starts anew.
-  if (!same && waited_for) return std::optional<doc::Value>();
+  if (!same && waited_for) return std::optional<Comparison>();
   if (!waited_for) {
     stop();
     HEDDLE_TRY(start(base, candidate));
   }
   asked_ = now;
   HEDDLE_ASSIGN_OR_RETURN(const bool finished, runner_->finished(*handle_));
-  if (!finished) return std::optional<doc::Value>();
+  if (!finished) return std::optional<Comparison>();
   HEDDLE_ASSIGN_OR_RETURN(auto compared, read_result());
   return std::optional(std::move(compared));
 }
@@ -53,24 +53,29 @@ Result<void> Comparing::start(const Digest& base, const Digest& candidate) {
   return {};
 }
 
-/// A comparison that ended without a result never stands in the way of a release: that it failed is
-/// what it says.
-Result<doc::Value> Comparing::read_result() {
+/// A comparison that ended without a result, or with one that cannot be read, never stands in the
+/// way of a release: that is what it says.
+Result<Comparison> Comparing::read_result() {
   const std::string dir = home_.comparison(service_);
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, runner_->wait(*handle_));
   handle_.reset();
   const auto text = read_file(dir + "/result.json");
-  if (text.ok()) return doc::parse_json(*text);
+  if (text.ok()) {
+    auto compared = comparison_schema().parse_text(*text);
+    return compared.ok() ? *std::move(compared)
+                         : not_compared(base_, candidate_, compared.error().message);
+  }
   return not_compared(
       base_, candidate_,
       fmt::format("the comparison ended with exit code {}{}; its log is `{}/log`",
                   outcome.exit_code, outcome.timed_out ? " after its time was over" : "", dir));
 }
 
-doc::Value Comparing::progress() const {
+ComparisonProgress Comparing::progress() const {
   const auto text = read_file(home_.comparison(service_) + "/progress.json");
-  const auto value = text.ok() ? doc::parse_json(*text) : Result<doc::Value>(text.error());
-  return value.ok() ? *value : doc::Value::object({{"read", 0}, {"of", 0}, {"rows", 0}});
+  if (!text.ok()) return {};
+  const auto value = comparison_progress_schema().parse_text(*text);
+  return value.ok() ? *value : ComparisonProgress{};
 }
 
 void Comparing::stop() {

@@ -7,8 +7,8 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "control/comparison.hpp"
 #include "control/home.hpp"
-#include "doc/value.hpp"
 #include "jobs/jobs.hpp"
 
 namespace heddle::control {
@@ -29,16 +29,17 @@ class Comparing {
 
   /// The comparison of these two when its process has ended, once; nullopt while it runs, or while
   /// one of others runs that somebody waits for. The first call starts it.
-  [[nodiscard]] Result<std::optional<doc::Value>> result(const Digest& base,
+  [[nodiscard]] Result<std::optional<Comparison>> result(const Digest& base,
                                                          const Digest& candidate);
-  /// How far it is: {"read", "of" (bytes of the journal), "rows" (labelled ones found)}.
-  [[nodiscard]] doc::Value progress() const;
+  /// How far it is. What its process wrote of that and nobody can read is told as nothing done: it
+  /// is for who looks on.
+  [[nodiscard]] ComparisonProgress progress() const;
 
  private:
   using Clock = std::chrono::steady_clock;
 
   [[nodiscard]] Result<void> start(const Digest& base, const Digest& candidate);
-  [[nodiscard]] Result<doc::Value> read_result();
+  [[nodiscard]] Result<Comparison> read_result();
   void stop();
 
   const Home& home_;

@@ -34,10 +34,10 @@ class ComparingTest : public testing::Test {
   void write(const std::string& name, const doc::Value& value) {
     ASSERT_TRUE(write_file_atomic(home_.comparison("s") + "/" + name, doc::to_json(value)).ok());
   }
-  std::optional<doc::Value> ask(const Digest& candidate) {
+  std::optional<Comparison> ask(const Digest& candidate) {
     auto result = comparing_.result(base_, candidate);
     EXPECT_TRUE(result.ok()) << result.error().str();
-    return result.ok() ? *result : std::optional<doc::Value>();
+    return result.ok() ? *result : std::optional<Comparison>();
   }
 
   Home home_{testing::TempDir() + uuid7()};
@@ -54,22 +54,29 @@ TEST_F(ComparingTest, RunsOnceHoweverOftenItIsAskedForAndSaysHowFarItIs) {
   const auto request = doc::parse_json(*read_file(home_.comparison("s") + "/request.json")).value();
   EXPECT_EQ(request.string_or("base"), base_.str());
   EXPECT_EQ(request.string_or("candidate"), one_.str());
-  EXPECT_EQ(comparing_.progress().int_or("read", -1), 0);
+  EXPECT_EQ(comparing_.progress().read, 0U);
   write("progress.json", doc::Value::object({{"read", 5}, {"of", 10}, {"rows", 3}}));
-  EXPECT_EQ(comparing_.progress().int_or("read"), 5);
+  EXPECT_EQ(comparing_.progress().read, 5U);
   // One at a time: another one waits for the first.
   EXPECT_FALSE(ask(other_).has_value());
   EXPECT_EQ(runner_.jobs.size(), 1U);
-  write("result.json", doc::Value::object({{"compared", true}, {"verdict", "better"}}));
+  Comparison better = not_compared(base_, one_, "");
+  better.compared = true;
+  better.why.reset();
+  better.loss = "log loss";
+  better.rows.emplace();
+  better.metrics.emplace();
+  better.verdict = "better";
+  write("result.json", comparison_schema().print(better));
   runner_.ended = true;
   EXPECT_FALSE(ask(other_).has_value());
   const auto made = ask(one_);
   ASSERT_TRUE(made.has_value());
-  EXPECT_EQ(made->string_or("verdict"), "better");
+  EXPECT_EQ(made->verdict, "better");
   // It is given once: the next question is of the traffic of then.
   EXPECT_FALSE(ask(one_).has_value());
   EXPECT_EQ(runner_.jobs.size(), 2U);
-  EXPECT_EQ(comparing_.progress().int_or("read", -1), 0);
+  EXPECT_EQ(comparing_.progress().read, 0U);
 }
 
 TEST_F(ComparingTest, OneThatDiedSaysSoAndStandsInNobodysWay) {
@@ -78,9 +85,17 @@ TEST_F(ComparingTest, OneThatDiedSaysSoAndStandsInNobodysWay) {
   runner_.outcome.exit_code = 137;
   const auto made = ask(one_);
   ASSERT_TRUE(made.has_value());
-  EXPECT_FALSE(made->bool_or("compared", true));
-  EXPECT_NE(made->string_or("why").find("exit code 137"), std::string::npos);
-  EXPECT_EQ(made->string_or("base"), base_.str());
+  EXPECT_FALSE(made->compared);
+  EXPECT_NE(made->why->find("exit code 137"), std::string::npos);
+  EXPECT_EQ(made->base, base_);
+  // What it left and nobody can read is told alike, with its place.
+  EXPECT_FALSE(ask(one_).has_value());
+  write("result.json", doc::Value::object({{"format", "heddle.comparison/1"}, {"compared", 1}}));
+  const auto damaged = ask(one_);
+  ASSERT_TRUE(damaged.has_value());
+  EXPECT_FALSE(damaged->compared);
+  EXPECT_NE(damaged->why->find("`compared` must be true or false"), std::string::npos)
+      << *damaged->why;
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_F(CrashTest, AnIncidentThatAPersonOpenedIsTold) {
         act.kind = recover::ByHand::Kind::kOpen;
         act.text = "looks odd";
         const auto reply = control_->act_by_hand(act, kBen);
-        return reply.ok() && reply->bool_or("applied");
+        return reply.ok() && reply->applied;
       },
       [&] { check("incident.open", "incident/s/incident-0001"); });
   at_each_write(

@@ -10,6 +10,7 @@
 #include "control/by_hand.hpp"
 #include "control/incidents.hpp"
 #include "control/requester.hpp"
+#include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "ledger/anchor.hpp"
 
@@ -53,6 +54,26 @@ Result<void> note_control_key(Core& core, const Known& known) {
   });
 }
 
+/// Where `.heddle` lies, as it was written down.
+struct PlaceRow {
+  std::string path{};
+  std::uint64_t inode = 0;
+};
+
+const doc::Schema<PlaceRow>& place_row_schema() {
+  using P = PlaceRow;
+  static const auto schema = [] {
+    auto t = doc::Schema<P>::record("the place", "where `.heddle` lies");
+    t.refused_as(ErrorKind::kCorrupt, "control-state",
+                 "go on with the Heddle that wrote it, or bring `.heddle/state.db` back from a "
+                 "backup");
+    t.text("path", &P::path, "of the folder").filled();
+    t.integer("inode", &P::inode, "of it");
+    return t;
+  }();
+  return schema;
+}
+
 /// Where `.heddle` lies. A moved one keeps its inode, one that was renamed above keeps its path; a
 /// copy has neither.
 Result<void> note_place(Core& core) {
@@ -62,27 +83,27 @@ Result<void> note_place(Core& core) {
       ::realpath(core.home.dir().c_str(), resolved) == nullptr)
     return {};
   const std::string path = resolved;
-  const auto now = doc::to_json(
-      doc::Value::object({{"path", path}, {"inode", static_cast<std::uint64_t>(info.st_ino)}}));
+  const auto now =
+      doc::to_json(place_row_schema().print({path, static_cast<std::uint64_t>(info.st_ino)}));
   return core.state->write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto before, txn.get(kControl, kPlace));
     if (before == now) return {};
     if (before) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto was, doc::parse_json(*before));
+      auto was = place_row_schema().parse_text(*before);
+      if (!was.ok()) return in_row(kControl, kPlace, std::move(was.error()));
       HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
       // Without an entry there is nothing yet that two could have in common.
-      const bool copied = entries > 0 && was.string_or("path") != path &&
-                          static_cast<ino_t>(was.int_or("inode")) != info.st_ino;
+      const bool copied = entries > 0 && was->path != path && was->inode != info.st_ino;
       if (copied) {
         auto entry =
             entry_of("project.copied", std::to_string(info.st_ino),
                      fmt::format("it was at `{}` and is at `{}`: keys and tokens are those "
                                  "of the other one, if that is still there",
-                                 was.string_or("path"), path));
+                                 was->path, path));
         log::warn(
             "this project was copied from `{}`: its keys, tokens and ledger are the same. To "
             "make it one of its own remove `.heddle` and release anew",
-            was.string_or("path"));
+            was->path);
         HEDDLE_TRY(core.ledger->append(txn, std::move(entry)));
       }
     }
@@ -149,7 +170,7 @@ Result<void> anchor_when_due(Core& core) {
   return {};
 }
 
-Result<doc::Value> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
+Result<RestoreReply> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   if (person.proof.how != "signature") {
@@ -172,7 +193,7 @@ Result<doc::Value> restore_ledger(Core& core, const RestoreRequest& request, con
   HEDDLE_ASSIGN_OR_RETURN(const auto number, core.ledger->restore(*core.git, std::move(entry)));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
   core.anchor_seen = size;
-  return doc::Value::object({{"entry", number}, {"entries", size}});
+  return RestoreReply{number, size};
 }
 
 }  // namespace heddle::control

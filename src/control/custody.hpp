@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "control/act_replies.hpp"
 #include "control/operations.hpp"
 
 namespace heddle::control {
@@ -27,7 +28,7 @@ struct Known {
 [[nodiscard]] Result<void> anchor_when_due(Control::Core& core);
 
 /// The state that was put back counts, as a person signs: {"entry", "entries"}.
-[[nodiscard]] Result<doc::Value> restore_ledger(Control::Core& core, const RestoreRequest& request,
-                                                const Call& call);
+[[nodiscard]] Result<RestoreReply> restore_ledger(Control::Core& core,
+                                                  const RestoreRequest& request, const Call& call);
 
 }  // namespace heddle::control

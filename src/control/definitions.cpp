@@ -24,19 +24,14 @@ std::string made_untrue(const policy::Approval& approval, const Applied& next,
                      next.commit);
 }
 
-/// What is not as its authors may think, for who applies it.
-doc::Value warnings_of(const spec::Loaded& loaded) {
-  auto list = doc::Value::array();
-  for (const auto& diagnostic : loaded.diagnostics) list.push(doc::to_value(diagnostic));
-  return list;
-}
-
-doc::Value reply_of(const Applied& applied, bool changed) {
-  return doc::Value::object({{"applied", true},
-                             {"changed", changed},
-                             {"commit", applied.commit},
-                             {"entry", applied.entry},
-                             {"definitions", applied.definitions.str()}});
+ApplyReply reply_of_applied(const Applied& applied, bool changed) {
+  ApplyReply reply;
+  reply.applied = true;
+  reply.changed = changed;
+  reply.commit = applied.commit;
+  reply.entry = applied.entry;
+  reply.definitions = applied.definitions.str();
+  return reply;
 }
 
 policy::Proposal proposal_of(const Control::Core& core, const spec::Loaded& loaded,
@@ -60,10 +55,10 @@ policy::Proposal proposal_of(const Control::Core& core, const spec::Loaded& load
 
 }  // namespace
 
-Result<doc::Value> apply_definitions(Control::Core& core, const std::string& revision,
+Result<ApplyReply> apply_definitions(Control::Core& core, const std::string& revision,
                                      const policy::Actor& actor) {
   HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->resolve(revision));
-  if (core.applied && core.applied->commit == commit) return reply_of(*core.applied, false);
+  if (core.applied && core.applied->commit == commit) return reply_of_applied(*core.applied, false);
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, load_applied(*core.git, core.home.root(), commit));
   if (loaded.project.name != core.project.name) {
     // The ledger's checkpoints are signed in this name: under another one nothing could be opened.
@@ -79,7 +74,7 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   // speaks for itself.
   if (!core.applied) HEDDLE_TRY(core.policy->load(loaded.project));
   const auto proposal = proposal_of(core, loaded, actor);
-  auto warnings = warnings_of(loaded);
+  auto warnings = loaded.diagnostics;  // not as their authors may think
   Applied next{commit, loaded.digest()};
   HEDDLE_ASSIGN_OR_RETURN(const auto book, policy::Rulebook::compile(loaded.project));
   HEDDLE_ASSIGN_OR_RETURN(
@@ -95,11 +90,12 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
         });
       }));
   if (!decision.applied && decision.effect == policy::Effect::kRequireApproval) {
-    return doc::Value::object({{"applied", false},
-                               {"commit", commit},
-                               {"entry", decision.entry},
-                               {"approval", decision.approval},
-                               {"reason", proposal.reason}});
+    ApplyReply waits;
+    waits.commit = commit;
+    waits.entry = decision.entry;
+    waits.approval = decision.approval;
+    waits.reason = proposal.reason;
+    return waits;
   }
   if (!decision.applied) {
     const auto how = how_to_be_a_person(actor);
@@ -120,8 +116,8 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
       failed.emplace_back(name, taken.error());
   }
   for (const auto& [name, why] : failed) HEDDLE_TRY(lock_service(core, name, why));
-  auto reply = reply_of(next, true);
-  reply.set("warnings", std::move(warnings));
+  auto reply = reply_of_applied(next, true);
+  reply.warnings = std::move(warnings);
   return reply;
 }
 
@@ -129,7 +125,7 @@ Result<void> apply_first(Control::Core& core) {
   if (core.applied) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto head, core.git->head());
   const auto reply = apply_definitions(core, head, system_user());
-  if (reply.ok() && reply->bool_or("applied")) return {};
+  if (reply.ok() && reply->applied) return {};
   if (!reply.ok() && reply.error().id != "apply-denied") return reply.error();
   return Error{ErrorKind::kDenied, "nothing-applied",
                "no definitions were applied yet, and policy does not let the system do it",

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "control/act_replies.hpp"
 #include "control/operations.hpp"
 #include "doc/value.hpp"
 #include "policy/act.hpp"
@@ -11,7 +12,7 @@ namespace heddle::control {
 
 /// The operation `definition.apply`: makes the definitions of a revision what runs, as a decision.
 /// Reads git only.
-[[nodiscard]] Result<doc::Value> apply_definitions(Control::Core& core, const std::string& revision,
+[[nodiscard]] Result<ApplyReply> apply_definitions(Control::Core& core, const std::string& revision,
                                                    const policy::Actor& actor);
 
 /// Before anything is decided for the first time, the commit of HEAD is applied as a decision of

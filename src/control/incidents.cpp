@@ -76,10 +76,11 @@ std::string branch_of(std::string_view project, std::string_view service,
   return fmt::format("heddle/{}/{}/{}", project, service, incident);
 }
 
-Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found, bool paged) {
-  auto next = doc::Value::array();
+Result<std::vector<NextItem>> incident_next(Control::Core& core, const FoundIncident& found,
+                                            bool paged) {
+  std::vector<NextItem> next;
   const auto add = [&](std::string command, std::string why) {
-    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
+    next.push_back({std::move(command), std::move(why)});
   };
   const auto& [service, incident] = found;
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->open_approvals());

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/act_replies.hpp"
 #include "control/operations.hpp"
 #include "recover/incident.hpp"
 
@@ -35,7 +36,7 @@ struct FoundIncident {
 
 /// What can be done about an incident now: commands with their reasons. `paged`: its page was
 /// written.
-[[nodiscard]] Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found,
-                                               bool paged);
+[[nodiscard]] Result<std::vector<NextItem>> incident_next(Control::Core& core,
+                                                          const FoundIncident& found, bool paged);
 
 }  // namespace heddle::control

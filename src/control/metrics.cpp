@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -35,12 +36,11 @@ Result<std::string> Control::metrics() {
   struct Scraped {
     std::string label;
     const ServiceControl* service = nullptr;
-    doc::Value watch{};  ///< asked for once: it looks at every metric of the service
+    WatchReply watch{};  ///< asked for once: it looks at every metric of the service
   };
   std::vector<Scraped> services;
   for (const auto& [name, service] : core_->services) {
-    services.push_back(
-        {fmt::format("service=\"{}\"", name), service.get(), service->watch_value()});
+    services.push_back({fmt::format("service=\"{}\"", name), service.get(), service->watched()});
   }
   const auto of_watch = [&](const auto& put) {
     for (const Scraped& each : services) put(each.label, each.watch);
@@ -51,45 +51,50 @@ Result<std::string> Control::metrics() {
   text.family("heddle_watch_rows", "gauge",
               "Rows the watch was given, by what became of them; `late`, `ahead` and `unwatched` "
               "are in no window");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    for (const char* fate :
-         {"in_windows", "partial", "late", "ahead", "unwatched", "other_release"}) {
-      text.sample(fmt::format("{},fate=\"{}\"", label, fate), counts.int_or(fate));
-    }
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    const std::pair<const char*, std::int64_t> fates[] = {{"in_windows", counts.in_windows},
+                                                          {"partial", counts.partial},
+                                                          {"late", counts.late},
+                                                          {"ahead", counts.ahead},
+                                                          {"unwatched", counts.unwatched},
+                                                          {"other_release", counts.other_release}};
+    for (const auto& [fate, rows] : fates)
+      text.sample(fmt::format("{},fate=\"{}\"", label, fate), rows);
   });
   text.family("heddle_watch_labels_total", "counter",
               "Labels by what became of them: `forgotten` ones were of rows that never came, "
               "`unsampled` ones of rows that are not in the sample, `malformed` ones no value "
               "of the target");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    text.sample(label + ",fate=\"joined\"", counts.int_or("labels_joined"));
-    text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
-    text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
-    text.sample(label + ",fate=\"malformed\"", counts.int_or("labels_malformed"));
-    text.sample(label + ",fate=\"unknown_class\"", counts.int_or("labels_unknown_class"));
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    text.sample(label + ",fate=\"joined\"", counts.labels_joined);
+    text.sample(label + ",fate=\"forgotten\"", counts.labels_forgotten);
+    text.sample(label + ",fate=\"unsampled\"", counts.labels_unsampled);
+    text.sample(label + ",fate=\"malformed\"", counts.labels_malformed);
+    text.sample(label + ",fate=\"unknown_class\"", counts.labels_unknown_class);
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    text.sample(label, counts.int_or("labels_waiting"));
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    text.sample(label, counts.labels_waiting);
   });
   text.family("heddle_watch_labels_given_up_total", "counter",
               "Labels of unknown rows that gave way to newer ones of their account");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    for (const auto& [account, count] : counts.find("labels_given_up")->as_object())
-      text.sample(fmt::format("{},account=\"{}\"", label, account), count.as_int());
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    for (const auto& [account, count] : counts.labels_given_up)
+      text.sample(fmt::format("{},account=\"{}\"", label, account), count);
   });
   text.family("heddle_watch_sample_ratio", "gauge",
               "Share of the rows that come now which is kept for its label");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    text.sample(label, counts.double_or("sample"));
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    text.sample(label, counts.sample);
   });
   text.family("heddle_watch_unrecorded_total", "counter",
               "Requests and labels that were answered and are not in the journal, by account");
-  of_watch([&](const std::string& label, const doc::Value& counts) {
-    for (const auto& [account, lost] : counts.find("unrecorded")->as_object()) {
-      for (const char* kind : {"requests", "labels"})
-        text.sample(fmt::format("{},account=\"{}\",kind=\"{}\"", label, account, kind),
-                    lost.int_or(kind));
+  of_watch([&](const std::string& label, const WatchReply& counts) {
+    for (const auto& [account, lost] : counts.unrecorded) {
+      const std::pair<const char*, std::int64_t> kinds[] = {{"requests", lost.requests},
+                                                            {"labels", lost.labels}};
+      for (const auto& [kind, count] : kinds)
+        text.sample(fmt::format("{},account=\"{}\",kind=\"{}\"", label, account, kind), count);
     }
   });
   text.family("heddle_watermark_seconds", "gauge",

@@ -12,371 +12,64 @@
 #include "control/audit.hpp"
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
-#include "control/certificates.hpp"
-#include "control/compare.hpp"
+#include "control/canary_reply.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
 #include "control/project_operations.hpp"
 #include "control/recorded.hpp"
-#include "control/repairs.hpp"
+#include "control/reply_forms.hpp"
 #include "control/requester.hpp"
-#include "control/sandboxes.hpp"
+#include "control/series_reply.hpp"
 #include "control/service_locks.hpp"
 #include "control/service_rows.hpp"
+#include "control/show_replies.hpp"
+#include "control/status_reply.hpp"
 #include "control/stored_rows.hpp"
-#include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
 #include "policy/request.hpp"
-#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
 
 using Core = Control::Core;
 
-std::string time_or_empty(Micros time) {
-  return time == INT64_MIN || time == 0 ? "" : format_time(time);
+/// What came of it, or its error.
+Result<AskedReply> asked(Result<Asked> done) {
+  if (!done.ok()) return done.error();
+  return AskedReply{{}, *std::move(done)};
 }
 
-doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
-  auto value = doc::Value::object(
-      {{"id", incident.id},
-       {"service", service},
-       {"state", recover::step_name(incident.step)},
-       {"waits_for", recover::waits_for(incident.step)},
-       {"cause", incident.diagnosis.cause->name()},
-       {"reason", incident.diagnosis.reason},
-       {"source", incident.diagnosis.source},
-       {"account", incident.diagnosis.account},
-       {"column", incident.diagnosis.column},
-       {"rule", incident.diagnosis.rule},
-       {"ratio", incident.diagnosis.ratio},
-       {"ratio_name", incident.diagnosis.ratio_name},
-       {"lag_hours", incident.diagnosis.lag_hours},
-       {"change_from", time_or_empty(incident.diagnosis.change_from)},
-       {"response", incident.response},
-       {"raised", time_or_empty(incident.raised_at)},
-       {"opened", time_or_empty(incident.confirmed_at)},
-       {"responded", time_or_empty(incident.responded_at)},
-       {"closed",
-        // A person may close what has not recovered: then it is closed when they said so.
-        time_or_empty(incident.closed_by.empty() ? incident.recovered_at : incident.closed_at)},
-       {"opened_by", incident.opened_by},
-       {"acknowledged_by", incident.acknowledged_by},
-       {"closed_by", incident.closed_by},
-       {"rows_raised", incident.rows_raised},
-       {"rows_confirmed", incident.rows_confirmed},
-       {"rows_responded", incident.rows_responded}});
-  auto timeline = doc::Value::array();
-  for (const auto& entry : incident.timeline) {
-    timeline.push(doc::Value::object({{"at", time_or_empty(entry.at)},
-                                      {"what", entry.what},
-                                      {"entry", entry.entry},
-                                      {"by", entry.by}}));
-  }
-  value.set("timeline", std::move(timeline));
-  auto failing = doc::Value::array();
-  for (const auto& each : incident.failing) {
-    failing.push(doc::Value::object({{"action", each.type},
-                                     {"tries", each.tries},
-                                     {"again", time_or_empty(each.again)},
-                                     {"error", each.error}}));
-  }
-  value.set("failing", std::move(failing));
-  return value;
-}
-
-/// The command that asks for what this approval was about; empty: nobody asks for it by hand.
-std::string command_to_ask(const policy::Approval& approval) {
-  const auto service = approval.binds.string_or("service");
-  const auto bundle =
-      approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
-  const auto& action = approval.action;
-  if (action == "release.rollback") return "heddle release rollback " + service;
-  if (action == "canary.abort") return "heddle release abort " + service;
-  if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
-  if (action == "shadow.set")
-    return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
-  // A repair of an input is a bundle in the end: whoever asks for it again promotes that.
-  if (action == "release.promote" || action == "transform.propose") {
-    return fmt::format("heddle release promote {} --slot {} --bundle {}", service,
-                       // Without a slot it is about the primary.
-                       approval.slot.empty() ? "primary" : approval.slot, bundle);
-  }
-  if (action == "canary.start" || action == "canary.raise") {
-    return fmt::format("heddle release promote {} --slot canary --bundle {}", service, bundle);
-  }
-  if (action == "source.quarantine" || action == "source.release") {
-    const auto account = approval.binds.string_or("account");
-    const auto source = approval.binds.string_or("source");
-    // The same words as in the incident's page, so that somebody who has read that recognises it.
-    if (action == "source.release") return recover::release_command(service, account, source);
-    return fmt::format("heddle quarantine add {} {}{}{} --reason TEXT", service, source,
-                       account.empty() ? "" : " --account ", account);
-  }
-  return action == "definition.apply" ? "heddle apply" : "";
-}
-
-/// What can be done about an approval now.
-doc::Value approval_next(const policy::Approval& approval) {
-  using Status = policy::Approval::Status;
-  auto next = doc::Value::array();
-  const auto add = [&](std::string command, std::string why) {
-    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
-  };
-  const auto ask = command_to_ask(approval);
-  if (approval.status == Status::kPending) {
-    add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id),
-        "it waits for a person's yes");
-    add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
-    // An apply is carried out when somebody asks for it again, and not by the yes itself.
-  } else if (approval.status == Status::kApproved && approval.action == "definition.apply") {
-    add(ask, "the yes is there: now it is done");
-  } else if (approval.status == Status::kRejected && approval.action == "definition.apply") {
-    // The act is named by its commit, and a no to it stands: another commit is another act.
-    add("git commit --allow-empty && heddle apply",
-        "a rejection is of one commit: another one is asked for");
-  } else if (approval.status == Status::kRejected && !ask.empty()) {
-    add(ask + " --again", "ask again for what was rejected");
-  } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) &&
-             !ask.empty()) {
-    // The no that it was asked in spite of stands still: nobody answered this one.
-    const bool in_spite = approval.op_id.find(kAskedAgain) != std::string::npos;
-    add(ask + (in_spite ? " --again" : ""), "ask again, as it is now");
-  }
-  return next;
-}
-
-doc::Value approval_value(const policy::Approval& approval) {
-  const auto statement = doc::parse_json(approval.statement);
-  auto evidence = doc::Value::array();
-  for (const auto& item : approval.evidence) {
-    evidence.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
-  }
-  auto signatures = doc::Value::array();
-  for (const auto& signature : approval.signatures) {
-    signatures.push(
-        doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
-  }
-  return doc::Value::object({{"id", approval.id},
-                             {"state", policy::status_name(approval.status)},
-                             {"op_id", approval.op_id},
-                             // From what is signed, and not from the members beside it: this is
-                             // what the person reads before the yes.
-                             {"action", statement.ok() ? statement->string_or("action") : ""},
-                             {"target", statement.ok() ? statement->string_or("target") : ""},
-                             {"requester", approval.requester},
-                             {"claimed", approval.claimed},
-                             {"asked_event_time", time_or_empty(approval.asked_event_time)},
-                             {"expires", time_or_empty(approval.expires)},
-                             {"reason", approval.reason},
-                             {"statement", approval.statement},
-                             {"evidence", std::move(evidence)},
-                             {"binds", approval.binds},
-                             {"rejected_by", approval.rejected_by},
-                             {"rejected_because", approval.rejected_because},
-                             {"void_because", approval.void_because},
-                             {"signatures", std::move(signatures)},
-                             {"entry", approval.entry},
-                             {"next", approval_next(approval)}});
-}
-
-/// What ends a quarantine that does not end by itself.
-doc::Value how_to_let_in(const std::string& service, const plane::QuarantinedSource& source) {
-  return doc::Value::object(
-      {{"command", recover::release_command(service, source.account, source.source)},
-       {"why", fmt::format("`{}` shut out source {}: it does not end by itself", source.by,
-                           plane::source_text(source.account, source.source))}});
-}
-
-/// The lists of a status.
-struct StatusLists {
-  doc::Value services = doc::Value::array();
-  doc::Value quarantined = doc::Value::array();
-  doc::Value incidents = doc::Value::array();
-  doc::Value next = doc::Value::array();
-
-  void propose(std::string command, std::string why) {
-    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
-  }
-};
-
-void add_quarantined(const std::string& name, const plane::QuarantinedSource& source,
-                     StatusLists& lists) {
-  lists.quarantined.push(doc::Value::object(
-      {{"service", name},
-       {"source", source.source},
-       {"account", source.account},
-       {"rule", source.rule},
-       {"by", source.by},
-       {"reason", source.reason},
-       {"line", fmt::format("{} of {}{}: {}", source.source, name,
-                            source.account.empty() ? "" : ", sent by " + source.account,
-                            source.by.empty() ? fmt::format("breaks `{}`", source.rule)
-                                              : fmt::format("shut out by `{}`: {}", source.by,
-                                                            source.reason))}}));
-  // One that a rule of the contract keeps out is let in by clean rows, without anybody.
-  if (!source.by.empty()) lists.next.push(how_to_let_in(name, source));
-}
-
-Result<void> add_service(Core& core, const std::string& name, const ServiceControl& service,
-                         StatusLists& lists) {
-  const auto& releases = service.releases();
-  const bool released = !releases.primary().empty();
-  const auto watched = service.watch_value();
-  HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
-  HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
-  // Nothing to watch is no fault while nothing answers.
-  const bool unwatched = released && !watched.bool_or("watched", true);
-  const auto jump = service.clock_jump();
-  lists.services.push(doc::Value::object(
-      {{"name", name},
-       {"state", releases.stopped() ? "stopped"
-                 : released         ? "released"
-                                    : "nothing released"},
-       {"primary", released ? releases.primary().str() : ""},
-       {"standby", releases.standby().empty() ? "" : releases.standby().str()},
-       {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
-       {"weight", releases.canary().canary.weight},
-       {"shadow", releases.shadow().empty() ? "" : releases.shadow().str()},
-       {"route", releases.version()},
-       {"applied", service.applied()},
-       {"watermark", time_or_empty(service.watermark())},
-       {"clock_jump", jump},
-       {"watch", watched},
-       {"sandboxes", std::move(sandboxes)},
-       {"tls", std::move(certificates)},
-       {"autonomy", service.service().autonomy}}));
-  if (!jump.is_null()) {
-    lists.propose(fmt::format("heddle clock set {} --reason TEXT --person NAME --key FILE", name),
-                  jump.string_or("reason"));
-  }
-  if (unwatched)
-    lists.propose("heddle run", "`" + name + "` is not watched: " + watched.string_or("why"));
-  if (!released) lists.propose("heddle release promote " + name, "nothing is released");
-  if (releases.canary().running()) {
-    lists.propose("heddle release canary " + name,
-                  fmt::format("a canary answers {:g}% of the requests",
-                              releases.canary().canary.weight / 100.0));
-  }
-  for (const auto& source : releases.quarantined()) add_quarantined(name, source, lists);
-  for (const auto& incident : service.ladder().incidents()) {
-    // The ladder keeps closed ones for a while.
-    if (!incident.open()) continue;
-    auto value = incident_value(incident, name);
-    value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
-                                  incident.diagnosis.reason, recover::step_name(incident.step)));
-    lists.incidents.push(std::move(value));
-    lists.propose("heddle incident show " + incident.id, "it is open");
-  }
-  return {};
-}
-
-/// What its data plane does is known to that alone; here, why nothing of it is decided.
-void add_locked(Core& core, const std::string& name, const Error& why, StatusLists& lists) {
-  // The signed table on the disk is what the data plane goes by, whatever the state says.
-  const bool released = path_exists(core.home.route(name));
-  lists.services.push(doc::Value::object(
-      {{"name", name},
-       {"state", released ? "released" : "nothing released"},
-       {"locked", doc::Value::object({{"id", why.id}, {"error", why.message}, {"hint", why.hint}})},
-       {"autonomy", core.running.services.at(name).autonomy}}));
-}
-
-Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
-  StatusLists lists;
-  for (const auto& [name, service] : core.services) {
-    const auto added = add_service(core, name, *service, lists);
-    // One service whose parts cannot be read must not hide how the others are.
-    if (!added.ok()) add_locked(core, name, added.error(), lists);
-  }
-  for (const auto& [name, lock] : core.locked) {
-    if (!core.services.contains(name)) add_locked(core, name, lock.why, lists);
-  }
-  auto& next = lists.next;
-  auto approvals = doc::Value::array();
-  HEDDLE_ASSIGN_OR_RETURN(const auto open, core.policy->open_approvals());
-  for (const auto& approval : open) {
-    if (approval.status != policy::Approval::Status::kPending) continue;
-    auto value = approval_value(approval);
-    value.set("line", fmt::format("{}: {}", approval.id, approval.reason));
-    approvals.push(std::move(value));
-    next.push(doc::Value::object(
-        {{"command", fmt::format("heddle approve {} --person NAME --key FILE", approval.id)},
-         {"why", approval.reason}}));
-  }
-  std::string applied;
-  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", "applied"));
-    if (row) applied = *row;
-    return {};
-  }));
-  return doc::Value::object({{"project", core.project.name},
-                             {"applied", applied},
-                             {"services", std::move(lists.services)},
-                             {"quarantined", std::move(lists.quarantined)},
-                             {"incidents", std::move(lists.incidents)},
-                             {"approvals", approvals},
-                             {"next", std::move(lists.next)}});
-}
+Result<StatusReply> status(Core& core, const NoRequest&, const Call&) { return status_of(core); }
 
 Result<WatermarkReply> watermark(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   return WatermarkReply{request.service, service->watermark()};
 }
 
-Result<doc::Value> approval_list(Core& core, const ApprovalsRequest& request, const Call&) {
+Result<ApprovalsReply> approval_list(Core& core, const ApprovalsRequest& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals,
                           request.all ? core.policy->approvals() : core.policy->open_approvals());
-  auto out = doc::Value::array();
+  ApprovalsReply reply;
   for (const auto& approval : approvals) {
     // Open ones include those that were approved and wait to be carried out: nobody is asked for
     // these.
     if (request.all || approval.status == policy::Approval::Status::kPending)
-      out.push(approval_value(approval));
+      reply.approvals.push_back(approval_reply(approval));
   }
-  return doc::Value::object({{"approvals", out}});
+  return reply;
 }
 
-/// What the evidence says, for who is to sign: by name of the evidence, a member of the reply.
-void show_evidence(store::Objects& objects, const policy::Approval& approval, doc::Value& value) {
-  for (const auto& item : approval.evidence) {
-    const bool is_shown = item.name == bundle::kEvaluation || item.name == kRepairsEvidence ||
-                          item.name == kComparisonEvidence;
-    if (!is_shown) continue;
-    const auto bytes = objects.get(item.digest);
-    const auto read = bytes.ok() ? doc::parse_json(*bytes) : Result<doc::Value>(bytes.error());
-    if (!read.ok()) {
-      // The digest stands in the statement; what it is of is gone, and who signs must know that.
-      value.set("unread", fmt::format("`{}` cannot be read: {}", item.name, read.error().message));
-    } else if (item.name == bundle::kEvaluation) {
-      auto shown = doc::Value::object({{"passed", read->bool_or("passed")}});
-      for (const char* part : {"metrics", "base", "gates"}) {
-        if (const auto* found = read->find(part); found != nullptr) shown.set(part, *found);
-      }
-      value.set("evaluation", std::move(shown));
-    } else if (item.name == kRepairsEvidence) {
-      if (const auto* drops = read->find("drops"); drops != nullptr)
-        value.set("drops_repairs", *drops);
-      if (const auto* revives = read->find("revives"); revives != nullptr)
-        value.set("revives_repairs", *revives);
-    } else {
-      value.set("comparison", *read);
-    }
-  }
-}
-
-Result<doc::Value> approval_show(Core& core, const ById& request, const Call&) {
+Result<ApprovalReply> approval_show(Core& core, const ById& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
   HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->approval(id));
-  auto value = approval_value(approval);
-  show_evidence(*core.objects, approval, value);
-  return value;
+  auto reply = approval_reply(approval);
+  show_evidence(*core.objects, approval, reply);
+  return reply;
 }
 
-Result<doc::Value> approval_approve(Core& core, const ApproveRequest& request, const Call&) {
+Result<ApproveReply> approval_approve(Core& core, const ApproveRequest& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
   // A yes that waits out a lock would be carried out when nobody thinks of it any more.
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, core.policy->approval(id));
@@ -394,16 +87,15 @@ Result<doc::Value> approval_approve(Core& core, const ApproveRequest& request, c
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
   // Read again: what was carried out, or could not be, changed it.
   HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
-  return doc::Value::object(
-      {{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
+  return ApproveReply{id, applied, entries - 1, approval_next(now)};
 }
 
-Result<doc::Value> approval_reject(Core& core, const RejectRequest& request, const Call& call) {
+Result<ApprovalReply> approval_reject(Core& core, const RejectRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.id));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(id, person, reason));
-  return approval_value(approval);
+  return approval_reply(approval);
 }
 
 /// The bundle that is named, or the newest candidate for the slot.
@@ -417,21 +109,19 @@ Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const
   return slot == "standby" ? candidate.standby : candidate.bundle;
 }
 
-/// Ask again: the comparison is made in a process of its own.
-doc::Value still_comparing(const ServiceControl& service) {
-  return doc::Value::object({{"comparing", service.comparing()}});
-}
-
-Result<doc::Value> release_compare(Core& core, const CompareRequest& request, const Call& call) {
+Result<CompareReply> release_compare(Core& core, const CompareRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
                           bundle_asked_for(core, *service, request.bundle, "primary"));
-  HEDDLE_ASSIGN_OR_RETURN(auto compared, service->comparison(bundle, call.caller.waits));
-  if (!compared) return still_comparing(*service);
-  return *std::move(compared);
+  HEDDLE_ASSIGN_OR_RETURN(const auto compared, service->comparison(bundle, call.caller.waits));
+  CompareReply reply;
+  reply.comparison = compared;
+  // It is made in a process of its own: ask again.
+  if (!compared) reply.comparing = service->comparing();
+  return reply;
 }
 
-Result<doc::Value> release_promote(Core& core, const PromoteRequest& request, const Call& call) {
+Result<AskedReply> release_promote(Core& core, const PromoteRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& slot = request.slot;
   const auto weight = request.weight;
@@ -444,80 +134,72 @@ Result<doc::Value> release_promote(Core& core, const PromoteRequest& request, co
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
                           bundle_asked_for(core, *service, request.bundle, request.slot));
   // Before it is looked at who asks: a signed request is taken once, and this one may come again.
-  std::optional<doc::Value> compared;
+  std::optional<Comparison> compared;
   if (!call.caller.waits && (slot == "primary" || slot == "canary")) {
     HEDDLE_ASSIGN_OR_RETURN(compared, service->comparison(bundle, false));
-    if (!compared) return still_comparing(*service);
+    if (!compared) return AskedReply{service->comparing(), {}};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return service->promote(bundle, slot, weight, actor, request.again, compared);
+  return asked(service->promote(bundle, slot, weight, actor, request.again, compared));
 }
 
-Result<doc::Value> release_canary(Core& core, const OfService& request, const Call&) {
+Result<CanaryReply> release_canary(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  return service->canary_value();
+  return service->canary();
 }
 
-Result<doc::Value> release_abort(Core& core, const ReleaseAct& request, const Call& call) {
+Result<AskedReply> release_abort(Core& core, const ReleaseAct& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return service->abort_canary(actor, request.again);
+  return asked(service->abort_canary(actor, request.again));
 }
 
-Result<doc::Value> release_shadow(Core& core, const ShadowRequest& request, const Call& call) {
+Result<AskedReply> release_shadow(Core& core, const ShadowRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   Digest bundle;
   if (!request.bundle.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(bundle, bundle::find(*core.objects, request.bundle));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return service->set_shadow(bundle, actor, request.again);
+  return asked(service->set_shadow(bundle, actor, request.again));
 }
 
-Result<doc::Value> release_rollback(Core& core, const ReleaseAct& request, const Call& call) {
+Result<AskedReply> release_rollback(Core& core, const ReleaseAct& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
-  return service->roll_back(actor, request.again);
+  return asked(service->roll_back(actor, request.again));
 }
 
-Result<doc::Value> release_history(Core& core, const OfService& request, const Call&) {
+Result<HistoryReply> release_history(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  auto releases = doc::Value::array();
+  HistoryReply reply{service->service().identity.name};
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return each_row(txn, kRoutes, service->service().identity.name + "/", route_row_schema(),
+    return each_row(txn, kRoutes, reply.service + "/", route_row_schema(),
                     [&](auto, auto, const RouteRow& route) {
-                      auto value = route_row_schema().print(route);
-                      value.set("event_time", time_or_empty(route.event_time));
-                      value.set("entry", entry_of_decision(route.decision));
-                      releases.push(std::move(value));
+                      reply.releases.push_back({route, time_or_empty(route.event_time),
+                                                entry_of_decision(route.decision)});
                     });
   }));
-  return doc::Value::object(
-      {{"service", service->service().identity.name}, {"releases", releases}});
+  return reply;
 }
 
-Result<doc::Value> incident_list(Core& core, const NoRequest&, const Call&) {
-  auto incidents = doc::Value::array();
-  auto unread = doc::Value::array();
-  const auto cannot_read = [&](const std::string& name, const Error& why) {
-    unread.push(doc::Value::object({{"service", name}, {"error", why.message}}));
-  };
+Result<IncidentsReply> incident_list(Core& core, const NoRequest&, const Call&) {
+  IncidentsReply reply;
   for (const auto& [name, service] : core.services) {
     const auto all = service->incidents();
-    // The incidents of the others are shown all the same.
-    if (!all.ok()) cannot_read(name, all.error());
+    if (!all.ok()) reply.unread.push_back({name, all.error().message});
     if (!all.ok()) continue;
-    for (const auto& incident : *all) incidents.push(incident_value(incident, name));
+    for (const auto& incident : *all) reply.incidents.push_back(incident_reply(incident, name));
   }
   for (const auto& [name, lock] : core.locked) {
-    if (!core.services.contains(name)) cannot_read(name, lock.why);
+    if (!core.services.contains(name)) reply.unread.push_back({name, lock.why.message});
   }
-  return doc::Value::object({{"incidents", incidents}, {"unread", unread}});
+  return reply;
 }
 
-Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
+Result<IncidentReply> incident_show(Core& core, const ById& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.id));
-  auto value = incident_value(found.incident, found.service);
+  auto reply = incident_reply(found.incident, found.service);
   std::optional<std::string> row;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(row, txn.get(kPostmortems, found.service + "/" + found.incident.id));
@@ -525,35 +207,27 @@ Result<doc::Value> incident_show(Core& core, const ById& request, const Call&) {
   }));
   if (row) {
     HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, postmortem_row_schema().parse_text(*row));
-    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(postmortem.page));
-    value.set("page", page);
-    value.set("proof", postmortem.proof);
+    HEDDLE_ASSIGN_OR_RETURN(reply.page, core.objects->get(postmortem.page));
+    reply.proof = postmortem.proof;
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto next, incident_next(core, found, row.has_value()));
-  value.set("next", std::move(next));
-  return value;
+  HEDDLE_ASSIGN_OR_RETURN(reply.next, incident_next(core, found, row.has_value()));
+  return reply;
 }
 
-Result<doc::Value> quarantine_list(Core& core, const NoRequest&, const Call&) {
-  auto sources = doc::Value::array();
-  auto next = doc::Value::array();
+Result<QuarantinesReply> quarantine_list(Core& core, const NoRequest&, const Call&) {
+  QuarantinesReply reply;
   for (const auto& [name, service] : core.services) {
     for (const auto& source : service->releases().quarantined()) {
-      sources.push(doc::Value::object({{"service", name},
-                                       {"source", source.source},
-                                       {"account", source.account},
-                                       {"rule", source.rule},
-                                       {"readmit_after", source.readmit_after},
-                                       {"by", source.by},
-                                       {"reason", source.reason}}));
-      if (!source.by.empty()) next.push(how_to_let_in(name, source));
+      reply.sources.push_back({name, source.source, source.account, source.rule,
+                               source.readmit_after, source.by, source.reason});
+      if (!source.by.empty()) reply.next.push_back(how_to_let_in(name, source));
     }
   }
-  return doc::Value::object({{"sources", sources}, {"next", next}});
+  return reply;
 }
 
-Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request,
-                                   const Call& call) {
+Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& request,
+                                         const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& name = service->service().identity.name;
   const RefusedListing::Question question{core.home.spool(name), request.source,
@@ -566,9 +240,14 @@ Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request
   } else {
     HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
   }
-  if (!found) return doc::Value::object({{"service", name}, {"reading", true}});
-  auto reply = doc::Value::object({{"service", name}, {"rows", std::move(found->rows)}});
-  if (found->before) reply.set("before", *found->before);
+  RefusedRowsReply reply;
+  reply.service = name;
+  if (!found) {
+    reply.reading = true;
+    return reply;
+  }
+  reply.rows = std::move(found->rows);
+  reply.before = found->before;
   return reply;
 }
 
@@ -638,12 +317,12 @@ Result<ProofReply> audit_prove(Core& core, const ProveRequest& request, const Ca
   return ProofReply{static_cast<std::int64_t>(request.seq), proof.entry, proof.str()};
 }
 
-Result<doc::Value> metric_series(Core& core, const OfService& request, const Call&) {
+Result<SeriesReply> metric_series(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
-  HEDDLE_ASSIGN_OR_RETURN(auto series, service->series());
-  HEDDLE_ASSIGN_OR_RETURN(auto batches, recorded_batches(core, service->service().identity.name));
-  series.set("batches", std::move(batches));
-  return series;
+  SeriesReply reply{service->service().identity.name};
+  HEDDLE_ASSIGN_OR_RETURN(reply.findings, service->findings());
+  HEDDLE_ASSIGN_OR_RETURN(reply.batches, recorded_batches(core, reply.service));
+  return reply;
 }
 
 Result<OpenScoreReply> score_open(Core& core, const OpenScoreRequest& request, const Call&) {
@@ -660,7 +339,7 @@ Result<RecordScoreReply> score_record(Core& core, const RecordScoreRequest& requ
   return record_batch(core, request.service, request.profile, actor);
 }
 
-Result<doc::Value> definition_apply(Core& core, const ApplyRequest& request, const Call& call) {
+Result<ApplyReply> definition_apply(Core& core, const ApplyRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
   return apply_definitions(core, request.revision, actor);
 }
@@ -684,7 +363,7 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
     const auto reply =
         with_reserve(core, [&, &stopped = *service] { return stopped.set_stopped(true, actor); });
     if (reply.ok())
-      entry = static_cast<std::uint64_t>(reply->int_or("entry"));
+      entry = reply->entry;
     else
       failed = reply.error();
   }
@@ -698,54 +377,45 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
   return StopReply{entry};
 }
 
-Result<doc::Value> resume(Core& core, const ResumeRequest& request, const Call& call) {
+Result<AskedReply> resume(Core& core, const ResumeRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   const auto wanted = request.service;
   // A misspelt name is an error, and not a resume of nothing.
   if (wanted != "*") HEDDLE_TRY(core.service(wanted));
-  doc::Value reply = doc::Value::object({{"applied", true}, {"entry", 0}});
+  // Of no service there is nothing to resume.
+  AskedReply reply{{}, Asked{.applied = true}};
   for (const auto& [name, service] : core.services) {
     if (wanted != "*" && wanted != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(reply, service->set_stopped(false, person));
+    HEDDLE_ASSIGN_OR_RETURN(reply, asked(service->set_stopped(false, person)));
   }
   return reply;
 }
 
-Result<doc::Value> clock_set(Core& core, const SetClockRequest& request, const Call& call) {
+Result<AskedReply> clock_set(Core& core, const SetClockRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
-  return service->set_clock(request.jump, reason, person);
+  return asked(service->set_clock(request.jump, reason, person));
 }
 
-Result<doc::Value> audit_restore(Core& core, const RestoreRequest& request, const Call& call) {
+Result<RestoreReply> audit_restore(Core& core, const RestoreRequest& request, const Call& call) {
   return restore_ledger(core, request, call);
 }
 
 template <recover::ByHand::Kind kKind>
-Result<doc::Value> incident_act(Core& core, const IncidentAct& request, const Call& call) {
+Result<ByHandReply> incident_act(Core& core, const IncidentAct& request, const Call& call) {
   return act_on_incident(core, kKind, request, call);
 }
 
 template <recover::ByHand::Kind kKind>
-Result<doc::Value> quarantine_act(Core& core, const QuarantineAct& request, const Call& call) {
+Result<ByHandReply> quarantine_act(Core& core, const QuarantineAct& request, const Call& call) {
   return act_on_source(core, kKind, request, call);
 }
 
-Result<doc::Value> printed(const Result<doc::Value>& reply) { return reply; }
 template <class Reply>
 Result<doc::Value> printed(const Result<Reply>& reply) {
   if (!reply.ok()) return reply.error();
   return Reply::schema().print(*reply);
-}
-
-template <class Reply>
-const doc::ObjectSchema* schema_of_reply() {
-  if constexpr (std::is_same_v<Reply, doc::Value>) {
-    return nullptr;
-  } else {
-    return &Reply::schema();
-  }
 }
 
 /// A row of the table: the request is read by its schema before `begin` and the handler, the reply
@@ -754,7 +424,7 @@ template <class Request, class Reply>
 OperationRow row(std::string_view name, std::string_view permission, std::string_view summary,
                  Result<Reply> (*handle)(Core&, const Request&, const Call&)) {
   const auto& schema = Request::schema();
-  return {{name, permission, summary, &schema, schema_of_reply<Reply>()},
+  return {{name, permission, summary, &schema, &Reply::schema()},
           [&schema, handle](Core& core, const Call& call,
                             const std::function<Result<void>()>& begin) -> Result<doc::Value> {
             HEDDLE_ASSIGN_OR_RETURN(const Request request, schema.parse(call.request));

@@ -13,12 +13,11 @@ Result<CheckReply> check_project(Control::Core& core, const NoRequest&, const Ca
   return check_reply(loaded);
 }
 
-Result<PlanReply> plan_project(Control::Core& core, const PlanRequest& request, const Call&) {
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, load_to_use(core.home.root()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto origin, name_origin(core.wiring, loaded));
-  HEDDLE_ASSIGN_OR_RETURN(const auto open, open_host(core.wiring, loaded.project));
-  HEDDLE_ASSIGN_OR_RETURN(auto plan, flow::plan(loaded.project, open.host, request.model));
-  return PlanReply{std::move(plan), origin.commit, origin.dirty()};
+/// Sources that it has not seen yet are hashed, however large they are.
+Result<WorkReply> plan_project(Control::Core& core, const PlanRequest& request, const Call& call) {
+  std::vector<std::string> words;
+  if (!request.model.empty()) words.push_back("--model=" + request.model);
+  return core.working.ask(*core.runner, "plan", words, call.caller.waits);
 }
 
 Result<SchemaReply> show_schema(Control::Core&, const SchemaRequest& request, const Call&) {

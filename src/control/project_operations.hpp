@@ -11,7 +11,7 @@ namespace heddle::control {
 
 [[nodiscard]] Result<CheckReply> check_project(Control::Core& core, const NoRequest& request,
                                                const Call& call);
-[[nodiscard]] Result<PlanReply> plan_project(Control::Core& core, const PlanRequest& request,
+[[nodiscard]] Result<WorkReply> plan_project(Control::Core& core, const PlanRequest& request,
                                              const Call& call);
 [[nodiscard]] Result<SchemaReply> show_schema(Control::Core& core, const SchemaRequest& request,
                                               const Call& call);

@@ -52,28 +52,26 @@ std::string_view outcome_word(plane::RowOutcome outcome) {
   }
 }
 
-doc::Value refused_row(const plane::RequestRecord& request, std::size_t index,
-                       const std::vector<std::string>& names) {
+RefusedRowItem refused_row(const plane::RequestRecord& request, std::size_t index,
+                           const std::vector<std::string>& names) {
   const plane::RowRecord& row = request.rows[index];
-  auto rules = doc::Value::array();
-  for (const auto& rule : row.rules) rules.push(rule);
   auto fields = doc::Value::object();
   for (std::size_t i = 0; i < row.fields.size() && i < names.size(); ++i)
     fields.set(names[i], value_of(row.fields[i]));
-  return doc::Value::object({{"request_id", request.request_id},
-                             {"row", index},
-                             {"event_time", format_time(request.event_time)},
-                             {"source", request.source},
-                             {"account", request.account},
-                             {"outcome", outcome_word(row.outcome)},
-                             {"rules", std::move(rules)},
-                             {"fields", std::move(fields)}});
+  return {request.request_id,
+          static_cast<std::int64_t>(index),
+          format_time(request.event_time),
+          request.source,
+          request.account,
+          std::string(outcome_word(row.outcome)),
+          row.rules,
+          std::move(fields)};
 }
 
 /// The newest `limit` of one segment, oldest first.
-Result<std::deque<doc::Value>> refused_of(const std::string& spool, std::uint64_t segment,
-                                          const std::string& source, std::size_t limit) {
-  std::deque<doc::Value> newest;
+Result<std::deque<RefusedRowItem>> refused_of(const std::string& spool, std::uint64_t segment,
+                                              const std::string& source, std::size_t limit) {
+  std::deque<RefusedRowItem> newest;
   HEDDLE_TRY(each_record(spool, segment,
                          [&](const plane::Record& record, const plane::JournalReader& reader) {
                            const auto* request = std::get_if<plane::RequestRecord>(&record);
@@ -116,7 +114,7 @@ Result<RefusedRows> read_refused_rows(const std::string& spool, const std::strin
                                       std::uint64_t most_bytes) {
   HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
   std::erase_if(segments, [&](std::uint64_t segment) { return segment >= before; });
-  std::deque<doc::Value> newest;
+  std::deque<RefusedRowItem> newest;
   std::uint64_t read = 0;
   while (!segments.empty() && newest.size() < limit) {
     const std::uint64_t bytes = bytes_of(spool, segments.back());
@@ -129,7 +127,7 @@ Result<RefusedRows> read_refused_rows(const std::string& spool, const std::strin
     read += std::max<std::uint64_t>(bytes, 1);
   }
   RefusedRows out;
-  for (auto& row : newest) out.rows.push(std::move(row));
+  out.rows.assign(std::move_iterator(newest.begin()), std::move_iterator(newest.end()));
   if (!segments.empty() && newest.size() < limit) out.before = segments.back() + 1;
   return out;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -15,15 +16,25 @@ namespace heddle::control {
 /// What is read of a journal for one answer: a fraction of a second. Whoever wants more asks again.
 inline constexpr std::uint64_t kMostReadAtOnce = 32ull << 20;
 
+/// A row that the contract refused, or whose source was shut out.
+struct RefusedRowItem {
+  std::string request_id{};
+  std::int64_t row = 0;  ///< of the request
+  std::string event_time{};
+  std::string source{};
+  std::string account{};
+  std::string outcome{};             ///< `refused`, `failed` or `quarantined`
+  std::vector<std::string> rules{};  ///< that it broke
+  doc::Value fields{};               ///< by name, as they were sent
+};
 struct RefusedRows {
-  doc::Value rows = doc::Value::array();  ///< oldest first
+  std::vector<RefusedRowItem> rows{};  ///< oldest first
   /// Segments below this one were not looked at; none: there are none, or enough rows were found.
   std::optional<std::uint64_t> before{};
 };
 
-/// The newest `limit` refused or quarantined rows of the segments below `before`: {"request_id",
-/// "row", "event_time", "source", "account", "outcome", "rules": [..], "fields": {..}}; of one
-/// source, or of all when `source` is empty. Reads `most_bytes`, by whole segments and one always.
+/// The newest `limit` refused or quarantined rows of the segments below `before`; of one source, or
+/// of all when `source` is empty. Reads `most_bytes`, by whole segments and one always.
 [[nodiscard]] Result<RefusedRows> read_refused_rows(const std::string& spool,
                                                     const std::string& source, std::size_t limit,
                                                     std::uint64_t before = UINT64_MAX,

@@ -57,7 +57,7 @@ class RecordedTest : public testing::Test {
       const auto found =
           read_refused_rows(spool_, source, limit - ids.size(), before, most_bytes).value();
       std::vector<std::string> older;
-      for (const auto& row : found.rows.as_array()) older.push_back(row.string_or("request_id"));
+      for (const auto& row : found.rows) older.push_back(row.request_id);
       ids.insert(ids.begin(), older.begin(), older.end());
       if (!found.before) return {ids, answers};
       EXPECT_LT(*found.before, before) << "it gets on";
@@ -81,12 +81,12 @@ class RecordedTest : public testing::Test {
 TEST_F(RecordedTest, RefusedRowsAreTheNewestOldestFirst) {
   const auto found = read_refused_rows(spool_, "", 3).value();
   ASSERT_EQ(found.rows.size(), 3U);
-  const auto& last = found.rows.as_array().back();
-  EXPECT_EQ(last.string_or("request_id"), "q399");
-  EXPECT_EQ(last.int_or("row"), 1);
-  EXPECT_EQ(last.string_or("outcome"), "refused");
-  EXPECT_EQ(last.find("fields")->int_or("distance"), 399);
-  EXPECT_EQ(found.rows.as_array().front().string_or("request_id"), "q397");
+  const auto& last = found.rows.back();
+  EXPECT_EQ(last.request_id, "q399");
+  EXPECT_EQ(last.row, 1);
+  EXPECT_EQ(last.outcome, "refused");
+  EXPECT_EQ(*last.fields.find("distance"), doc::Value(399));
+  EXPECT_EQ(found.rows.front().request_id, "q397");
   EXPECT_FALSE(found.before.has_value());
 }
 

@@ -111,20 +111,19 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
   }
 }
 
-/// Of a retrain's evidence: labelled rows that it was not taught, by their class.
-std::map<std::string, std::int64_t> left_out_of(const doc::Value& judged) {
+/// Labelled rows that a retrain was not taught, by their class.
+std::map<std::string, std::int64_t> left_out_of(const evaluate::RetrainEvidence& judged) {
   std::map<std::string, std::int64_t> out;
-  const doc::Value* list = judged.find("left_out");
-  if (list == nullptr || !list->is_array()) return out;
-  for (const doc::Value& each : list->as_array())
-    out[each.string_or("class")] += each.int_or("rows");
+  for (const auto& each : judged.left_out) out[each.name] += each.rows;
   return out;
 }
 
 /// What the work of a retrain left (`run_retrain`).
 recover::Candidate candidate_of(RetrainResult result) {
+  auto metrics = doc::Value::object({{"new", evaluate::print_numbers(result.metrics)},
+                                     {"base", evaluate::print_numbers(result.base_metrics)}});
   return {text_of(result.bundle), result.gates_passed, std::move(result.failed_gates),
-          std::move(result.metrics), left_out_of(result.judged)};
+          std::move(metrics), left_out_of(result.judged)};
 }
 
 /// What the retrain's own evidence says against its candidate: attributes `before_change`
@@ -135,28 +134,26 @@ Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, candidate));
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
   HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evidence_schema().parse(evaluation));
-  const doc::Value& judged = evidence.retrain;
-  const auto* before = judged.find("before_change");
-  const auto verdict = before == nullptr ? std::string("none") : before->string_or("verdict");
-  proposal.attributes.set("before_change", verdict);
+  const auto& judged = evidence.retrain;
+  proposal.attributes.set("before_change", judged ? judged->before_change.verdict : "none");
+  if (!judged) return {};  // it is no retrained bundle
   // The attribute is for rules; this is for the person who signs.
-  if (verdict == "worse") {
+  const auto& before = judged->before_change;
+  if (before.verdict == "worse") {
     proposal.reason += fmt::format(
         "; on {} rows from before the change ({}) it is clearly worse than what serves: the world "
         "changed, or the labels did",
-        before->int_or("rows"), before->string_or("of"));
+        before.rows, *before.of);
   }
-  if (!judged.is_null()) {
-    const auto left_out = left_out_of(judged);
-    std::int64_t rows = 0;
-    for (const auto& [name, count] : left_out) rows += count;
-    proposal.attributes.set("rows_left_out", rows);
-    if (rows > 0) proposal.reason += "; " + recover::left_out_text(left_out);
-  }
-  const auto* labels = judged.find("label_accounts");
-  const auto only = labels == nullptr ? std::string() : labels->string_or("only");
+  const auto left_out = left_out_of(*judged);
+  std::int64_t rows = 0;
+  for (const auto& [name, count] : left_out) rows += count;
+  proposal.attributes.set("rows_left_out", rows);
+  if (rows > 0) proposal.reason += "; " + recover::left_out_text(left_out);
+  const auto& only = judged->label_accounts.only;
   // What the watch saw of newer labels is said already, and names the same thing.
-  if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
+  const auto* said = proposal.attributes.find("only_label_account");
+  if (only.empty() || (said != nullptr && *said != doc::Value(""))) return {};
   proposal.attributes.set("only_label_account", only);
   proposal.reason += fmt::format("; it rests on the labels of account `{}` alone", only);
   return {};
@@ -755,8 +752,8 @@ std::optional<recover::Postmortem> RecoveryEffects::postmortem(
                             now));
     if (!done) return std::optional<recover::Postmortem>();
     // A page without a replay is still the page of the incident.
-    if (const auto failed = done->string_or("failed"); !failed.empty())
-      return std::optional(recover::postmortem_without(input, failed));
+    if (const auto failed = failure_of(*done))
+      return std::optional(recover::postmortem_without(input, *failed));
     HEDDLE_ASSIGN_OR_RETURN(auto page, postmortem_schema().parse(*done));
     return std::optional(std::move(page));
   }();

@@ -18,7 +18,7 @@ Result<RefusedRows> slowly(const RefusedListing::Question& question) {
   while (held) std::this_thread::yield();
   if (question.source == "broken") return Error{ErrorKind::kIo, "disk", "it does not answer"};
   RefusedRows rows;
-  rows.rows.push(question.source);
+  rows.rows.push_back({.request_id = question.source});
   return rows;
 }
 
@@ -47,7 +47,7 @@ TEST_F(RefusedListingTest, AnswersAtOnceWhileItReadsAndReadsOnce) {
   for (int i = 0; i < 1'000; ++i) ASSERT_FALSE(listing_.result({"", "a", 1}).value().has_value());
   EXPECT_LE(reads, 1);
   held = false;
-  EXPECT_EQ(rows_of("a").value().rows.as_array().at(0).as_string(), "a");
+  EXPECT_EQ(rows_of("a").value().rows.at(0).request_id, "a");
   EXPECT_EQ(reads, 1);
   // Given once: the next question is of the journal of then.
   EXPECT_EQ(rows_of("a").value().rows.size(), 1U);
@@ -60,7 +60,7 @@ TEST_F(RefusedListingTest, OneAtATimeAndAnErrorIsTheAnswerOfWhoAsked) {
   EXPECT_FALSE(listing_.result({"", "b", 1}).value().has_value());
   held = false;
   EXPECT_EQ(rows_of("broken").error().id, "disk");
-  EXPECT_EQ(rows_of("b").value().rows.as_array().at(0).as_string(), "b");
+  EXPECT_EQ(rows_of("b").value().rows.at(0).request_id, "b");
   EXPECT_EQ(reads, 2);
 }
 

@@ -1,5 +1,7 @@
 #include "control/replies.hpp"
 
+#include "control/control.hpp"
+#include "control/reply_schema.hpp"
 #include "flow/documents.hpp"
 
 namespace heddle::control {
@@ -9,19 +11,12 @@ using doc::Schema;
 using doc::Shape;
 using doc::Value;
 
-/// A reply that is not as its schema says is of a control plane of another version.
-template <class T>
-Schema<T> reply_of(std::string about) {
-  auto t = Schema<T>::record("the reply", std::move(about));
-  t.refused_as(ErrorKind::kConflict, "reply-of-another-version",
-               "the control plane that runs is of another version: start it again");
-  return t;
-}
-
 std::vector<std::pair<std::string, doc::Severity>> severities() {
   using doc::Severity;
   return {{"error", Severity::kError}, {"warning", Severity::kWarning}, {"info", Severity::kInfo}};
 }
+
+}  // namespace
 
 const Schema<doc::Diagnostic>& diagnostic_schema() {
   using D = doc::Diagnostic;
@@ -49,6 +44,8 @@ const Schema<doc::Diagnostic>& diagnostic_schema() {
   }();
   return schema;
 }
+
+namespace {
 
 const Schema<DecisionItem>& decision_schema() {
   using D = DecisionItem;
@@ -266,16 +263,35 @@ const Schema<WorkReply>& WorkReply::schema() {
   return schema;
 }
 
+namespace {
+
+/// The first operation that answers this; empty: none does.
+std::string_view operation_of(const doc::ObjectSchema& reply) {
+  for (const Operation& each : Control::operations()) {
+    if (each.reply == &reply) return each.name;
+  }
+  return {};
+}
+
+/// What the objects of a key are, in words of the page.
+std::string object_cell(const doc::ObjectSchema& object) {
+  if (const auto operation = operation_of(object); !operation.empty())
+    return fmt::format(" (as `{}`)", operation);
+  // A format has its own page.
+  if (!object.format.empty()) return fmt::format(" (`{}`)", object.format);
+  return fmt::format(" {{{}}}", reply_cell(object));
+}
+
+}  // namespace
+
 std::string reply_cell(const doc::ObjectSchema& reply) {
   std::string cell;
   for (const auto& key : reply.keys) {
-    const bool is_list = key.shape == Shape::kObjects || key.shape == Shape::kTexts;
+    const bool is_list =
+        key.shape == Shape::kObjects || key.shape == Shape::kTexts || key.shape == Shape::kIntegers;
     cell += fmt::format("{}`{}`{}{}", cell.empty() ? "" : ", ", key.name,
                         key.is_required ? "" : "?", is_list ? "[]" : "");
-    // A bundle's configuration has its own page.
-    const bool is_own = key.object != nullptr && !key.object->format.empty();
-    if (is_own) cell += fmt::format(" (`{}`)", key.object->format);
-    if (key.object != nullptr && !is_own) cell += fmt::format(" {{{}}}", reply_cell(*key.object));
+    if (key.object != nullptr) cell += object_cell(*key.object);
     if (!key.about.empty()) cell += fmt::format(" ({})", key.about);
   }
   return cell;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "doc/json.hpp"
 #include "policy/request.hpp"
 
 namespace heddle::control {
@@ -67,13 +66,10 @@ Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce
 Result<policy::Actor> signed_by(Control::Core& core, const Call& call, const SignedStatement& proof,
                                 const spec::Person& person) {
   const auto& [text, armored] = proof;
-  const auto statement = doc::parse_json(text);
-  const Micros at = statement.ok() ? parse_time(statement->string_or("at")).value_or(0) : 0;
-  const auto nonce = statement.ok() ? statement->string_or("nonce") : "";
+  HEDDLE_ASSIGN_OR_RETURN(const auto statement, policy::signed_request_schema().parse_text(text));
+  const Micros at = statement.at;
+  const std::string& nonce = statement.nonce;
   const char* again = "let `heddle` sign it: `--key FILE`, the private key of that person";
-  // Too short a nonce could be met twice by chance, or tried out.
-  if (at == 0 || nonce.size() < 16)
-    return invalid_request("the signed statement is no `heddle.request/1`", again);
   const policy::SignedRequest about{core.project.name, std::string(call.operation), person.name, at,
                                     nonce};
   // Written anew from the call: a signature for one request must not serve for another.

@@ -110,6 +110,7 @@ Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
                        outcome.gates_passed,
                        outcome.failed_gates,
                        outcome.metrics,
+                       outcome.base_metrics,
                        outcome.judged,
                        outcome.train_rows,
                        outcome.holdout_rows};

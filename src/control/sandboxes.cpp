@@ -54,11 +54,11 @@ Result<void> record_sandboxes(Core& core, const std::string& service, ServiceCon
   });
 }
 
-Result<doc::Value> sandboxes_of(Core& core, const std::string& service) {
-  doc::Value workers = doc::Value::array();
+Result<std::vector<plane::SandboxRecord>> sandboxes_of(Core& core, const std::string& service) {
+  std::vector<plane::SandboxRecord> workers;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
-    workers = print_workers(last.workers);
+    HEDDLE_ASSIGN_OR_RETURN(auto last, last_of(txn, service));
+    workers = std::move(last.workers);
     return {};
   }));
   return workers;

@@ -9,7 +9,8 @@ namespace heddle::control {
 [[nodiscard]] Result<void> record_sandboxes(Control::Core& core, const std::string& service,
                                             ServiceControl& control);
 
-/// The last ones: [{"slot", "bundle", "in_force", "missing"}].
-[[nodiscard]] Result<doc::Value> sandboxes_of(Control::Core& core, const std::string& service);
+/// The last ones.
+[[nodiscard]] Result<std::vector<plane::SandboxRecord>> sandboxes_of(Control::Core& core,
+                                                                     const std::string& service);
 
 }  // namespace heddle::control

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/ids.hpp"
+#include "control/act_attributes.hpp"
 #include "control/outbox.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
@@ -111,8 +112,8 @@ Result<void> ServiceControl::check_by_hand(const recover::ByHand& what) const {
   return {};
 }
 
-Result<doc::Value> ServiceControl::act_by_hand(const recover::ByHand& what,
-                                               const policy::Actor& actor, bool again) {
+Result<ByHandReply> ServiceControl::act_by_hand(const recover::ByHand& what,
+                                                const policy::Actor& actor, bool again) {
   HEDDLE_TRY(check_by_hand(what));
   policy::Proposal proposal;
   proposal.action = action_of(what.kind);
@@ -139,47 +140,46 @@ Result<doc::Value> ServiceControl::act_by_hand(const recover::ByHand& what,
   proposal.incident = what.incident;
   // Of the last one before this: a higher one afterwards says that it was kept.
   const auto number = by_hand_.empty() ? ladder_->by_hand() : by_hand_.back().number;
-  HEDDLE_ASSIGN_OR_RETURN(auto reply, asked_by_hand(std::move(proposal), {}, "", again));
+  HEDDLE_ASSIGN_OR_RETURN(auto asked, asked_by_hand(std::move(proposal), {}, "", again));
+  ByHandReply out;
+  out.applied = asked.applied;
+  out.entry = asked.entry;
   // It waits for an approval, and is carried out when that is given.
-  if (!reply.bool_or("applied")) return reply;
-  auto out = doc::Value::object(
-      {{"applied", true}, {"entry", reply.int_or("entry")}, {"service", service_.identity.name}});
+  if (!asked.applied) {
+    out.approval = std::move(asked.approval);
+    out.reason = std::move(asked.reason);
+    return out;
+  }
+  out.service = service_.identity.name;
   if (is_about_source(what.kind)) {
-    out.set("source", what.source);
-    out.set("account", what.account);
-    auto next = doc::Value::array();
+    out.source = what.source;
+    out.account = what.account;
+    auto& next = out.next.emplace();
     if (what.kind == Kind::kQuarantine) {
-      next.push(doc::Value::object(
-          {{"command", recover::release_command(service_.identity.name, what.account, what.source)},
-           {"why", "it does not end by itself: a person lets the source in"}}));
+      next.push_back({recover::release_command(service_.identity.name, what.account, what.source),
+                      "it does not end by itself: a person lets the source in"});
     }
-    out.set("next", std::move(next));
     return out;
   }
   const bool is_kept = !by_hand_.empty() && by_hand_.back().number > number;
-  const auto id = is_kept ? by_hand_.back().incident : what.incident;
-  const auto* incident = watched_incident(id);
-  out.set("incident", id);
-  out.set("state", recover::step_name(incident == nullptr ? recover::Step::kDone : incident->step));
-  auto in_force = doc::Value::array();
-  if (is_kept) {
-    for (const auto& each : by_hand_.back().in_force) in_force.push(each);
-  }
-  out.set("in_force", std::move(in_force));
+  out.incident = is_kept ? by_hand_.back().incident : what.incident;
+  const auto* incident = watched_incident(*out.incident);
+  out.state = recover::step_name(incident == nullptr ? recover::Step::kDone : incident->step);
+  out.in_force = is_kept ? by_hand_.back().in_force : std::vector<std::string>{};
   return out;
 }
 
-recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
-  const auto& attributes = proposal.attributes;
+Result<recover::ByHand> ServiceControl::by_hand_of(const policy::Proposal& proposal) {
   recover::ByHand act;
   act.kind = kind_of(proposal.action);
   act.number = (by_hand_.empty() ? ladder_->by_hand() : by_hand_.back().number) + 1;
   act.after = ladder_->last_tick();
   act.by = proposal.actor.id;
-  act.text = attributes.string_or("text");
-  act.source = attributes.string_or("source");
-  act.account = attributes.string_or("account");
-  act.incident = act.kind == Kind::kOpen ? ladder_->next_id() : attributes.string_or("incident");
+  HEDDLE_ASSIGN_OR_RETURN(act.text, text_in(proposal, "text"));
+  HEDDLE_ASSIGN_OR_RETURN(act.source, text_in(proposal, "source"));
+  HEDDLE_ASSIGN_OR_RETURN(act.account, text_in(proposal, "account"));
+  HEDDLE_ASSIGN_OR_RETURN(act.incident, text_in(proposal, "incident"));
+  if (act.kind == Kind::kOpen) act.incident = ladder_->next_id();
   // Who closes an incident is told what of it stays in force.
   if (act.kind != Kind::kClose) return act;
   act.in_force = ladder_->in_force(act.incident);
@@ -202,7 +202,7 @@ recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
 
 Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposal& given) {
   policy::Proposal proposal = given;
-  recover::ByHand act = by_hand_of(proposal);
+  HEDDLE_ASSIGN_OR_RETURN(recover::ByHand act, by_hand_of(proposal));
   if (act.kind == Kind::kOpen) proposal.incident = act.incident;
   // Closed and let go by the ladder: a comment still goes to its row, and changes nothing else.
   const bool is_over = !is_about_source(act.kind) && act.kind != Kind::kOpen &&

@@ -179,7 +179,7 @@ Result<void> ServiceControl::go_on(policy::Proposal next, Micros event_time) {
   return {};
 }
 
-Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool again) {
+Result<Asked> ServiceControl::abort_canary(const policy::Actor& actor, bool again) {
   if (!releases().canary().running()) {
     return Error{ErrorKind::kNotFound, "release-no-canary",
                  fmt::format("no canary of `{}` runs", service_.identity.name),
@@ -194,33 +194,28 @@ Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool
   return asked_by_hand(std::move(proposal), bundle, "canary", again);
 }
 
-doc::Value ServiceControl::canary_value() const {
+CanaryReply ServiceControl::canary() const {
   const auto& run = releases().canary();
   const std::string& name = service_.identity.name;
-  auto out = doc::Value::object(
-      {{"service", name},
-       {"running", run.running()},
-       {"shadow", releases().shadow().empty() ? "" : releases().shadow().str()}});
+  CanaryReply out{name, run.running(),
+                  releases().shadow().empty() ? "" : releases().shadow().str()};
   if (!run.running()) return out;
-  auto steps = doc::Value::array();
-  for (const std::uint32_t step : run.steps) steps.push(step);
-  out.set("bundle", run.canary.bundle.str());
-  out.set("baseline", releases().primary().str());
-  out.set("weight", run.canary.weight);
-  out.set("steps", std::move(steps));
-  out.set("started", run.started);
-  out.set("since", run.stepped_at == 0 ? "" : format_time(run.stepped_at));
+  auto& shown = out.run.emplace();
+  shown.bundle = run.canary.bundle.str();
+  shown.baseline = releases().primary().str();
+  shown.weight = run.canary.weight;
+  shown.steps.assign(run.steps.begin(), run.steps.end());
+  shown.started = run.started;
+  shown.since = run.stepped_at == 0 ? "" : format_time(run.stepped_at);
   // Another step was followed by the book until the next record or tick: then there is nothing to
   // show of this one.
   watch::CohortBook book = cohorts_;
   book.follow(run.started, run.stepped, watch_->task());
-  out.set("cohorts",
-          watch::judgement_schema().print(book.show(service_.canary.judgement, run.steps.size())));
+  shown.cohorts = book.show(service_.canary.judgement, run.steps.size());
   const bool judged = look_ && look_->judgement && look_->stepped == run.stepped;
-  out.set("judgement", judged ? print_look(look_) : doc::Value());
-  auto next = doc::Value::array();
+  if (judged) shown.judgement = look_;
   const auto propose = [&](std::string command, std::string why) {
-    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
+    shown.next.push_back({std::move(command), std::move(why)});
   };
   const auto promote =
       fmt::format("heddle release promote {} --bundle {}", name, run.canary.bundle.str());
@@ -239,7 +234,6 @@ doc::Value ServiceControl::canary_value() const {
             fmt::format("policy rule `{}` kept the fabric from going on by itself", look_->denied));
   }
   propose(fmt::format("heddle release abort {}", name), "end it: the primary answers everything");
-  out.set("next", std::move(next));
   return out;
 }
 

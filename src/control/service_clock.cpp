@@ -7,13 +7,6 @@
 
 namespace heddle::control {
 
-doc::Value ServiceControl::clock_jump() const {
-  if (!clock_jump_) return {};
-  return doc::Value::object({{"id", clock_jump_->id},
-                             {"event_time", clock_jump_->event_time},
-                             {"reason", clock_jump_->reason}});
-}
-
 Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   if (act.act == "clock-jump") {
     clock_jump_ = ClockJump{act.id, act.event_time, act.reason};
@@ -48,8 +41,8 @@ Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   return {};
 }
 
-Result<doc::Value> ServiceControl::set_clock(const std::string& jump, const std::string& reason,
-                                             const policy::Actor& actor) {
+Result<Asked> ServiceControl::set_clock(const std::string& jump, const std::string& reason,
+                                        const policy::Actor& actor) {
   if (!clock_jump_) {
     return Error{ErrorKind::kConflict, "clock-agrees",
                  fmt::format("event time of `{}` and its clock agree", service_.identity.name),

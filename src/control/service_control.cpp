@@ -21,6 +21,7 @@
 #include "plane/segment.hpp"
 #include "recover/stored.hpp"
 #include "score/plan.hpp"
+#include "watch/finding_format.hpp"
 
 namespace heddle::control {
 namespace {
@@ -310,7 +311,7 @@ Result<void> ServiceControl::save_snapshot() {
     // Numbered on from those that are stored. The store may run this again, so the count begins
     // anew each time.
     for (const auto& finding : new_findings_) {
-      HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
+      HEDDLE_TRY(txn.put(kFindings, fmt::format("{}/{:010}", name, count++),
                          doc::to_json(finding.to_value())));
     }
     HEDDLE_TRY(save_incidents(txn, finished));
@@ -399,76 +400,64 @@ Result<void> ServiceControl::take_policies(const spec::Project& project, std::ui
   return published_.publish();
 }
 
-doc::Value ServiceControl::watch_value() const {
+WatchReply ServiceControl::watched() const {
   const auto* unwatched = watched_->unwatched();
-  const bool watched = unwatched == nullptr;
-  auto metrics = watch_->silence().to_value();
-  auto silent = doc::Value::array();
-  std::string line;
-  for (auto& metric : metrics.as_array()) {
-    const std::string key = metric.string_or("metric");
-    const bool is_silent = watch_->alerts().find(watch::silent_key(key)) != nullptr;
-    metric.set("silent", is_silent);
-    if (!is_silent) continue;
+  WatchReply out;
+  out.watched = unwatched == nullptr;
+  if (!out.watched) out.why = *unwatched;
+  for (auto& told : watch_->silence().metrics()) {
+    auto& metric = out.metrics.emplace_back();
+    metric.metric = std::move(told.name);
+    metric.waits_for = std::move(told.waits_for);
+    metric.deadline = format_duration(told.deadline);
+    if (told.since != INT64_MAX) metric.since = format_time(told.since);
+    metric.rows = told.rows;
+    metric.silent = watch_->alerts().find(watch::silent_key(metric.metric)) != nullptr;
+    if (!metric.silent) continue;
     // Silence comes first in the line: a metric that cannot fire is worse than one that has.
-    line += (line.empty() ? "silent: `" : ", `") + key + "`";
-    silent.push(key);
+    out.line += (out.line.empty() ? "silent: `" : ", `") + metric.metric + "`";
+    out.silent.push_back(metric.metric);
   }
-  const bool labelled = parts_.project->monitors.at(service_.monitor).labelled_quality;
-  if (!watched) line = "none: " + *unwatched;
-  if (watched && line.empty())
-    line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  out.labelled_quality = parts_.project->monitors.at(service_.monitor).labelled_quality;
+  if (!out.watched) out.line = "none: " + *unwatched;
+  if (out.watched && out.line.empty())
+    out.line =
+        out.labelled_quality ? "columns and labelled quality" : "columns; no quality section";
   if (const auto lost = watch_->unrecorded().line(); !lost.empty())
-    line += "; not recorded: " + lost;
+    out.line += "; not recorded: " + lost;
   const auto& rows = watch_->row_counts();
+  out.rows = watch_->rows_seen();
+  out.in_windows = rows.taken;
+  out.partial = rows.partial;
+  out.late = rows.late;
+  out.ahead = rows.ahead;
+  out.unwatched = rows.unwatched;
+  out.other_release = rows.other_epoch;
   const auto& labels = watch_->labels();
-  auto given_up = doc::Value::object();
-  for (const auto& [account, count] : watch_->labels_given_up()) given_up.set(account, count);
-  return doc::Value::object({{"rows", watch_->rows_seen()},
-                             {"in_windows", rows.taken},
-                             {"partial", rows.partial},
-                             {"late", rows.late},
-                             {"ahead", rows.ahead},
-                             {"unwatched", rows.unwatched},
-                             {"other_release", rows.other_epoch},
-                             {"labels_joined", labels.joined},
-                             {"labels_waiting", watch_->labels_waiting()},
-                             {"labels_forgotten", labels.forgotten},
-                             {"labels_malformed", labels.malformed},
-                             {"labels_unknown_class", labels.unknown_class},
-                             {"labels_unsampled", labels.unsampled},
-                             {"labels_contested", labels.contested},
-                             {"labels_given_up", std::move(given_up)},
-                             {"sample", watch_->sample()},
-                             {"unrecorded", watch_->unrecorded().to_value()},
-                             {"line", std::move(line)},
-                             {"watched", watched},
-                             {"why", watched ? "" : *unwatched},
-                             {"labelled_quality", labelled},
-                             {"silent", std::move(silent)},
-                             {"metrics", std::move(metrics)}});
+  out.labels_joined = labels.joined;
+  out.labels_waiting = watch_->labels_waiting();
+  out.labels_forgotten = labels.forgotten;
+  out.labels_malformed = labels.malformed;
+  out.labels_unknown_class = labels.unknown_class;
+  out.labels_unsampled = labels.unsampled;
+  out.labels_contested = labels.contested;
+  for (const auto& [account, count] : watch_->labels_given_up())
+    out.labels_given_up[account] = count;
+  out.sample = watch_->sample();
+  for (const auto& [account, gap] : watch_->unrecorded().gaps())
+    out.unrecorded[account] = {gap.requests, gap.labels, format_time(gap.since), gap.goes_on,
+                               gap.why};
+  return out;
 }
 
-Result<doc::Value> ServiceControl::series() const {
-  auto findings = doc::Value::array();
-  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    Result<void> parsed;
-    HEDDLE_TRY(txn.scan("findings", service_.identity.name + "/",
-                        [&](std::string_view, std::string_view bytes) {
-                          auto value = doc::parse_json(bytes);
-                          if (!value.ok()) {
-                            parsed = value.error();
-                            return false;
-                          }
-                          findings.push(*std::move(value));
-                          return true;
-                        }));
-    return parsed;
+Result<std::vector<watch::Finding>> ServiceControl::findings() const {
+  std::vector<watch::Finding> out;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return each_row(txn, kFindings, service_.identity.name + "/", watch::finding_schema(),
+                    [&](auto, auto, watch::Finding finding) { out.push_back(std::move(finding)); });
   }));
-  // Those since the last snapshot are in memory alone.
-  for (const auto& finding : new_findings_) findings.push(finding.to_value());
-  return doc::Value::object(
-      {{"service", service_.identity.name}, {"findings", std::move(findings)}});
+  out.insert(out.end(), new_findings_.begin(), new_findings_.end());
+  return out;
 }
 
 Result<void> ServiceControl::take_up(const plane::Record& record) {
@@ -539,12 +528,12 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
 
 void ServiceControl::end_work() { works_.stop(); }
 
-Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
+Result<Asked> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
   if (stopped && releases().stopped()) {
     // Decided and not published: the disk was full in between.
     if (!published_.is_published()) HEDDLE_TRY(published_.publish());
     HEDDLE_ASSIGN_OR_RETURN(const auto entry, parts_.policy->stop_entry(service_.identity.name));
-    return doc::Value::object({{"applied", true}, {"entry", entry.value_or(0)}});
+    return Asked{.applied = true, .entry = entry.value_or(0)};
   }
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
@@ -562,7 +551,7 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
     return asked_by_hand(std::move(proposal), {}, "", false);
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
-  return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
+  return Asked{.applied = true, .entry = decision.entry};
 }
 
 }  // namespace heddle::control

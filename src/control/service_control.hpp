@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "control/act_replies.hpp"
+#include "control/canary_reply.hpp"
 #include "control/changed_rows.hpp"
 #include "control/comparing.hpp"
 #include "control/published_releases.hpp"
@@ -17,6 +19,7 @@
 #include "control/service_journal.hpp"
 #include "control/service_parts.hpp"
 #include "control/service_rows.hpp"
+#include "control/watch_reply.hpp"
 #include "control/watched_routes.hpp"
 #include "control/works.hpp"
 #include "plane/journal.hpp"
@@ -90,59 +93,54 @@ class ServiceControl {
   /// Every incident there ever was, the ladder's and the ones it let go, in the order of opening.
   [[nodiscard]] Result<std::vector<recover::Incident>> incidents() const;
 
-  /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
+  /// Proposes a release by hand.
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its
   /// first step); for the one that runs it is the next step. `again`: also what a person rejected
   /// before; without it that is kConflict `release-rejected`.
   /// `compared`: what `comparison` gave for this bundle; none: it is made here.
-  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot,
-                                           std::uint32_t weight, const policy::Actor& actor,
-                                           bool again = false,
-                                           const std::optional<doc::Value>& compared = {});
+  [[nodiscard]] Result<Asked> promote(const Digest& bundle, const std::string& slot,
+                                      std::uint32_t weight, const policy::Actor& actor,
+                                      bool again = false,
+                                      const std::optional<Comparison>& compared = {});
   /// The bundle and the primary on the same newest labelled rows: `compare_bundles`. Without
   /// `waits` (as in `Caller`) it is made in a process of its own: nullopt until it has ended.
-  [[nodiscard]] Result<std::optional<doc::Value>> comparison(const Digest& bundle, bool waits);
-  /// How far that is: {"read", "of", "rows"}.
-  [[nodiscard]] doc::Value comparing() const { return comparing_.progress(); }
+  [[nodiscard]] Result<std::optional<Comparison>> comparison(const Digest& bundle, bool waits);
+  /// How far that is.
+  [[nodiscard]] ComparisonProgress comparing() const { return comparing_.progress(); }
   /// Ends the canary; kNotFound when none runs.
-  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
+  [[nodiscard]] Result<Asked> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
-  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor,
-                                              bool again = false);
+  [[nodiscard]] Result<Asked> set_shadow(const Digest& bundle, const policy::Actor& actor,
+                                         bool again = false);
   /// The canary that runs: weight, cohorts side by side, the last judgement, what next.
-  /// `{"running": false}` without one.
-  [[nodiscard]] doc::Value canary_value() const;
-  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor, bool again = false);
+  [[nodiscard]] CanaryReply canary() const;
+  [[nodiscard]] Result<Asked> roll_back(const policy::Actor& actor, bool again = false);
   /// Applies what waited for `approval`, if it was asked for by hand; true when it did. What cannot
   /// be done any more is not kept for later: the approval is void then, and the error (kConflict
   /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
-  [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
-  /// Event time left its clock, and nobody has said that the clock is right: {"id", "event_time"
-  /// (where it was), "reason"}; null: they agree.
-  [[nodiscard]] doc::Value clock_jump() const;
+  [[nodiscard]] Result<Asked> set_stopped(bool stopped, const policy::Actor& actor);
+  /// Event time left its clock, and nobody has said that the clock is right; none: they agree.
+  [[nodiscard]] const std::optional<ClockJump>& clock_jump() const noexcept { return clock_jump_; }
   /// A person says that the clock is right (the wall clock, or the replay before its jump): event
   /// time is that once the data plane has it, earlier than it was, if need be. `jump`: the id of
-  /// the one that she looked at. `{applied, entry}`; kConflict `clock-agrees`, `clock-other-jump`;
-  /// kDenied `clock-denied`.
-  [[nodiscard]] Result<doc::Value> set_clock(const std::string& jump, const std::string& reason,
-                                             const policy::Actor& actor);
+  /// the one that she looked at. kConflict `clock-agrees`, `clock-other-jump`; kDenied
+  /// `clock-denied`.
+  [[nodiscard]] Result<Asked> set_clock(const std::string& jump, const std::string& reason,
+                                        const policy::Actor& actor);
   /// What a person does about an incident or a source: `kind`, `incident` (kOpen: none), `source`,
-  /// `account` and `text` of `what`. `{applied, entry, incident, state, in_force}`, or
-  /// `{applied: false, approval}`. kConflict `incident-closed`, `incident-acknowledged`,
+  /// `account` and `text` of `what`. kConflict `incident-closed`, `incident-acknowledged`,
   /// `release-quarantined`; kNotFound `incident-unknown`, `source-unknown`, `account-unknown`,
   /// `release-not-quarantined`; kDenied `incident-denied`, `quarantine-denied`.
-  [[nodiscard]] Result<doc::Value> act_by_hand(const recover::ByHand& what,
-                                               const policy::Actor& actor, bool again = false);
+  [[nodiscard]] Result<ByHandReply> act_by_hand(const recover::ByHand& what,
+                                                const policy::Actor& actor, bool again = false);
 
-  /// What watches the service, and what became of the rows and labels it was given, counts by name
-  /// (docs/operations.md):
-  /// `{"rows", ..., "line", "watched", "why", "labelled_quality", "silent": [..], "metrics":
-  /// [..]}`.
-  [[nodiscard]] doc::Value watch_value() const;
+  /// What watches the service, and what became of the rows and labels it was given.
+  [[nodiscard]] WatchReply watched() const;
 
-  /// Findings of the watch so far, for plots: `{"findings": [...]}`.
-  [[nodiscard]] Result<doc::Value> series() const;
+  /// Findings of the watch so far, for plots. kCorrupt `finding-malformed` names the row of the
+  /// state.
+  [[nodiscard]] Result<std::vector<watch::Finding>> findings() const;
 
   /// What recovery does here, as the ladder asks for it.
   [[nodiscard]] recover::Effects& effects() noexcept { return *effects_; }
@@ -189,13 +187,13 @@ class ServiceControl {
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
   void name_canary(policy::Proposal& proposal, std::uint32_t weight, bool raises) const;
   [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
-                                            std::optional<doc::Value> known);
+                                            std::optional<Comparison> known);
   [[nodiscard]] static std::optional<Result<void>> change_without_bundle(
       const policy::Proposal& proposal, release::Releases& next);
   [[nodiscard]] Result<void> change_with_bundle(const policy::Proposal& proposal,
                                                 release::Releases& next) const;
-  [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
-                                                 const std::string& slot, bool again);
+  [[nodiscard]] Result<Asked> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
+                                            const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
 
   /// The canary that runs, if it ran by table `version` already; else empty.
@@ -215,7 +213,7 @@ class ServiceControl {
   /// What is against it before anybody is asked.
   [[nodiscard]] Result<void> check_by_hand(const recover::ByHand& what) const;
   [[nodiscard]] Result<policy::Decision> carry_out_by_hand(const policy::Proposal& proposal);
-  [[nodiscard]] recover::ByHand by_hand_of(const policy::Proposal& proposal);
+  [[nodiscard]] Result<recover::ByHand> by_hand_of(const policy::Proposal& proposal);
   [[nodiscard]] Result<void> note_closed_incident(store::Txn& txn,
                                                   const recover::ByHand& act) const;
   [[nodiscard]] const recover::Incident* watched_incident(const std::string& id) const;

@@ -9,6 +9,8 @@
 #include "control/recipes.hpp"
 #include "control/repairs.hpp"
 #include "control/service_rows.hpp"
+#include "control/show_replies.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evidence_format.hpp"
 
@@ -154,11 +156,10 @@ Result<void> ServiceDecisions::name_repairs(policy::Proposal& proposal, const Di
     auto list = doc::Value::array();
     for (const auto& repair : repairs) list.push(repair);
     proposal.attributes.set(count_name, list.size());
-    proposal.attributes.set(list_name, list);
-    return list;
+    proposal.attributes.set(list_name, std::move(list));
   };
-  auto drops = named("drops_repairs", "repairs_dropped", *dropped);
-  auto revives = named("revives_repairs", "repairs_revived", *revived);
+  named("drops_repairs", "repairs_dropped", *dropped);
+  named("revives_repairs", "repairs_revived", *revived);
   if (dropped->empty() && revived->empty()) return {};
   if (!dropped->empty())
     proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
@@ -166,8 +167,7 @@ Result<void> ServiceDecisions::name_repairs(policy::Proposal& proposal, const Di
   if (!revived->empty())
     proposal.reason += fmt::format("; it brings back what was taken back as its fault was over: {}",
                                    fmt::join(*revived, "; "));
-  const auto text = doc::to_json(doc::Value::object(
-      {{"of", replaced.str()}, {"drops", std::move(drops)}, {"revives", std::move(revives)}}));
+  const auto text = doc::to_json(repairs_of_release_schema().print({replaced, *dropped, *revived}));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
   proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
   return {};
@@ -183,10 +183,10 @@ Result<std::optional<std::string>> ServiceDecisions::asked_comparison(policy::Pr
                    [](const auto& item) { return item.name == kComparisonEvidence; });
   if (known == asked->evidence.end()) return std::optional<std::string>();
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, parts_.objects->get(known->digest));
-  HEDDLE_ASSIGN_OR_RETURN(const auto then, doc::parse_json(bytes));
-  if (then.string_or("base") != releases().primary().str()) return std::optional<std::string>();
+  HEDDLE_ASSIGN_OR_RETURN(const auto then, comparison_schema().parse_text(bytes));
+  if (then.base != releases().primary()) return std::optional<std::string>();
   proposal.evidence.push_back(*known);
-  return std::optional(then.string_or("verdict", "none"));
+  return std::optional(then.verdict_or_none());
 }
 
 Result<bool> ServiceDecisions::add_comparison(policy::Proposal& proposal, const Digest& bundle,
@@ -202,20 +202,20 @@ Result<bool> ServiceDecisions::add_comparison(policy::Proposal& proposal, const 
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto compared, compared_for(proposal.op_id, bundle, event_time));
   if (!compared) return false;
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*compared)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest,
+                          parts_.objects->put(doc::to_json(comparison_schema().print(*compared))));
   proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
-  const auto verdict = compared->string_or("verdict", "none");
+  const auto verdict = compared->verdict_or_none();
   proposal.attributes.set("comparison", verdict);
   if (verdict == "worse") {
-    const auto& rows = *compared->find("rows");
     proposal.reason += fmt::format(
         "; on {} rows of {} its {} is clearly above that of what serves: a person decides",
-        rows.int_or("count"), rows.string_or("of"), compared->string_or("loss"));
+        compared->rows->count, compared->rows->of, *compared->loss);
   }
   return true;
 }
 
-Result<std::optional<doc::Value>> ServiceDecisions::compared_for(const std::string& op_id,
+Result<std::optional<Comparison>> ServiceDecisions::compared_for(const std::string& op_id,
                                                                  const Digest& bundle,
                                                                  Micros event_time) {
   const Digest& base = releases().primary();
@@ -233,11 +233,14 @@ Result<std::optional<doc::Value>> ServiceDecisions::compared_for(const std::stri
                           done_for({"compare", comparison_name(op_id, base, bundle), event_time + 1,
                                     doc::to_json(ComparisonRequest::schema().print(request))},
                                    event_time));
-  if (!compared) return std::optional<doc::Value>();
-  // One that failed never stands in the way of a release: that it failed is what it says.
-  if (const auto failed = compared->string_or("failed"); !failed.empty())
-    return std::optional(not_compared(base, bundle, failed));
-  return std::optional(*std::move(compared));
+  if (!compared) return std::optional<Comparison>();
+  // One that failed, or that left nothing readable, never stands in the way of a release: that is
+  // what it says.
+  if (const auto failed = failure_of(*compared))
+    return std::optional(not_compared(base, bundle, *failed));
+  auto read = comparison_schema().parse(*compared);
+  return std::optional(read.ok() ? *std::move(read)
+                                 : not_compared(base, bundle, read.error().message));
 }
 
 void ServiceDecisions::name_gates_not_judged(policy::Proposal& proposal,

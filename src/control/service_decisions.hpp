@@ -116,7 +116,7 @@ class ServiceDecisions {
   /// the proposal; nullopt: there is none with what serves now.
   [[nodiscard]] Result<std::optional<std::string>> asked_comparison(policy::Proposal& proposal);
   /// What serves and `bundle`, as `ComparisonInput` says; nullopt: it is being made.
-  [[nodiscard]] Result<std::optional<doc::Value>> compared_for(const std::string& op_id,
+  [[nodiscard]] Result<std::optional<Comparison>> compared_for(const std::string& op_id,
                                                                const Digest& bundle,
                                                                Micros event_time);
 

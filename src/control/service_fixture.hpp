@@ -178,8 +178,8 @@ class ServiceTest : public testing::Test {
     control_ = std::move(*opened);
   }
   /// The id of the approval that a command asked for, or of the error.
-  static std::string asked(const Result<doc::Value>& reply) {
-    return reply.ok() ? reply->string_or("approval") : reply.error().id;
+  static std::string asked(const Result<Asked>& reply) {
+    return reply.ok() ? reply->approval : reply.error().id;
   }
   std::string ask(int bundle, const std::string& slot = "primary", bool again = false) {
     return asked(

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "bundle/bundle.hpp"
+#include "control/act_attributes.hpp"
 #include "control/compare.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
@@ -11,6 +12,7 @@
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "evaluate/evidence_format.hpp"
+#include "runtime/spec.hpp"
 
 namespace heddle::control {
 namespace {
@@ -28,8 +30,20 @@ std::string_view family_of(std::string_view action) {
 Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
   if (!bundle.has(bundle::kRuntime)) return std::string("none");
   HEDDLE_ASSIGN_OR_RETURN(const auto runtime, bundle.json(bundle::kRuntime));
-  if (runtime.string_or("runtime") != "process") return std::string("none");
-  return runtime.string_or("sandbox", "available");
+  HEDDLE_ASSIGN_OR_RETURN(const auto parsed, runtime::parse(runtime));
+  if (parsed.kind != spec::Runtime::Kind::kProcess) return std::string("none");
+  return std::string(parsed.sandbox == spec::Runtime::Sandbox::kFull ? "full" : "available");
+}
+
+/// What stops there were is acknowledged with it, where any were.
+Result<void> resume(const policy::Proposal& proposal, release::Releases& next) {
+  for (const auto& stop : doc::items_of(proposal.attributes.find("stops"))) {
+    const auto* id = stop.find("id");
+    if (id == nullptr || !id->is_string()) return no_attribute(proposal, "stops");
+    next.acknowledge(id->as_string());
+  }
+  next.resume();
+  return {};
 }
 
 }  // namespace
@@ -42,14 +56,11 @@ std::optional<Result<void>> ServiceControl::change_without_bundle(const policy::
     next.stop();
     return Result<void>();
   }
-  if (action == "service.resume") {
-    for (const auto& stop : doc::items_of(proposal.attributes.find("stops")))
-      next.acknowledge(stop.string_or("id"));
-    next.resume();
-    return Result<void>();
-  }
+  if (action == "service.resume") return resume(proposal, next);
   if (action == "clock.set") {
-    next.acknowledge(proposal.attributes.string_or("jump"));
+    const auto jump = text_in(proposal, "jump");
+    if (!jump.ok()) return Result<void>(jump.error());
+    next.acknowledge(*jump);
     return Result<void>();
   }
   if (action == "release.rollback") return next.rollback();
@@ -62,17 +73,18 @@ Result<void> ServiceControl::change_with_bundle(const policy::Proposal& proposal
                                                 release::Releases& next) const {
   const auto& action = proposal.action;
   const Digest bundle = proposal.subjects.empty() ? Digest{} : proposal.subjects.front().digest;
-  const auto weight = static_cast<std::uint32_t>(proposal.attributes.int_or("weight"));
   next.mark_ready(bundle);
   // A shadow answers nobody: it needs nobody's approval of its answers.
   if (action == "shadow.set") return next.set_shadow(bundle);
   next.approve(bundle, proposal.op_id);
   if (action == "canary.start") {
+    HEDDLE_ASSIGN_OR_RETURN(const auto weight, weight_in(proposal));
     const auto& rules = service_.canary;
     return next.start_canary(bundle, {rules.steps, rules.sticky, rules.header, rules.header_value},
                              weight, proposal.event_time);
   }
   if (action == "canary.raise") {
+    HEDDLE_ASSIGN_OR_RETURN(const auto weight, weight_in(proposal));
     if (next.canary().next_weight() != weight) {
       return Error{ErrorKind::kConflict, "canary-other-step",
                    fmt::format("{:g}% is not the canary's next step", weight / 100.0),
@@ -80,8 +92,8 @@ Result<void> ServiceControl::change_with_bundle(const policy::Proposal& proposal
     }
     return next.raise_canary(proposal.event_time);
   }
-  return proposal.attributes.string_or("slot") == "standby" ? next.set_standby(bundle)
-                                                            : next.promote(bundle);
+  HEDDLE_ASSIGN_OR_RETURN(const auto slot, text_in(proposal, "slot"));
+  return slot == "standby" ? next.set_standby(bundle) : next.promote(bundle);
 }
 
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
@@ -147,8 +159,8 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   return {};
 }
 
-Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, const Digest& bundle,
-                                                 const std::string& slot, bool again) {
+Result<Asked> ServiceControl::asked_by_hand(policy::Proposal proposal, const Digest& bundle,
+                                            const std::string& slot, bool again) {
   HEDDLE_TRY(follow_question(proposal, again));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
@@ -163,20 +175,22 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                        "them and run `heddle run`"
                      : "see `heddle audit log`"};
   }
-  auto reply = doc::Value::object({{"applied", decision.applied},
-                                   {"bundle", bundle.empty() ? "" : bundle.str()},
-                                   {"slot", slot},
-                                   {"entry", decision.entry},
-                                   {"approval", decision.approval},
-                                   {"reason", proposal.reason}});
-  for (const char* list : {"drops_repairs", "revives_repairs"}) {
-    if (const auto* repairs = proposal.attributes.find(list); repairs != nullptr)
-      reply.set(list, *repairs);
-  }
+  Asked reply{
+      decision.applied, bundle.empty() ? "" : bundle.str(), slot, decision.entry, decision.approval,
+      proposal.reason};
+  // As `name_repairs` named them, of an act that is about repairs.
+  const auto repairs = [&](const char* name) -> std::optional<std::vector<std::string>> {
+    const auto* list = proposal.attributes.find(name);
+    if (list == nullptr) return std::nullopt;
+    return doc::list_of<std::string>(*list,
+                                     [](const doc::Value& each) { return each.as_string(); });
+  };
+  reply.drops_repairs = repairs("drops_repairs");
+  reply.revives_repairs = repairs("revives_repairs");
   return reply;
 }
 
-Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundle, bool waits) {
+Result<std::optional<Comparison>> ServiceControl::comparison(const Digest& bundle, bool waits) {
   const Digest& primary = releases().primary();
   if (!waits && !primary.empty() && primary != bundle) {
     HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // what is not there is said at once
@@ -204,18 +218,19 @@ void ServiceControl::name_canary(policy::Proposal& proposal, std::uint32_t weigh
 
 /// Of the bundle with the primary; `known` is used where it is about this primary.
 Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
-                                            std::optional<doc::Value> known) {
-  if (!known || known->string_or("base") != releases().primary().str()) {
+                                            std::optional<Comparison> known) {
+  if (!known || known->base != releases().primary()) {
     HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest,
+                          parts_.objects->put(doc::to_json(comparison_schema().print(*known))));
   proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   return {};
 }
 
-Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
-                                           std::uint32_t weight, const policy::Actor& actor,
-                                           bool again, const std::optional<doc::Value>& compared) {
+Result<Asked> ServiceControl::promote(const Digest& bundle, const std::string& slot,
+                                      std::uint32_t weight, const policy::Actor& actor, bool again,
+                                      const std::optional<Comparison>& compared) {
   if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened,
                           bundle::open(*parts_.objects, bundle));  // every byte against its digest
@@ -268,8 +283,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
-Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor,
-                                              bool again) {
+Result<Asked> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor,
+                                         bool again) {
   if (!bundle.empty())
     HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // every byte against its digest
   policy::Proposal proposal;
@@ -317,7 +332,7 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
                "ask again if it is still wanted"};
 }
 
-Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool again) {
+Result<Asked> ServiceControl::roll_back(const policy::Actor& actor, bool again) {
   if (releases().rollback_target().empty()) {
     return Error{ErrorKind::kConflict, "rollback-no-target",
                  fmt::format("`{}` has no release before this one", service_.identity.name),

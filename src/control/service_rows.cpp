@@ -45,8 +45,10 @@ const Schema<CanaryLook>& begun_schema() {
   return schema;
 }
 
+}  // namespace
+
 /// The members of a judgement stand beside what came of it.
-const Schema<CanaryLook>& judged_schema() {
+const Schema<CanaryLook>& judged_look_schema() {
   using Look = CanaryLook;
   static const auto schema = [] {
     auto t = row<Look>("the canary's look", "the last judgement, and what came of it");
@@ -75,6 +77,8 @@ const Schema<CanaryLook>& judged_schema() {
   return schema;
 }
 
+namespace {
+
 const Schema<Snapshot>& canary_schema() {
   using S = Snapshot;
   static const auto schema = [] {
@@ -87,11 +91,12 @@ const Schema<Snapshot>& canary_schema() {
           if (value.is_null()) return;
           // A look that has begun has no judgement, whose members are required once there is one.
           const bool is_begun = value.size() == 1 && value.find("stepped") != nullptr;
-          reader.read(is_begun ? begun_schema() : judged_schema(), value, &into.look.emplace());
+          reader.read(is_begun ? begun_schema() : judged_look_schema(), value,
+                      &into.look.emplace());
         },
         [](const S& from) -> std::optional<Value> { return print_look(from.look); });
     t.keys.back().may_be_null = true;
-    t.keys.back().object = &judged_schema();
+    t.keys.back().object = &judged_look_schema();
     t.custom(
          "promotion", Shape::kObject,
          "what is proposed when its comparison is made, as a waiting act; null or absent: nothing",
@@ -171,7 +176,7 @@ void is_folder_name(const WorkRow& work, const Value&, Reader& reader) {
 
 doc::Value print_look(const std::optional<CanaryLook>& look) {
   if (!look) return {};
-  return (look->judgement ? judged_schema() : begun_schema()).print(*look);
+  return (look->judgement ? judged_look_schema() : begun_schema()).print(*look);
 }
 
 std::uint64_t entry_of_decision(std::string_view decision) noexcept {

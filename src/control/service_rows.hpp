@@ -25,6 +25,7 @@ inline constexpr std::string_view kIncidents = "incidents";  ///< that the ladde
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 inline constexpr std::string_view kRoutes = "routes";      ///< RouteRow
 inline constexpr std::string_view kVariants = "variants";  ///< Repaired, by op_id
+inline constexpr std::string_view kFindings = "findings";  ///< watch::Finding, in their order
 inline constexpr std::string_view kWorks = "works";        ///< WorkRow
 inline constexpr std::string_view kRetrains =
     "retrains";  ///< of the version before: retrains alone
@@ -49,6 +50,8 @@ struct CanaryLook {
   std::string denied{};    ///< the rule that kept it from going on; empty: none
 };
 
+/// Of a weight that was judged.
+[[nodiscard]] const doc::Schema<CanaryLook>& judged_look_schema();
 /// `null` where no canary runs.
 [[nodiscard]] doc::Value print_look(const std::optional<CanaryLook>& look);
 

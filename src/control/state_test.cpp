@@ -265,9 +265,7 @@ TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
   open();
   EXPECT_EQ(control_->ladder().incidents().size(), 1U);
   EXPECT_EQ(control_->incidents()->size(), 301U);
-  EXPECT_EQ(
-      control_->watch_value().int_or("in_windows") + control_->watch_value().int_or("partial"),
-      9 * Stream::kRows);
+  EXPECT_EQ(control_->watched().in_windows + control_->watched().partial, 9 * Stream::kRows);
 }
 
 TEST_F(StateTest, WhatNobodyHasToReadAnyMoreIsSaidWithinTheDay) {
@@ -304,7 +302,7 @@ TEST_F(StateTest, WhatNobodyHasToReadAnyMoreIsSaidWithinTheDay) {
   EXPECT_GE(within, after_a_day + 4);
   // A restart reads on from what was said.
   open();
-  EXPECT_EQ(control_->watch_value().int_or("rows"), 2 * Stream::kRows);
+  EXPECT_EQ(control_->watched().rows, 2 * Stream::kRows);
 }
 
 TEST_F(StateTest, AJournalThatWentBeforeTheFirstTickIsMissed) {
@@ -318,7 +316,7 @@ TEST_F(StateTest, AJournalThatWentBeforeTheFirstTickIsMissed) {
   EXPECT_TRUE(control_->journal_lost().empty());
   open();
   EXPECT_TRUE(control_->journal_lost().empty());
-  EXPECT_EQ(control_->watch_value().int_or("rows"), 5);
+  EXPECT_EQ(control_->watched().rows, 5);
   writer_.reset();
   std::filesystem::remove_all(home_->spool("s"));
   open();
@@ -343,14 +341,13 @@ TEST_F(StateTest, WhatIsNotRecordedIsInTheLedgerAndIsSaid) {
                          })
                   .ok());
   EXPECT_EQ(opened, 1);
-  const auto watched = control_->watch_value();
-  EXPECT_EQ(watched.find("unrecorded")->find("app")->int_or("requests"), 40);
+  const auto watched = control_->watched();
+  EXPECT_EQ(watched.unrecorded.at("app").requests, 40);
   writer_->append(plane::GapRecord{1, "the journal is full", 0, "app"});
   pump();
-  EXPECT_NE(control_->watch_value().string_or("line").find(
-                "not recorded: 1 requests and 0 labels of account `app`"),
+  EXPECT_NE(control_->watched().line.find("not recorded: 1 requests and 0 labels of account `app`"),
             std::string::npos)
-      << control_->watch_value().string_or("line");
+      << control_->watched().line;
 }
 
 TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
@@ -377,7 +374,7 @@ TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
   }
   pump();
   (void)day(102);
-  const auto rows = control_->watch_value().int_or("rows");
+  const auto rows = control_->watched().rows;
   EXPECT_LT(rows, 3 * Stream::kRows);
   EXPECT_GT(rows, 3 * Stream::kRows - 200) << "the rest of the segment was read";
   std::vector<std::string> reasons;
@@ -394,7 +391,7 @@ TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
   EXPECT_NE(reasons.front().find("that cannot be read"), std::string::npos) << reasons.front();
   // A restart reads the same.
   open();
-  EXPECT_EQ(control_->watch_value().int_or("rows"), rows);
+  EXPECT_EQ(control_->watched().rows, rows);
 }
 
 TEST_F(StateTest, APageIsWrittenBesideTheControlThread) {
@@ -413,7 +410,7 @@ TEST_F(StateTest, APageIsWrittenBesideTheControlThread) {
   const auto opened = control_->act_by_hand(act, ada);
   ASSERT_TRUE(opened.ok()) << opened.error().str();
   act.kind = recover::ByHand::Kind::kClose;
-  act.incident = opened->string_or("incident");
+  act.incident = *opened->incident;
   ASSERT_TRUE(control_->act_by_hand(act, ada).ok());
   const auto page = [&] {
     std::optional<std::string> row;
@@ -439,7 +436,7 @@ TEST_F(StateTest, APageIsWrittenBesideTheControlThread) {
   const Micros before = now;
   EXPECT_EQ(tick_after(2 * kMinute), before) << "then the tick does, and nobody else";
   EXPECT_FALSE(page());
-  EXPECT_EQ(control_->watch_value().bool_or("watched"), true);
+  EXPECT_EQ(control_->watched().watched, true);
   open();  // a crash meanwhile starts it again
   workers_->held = false;
   pump();

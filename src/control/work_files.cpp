@@ -1,11 +1,11 @@
 #include "control/work_files.hpp"
 
 #include "doc/schema_custom.hpp"
+#include "evaluate/evidence_format.hpp"
 
 namespace heddle::control {
 
 using doc::Schema;
-using doc::Shape;
 
 const Schema<RetrainRequest>& retrain_request_schema() {
   using R = RetrainRequest;
@@ -27,6 +27,27 @@ const Schema<RetrainRequest>& retrain_request_schema() {
   return schema;
 }
 
+namespace {
+
+const Schema<RetrainResult>& metrics_schema() {
+  using R = RetrainResult;
+  static const auto schema = [] {
+    auto t = Schema<R>::record("the metrics", "of both, by name");
+    evaluate::numbers(t, "new", &R::metrics, "of the candidate");
+    evaluate::numbers(t, "base", &R::base_metrics, "of what serves");
+    return t;
+  }();
+  return schema;
+}
+
+}  // namespace
+
+std::optional<std::string> failure_of(const doc::Value& result) {
+  const doc::Value* failed = result.find("failed");
+  if (failed == nullptr) return std::nullopt;
+  return failed->is_string() ? failed->as_string() : "its `failed` must be a string";
+}
+
 const Schema<RetrainResult>& retrain_result_schema(bool has_failed) {
   using R = RetrainResult;
   const auto record = [] {
@@ -46,8 +67,9 @@ const Schema<RetrainResult>& retrain_result_schema(bool has_failed) {
     t.digest("bundle", &R::bundle, "the candidate; empty: a gate did not pass");
     t.boolean("gates_passed", &R::gates_passed, "whether every gate did");
     t.texts("failed_gates", &R::failed_gates, "ids of those that did not");
-    t.value("metrics", &R::metrics, Shape::kAny, "of the candidate and of what serves");
-    t.value("judged", &R::judged, Shape::kAny, "as `retrain` in its evaluation");
+    t.within("metrics", metrics_schema(), "of both, on the rows that it did not learn from");
+    t.object("judged", &R::judged, evaluate::retrain_evidence_schema(),
+             "as `retrain` in its evaluation");
     t.integer("train_rows", &R::train_rows, "rows it learned from");
     t.integer("holdout_rows", &R::holdout_rows, "rows it was judged on");
     return t;

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "bundle/config.hpp"
 #include "doc/schema.hpp"
+#include "evaluate/evaluate.hpp"
 
 namespace heddle::control {
 
@@ -27,6 +28,10 @@ struct RetrainRequest {
   std::int64_t rows = 0;                   ///< the newest, at most
 };
 
+/// Why a process left no result, by what it left in place of one: `failed` of `result.json`. None:
+/// it is a result.
+[[nodiscard]] std::optional<std::string> failure_of(const doc::Value& result);
+
 /// What came of a retrain: a candidate, gates that did not pass, or the reason why there is none.
 struct RetrainResult {
   std::string failed{};  ///< empty: it ended as it should
@@ -34,8 +39,9 @@ struct RetrainResult {
   Digest bundle{};       ///< empty: a gate did not pass
   bool gates_passed = false;
   std::vector<std::string> failed_gates{};
-  doc::Value metrics{};
-  doc::Value judged{};
+  evaluate::Numbers metrics{};       ///< of the candidate, on the rows that it did not learn from
+  evaluate::Numbers base_metrics{};  ///< of what serves, on the same
+  evaluate::RetrainEvidence judged{};
   std::int64_t train_rows = 0;
   std::int64_t holdout_rows = 0;
 };

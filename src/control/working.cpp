@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/file.hpp"
+#include "doc/error_format.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -21,17 +22,12 @@ std::string last_line(const std::string& path) {
   return std::string(text);
 }
 
-/// The error that a command left as its document; nullopt: it is no error.
+/// The error that a command left as its document; nullopt: it is no error. One that is not as it
+/// must be is told with its place.
 std::optional<Error> error_of(const doc::Value& document) {
-  const doc::Value* error = document.find("error");
-  if (error == nullptr || !error->is_object()) return std::nullopt;
-  Error out{ErrorKind::kInternal, error->string_or("id"), error->string_or("message"),
-            error->string_or("hint"), error->string_or("where")};
-  for (int kind = 0; kind <= static_cast<int>(ErrorKind::kInternal); ++kind) {
-    const auto each = static_cast<ErrorKind>(kind);
-    if (error_kind_info(each).name == error->string_or("kind")) out.kind = each;
-  }
-  return out;
+  if (document.find("error") == nullptr) return std::nullopt;
+  const auto failed = doc::command_error_schema().parse(document);
+  return failed.ok() ? failed->error : failed.error();
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ std::string_view shape_name(Shape shape) {
     case Shape::kIntegers: return "a list of integers";
     case Shape::kDigests: return "a list of digests";
     case Shape::kNumbers: return "a list of numbers";
+    case Shape::kLists: return "a list of lists";
     case Shape::kObject: return "an object";
     case Shape::kObjects: return "a list of objects";
     case Shape::kMap: return "an object";
@@ -66,6 +67,7 @@ Value shape_schema(const ObjectSchema& object, const Key& key,
           {{"anyOf", Value::array({of_type("string"), list_of(of_type("string"))})}});
     case Shape::kIntegers: return list_of(of_type("integer"));
     case Shape::kNumbers: return list_of(of_type("number"));
+    case Shape::kLists: return list_of(Value::object({{"type", Value::array({"array", "null"})}}));
     case Shape::kDigests:
       return list_of(of_type("string").set("pattern", fmt::format("^{}$", kDigestPattern)));
     case Shape::kObject: return schema_of(*key.object, open);

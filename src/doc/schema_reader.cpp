@@ -39,6 +39,10 @@ bool right_type(Shape shape, const Value& value) {
     case Shape::kDigests: return every(value, &Value::is_string);
     case Shape::kIntegers: return every(value, &Value::is_int);
     case Shape::kNumbers: return every(value, &Value::is_number);
+    case Shape::kLists:
+      return value.is_array() &&
+             std::all_of(value.as_array().begin(), value.as_array().end(),
+                         [](const Value& item) { return item.is_array() || item.is_null(); });
     case Shape::kObject:
     case Shape::kMap: return value.is_object();
     case Shape::kObjects: return every(value, &Value::is_object);
@@ -312,10 +316,19 @@ void Reader::read_item(const ObjectSchema& object, const Value& value, std::size
   path_ = path;
 }
 
+void Reader::read_named(const ObjectSchema& object, const Value& value, std::string_view name,
+                        void* into) {
+  const auto path = std::exchange(path_, path_to(name));
+  read(object, value, into);
+  path_ = path;
+}
+
 void Reader::read(const ObjectSchema& object, const Value& value, void* into) {
   if (!value.is_object()) {
+    const bool has_path = object.is_record && !path_.empty();
+    const auto what = has_path ? fmt::format("`{}`", path_) : object.name;
     report(value.position(), "wrong-type",
-           fmt::format("{} must be an object, found {}", object.name, article(value.type_name())),
+           fmt::format("{} must be an object, found {}", what, article(value.type_name())),
            object.about, width(value));
     return;
   }

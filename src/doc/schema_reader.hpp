@@ -27,6 +27,7 @@ enum class Shape {
   kIntegers,
   kNumbers,
   kDigests,
+  kLists,  ///< each item a list, or null where there is none
   kObject,
   kObjects,
   kMap,
@@ -122,6 +123,9 @@ class Reader {
   void read(const ObjectSchema& object, const Value& value, void* into);
   /// The same for item `index` of the list that is being read.
   void read_item(const ObjectSchema& object, const Value& value, std::size_t index, void* into);
+  /// The same for the item of that name of the map that is being read.
+  void read_named(const ObjectSchema& object, const Value& value, std::string_view name,
+                  void* into);
   void report(Position at, std::string id, std::string message, std::string hint, int length = 1);
   /// A finding about the member `key` of the record that is being read. `what` goes on after the
   /// member's path: "must rise".

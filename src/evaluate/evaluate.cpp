@@ -28,13 +28,6 @@ void add_group(std::string_view group, const Numbers& from, Numbers& to) {
   for (const auto& [name, number] : from) to[fmt::format("{}.{}", group, name)] = number;
 }
 
-/// Of the held-out rows the share that may equal a row to train on: `leakage.duplicate_share_max`.
-double duplicate_bound(const spec::Evaluation& definition) {
-  constexpr double kDefault = 0.001;
-  const doc::Value* leakage = definition.identity.content.find("leakage");
-  return leakage == nullptr ? kDefault : leakage->double_or("duplicate_share_max", kDefault);
-}
-
 /// The gates that always stand beside the definition's own.
 std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition,
                                       stats::TaskKind task) {
@@ -43,9 +36,10 @@ std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evalua
     gates.push_back({"leakage-time-order",
                      {"leakage.time_order_violations == 0.0", {}},
                      "no training row is later than the first held-out row"});
-  gates.push_back({"leakage-duplicate-rows",
-                   {fmt::format("leakage.duplicate_share <= {}", duplicate_bound(definition)), {}},
-                   "held-out rows are no copies of training rows"});
+  gates.push_back(
+      {"leakage-duplicate-rows",
+       {fmt::format("leakage.duplicate_share <= {}", definition.duplicate_share_max), {}},
+       "held-out rows are no copies of training rows"});
   const double bound = task == stats::TaskKind::kRegression
                            ? definition.single_feature_correlation_max
                            : definition.single_feature_auc_max;
@@ -127,11 +121,8 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
       const auto differences,
       compare(*input.definition, {whole.task, &rows, of_base, of_candidate, labels,
                                   input.base->interval, whole.interval}));
-  base.metrics = doc::Value::array();
-  for (const auto& each : differences) {
-    base.metrics.push(each.to_value());
-    numbers["base." + each.metric] = each.base;
-  }
+  for (const auto& each : differences) numbers["base." + each.metric] = each.base;
+  base.metrics = differences;
   numbers["base.rows"] = static_cast<double>(base.rows);
   if (common.size() == whole.labels.size()) return {};
   std::erase_if(numbers, [](const auto& item) {

@@ -10,7 +10,8 @@
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/result.hpp"
-#include "doc/value.hpp"
+#include "evaluate/difference.hpp"
+#include "evaluate/retrain_evidence.hpp"
 #include "expr/program.hpp"
 #include "spec/evaluation.hpp"
 #include "stats/conformal.hpp"
@@ -124,7 +125,7 @@ struct BaseEvidence {
   std::int64_t rows = 0;
   std::int64_t refused = 0;
   std::int64_t learned = 0;
-  doc::Value metrics{};  ///< [Difference::to_value()]
+  std::vector<Difference> metrics{};
 };
 
 /// What the interval of a bundle was fitted to after it was built.
@@ -144,8 +145,8 @@ struct Evidence {
   Leakage leakage{};
   std::optional<BaseEvidence> base{};  ///< nullopt: no gate reads it
   std::vector<GateResult> gates{};
-  bool passed = false;   ///< no gate failed
-  doc::Value retrain{};  ///< of a retrained bundle: what is known of it besides; null: it is none
+  bool passed = false;                            ///< no gate failed
+  std::optional<RetrainEvidence> retrain{};       ///< of a retrained bundle
   std::optional<IntervalRefit> interval_refit{};  ///< where it was fitted anew since
 };
 

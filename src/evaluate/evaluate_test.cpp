@@ -253,12 +253,9 @@ TEST_F(Evaluating, AnEvaluationMaySayHowManyRowsRepeat) {
     });
   };
   EXPECT_TRUE(failed());
-  const auto bounded = [](double share) {
-    return doc::Value::object({{"leakage", doc::Value::object({{"duplicate_share_max", share}})}});
-  };
-  evaluation.identity.content = bounded(0.04);
+  evaluation.duplicate_share_max = 0.04;
   EXPECT_TRUE(failed()) << "100 of 2,000 are 0.05";
-  evaluation.identity.content = bounded(0.06);
+  evaluation.duplicate_share_max = 0.06;
   EXPECT_FALSE(failed());
 }
 
@@ -529,7 +526,8 @@ TEST(Paired, AucAndCalibrationErrorHaveIntervalsToo) {
   EXPECT_NEAR(auc.candidate, 0.6951302437493462, 1e-12);
   ASSERT_TRUE(auc.standard_error.has_value());
   EXPECT_NEAR(*auc.standard_error, 0.03846712947561352, 1e-12);
-  EXPECT_NEAR(auc.to_value().double_or("low"), 0.10722878962234545 - 0.07539418836, 1e-9);
+  EXPECT_NEAR(difference_schema().print(auc).find("low")->as_double(),
+              0.10722878962234545 - 0.07539418836, 1e-9);
   const auto& calibration = by_name.at("calibration_error");
   EXPECT_NEAR(calibration.base, 0.25103697840124367, 1e-6);
   ASSERT_TRUE(calibration.standard_error.has_value());
@@ -543,10 +541,16 @@ constexpr std::string_view kEvidenceOfBefore =
     R"("values":{"AMS":{"auc":0.5}}}],"confusion":[{"label":"a","predicted":"b","rows":3}],)"
     R"("leakage":{"duplicate_rows":0.0,"single_feature_auc":0.6,"single_feature":"hour"},)"
     R"("base":{"bundle":"sha256:ab","measured":true,"rows":9,"without_answer":1,)"
-    R"("learned_from":0,"metrics":[{"name":"auc"}],"note":"n"},)"
+    R"("learned_from":0,"metrics":[{"name":"auc","base":0.5,"candidate":0.75,"difference":0.25,)"
+    R"("standard_error":null,"low":null,"high":null}],"note":"n"},)"
     R"("gates":[{"id":"good","passed":true,"when":"metrics.auc > 0.5",)"
     R"("values":{"metrics.auc":0.75},"description":"d","error":"e","not_judged":"j"}],)"
-    R"("retrain":{"before_change":{"verdict":"better"}}})";
+    R"("retrain":{"before_change":{"rows":300,"verdict":"better","metrics":[{"name":"auc",)"
+    R"("base":null,"candidate":0.75,"difference":null,"standard_error":null,"low":null,)"
+    R"("high":null}],"of":"recorded traffic"},"label_accounts":{"most":"app","train_rows":40,)"
+    R"("only":"","others":{"rows":200,"verdict":"unclear","metrics":[{"name":"log_loss",)"
+    R"("base":0.5,"candidate":0.5,"difference":0.0,"standard_error":0.0,"low":0.0,"high":0.0}]}},)"
+    R"("left_out":[{"class":"lost","rows":3}]}})";
 
 TEST(Evidence, BytesOfBeforeAreReadAndWrittenAgain) {
   auto read = evidence_schema().parse_text(kEvidenceOfBefore);
@@ -563,6 +567,31 @@ TEST(Evidence, BytesOfBeforeAreReadAndWrittenAgain) {
       R"({"format":"heddle.evaluation/1","passed":true,"metrics":{},"slices":[],"gates":[]})");
   ASSERT_TRUE(bare.ok()) << bare.error().str();
   EXPECT_EQ(evidence_schema().parse_text(R"({"passed":true})").error().id, "evidence-malformed");
+}
+
+TEST(Evidence, OfARetrainSaysWhatItIsBesideOrWhyNot) {
+  const auto before = [](std::string_view members) {
+    return retrain_evidence_schema().parse_text(
+        fmt::format(R"({{"before_change":{{{}}},"label_accounts":{{"most":"","train_rows":0,)"
+                    R"("only":""}}}})",
+                    members));
+  };
+  const auto none = before(R"("rows":0,"verdict":"none","why":"there are none")");
+  ASSERT_TRUE(none.ok()) << none.error().str();
+  EXPECT_EQ(none->before_change.why, "there are none");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("rows":0,"verdict":"none")", "`before_change.why` is missing"},
+      {R"("rows":9,"verdict":"worse","of":"x")", "`before_change.metrics` is missing"},
+      {R"("rows":9,"verdict":"worse","metrics":[])", "`before_change.of` is missing"},
+      {R"("rows":9,"verdict":"worst","metrics":[],"of":"x")", "is not a value of"},
+      {R"("rows":9,"verdict":"worse","metrics":[{"name":"auc"}],"of":"x")",
+       "`before_change.metrics[0].base` is missing"}};
+  for (const auto& [members, told] : cases) {
+    const auto read = before(members);
+    ASSERT_FALSE(read.ok()) << members;
+    EXPECT_EQ(read.error().id, "evidence-malformed");
+    EXPECT_NE(read.error().message.find(told), std::string::npos) << read.error().message;
+  }
 }
 
 }  // namespace

@@ -11,29 +11,6 @@ using doc::Schema;
 using doc::Shape;
 using doc::Value;
 
-Numbers read_numbers(const Value& value, Reader& reader) {
-  Numbers numbers;
-  for (const auto& [name, number] : value.as_object()) {
-    if (!number.is_null() && !number.is_number()) {
-      reader.refuse(name, "must be a number or null");
-      break;
-    }
-    numbers[name] =
-        number.is_null() ? std::numeric_limits<double>::quiet_NaN() : number.as_double();
-  }
-  return numbers;
-}
-
-template <class T>
-Schema<T>& numbers(Schema<T>& t, std::string key, Numbers T::* member, std::string about) {
-  return t.custom(
-      std::move(key), Shape::kMap, std::move(about),
-      [member](T& into, const Value& value, Reader& reader) {
-        into.*member = read_numbers(value, reader);
-      },
-      [member](const T& from) -> std::optional<Value> { return print_numbers(from.*member); });
-}
-
 const Schema<SliceResult>& slice_schema() {
   using Slice = SliceResult;
   static const auto schema = [] {
@@ -100,18 +77,12 @@ const Schema<BaseEvidence>& base_schema(bool is_measured) {
     t.integer("rows", &Base::rows, "rows that both answer");
     t.integer("without_answer", &Base::refused, "rows without an answer of the base");
     t.integer("learned_from", &Base::learned, "rows that the base has learned from");
-    t.value("metrics", &Base::metrics, Shape::kAny,
-            "of both, with what is known of the difference");
+    t.objects("metrics", &Base::metrics, difference_schema(),
+              "of both, with what is known of the difference");
     t.text("note", &Base::note, "what is to be known of the comparison").optional();
     return t;
   }();
   return is_measured ? measured : missing;
-}
-
-void read_base(Evidence& into, const Value& value, Reader& reader) {
-  const Value* measured = value.find("measured");
-  const bool is_measured = measured != nullptr && measured->is_bool() && measured->as_bool();
-  reader.read(base_schema(is_measured), value, &into.base.emplace());
 }
 
 const Schema<GateResult>& gate_schema() {
@@ -147,13 +118,82 @@ const Schema<IntervalRefit>& refit_schema() {
   return schema;
 }
 
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+Value number_or_null(std::optional<double> number) {
+  return number && std::isfinite(*number) ? Value(*number) : Value();
+}
+
 }  // namespace
+
+const Schema<Difference>& difference_schema() {
+  using D = Difference;
+  static const auto schema = [] {
+    auto t = Schema<D>::record("the metric", "one metric of two models on the same rows");
+    const auto number = [&t](const char* name, const char* about, const auto& get,
+                             const auto& set) {
+      t.custom(
+          name, Shape::kNumber, about,
+          [set](D& into, const Value& value, Reader&) {
+            set(into, value.is_null() ? std::optional<double>() : value.as_double());
+          },
+          [get](const D& from) -> std::optional<Value> { return number_or_null(get(from)); });
+      t.keys.back().may_be_null = true;
+    };
+    using Number = std::optional<double>;
+    // They follow from the others.
+    const auto derived = [](D&, Number) {};
+    const auto end = [](const D& from, double side) {
+      const auto margin = from.margin_of_error();
+      return margin ? Number(from.difference() + side * *margin) : Number();
+    };
+    t.text("name", &D::metric, "of the metric").filled();
+    number(
+        "base", "of what serves", [](const D& d) { return Number(d.base); },
+        [](D& d, Number n) { d.base = n.value_or(kUnknown); });
+    number(
+        "candidate", "of the candidate", [](const D& d) { return Number(d.candidate); },
+        [](D& d, Number n) { d.candidate = n.value_or(kUnknown); });
+    number(
+        "difference", "candidate less base", [](const D& d) { return Number(d.difference()); },
+        derived);
+    number(
+        "standard_error", "of the difference, paired by row; null: not known",
+        [](const D& d) { return d.standard_error; }, [](D& d, Number n) { d.standard_error = n; });
+    number("low", "end of its 95 % interval", [end](const D& d) { return end(d, -1); }, derived);
+    number("high", "likewise", [end](const D& d) { return end(d, 1); }, derived);
+    return t;
+  }();
+  return schema;
+}
+
+Numbers read_numbers(const Value& value, Reader& reader) {
+  Numbers numbers;
+  for (const auto& [name, number] : value.as_object()) {
+    if (!number.is_null() && !number.is_number()) {
+      reader.refuse(name, "must be a number or null");
+      break;
+    }
+    numbers[name] = number.is_null() ? kUnknown : number.as_double();
+  }
+  return numbers;
+}
 
 Value print_numbers(const Numbers& numbers) {
   Value value = Value::object();
   for (const auto& [name, number] : numbers)
     value.set(name, std::isfinite(number) ? Value(number) : Value());
   return value;
+}
+
+void read_base(const Value& value, Reader& reader, BaseEvidence& into) {
+  const Value* measured = value.find("measured");
+  const bool is_measured = measured != nullptr && measured->is_bool() && measured->as_bool();
+  reader.read(base_schema(is_measured), value, &into);
+}
+
+Value print_base(const BaseEvidence& base) {
+  return base_schema(base.missing.why.empty()).print(base);
 }
 
 const Schema<Evidence>& evidence_schema() {
@@ -188,24 +228,21 @@ const Schema<Evidence>& evidence_schema() {
                .set("single_feature", from.leakage.single_feature);
          })
         .optional();
-    t.custom("base", Shape::kObject,
-             "what served, where a gate reads it: `bundle`, `measured`; then `rows`, "
-             "`without_answer`, `learned_from`, `metrics`, `note`, else `why` and `fails`",
-             read_base,
-             [](const E& from) -> std::optional<Value> {
-               if (!from.base) return std::nullopt;
-               return base_schema(from.base->missing.why.empty()).print(*from.base);
-             })
-        .optional();
-    t.objects("gates", &E::gates, gate_schema(), "in their order");
     t.custom(
-         "retrain", Shape::kMap, "of a retrained bundle: what is known of it besides",
-         [](E& into, const Value& value, Reader&) { into.retrain = value; },
+         "base", Shape::kObject,
+         "what served, where a gate reads it: `bundle`, `measured`; then `rows`, "
+         "`without_answer`, `learned_from`, `metrics`, `note`, else `why` and `fails`",
+         [](E& into, const Value& value, Reader& reader) {
+           read_base(value, reader, into.base.emplace());
+         },
          [](const E& from) -> std::optional<Value> {
-           if (from.retrain.is_null()) return std::nullopt;
-           return from.retrain;
+           if (!from.base) return std::nullopt;
+           return print_base(*from.base);
          })
         .optional();
+    t.objects("gates", &E::gates, gate_schema(), "in their order");
+    t.object("retrain", &E::retrain, retrain_evidence_schema(),
+             "of a retrained bundle: what is known of it besides");
     t.object("interval_refit", &E::interval_refit, refit_schema(),
              "where its interval was fitted anew since: to what");
     return t;

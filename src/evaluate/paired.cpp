@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "evaluate/evidence_format.hpp"
 #include "evaluate/measured.hpp"
 #include "stats/metric.hpp"
 
@@ -24,29 +25,11 @@ std::optional<double> error_of_own(const Measured::Own& base, const Measured::Ow
   return *error * static_cast<double>(differences.size());
 }
 
-doc::Value number(std::optional<double> value) {
-  return value && std::isfinite(*value) ? doc::Value(*value) : doc::Value();
-}
-
 }  // namespace
 
 std::optional<double> Difference::margin_of_error() const noexcept {
   if (!standard_error) return std::nullopt;
   return kNormal95 * *standard_error;
-}
-
-doc::Value Difference::to_value() const {
-  const auto margin = margin_of_error();
-  const auto end = [&](double side) {
-    return margin ? number(difference() + side * *margin) : doc::Value();
-  };
-  return doc::Value::object({{"name", metric},
-                             {"base", number(base)},
-                             {"candidate", number(candidate)},
-                             {"difference", number(difference())},
-                             {"standard_error", number(standard_error)},
-                             {"low", end(-1)},
-                             {"high", end(1)}});
 }
 
 Result<std::vector<Difference>> compare(const spec::Evaluation& definition, const Pair& pair) {

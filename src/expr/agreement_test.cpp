@@ -96,7 +96,7 @@ class Draw {
 };
 
 /// The value as source text; empty when it has no spelling as a constant.
-std::string written(const Datum& value) {
+std::string spelled(const Datum& value) {
   switch (value.kind) {
     case Kind::kNull: return "null";
     case Kind::kBool: return value.b ? "true" : "false";
@@ -237,8 +237,8 @@ TEST(Agreement, RowsColumnsAndConstants) {
           << where() << ": row " << show(from_row) << ", column " << show(from_column);
       errors += from_row.is_error() ? 1 : 0;
       // The same with the values written out. What always fails is refused when it is compiled.
-      const std::string x = written(row[0]);
-      const std::string y = row.size() > 1 ? written(row[1]) : "0";
+      const std::string x = spelled(row[0]);
+      const std::string y = row.size() > 1 ? spelled(row[1]) : "0";
       if (x.empty() || y.empty() || row[0].is_null() || (row.size() > 1 && row[1].is_null()))
         return;
       const auto constant =
@@ -293,7 +293,7 @@ class Writer {
   std::string leaf(Type type) {
     if (draw_() % 40 == 0) return "null";
     if (draw_() % 3 == 0) {
-      const std::string constant = written(draw_.value(type));
+      const std::string constant = spelled(draw_.value(type));
       if (!constant.empty()) return constant;
     }
     const char* letter = type == Type::kBool        ? "b"

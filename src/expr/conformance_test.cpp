@@ -325,7 +325,7 @@ bool same(const Datum& ours, const Field& theirs) {
   }
 }
 
-std::string show(const Datum& datum) {
+std::string shown(const Datum& datum) {
   switch (datum.kind) {
     case Datum::Kind::kNull: return "null";
     case Datum::Kind::kError: return "error";
@@ -358,10 +358,10 @@ std::string run(const Message& test) {
                                program.error().where);
   Program::Scratch scratch;
   const Datum ours = program->evaluate(row, scratch);
-  if (fails) return ours.is_error() ? "" : fmt::format("gives {}, not an error", show(ours));
+  if (fails) return ours.is_error() ? "" : fmt::format("gives {}, not an error", shown(ours));
   const Field* value = test.find("value");
-  if (value == nullptr) return ours.is_true() ? "" : fmt::format("gives {}, not true", show(ours));
-  return same(ours, value->message.fields[0]) ? "" : fmt::format("gives {}", show(ours));
+  if (value == nullptr) return ours.is_true() ? "" : fmt::format("gives {}, not true", shown(ours));
+  return same(ours, value->message.fields[0]) ? "" : fmt::format("gives {}", shown(ours));
 }
 
 /// Cases inside the profile's grammar whose answer differs on purpose: each must go on differing,

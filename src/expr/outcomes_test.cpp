@@ -13,7 +13,7 @@
 namespace heddle::expr {
 namespace {
 
-const Environment& environment() {
+const Environment& outcome_environment() {
   static const Environment env = [] {
     Environment out;
     out.variables = {{"i", Type::kInt},    {"j", Type::kInt},       {"d", Type::kDouble},
@@ -38,24 +38,24 @@ const std::vector<Domain>& domains() {
 
 /// `fails at OFFSET`, `never a value`, `never true`, `never false` or nothing.
 std::string verdict(const std::string& source) {
-  const auto program = Program::compile(source, environment());
+  const auto program = Program::compile(source, outcome_environment());
   // A conversion of a constant that fails is refused by the compiler itself.
   const bool is_known =
       program.ok() || program.error().message.find("always fails") != std::string::npos;
   EXPECT_TRUE(is_known) << source << ": " << program.error().message;
-  const Outcomes out = outcomes_of(source, environment(), domains());
+  const Outcomes out = outcomes_of(source, outcome_environment(), domains());
   if (!out.faults.empty()) return fmt::format("fails at {}", out.faults.front().offset);
   if (!out.may_be_value) return "never a value";
   if (program.ok() && program->type() != Type::kBool) return "";
   return !out.may_be_true ? "never true" : !out.may_be_false ? "never false" : "";
 }
 
-struct Case {
+struct OutcomeCase {
   const char* source;
   const char* expected;
 };
 
-class Verdict : public ::testing::TestWithParam<Case> {};
+class Verdict : public ::testing::TestWithParam<OutcomeCase> {};
 TEST_P(Verdict, OfAnExpression) {
   EXPECT_EQ(verdict(GetParam().source), GetParam().expected) << GetParam().source;
 }
@@ -63,67 +63,75 @@ TEST_P(Verdict, OfAnExpression) {
 INSTANTIATE_TEST_SUITE_P(
     Fails, Verdict,
     ::testing::Values(
-        Case{"1 / 0", "fails at 0"}, Case{"i / 0 > 3", "fails at 0"},
-        Case{"d > 1.0 && i % (2 - 2) == 0", "fails at 11"}, Case{"d / 0", ""}, Case{"d / 0.0", ""},
-        Case{"9223372036854775807 + 1", "fails at 0"},
-        Case{"-9223372036854775808 - 1", "fails at 0"},
-        Case{"9223372036854775807 * 2 > i", "fails at 0"},
-        Case{"-9223372036854775808 / -1", "fails at 0"}, Case{"int(1.0 / 0.0)", "fails at 0"},
-        Case{"int(sqrt(-1.0)) == 1", "fails at 0"}, Case{"int(1e19)", "fails at 0"},
-        Case{"int(exp(1000))", "fails at 0"}, Case{"bucket(i, 0)", "fails at 0"},
-        Case{"bucket(d, -2.5) > 1", "fails at 0"}, Case{"bucket(d, i)", ""},
-        Case{"abs(-9223372036854775807 - 1)", "fails at 0"},
-        Case{"timestamp('2020-13-01') > t", "fails at 0"},
-        Case{"timestamp('9999-12-31') + duration('2d')", "fails at 0"},
-        Case{"timestamp(99999999999999)", "fails at 0"},
-        Case{"timestamp(abs(i) + 300000000000)", "fails at 0"},
-        Case{"duration('5 years') > u", "fails at 0"}, Case{"int('12a') > i", "fails at 0"},
-        Case{"int('1' + 'x')", "fails at 0"}, Case{"double(lowerAscii('ABC'))", "fails at 0"},
-        Case{"int(string(b)) > 0", "fails at 0"}, Case{"double(string(t)) > 0.0", "fails at 0"},
-        Case{"timestamp(string(i)) > t", "fails at 0"}, Case{"int(string(d))", ""},
-        Case{"int(code) > 3", "fails at 0"}, Case{"int(s) > 3", ""},
-        Case{"b ? 1 / 0 : 2", "fails at 4"}, Case{"is_null(i) ? 0 : 1 / i", ""},
-        Case{"b || 1 / 0 > 0", "fails at 5"},
-        Case{"i in [2, 3] && t > timestamp('2020-02-30')", "fails at 19"},
-        Case{"1 / (i * 0)", "fails at 0"}, Case{"i / (j - j)", ""}));
+        OutcomeCase{"1 / 0", "fails at 0"}, OutcomeCase{"i / 0 > 3", "fails at 0"},
+        OutcomeCase{"d > 1.0 && i % (2 - 2) == 0", "fails at 11"}, OutcomeCase{"d / 0", ""},
+        OutcomeCase{"d / 0.0", ""}, OutcomeCase{"9223372036854775807 + 1", "fails at 0"},
+        OutcomeCase{"-9223372036854775808 - 1", "fails at 0"},
+        OutcomeCase{"9223372036854775807 * 2 > i", "fails at 0"},
+        OutcomeCase{"-9223372036854775808 / -1", "fails at 0"},
+        OutcomeCase{"int(1.0 / 0.0)", "fails at 0"},
+        OutcomeCase{"int(sqrt(-1.0)) == 1", "fails at 0"}, OutcomeCase{"int(1e19)", "fails at 0"},
+        OutcomeCase{"int(exp(1000))", "fails at 0"}, OutcomeCase{"bucket(i, 0)", "fails at 0"},
+        OutcomeCase{"bucket(d, -2.5) > 1", "fails at 0"}, OutcomeCase{"bucket(d, i)", ""},
+        OutcomeCase{"abs(-9223372036854775807 - 1)", "fails at 0"},
+        OutcomeCase{"timestamp('2020-13-01') > t", "fails at 0"},
+        OutcomeCase{"timestamp('9999-12-31') + duration('2d')", "fails at 0"},
+        OutcomeCase{"timestamp(99999999999999)", "fails at 0"},
+        OutcomeCase{"timestamp(abs(i) + 300000000000)", "fails at 0"},
+        OutcomeCase{"duration('5 years') > u", "fails at 0"},
+        OutcomeCase{"int('12a') > i", "fails at 0"}, OutcomeCase{"int('1' + 'x')", "fails at 0"},
+        OutcomeCase{"double(lowerAscii('ABC'))", "fails at 0"},
+        OutcomeCase{"int(string(b)) > 0", "fails at 0"},
+        OutcomeCase{"double(string(t)) > 0.0", "fails at 0"},
+        OutcomeCase{"timestamp(string(i)) > t", "fails at 0"}, OutcomeCase{"int(string(d))", ""},
+        OutcomeCase{"int(code) > 3", "fails at 0"}, OutcomeCase{"int(s) > 3", ""},
+        OutcomeCase{"b ? 1 / 0 : 2", "fails at 4"}, OutcomeCase{"is_null(i) ? 0 : 1 / i", ""},
+        OutcomeCase{"b || 1 / 0 > 0", "fails at 5"},
+        OutcomeCase{"i in [2, 3] && t > timestamp('2020-02-30')", "fails at 19"},
+        OutcomeCase{"1 / (i * 0)", "fails at 0"}, OutcomeCase{"i / (j - j)", ""}));
 
 INSTANTIATE_TEST_SUITE_P(
     IsAlwaysTheSame, Verdict,
     ::testing::Values(
-        Case{"null + 1", "never a value"}, Case{"null > i", "never a value"},
-        Case{"1 == 2", "never true"}, Case{"1 < 2", "never false"}, Case{"true", "never false"},
-        Case{"!true", "never true"}, Case{"'a' < 'b'", "never false"},
-        Case{"'abc'.matches('^b')", "never true"}, Case{"i > 5 && i < 3", "never true"},
-        Case{"i > 5 || i <= 5", "never false"}, Case{"i > 5 || i < 5", ""},
-        Case{"i > 5 && i < 6", "never true"}, Case{"d > 5.0 && d < 6.0", ""},
-        Case{"i == 1 && i == 2", "never true"}, Case{"s != 'a' || s != 'b'", "never false"},
-        Case{"s == 'a' && s == 'b'", "never true"}, Case{"s == 'a' || s == 'b'", ""},
-        Case{"s in ['a', 'b'] && s == 'c'", "never true"},
-        Case{"!(s in ['a']) || s == 'a'", "never false"}, Case{"i in []", "never true"},
-        Case{"size(s) < 0", "never true"}, Case{"size(s) >= 0", "never false"},
-        Case{"getMonth(t) == 12", "never true"}, Case{"t.getDate() == 0", "never true"},
-        Case{"t.getHours() in [24, 25]", "never true"}, Case{"t.getHours() <= 23", "never false"},
-        Case{"t.getDayOfWeek() == 7", "never true"}, Case{"t.getDayOfWeek() == 6", ""},
-        Case{"u.getHours() >= 24", ""}, Case{"i == i", "never false"},
-        Case{"d == d", "never false"}, Case{"s != s", "never true"}, Case{"b && !b", "never true"},
-        Case{"b || !b", "never false"}, Case{"is_null(i) && i > 3", "never true"},
-        Case{"i == null || i != null", "never false"}, Case{"is_null(i) || i > 3", ""},
-        Case{"coalesce(i, 0) == null", "never true"},
-        Case{"is_null(coalesce(s, 'none'))", "never true"}, Case{"share > 1.0", "never true"},
-        Case{"share * 100.0 > 70.0", ""}, Case{"share >= 70.0", "never true"},
-        Case{"code == 'JFK'", "never true"},
-        Case{"code.startsWith('A') || code.startsWith('L')", "never false"},
-        Case{"abs(d) < 0.0", "never true"}, Case{"abs(i) >= 0", "never false"},
-        Case{"i % 7 < 7", "never false"}, Case{"i % 7 == 7", "never true"},
-        Case{"i / 2 * 2 == i", ""},
-        Case{"t > timestamp('2020-01-01') && t < timestamp('2019-01-01')", "never true"},
-        Case{"t > timestamp('2020-01-01') || t < timestamp('2021-01-01')", "never false"},
-        Case{"i > 0 ? true : false", ""}, Case{"i > 0 ? b || true : true", "never false"},
-        Case{"lowerAscii(s) == 'abc'", ""}, Case{"d * 0.0 == 0.0", "never false"},
-        Case{"i + 1 > i", ""}, Case{"i == 0.5", "never true"}, Case{"i != 2.5", "never false"},
-        Case{"i in [0.5]", "never true"}, Case{"min(i, 3) > 3", "never true"},
-        Case{"floor(share) > 1.0", "never true"},
-        Case{"9223372036854775807 > i || i == 9223372036854775807", ""}));
+        OutcomeCase{"null + 1", "never a value"}, OutcomeCase{"null > i", "never a value"},
+        OutcomeCase{"1 == 2", "never true"}, OutcomeCase{"1 < 2", "never false"},
+        OutcomeCase{"true", "never false"}, OutcomeCase{"!true", "never true"},
+        OutcomeCase{"'a' < 'b'", "never false"}, OutcomeCase{"'abc'.matches('^b')", "never true"},
+        OutcomeCase{"i > 5 && i < 3", "never true"}, OutcomeCase{"i > 5 || i <= 5", "never false"},
+        OutcomeCase{"i > 5 || i < 5", ""}, OutcomeCase{"i > 5 && i < 6", "never true"},
+        OutcomeCase{"d > 5.0 && d < 6.0", ""}, OutcomeCase{"i == 1 && i == 2", "never true"},
+        OutcomeCase{"s != 'a' || s != 'b'", "never false"},
+        OutcomeCase{"s == 'a' && s == 'b'", "never true"}, OutcomeCase{"s == 'a' || s == 'b'", ""},
+        OutcomeCase{"s in ['a', 'b'] && s == 'c'", "never true"},
+        OutcomeCase{"!(s in ['a']) || s == 'a'", "never false"},
+        OutcomeCase{"i in []", "never true"}, OutcomeCase{"size(s) < 0", "never true"},
+        OutcomeCase{"size(s) >= 0", "never false"}, OutcomeCase{"getMonth(t) == 12", "never true"},
+        OutcomeCase{"t.getDate() == 0", "never true"},
+        OutcomeCase{"t.getHours() in [24, 25]", "never true"},
+        OutcomeCase{"t.getHours() <= 23", "never false"},
+        OutcomeCase{"t.getDayOfWeek() == 7", "never true"},
+        OutcomeCase{"t.getDayOfWeek() == 6", ""}, OutcomeCase{"u.getHours() >= 24", ""},
+        OutcomeCase{"i == i", "never false"}, OutcomeCase{"d == d", "never false"},
+        OutcomeCase{"s != s", "never true"}, OutcomeCase{"b && !b", "never true"},
+        OutcomeCase{"b || !b", "never false"}, OutcomeCase{"is_null(i) && i > 3", "never true"},
+        OutcomeCase{"i == null || i != null", "never false"},
+        OutcomeCase{"is_null(i) || i > 3", ""}, OutcomeCase{"coalesce(i, 0) == null", "never true"},
+        OutcomeCase{"is_null(coalesce(s, 'none'))", "never true"},
+        OutcomeCase{"share > 1.0", "never true"}, OutcomeCase{"share * 100.0 > 70.0", ""},
+        OutcomeCase{"share >= 70.0", "never true"}, OutcomeCase{"code == 'JFK'", "never true"},
+        OutcomeCase{"code.startsWith('A') || code.startsWith('L')", "never false"},
+        OutcomeCase{"abs(d) < 0.0", "never true"}, OutcomeCase{"abs(i) >= 0", "never false"},
+        OutcomeCase{"i % 7 < 7", "never false"}, OutcomeCase{"i % 7 == 7", "never true"},
+        OutcomeCase{"i / 2 * 2 == i", ""},
+        OutcomeCase{"t > timestamp('2020-01-01') && t < timestamp('2019-01-01')", "never true"},
+        OutcomeCase{"t > timestamp('2020-01-01') || t < timestamp('2021-01-01')", "never false"},
+        OutcomeCase{"i > 0 ? true : false", ""},
+        OutcomeCase{"i > 0 ? b || true : true", "never false"},
+        OutcomeCase{"lowerAscii(s) == 'abc'", ""}, OutcomeCase{"d * 0.0 == 0.0", "never false"},
+        OutcomeCase{"i + 1 > i", ""}, OutcomeCase{"i == 0.5", "never true"},
+        OutcomeCase{"i != 2.5", "never false"}, OutcomeCase{"i in [0.5]", "never true"},
+        OutcomeCase{"min(i, 3) > 3", "never true"}, OutcomeCase{"floor(share) > 1.0", "never true"},
+        OutcomeCase{"9223372036854775807 > i || i == 9223372036854775807", ""}));
 
 TEST(Outcomes, WhatIsNotKnownMayBeAnything) {
   // A policy's condition: its attributes have no type here.
@@ -307,10 +315,10 @@ TEST(Outcomes, NothingThatIsRuledOutEverHappens) {
   int compiled = 0;
   for (int k = 0; k < cases; ++k) {
     const std::string source = author.write(k % 4 == 0 ? Type::kDouble : Type::kBool, 4);
-    const auto program = Program::compile(source, environment());
+    const auto program = Program::compile(source, outcome_environment());
     if (!program.ok()) continue;  // a constant that the compiler refuses by itself
     ++compiled;
-    const Outcomes out = outcomes_of(source, environment(), domains());
+    const Outcomes out = outcomes_of(source, outcome_environment(), domains());
     const bool is_bool = program->type() == Type::kBool;
     claims += !out.may_be_value || (is_bool && (!out.may_be_true || !out.may_be_false)) ? 1 : 0;
     const bool fails = !out.faults.empty() && out.faults.size() == 1 && out.faults[0].offset == 0;

@@ -25,7 +25,7 @@ struct Token {
   double d = 0;
 };
 
-Error error_at(std::size_t offset, std::string message, std::string hint = {}) {
+Error syntax_error(std::size_t offset, std::string message, std::string hint = {}) {
   return {ErrorKind::kInvalid, "expression-syntax", std::move(message), std::move(hint),
           fmt::format("offset {}", offset)};
 }
@@ -112,9 +112,9 @@ class Lexer {
   Error foreign_character() const {
     std::size_t size = 1;  // in UTF-8
     while ((static_cast<unsigned char>(peek(size)) & 0xC0) == 0x80) ++size;
-    return error_at(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
-                    "a name that is more than letters, digits and `_` stands between "
-                    "backticks; docs/expressions.md has the grammar");
+    return syntax_error(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
+                        "a name that is more than letters, digits and `_` stands between "
+                        "backticks; docs/expressions.md has the grammar");
   }
 
   void skip_space() {
@@ -135,11 +135,11 @@ class Lexer {
     token.kind = TokenKind::kQuotedName;
     const std::size_t end = source_.find_first_of("`\n", at_ + 1);
     if (end == std::string_view::npos || source_[end] != '`')
-      return error_at(at_, "a quoted name has no end", "close it with a backtick");
+      return syntax_error(at_, "a quoted name has no end", "close it with a backtick");
     token.text = source_.substr(at_ + 1, end - at_ - 1);
     if (token.text.empty())
-      return error_at(at_, "a quoted name is empty",
-                      "write the field's name between the backticks");
+      return syntax_error(at_, "a quoted name is empty",
+                          "write the field's name between the backticks");
     at_ = end + 1;
     return {};
   }
@@ -156,7 +156,7 @@ class Lexer {
     const auto [end, code] =
         std::from_chars(source_.data() + digits, source_.data() + source_.size(), token.i, 16);
     if (code != std::errc())
-      return error_at(begin, "a hexadecimal integer is out of range or empty");
+      return syntax_error(begin, "a hexadecimal integer is out of range or empty");
     at_ = static_cast<std::size_t>(end - source_.data());
     token.kind = TokenKind::kInt;
     return {};
@@ -194,7 +194,7 @@ class Lexer {
       if (std::from_chars(text.data(), end, token.d).ec == std::errc()) return {};
       // Too small for a double is 0; too large is a mistake.
       if (text.find('-') == std::string_view::npos)
-        return error_at(begin, "a number is out of range");
+        return syntax_error(begin, "a number is out of range");
       token.d = 0;
       return {};
     }
@@ -202,7 +202,7 @@ class Lexer {
     if (std::from_chars(text.data(), end, token.i).ec == std::errc()) return {};
     // -9223372036854775808 is written with this literal: the parser negates it.
     if (text != "9223372036854775808")
-      return error_at(begin, "an integer is out of range", "integers have 64 bits");
+      return syntax_error(begin, "an integer is out of range", "integers have 64 bits");
     token.i = INT64_MIN;
     return {};
   }
@@ -212,11 +212,11 @@ class Lexer {
     HEDDLE_TRY(is_hexadecimal ? read_hexadecimal(token) : read_decimal(token));
     // CEL has them: an own message tells more than an unknown name.
     if (peek() == 'u' || peek() == 'U') {
-      return error_at(at_, "unsigned integers are not part of the profile",
-                      "write the number without `u`");
+      return syntax_error(at_, "unsigned integers are not part of the profile",
+                          "write the number without `u`");
     }
     // `1x` would be two tokens, and the message that of a parser that saw a name.
-    if (is_letter(peek())) return error_at(at_, "a number runs into a name");
+    if (is_letter(peek())) return syntax_error(at_, "a number runs into a name");
     return {};
   }
 
@@ -232,13 +232,13 @@ class Lexer {
     at_ += mark.size();
     for (;;) {
       if (at_ >= source_.size())
-        return error_at(begin, "a string has no end", fmt::format("close it with `{}`", quote));
+        return syntax_error(begin, "a string has no end", fmt::format("close it with `{}`", quote));
       if (source_.substr(at_, mark.size()) == mark) {
         at_ += mark.size();
         return {};
       }
       if (source_[at_] == '\n' && !is_triple)
-        return error_at(begin, "a string runs past the end of its line");
+        return syntax_error(begin, "a string runs past the end of its line");
       // In a raw string a backslash is a backslash: patterns are written so.
       if (source_[at_] == '\\' && !raw) {
         HEDDLE_TRY(read_escape(token.text));
@@ -265,7 +265,7 @@ class Lexer {
 
   Result<void> read_escape(std::string& out) {
     const std::size_t begin = at_++;
-    if (at_ >= source_.size()) return error_at(begin, "a string has no end");
+    if (at_ >= source_.size()) return syntax_error(begin, "a string has no end");
     const char c = source_[at_++];
     static constexpr std::string_view kFrom = "abfnrtv\\'\"`?";
     static constexpr std::string_view kTo = "\a\b\f\n\r\t\v\\'\"`?";
@@ -278,10 +278,10 @@ class Lexer {
     std::uint32_t code = 0;
     const char* first = source_.data() + at_;
     if (digits == 0 || at_ + digits > source_.size())
-      return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
+      return syntax_error(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
     const auto [end, status] = std::from_chars(first, first + digits, code, base);
     if (status != std::errc() || end != first + digits || !is_character(code))
-      return error_at(begin, "an escape names no character");
+      return syntax_error(begin, "an escape names no character");
     at_ += digits;
     append_utf8(out, code);
     return {};
@@ -305,10 +305,11 @@ class Parser {
     if (peek().kind != TokenKind::kEnd) {
       const bool is_number = peek().kind == TokenKind::kInt || peek().kind == TokenKind::kDouble;
       const bool is_string = peek().kind == TokenKind::kString;
-      return error_at(peek().offset, fmt::format("{} was not expected here",
-                                                 is_number   ? "a number"
-                                                 : is_string ? "a string"
-                                                             : fmt::format("`{}`", peek().text)));
+      return syntax_error(
+          peek().offset,
+          fmt::format("{} was not expected here", is_number   ? "a number"
+                                                  : is_string ? "a string"
+                                                              : fmt::format("`{}`", peek().text)));
     }
     return node;
   }
@@ -325,12 +326,13 @@ class Parser {
   }
   Result<void> expect(std::string_view symbol) {
     if (take(symbol)) return {};
-    return error_at(peek().offset, fmt::format("`{}` is missing here", symbol));
+    return syntax_error(peek().offset, fmt::format("`{}` is missing here", symbol));
   }
 
   Result<Node> ternary() {
     if (++depth_ > kMaxDepth)
-      return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
+      return syntax_error(peek().offset,
+                          fmt::format("the expression nests deeper than {}", kMaxDepth));
     HEDDLE_ASSIGN_OR_RETURN(auto condition, logical("||", Node::Kind::kOr));
     if (take("?")) {
       Node node;
@@ -378,9 +380,9 @@ class Parser {
   Result<void> measure(Node& node) const {
     for (const auto& child : node.children) node.height = std::max(node.height, child.height + 1);
     if (node.height <= kMaxHeight) return {};
-    return error_at(node.offset,
-                    fmt::format("the expression chains more than {} operations", kMaxHeight),
-                    "split it, or write alternatives as a list with `in`");
+    return syntax_error(node.offset,
+                        fmt::format("the expression chains more than {} operations", kMaxHeight),
+                        "split it, or write alternatives as a list with `in`");
   }
 
   Result<Node> relation() {
@@ -425,8 +427,8 @@ class Parser {
   Result<Node> unary() {
     if (is("!") || is("-")) {
       if (++depth_ > kMaxDepth)
-        return error_at(peek().offset,
-                        fmt::format("the expression nests deeper than {}", kMaxDepth));
+        return syntax_error(peek().offset,
+                            fmt::format("the expression nests deeper than {}", kMaxDepth));
       Node node;
       node.kind = Node::Kind::kUnary;
       node.offset = peek().offset;
@@ -452,12 +454,12 @@ class Parser {
     HEDDLE_ASSIGN_OR_RETURN(auto node, primary());
     while (is(".") || is("[")) {
       if (is("["))
-        return error_at(peek().offset, "indexing is not part of the profile",
-                        "lists serve `in` and `size`");
+        return syntax_error(peek().offset, "indexing is not part of the profile",
+                            "lists serve `in` and `size`");
       ++at_;
       const bool quoted = peek().kind == TokenKind::kQuotedName;
       if (peek().kind != TokenKind::kName && !quoted)
-        return error_at(peek().offset, "a name is missing after `.`");
+        return syntax_error(peek().offset, "a name is missing after `.`");
       const Token name = tokens_[at_++];
       if (!quoted && take("(")) {
         // `ledger.count(x)` calls a function whose name is dotted; `date.getHours()` a method. The
@@ -475,7 +477,7 @@ class Parser {
       } else if (node.kind == Node::Kind::kName) {
         node.text += "." + name.text;
       } else {
-        return error_at(name.offset, fmt::format("nothing has a member `{}` here", name.text));
+        return syntax_error(name.offset, fmt::format("nothing has a member `{}` here", name.text));
       }
     }
     return node;
@@ -502,7 +504,7 @@ class Parser {
       node.kind = Node::Kind::kNull;
       return node;
     }
-    if (token.text == "in") return error_at(token.offset, "`in` needs something before it");
+    if (token.text == "in") return syntax_error(token.offset, "`in` needs something before it");
     node.text = token.text;
     node.kind = Node::Kind::kName;
     if (take("(")) {
@@ -521,7 +523,7 @@ class Parser {
       return node;
     }
     if (!take("["))
-      return error_at(token.offset, fmt::format("`{}` was not expected here", token.text));
+      return syntax_error(token.offset, fmt::format("`{}` was not expected here", token.text));
     node.kind = Node::Kind::kList;
     while (!take("]")) {
       HEDDLE_ASSIGN_OR_RETURN(auto item, ternary());
@@ -538,10 +540,10 @@ class Parser {
     Node node;
     node.offset = token.offset;
     switch (token.kind) {
-      case TokenKind::kEnd: return error_at(token.offset, "the expression ends too early");
+      case TokenKind::kEnd: return syntax_error(token.offset, "the expression ends too early");
       case TokenKind::kInt:
         if (token.i == INT64_MIN)
-          return error_at(token.offset, "an integer is out of range", "integers have 64 bits");
+          return syntax_error(token.offset, "an integer is out of range", "integers have 64 bits");
         node.kind = Node::Kind::kInt;
         node.i = token.i;
         break;
@@ -587,7 +589,7 @@ std::string written(std::string_view name) {
 
 Result<Node> parse(std::string_view source) {
   if (source.size() > kMaxSource)
-    return error_at(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));
+    return syntax_error(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));
   HEDDLE_ASSIGN_OR_RETURN(auto tokens, Lexer(source).run());
   return Parser(std::move(tokens)).run();
 }

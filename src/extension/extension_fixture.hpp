@@ -5,14 +5,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "model/standardised.hpp"
 #include "recover/cause.hpp"
 #include "recover/incident.hpp"
+#include "spec/kinds.hpp"
 #include "statistic/statistic.hpp"
 #include "stats/metric.hpp"
 #include "trainer/trainer.hpp"
@@ -217,6 +220,49 @@ class TooManyTrue final : public Cause {
   std::string next(const Incident&) const override { return "ask who counts the labels"; }
 };
 
+/// Who is called about a service, and what they do first.
+struct Runbook {
+  spec::Identity identity;
+  std::string service;
+  std::string call;
+  std::vector<std::string> steps;
+};
+
+class RunbookChecker final : public spec::Checking {
+ public:
+  explicit RunbookChecker(const spec::Checking& all) : Checking(all) {}
+  void check(const Runbook& runbook) {
+    refer(runbook.identity, "service", runbook.service, project_.services, "service");
+    if (runbook.service.empty()) return;  // missing-key says it
+    const auto [earlier, is_first] = of_.try_emplace(runbook.service, runbook.identity.name);
+    if (is_first) return;
+    report(runbook.identity.file, at(runbook.identity, "service"), "runbook-twice",
+           fmt::format("service `{}` has runbook `{}` already", runbook.service, earlier->second),
+           "put the steps of both into one");
+  }
+
+ private:
+  std::map<std::string, std::string> of_;  ///< the name of a service's runbook
+};
+
+class RunbookKind final : public spec::NamedKind<Runbook, RunbookChecker> {
+ public:
+  std::string_view name() const noexcept override { return "Runbook"; }
+  std::string_view folder() const noexcept override { return "runbooks"; }
+  const spec::ObjectSchema& keys() const override {
+    static const spec::Schema<Runbook> table = [] {
+      spec::Schema<Runbook> t("Runbook", "who is called about a service, and what they do");
+      spec::add_named_head(t, "Runbook");
+      t.text("service", &Runbook::service, "the service that it is about").required();
+      t.text("call", &Runbook::call, "who is called").required();
+      t.texts("steps", &Runbook::steps, "what they do, in this order");
+      return t;
+    }();
+    return table;
+  }
+};
+
+inline const RunbookKind kRunbookKind;
 inline const LargestShare kLargestShare;
 inline const Brier kBrier;
 inline const TooManyTrue kTooManyTrue;
@@ -227,6 +273,7 @@ inline const MeanDifference kMeanDifference;
 inline const bool kAdded = statistic::statistics().add(kLargestShare) &&
                            stats::metrics().add(kBrier) &&
                            trainer::trainers().add(kMeanDifference) &&
-                           watch::detectors().add(kLabelRate) && causes().add(kTooManyTrue);
+                           watch::detectors().add(kLabelRate) && causes().add(kTooManyTrue) &&
+                           spec::kinds().add(kRunbookKind);
 
 }  // namespace heddle::extension

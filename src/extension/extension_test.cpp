@@ -6,6 +6,7 @@
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "recover/ladder_fixture.hpp"
+#include "spec/definition_count.hpp"
 #include "spec/spec_fixture.hpp"
 #include "train/train.hpp"
 #include "watch/baseline_format.hpp"
@@ -43,6 +44,63 @@ TEST_F(Definitions, SchemaAndReferenceListWhatWasAdded) {
   EXPECT_NE(schema.find("`largest_share` of strings"), std::string::npos);
   EXPECT_NE(spec::reference("Monitor").value().find("`largest_share` of strings"),
             std::string::npos);
+}
+
+TEST_F(Definitions, AreOfAKindThatWasAdded) {
+  const auto before = spec::load_project(root_);
+  put("runbooks/s.yaml",
+      "apiVersion: heddle/v1\nkind: Runbook\nname: s\nservice: s\ncall: ada\nsteps: [look, ask]\n");
+  EXPECT_EQ(findings(), (Lines{}));
+  const auto loaded = spec::load_project(root_);
+  const auto* runbooks = kRunbookKind.find(loaded->project);
+  ASSERT_NE(runbooks, nullptr);
+  EXPECT_EQ(runbooks->at("s").call, "ada");
+  EXPECT_EQ(runbooks->at("s").steps, (std::vector<std::string>{"look", "ask"}));
+  EXPECT_EQ(runbooks->at("s").identity.file, "runbooks/s.yaml");
+  EXPECT_EQ(spec::definition_count(loaded->project),
+            spec::definition_count(before->project) + 1);
+  // What is applied is named by the digest of all files, those of this kind among them.
+  EXPECT_TRUE(loaded->files.contains("runbooks/s.yaml"));
+  EXPECT_NE(loaded->digest(), before->digest());
+  const auto copy = loaded->project;
+  EXPECT_EQ(kRunbookKind.find(copy)->size(), 1U);
+  EXPECT_EQ(kRunbookKind.find(before->project), nullptr);
+}
+
+TEST_F(Definitions, OfAKindThatWasAddedAreCheckedLikeTheOthers) {
+  const std::string head = "apiVersion: heddle/v1\nkind: Runbook\n";
+  put("runbooks/a.yaml", head + "name: a\nservice: ss\ncall: ada\nstep: [look]\n");
+  put("runbooks/b.yaml", head + "name: b\nservice: s\ncall: ada\n");
+  put("runbooks/c.yaml", head + "name: c\nservice: s\n");
+  put("runbooks/d.yaml", head + "name: b\nservice: s\ncall: ada\n");
+  put("runbooks/e.yaml", "kind: Runbok\n");
+  put("runbooks/f.yaml.old", head);
+  put("runbooks/g.YAML", head);
+  EXPECT_EQ(findings(),
+            (Lines{"runbooks/a.yaml:4:10: error[unknown-name]: there is no service `ss`",
+                   "runbooks/a.yaml:6:1: error[unknown-key]: unknown key `step` in Runbook",
+                   "runbooks/c.yaml:1:1: error[missing-key]: Runbook needs the key `call`",
+                   "runbooks/c.yaml:4:10: error[runbook-twice]: service `s` has runbook `b` "
+                   "already",
+                   "runbooks/d.yaml:3:7: error[duplicate-name]: Runbook `b` is defined in "
+                   "`runbooks/b.yaml` already",
+                   "runbooks/e.yaml:1:7: error[unknown-kind]: there is no kind `Runbok`",
+                   "runbooks/g.YAML:1:1: warning[definition-not-read]: `runbooks/g.YAML` is not "
+                   "read: nothing in it counts"}));
+  const auto loaded = spec::load_project(root_);
+  EXPECT_TRUE(loaded->has_errors());
+  EXPECT_EQ(kRunbookKind.find(loaded->project)->size(), 3U);
+}
+
+TEST(Extension, AKindThatWasAddedHasItsPages) {
+  const std::string schema = doc::to_json(spec::schema("Runbook").value());
+  EXPECT_NE(schema.find("\"who is called\""), std::string::npos) << schema;
+  EXPECT_NE(schema.find("\"additionalProperties\":false"), std::string::npos) << schema;
+  EXPECT_NE(spec::reference("Runbook").value().find("| `call` | a string | yes | who is called |"),
+            std::string::npos)
+      << spec::reference("Runbook").value();
+  EXPECT_EQ(spec::schema("Runbok").error().hint, "did you mean `Runbook`?");
+  EXPECT_NE(spec::schema("Zzzzzzzz").error().hint.find("`Runbook`"), std::string::npos);
 }
 
 TEST(Extension, AMetricIsMeasuredAndGated) {

@@ -61,7 +61,7 @@ Table table_of(std::mt19937_64& draw, std::int64_t rows) {
   return Table::make(std::move(columns)).value();
 }
 
-Feature expression(const char* name, const char* text, bool hidden = false) {
+Feature feature_of(const char* name, const char* text, bool hidden = false) {
   Feature out;
   out.name = name;
   out.expression.text = text;
@@ -86,24 +86,24 @@ Program program_of() {
   constexpr auto kTarget = Feature::Kind::kTargetEncoding;
   constexpr auto kFrequency = Feature::Kind::kFrequencyEncoding;
   set.features = {
-      expression("plus", "count + 1"),
-      expression("ratio", "size / count"),
-      expression("whole", "count"),
-      expression("log", "log1p(size)"),
-      expression("is_west", "origin == 'A1' || code == 'A7'"),
-      expression("hour", "time.getHours()"),
-      expression("late", "time + duration('5h')", true),
-      expression("since", "time - late", true),
-      expression("long_since", "since < duration('1h')"),
-      expression("late_hour", "late.getHours() * 2"),
-      expression("pair", "origin + '-' + lowerAscii(code)", true),
-      expression("is_pair", "pair.contains('a1')"),
-      expression("chosen", "flag ? size : 2"),
+      feature_of("plus", "count + 1"),
+      feature_of("ratio", "size / count"),
+      feature_of("whole", "count"),
+      feature_of("log", "log1p(size)"),
+      feature_of("is_west", "origin == 'A1' || code == 'A7'"),
+      feature_of("hour", "time.getHours()"),
+      feature_of("late", "time + duration('5h')", true),
+      feature_of("since", "time - late", true),
+      feature_of("long_since", "since < duration('1h')"),
+      feature_of("late_hour", "late.getHours() * 2"),
+      feature_of("pair", "origin + '-' + lowerAscii(code)", true),
+      feature_of("is_pair", "pair.contains('a1')"),
+      feature_of("chosen", "flag ? size : 2"),
       encoding("by_origin", kTarget, {"origin"}),
       encoding("by_pair", kTarget, {"pair", "flag"}),
       encoding("by_size", kFrequency, {"size"}),
       encoding("by_hour", kFrequency, {"hour", "origin"}),
-      expression("scaled", "by_origin * 100.0"),
+      feature_of("scaled", "by_origin * 100.0"),
   };
   std::vector<spec::Field> fields;
   for (std::size_t c = 0; c < std::size(kTypes); ++c) {

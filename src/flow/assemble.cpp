@@ -7,16 +7,13 @@
 #include <numeric>
 #include <set>
 
-#include "base/clock.hpp"
 #include "doc/json.hpp"
-#include "doc/numbers.hpp"
 #include "expr/program.hpp"
 #include "model/scorer.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
 #include "spec/task.hpp"
 #include "stats/class_index.hpp"
-#include "table/cell.hpp"
 #include "trainer/trainer.hpp"
 #include "watch/baseline.hpp"
 #include "watch/baseline_format.hpp"
@@ -131,87 +128,6 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
 
 namespace {
 
-expr::Datum datum_of(const doc::Value& value) {
-  if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
-  if (value.is_int()) return expr::Datum::integer(value.as_int());
-  if (value.is_number()) return expr::Datum::real(value.as_double());
-  if (value.is_string()) return expr::Datum::string(value.as_string());
-  return expr::Datum::null();
-}
-
-Error reference_corrupt(std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "reference-corrupt",
-               fmt::format("the reference predictions are unreadable: {}", what),
-               "build the bundle again with `heddle run`"};
-}
-
-/// Fills one column from the values of a reference; strings get codes in order of first use.
-class ReferenceColumn {
- public:
-  explicit ReferenceColumn(const spec::Field& field) {
-    column_.name = field.name;
-    column_.type = field.type;
-  }
-
-  void add(const doc::Value& written) {
-    const expr::Datum value = table::as_type(column_.type, datum_of(written));
-    const bool valid = !value.is_null() && !value.is_error();
-    column_.valid.push_back(valid ? 1 : 0);
-    if (column_.type == expr::Type::kString) {
-      column_.codes.push_back(code_of(valid ? value.str() : ""));
-    } else if (column_.type == expr::Type::kDouble) {
-      column_.doubles.push_back(valid ? value.d : 0);
-    } else {
-      const std::int64_t integer =
-          column_.type == expr::Type::kBool ? static_cast<std::int64_t>(value.b) : value.i;
-      column_.ints.push_back(valid ? integer : 0);
-    }
-  }
-
-  [[nodiscard]] table::Column take() && {
-    if (column_.type == expr::Type::kString)
-      column_.dictionary = std::make_shared<const table::Dictionary>(std::move(texts_));
-    return std::move(column_);
-  }
-
- private:
-  std::int32_t code_of(std::string_view text) {
-    const auto [code, inserted] = codes_.emplace(text, static_cast<std::int32_t>(texts_.size()));
-    if (inserted) texts_.push_back(code->first);
-    return code->second;
-  }
-
-  table::Column column_{};
-  std::vector<std::string> texts_{};
-  std::map<std::string, std::int32_t> codes_{};
-};
-
-}  // namespace
-
-Result<table::Table> rows_of(const doc::Value& reference, std::span<const spec::Field> fields) {
-  const doc::Value* names = reference.find("fields");
-  const doc::Value* rows = reference.find("rows");
-  if (names == nullptr || rows == nullptr || !names->is_array() || !rows->is_array())
-    return reference_corrupt("a part is missing");
-  std::vector<table::Column> columns;
-  for (const auto& field : fields) {
-    const auto& list = names->as_array();
-    const auto found = std::find(list.begin(), list.end(), doc::Value(field.name));
-    if (found == list.end())
-      return reference_corrupt(fmt::format("field `{}` is missing", field.name));
-    const auto at = static_cast<std::size_t>(found - list.begin());
-    ReferenceColumn column(field);
-    for (const auto& row : rows->as_array()) {
-      if (!row.is_array() || row.size() <= at) return reference_corrupt("a row is too short");
-      column.add(row.as_array()[at]);
-    }
-    columns.push_back(std::move(column).take());
-  }
-  return table::Table::make(std::move(columns));
-}
-
-namespace {
-
 /// The classes of the rows, sorted: texts by their bytes, whole numbers by size.
 Result<std::vector<std::string>> learned_classes(const spec::Model& model, bool is_whole,
                                                  const std::vector<stats::Label>& labels) {
@@ -247,12 +163,56 @@ std::optional<stats::Label> label_of(const expr::Datum& value) {
   }
 }
 
-Error no_code(const spec::Model& model, const Error& why, std::int64_t row) {
+/// The code of a label, which is finite also as a float: what is answered is one.
+Result<double> finite_code(const stats::ClassIndex& index, const stats::Label& label) {
+  auto code = index.code_of(label);
+  if (!code.ok() || std::isfinite(static_cast<float>(*code))) return code;
+  return Error{ErrorKind::kInvalid, "label-not-finite",
+               fmt::format("`{}` is past the range of a float", *code)};
+}
+
+/// `rows` of `all` have a target that is no label, the first of them for `why`. No row is named by
+/// its number: rows are no longer in the order of their source, and refused ones are left out.
+Error no_code(const spec::Model& model, const Error& why, std::size_t rows, std::size_t all) {
   const bool is_class = why.id == "label-class-unknown";
   return {ErrorKind::kUnprocessable, is_class ? "target-class-unknown" : "target-not-finite",
-          fmt::format("the target `{}` of row {}: {}", model.target.text, row, why.message),
+          fmt::format("the target `{}` is no label in {} of {} rows, for example: {}",
+                      model.target.text, rows, all, why.message),
           is_class ? "add the class to `classes` of the model, or refuse such rows by the contract"
                    : "refuse such rows by the contract, or bound what the target computes with"};
+}
+
+/// Codes of `values`; the error of those that have none.
+Result<std::vector<double>> codes_of(const spec::Model& model, const stats::Task& task,
+                                     const std::vector<stats::Label>& values) {
+  std::vector<double> codes;
+  codes.reserve(values.size());
+  const stats::ClassIndex index(task);
+  std::optional<Error> first;
+  std::size_t faulty = 0;
+  for (const auto& value : values) {
+    auto code = finite_code(index, value);
+    if (code.ok()) {
+      codes.push_back(*code);
+    } else {
+      ++faulty;
+      if (!first) first = code.error();
+    }
+  }
+  if (first) return no_code(model, *first, faulty, values.size());
+  return codes;
+}
+
+/// A label is a double, in which a larger whole number is not told from its neighbours: two classes
+/// would silently be one.
+Error too_large(const spec::Model& model, std::int64_t number) {
+  return {
+      ErrorKind::kUnprocessable, "target-class-too-large",
+      fmt::format("the target `{}` has the class {}: a class that is a whole number lies between "
+                  "-{} and {}",
+                  model.target.text, number, stats::kLargestClass, stats::kLargestClass),
+      fmt::format("make the classes texts, for example with `target: string({})`",
+                  model.target.text)};
 }
 
 Result<void> check_varies(const spec::Model& model, const Labels& labels) {
@@ -289,39 +249,30 @@ Result<Labels> labels_of(const spec::Model& model, const table::Table& rows) {
   }
   std::vector<stats::Label> values(static_cast<std::size_t>(rows.rows()));
   std::int64_t missing = 0;
+  std::optional<std::int64_t> beyond;
   expr::Program::Scratch scratch;
   const auto views = rows.views();
-  program->evaluate_columns(views, 0, rows.rows(), scratch,
-                            [&](std::int64_t row, expr::Datum value) {
-                              auto label = label_of(value);
-                              missing += label ? 0 : 1;
-                              if (label) values[static_cast<std::size_t>(row)] = std::move(*label);
-                            });
+  program->evaluate_columns(
+      views, 0, rows.rows(), scratch, [&](std::int64_t row, expr::Datum value) {
+        auto label = label_of(value);
+        if (value.kind == expr::Datum::Kind::kInt && !stats::can_be_class(value.i))
+          beyond = value.i;
+        missing += label ? 0 : 1;
+        if (label) values[static_cast<std::size_t>(row)] = std::move(*label);
+      });
   if (missing > 0) {
     return Error{ErrorKind::kUnprocessable, "target-missing",
                  fmt::format("the target is missing in {} of {} rows", missing, rows.rows()),
                  "make its fields `required` in the contract, so that such rows are refused"};
   }
+  if (beyond && model.task == stats::TaskKind::kClasses) return too_large(model, *beyond);
   Labels out{model.declared(), {}};
   if (model.task == stats::TaskKind::kClasses && model.classes.empty()) {
     out.task.whole_classes = program->type() == expr::Type::kInt;
     HEDDLE_ASSIGN_OR_RETURN(out.task.classes,
                             learned_classes(model, out.task.whole_classes, values));
   }
-  out.codes.reserve(values.size());
-  const stats::ClassIndex index(out.task);
-  for (std::size_t row = 0; row < values.size(); ++row) {
-    const auto code = index.code_of(values[row]);
-    if (!code.ok()) return no_code(model, code.error(), static_cast<std::int64_t>(row));
-    // What is answered is a float.
-    if (!std::isfinite(static_cast<float>(*code))) {
-      return no_code(model,
-                     {ErrorKind::kInvalid, "label-not-finite",
-                      fmt::format("`{}` is past the range of a float", *code)},
-                     static_cast<std::int64_t>(row));
-    }
-    out.codes.push_back(*code);
-  }
+  HEDDLE_ASSIGN_OR_RETURN(out.codes, codes_of(model, out.task, values));
   HEDDLE_TRY(check_varies(model, out));
   return out;
 }

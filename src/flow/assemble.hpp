@@ -38,17 +38,14 @@ struct Assembly {
 /// named by anybody.
 [[nodiscard]] Result<Digest> assemble(store::Objects& objects, const Assembly& assembly);
 
-/// Rows of a `reference.json` as a table of the contract's request fields.
-[[nodiscard]] Result<table::Table> rows_of(const doc::Value& reference,
-                                           std::span<const spec::Field> fields);
-
 /// What the target says of rows.
 struct Labels {
   stats::Task task{};  ///< with its classes, declared or learned
   std::vector<double> codes{};
 };
 /// `target` over a table's columns. kUnprocessable: `target-missing`, `target-not-finite`,
-/// `target-class-unknown` beside declared classes, `target-many-classes`, `target-constant`.
+/// `target-class-unknown` beside declared classes, `target-many-classes`, `target-class-too-large`,
+/// `target-constant`.
 [[nodiscard]] Result<Labels> labels_of(const spec::Model& model, const table::Table& rows);
 
 /// A part of a model that each of these rows must have: kUnprocessable `target-class-rare` where a

@@ -9,6 +9,7 @@
 #include "doc/numbers.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/facts.hpp"
 #include "flow/recorded.hpp"
 #include "spec/load.hpp"
 #include "spec/task.hpp"
@@ -259,11 +260,11 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows, threads_of(work)));
   std::int64_t refused = 0;
   for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
-  doc::Value broken = doc::Value::object();
+  RowsFacts facts;
   std::vector<std::pair<std::int64_t, std::string>> worst;
   for (std::size_t i = 0; i < contract.rules().size(); ++i) {
     if (check.counts[i] == 0) continue;
-    broken.set(contract.rules()[i].id, check.counts[i]);
+    facts.broken[contract.rules()[i].id] = check.counts[i];
     worst.emplace_back(-check.counts[i], contract.rules()[i].id);
   }
   std::sort(worst.begin(), worst.end());
@@ -310,11 +311,11 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"],
                           write_json(directory, "contract.json", contract.to_value()));
   record.outputs["reference"] = reference->content_digest();
-  record.facts = doc::Value::object({{"rows", rows.rows()},
-                                     {"accepted", accepted->rows()},
-                                     {"refused", refused},
-                                     {"untimed", untimed},
-                                     {"broken", std::move(broken)}});
+  facts.rows = rows.rows();
+  facts.accepted = accepted->rows();
+  facts.refused = refused;
+  facts.untimed = untimed;
+  record.facts = print_facts(facts);
   work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused,
                                          percent(refused, rows.rows())));
   work.keep_rows(accepted, received, reference);
@@ -323,11 +324,12 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
 
 Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
   const StepRecord rows = work.record("validate.rows");
+  HEDDLE_ASSIGN_OR_RETURN(const auto facts, rows_facts(rows));
   const auto snapshot =
       doc::Value::object({{"format", "heddle.snapshot/1"},
                           {"rows", rows.outputs.at("accepted").str()},
-                          {"count", rows.facts.int_or("accepted")},
-                          {"refused", rows.facts.int_or("refused")},
+                          {"count", facts.accepted},
+                          {"refused", facts.refused},
                           {"contract", rows.outputs.at("contract").str()},
                           {"source", work.record("source").outputs.at("file").str()}});
   StepRecord record;

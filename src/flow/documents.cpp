@@ -44,7 +44,7 @@ void read_outputs(StepRecord& into, const Value& value, Reader& reader) {
 
 void read_files(StepRecord& into, const Value& value, Reader& reader) {
   for (const auto& [name, each] : value.as_object())
-    reader.read(step_file_schema(), each, &into.files[name]);
+    reader.read_named(step_file_schema(), each, name, &into.files[name]);
 }
 
 }  // namespace

@@ -39,23 +39,20 @@ struct Answers {
   }
 };
 
-/// {"rows", "verdict", "metrics"} of the candidate beside the base; `worse_by` becomes how much
-/// worse its loss is at least (95 %), or NaN where there is no telling.
-Result<doc::Value> beside_base(const table::Table& rows, const Answers& answers,
-                               double* worse_by = nullptr) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto differences,
-                          evaluate::compare({}, {answers.task, &rows, answers.base,
-                                                 answers.candidate, answers.labels}));
-  auto metrics = doc::Value::array();
+/// The candidate beside the base; `worse_by` becomes how much worse its loss is at least (95 %), or
+/// NaN where there is no telling.
+Result<evaluate::BesideBase> beside_base(const table::Table& rows, const Answers& answers,
+                                         double* worse_by = nullptr) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto differences, evaluate::compare({}, {answers.task, &rows, answers.base, answers.candidate,
+                                               answers.labels}));
   for (const auto& each : differences) {
-    metrics.push(each.to_value());
     if (worse_by == nullptr || !each.is_loss) continue;
     const auto margin = each.margin_of_error();
     *worse_by = margin ? each.difference() - *margin : std::numeric_limits<double>::quiet_NaN();
   }
-  return doc::Value::object({{"rows", rows.rows()},
-                             {"verdict", evaluate::verdict(differences)},
-                             {"metrics", std::move(metrics)}});
+  std::string verdict(evaluate::verdict(differences));
+  return evaluate::BesideBase{rows.rows(), std::move(verdict), std::move(differences)};
 }
 
 /// Margins of the candidate for rows as they were received; NaN where its contract refuses one.
@@ -79,13 +76,11 @@ Result<std::vector<float>> candidate_margins(Work& work, const table::Table& rec
   return margins;
 }
 
-doc::Value none(std::string why) {
-  return doc::Value::object({{"rows", 0}, {"verdict", "none"}, {"why", std::move(why)}});
-}
+evaluate::BeforeChange none(std::string why) { return {.verdict = "none", .why = std::move(why)}; }
 
 /// How the candidate does on rows from before the change: what it forgot shows there, and what
 /// labels that are no labels taught it.
-Result<doc::Value> judge_before(Work& work, const RowsBefore& before) {
+Result<evaluate::BeforeChange> judge_before(Work& work, const RowsBefore& before) {
   if (!before.why_not.empty()) return none(before.why_not);
   // Rows of an older contract: a retrain does not fail for what it is only to be told of.
   const auto candidate = candidate_margins(work, before.rows);
@@ -100,9 +95,11 @@ Result<doc::Value> judge_before(Work& work, const RowsBefore& before) {
   }
   if (static_cast<std::int64_t>(common.size()) < kLeastRows)
     return none(fmt::format("there are {}; {} are wanted", common.size(), kLeastRows));
-  HEDDLE_ASSIGN_OR_RETURN(auto out, beside_base(before.rows.take(common), both));
-  out.set("of", before.of);
-  return out;
+  HEDDLE_ASSIGN_OR_RETURN(auto compared, beside_base(before.rows.take(common), both));
+  return evaluate::BeforeChange{.rows = compared.rows,
+                                .verdict = std::move(compared.verdict),
+                                .metrics = std::move(compared.metrics),
+                                .of = before.of};
 }
 
 /// Whose labels a retrain rests on.
@@ -138,10 +135,8 @@ Backing backing_of(const Recorded& recorded, std::span<const std::int64_t> kept,
   return out;
 }
 
-/// {"most", "train_rows", "only", "others"?}: `only` names the account on whose labels alone the
-/// candidate rests although there are others.
-Result<doc::Value> judge_backing(const Backing& backing, const HeldOutAnswers& answers,
-                                 double& worse_by) {
+Result<evaluate::LabelBacking> judge_backing(const Backing& backing, const HeldOutAnswers& answers,
+                                             double& worse_by) {
   Answers picked{answers.task};
   std::vector<std::int64_t> rows;
   for (const auto row : backing.others) {
@@ -149,20 +144,12 @@ Result<doc::Value> judge_backing(const Backing& backing, const HeldOutAnswers& a
     if (picked.add(answers.base, answers.candidate, i, answers.labels[i])) rows.push_back(row);
   }
   const bool tells = static_cast<std::int64_t>(rows.size()) >= kLeastRows;
-  auto out = doc::Value::object({{"most", backing.most},
-                                 {"train_rows", backing.trained},
-                                 {"only", backing.several && !tells ? backing.most : ""}});
+  evaluate::LabelBacking out;
+  out.most = backing.most;
+  out.train_rows = backing.trained;
+  if (backing.several && !tells) out.only = backing.most;
   if (!tells) return out;
-  HEDDLE_ASSIGN_OR_RETURN(auto others, beside_base(answers.rows->take(rows), picked, &worse_by));
-  out.set("others", std::move(others));
-  return out;
-}
-
-/// [{"class", "rows"}]
-doc::Value left_out_of(const Recorded& recorded) {
-  auto out = doc::Value::array();
-  for (const auto& [name, rows] : recorded.left_out)
-    out.push(doc::Value::object({{"class", name}, {"rows", rows}}));
+  HEDDLE_ASSIGN_OR_RETURN(out.others, beside_base(answers.rows->take(rows), picked, &worse_by));
   return out;
 }
 
@@ -178,19 +165,17 @@ Result<Judged> judge_retrain(Work& work, const RowSplit& parts, const HeldOutAns
        "on rows neither has learned from"});
   double worse_by = std::numeric_limits<double>::quiet_NaN();
   HEDDLE_ASSIGN_OR_RETURN(
-      auto accounts,
+      out.evidence.label_accounts,
       judge_backing(backing_of(recorded, *kept, parts.validation_end), answers, worse_by));
-  if (accounts.find("others") != nullptr) {
+  if (out.evidence.label_accounts.others) {
     out.numbers["others.worse_by"] = worse_by;
     out.gates.push_back({"retrain-holds-for-other-labels",
                          {"others.worse_by <= 0.0", {}},
                          "on held-out rows that others labelled than who labelled most of what it "
                          "learned from"});
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto before, judge_before(work, recorded.before));
-  out.evidence = doc::Value::object(
-      {{"before_change", std::move(before)}, {"label_accounts", std::move(accounts)}});
-  if (!recorded.left_out.empty()) out.evidence.set("left_out", left_out_of(recorded));
+  HEDDLE_ASSIGN_OR_RETURN(out.evidence.before_change, judge_before(work, recorded.before));
+  for (const auto& [name, rows] : recorded.left_out) out.evidence.left_out.push_back({name, rows});
   return out;
 }
 

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "doc/value.hpp"
 #include "evaluate/evaluate.hpp"
 #include "flow/step.hpp"
 
@@ -14,7 +13,7 @@ namespace heddle::flow {
 /// What a retrain's candidate is judged by beyond the Evaluation: labels of others than the account
 /// it learned most from, and rows from before the change.
 struct Judged {
-  doc::Value evidence{};  ///< `retrain` in the bundle's evaluation (docs/gates.md)
+  evaluate::RetrainEvidence evidence{};
   std::vector<spec::Gate> gates{};
   evaluate::Numbers numbers{};  ///< that only these gates read
 };

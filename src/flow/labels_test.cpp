@@ -56,7 +56,8 @@ TEST(Labels, DeclaredClassesKeepTheirOrderAndAdmitNoOther) {
   const auto other = labels(declared, texts({"a", "b"}));
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().id, "target-class-unknown");
-  EXPECT_NE(other.error().message.find("`b`"), std::string::npos) << other.error().message;
+  EXPECT_NE(other.error().message.find("in 1 of 2 rows, for example: `b`"), std::string::npos)
+      << other.error().message;
 }
 
 TEST(Labels, NumbersAreThemselves) {
@@ -80,6 +81,17 @@ TEST(Labels, WhatCannotBeLearnedIsNamed) {
   gap.valid = {1, 0, 1};
   EXPECT_EQ(fault(model(TaskKind::kRegression, "amount"), gap), "target-missing");
   EXPECT_EQ(fault(model(TaskKind::kClasses, "kind"), numbers({1, 2})), "target-absent");
+}
+
+TEST(Labels, WholeNumbersThatADoubleDoesNotTellApartAreNoClasses) {
+  const std::int64_t most = (std::int64_t{1} << 53) - 1;
+  const auto whole = model(TaskKind::kClasses, "count");
+  EXPECT_EQ(labels(whole, integers({most, -most, most}))->task.classes,
+            (std::vector<std::string>{"-9007199254740991", "9007199254740991"}));
+  for (const std::int64_t past : {most + 1, -most - 1, std::int64_t{9223372036854775807}}) {
+    EXPECT_EQ(fault(whole, integers({1, past, past - 1})), "target-class-too-large") << past;
+  }
+  EXPECT_TRUE(labels(model(TaskKind::kRegression, "count"), integers({1, most + 2})).ok());
 }
 
 TEST(Labels, AThousandClassesAreThereAndTooManyAreNot) {

@@ -11,6 +11,7 @@
 #include "evaluate/rivals.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/facts.hpp"
 #include "flow/held_out.hpp"
 #include "flow/judged.hpp"
 #include "flow/own.hpp"
@@ -135,14 +136,13 @@ std::string in_words(const evaluate::GateResult& gate) {
 std::string in_words(const evaluate::BaseEvidence& base) {
   if (!base.missing.why.empty()) return "not held against what serves: " + base.missing.why;
   std::string line = fmt::format("against {} on {} rows", base.bundle.substr(0, 19), base.rows);
-  for (const auto& metric : doc::items_of(&base.metrics)) {
+  for (const auto& metric : base.metrics) {
     // One of each class would be a page.
-    if (metric.string_or("name").find('.') != std::string::npos) continue;
-    line += fmt::format("; {} {:.4f}, there {:.4f}", metric.string_or("name"),
-                        metric.double_or("candidate"), metric.double_or("base"));
-    if (metric.find("low")->is_number())
-      line += fmt::format(" (difference {:+.4f} to {:+.4f})", metric.double_or("low"),
-                          metric.double_or("high"));
+    if (metric.metric.find('.') != std::string::npos) continue;
+    line += fmt::format("; {} {:.4f}, there {:.4f}", metric.metric, metric.candidate, metric.base);
+    if (const auto margin = metric.margin_of_error(); margin && std::isfinite(*margin))
+      line += fmt::format(" (difference {:+.4f} to {:+.4f})", metric.difference() - *margin,
+                          metric.difference() + *margin);
   }
   return base.note.empty() ? line : line + "; " + base.note;
 }
@@ -222,8 +222,7 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
       write_json(directory, "best.json", bundle::search_schema().print(chosen)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"],
                           write_json(directory, "trials.json", result.to_value()));
-  record.facts = doc::Value::object(
-      {{"trials", result.trials.size()}, {"best", result.best}, {"loss", winner.loss}});
+  record.facts = print_facts(SearchFacts{std::ssize(result.trials), result.best, winner.loss});
   return record;
 }
 
@@ -233,7 +232,7 @@ Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["best"],
       write_json(directory, "best.json", bundle::search_schema().print(recipe)));
-  record.facts = doc::Value::object({{"trials", 0}, {"loss", recipe.loss}});
+  record.facts = print_facts(SearchFacts{0, {}, recipe.loss});
   work.note("search", "as found by the search of " + recipe.bundle.short_str());
   return record;
 }
@@ -417,44 +416,32 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
     configuration.push_back({std::string(bundle::kTrainer), own->second});
   StepRecord record;
   if (recorded != nullptr) evidence.retrain = judged.evidence;
-  const doc::Value value = evaluate::evidence_schema().print(evidence);
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"],
-                          write_json(directory, "evaluation.json", value));
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["evidence"],
+      write_json(directory, "evaluation.json", evaluate::evidence_schema().print(evidence)));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],
                           write_output(directory, "statements.json",
                                        evaluate::to_statement(evidence, subjects, configuration)));
-  doc::Value metrics = doc::Value::object();
-  for (const auto& [name, number] : evidence.metrics) metrics.set(name, number);
-  doc::Value standby_metrics = doc::Value::object();
-  for (const auto& [name, number] : input.standby) standby_metrics.set(name, number);
-  doc::Value failed = doc::Value::array();
-  doc::Value failed_gates = doc::Value::array();
-  doc::Value not_judged = doc::Value::array();
+  EvaluationFacts facts;
+  facts.metrics = evidence.metrics;
+  facts.standby = input.standby;
   for (const auto& gate : evidence.gates) {
     if (gate.failed()) {
-      failed.push(in_words(gate));
-      failed_gates.push(gate.id);
+      facts.failed.push_back(in_words(gate));
+      facts.failed_gates.push_back(gate.id);
     }
     if (!gate.not_judged.empty())
-      not_judged.push(fmt::format("`{}`: {}", gate.id, gate.not_judged));
+      facts.not_judged.push_back(fmt::format("`{}`: {}", gate.id, gate.not_judged));
   }
-  record.facts = doc::Value::object({{"metrics", std::move(metrics)},
-                                     {"standby", std::move(standby_metrics)},
-                                     {"failed", std::move(failed)},
-                                     {"failed_gates", std::move(failed_gates)},
-                                     {"not_judged", std::move(not_judged)},
-                                     {"gates", evidence.gates.size()}});
-  if (const doc::Value* against = value.find("base")) {
-    record.facts.set("base", *against);
-    work.note("evaluate", in_words(*evidence.base));
-  }
+  facts.gates = std::ssize(evidence.gates);
+  facts.base = evidence.base;
+  if (evidence.base) work.note("evaluate", in_words(*evidence.base));
   if (recorded != nullptr) {
-    doc::Value of_base = doc::Value::object();
-    for (const auto& metric : doc::items_of(&evidence.base->metrics))
-      of_base.set(metric.string_or("name"), metric.double_or("base"));
-    record.facts.set("base_metrics", std::move(of_base));
-    record.facts.set("retrain", judged.evidence);
+    auto& of_base = facts.base_metrics.emplace();
+    for (const auto& metric : evidence.base->metrics) of_base[metric.metric] = metric.base;
+    facts.retrain = evidence.retrain;
   }
+  record.facts = print_facts(facts);
   work.note("evaluate", fmt::format("{}; standby {}", in_words(evidence.metrics, task.kind, true),
                                     in_words(input.standby, task.kind, false)));
   return record;
@@ -462,15 +449,13 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
 
 Result<StepRecord> run_gates(Work& work, const std::string& directory) {
   const StepRecord evaluated = work.record("evaluate");
-  std::vector<std::string> texts;
   // Decided by `evaluate`, from the same record that the evidence was written from: nothing is
   // judged twice.
-  for (const auto& each : doc::items_of(evaluated.facts.find("failed")))
-    texts.push_back(doc::text_of(each));
-  if (!texts.empty()) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto facts, evaluation_facts(evaluated));
+  if (!facts.failed.empty()) {
     return Error{ErrorKind::kUnprocessable, "gates-failed",
-                 fmt::format("{} of {} gates failed: {}", texts.size(),
-                             evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
+                 fmt::format("{} of {} gates failed: {}", facts.failed.size(), facts.gates,
+                             fmt::join(facts.failed, "; ")),
                  "nothing was bundled: improve the model, or change the gate in `evaluations/` "
                  "with a reason"};
   }
@@ -479,14 +464,10 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
       record.outputs["passed"],
       write_json(directory, "passed.json",
                  doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
-  const auto& open = doc::items_of(evaluated.facts.find("not_judged"));
-  const std::size_t left = open.size();
-  for (const auto& each : open) work.note("gates", "not judged: " + doc::text_of(each));
-  work.note("gates", left == 0 ? fmt::format("all {} passed", evaluated.facts.int_or("gates"))
-                               : fmt::format("{} passed, {} not judged",
-                                             evaluated.facts.int_or("gates") -
-                                                 static_cast<std::int64_t>(left),
-                                             left));
+  for (const auto& each : facts.not_judged) work.note("gates", "not judged: " + each);
+  const auto left = std::ssize(facts.not_judged);
+  work.note("gates", left == 0 ? fmt::format("all {} passed", facts.gates)
+                               : fmt::format("{} passed, {} not judged", facts.gates - left, left));
   return record;
 }
 

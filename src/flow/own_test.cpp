@@ -213,8 +213,7 @@ TEST_F(Own, APipelineWithOneHotIsServedByAWorkerAndRetrained) {
   EXPECT_TRUE(again.has(bundle::kRuntime));
   EXPECT_TRUE(again.config().is_retrained());
   EXPECT_NE(*again.layer(bundle::kRuntimeFiles), *made.layer(bundle::kRuntimeFiles));
-  EXPECT_LT(retrained->metrics.find("new")->double_or("log_loss"),
-            retrained->metrics.find("base")->double_or("log_loss"));
+  EXPECT_LT(retrained->metrics.at("log_loss"), retrained->base_metrics.at("log_loss"));
 }
 
 TEST_F(Own, LightGbmWithCategoriesOfAFrameIsServedByAWorker) {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "bundle/bundle.hpp"
-#include "doc/items.hpp"
+#include "flow/facts.hpp"
 #include "flow/step.hpp"
 
 namespace heddle::flow {
@@ -51,11 +51,6 @@ Result<void> check(const Definitions& definitions, const Recorded& recorded) {
   return {};
 }
 
-doc::Value member_of(const doc::Value& facts, std::string_view name) {
-  const doc::Value* value = facts.find(name);
-  return value == nullptr ? doc::Value::object() : *value;
-}
-
 }  // namespace
 
 Result<RetrainOutcome> retrain(const spec::Project& project, const std::string& model,
@@ -66,17 +61,22 @@ Result<RetrainOutcome> retrain(const spec::Project& project, const std::string& 
   // Gates that fail are an outcome, with its numbers: they are looked at before anything is
   // bundled.
   HEDDLE_ASSIGN_OR_RETURN(const auto judged, run_graph(definitions, host, source, "evaluate", {}));
-  const StepRecord& evaluated = judged.finished.at("evaluate");
-  const StepRecord& split = judged.finished.at("split");
+  HEDDLE_ASSIGN_OR_RETURN(auto facts, evaluation_facts(judged.finished.at("evaluate")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto split,
+                          row_split_schema().parse(judged.finished.at("split").facts));
+  if (!facts.base_metrics || !facts.retrain) {
+    return Error{ErrorKind::kCorrupt, "step-damaged",
+                 "what `evaluate` found says nothing of what serves: it is of no retrain",
+                 "the next incident asks for a retrain anew"};
+  }
   RetrainOutcome outcome;
-  outcome.metrics = doc::Value::object({{"new", member_of(evaluated.facts, "metrics")},
-                                        {"base", member_of(evaluated.facts, "base_metrics")}});
-  outcome.judged = member_of(evaluated.facts, "retrain");
-  for (const auto& id : doc::items_of(evaluated.facts.find("failed_gates")))
-    outcome.failed_gates.push_back(doc::text_of(id));
+  outcome.metrics = std::move(facts.metrics);
+  outcome.base_metrics = *std::move(facts.base_metrics);
+  outcome.judged = *std::move(facts.retrain);
+  outcome.failed_gates = std::move(facts.failed_gates);
   outcome.gates_passed = outcome.failed_gates.empty();
-  outcome.train_rows = split.facts.int_or("validation_end");
-  outcome.holdout_rows = split.facts.int_or("rows") - outcome.train_rows;
+  outcome.train_rows = split.validation_end;
+  outcome.holdout_rows = split.rows - split.validation_end;
   if (!outcome.gates_passed) return outcome;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundled, run_graph(definitions, host, source, "bundle", {}));
   outcome.bundle = bundled.finished.at("bundle").outputs.at("bundle");

@@ -5,7 +5,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
-#include "doc/value.hpp"
+#include "evaluate/evaluate.hpp"
 #include "flow/flow.hpp"
 #include "flow/recorded.hpp"
 #include "spec/project.hpp"
@@ -13,9 +13,10 @@
 namespace heddle::flow {
 
 struct RetrainOutcome {
-  Digest bundle{};       ///< empty when a gate failed
-  doc::Value metrics{};  ///< {"new": {...}, "base": {...}} on the held-out rows
-  doc::Value judged{};   ///< as `retrain` in the bundle's evaluation (docs/gates.md)
+  Digest bundle{};                   ///< empty when a gate failed
+  evaluate::Numbers metrics{};       ///< of the candidate, on the held-out rows
+  evaluate::Numbers base_metrics{};  ///< of what serves, on the same
+  evaluate::RetrainEvidence judged{};
   bool gates_passed = false;
   std::vector<std::string> failed_gates{};
   std::int64_t train_rows = 0;

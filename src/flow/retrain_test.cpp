@@ -9,6 +9,7 @@
 
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/flow_fixture.hpp"
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
@@ -93,8 +94,7 @@ TEST_F(Retraining, MeetsTheGatesOfTheEvaluationAndHasABaselineOfItsOwn) {
   const auto outcome = retrain();
   ASSERT_TRUE(outcome.ok()) << outcome.error().str();
   ASSERT_TRUE(outcome->gates_passed) << fmt::format("{}", fmt::join(outcome->failed_gates, ", "));
-  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"),
-            outcome->metrics.find("base")->double_or("log_loss"));
+  EXPECT_LT(outcome->metrics.at("log_loss"), outcome->base_metrics.at("log_loss"));
   EXPECT_EQ(retrain()->bundle, outcome->bundle);
   const auto made = open(outcome->bundle);
   const auto evaluation = *made.json(bundle::kEvaluation);
@@ -224,13 +224,12 @@ TEST_F(Retraining, IsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
   // The poisoned candidate beats the base on all held-out rows, most of which are the liar's.
   const auto poisoned = retrain();
   ASSERT_TRUE(poisoned.ok()) << poisoned.error().str();
-  EXPECT_LT(poisoned->metrics.find("new")->double_or("log_loss"),
-            poisoned->metrics.find("base")->double_or("log_loss"));
+  EXPECT_LT(poisoned->metrics.at("log_loss"), poisoned->base_metrics.at("log_loss"));
   EXPECT_NE(std::find(poisoned->failed_gates.begin(), poisoned->failed_gates.end(),
                       "retrain-holds-for-other-labels"),
             poisoned->failed_gates.end());
   EXPECT_TRUE(poisoned->bundle.empty());
-  EXPECT_EQ(poisoned->judged.find("label_accounts")->string_or("most"), "liar");
+  EXPECT_EQ(poisoned->judged.label_accounts.most, "liar");
 
   // Where the honest one labels too little to tell, that is said.
   recorded_.label_accounts.assign(truth.size(), 1);
@@ -257,9 +256,10 @@ TEST_F(Retraining, IsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
   recorded_.left_out = {{"lost", 40}, {"stolen", 2}};
   const auto only_one = retrain();
   ASSERT_TRUE(only_one.ok()) << only_one.error().str();
-  EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
-  EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
-  EXPECT_EQ(doc::to_json(*only_one->judged.find("left_out")),
+  EXPECT_EQ(only_one->judged.label_accounts.only, "");
+  EXPECT_EQ(only_one->judged.before_change.verdict, "none");
+  const auto printed = evaluate::retrain_evidence_schema().print(only_one->judged);
+  EXPECT_EQ(doc::to_json(*printed.find("left_out")),
             R"([{"class":"lost","rows":40},{"class":"stolen","rows":2}])");
 }
 

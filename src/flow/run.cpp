@@ -7,7 +7,9 @@
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/items.hpp"
+#include "evaluate/evidence_format.hpp"
 #include "flow/documents.hpp"
+#include "flow/facts.hpp"
 #include "flow/flow.hpp"
 #include "flow/step.hpp"
 
@@ -127,7 +129,7 @@ Planned plan_graph(const std::vector<Step>& steps, const Definitions& definition
   return out;
 }
 
-Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
+Result<Candidate> candidate_of(const std::map<std::string, StepRecord>& finished) {
   Candidate out;
   const auto bundle = finished.find("bundle");
   const auto standby = finished.find("bundle.standby");
@@ -137,16 +139,20 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
     return out;
   out.bundle = bundle->second.outputs.at("bundle");
   out.standby = standby->second.outputs.at("bundle");
-  if (const doc::Value* metrics = evaluated->second.facts.find("metrics")) out.metrics = *metrics;
-  if (const doc::Value* metrics = evaluated->second.facts.find("standby"))
-    out.standby_metrics = *metrics;
-  if (const doc::Value* base = evaluated->second.facts.find("base")) out.base = *base;
+  HEDDLE_ASSIGN_OR_RETURN(const auto facts, evaluation_facts(evaluated->second));
+  out.metrics = evaluate::print_numbers(facts.metrics);
+  out.standby_metrics = evaluate::print_numbers(facts.standby);
+  if (facts.base) out.base = evaluate::print_base(*facts.base);
   // The step fails where a gate does, so that it has a result says that all passed.
   out.gates_passed = finished.contains("gates");
-  if (const auto rows = finished.find("validate.rows"); rows != finished.end())
-    out.rows = rows->second.facts.int_or("accepted");
-  if (const auto search = finished.find("search"); search != finished.end())
-    out.trials = static_cast<int>(search->second.facts.int_or("trials"));
+  if (const auto rows = finished.find("validate.rows"); rows != finished.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto found, rows_facts(rows->second));
+    out.rows = found.accepted;
+  }
+  if (const auto search = finished.find("search"); search != finished.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto found, search_facts(search->second));
+    out.trials = static_cast<int>(found.trials);
+  }
   return out;
 }
 
@@ -351,7 +357,7 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
   result.ran = done.ran;
   result.cached = done.cached;
   if (options.until.empty()) {
-    result.candidate = candidate_of(done.finished);
+    HEDDLE_ASSIGN_OR_RETURN(result.candidate, candidate_of(done.finished));
     HEDDLE_TRY(cache.write_candidate(definitions.model->identity.name,
                                      candidate_schema().print(result.candidate)));
   }

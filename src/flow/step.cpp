@@ -115,7 +115,8 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
                  names.empty() ? "the project has no model"
                                : fmt::format("the project has {} models", names.size()),
                  names.empty() ? "add one under `models/`"
-                               : fmt::format("name one: `{}`", fmt::join(names, "`, `"))};
+                               : fmt::format("name one, for example `--model {}`: there are `{}`",
+                                             names.front(), fmt::join(names, "`, `"))};
   }
   const auto found = model.empty() ? project.models.begin() : project.models.find(model);
   if (found == project.models.end()) {

@@ -14,7 +14,7 @@ namespace heddle::flow {
 namespace {
 
 /// A bundle taken apart.
-struct Base {
+struct OpenedBase {
   bundle::Bundle bundle;
   doc::Value contract_value;
   contract::Contract contract;
@@ -23,7 +23,7 @@ struct Base {
   score::Calibration calibration;
 };
 
-Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
+Result<OpenedBase> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(auto bundle, bundle::open(objects, digest));
   HEDDLE_ASSIGN_OR_RETURN(auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
@@ -32,8 +32,8 @@ Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(auto calibration, score::calibration_schema().parse(written));
   auto task = bundle.config().task;
-  return Base{std::move(bundle),   std::move(contract_value), std::move(contract),
-              std::move(features), std::move(task),           std::move(calibration)};
+  return OpenedBase{std::move(bundle),   std::move(contract_value), std::move(contract),
+                    std::move(features), std::move(task),           std::move(calibration)};
 }
 
 Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view title) {
@@ -42,7 +42,7 @@ Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view ti
 }
 
 /// The config of what is made from `base`.
-bundle::Config derived(const Base& base, const Digest& digest, const std::string& commit,
+bundle::Config derived(const OpenedBase& base, const Digest& digest, const std::string& commit,
                        bundle::Change change) {
   bundle::Config config = base.bundle.config();
   config.commit = commit;
@@ -53,7 +53,7 @@ bundle::Config derived(const Base& base, const Digest& digest, const std::string
 }
 
 /// The base's own parts, ready to be changed.
-Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
+Result<Assembly> same_as(const OpenedBase& base, const contract::Contract& contract,
                          bundle::Config config) {
   Assembly assembly;
   assembly.contract = &contract;
@@ -75,9 +75,11 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract,
   if (base.bundle.has(bundle::kTrainer)) {
     HEDDLE_ASSIGN_OR_RETURN(assembly.trainer, text_layer(base.bundle, bundle::kTrainer));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
-                          rows_of(reference, base.contract.request_fields()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, base.bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, score::reference_schema().parse(proof));
+  HEDDLE_ASSIGN_OR_RETURN(
+      assembly.reference_rows,
+      score::table_of(reference.kept, base.contract.request_fields(), score::reference_schema()));
   assembly.config = std::move(config);
   return assembly;
 }
@@ -114,7 +116,7 @@ Result<contract::Contract> contract_with(doc::Value value, const spec::Transform
 
 Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest,
                               const spec::Transform& transform, const std::string& commit) {
-  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  HEDDLE_ASSIGN_OR_RETURN(const OpenedBase base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
   bundle::Change change{.kind = bundle::Change::Kind::kTransform,
                         .id = transform.id,
@@ -128,7 +130,7 @@ Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest
 
 Result<Digest> without_transform(store::Objects& objects, const Digest& base_digest,
                                  const std::string& id, const std::string& commit) {
-  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  HEDDLE_ASSIGN_OR_RETURN(const OpenedBase base, take_apart(objects, base_digest));
   doc::Value value = base.contract_value;
   doc::Value* transforms = value.find("transforms");
   const auto erased = transforms == nullptr || !transforms->is_array()
@@ -159,7 +161,7 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
     return Error{ErrorKind::kInvalid, "calibration-not-finite",
                  "each offset of a calibration, and the quantile of its interval, must be a number",
                  "give them in logits, of a regression in the target's unit"};
-  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  HEDDLE_ASSIGN_OR_RETURN(const OpenedBase base, take_apart(objects, base_digest));
   HEDDLE_TRY(score::check_calibration(calibration, base.task));
   bundle::Change change{.kind = bundle::Change::Kind::kCalibration,
                         .to = score::calibration_schema().print(calibration)};

@@ -6,7 +6,7 @@
 namespace heddle::model {
 namespace {
 
-constexpr int kDeepest = 512;
+constexpr int kDeepestExplained = 512;
 
 template <class T>
 struct Step {
@@ -189,9 +189,10 @@ Result<void> explain(const ParsedForest& forest, int depth, std::span<const floa
         "computed",
         "serve the model in the format of the library that trained it: XGBoost or LightGBM");
   }
-  if (depth > kDeepest)
-    return refusal(fmt::format("a tree is {} deep, contributions go to {}", depth, kDeepest),
-                   "train shallower trees");
+  if (depth > kDeepestExplained)
+    return refusal(
+        fmt::format("a tree is {} deep, contributions go to {}", depth, kDeepestExplained),
+        "train shallower trees");
   const auto columns = static_cast<std::size_t>(forest.features) + 1;
   if (row.size() + 1 != columns ||
       out.size() != columns * static_cast<std::size_t>(forest.outputs)) {

@@ -18,7 +18,7 @@ namespace heddle::model {
 namespace {
 
 constexpr int kTrees = 64;
-constexpr int kDeepest = 8;
+constexpr int kDeepestOfLanes = 8;
 constexpr int kRowBlock = 32;
 constexpr int kSumRows =
     8;  ///< sums side by side, so that an addition need not wait for the one before it
@@ -105,7 +105,7 @@ template <int kDepth, int kWide>
   for (int i = 0; i < count; ++i, bytes += stride, leaves += kTrees) {
     const __m512i low = _mm512_loadu_si512(bytes);
     const __m512i high = kWide == 1 ? low : _mm512_loadu_si512(bytes + 64);
-    std::uint64_t tests[kDeepest];
+    std::uint64_t tests[kDeepestOfLanes];
     _mm512_storeu_si512(leaves,
                         descend<0, kDepth, kWide>(nodes, low, high, tests, _mm512_setzero_si512()));
   }
@@ -388,7 +388,8 @@ bool cpu_has_lanes() {
 
 template <class Sum>
 std::unique_ptr<TreeLayout<Sum>> make_lanes(const Compiled& forest) {
-  if (forest.categorical || forest.trees.empty() || forest.depth > kDeepest || !cpu_has_lanes())
+  if (forest.categorical || forest.trees.empty() || forest.depth > kDeepestOfLanes ||
+      !cpu_has_lanes())
     return nullptr;
   std::size_t padded = 0;
   for (std::size_t first = 0; first < forest.trees.size(); first += kTrees) {

@@ -13,8 +13,8 @@
 namespace heddle::model {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinite = std::numeric_limits<float>::infinity();
+constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 
 struct Shape {
   int features, trees, depth, outputs;
@@ -49,8 +49,8 @@ class Grower {
     std::vector<float> out;
     for (int i = 0; i < count * shape_.features; ++i) {
       switch (random_() % 12) {
-        case 0: out.push_back(kNan); break;
-        case 1: out.push_back(random_() % 2 == 0 ? kInf : -kInf); break;
+        case 0: out.push_back(kMissing); break;
+        case 1: out.push_back(random_() % 2 == 0 ? kInfinite : -kInfinite); break;
         case 2: out.push_back(random_() % 2 == 0 ? 1e-36F : -0.0F); break;
         case 3: out.push_back(static_cast<float>(random_() % 80)); break;
         case 4: out.push_back(-0.5F); break;
@@ -83,7 +83,7 @@ class Grower {
         static_cast<std::int32_t>(random_() % static_cast<std::uint64_t>(shape_.features));
     node.missing_left = random_() % 2 == 0;
     node.threshold = threshold();
-    if (shape_.capped && random_() % 8 == 0) node.threshold = kInf;
+    if (shape_.capped && random_() % 8 == 0) node.threshold = kInfinite;
     if (shape_.zeros && random_() % 2 == 0) node.input = Input::kNumberZeroMissing;
     if (shape_.sets && random_() % 3 == 0) {
       node.input =

@@ -17,7 +17,7 @@
 namespace heddle::model {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNoValue = std::numeric_limits<float>::quiet_NaN();
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 
 struct Data {
@@ -40,7 +40,7 @@ Data random_data(std::uint64_t seed, std::int64_t count, int columns, double mis
       float value = c % 3 == 2 ? std::round(normal(random) * 3)
                                : normal(random);  // ties sit exactly on split points
       score += (c % 2 == 0 ? 1.0F : -0.7F) * value;
-      if (uniform(random) < missing) value = kNan;
+      if (uniform(random) < missing) value = kNoValue;
       data.rows.push_back(value);
     }
     const float label = score + 2 * normal(random) > 0 ? 1 : 0;
@@ -59,7 +59,7 @@ struct Peer {
       : categorical(categories) {
     DMatrixHandle matrix = nullptr;
     check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()),
-                                 static_cast<bst_ulong>(data.columns), kNan, &matrix));
+                                 static_cast<bst_ulong>(data.columns), kNoValue, &matrix));
     check(XGDMatrixSetFloatInfo(matrix, "label", data.labels.data(),
                                 static_cast<bst_ulong>(data.count())));
     set_types(matrix, data.columns);
@@ -92,7 +92,7 @@ struct Peer {
   std::vector<float> predict(const Data& data, int type) const {
     DMatrixHandle matrix = nullptr;
     check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()),
-                                 static_cast<bst_ulong>(data.columns), kNan, &matrix));
+                                 static_cast<bst_ulong>(data.columns), kNoValue, &matrix));
     set_types(matrix, data.columns);
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
@@ -312,7 +312,7 @@ const std::string kStump =
 TEST(Forest, ScoresAStump) {
   const auto scorer = Scorer::load(kStump);
   ASSERT_TRUE(scorer.ok()) << scorer.error().str();
-  const std::vector<float> rows = {0, 0.4F, 0, 0.5F, 0, kNan};
+  const std::vector<float> rows = {0, 0.4F, 0, 0.5F, 0, kNoValue};
   std::vector<float> out(3);
   (*scorer)->margins(rows.data(), 3, out.data());
   EXPECT_EQ(out, (std::vector<float>{-0.25F, 0.75F, -0.25F}));
@@ -566,7 +566,7 @@ TEST(StandardisedLinear, ScoresWhatItsNumbersSay) {
   ASSERT_TRUE(scorer.ok()) << scorer.error().str();
   EXPECT_EQ((*scorer)->format(), "heddle.linear/1");
   EXPECT_EQ((*scorer)->features(), 2);
-  const std::vector<float> rows = {3, 2, kNan, kNan};
+  const std::vector<float> rows = {3, 2, kNoValue, kNoValue};
   std::vector<float> out(2);
   (*scorer)->margins(rows.data(), 2, out.data());
   EXPECT_EQ(out, (std::vector<float>{0.625F, 0.125F - 2.0F}));
@@ -590,7 +590,7 @@ TEST(StandardisedLinear, HasAMarginOfEachOutput) {
   ASSERT_TRUE(scorer.ok()) << scorer.error().str();
   EXPECT_EQ((*scorer)->outputs(), 3);
   EXPECT_EQ((*scorer)->link(), Link::kSoftmax);
-  const std::vector<float> rows = {3, 2, kNan, kNan};
+  const std::vector<float> rows = {3, 2, kNoValue, kNoValue};
   std::vector<float> out(6);
   (*scorer)->margins(rows.data(), 2, out.data());
   EXPECT_EQ(out, (std::vector<float>{0.625F, 1, -1, 0.125F - 2, 0, 3}));

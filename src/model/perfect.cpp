@@ -6,7 +6,7 @@ namespace heddle::model {
 namespace {
 
 constexpr int kSide = 8;
-constexpr int kDeepest = 8;
+constexpr int kDeepestPerfect = 8;
 constexpr std::size_t kBufferFloats = 16384;
 constexpr std::size_t kMostSlots = std::size_t{kMostFeatures} * 4 + 1;
 
@@ -145,7 +145,7 @@ class Perfect final : public TreeLayout<Sum> {
 
 template <class Sum>
 std::unique_ptr<TreeLayout<Sum>> make_perfect(const Compiled& forest) {
-  if (forest.categorical || forest.depth < 1 || forest.depth > kDeepest) return nullptr;
+  if (forest.categorical || forest.depth < 1 || forest.depth > kDeepestPerfect) return nullptr;
   if ((forest.trees.size() << forest.depth) > 4 * forest.steps.size() + 1024) return nullptr;
   switch (forest.depth) {
     case 1: return std::make_unique<Perfect<Sum, 1>>(forest);

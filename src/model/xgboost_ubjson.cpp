@@ -9,7 +9,7 @@
 namespace heddle::model {
 namespace {
 
-constexpr int kDeepest = 32;
+constexpr int kDeepestObject = 32;
 
 class Reader {
  public:
@@ -113,7 +113,7 @@ class Reader {
   }
 
   void skip(char type, int depth) {
-    if (depth > kDeepest) failed_ = true;
+    if (depth > kDeepestObject) failed_ = true;
     if (failed_) return;
     switch (type) {
       case 'Z': return;

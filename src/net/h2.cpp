@@ -14,7 +14,7 @@ constexpr std::size_t kFrame = 5;  ///< gRPC's: a flag and four bytes of length
 constexpr std::uint32_t kStreamWindow = 256 << 10;
 constexpr std::int32_t kConnectionWindow =
     1 << 20;  ///< what one client makes us hold beyond the messages we chose to take
-constexpr std::size_t kMostQueuedOutput = 1 << 20;
+constexpr std::size_t kMostStreamOutput = 1 << 20;
 constexpr std::size_t kKeptBytes = 64 << 10;
 constexpr std::size_t kKeptStreams = 128;
 constexpr std::int64_t kMs = 1'000'000;
@@ -268,7 +268,7 @@ struct H2Session::Callbacks {
     session.account(stream);
     // Half, and not just below the limit: else each frame that leaves would wake it for one
     // message.
-    if (stream.blocked && stream.out.size() - stream.out_at < kMostQueuedOutput / 2) {
+    if (stream.blocked && stream.out.size() - stream.out_at < kMostStreamOutput / 2) {
       stream.blocked = false;
       session.resumable_.push_back(id);
     }
@@ -473,7 +473,7 @@ bool H2Session::refuses_frame(Stream& stream, const char* frame, std::size_t hav
 /// Handles the next message; false when there is none to handle now.
 bool H2Session::take_message(Stream& stream) {
   // Who asks and does not take the answers is not answered further.
-  if (stream.out.size() - stream.out_at > kMostQueuedOutput) {
+  if (stream.out.size() - stream.out_at > kMostStreamOutput) {
     stream.blocked = true;
     return false;
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -13,6 +14,15 @@
 namespace heddle::policy {
 
 enum class ActorType { kPerson, kAgent, kSystem };
+
+/// `person`, `agent` or `system`: as rules and the ledger spell it.
+[[nodiscard]] constexpr std::string_view type_word(ActorType type) noexcept {
+  switch (type) {
+    case ActorType::kPerson: return "person";
+    case ActorType::kAgent: return "agent";
+    default: return "system";
+  }
+}
 
 /// How it is known who asked, for the record. A person is one only with a proof: see
 /// control/requester.hpp.

@@ -8,18 +8,11 @@
 
 #include "base/file.hpp"
 #include "base/process.hpp"
-#include "doc/json.hpp"
 #include "ledger/tree.hpp"
+#include "policy/statement.hpp"
 
 namespace heddle::policy {
 namespace {
-
-doc::Value named_value(const std::vector<Named>& items) {
-  auto list = doc::Value::array();
-  for (const auto& item : items)
-    list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
-  return list;
-}
 
 /// A folder for the files of one verification, gone with them afterwards.
 class Scratch {
@@ -185,34 +178,32 @@ void write_statement(Approval& approval, const std::string& nonce) {
     // Beside the list as a member of its own: who signs should see where it goes back to.
     if (subject.name == "rollback") rollback = subject.digest.str();
   }
-  const Digest root = evidence_root(approval.evidence);
-  approval.statement = doc::to_canonical_json(doc::Value::object(
-      {{"format", "heddle.approval/2"},
-       {"approval", approval.id},
-       {"op_id", approval.op_id},
-       {"action", approval.action},
-       {"target", approval.target},
-       {"slot", approval.slot},
-       {"subjects", named_value(approval.subjects)},
-       {"rollback", rollback},
-       {"binds", approval.binds.is_object() ? approval.binds : doc::Value::object()},
-       {"policy", approval.policy.str()},
-       {"evidence_root", root.empty() ? "" : root.str()},
-       {"requester", approval.requester},
-       {"claimed", approval.claimed},
-       {"expires", format_time(approval.expires)},
-       {"nonce", nonce},
-       {"asked_event_time",
-        approval.asked_event_time == 0 ? "" : format_time(approval.asked_event_time)}}));
+  Statement out;
+  out.approval = approval.id;
+  out.op_id = approval.op_id;
+  out.action = approval.action;
+  out.target = approval.target;
+  out.slot = approval.slot;
+  out.subjects = approval.subjects;
+  out.rollback = std::move(rollback);
+  out.binds = approval.binds.is_object() ? approval.binds : doc::Value::object();
+  out.policy = approval.policy;
+  out.evidence_root = evidence_root(approval.evidence);
+  out.requester = approval.requester;
+  out.claimed = approval.claimed;
+  out.expires = approval.expires;
+  out.nonce = nonce;
+  if (approval.asked_event_time != 0) out.asked_event_time = format_time(approval.asked_event_time);
+  approval.statement = statement_text(out);
 }
 
 bool says_statement(const Approval& approval) {
-  const auto statement = doc::parse_json(approval.statement);
+  const auto statement = parse_statement(approval.statement);
   if (!statement.ok()) return false;
   // Written anew from what is stored beside it: a member that was changed in the state is not the
   // signed one any more.
   Approval again = approval;
-  write_statement(again, statement->string_or("nonce"));
+  write_statement(again, statement->nonce);
   return again.statement == approval.statement;
 }
 

@@ -23,9 +23,7 @@ struct Signature {
 };
 
 /// A request for a person's yes, and what became of it. The statement is what is signed, byte for
-/// byte: canonical JSON of {format, approval, op_id, action, target, slot, subjects, rollback,
-/// binds, policy, evidence_root, requester, claimed, expires, nonce, asked_event_time}; digests and
-/// times as text.
+/// byte (policy/statement.hpp).
 struct Approval {
   /// Void: something the statement binds is not so any more. It never comes back.
   enum class Status { kPending, kApproved, kRejected, kUsed, kExpired, kVoid };

@@ -18,14 +18,6 @@ Pairs pairs(const std::vector<Named>& items) {
   return list;
 }
 
-std::string_view type_word(ActorType type) noexcept {
-  switch (type) {
-    case ActorType::kPerson: return "person";
-    case ActorType::kAgent: return "agent";
-    default: return "system";
-  }
-}
-
 std::string_view effect_word(Effect effect) noexcept {
   switch (effect) {
     case Effect::kAllow: return "allow";

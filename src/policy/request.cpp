@@ -5,21 +5,38 @@
 
 namespace heddle::policy {
 
-std::string request_statement(const SignedRequest& about, const doc::Value& request) {
+const doc::Schema<SignedRequest>& signed_request_schema() {
+  using S = SignedRequest;
+  static const auto schema = [] {
+    auto t = doc::Schema<S>::record("the signed statement", "what a person signs to ask");
+    t.of_format("heddle.request/1")
+        .refused_as(ErrorKind::kDenied, "request-signature-invalid",
+                    "let `heddle` sign it: `--key FILE`, the private key of that person");
+    t.text("project", &S::project, "its name");
+    t.text("operation", &S::operation, "that is asked for").filled();
+    t.digest("request", &S::request, "of the request").filled();
+    t.text("person", &S::person, "who signs").filled();
+    t.time("at", &S::at, "wall time");
+    t.text("nonce", &S::nonce, "16 signs or more: each is taken once");
+    t.finally([](S& into, const doc::Value&, doc::Reader& reader) {
+      // Too short a one could be met twice by chance, or tried out.
+      constexpr std::size_t kLeast = 16;
+      if (into.nonce.size() < kLeast) reader.refuse("nonce", "must have 16 signs or more");
+    });
+    return t;
+  }();
+  return schema;
+}
+
+std::string request_statement(SignedRequest about, const doc::Value& request) {
   auto asked = doc::Value::object();
   if (request.is_object()) {
     for (const auto& [key, value] : request.as_object()) {
       if (key != "requester" && key != "person" && key != "signed") asked.set(key, value);
     }
   }
-  return doc::to_canonical_json(
-      doc::Value::object({{"format", "heddle.request/1"},
-                          {"project", about.project},
-                          {"operation", about.operation},
-                          {"request", sha256(doc::to_canonical_json(asked)).str()},
-                          {"person", about.person},
-                          {"at", format_time(about.at)},
-                          {"nonce", about.nonce}}));
+  about.request = sha256(doc::to_canonical_json(asked));
+  return doc::to_canonical_json(signed_request_schema().print(about));
 }
 
 void record_proof(doc::Value& attributes, const Proof& proof) {

@@ -182,14 +182,6 @@ std::vector<Attribute> attributes_of(const Proposal& proposal) {
   return list;
 }
 
-std::string_view type_word(ActorType type) noexcept {
-  switch (type) {
-    case ActorType::kPerson: return "person";
-    case ActorType::kAgent: return "agent";
-    default: return "system";
-  }
-}
-
 doc::Value strings(const std::vector<std::string>& items) {
   auto list = doc::Value::array();
   for (const auto& item : items) list.push(item);

@@ -54,6 +54,10 @@ struct Outcome {
   std::string note{};                ///< why it was denied, failed or overtaken
 };
 
+/// Whether an outcome is an answer: nothing of it waits or runs any more.
+[[nodiscard]] constexpr bool settled(Outcome::Status status) noexcept {
+  return status != Outcome::Status::kWaiting && status != Outcome::Status::kRunning;
+}
 [[nodiscard]] std::string_view status_name(Outcome::Status status) noexcept;
 
 /// What the ladder can reach of the world. Implemented by the control plane (policy::act, training,

@@ -119,8 +119,8 @@ Ladder::Options options_of(const spec::Monitor& monitor) {
   return out;
 }
 
-struct Scene {
-  Scene(const stats::Task& task, unsigned seed)
+struct IntervalScene {
+  IntervalScene(const stats::Task& task, unsigned seed)
       : world(task, seed),
         watch(world.watch()),
         control(world, task),
@@ -156,7 +156,7 @@ class Intervals : public testing::TestWithParam<const stats::Task*> {
 };
 
 TEST_P(Intervals, LostCoverageIsFittedAnewVerifiedAndTakenBackWithItsFault) {
-  Scene scene(task(), 8);
+  IntervalScene scene(task(), 8);
   const double before = scene.quantile();
   scene.play(100, 108, {});
   ASSERT_TRUE(scene.control.all_of<Recalibrate>().empty());
@@ -189,7 +189,7 @@ TEST_P(Intervals, LostCoverageIsFittedAnewVerifiedAndTakenBackWithItsFault) {
 }
 
 TEST_P(Intervals, OffsetsThatAreRecalibratedBringTheIntervalWithThem) {
-  Scene scene(task(), 4);
+  IntervalScene scene(task(), 4);
   std::vector<double> moved(task().outputs(), 0.0);
   moved.back() = -1;
   scene.play(100, 125, {.moved = moved});
@@ -208,7 +208,7 @@ TEST_P(Intervals, OffsetsThatAreRecalibratedBringTheIntervalWithThem) {
 }
 
 TEST_P(Intervals, WhoseLabelsAloneTheyMissIsNamed) {
-  Scene scene(task(), 9);
+  IntervalScene scene(task(), 9);
   scene.control.waits = true;
   scene.play(100, 118, {.noise = 3, .of_one = true});
   const auto asked = scene.control.all_of<Recalibrate>();

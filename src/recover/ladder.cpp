@@ -31,8 +31,6 @@ bool nothing_came_since(const Incident& incident, Micros time) {
                      [&](const auto& item) { return item.second.seen <= time; });
 }
 
-bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
-
 /// Whether an alert with this diagnosis is one more sign of the incident rather than a new one.
 /// `related`: it comes so soon after that it may have the same cause; what comes later is a thing
 /// of its own.

@@ -17,8 +17,6 @@ constexpr int kMostTries = 6;
 constexpr Micros kFirstPause = 5 * kMinute;  ///< of event time; each pause is four times the last
 constexpr Micros kLongestPause = kDay;
 
-bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
-
 Micros pause_after(int tries) {
   Micros pause = kFirstPause;
   for (int i = 1; i < tries && pause < kLongestPause; ++i) pause *= 4;

@@ -11,7 +11,6 @@
 namespace heddle::runtime {
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Of the answers to one batch: many classes make much of a few rows, and a client reads 32 MiB.
 constexpr std::size_t kMostNumbers = 1 << 20;
 /// The name that a worker is told to serve under.
@@ -62,7 +61,7 @@ class Live final : public Endpoint {
     auto promise = std::make_shared<std::promise<Result<std::vector<float>>>>();
     auto answer = promise->get_future();
     HEDDLE_TRY(
-        submit(std::move(rows), system_clock().mono_ns() + runtime_.timeout_ms * kMs,
+        submit(std::move(rows), system_clock().mono_ns() + runtime_.timeout_ms * kNanosPerMs,
                [promise](Result<std::vector<float>> got) { promise->set_value(std::move(got)); }));
     return answer.get();
   }

@@ -16,7 +16,6 @@
 namespace heddle::runtime {
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
 constexpr std::size_t kMostLine = 500;
 constexpr std::size_t kLastLines = 5;
 constexpr int kMostLines = 1000;  // told in all: who prints more is not read by a person
@@ -103,9 +102,9 @@ Error lacks(const Layers& layers) {
 
 /// Follows the program to its end, or to the deadline.
 void follow(Process& process, std::int64_t timeout_ms, Lines& lines, OnceEnd& end_of) {
-  const std::int64_t deadline = system_clock().mono_ns() + timeout_ms * kMs;
+  const std::int64_t deadline = system_clock().mono_ns() + timeout_ms * kNanosPerMs;
   while (true) {
-    const std::int64_t left = (deadline - system_clock().mono_ns()) / kMs;
+    const std::int64_t left = (deadline - system_clock().mono_ns()) / kNanosPerMs;
     pollfd fds[2] = {{process.output, POLLIN, 0}, {process.launcher.descriptor(), POLLIN, 0}};
     ::poll(fds, 2, static_cast<int>(std::clamp<std::int64_t>(left, 0, kLookEveryMs)));
     if (process.output >= 0 && !lines.read(process.output)) {

@@ -8,8 +8,6 @@
 namespace heddle::runtime {
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
-
 Error timed_out() {
   return Error{ErrorKind::kTimeout, "runtime-timeout", "the runtime gave no answer in time",
                "see its log, or raise `timeout_ms`"};
@@ -79,7 +77,7 @@ Pool::Batch Pool::next_batch() {
   // As many as the runtime is expected to answer in the time of a batch, or before the first one's
   // deadline.
   const std::size_t fit =
-      cost_.rows_within(std::min(options_.batch_ms * kMs, left), options_.batch_rows);
+      cost_.rows_within(std::min(options_.batch_ms * kNanosPerMs, left), options_.batch_rows);
   sizes_.clear();
   std::size_t rows = 0;
   // No more are looked at than could go: under load thousands wait.
@@ -154,7 +152,7 @@ void Pool::work() {
     }
     const std::int64_t begin = options_.clock->mono_ns();
     Result<std::vector<float>> answer =
-        call(views, std::max<std::int64_t>(1, (last - begin + kMs - 1) / kMs));
+        call(views, std::max<std::int64_t>(1, (last - begin + kNanosPerMs - 1) / kNanosPerMs));
     const std::int64_t end = options_.clock->mono_ns();
     if (answer.ok() && answer->size() != rows * options_.outputs)
       answer = Error{ErrorKind::kInternal, "runtime-rows",

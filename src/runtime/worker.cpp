@@ -22,7 +22,6 @@
 namespace heddle::runtime {
 namespace {
 
-constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kGraceMs = 3000;
 constexpr std::int64_t kProbeEveryMs = 20;
 constexpr std::int64_t kProbeMs = 1000;
@@ -241,8 +240,8 @@ bool Supervised::watch(Process& process, std::string& how) {
     }
     probe(process.scratch);
     if (ready_) {
-      log::info("worker: ready after {} ms", (system_clock().mono_ns() - begin) / kMs);
-    } else if (system_clock().mono_ns() - begin > options_.start_timeout_ms * kMs) {
+      log::info("worker: ready after {} ms", (system_clock().mono_ns() - begin) / kNanosPerMs);
+    } else if (system_clock().mono_ns() - begin > options_.start_timeout_ms * kNanosPerMs) {
       end(process, kGraceMs);
       how = fmt::format("not ready after {} ms", options_.start_timeout_ms);
       settle(Error{ErrorKind::kTimeout, "runtime-start",
@@ -307,7 +306,7 @@ void Supervised::supervise() {
         fmt::format("the worker ended before it was ready ({}): {}", how, output_.last_words()),
         "see its lines in the log"});
     if (!started_.ok()) return;
-    if (system_clock().mono_ns() - begin > kStableMs * kMs) ends = 0, delay = kFirstDelayMs;
+    if (system_clock().mono_ns() - begin > kStableMs * kNanosPerMs) ends = 0, delay = kFirstDelayMs;
     if (++ends >= kMostEnds) {
       log::error(
           "worker: ended {} times in a row ({}); it stays down until its bundle is loaded again",

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "doc/json.hpp"
-#include "doc/numbers.hpp"
 #include "feature/program.hpp"
 #include "model/scorer.hpp"
 #include "model/task_link.hpp"
@@ -16,7 +15,6 @@
 namespace heddle::score {
 namespace {
 
-constexpr std::string_view kReferenceFormat = "heddle.reference/2";
 constexpr std::int64_t kMostReferenceRows = 1000;
 constexpr std::size_t kBatch = 256;  ///< rows of a table that a runtime is asked at once
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -25,30 +23,6 @@ Error corrupt(std::string_view what) {
   return Error{ErrorKind::kCorrupt, "score-bundle",
                fmt::format("the bundle cannot be scored: {}", what),
                "build it again with `heddle run`"};
-}
-
-doc::Value to_json_value(const expr::Datum& datum) {
-  using Kind = expr::Datum::Kind;
-  switch (datum.kind) {
-    case Kind::kBool: return datum.b;
-    case Kind::kInt: return datum.i;
-    // JSON has no NaN, and here it means missing. Infinite numbers are written as texts.
-    case Kind::kDouble: return std::isnan(datum.d) ? doc::Value() : doc::exact_number(datum.d);
-    case Kind::kString: return datum.str();
-    case Kind::kTimestamp: return format_time(datum.i);
-    default: return nullptr;
-  }
-}
-
-/// A value of `reference.json`, whose infinite numbers are texts.
-expr::Datum to_datum(const doc::Value& value, expr::Type type) {
-  const auto number = type == expr::Type::kDouble ? doc::exact_number(value) : std::nullopt;
-  if (number && value.is_string()) return expr::Datum::real(*number);
-  if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
-  if (value.is_int()) return expr::Datum::integer(value.as_int());
-  if (value.is_double()) return expr::Datum::real(value.as_double());
-  if (value.is_string()) return expr::Datum::string(value.as_string());
-  return expr::Datum::null();
 }
 
 /// Whether the program was written for the rows that the contract gives: its expressions take each
@@ -91,17 +65,12 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
 }
 
 /// The margins of one row of `reference.json`; NaN where the contract refuses it.
-Result<std::vector<float>> written_margins(const doc::Value& written, std::size_t outputs) {
-  std::vector<float> out(outputs, kNaN);
-  // The contract refuses the row, so it has no margin.
-  if (written.is_null()) return out;
-  const bool is_list = written.is_array() && written.size() == outputs &&
-                       std::all_of(written.as_array().begin(), written.as_array().end(),
-                                   [](const doc::Value& each) { return each.is_number(); });
-  if (!is_list) return corrupt("`reference.json` has margins of another count than the task");
-  for (std::size_t k = 0; k < outputs; ++k)
-    out[k] = static_cast<float>(written.as_array()[k].as_double());
-  return out;
+Result<std::vector<float>> written_margins(const std::optional<std::vector<double>>& written,
+                                           std::size_t outputs) {
+  if (!written) return std::vector<float>(outputs, kNaN);
+  if (written->size() != outputs)
+    return corrupt("`reference.json` has margins of another count than the task");
+  return std::vector<float>(written->begin(), written->end());
 }
 
 /// Equal in every bit; one NaN is like another.
@@ -277,7 +246,8 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, calibration_schema().parse(written));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference, bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, reference_schema().parse(proof));
   const auto& task = bundle.config().task;
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {
@@ -307,40 +277,12 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
 
 namespace {
 
-/// The parts of a `reference.json`, each a list, checked for what does not need a model.
-struct Reference {
-  const doc::Value::Array* rows = nullptr;
-  const doc::Value::Array* margins = nullptr;
-};
-
-Result<Reference> parts_of_reference(const doc::Value& reference,
-                                     std::span<const spec::Field> order) {
-  const doc::Value* fields = reference.find("fields");
-  const doc::Value* rows = reference.find("rows");
-  const doc::Value* margins = reference.find("margins");
-  const auto is_list = [](const doc::Value* value) {
-    return value != nullptr && value->is_array();
-  };
-  if (reference.string_or("format") != kReferenceFormat || !is_list(fields) || !is_list(rows) ||
-      !is_list(margins) || rows->size() != margins->size() || rows->size() == 0) {
-    return corrupt(
-        "`reference.json` is malformed or empty: nothing proves what the model should answer");
-  }
-  const bool same_fields =
-      std::equal(order.begin(), order.end(), fields->as_array().begin(), fields->as_array().end(),
-                 [](const spec::Field& field, const doc::Value& name) {
-                   return name == doc::Value(field.name);
-                 });
-  if (!same_fields) return corrupt("`reference.json` has other fields than the contract");
-  return Reference{&rows->as_array(), &margins->as_array()};
-}
-
-Result<void> read_reference_row(const doc::Value& values, std::span<const spec::Field> order,
-                                std::vector<expr::Datum>& raw) {
-  if (!values.is_array() || values.size() != order.size())
-    return corrupt("`reference.json` has a row of another length");
-  for (std::size_t i = 0; i < order.size(); ++i)
-    raw[i] = to_datum(values.as_array()[i], order[i].type);
+/// The reference is of the rows that the contract takes.
+Result<void> check_fields(const Reference& reference, std::span<const spec::Field> order) {
+  const bool is_same = std::equal(
+      order.begin(), order.end(), reference.kept.fields.begin(), reference.kept.fields.end(),
+      [](const spec::Field& field, const std::string& name) { return name == field.name; });
+  if (!is_same) return corrupt("`reference.json` has other fields than the contract");
   return {};
 }
 
@@ -361,9 +303,9 @@ Result<void> same_margins(std::size_t row, std::span<const float> got,
 
 }  // namespace
 
-Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
+Result<std::int64_t> Plan::prove(const Reference& reference) const {
   const auto order = parts_->contract.request_fields();
-  HEDDLE_ASSIGN_OR_RETURN(const Reference parts, parts_of_reference(reference, order));
+  HEDDLE_TRY(check_fields(reference, order));
   Scratch scratch;
   Scratch::Buffers& buffers = *scratch.buffers;
   contract::RowCheck check;
@@ -372,11 +314,13 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   runtime::Rows asked;  // with a runtime: what it is asked, and what it is to say
   std::vector<float> wanted;
   std::vector<float> got(task_.outputs());
-  for (std::size_t row = 0; row < parts.rows->size(); ++row) {
-    HEDDLE_TRY(read_reference_row((*parts.rows)[row], order, raw));
+  const auto& rows = reference.kept.rows;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (std::size_t i = 0; i < order.size(); ++i)
+      raw[i] = kept_value(rows[row].as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
     HEDDLE_ASSIGN_OR_RETURN(const auto expected,
-                            written_margins((*parts.margins)[row], task_.outputs()));
+                            written_margins(reference.margins[row], task_.outputs()));
     if (!check.refused) ++served;
     if (parts_->endpoint != nullptr && !check.refused) {
       // All together after the loop: a runtime answers batches.
@@ -391,7 +335,7 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   }
   if (served == 0) return corrupt("every row of `reference.json` is refused by the contract");
   if (parts_->endpoint != nullptr) HEDDLE_TRY(agree(std::move(asked), wanted));
-  return static_cast<std::int64_t>(parts.rows->size());
+  return std::ssize(rows);
 }
 
 /// Another library on another machine need not give the same bits: what it says must be as near as
@@ -633,40 +577,15 @@ Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields,
         fmt::format("{} reference rows with {} margins", rows.rows(), expected_margins.size()),
         fmt::format("give 1 to {} rows, the margins of each", kMostReferenceRows)};
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto value, rows_value(kReferenceFormat, fields, rows));
-  doc::Value margins = doc::Value::array();
+  Reference out;
+  HEDDLE_ASSIGN_OR_RETURN(out.kept, keep_rows(fields, rows));
   for (std::size_t row = 0; row < count; ++row) {
     const auto of_row = expected_margins.subspan(row * outputs, outputs);
-    if (std::isnan(of_row[0])) {
-      margins.push(nullptr);
-      continue;
-    }
+    auto& margins = out.margins.emplace_back();
     // A double holds every float: written and read back, the bits are the same.
-    doc::Value numbers = doc::Value::array();
-    for (const float margin : of_row) numbers.push(static_cast<double>(margin));
-    margins.push(std::move(numbers));
+    if (!std::isnan(of_row[0])) margins.emplace(of_row.begin(), of_row.end());
   }
-  value.set("margins", std::move(margins));
-  return value;
-}
-
-Result<doc::Value> Plan::rows_value(std::string_view format, std::span<const spec::Field> fields,
-                                    const table::Table& rows) {
-  doc::Value names = doc::Value::array();
-  std::vector<expr::ColumnView> columns;
-  for (const spec::Field& field : fields) {
-    names.push(field.name);
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field.name));
-    columns.push_back(column->view());
-  }
-  doc::Value values = doc::Value::array();
-  for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    doc::Value cells = doc::Value::array();
-    for (const auto& column : columns) cells.push(to_json_value(column.at(row)));
-    values.push(std::move(cells));
-  }
-  return doc::Value::object(
-      {{"format", format}, {"fields", std::move(names)}, {"rows", std::move(values)}});
+  return reference_schema().print(out);
 }
 
 }  // namespace heddle::score

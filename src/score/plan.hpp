@@ -17,6 +17,7 @@
 #include "feature/program.hpp"
 #include "runtime/endpoint.hpp"
 #include "score/calibration.hpp"
+#include "score/kept_rows.hpp"
 #include "stats/task.hpp"
 #include "table/table.hpp"
 
@@ -125,19 +126,13 @@ class Plan {
   [[nodiscard]] int feature_count() const noexcept;
   [[nodiscard]] std::int64_t reference_rows() const noexcept { return reference_rows_; }
 
-  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/2", "fields":
-  /// [..], "rows": [[..]], "margins": [[..]]} (docs/formats/reference.md). `expected_margins` are
+  /// `reference.json` for rows as they would arrive (score/kept_rows.hpp). `expected_margins` are
   /// the training library's, rows x `outputs`, before calibration, NaN where the contract refuses
   /// the row; at most 1,000 rows.
   [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields,
                                                          const table::Table& rows,
                                                          std::span<const float> expected_margins,
                                                          std::size_t outputs = 1);
-  /// The part of it that is the rows, any number of them: {"format", "fields": [..], "rows":
-  /// [[..]]}.
-  [[nodiscard]] static Result<doc::Value> rows_value(std::string_view format,
-                                                     std::span<const spec::Field> fields,
-                                                     const table::Table& rows);
 
   /// What a runtime is sent of rows that keep the contract, transforms applied, with a fitted
   /// program.
@@ -168,7 +163,7 @@ class Plan {
       std::string_view files, const stats::Task& task, const Calibration& calibration,
       const runtime::Host& host);
   void answer(std::span<const float> margins, RowResult& out) const noexcept;
-  [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
+  [[nodiscard]] Result<std::int64_t> prove(const Reference& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 
   std::unique_ptr<const Parts> parts_;

@@ -77,6 +77,9 @@ class Plane final : public DataPlane {
   void tell_tls_files();
   [[nodiscard]] Result<int> listen_for_owner() const;
   [[nodiscard]] Metrics::Gauges gauges() const;
+  [[nodiscard]] RouteFollower::Waiting waiting() const {
+    return follower_ == nullptr ? RouteFollower::Waiting{} : follower_->waiting();
+  }
   void follow_rights();
 
   Options options_;
@@ -146,6 +149,7 @@ Result<void> Plane::open() {
                                                      .service = &options_.service,
                                                      .clock = options_.clock,
                                                      .gauges = [this] { return gauges(); },
+                                                     .waiting = [this] { return waiting(); },
                                                      .defer = [this] { return server_->defer(); },
                                                      .tracer = tracer_.get()});
   grpc_ = std::make_unique<GrpcApi>(

@@ -7,8 +7,8 @@
 namespace heddle::serve {
 namespace {
 
-constexpr Micros kNow = 20'000 * kDay;   // 2024-10-04
-constexpr Micros kThen = 11'382 * kDay;  // 2001-03-01
+constexpr Micros kNow = 20'000 * kDay;        // 2024-10-04
+constexpr Micros kEventThen = 11'382 * kDay;  // 2001-03-01
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 /// Requests and ticks of a second each, as a data plane has them.
@@ -48,57 +48,58 @@ TEST(EventClock, AReplayIntoWhatWasOnlyTriedGoesItsWay) {
   Live live;
   for (int i = 0; i < 5; ++i) (void)live.second();
   for (int i = 0; i < 600; ++i) EXPECT_FALSE(live.second(false).has_value());
-  ASSERT_TRUE(live.clock.tick(kThen, live.wall).ok());
-  EXPECT_EQ(*live.clock.of_request(kThen + kHour, live.wall), kThen + kHour);
+  ASSERT_TRUE(live.clock.tick(kEventThen, live.wall).ok());
+  EXPECT_EQ(*live.clock.of_request(kEventThen + kHour, live.wall), kEventThen + kHour);
   // Who asks without a time now is of the replay's: no tick of the present comes between its rows.
   for (int i = 0; i < 200; ++i) {
-    EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen + kHour);
+    EXPECT_EQ(*live.clock.of_request({}, live.wall), kEventThen + kHour);
     EXPECT_FALSE(live.clock.wall_tick(live.wall, live.mono).has_value());
     live.wall += kSecond;
     live.mono += kSecondNs;
   }
-  ASSERT_TRUE(live.clock.tick(kThen + kDay, live.wall).ok());
-  EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen + kDay);
-  EXPECT_EQ(*live.clock.of_label({}, live.wall), kThen + kDay);
+  ASSERT_TRUE(live.clock.tick(kEventThen + kDay, live.wall).ok());
+  EXPECT_EQ(*live.clock.of_request({}, live.wall), kEventThen + kDay);
+  EXPECT_EQ(*live.clock.of_label({}, live.wall), kEventThen + kDay);
 }
 
 TEST(EventClock, AReplayIntoALiveServiceIsRefused) {
   Live live;
   live.until_live();
-  EXPECT_EQ(id_of(live.clock.tick(kThen, live.wall)), "replay-into-live");
-  EXPECT_EQ(id_of(live.clock.of_request(kThen, live.wall)), "event-time-outside");
+  EXPECT_EQ(id_of(live.clock.tick(kEventThen, live.wall)), "replay-into-live");
+  EXPECT_EQ(id_of(live.clock.of_request(kEventThen, live.wall)), "event-time-outside");
   EXPECT_TRUE(live.second().has_value());  // and changes nothing
 }
 
 TEST(EventClock, AReplayThatEndedDoesNotHoldTheServiceInThePast) {
   Live live;
-  ASSERT_TRUE(live.clock.tick(kThen, live.wall).ok());
+  ASSERT_TRUE(live.clock.tick(kEventThen, live.wall).ok());
   live.wall += 5 * kMinute;
-  EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen);
+  EXPECT_EQ(*live.clock.of_request({}, live.wall), kEventThen);
   live.wall += 6 * kMinute;
   live.until_live();
   EXPECT_TRUE(live.second().has_value());
   // What the operator asked for stays: everything is of the replay.
-  EventClock always(true, kThen);
-  EXPECT_EQ(*always.of_request({}, kNow), kThen);
+  EventClock always(true, kEventThen);
+  EXPECT_EQ(*always.of_request({}, kNow), kEventThen);
   EXPECT_TRUE(always.replayed());
 }
 
 TEST(EventClock, ATickNeverGoesBack) {
-  EventClock clock(false, kThen + 30 * kDay);  // of the journal
-  EXPECT_EQ(id_of(clock.tick(kThen, kNow)), "replay-behind");
-  EXPECT_TRUE(clock.tick(kThen + 30 * kDay, kNow).ok());
-  EXPECT_TRUE(clock.tick(kThen + 30 * kDay, kNow).ok());  // the same again: its answer was lost
-  EXPECT_EQ(id_of(clock.tick(kThen + 29 * kDay, kNow)), "replay-behind");
+  EventClock clock(false, kEventThen + 30 * kDay);  // of the journal
+  EXPECT_EQ(id_of(clock.tick(kEventThen, kNow)), "replay-behind");
+  EXPECT_TRUE(clock.tick(kEventThen + 30 * kDay, kNow).ok());
+  EXPECT_TRUE(
+      clock.tick(kEventThen + 30 * kDay, kNow).ok());  // the same again: its answer was lost
+  EXPECT_EQ(id_of(clock.tick(kEventThen + 29 * kDay, kNow)), "replay-behind");
 }
 
 TEST(EventClock, AReplayGoesOnInADataPlaneThatWasStartedAgain) {
-  EventClock clock(false, kThen);
+  EventClock clock(false, kEventThen);
   EXPECT_EQ(*clock.of_request({}, kNow), kNow);  // somebody tries it meanwhile
-  EXPECT_EQ(*clock.of_request(kThen + kHour, kNow), kThen + kHour);
+  EXPECT_EQ(*clock.of_request(kEventThen + kHour, kNow), kEventThen + kHour);
   EXPECT_TRUE(clock.replayed());
-  EventClock other(false, kThen);
-  EXPECT_EQ(id_of(other.of_request(kThen + 30 * kDay, kNow)), "event-time-outside");
+  EventClock other(false, kEventThen);
+  EXPECT_EQ(id_of(other.of_request(kEventThen + 30 * kDay, kNow)), "event-time-outside");
 }
 
 TEST(EventClock, NoTimeThatBlindsTheWatchIsTaken) {
@@ -111,9 +112,9 @@ TEST(EventClock, NoTimeThatBlindsTheWatchIsTaken) {
     }
   }
   EventClock replay(true, INT64_MIN);
-  ASSERT_TRUE(replay.tick(kThen, kNow).ok());
-  EXPECT_TRUE(replay.of_request(kThen + kDay, kNow).ok());
-  EXPECT_EQ(id_of(replay.of_request(kThen + 365 * kDay, kNow)), "event-time-outside");
+  ASSERT_TRUE(replay.tick(kEventThen, kNow).ok());
+  EXPECT_TRUE(replay.of_request(kEventThen + kDay, kNow).ok());
+  EXPECT_EQ(id_of(replay.of_request(kEventThen + 365 * kDay, kNow)), "event-time-outside");
   Live live;
   live.until_live();
   EXPECT_EQ(id_of(live.clock.of_request(live.wall + kHour, live.wall)), "event-time-outside");
@@ -128,20 +129,20 @@ TEST(EventClock, BeforeTheFirstTickNoRequestSaysHowLateItIs) {
   for (const Micros time : {kNow + kHour, kNow + 365 * kDay, plane::kLatestEvent - 1})
     EXPECT_EQ(id_of(clock.of_request(time, kNow)), "event-time-outside") << time;
   EXPECT_EQ(*clock.of_request({}, kNow), kNow);
-  EXPECT_EQ(*clock.of_request(kThen, kNow), kThen);
+  EXPECT_EQ(*clock.of_request(kEventThen, kNow), kEventThen);
   // It begins there: rows of every day since 1900 would each open a window.
-  for (const Micros time : {kThen - 3 * kDay, kThen + 3 * kDay, kNow})
+  for (const Micros time : {kEventThen - 3 * kDay, kEventThen + 3 * kDay, kNow})
     EXPECT_EQ(id_of(clock.of_request(time, kNow)), "event-time-outside") << time;
-  EXPECT_EQ(*clock.of_request(kThen + kDay, kNow), kThen + kDay);
-  EXPECT_EQ(*clock.of_request({}, kNow), kThen + kDay);
+  EXPECT_EQ(*clock.of_request(kEventThen + kDay, kNow), kEventThen + kDay);
+  EXPECT_EQ(*clock.of_request({}, kNow), kEventThen + kDay);
 }
 
 TEST(EventClock, WhatCameBeforeTheFirstTickDoesNotHoldTheReplayInItsFuture) {
   EventClock clock(true, INT64_MIN);
   EXPECT_EQ(*clock.of_request(kNow, kNow), kNow);  // somebody tries it, of now
-  ASSERT_TRUE(clock.tick(kThen, kNow).ok());
-  EXPECT_EQ(*clock.of_request({}, kNow), kThen) << "else nobody looks at who gives no time";
-  EXPECT_EQ(*clock.of_label({}, kNow), kThen);
+  ASSERT_TRUE(clock.tick(kEventThen, kNow).ok());
+  EXPECT_EQ(*clock.of_request({}, kNow), kEventThen) << "else nobody looks at who gives no time";
+  EXPECT_EQ(*clock.of_label({}, kNow), kEventThen);
 }
 
 TEST(EventClock, WhileAWallClockIsAheadEventTimeGoesOnByTheSteadyOne) {
@@ -226,24 +227,24 @@ TEST(EventClock, ManySmallStepsBackAreAJumpToo) {
 
 TEST(EventClock, ATickOfAReplayThatLeavesAWeekOutIsAJump) {
   EventClock clock(true, INT64_MIN);
-  ASSERT_TRUE(clock.tick(kThen, kNow).ok());  // a first one leaves nothing out
-  ASSERT_TRUE(clock.tick(kThen + 7 * kDay, kNow).ok());
+  ASSERT_TRUE(clock.tick(kEventThen, kNow).ok());  // a first one leaves nothing out
+  ASSERT_TRUE(clock.tick(kEventThen + 7 * kDay, kNow).ok());
   EXPECT_FALSE(clock.jump().has_value());
-  ASSERT_TRUE(clock.tick(kThen + 3'000 * kDay, kNow).ok());
-  ASSERT_TRUE(clock.tick(kThen + 6'000 * kDay, kNow).ok());
+  ASSERT_TRUE(clock.tick(kEventThen + 3'000 * kDay, kNow).ok());
+  ASSERT_TRUE(clock.tick(kEventThen + 6'000 * kDay, kNow).ok());
   ASSERT_TRUE(clock.jump().has_value());
   EXPECT_TRUE(clock.jump()->of_replay);
   EXPECT_FALSE(clock.held());
-  EXPECT_EQ(id_of(clock.tick(kThen + 8 * kDay, kNow)), "replay-behind");
-  EventClock after(true, kThen + 6'000 * kDay);  // started again
+  EXPECT_EQ(id_of(clock.tick(kEventThen + 8 * kDay, kNow)), "replay-behind");
+  EventClock after(true, kEventThen + 6'000 * kDay);  // started again
   after.stands(*clock.jump());
-  EXPECT_EQ(after.set(kNow, 0), kThen + 7 * kDay);
-  EXPECT_TRUE(after.tick(kThen + 8 * kDay, kNow).ok());
+  EXPECT_EQ(after.set(kNow, 0), kEventThen + 7 * kDay);
+  EXPECT_TRUE(after.tick(kEventThen + 8 * kDay, kNow).ok());
 }
 
 TEST(EventClock, AWallClockSetBackDoesNotHoldAReplayThatEnded) {
   Live live;
-  ASSERT_TRUE(live.clock.tick(kThen, live.wall).ok());
+  ASSERT_TRUE(live.clock.tick(kEventThen, live.wall).ok());
   live.wall -= 10 * kDay;
   (void)live.second();
   live.wall += 11 * kMinute;

@@ -263,6 +263,10 @@ void HttpApi::describe_service(net::Response& response) const {
                                          {"readmit_after", source.readmit_after},
                                          {"readmitted", engine_.acts().readmitted(source)}}));
   }
+  const RouteFollower::Waiting waiting = options_.waiting();
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const std::int64_t waits_s =
+      waiting.why.empty() ? 0 : (system_clock().mono_ns() - waiting.since_ns) / kSecond;
   plane::JournalWriter& journal = engine_.journal();
   const bool recording = journal.room(plane::RecordKind::kRows, {}) != plane::Room::kFull;
   doc::Value unrecorded = doc::Value::object({});
@@ -279,6 +283,8 @@ void HttpApi::describe_service(net::Response& response) const {
                           {"slot", slot.ok() ? name_of(slot->id) : ""},
                           {"bundle", slot.ok() ? slot->loaded->digest : ""},
                           {"route_version", engine_.applied_version()},
+                          {"waits_for", waiting.why},
+                          {"waits_s", waits_s},
                           {"primary", digest(SlotId::kPrimary)},
                           {"standby", digest(SlotId::kStandby)},
                           {"canary", digest(SlotId::kCanary)},

@@ -9,6 +9,7 @@
 #include "net/server.hpp"
 #include "serve/engine.hpp"
 #include "serve/request.hpp"
+#include "serve/serving.hpp"
 #include "serve/tokens.hpp"
 #include "serve/tracing.hpp"
 
@@ -25,6 +26,7 @@ class HttpApi {
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
     std::function<Metrics::Gauges()> gauges{};            ///< what the engine does not know
+    std::function<RouteFollower::Waiting()> waiting{};    ///< of the route table
     std::function<net::HttpServer::Responder()> defer{};  ///< of the request being handled
     telemetry::Tracer* tracer = nullptr;                  ///< outlives this; nullptr: no traces
   };

@@ -44,18 +44,19 @@ bool changes_nothing(std::string_view name, const element& value) {
 }
 
 /// Parameters of a request that mean something here.
-bool is_parameter(std::string_view name) noexcept {
+bool is_json_parameter(std::string_view name) noexcept {
   return name == "source" || name == "event_time" || name == "timeout" || name == "explain" ||
          name == "binary_data_output";
 }
 
-/// One parameter of a request; what it may be named is_parameter's.
+/// One parameter of a request; what it may be named is_json_parameter's.
 class ParameterReader {
  public:
   explicit ParameterReader(Rows& rows) : rows_(rows) {}
 
   Result<void> read(std::string_view name, const element& value) {
-    if (value.is_null() && is_parameter(name)) return {};  // as clients write what they do not set
+    if (value.is_null() && is_json_parameter(name))
+      return {};  // as clients write what they do not set
     if (name == "source") return source(name, value);
     if (name == "event_time") return event_time(name, value);
     if (name == "timeout") return timeout(name, value);

@@ -24,9 +24,9 @@ constexpr const char* kFarRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX"
 constexpr const char* kTrips = "/v1/services/trips/predict";
 
 /// A data plane on a thread of its own whose bundles are a native one and two of workers.
-class World {
+class RuntimeWorld {
  public:
-  World() {
+  RuntimeWorld() {
     std::string name = ::testing::TempDir() + "/heddle-runtimes-XXXXXX";
     dir = std::filesystem::canonical(::mkdtemp(name.data())).string();
     key = *Ed25519Key::generate();
@@ -50,7 +50,7 @@ class World {
     plane = std::move(*opened);
     thread = std::thread([this] { plane->run(); });
   }
-  ~World() {
+  ~RuntimeWorld() {
     plane->stop();
     thread.join();
     plane.reset();
@@ -121,12 +121,12 @@ std::string body(std::string_view rows, std::string_view id) {
 }
 
 TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
-  World world;
+  RuntimeWorld world;
   world.publish_and_wait(world.worker, world.native);
   auto http = world.client();
   const auto reply = http.post(kTrips, body(fmt::format("{},{}", kGoodRow, kFarRow), "a"));
   ASSERT_EQ(reply->status, 200) << reply->body;
-  const auto answer = World::json(reply);
+  const auto answer = RuntimeWorld::json(reply);
   EXPECT_EQ(answer.string_or("bundle"), world.worker.str());
   const auto& predictions = answer.find("predictions")->as_array();
   EXPECT_NEAR(predictions[0].double_or("probability"), 0.05, 1e-6);
@@ -138,9 +138,13 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
     {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],
     "datatype":"INT64","data":[400]}]})");
   ASSERT_EQ(oip->status, 200) << oip->body;
-  EXPECT_NEAR(
-      World::json(oip).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double(), 0.07,
-      1e-6);
+  EXPECT_NEAR(RuntimeWorld::json(oip)
+                  .find("outputs")
+                  ->as_array()[0]
+                  .find("data")
+                  ->as_array()[0]
+                  .as_double(),
+              0.07, 1e-6);
   const auto records = world.requests();
   ASSERT_EQ(records.size(), 3u);
   EXPECT_EQ(records[0].request_id, "a");
@@ -168,12 +172,12 @@ doc::Value infer(net::HttpClient& http, std::string_view date) {
   const std::string inputs = tensor("date", "BYTES", fmt::format("\"{}\"", date)) + "," +
                              tensor("origin", "BYTES", "\"LAX\"") + "," +
                              tensor("distance", "INT64", "400");
-  return World::json(
+  return RuntimeWorld::json(
       http.post("/v2/models/trips/infer", fmt::format(R"({{"inputs":[{}]}})", inputs)));
 }
 
 TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {
-  World world;
+  RuntimeWorld world;
   const stats::Task task{stats::TaskKind::kClasses, {"low", "high", "none"}};
   // A logit of .1 more for the last class, which the worker gives no probability to.
   const auto packed =
@@ -183,8 +187,8 @@ TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {
   ASSERT_TRUE(shadow.ok()) << shadow.error().str();
   world.publish_and_wait(*packed, {}, *shadow);
   auto http = world.client();
-  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
-  const auto answer = World::json(http.post(kTrips, body(kGoodRow, "a")));
+  RuntimeWorld::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  const auto answer = RuntimeWorld::json(http.post(kTrips, body(kGoodRow, "a")));
   const doc::Value& row = answer.find("predictions")->as_array()[0];
   EXPECT_EQ(row.string_or("label"), "high");
   EXPECT_NEAR(row.find("probabilities")->double_or("low"), 0.05, 1e-6);
@@ -202,15 +206,15 @@ TEST(RuntimeSlot, AnswersADistributionOverItsClasses) {
 }
 
 TEST(RuntimeSlot, AnswersAValueWithItsInterval) {
-  World world;
+  RuntimeWorld world;
   const stats::Task task{stats::TaskKind::kRegression};
   const auto packed =
       score::fixture::pack_worker(world.objects, "0", 7.5, task, stats::Conformal{0.9, 3});
   ASSERT_TRUE(packed.ok()) << packed.error().str();
   world.publish_and_wait(*packed);
   auto http = world.client();
-  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
-  const auto answer = World::json(http.post(kTrips, body(kGoodRow, "a")));
+  RuntimeWorld::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  const auto answer = RuntimeWorld::json(http.post(kTrips, body(kGoodRow, "a")));
   const doc::Value& row = answer.find("predictions")->as_array()[0];
   EXPECT_EQ(row.double_or("value"), 57.5) << "ten times the hour, and the calibration's offset";
   EXPECT_NEAR(row.double_or("lower"), 54.5, 1e-4);
@@ -224,7 +228,7 @@ TEST(RuntimeSlot, AnswersAValueWithItsInterval) {
 }
 
 TEST(RuntimeSlot, WhoseAnswersAreOfAnotherTaskIsNotServed) {
-  World world;
+  RuntimeWorld world;
   const stats::Task task{stats::TaskKind::kClasses, {"low", "high", "none"}};
   const auto good = score::fixture::pack_worker(world.objects, "0", 0, task);
   ASSERT_TRUE(good.ok()) << good.error().str();
@@ -241,17 +245,18 @@ TEST(RuntimeSlot, WhoseAnswersAreOfAnotherTaskIsNotServed) {
   ASSERT_NE(*other, *good);
   world.publish_and_wait(*good);
   auto http = world.client();
-  World::until([&] { return http.get("/v2/health/ready")->status == 200; });
+  RuntimeWorld::until([&] { return http.get("/v2/health/ready")->status == 200; });
   world.publish(*other);
-  World::until([&] {
+  RuntimeWorld::until([&] {
     return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") ==
            std::string::npos;
   });
-  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"), good->str());
+  EXPECT_EQ(RuntimeWorld::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"),
+            good->str());
 }
 
 TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
-  World world;
+  RuntimeWorld world;
   world.publish_and_wait(world.native, world.worker);
   std::atomic<bool> ending{false};
   std::atomic<int> failed{0};
@@ -279,7 +284,7 @@ TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
     else
       world.publish(world.native, world.worker);
     const int before = next;
-    World::until([&] { return next > before + 4; });
+    RuntimeWorld::until([&] { return next > before + 4; });
   }
   ending = true;
   for (auto& each : clients) each.join();
@@ -287,16 +292,16 @@ TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
 }
 
 TEST(RuntimeSlot, IsComparedBesideANativePrimary) {
-  World world;
+  RuntimeWorld world;
   world.publish_and_wait(world.native, {}, world.worker);
   auto http = world.client();
-  World::until([&] {
+  RuntimeWorld::until([&] {
     return http.get("/metrics")
                ->body.find("heddle_runtime_up{service=\"trips\",slot=\"shadow\"} 1") !=
            std::string::npos;
   });
   const std::string name = "heddle_beside_rows_total{service=\"trips\",slot=\"shadow\"} ";
-  World::until([&] {
+  RuntimeWorld::until([&] {
     EXPECT_EQ(http.post(kTrips, fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status, 200);
     const std::string text = http.get("/metrics")->body;
     const auto at = text.find(name);
@@ -305,32 +310,33 @@ TEST(RuntimeSlot, IsComparedBesideANativePrimary) {
 }
 
 TEST(RuntimeSlot, AStandbyJoinsWhenItIsReadyAndAStartIsGivenUpAtTheEnd) {
-  World world;
+  RuntimeWorld world;
   world.publish_and_wait(world.native, world.worker);
   auto http = world.client();
-  World::until([&] { return http.get("/v2/models/trips/versions/standby/ready")->status == 200; });
+  RuntimeWorld::until(
+      [&] { return http.get("/v2/models/trips/versions/standby/ready")->status == 200; });
   // One that never becomes ready holds up neither the table nor the end of the data plane.
   const auto silent = score::fixture::pack_worker(world.objects, "silent");
   ASSERT_TRUE(silent.ok());
   world.publish_and_wait(world.native, *silent);
   EXPECT_EQ(http.post(kTrips, body(kGoodRow, "a"))->status, 200);
   world.publish(*silent);
-  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"),
+  EXPECT_EQ(RuntimeWorld::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"),
             world.native.str());
 }
 
 TEST(RuntimeSlot, WithoutParityIsNotServed) {
-  World world;
+  RuntimeWorld world;
   auto other = score::fixture::pack_worker(world.objects, "0.01");
   ASSERT_TRUE(other.ok());
   world.publish_and_wait(world.native);
   world.publish(*other);
   auto http = world.client();
-  World::until([&] {
+  RuntimeWorld::until([&] {
     return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") ==
            std::string::npos;
   });
-  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"),
+  EXPECT_EQ(RuntimeWorld::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"),
             world.native.str());
 }
 

@@ -137,7 +137,6 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   // it served.
   while (follower->look(), follower->waits_) follower->wait(kRetryMs);
   follower->began_with_start_ = follower->delivered_ == 0 && !follower->loading_.empty();
-  follower->beside_serving_ = true;
   follower->thread_ = std::thread([self = follower.get()] { self->run(); });
   return follower;
 }
@@ -180,66 +179,80 @@ void RouteFollower::complain(const Error& error) {
   log::warn("service `{}`: {}", options_.service, text);
 }
 
+RouteFollower::Waiting RouteFollower::waiting() const {
+  const std::lock_guard lock(told_mutex_);
+  return told_;
+}
+
+/// The time counts from when something began to wait, whatever it waits for.
+void RouteFollower::tell_waiting(const std::string& why) {
+  const std::lock_guard lock(told_mutex_);
+  if (told_.why.empty() && !why.empty()) told_.since_ns = system_clock().mono_ns();
+  told_.why = why;
+}
+
 void RouteFollower::look() {
   settled_ = waits_ = false;
+  const auto taken = take_table();
+  if (taken.ok()) return tell_waiting(missing_);
+  const Error& why = taken.error();
+  tell_waiting(why.message);
+  waits_ = why.id == kLoading;
+  if (waits_ || why.id == kStarting) return;
+  ++refused_;
+  complain(why);
+}
+
+Result<void> RouteFollower::take_table() {
   const auto file =
       plane::read_route_file(options_.directory + "/" + options_.service + ".json", options_.key);
-  if (!file.ok()) {
-    // No table is how every service begins.
-    if (file.error().kind != ErrorKind::kNotFound) {
-      ++refused_;
-      complain(file.error());
-    }
-    return;
+  // No table is how every service begins.
+  if (!file.ok()) return file.error().kind == ErrorKind::kNotFound ? Result<void>() : file.error();
+  const plane::RouteTable& route = file->table;
+  if (route.service != options_.service) {
+    return Error{ErrorKind::kCorrupt, "route-other-service",
+                 fmt::format("the route table is for service `{}`", route.service),
+                 "start the control plane again"};
   }
-  const plane::RouteTable* route = &file->table;
-  if (route->service != options_.service) {
-    ++refused_;
-    return complain({ErrorKind::kCorrupt, "route-other-service",
-                     fmt::format("the route table is for service `{}`", route->service),
-                     "start the control plane again"});
+  if (route.version == delivered_) return add_slots(*file);
+  if (route.version < newest_) {
+    return Error{
+        ErrorKind::kConflict, "route-older",
+        fmt::format("route table {} is older than {}, which was in force", route.version, newest_),
+        "somebody put back an old file: look into `heddle audit verify`"};
   }
-  // In force already; a slot whose bundle or runtime came later is added to it.
-  if (route->version == delivered_) {
-    if (incomplete_) {
-      if (auto more = build(*file); more.ok()) {
-        incomplete_ = more->incomplete;
-        if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots))
-          options_.ready(std::move(more->serving));
-      } else {
-        waits_ = more.error().id == kLoading;
-      }
-    }
-    settled_ = !incomplete_;
-    forget(*route);
-    return;
-  }
-  if (route->version < newest_) {
-    ++refused_;
-    return complain({ErrorKind::kConflict, "route-older",
-                     fmt::format("route table {} is older than {}, which was in force",
-                                 route->version, newest_),
-                     "somebody put back an old file: look into `heddle audit verify`"});
-  }
-  auto built = build(*file);
-  if (!built.ok()) {
-    waits_ = built.error().id == kLoading;
-    if (waits_ || built.error().id == kStarting) return;
-    ++refused_;
-    return complain(built.error());
-  }
+  HEDDLE_ASSIGN_OR_RETURN(auto built, build(*file));
   complaints_.clear();
-  delivered_ = route->version;
-  incomplete_ = built->incomplete;
-  loaded_slots_ = built->loaded_slots;
-  settled_ = !incomplete_;
+  delivered_ = route.version;
+  answers_ = !route.primary.empty();
+  missing_ = built.missing;
+  loaded_slots_ = built.loaded_slots;
+  settled_ = missing_.empty();
   // Plans that nothing refers to any more are freed here, not on the serving thread.
   std::erase_if(plans_, [&](const auto& item) {
-    return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots;
+    return item.second.use_count() == 1 && !names(route, item.first) && plans_.size() > kSlots;
   });
-  options_.ready(std::move(built->serving));
-  remember(route->version);
-  forget(*route);
+  options_.ready(std::move(built.serving));
+  remember(route.version);
+  forget(route);
+  return {};
+}
+
+/// To the table that is in force already: slots whose bundle or runtime came later.
+Result<void> RouteFollower::add_slots(const plane::RouteFile& file) {
+  if (!missing_.empty()) {
+    auto more = build(file);
+    if (more.ok()) {
+      missing_ = more->missing;
+      if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots))
+        options_.ready(std::move(more->serving));
+    } else if (more.error().id == kLoading) {
+      return more.error();
+    }
+  }
+  settled_ = missing_.empty();
+  forget(file.table);
+  return {};
 }
 
 /// A disk that is full must not keep a table from its service: then the journal alone knows.
@@ -284,14 +297,15 @@ void RouteFollower::end_load(Load& load, Result<std::unique_ptr<const score::Pla
 }
 
 /// Loading must not be felt by requests: its thread takes what time the serving one leaves, and a
-/// little when it leaves none.
+/// little when it leaves none. While nothing answers yet there is nobody to feel it, and on a busy
+/// machine the first release would wait for minutes.
 void RouteFollower::begin_load(const Digest& digest) {
   auto load = std::make_shared<Load>();
   {
     const std::lock_guard lock(loading_mutex_);
     loading_.emplace(digest, load);
   }
-  starter_.start([this, digest, load, low = beside_serving_] {
+  starter_.start([this, digest, load, low = answers_] {
     std::optional<YieldOften> courteous;
     if (low) {
       lower_priority(kLoadingNice);
@@ -372,7 +386,7 @@ Result<void> RouteFollower::load_slot(SlotId id, const Digest& digest, Serving& 
   }
   const bool is_primary = id == SlotId::kPrimary;
   if (loaded.error().id == kLoading) return loaded.error();
-  built.incomplete = true;  // it is tried again
+  built.missing = fmt::format("the {}: {}", name_of(id), loaded.error().message);
   if (loaded.error().id == kStarting) {
     // A primary is waited for, what is in force stays; the others join.
     return is_primary ? Result<void>(loaded.error()) : Result<void>();

@@ -102,6 +102,13 @@ class RouteFollower {
   [[nodiscard]] std::uint64_t refused() const noexcept {
     return refused_.load(std::memory_order_relaxed);
   }
+  /// What keeps the newest route table, or one of its slots, from being in force: what is loaded or
+  /// started, or why it could not be used. `why` is empty when nothing does. From any thread.
+  struct Waiting {
+    std::string why{};
+    std::int64_t since_ns = 0;  ///< on the monotonic clock
+  };
+  [[nodiscard]] Waiting waiting() const;
   /// At the end of `start` nothing could be served yet and a runtime was being started.
   [[nodiscard]] bool began_with_start() const noexcept { return began_with_start_; }
 
@@ -109,10 +116,12 @@ class RouteFollower {
   explicit RouteFollower(Options options) : options_(std::move(options)) {}
   void run();
   void look();
+  [[nodiscard]] Result<void> take_table();
+  [[nodiscard]] Result<void> add_slots(const plane::RouteFile& file);
   void wait(int ms);
   struct Built {
     std::shared_ptr<const Serving> serving{};
-    bool incomplete = false;  ///< a slot is without its plan, and may get it yet
+    std::string missing{};  ///< why a slot is without its plan, which it may get yet
     int loaded_slots = 0;
   };
   [[nodiscard]] Result<Built> build(const plane::RouteFile& file);
@@ -121,6 +130,7 @@ class RouteFollower {
   void drop_slots_unlike(const score::Plan* reads, Serving& serving);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
+  void tell_waiting(const std::string& why);
   void remember(std::uint64_t version);
 
   Options options_;
@@ -133,8 +143,10 @@ class RouteFollower {
   std::uint64_t delivered_ = 0;  ///< version
   std::uint64_t newest_ = 0;     ///< version that was ever delivered, as far as is known
   bool began_with_start_ = false;
-  bool waits_ = false;                ///< for a bundle that is being loaded
-  bool beside_serving_ = false;       ///< loads must not be felt
+  bool waits_ = false;    ///< for a bundle that is being loaded
+  bool answers_ = false;  ///< a primary is in force: loads must not be felt
+  mutable std::mutex told_mutex_;
+  Waiting told_;                      ///< of `told_mutex_`
   bool settled_ = false;              ///< what the file says was delivered or refused for good
   std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);
@@ -158,7 +170,7 @@ class RouteFollower {
   void wake() const;
   std::mutex loading_mutex_;
   std::map<Digest, std::shared_ptr<Load>> loading_;  ///< what they point to, too, is of the mutex
-  bool incomplete_ = false;                          ///< of the table in force, as `Built` has it
+  std::string missing_;                              ///< of the table in force, as `Built` has it
   int loaded_slots_ = 0;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
   Starter starter_;

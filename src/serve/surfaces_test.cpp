@@ -186,6 +186,7 @@ class Surfaces {
                          .service = &service_,
                          .clock = &system_clock(),
                          .gauges = [] { return Metrics::Gauges{}; },
+                         .waiting = [] { return RouteFollower::Waiting{}; },
                          .defer = [] { return net::HttpServer::Responder(); },
                          .tracer = &tracer});
     grpc = std::make_unique<GrpcApi>(

@@ -60,7 +60,7 @@ class World {
     options.service.grpc_port = 0;
     options.service.sources = {"s1", "s2"};
     options.service.limits = limits;
-    options.objects = &objects;
+    options.objects = reads;
     options.control_key = key.public_key;
     options.socket = owners_socket();
     options.lockstep = true;
@@ -154,6 +154,7 @@ class World {
   std::string dir;
   Ed25519Key key;
   MemoryObjects objects;
+  store::Objects* reads = &objects;  ///< of the data plane
   std::vector<Digest> bundles;
   plane::RouteTable route;
   std::unique_ptr<DataPlane> plane;

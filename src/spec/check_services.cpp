@@ -51,11 +51,13 @@ class ServicesCheck {
     int port = 0;
 
     [[nodiscard]] bool collides(const Listener& other) const {
-      const auto everywhere = [](std::string_view name) {
-        return name == "0.0.0.0" || name == "::";
+      const auto everywhere = [](std::string_view name) { return name == "0.0.0.0"; };
+      const auto same = [](std::string_view a, std::string_view b) {
+        constexpr std::string_view kLocal = "localhost";
+        return (a == kLocal ? "127.0.0.1" : a) == (b == kLocal ? "127.0.0.1" : b);
       };
       return port > 0 && port == other.port &&
-             (host == other.host || everywhere(host) || everywhere(other.host));
+             (same(host, other.host) || everywhere(host) || everywhere(other.host));
     }
   };
 

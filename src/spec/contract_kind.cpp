@@ -198,6 +198,17 @@ class ContractChecker : public Checking {
   }
 };
 
+/// A document of the standard may have several objects: each is a contract.
+class ContractKind final : public BuiltInKind<Contract, ContractChecker> {
+ public:
+  ContractKind()
+      : BuiltInKind(kContract, "contracts", odcs::document_keys, &Project::contracts) {}
+  void read(const DefinitionFile& file, Project& project) const override {
+    for (Contract& contract : contracts_of(file))
+      add_definition(file, kContract, std::move(contract), project.contracts);
+  }
+};
+
 }  // namespace
 
 std::vector<Contract> contracts_of(const DefinitionFile& file) {
@@ -207,14 +218,8 @@ std::vector<Contract> contracts_of(const DefinitionFile& file) {
   return contracts;
 }
 
-Kind contract_kind() {
-  auto kind = definition_kind<Contract, ContractChecker>(
-      kContract, "contracts", odcs::document_keys(), &Project::contracts);
-  // A document of the standard may have several objects: each is a contract.
-  kind.read = [](const DefinitionFile& file, Project& project) {
-    for (Contract& contract : contracts_of(file))
-      add_definition(file, kContract, std::move(contract), project.contracts);
-  };
+const Kind& contract_kind() {
+  static const ContractKind kind;
   return kind;
 }
 

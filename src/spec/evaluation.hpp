@@ -43,6 +43,7 @@ struct Evaluation {
   /// the first counts, of a regression the second.
   double single_feature_auc_max = 0.95;
   double single_feature_correlation_max = 0.95;
+  double duplicate_share_max = 0.001;  ///< share of the held-out rows that may equal a training row
 };
 
 }  // namespace heddle::spec

@@ -3,6 +3,7 @@
 
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
+#include "spec/shares.hpp"
 #include "stats/metric.hpp"
 
 namespace heddle::spec {
@@ -67,17 +68,12 @@ const Schema<Evaluation>& evaluation_keys() {
     t.number("single_feature_correlation_max", &Evaluation::single_feature_correlation_max,
              "of a regression: a feature whose rank correlation with the target is above this is "
              "suspect");
-    // Kept in the content alone; `evaluate` reads it there.
-    t.custom("duplicate_share_max", Shape::kNumber,
+    t.number("duplicate_share_max", &Evaluation::duplicate_share_max,
              "share of the held-out rows that may equal a row to train on, default 0.001: rows of "
-             "a few coarse columns are equal by chance",
-             [](Evaluation&, const doc::Value& value, Reader& reader) {
-               const double share = value.as_double();
-               if (share >= 0 && share <= 1) return;
-               reader.report(value.position(), "bad-share",
-                             fmt::format("`duplicate_share_max` is {}", share),
-                             "write a share from 0 to 1, for example 0.01");
-             });
+             "a few coarse columns are equal by chance");
+    t.finally([](Evaluation& into, const doc::Value& value, Reader& reader) {
+      need_share(value, "duplicate_share_max", into.duplicate_share_max, reader);
+    });
     return t;
   }();
   static const Schema<Evaluation> table = [] {
@@ -247,9 +243,9 @@ class EvaluationChecker : public Checking {
 
 }  // namespace
 
-Kind evaluation_kind() {
-  return definition_kind<Evaluation, EvaluationChecker>("Evaluation", "evaluations",
-                                                        evaluation_keys(), &Project::evaluations);
+const Kind& evaluation_kind() {
+  static const BuiltInKind<Evaluation, EvaluationChecker> kind("Evaluation", "evaluations", evaluation_keys, &Project::evaluations);
+  return kind;
 }
 
 }  // namespace heddle::spec

@@ -236,9 +236,9 @@ class FeatureSetChecker : public Checking {
 
 }  // namespace
 
-Kind feature_set_kind() {
-  return definition_kind<FeatureSet, FeatureSetChecker>("FeatureSet", "features",
-                                                        feature_set_keys(), &Project::feature_sets);
+const Kind& feature_set_kind() {
+  static const BuiltInKind<FeatureSet, FeatureSetChecker> kind("FeatureSet", "features", feature_set_keys, &Project::feature_sets);
+  return kind;
 }
 
 }  // namespace heddle::spec

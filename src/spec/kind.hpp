@@ -1,8 +1,10 @@
 #pragma once
 
+#include <any>
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,16 +29,27 @@ struct DefinitionFile {
   std::vector<doc::Diagnostic>& diagnostics;
 };
 
-/// One kind of definition. Whatever is done with every kind iterates `kind_table()`.
-struct Kind {
-  std::string name;    ///< as `kind:` has it
-  std::string folder;  ///< its definitions stand here; empty: there is one, in `file`
-  std::string file;
-  const ObjectSchema* keys = nullptr;
-  std::function<void(const DefinitionFile&, Project&)> read;
+/// One kind of definition: a row of `kinds()`. Whatever is done with every kind iterates that table.
+/// Constant; reading is thread-safe.
+class Kind {
+ public:
+  Kind() = default;
+  Kind(const Kind&) = delete;
+  Kind& operator=(const Kind&) = delete;
+  virtual ~Kind() = default;
+
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;  ///< as `kind:` has it
+  /// Its definitions stand here, one or more a file; empty: there is one, in `file()`.
+  [[nodiscard]] virtual std::string_view folder() const noexcept { return {}; }
+  [[nodiscard]] virtual std::string_view file() const noexcept { return {}; }
+  /// The keys that a definition may have; parser, JSON Schema and reference page come from them.
+  [[nodiscard]] virtual const ObjectSchema& keys() const = 0;
+  /// Puts what stands in a file into the project, with a finding for each fault.
+  virtual void read(const DefinitionFile& file, Project& project) const = 0;
   /// Findings about the project's definitions of this kind, alone and together with others.
-  std::function<void(const Checking&)> check;
-  std::function<void(const Project&, const std::function<void(const Identity&)>&)> visit;
+  virtual void check(const Checking& all) const = 0;
+  virtual void visit(const Project& project,
+                     const std::function<void(const Identity&)>& visitor) const = 0;
 };
 
 /// Says which definition it is. The name stands already.
@@ -56,29 +69,71 @@ void add_definition(const DefinitionFile& file, std::string_view kind, T definit
   definitions.emplace(name, std::move(definition));
 }
 
-/// The kind of the definitions `definitions`: by default one a file of its folder, read by `keys`.
-/// `Checker` has `check(T&)` for each.
+/// A kind of which a folder holds any number of definitions, each with a name: `T` has `identity`.
+/// `Checker` derives from `Checking` and has `check(T&)` for each.
 template <class T, class Checker>
-Kind definition_kind(std::string name, std::string folder, const ObjectSchema& keys,
-                     std::map<std::string, T> Project::* definitions) {
-  Kind kind;
-  kind.name = name;
-  kind.folder = std::move(folder);
-  kind.keys = &keys;
-  kind.read = [name, &keys, definitions](const DefinitionFile& file, Project& project) {
+class NamedKind : public Kind {
+ public:
+  using Map = std::map<std::string, T>;
+
+  void read(const DefinitionFile& file, Project& project) const override {
     T definition;
-    Reader(file.text, file.path, file.diagnostics).read(keys, file.value, &definition);
-    add_definition(file, name, std::move(definition), project.*definitions);
-  };
-  kind.check = [definitions](const Checking& all) {
+    Reader(file.text, file.path, file.diagnostics).read(keys(), file.value, &definition);
+    add_definition(file, name(), std::move(definition), of(project));
+  }
+  void check(const Checking& all) const override {
     Checker checker(all);
-    for (auto& [unused, definition] : all.project().*definitions) checker.check(definition);
-  };
-  kind.visit = [definitions](const Project& project, const auto& visitor) {
-    for (const auto& [unused, definition] : project.*definitions) visitor(definition.identity);
-  };
-  return kind;
-}
+    for (auto& [unused, definition] : of(all.project())) checker.check(definition);
+  }
+  void visit(const Project& project,
+             const std::function<void(const Identity&)>& visitor) const override {
+    const Map* const found = find(project);
+    if (found == nullptr) return;
+    for (const auto& [unused, definition] : *found) visitor(definition.identity);
+  }
+  /// Those of a project by name, for who knows the kind; null: it has none.
+  [[nodiscard]] virtual const Map* find(const Project& project) const {
+    const auto at = project.added.find(name());
+    if (at == project.added.end()) return nullptr;
+    // Looking for definitions to check leaves an empty map behind.
+    const Map* const found = std::any_cast<Map>(&at->second);
+    return found->empty() ? nullptr : found;
+  }
+
+ protected:
+  /// Where a project keeps them. A kind that a program adds has no member there.
+  [[nodiscard]] virtual Map& of(Project& project) const {
+    const auto at = project.added.try_emplace(std::string(name()), Map()).first;
+    return *std::any_cast<Map>(&at->second);
+  }
+};
+
+/// A named kind of Heddle's own table: its definitions have a member of `Project`. `keys` is called
+/// late, because the choices of some keys are the rows of other registries.
+template <class T, class Checker>
+class BuiltInKind : public NamedKind<T, Checker> {
+ public:
+  using Map = std::map<std::string, T>;
+
+  BuiltInKind(std::string_view name, std::string_view folder,
+              std::function<const ObjectSchema&()> keys, Map Project::* member)
+      : name_(name), folder_(folder), keys_(std::move(keys)), member_(member) {}
+  [[nodiscard]] std::string_view name() const noexcept override { return name_; }
+  [[nodiscard]] std::string_view folder() const noexcept override { return folder_; }
+  [[nodiscard]] const ObjectSchema& keys() const override { return keys_(); }
+  [[nodiscard]] const Map* find(const Project& project) const override {
+    return &(project.*member_);
+  }
+
+ protected:
+  [[nodiscard]] Map& of(Project& project) const override { return project.*member_; }
+
+ private:
+  std::string_view name_;
+  std::string_view folder_;
+  std::function<const ObjectSchema&()> keys_;
+  Map Project::* member_;
+};
 
 /// What every Heddle kind begins with; `read` fills the name.
 template <class T>

@@ -21,17 +21,17 @@ void report_duplicate(const DefinitionFile& file, std::string_view kind, const I
   file.diagnostics.push_back(std::move(diagnostic));
 }
 
-const std::vector<Kind>& kind_table() {
-  static const std::vector<Kind> table = {project_kind(),     people_kind(),  contract_kind(),
-                                          feature_set_kind(), model_kind(),   evaluation_kind(),
-                                          policy_kind(),      monitor_kind(), service_kind()};
+Registry<Kind>& kinds() {
+  static Registry<Kind> table({&project_kind(), &people_kind(), &contract_kind(),
+                               &feature_set_kind(), &model_kind(), &evaluation_kind(),
+                               &policy_kind(), &monitor_kind(), &service_kind()});
   return table;
 }
 
 void check_project(Project& project, const Texts& texts, const Files& files,
                    std::vector<doc::Diagnostic>& diagnostics) {
   const Checking all(project, texts, files, diagnostics);
-  for (const Kind& kind : kind_table()) kind.check(all);
+  for (const Kind* kind : kinds().rows()) kind->check(all);
 }
 
 }  // namespace heddle::spec

@@ -2,23 +2,26 @@
 
 #include <vector>
 
+#include "base/registry.hpp"
 #include "spec/kind.hpp"
 
 namespace heddle::spec {
 
-/// The table of kinds, in the order in which `heddle schema` names them. A kind is a row here and
-/// the file `NAME_kind.cpp`, which has its keys and its checks.
-[[nodiscard]] const std::vector<Kind>& kind_table();
+inline constexpr double kLargestPort = 65'535;
 
-[[nodiscard]] Kind project_kind();
-[[nodiscard]] Kind people_kind();
-[[nodiscard]] Kind contract_kind();
-[[nodiscard]] Kind feature_set_kind();
-[[nodiscard]] Kind model_kind();
-[[nodiscard]] Kind evaluation_kind();
-[[nodiscard]] Kind policy_kind();
-[[nodiscard]] Kind monitor_kind();
-[[nodiscard]] Kind service_kind();
+/// The kinds there are, in the order in which files are read and checks are made: a file
+/// `NAME_kind.cpp` each, which has its keys and its checks, and a row here.
+[[nodiscard]] Registry<Kind>& kinds();
+
+[[nodiscard]] const Kind& project_kind();
+[[nodiscard]] const Kind& people_kind();
+[[nodiscard]] const Kind& contract_kind();
+[[nodiscard]] const Kind& feature_set_kind();
+[[nodiscard]] const Kind& model_kind();
+[[nodiscard]] const Kind& evaluation_kind();
+[[nodiscard]] const Kind& policy_kind();
+[[nodiscard]] const Kind& monitor_kind();
+[[nodiscard]] const Kind& service_kind();
 
 /// The contracts of an ODCS document, one a schema object: `NAME`, or `NAME/OBJECT` each where
 /// there are several.

@@ -56,12 +56,11 @@ class Loader {
                    fmt::format("there is no `heddle.yaml` in `{}`", project.root),
                    "go to a project's folder, or name it with `--project DIR`"};
     }
-    for (const Kind& kind : kind_table()) {
-      if (!kind.folder.empty()) {
-        load_folder(kind);
-      } else if (there(kind.file)) {
-        if (const auto value = parse(kind.file))
-          kind.read(definition_file(kind.file, *value), project);
+    for (const Kind* kind : kinds().rows()) {
+      if (!kind->folder().empty()) {
+        load_folder(*kind);
+      } else if (const std::string file(kind->file()); there(file)) {
+        if (const auto value = parse(file)) kind->read(definition_file(file, *value), project);
       }
     }
     note_unread_at_top();
@@ -137,12 +136,13 @@ class Loader {
     const auto names = files_->list("");
     if (!names.ok()) return;
     for (const auto& name : *names) {
-      for (const char* known : {"people", "heddle"}) {
-        const auto small = lower(name);
-        const bool is_near =
-            small == std::string(known) + ".yaml" || small == std::string(known) + ".yml";
-        if (is_near && name != std::string(known) + ".yaml")
-          warn_unread(name, fmt::format("its name is `{}.yaml`", known));
+      const auto small = lower(name);
+      for (const Kind* kind : kinds().rows()) {
+        const std::string_view file = kind->file();
+        if (file.empty() || name == file) continue;
+        const std::string_view stem = file.substr(0, file.rfind('.'));
+        if (small == file || small == fmt::format("{}.yml", stem))
+          warn_unread(name, fmt::format("its name is `{}`", file));
       }
     }
   }
@@ -189,13 +189,14 @@ class Loader {
   }
 
   void load_folder(const Kind& kind) {
-    const auto names = files_->list(kind.folder);
+    const std::string folder(kind.folder());
+    const auto names = files_->list(folder);
     if (!names.ok()) {
-      loaded_.diagnostics.push_back(from_error(names.error(), kind.folder));
+      loaded_.diagnostics.push_back(from_error(names.error(), folder));
       return;
     }
     for (const auto& name : *names) {
-      const std::string path = fmt::format("{}/{}", kind.folder, name);
+      const std::string path = fmt::format("{}/{}", folder, name);
       if (is_yaml(name))
         load_definition(path, kind);
       else
@@ -207,12 +208,12 @@ class Loader {
   void load_definition(const std::string& path, const Kind& of_folder) {
     const auto value = parse(path);
     if (!value) return;
-    const std::string name = value->string_or("kind", of_folder.name);
+    const std::string name = value->string_or("kind", std::string(of_folder.name()));
     std::vector<std::string> known;
-    for (const Kind& kind : kind_table()) {
-      if (kind.folder.empty()) continue;
-      if (kind.name == name) return kind.read(definition_file(path, *value), loaded_.project);
-      known.push_back(kind.name);
+    for (const Kind* kind : kinds().rows()) {
+      if (kind->folder().empty()) continue;
+      if (kind->name() == name) return kind->read(definition_file(path, *value), loaded_.project);
+      known.emplace_back(kind->name());
     }
     const std::string near = doc::nearest(name, known);
     doc::Diagnostic diagnostic;
@@ -343,29 +344,20 @@ Contract parse_contract(std::string_view yaml, std::string_view file,
   return Loader("").contract_from(yaml, file, diagnostics);
 }
 
-const std::vector<std::string>& kinds() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> out;
-    for (const Kind& kind : kind_table()) out.push_back(kind.name);
-    return out;
-  }();
-  return names;
-}
-
 std::size_t definition_count(const Project& project) {
   std::size_t count = 0;
-  for (const Kind& kind : kind_table()) kind.visit(project, [&](const Identity&) { ++count; });
+  for (const Kind* kind : kinds().rows())
+    kind->visit(project, [&](const Identity&) { ++count; });
   return count;
 }
 
 namespace {
 Result<const ObjectSchema*> keys_of(std::string_view name) {
-  for (const Kind& kind : kind_table()) {
-    if (kind.name == name) return kind.keys;
-  }
-  const std::string near = doc::nearest(name, kinds());
+  if (const Kind* const kind = kinds().find(name)) return &kind->keys();
+  const auto names = kinds().names();
+  const std::string near = doc::nearest(name, names);
   return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", name),
-               near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `"))
+               near.empty() ? fmt::format("the kinds are `{}`", fmt::join(names, "`, `"))
                             : fmt::format("did you mean `{}`?", near)};
 }
 }  // namespace

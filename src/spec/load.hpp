@@ -58,10 +58,7 @@ struct Loaded {
 [[nodiscard]] Contract parse_contract(std::string_view yaml, std::string_view file,
                                       std::vector<doc::Diagnostic>& diagnostics);
 
-/// The kinds there are: Project, People, DataContract, FeatureSet, Model, Evaluation, Policy,
-/// Monitor, Service.
-[[nodiscard]] const std::vector<std::string>& kinds();
-/// JSON Schema (2020-12) of a kind; kNotFound with the nearest kind.
+/// JSON Schema (2020-12) of a kind (`kinds()` of kinds.hpp); kNotFound with the nearest kind.
 [[nodiscard]] Result<doc::Value> schema(std::string_view kind);
 /// The reference page of a kind (Markdown), from the same table of fields as parser and schema.
 [[nodiscard]] Result<std::string> reference(std::string_view kind);

@@ -7,6 +7,7 @@
 #include "spec/kinds.hpp"
 #include "spec/load.hpp"
 #include "spec/task.hpp"
+#include "stats/class_index.hpp"
 #include "trainer/trainer.hpp"
 
 namespace heddle::spec {
@@ -59,6 +60,11 @@ void set_classes(Model& into, const doc::Value& value, Reader& reader) {
     if (into.whole_classes ? !item.is_int() : !item.is_string() || item.as_string().empty())
       return wrong(item.position(), "the classes must be texts, or whole numbers, all alike",
                    kForm);
+    if (into.whole_classes && !stats::can_be_class(item.as_int()))
+      return wrong(item.position(),
+                   fmt::format("class {} is not between -{} and {}", item.as_int(),
+                               stats::kLargestClass, stats::kLargestClass),
+                   "make the target and its classes texts");
     auto name = into.whole_classes ? fmt::to_string(item.as_int()) : item.as_string();
     if (!seen.insert(name).second)
       wrong(item.position(), fmt::format("class `{}` appears more than once", name),
@@ -787,8 +793,9 @@ class ModelChecker : public Checking {
 
 }  // namespace
 
-Kind model_kind() {
-  return definition_kind<Model, ModelChecker>("Model", "models", model_keys(), &Project::models);
+const Kind& model_kind() {
+  static const BuiltInKind<Model, ModelChecker> kind("Model", "models", model_keys, &Project::models);
+  return kind;
 }
 
 }  // namespace heddle::spec

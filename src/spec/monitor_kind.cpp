@@ -427,9 +427,9 @@ class MonitorChecker : public Checking {
 
 }  // namespace
 
-Kind monitor_kind() {
-  return definition_kind<Monitor, MonitorChecker>("Monitor", "monitors", monitor_keys(),
-                                                  &Project::monitors);
+const Kind& monitor_kind() {
+  static const BuiltInKind<Monitor, MonitorChecker> kind("Monitor", "monitors", monitor_keys, &Project::monitors);
+  return kind;
 }
 
 }  // namespace heddle::spec

@@ -12,6 +12,9 @@
 namespace heddle::spec::odcs {
 namespace {
 
+/// What a compiled contract takes: `kMaxKey` of contract/code.hpp.
+constexpr std::size_t kMostDeterminants = 8;
+
 const std::vector<std::string> kMetrics = {"nullValues", "missingValues", "invalidValues",
                                            "duplicateValues", "rowCount"};
 
@@ -482,17 +485,23 @@ bool QualityReader::read_dependency(const Quality& quality, const doc::Value& de
                                     RowRule& rule) {
   rule.kind = RowRule::Kind::kDependency;
   rule.dependent = dependency.string_or("dependent");
-  if (const doc::Value* list = dependency.find("determinant");
-      list != nullptr && list->is_array()) {
-    for (const auto& item : list->as_array()) {
-      if (item.is_string()) rule.determinant.push_back(item.as_string());
-    }
+  const auto wrong = [&](std::string what) {
+    reader_.report(dependency.position().line == 0 ? quality.position : dependency.position(),
+                   "bad-quality", fmt::format("dependency of rule `{}` {}", rule.id, what),
+                   "write `dependency: {determinant: [origin, destination], dependent: distance}`");
+    return false;
+  };
+  const doc::Value* list = dependency.find("determinant");
+  if (rule.dependent.empty() || list == nullptr || !list->is_array() || list->size() == 0)
+    return wrong("is incomplete");
+  if (list->size() > kMostDeterminants)
+    return wrong(
+        fmt::format("has {} determinants, at most {} can be", list->size(), kMostDeterminants));
+  for (const auto& item : list->as_array()) {
+    if (!item.is_string()) return wrong("has a determinant that is no field's name");
+    rule.determinant.push_back(item.as_string());
   }
-  if (!rule.dependent.empty() && !rule.determinant.empty()) return true;
-  reader_.report(dependency.position().line == 0 ? quality.position : dependency.position(),
-                 "bad-quality", fmt::format("dependency of rule `{}` is incomplete", rule.id),
-                 "write `dependency: {determinant: [origin, destination], dependent: distance}`");
-  return false;
+  return true;
 }
 
 void QualityReader::read_custom(const Quality& quality, const std::string& field) {

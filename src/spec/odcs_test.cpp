@@ -30,6 +30,27 @@ std::string ids_of(const std::vector<std::string>& findings) {
   return out;
 }
 
+TEST(Odcs, ADependencyIsWholeAndOfAtMostEightFields) {
+  const auto ids_with = [](const std::string& determinant) {
+    std::vector<std::string> findings;
+    const Contract contract = contract_with(
+        "{name: a, logicalType: integer},{name: b, logicalType: integer}",
+        fmt::format("{{type: custom, engine: heddle, id: d, implementation: {{dependency: "
+                    "{{determinant: {}, dependent: b}}}}}}",
+                    determinant),
+        findings);
+    return findings.empty() ? std::string() : findings.front();
+  };
+  EXPECT_EQ(ids_with("[a]"), "");
+  EXPECT_EQ(ids_with("[a, a, a, a, a, a, a, a]"), "");
+  EXPECT_NE(ids_with("[a, a, a, a, a, a, a, a, a]").find("has 9 determinants, at most 8 can be"),
+            std::string::npos);
+  // Once these were left out, and the rule was another one.
+  EXPECT_NE(ids_with("[a, 7]").find("has a determinant that is no field's name"),
+            std::string::npos);
+  EXPECT_NE(ids_with("[]").find("is incomplete"), std::string::npos);
+}
+
 TEST(Odcs, EveryLogicalTypeWithItsOptions) {
   std::vector<std::string> findings;
   const Contract contract = contract_with(

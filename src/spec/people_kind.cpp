@@ -219,18 +219,24 @@ const Schema<Project>& people_keys() {
   return table;
 }
 
+class PeopleKind final : public Kind {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "People"; }
+  [[nodiscard]] std::string_view file() const noexcept override { return "people.yaml"; }
+  [[nodiscard]] const ObjectSchema& keys() const override { return people_keys(); }
+  void read(const DefinitionFile& file, Project& project) const override {
+    Reader(file.text, file.path, file.diagnostics).read(people_keys(), file.value, &project);
+  }
+  void check(const Checking& all) const override {
+    PeopleCheck(all.project(), all.diagnostics()).run();
+  }
+  void visit(const Project&, const std::function<void(const Identity&)>&) const override {}
+};
+
 }  // namespace
 
-Kind people_kind() {
-  Kind kind;
-  kind.name = "People";
-  kind.file = "people.yaml";
-  kind.keys = &people_keys();
-  kind.read = [](const DefinitionFile& file, Project& project) {
-    Reader(file.text, file.path, file.diagnostics).read(people_keys(), file.value, &project);
-  };
-  kind.check = [](const Checking& all) { PeopleCheck(all.project(), all.diagnostics()).run(); };
-  kind.visit = [](const Project&, const auto&) {};
+const Kind& people_kind() {
+  static const PeopleKind kind;
   return kind;
 }
 

@@ -358,9 +358,9 @@ class PolicyChecker : public Checking {
 
 }  // namespace
 
-Kind policy_kind() {
-  return definition_kind<Policy, PolicyChecker>("Policy", "policies", policy_keys(),
-                                                &Project::policies);
+const Kind& policy_kind() {
+  static const BuiltInKind<Policy, PolicyChecker> kind("Policy", "policies", policy_keys, &Project::policies);
+  return kind;
 }
 
 }  // namespace heddle::spec

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <any>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -52,6 +54,8 @@ struct Project {
   std::map<std::string, Policy> policies;
   std::map<std::string, Monitor> monitors;
   std::map<std::string, Service> services;
+  /// Definitions of kinds that a program added, by the kind's name; `NamedKind::find` reads them.
+  std::map<std::string, std::any, std::less<>> added{};
   std::vector<Person> people;
   std::vector<ServiceAccount> service_accounts;
 };

@@ -171,7 +171,8 @@ const Schema<ProjectFile>& project_keys() {
                  into.source_positions[name] = written.position();
                }
              });
-    t.integer("control_port", &ProjectFile::control_port, "port of the control plane");
+    t.integer("control_port", &ProjectFile::control_port, "port of the control plane")
+        .between(0, kLargestPort);
     return t;
   }();
   return table;
@@ -217,23 +218,27 @@ void check_sources(const ProjectFile& written, const DefinitionFile& file,
   }
 }
 
-}  // namespace
-
-Kind project_kind() {
-  Kind kind;
-  kind.name = "Project";
-  kind.file = "heddle.yaml";
-  kind.keys = &project_keys();
-  kind.read = [](const DefinitionFile& file, Project& project) {
+class ProjectKind final : public Kind {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "Project"; }
+  [[nodiscard]] std::string_view file() const noexcept override { return "heddle.yaml"; }
+  [[nodiscard]] const ObjectSchema& keys() const override { return project_keys(); }
+  void read(const DefinitionFile& file, Project& project) const override {
     ProjectFile written;
     Reader(file.text, file.path, file.diagnostics).read(project_keys(), file.value, &written);
     check_sources(written, file, project.root);
     project.name = std::move(written.name);
     project.sources = std::move(written.sources);
     project.control_port = written.control_port;
-  };
-  kind.check = [](const Checking&) {};
-  kind.visit = [](const Project&, const auto&) {};
+  }
+  void check(const Checking&) const override {}
+  void visit(const Project&, const std::function<void(const Identity&)>&) const override {}
+};
+
+}  // namespace
+
+const Kind& project_kind() {
+  static const ProjectKind kind;
   return kind;
 }
 

@@ -2,6 +2,8 @@
 #include <cctype>
 #include <set>
 
+#include <arpa/inet.h>
+
 #include "spec/check_services.hpp"
 #include "spec/kinds.hpp"
 #include "spec/shares.hpp"
@@ -85,7 +87,18 @@ void check_canary(CanaryRules& into, const doc::Value& value, Reader& reader) {
   }
 }
 
+/// What a listener takes.
+bool is_listening_address(const std::string& host) {
+  in_addr address{};
+  return host == "localhost" || ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+}
+
 void check_hosts(Service& into, const doc::Value& value, Reader& reader) {
+  if (!is_listening_address(into.host))
+    reader.report(value.find("host")->position(), "bad-host",
+                  fmt::format("`{}` is not an IPv4 address", into.host),
+                  "write `127.0.0.1` for this machine alone, `0.0.0.0` for all its addresses, or "
+                  "one of them");
   for (const std::string& host : into.hosts) {
     if (is_host_pattern(host)) continue;
     reader.report(value.find("hosts")->position(), "bad-host",
@@ -232,9 +245,11 @@ const Schema<Service>& service_keys() {
     t.texts("hosts", &Service::hosts,
             "further host names clients call it by, for example `models.example.com` or "
             "`*.example.com`; loopback, `host` and the machine's own address always count");
-    t.integer("port", &Service::port, "port to listen on");
+    t.integer("port", &Service::port, "port to listen on; 0: any that is free")
+        .between(0, kLargestPort);
     t.integer("grpc_port", &Service::grpc_port,
-              "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
+              "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none")
+        .between(-1, kLargestPort);
     t.object("tls", &Service::tls, tls_keys(),
              "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
     t.object("limits", &Service::limits, limits_keys(), "bounds of a request");
@@ -303,15 +318,19 @@ class ServiceChecker : public Checking {
   }
 };
 
+class ServiceKind final : public BuiltInKind<Service, ServiceChecker> {
+ public:
+  ServiceKind() : BuiltInKind("Service", "services", service_keys, &Project::services) {}
+  void check(const Checking& all) const override {
+    BuiltInKind::check(all);
+    check_services(all.project(), all.diagnostics());
+  }
+};
+
 }  // namespace
 
-Kind service_kind() {
-  auto kind = definition_kind<Service, ServiceChecker>("Service", "services", service_keys(),
-                                                       &Project::services);
-  kind.check = [each = std::move(kind.check)](const Checking& all) {
-    each(all);
-    check_services(all.project(), all.diagnostics());
-  };
+const Kind& service_kind() {
+  static const ServiceKind kind;
   return kind;
 }
 

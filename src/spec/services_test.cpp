@@ -63,6 +63,29 @@ TEST_F(ServicesTest, AnyFreePortOtherAddressesAndNoGrpcAreNoConflict) {
                               "service `s` too"});
 }
 
+TEST_F(ServicesTest, LocalhostIsAnAddressAsOthersAre) {
+  put("services/t.yaml", std::string(kSecond) + "host: localhost\n");
+  EXPECT_EQ(findings(), Lines{});
+  change("services/t.yaml", "port: 8100", "port: 8000");
+  EXPECT_EQ(findings(), Lines{"services/t.yaml:6:7: error[port-in-use]: port 8000 is the `port` of "
+                              "service `s` too"});
+}
+
+TEST_F(ServicesTest, WhereNobodyCanListenIsTold) {
+  for (const char* host : {"::1", "::", "example.com", "127.0.0.1:80", "1.2.3"}) {
+    put("services/t.yaml", fmt::format("{}host: \"{}\"\n", kSecond, host));
+    EXPECT_EQ(findings(), Lines{fmt::format("services/t.yaml:8:7: error[bad-host]: `{}` is not an "
+                                            "IPv4 address",
+                                            host)});
+  }
+  put("services/t.yaml", kSecond);
+  change("services/t.yaml", "port: 8100", "port: 65535");
+  EXPECT_EQ(findings(), Lines{});
+  change("services/t.yaml", "port: 65535", "port: 65536");
+  EXPECT_EQ(findings(), Lines{"services/t.yaml:6:7: error[out-of-range]: `port` must be at most "
+                              "65535"});
+}
+
 TEST_F(ServicesTest, AMonitorIsOfOneService) {
   std::filesystem::remove(root_ + "/monitors/v.yaml");
   change("services/t.yaml", "monitor: v", "monitor: w");

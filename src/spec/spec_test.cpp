@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/kinds.hpp"
 #include "spec/spec_fixture.hpp"
 #include "table/table.hpp"
 
@@ -204,6 +205,20 @@ TEST_F(SpecTest, TheBaseIsOfAServiceOfTheModel) {
   const auto found = findings();
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NE(found[0].find("error[unknown-name]: there is no service `t`"), std::string::npos)
+      << found[0];
+}
+
+TEST_F(SpecTest, AShareOfRowsThatMayRepeatIsAShare) {
+  const auto before = *read_file(root_ + "/evaluations/e.yaml");
+  EXPECT_EQ(load_project(root_)->project.evaluations.at("e").duplicate_share_max, 0.001);
+  put("evaluations/e.yaml", before + "leakage: {duplicate_share_max: 0.02}\n");
+  EXPECT_EQ(findings(), Lines{});
+  EXPECT_EQ(load_project(root_)->project.evaluations.at("e").duplicate_share_max, 0.02);
+  put("evaluations/e.yaml", before + "leakage: {duplicate_share_max: 1.5}\n");
+  const auto found = findings();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].find("error[bad-share]: `duplicate_share_max` must be from 0 to 1"),
+            std::string::npos)
       << found[0];
 }
 
@@ -445,7 +460,7 @@ TEST_F(SpecTest, ContractsWithoutAProject) {
 }
 
 TEST(Schema, EveryKindHasOneAndItIsClosed) {
-  for (const auto& kind : kinds()) {
+  for (const auto& kind : kinds().names()) {
     const auto value = schema(kind);
     ASSERT_TRUE(value.ok());
     EXPECT_EQ(value->find("additionalProperties")->as_bool(), false) << kind;

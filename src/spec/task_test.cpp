@@ -74,6 +74,10 @@ TEST_F(TaskOfModel, ClassesAreTwoOrMoreAllAlikeAndOnce) {
   EXPECT_THAT(found("late > 0", "classes: [A, B]\n"), ElementsAre(HasSubstr("bad-classes")));
   EXPECT_THAT(found("late", "task: classes\nclasses: [A, B]\n"),
               ElementsAre(HasSubstr("bad-classes")));
+  // 2^53 - 1, and one more: as a label it could be its neighbour.
+  EXPECT_THAT(found("late", "task: classes\nclasses: [0, 9007199254740991]\n"), ElementsAre());
+  EXPECT_THAT(found("late", "task: classes\nclasses: [0, 9007199254740992]\n"),
+              ElementsAre(HasSubstr("bad-classes")));
   std::string many = "classes: [c0";
   for (int i = 1; i < 1000; ++i) many += fmt::format(", c{}", i);
   EXPECT_THAT(found("place", many + "]\n"), ElementsAre());

@@ -6,10 +6,11 @@
 #include <numeric>
 #include <vector>
 
+#include "stats/nan.hpp"
+
 namespace heddle::stats {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLeastRows = 10;  ///< of each class of a pair
 
 template <class T>

@@ -18,6 +18,7 @@ std::size_t rank_of(std::size_t rows, double coverage) {
 }
 
 constexpr double kLeastQuantile = 1e-6;
+constexpr std::size_t kMostExactRows = 1'000'000'000;
 
 bool is_coverage(double coverage) { return coverage > 0 && coverage < 1; }
 
@@ -43,6 +44,9 @@ std::vector<double> conformal_scores(const Task& task, std::span<const float> pr
 std::size_t least_conformal_rows(double coverage) {
   HEDDLE_CHECK(is_coverage(coverage), "a coverage lies between 0 and 1");
   auto rows = static_cast<std::size_t>(std::ceil(coverage / (1 - coverage)));
+  // The ratio may be a row off. Past this a row more or less is below what `rank_of` takes for
+  // rounding, and there would be no end to looking for the least.
+  if (rows > kMostExactRows) return rows;
   while (rows > 1 && rank_of(rows - 1, coverage) <= rows - 1) --rows;
   while (rank_of(rows, coverage) > rows) ++rows;
   return rows;

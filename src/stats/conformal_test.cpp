@@ -73,6 +73,10 @@ TEST(Conformal, TooFewRowsAreNamedWithHowManyItTakes) {
   EXPECT_EQ(least_conformal_rows(0.9), 9U);
   EXPECT_EQ(least_conformal_rows(0.95), 19U);
   EXPECT_EQ(least_conformal_rows(0.99), 99U);
+  // The largest double below 1, 1 - 2^-53: an answer in any time, and about the right one.
+  EXPECT_EQ(least_conformal_rows(std::nextafter(1.0, 0.0)), (std::size_t{1} << 53) - 1);
+  EXPECT_EQ(conformal_quantile({1, 2, 3}, std::nextafter(1.0, 0.0)).error().id,
+            "interval-few-rows");
 }
 
 TEST(Conformal, ACoverageThatIsNoneIsRefused) {

@@ -61,6 +61,11 @@ std::optional<double> error_of_rows(const Answers& base, const Answers& candidat
   return error_of_mean(differences);
 }
 
+double squared_error_of_row(const Answers& answers, std::size_t row) {
+  const double error = static_cast<double>(answers.margins[row]) - answers.labels[row];
+  return error * error;
+}
+
 double mean_of_rows(const Answers& answers, double (*of_row)(const Answers&, std::size_t)) {
   if (answers.rows() == 0) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;

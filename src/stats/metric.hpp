@@ -79,6 +79,9 @@ class Metric {
 [[nodiscard]] double mean_of_rows(const Answers& answers,
                                   double (*of_row)(const Answers&, std::size_t));
 
+/// The squared difference of a number that is predicted to its label.
+[[nodiscard]] double squared_error_of_row(const Answers& answers, std::size_t row);
+
 /// Rows of each class: by their labels, by the most probable class, and by both.
 struct ClassCounts {
   std::vector<std::int64_t> labelled{};

@@ -4,7 +4,7 @@
 namespace heddle::stats {
 namespace {
 
-double loss_of_row(const Answers& answers, std::size_t row) {
+double absolute_error_of_row(const Answers& answers, std::size_t row) {
   return row_loss(*answers.task, answers.margins_of(row), answers.labels[row]);
 }
 
@@ -14,10 +14,12 @@ class Mae final : public Metric {
   std::string_view name() const noexcept override { return "mae"; }
   bool does(TaskKind task) const noexcept override { return task == TaskKind::kRegression; }
   bool lower_is_better() const noexcept override { return true; }
-  double value(const Answers& answers) const override { return mean_of_rows(answers, loss_of_row); }
+  double value(const Answers& answers) const override {
+    return mean_of_rows(answers, absolute_error_of_row);
+  }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
-    return error_of_rows(base, candidate, loss_of_row);
+    return error_of_rows(base, candidate, absolute_error_of_row);
   }
 };
 

@@ -11,7 +11,7 @@ double loss_at(double share, double answer, double label) {
   return std::max(share * over, (share - 1) * over);
 }
 
-double loss_of_row(const Answers& answers, std::size_t row) {
+double pinball_loss_of_row(const Answers& answers, std::size_t row) {
   const double label = answers.labels[row];
   const double value = static_cast<double>(answers.margins[row]);
   if (!answers.interval) return loss_at(.5, value, label);
@@ -27,10 +27,12 @@ class Pinball final : public Metric {
   std::string_view name() const noexcept override { return "pinball"; }
   bool does(TaskKind task) const noexcept override { return task == TaskKind::kRegression; }
   bool lower_is_better() const noexcept override { return true; }
-  double value(const Answers& answers) const override { return mean_of_rows(answers, loss_of_row); }
+  double value(const Answers& answers) const override {
+    return mean_of_rows(answers, pinball_loss_of_row);
+  }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
-    return error_of_rows(base, candidate, loss_of_row);
+    return error_of_rows(base, candidate, pinball_loss_of_row);
   }
 };
 

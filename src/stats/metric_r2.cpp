@@ -5,11 +5,6 @@
 namespace heddle::stats {
 namespace {
 
-double square_of_row(const Answers& answers, std::size_t row) {
-  const double error = static_cast<double>(answers.margins[row]) - answers.labels[row];
-  return error * error;
-}
-
 struct Spread {
   double mean = 0;
   double variance = 0;  ///< over all rows
@@ -35,18 +30,19 @@ class R2 final : public Metric {
   double value(const Answers& answers) const override {
     const double variance = spread_of(answers.labels).variance;
     if (!(variance > 0)) return std::numeric_limits<double>::quiet_NaN();
-    return 1 - mean_of_rows(answers, square_of_row) / variance;
+    return 1 - mean_of_rows(answers, squared_error_of_row) / variance;
   }
   /// By the delta method, the variance of the labels being a mean over the same rows.
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
     const Spread spread = spread_of(base.labels);
     if (!(spread.variance > 0)) return std::nullopt;
-    const double gain = mean_of_rows(base, square_of_row) - mean_of_rows(candidate, square_of_row);
+    const double gain =
+        mean_of_rows(base, squared_error_of_row) - mean_of_rows(candidate, squared_error_of_row);
     std::vector<double> differences;
     for (std::size_t i = 0; i < base.rows(); ++i) {
       const double from_mean = base.labels[i] - spread.mean;
-      differences.push_back((square_of_row(base, i) - square_of_row(candidate, i)) /
+      differences.push_back((squared_error_of_row(base, i) - squared_error_of_row(candidate, i)) /
                                 spread.variance -
                             gain * from_mean * from_mean / (spread.variance * spread.variance));
     }

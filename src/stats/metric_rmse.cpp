@@ -5,11 +5,6 @@
 namespace heddle::stats {
 namespace {
 
-double square_of_row(const Answers& answers, std::size_t row) {
-  const double error = static_cast<double>(answers.margins[row]) - answers.labels[row];
-  return error * error;
-}
-
 /// Root of the mean squared error. The error of its difference by the delta method: that of a mean
 /// of squares, each over twice the root.
 class Rmse final : public Metric {
@@ -18,7 +13,7 @@ class Rmse final : public Metric {
   bool does(TaskKind task) const noexcept override { return task == TaskKind::kRegression; }
   bool lower_is_better() const noexcept override { return true; }
   double value(const Answers& answers) const override {
-    return std::sqrt(mean_of_rows(answers, square_of_row));
+    return std::sqrt(mean_of_rows(answers, squared_error_of_row));
   }
   std::optional<double> difference_error(const Answers& base,
                                          const Answers& candidate) const override {
@@ -28,8 +23,8 @@ class Rmse final : public Metric {
     if (!(before > 0) || !(after > 0)) return std::nullopt;
     std::vector<double> differences;
     for (std::size_t i = 0; i < base.rows(); ++i)
-      differences.push_back(square_of_row(candidate, i) / (2 * after) -
-                            square_of_row(base, i) / (2 * before));
+      differences.push_back(squared_error_of_row(candidate, i) / (2 * after) -
+                            squared_error_of_row(base, i) / (2 * before));
     return error_of_mean(differences);
   }
 };

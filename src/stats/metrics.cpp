@@ -9,11 +9,11 @@
 #include "stats/draws.hpp"
 #include "stats/scalar.hpp"
 
+#include "stats/nan.hpp"
+
 namespace heddle::stats {
 
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 template <class Label>
 double positives(std::span<const Label> y) {

@@ -6,10 +6,11 @@
 
 #include "stats/scalar.hpp"
 
+#include "stats/nan.hpp"
+
 namespace heddle::stats {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMostOffset = 20;  ///< logits: beyond it a probability is 0 or 1 to 9 digits
 constexpr double kMostMove = 2;     ///< logits that one step of Newton's method may take
 constexpr int kMostSteps = 100;

@@ -9,12 +9,13 @@
 // Microsystems, Inc. business. Permission to use, copy, modify, and distribute this software is
 // freely granted, provided that this notice is preserved.
 
+#include "stats/nan.hpp"
+
 namespace heddle::stats {
 
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLn2Hi = 6.93147180369123816490e-01;
 constexpr double kLn2Lo = 1.90821492927058770002e-10;
 constexpr double kInvLn2 = 1.44269504088896338700e+00;

@@ -66,7 +66,7 @@ std::string utf16(std::string_view ascii, bool is_big) {
   return out;
 }
 
-std::string describe(const Column& column, std::int64_t row) {
+std::string lines_of(const Column& column, std::int64_t row) {
   const auto value = column.cell(column.view(), row);
   switch (value.kind) {
     case expr::Datum::Kind::kNull: return "-";
@@ -81,11 +81,11 @@ std::string describe(const Column& column, std::int64_t row) {
 }
 
 /// "column: cell cell", of each column.
-Lines describe(const Table& table) {
+Lines lines_of(const Table& table) {
   Lines out;
   for (const auto& column : table.columns()) {
     std::string line = column.name + ":";
-    for (std::int64_t row = 0; row < column.length(); ++row) line += " " + describe(column, row);
+    for (std::int64_t row = 0; row < column.length(); ++row) line += " " + lines_of(column, row);
     out.push_back(line);
   }
   return out;
@@ -110,11 +110,11 @@ Lines read(const Input& input, const ReadOptions& options = {}) {
   }
   EXPECT_FALSE(error.has_value()) << error->str();
   if (!chunks.empty()) {
-    EXPECT_EQ(describe(Table::concat(chunks).value()), describe(*whole));
+    EXPECT_EQ(lines_of(Table::concat(chunks).value()), lines_of(*whole));
   } else {
     EXPECT_EQ(whole->rows(), 0);
   }
-  return describe(*whole);
+  return lines_of(*whole);
 }
 
 std::string error_of(const Input& input, const ReadOptions& options = {}) {
@@ -289,7 +289,7 @@ std::shared_ptr<arrow::Array> made(const std::shared_ptr<arrow::ArrayBuilder>& b
 }
 
 /// Four rows of many types.
-std::shared_ptr<arrow::RecordBatch> sample() {
+std::shared_ptr<arrow::RecordBatch> sample_batch() {
   const auto pool = arrow::default_memory_pool();
   const auto ints = std::make_shared<arrow::Int16Builder>();
   EXPECT_TRUE(ints->AppendValues(std::vector<std::int16_t>{1, 2, 3, 4}).ok());
@@ -381,7 +381,7 @@ TEST_F(FilesTest, ArrowFilesAndStreamsAreReadByType) {
   for (const bool is_stream : {false, true}) {
     for (const auto packing : {arrow::Compression::UNCOMPRESSED, arrow::Compression::LZ4_FRAME,
                                arrow::Compression::ZSTD}) {
-      EXPECT_EQ(read(put("a.arrow", ipc(*sample(), is_stream, packing)), options), right)
+      EXPECT_EQ(read(put("a.arrow", ipc(*sample_batch(), is_stream, packing)), options), right)
           << is_stream << static_cast<int>(packing);
     }
   }
@@ -403,7 +403,7 @@ TEST_F(FilesTest, ArrowFilesAndStreamsAreReadByType) {
 
 TEST_F(FilesTest, ArrowFilesThatAreCutOffOrDamagedAreErrors) {
   for (const bool is_stream : {false, true}) {
-    const std::string whole = ipc(*sample(), is_stream, arrow::Compression::UNCOMPRESSED);
+    const std::string whole = ipc(*sample_batch(), is_stream, arrow::Compression::UNCOMPRESSED);
     for (std::size_t left = 8; left < whole.size(); left += 104) {
       const auto id = error_of(put("a.arrow", whole.substr(0, left)));
       EXPECT_THAT(id, testing::AnyOf("table-unreadable", "table-cut", "table-unsupported"))
@@ -417,7 +417,7 @@ TEST_F(FilesTest, ArrowFilesThatAreCutOffOrDamagedAreErrors) {
     }
   }
   EXPECT_EQ(error_of(put("a.arrow", "FEA1\0\0\0\0")), "table-format");
-  EXPECT_EQ(error_of(put("a.csv", ipc(*sample(), false, arrow::Compression::UNCOMPRESSED))),
+  EXPECT_EQ(error_of(put("a.csv", ipc(*sample_batch(), false, arrow::Compression::UNCOMPRESSED))),
             "table-format");
 }
 

@@ -43,13 +43,13 @@ stats::Task task_of(TaskKind kind) {
 }
 
 /// Two features, the first missing in places, and a text; labels that follow from them.
-struct Rows {
+struct SampleRows {
   OwnRows rows{};
   std::vector<float> valid_features{};
 };
 
-Rows make_rows(TaskKind kind, bool has_text) {
-  Rows out;
+SampleRows make_rows(TaskKind kind, bool has_text) {
+  SampleRows out;
   std::uint32_t state = 7;
   const auto draw = [&] {
     state = state * 1664525U + 1013904223U;
@@ -206,7 +206,7 @@ class OwnTest : public ::testing::Test {
   }
 
   fixture::Folder folder_;
-  Rows made_;
+  SampleRows made_;
   std::vector<spec::Field> fields_;
   OwnTraining training_;
   std::string lock_;

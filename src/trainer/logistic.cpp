@@ -9,7 +9,7 @@
 namespace heddle::trainer {
 namespace {
 
-constexpr Parameter kParameters[] = {
+constexpr Parameter kLogisticParameters[] = {
     {"l2", "l2"},
     {"max_iterations", "max_iterations", Parameter::Kind::kInteger, 1, 1000},
 };
@@ -229,7 +229,9 @@ class Logistic final : public Trainer {
   bool does(stats::TaskKind task) const noexcept override {
     return task != stats::TaskKind::kRegression;
   }
-  std::span<const Parameter> parameters(stats::TaskKind) const override { return kParameters; }
+  std::span<const Parameter> parameters(stats::TaskKind) const override {
+    return kLogisticParameters;
+  }
 
   Result<Fitted> train(const Input& input) const override {
     const Options options = options_of(input.parameters);

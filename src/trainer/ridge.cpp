@@ -4,7 +4,7 @@
 namespace heddle::trainer {
 namespace {
 
-constexpr Parameter kParameters[] = {{"l2", "l2"}};
+constexpr Parameter kRidgeParameters[] = {{"l2", "l2"}};
 
 /// Least squares with an L2 penalty on the weights of standardised inputs, the intercept free
 /// (Hoerl, Kennard 1970), by the normal equations; sums run in row order, so the same rows give the
@@ -15,7 +15,7 @@ class Ridge final : public Trainer {
   bool does(stats::TaskKind task) const noexcept override {
     return task == stats::TaskKind::kRegression;
   }
-  std::span<const Parameter> parameters(stats::TaskKind) const override { return kParameters; }
+  std::span<const Parameter> parameters(stats::TaskKind) const override { return kRidgeParameters; }
 
   Result<Fitted> train(const Input& input) const override {
     double l2 = 1;

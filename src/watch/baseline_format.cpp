@@ -19,7 +19,7 @@ using doc::Shape;
 using doc::Value;
 
 constexpr double kLargest = std::numeric_limits<double>::max();
-constexpr double kMostRows = 9007199254740992;  ///< 2^53, so that no sum of counts overflows
+constexpr double kMostCounted = 9007199254740992;  ///< 2^53, so that no sum of counts overflows
 
 /// Reads the members in which a statistic keeps its bins.
 class Bins final : public statistic::BinsReader {
@@ -132,7 +132,7 @@ const Schema<MetricReference>& metric_schema() {
                doc::list_of<std::int64_t>(value, [](const Value& item) { return item.as_int(); }));
          },
          counts_of)
-        .between(0, kMostRows);
+        .between(0, kMostCounted);
     doc::other_members<Metric>(
         t,
         "its bins: `points` of `ks`, ascending and all different (times are microseconds, `false` "

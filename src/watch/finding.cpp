@@ -3,6 +3,7 @@
 #include <array>
 
 #include "doc/json.hpp"
+#include "watch/finding_format.hpp"
 
 namespace heddle::watch {
 
@@ -18,23 +19,7 @@ std::string_view stage_name(AlertStage stage) noexcept {
   return kNames[static_cast<std::size_t>(stage)];
 }
 
-doc::Value Finding::to_value() const {
-  doc::Value out = doc::Value::object({{"metric", key},
-                                       {"subject", subject_name(subject)},
-                                       {"value", value},
-                                       {"threshold", threshold},
-                                       {"alert", alert},
-                                       {"from", format_time(from)},
-                                       {"to", format_time(to)},
-                                       {"rows", rows},
-                                       {"epoch", static_cast<std::int64_t>(epoch)}});
-  if (!column.empty()) out.set("column", column);
-  if (!source.empty()) out.set("source", source);
-  if (!account.empty()) out.set("account", account);
-  if (!label_account.empty()) out.set("label_account", label_account);
-  if (!detail.is_null()) out.set("detail", detail);
-  return out;
-}
+doc::Value Finding::to_value() const { return finding_schema().print(*this); }
 
 Digest Finding::digest() const { return sha256(doc::to_canonical_json(to_value())); }
 

@@ -17,7 +17,7 @@ constexpr std::size_t kMeasures = 7;  ///< that share the error rate
 constexpr std::size_t kMostUnpaired = 65'536;
 /// Whose label may still come; the oldest go. Of many classes fewer, so that their predictions
 /// take no more room.
-constexpr std::size_t kMostRows = 20'000;
+constexpr std::size_t kMostJudged = 20'000;
 constexpr std::size_t kMostNumbers = 200'000;
 constexpr std::size_t kLeastRows = 200;
 constexpr std::int64_t kLeastRequests =
@@ -302,7 +302,7 @@ void CohortBook::remember(std::string id, bool canary, const std::vector<float>&
   // An id that was used twice is of its first row, as everywhere.
   if (rows_.emplace(id, Row{canary, prediction}).second) order_.push_back(std::move(id));
   const std::size_t outputs = std::max<std::size_t>(1, scale_.task().outputs());
-  if (order_.size() <= std::clamp(kMostNumbers / outputs, kLeastRows, kMostRows)) return;
+  if (order_.size() <= std::clamp(kMostNumbers / outputs, kLeastRows, kMostJudged)) return;
   rows_.erase(order_.front());
   order_.pop_front();
 }

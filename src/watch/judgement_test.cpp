@@ -19,7 +19,7 @@ namespace heddle::watch {
 namespace {
 
 /// One side of simulated traffic.
-struct World {
+struct JudgedWorld {
   double failed = 0.01;
   double refused = 0.05;
   double latency = 1;  ///< factor
@@ -32,11 +32,11 @@ class Traffic {
  public:
   explicit Traffic(unsigned seed) : random_(seed) {}
 
-  void send(CohortBook& book, int requests, const World& canary, const World& baseline,
+  void send(CohortBook& book, int requests, const JudgedWorld& canary, const JudgedWorld& baseline,
             bool labels = false) {
     for (int i = 0; i < requests; ++i) {
       const bool is_canary = unit_(random_) < 0.5;
-      const World& world = is_canary ? canary : baseline;
+      const JudgedWorld& world = is_canary ? canary : baseline;
       plane::RequestRecord request;
       request.request_id = "r" + std::to_string(next_++);
       request.cohort = is_canary ? plane::Cohort::kCanary : plane::Cohort::kBaseline;
@@ -133,7 +133,7 @@ TEST(Judgement, EqualCohortsBecomeGood) {
 
 struct Regression {
   const char* measure;
-  World canary;
+  JudgedWorld canary;
 };
 
 TEST(Judgement, RegressionsAreFound) {
@@ -160,7 +160,7 @@ TEST(Judgement, RegressionsAreFound) {
 }
 
 const stats::Task kThree{.kind = stats::TaskKind::kClasses, .classes = {"early", "late", "never"}};
-const stats::Task kNumber{.kind = stats::TaskKind::kRegression};
+const stats::Task kJudgedNumber{.kind = stats::TaskKind::kRegression};
 
 /// Traffic of several classes or of a number: how the canary's predictions differ from what they
 /// should be, by the other way to be wrong each.
@@ -218,7 +218,7 @@ Verdict verdict_of(const Judgement& judgement, std::string_view name) {
 }
 
 TEST(Judgement, EqualCohortsOfEveryTaskBecomeGood) {
-  for (const stats::Task& task : {kThree, kNumber}) {
+  for (const stats::Task& task : {kThree, kJudgedNumber}) {
     int good = 0;
     for (unsigned seed = 1; seed <= 20; ++seed) {
       PredictedTraffic traffic(task, seed);
@@ -234,7 +234,7 @@ TEST(Judgement, EqualCohortsOfEveryTaskBecomeGood) {
 }
 
 TEST(Judgement, ShiftedAndNoisyPredictionsOfEveryTaskAreFound) {
-  for (const stats::Task& task : {kThree, kNumber}) {
+  for (const stats::Task& task : {kThree, kJudgedNumber}) {
     for (unsigned seed = 1; seed <= 10; ++seed) {
       PredictedTraffic traffic(task, seed);
       CohortBook shifted = book(task);
@@ -254,7 +254,7 @@ TEST(Judgement, ShiftedAndNoisyPredictionsOfEveryTaskAreFound) {
 
 /// Labels that come before the scale of a regression is known count once it is.
 TEST(Judgement, ANumberIsComparedOnceTheBaselineGaveAScale) {
-  CohortBook b = book(kNumber);
+  CohortBook b = book(kJudgedNumber);
   const auto send = [&](bool canary, int i, float value) {
     plane::RequestRecord request;
     request.request_id = fmt::format("{}{}", canary ? "c" : "b", i);
@@ -285,7 +285,7 @@ TEST(PredictionScale, BringsEveryTaskIntoUnits) {
   EXPECT_EQ(classes.loss(sure, 1), 1);
   EXPECT_EQ(classes.loss(sure, 0), 0);
   EXPECT_EQ(classes.loss(thirds, 0), (0.25 + 0.0625 + 0.0625) / 2);
-  PredictionScale numbers(kNumber);
+  PredictionScale numbers(kJudgedNumber);
   for (std::size_t i = 0; i < PredictionScale::kFirstValues; ++i) {
     EXPECT_FALSE(numbers.ready());
     EXPECT_EQ(numbers.learn(std::vector<float>{static_cast<float>(i)}),
@@ -296,7 +296,7 @@ TEST(PredictionScale, BringsEveryTaskIntoUnits) {
   EXPECT_EQ(numbers.loss(std::vector<float>{10}, 100'000), 1);
   EXPECT_EQ(numbers.bucket(-1e9F), 0U);
   EXPECT_EQ(numbers.bucket(1e9F), numbers.buckets() - 1);
-  PredictionScale constant(kNumber);
+  PredictionScale constant(kJudgedNumber);
   for (std::size_t i = 0; i < PredictionScale::kFirstValues; ++i)
     (void)constant.learn(std::vector<float>{7});
   EXPECT_EQ(constant.loss(std::vector<float>{7}, 7), 0);

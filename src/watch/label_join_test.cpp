@@ -15,7 +15,7 @@ namespace heddle::watch {
 namespace {
 
 /// The store that a join is kept in.
-struct Stored {
+struct StoredJoin {
   std::string head;
   std::map<std::uint64_t, std::string> pieces;
   std::uint64_t next = 0;
@@ -91,7 +91,7 @@ TEST(LabelJoin, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
     EXPECT_EQ(join.counts().contested, 1);
     EXPECT_EQ(join.label_accounts(1), 2);
     LabelJoin again;
-    Stored stored;
+    StoredJoin stored;
     stored.take(join);
     ASSERT_TRUE(stored.load(again));
     EXPECT_EQ(whole(again), whole(join));
@@ -198,7 +198,7 @@ TEST(LabelJoin, OneSecretMakesOneSample) {
 
 TEST(LabelJoin, ItComesBackAsItWasWhateverWasSampledMeanwhile) {
   LabelJoin join({"secret", 3000, 256});
-  Stored stored;
+  StoredJoin stored;
   play(join, 0, 12, 3000, [&](int day) {
     for (int i = 0; i < 40; ++i)
       (void)join.add_label(fmt::format("lost{}-{}", day, i), 1, day * kDay, "labels");
@@ -218,7 +218,7 @@ TEST(LabelJoin, WhatIsWrittenFollowsFromWhatIsKept) {
   int at = 0;
   for (const int per_day : {2000, 200'000}) {
     LabelJoin join({"secret", 2048, 256});
-    Stored stored;
+    StoredJoin stored;
     play(join, 0, 10, per_day, [&](int) { stored.take(join); });
     written[at++] = stored.last;
   }
@@ -258,7 +258,7 @@ TEST(LabelJoin, AChunkOfTwoSamplesIsOneOfTheCoarser) {
 
 TEST(LabelJoin, LabelsThatWaitAreForgottenByTheHourOfTheLastWordOfThem) {
   LabelJoin join;
-  Stored stored;
+  StoredJoin stored;
   for (int i = 0; i < 48; ++i) {
     (void)join.add_label(fmt::format("a{}", i), 1, i * kHour / 2, "one");
     (void)join.add_label(fmt::format("b{}", i), 1, i * kHour / 2, "two");

@@ -126,16 +126,10 @@ std::vector<Finding> Silence::overdue(Micros now) const {
   return out;
 }
 
-doc::Value Silence::to_value() const {
-  doc::Value out = doc::Value::array();
-  for (const auto& [key, metric] : metrics_) {
-    const bool waits = metric.since != INT64_MAX;
-    out.push(doc::Value::object({{"metric", key},
-                                 {"waits_for", metric.waits_for},
-                                 {"deadline", format_duration(metric.deadline)},
-                                 {"since", waits ? format_time(metric.since) : ""},
-                                 {"rows", metric.rows}}));
-  }
+std::vector<Silence::Waiting> Silence::metrics() const {
+  std::vector<Waiting> out;
+  for (const auto& [name, metric] : metrics_)
+    out.push_back({name, metric.waits_for, metric.deadline, metric.since, metric.rows});
   return out;
 }
 

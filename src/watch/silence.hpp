@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "doc/value.hpp"
 #include "spec/monitor.hpp"
 #include "watch/detector.hpp"
 #include "watch/finding.hpp"
@@ -33,9 +32,16 @@ class Silence final : public Detector {
   /// A finding, which raises and confirms, for each metric that is past its deadline at `now`.
   /// Comes again at the next call: the caller knows which alerts stand.
   [[nodiscard]] std::vector<Finding> overdue(Micros now) const;
-  /// One metric each: `{"metric", "waits_for", "deadline", "since", "rows"}`: how many rows came
-  /// since its last report, and the event time of the first of them.
-  [[nodiscard]] doc::Value to_value() const;
+  /// A metric that is looked after, and what it waits for.
+  struct Waiting {
+    std::string name;
+    std::string waits_for;  ///< what makes it report, for people
+    Micros deadline = 0;    ///< after `since`
+    Micros since =
+        INT64_MAX;          ///< event time of the first row after its last report; INT64_MAX: none
+    std::int64_t rows = 0;  ///< since then
+  };
+  [[nodiscard]] std::vector<Waiting> metrics() const;
 
   void save(StateWriter& out) const override;
   void load(StateReader& in) override;

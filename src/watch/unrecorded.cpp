@@ -74,18 +74,6 @@ void Unrecorded::tick(const SeenTick& tick, std::vector<Finding>& out) {
   }
 }
 
-doc::Value Unrecorded::to_value() const {
-  auto out = doc::Value::object({});
-  for (const auto& [account, gap] : gaps_) {
-    out.set(account, doc::Value::object({{"requests", gap.requests},
-                                         {"labels", gap.labels},
-                                         {"since", format_time(gap.since)},
-                                         {"goes_on", gap.goes_on},
-                                         {"why", gap.why}}));
-  }
-  return out;
-}
-
 std::string Unrecorded::line() const {
   std::string line;
   for (const auto& [account, gap] : gaps_) {

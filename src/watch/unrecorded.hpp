@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "doc/value.hpp"
 #include "plane/journal.hpp"
 #include "watch/detector.hpp"
 #include "watch/finding.hpp"
@@ -23,16 +22,7 @@ class Unrecorded final : public Detector {
  public:
   void gap(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out) override;
   void tick(const SeenTick& tick, std::vector<Finding>& out) override;
-  /// By account: `{"requests", "labels", "since", "goes_on", "why"}`; of the last gap, or the one
-  /// that goes on.
-  [[nodiscard]] doc::Value to_value() const;
-  /// One line for people about what goes on; empty: everything is recorded.
-  [[nodiscard]] std::string line() const;
-
-  void save(StateWriter& out) const override;
-  void load(StateReader& in) override;
-
- private:
+  /// The last gap of an account, or the one that goes on.
   struct Gap {
     std::int64_t requests = 0;
     std::int64_t labels = 0;
@@ -42,6 +32,14 @@ class Unrecorded final : public Detector {
     bool goes_on = false;
     std::string why{};
   };
+  [[nodiscard]] const std::map<std::string, Gap>& gaps() const noexcept { return gaps_; }
+  /// One line for people about what goes on; empty: everything is recorded.
+  [[nodiscard]] std::string line() const;
+
+  void save(StateWriter& out) const override;
+  void load(StateReader& in) override;
+
+ private:
   [[nodiscard]] Finding finding_of(const std::string& account, const Gap& gap, Micros to) const;
 
   std::map<std::string, Gap> gaps_;  ///< by account

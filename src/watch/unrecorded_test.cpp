@@ -13,8 +13,8 @@ namespace {
 
 using fixture::Stream;
 
-struct Session {
-  Session() : watch(*Watch::open(Stream::options())) {
+struct GapSession {
+  GapSession() : watch(*Watch::open(Stream::options())) {
     watch.register_route(
         {1, sha256("primary"), "", std::make_shared<const Baseline>(stream.baseline())});
     tick(100 * kDay);
@@ -34,7 +34,7 @@ struct Session {
 };
 
 TEST(Unrecorded, IsAnAlertAtOnceAndOverOnceEverythingIsRecordedAgain) {
-  Session s;
+  GapSession s;
   s.gap("app", 40, 2);
   ASSERT_EQ(s.moved("journal/app", AlertStage::kConfirmed), 1) << "it needs no second window";
   const Alert* alert = s.watch.alerts().find("journal/app");
@@ -64,16 +64,15 @@ TEST(Unrecorded, IsAnAlertAtOnceAndOverOnceEverythingIsRecordedAgain) {
   s.tick(100 * kDay + 80 * kMinute);
   EXPECT_EQ(s.watch.alerts().find("journal/app"), nullptr);
   EXPECT_EQ(s.watch.unrecorded().line(), "");
-  const auto counts = s.watch.unrecorded().to_value();
-  EXPECT_FALSE(counts.find("app")->bool_or("goes_on", true));
-  EXPECT_EQ(counts.find("app")->int_or("requests"), 630);
+  EXPECT_FALSE(s.watch.unrecorded().gaps().at("app").goes_on);
+  EXPECT_EQ(s.watch.unrecorded().gaps().at("app").requests, 630);
   s.gap("app", 1);
   EXPECT_EQ(s.moved("journal/app", AlertStage::kConfirmed), 2) << "the next one is another";
-  EXPECT_EQ(s.watch.unrecorded().to_value().find("app")->int_or("requests"), 1);
+  EXPECT_EQ(s.watch.unrecorded().gaps().at("app").requests, 1);
 }
 
 TEST(Unrecorded, OneAccountsGapHidesNobodyElses) {
-  Session s;
+  GapSession s;
   s.gap("flood", 1'000'000);
   s.gap("app", 1);
   EXPECT_EQ(s.moved("journal/flood", AlertStage::kConfirmed), 1);
@@ -88,7 +87,7 @@ TEST(Unrecorded, OneAccountsGapHidesNobodyElses) {
 }
 
 TEST(Unrecorded, ANewReleaseDoesNotEndIt) {
-  Session s;
+  GapSession s;
   std::vector<plane::Record> records;
   s.stream.day(100, {}, records);
   for (const auto& record : records) s.watch.observe(record, s.out);

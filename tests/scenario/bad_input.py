@@ -118,6 +118,24 @@ def several_errors_at_once(world):
 
 
 @case
+def two_models(world):
+    """Each command that is printed names the model, and can be typed as it is."""
+    project = world.copy(world.fresh)
+    for folder in ("models", "evaluations"):
+        text = (project.root / folder / "late.yaml").read_text()
+        text = text.replace("name: late", "name: other").replace("model: late", "model: other")
+        (project.root / folder / "other.yaml").write_text(text)
+    done = project.run("check")
+    assert done.code == 0 and "next: heddle run --model late\n" in done.err, done
+    for command in ("plan", "run"):
+        done = project.run(command)
+        refused(done, 2, "model-unnamed")
+        assert "`--model late`" in done.err, done
+    done = project.run("plan", "--model", "other")
+    assert done.code == 0 and done.err.endswith("next: heddle run --model other\n"), done
+
+
+@case
 def no_project(world):
     folder = world.dir / "empty"
     folder.mkdir()
@@ -884,6 +902,13 @@ def tampered_ledger(world):
     for _ in range(2):  # found again: to look at it repairs nothing
         done = project.run("audit", "verify")
         assert done.code == 13 and "audit failed" in done.out and "ledger-" in done.err, done
+    other = world.copy(world.released)
+    vkey = other.root / ".heddle/tiles/vkey"
+    vkey.write_bytes(vkey.read_bytes()[:20])
+    refused(other.run("audit", "verify"), 13, "vkey-malformed")
+    # As the hint says.
+    vkey.unlink()
+    assert other.run("status").code == 0 and other.run("audit", "verify").code == 0
 
 
 @case

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What one file adds to the registries goes through a whole project: a statistic, a metric, a
-trainer, a detector and a cause, from definition to postmortem.
+trainer, a detector, a cause and a kind of definition, from definition to postmortem.
 
 extended.py HEDDLE_EXTENDED      `heddle` with src/extension/extension_fixture.hpp linked into it;
                                  standard library only
@@ -48,6 +48,16 @@ def served(day, hour, origin):
     if day < CHANGED:
         return trained(day, hour, origin)
     return -1 + 1.2 * (origin - 2.5) + (3 if MOSTLY_TRUE <= day < USUAL_AGAIN else 0)
+
+
+RUNBOOK = """\
+apiVersion: heddle/v1
+kind: Runbook
+name: late
+service: late
+call: ann
+steps: [look at the last incident]
+"""
 
 
 class World:
@@ -99,6 +109,8 @@ class World:
         project.edit("monitors/late.yaml", "label_delay: 1d", "label_delay: 6h")
         project.edit("monitors/late.yaml", "chunk_rows: 2000", "chunk_rows: 500")
         project.edit("monitors/late.yaml", "prior_shift: 0.5", "prior_shift: 3.0")
+        (project.root / "runbooks").mkdir()
+        (project.root / "runbooks/late.yaml").write_text(RUNBOOK)
 
     def close(self):
         harness.shutil.rmtree(self.dir, ignore_errors=True)
@@ -111,18 +123,48 @@ def definitions(world):
     for kind, name in (
         ("Model", "mean_difference"),
         ("Monitor", "largest_share"),
+        ("Runbook", "who is called"),
     ):
         assert name in works(project.run("schema", kind)).out, kind
     for file, old, new, said in (
         ("models/late.yaml", "low: 0, high: 1000", "low: 0, high: 5000", "prior"),
         ("monitors/late.yaml", "column: origin", "column: date", "largest_share"),
         ("evaluations/late.yaml", "metrics.brier < 0.24", "metrics.brier > 1.0", "never-true"),
+        ("runbooks/late.yaml", "service: late", "service: lat", "did you mean `late`?"),
     ):
         project.edit(file, old, new)
         done = refused(project.run("check"), 2, "project-invalid")
         assert said in done.err and file in done.err, done
         project.edit(file, new, old)
     works(project.run("check"))
+
+
+def an_added_kind(world):
+    """Its definitions are read, told and listed like any other, and what is applied and built from
+    is named with them.
+    """
+    project, file = world.project, "runbooks/late.yaml"
+    page = works(project.run("schema", "Runbook", "--markdown")).out
+    assert "| `call` | a string | yes | who is called |" in page, page
+    assert "Runbook" in works(project.run("schema", "--help")).out
+    assert "`Runbook`" in refused(project.run("schema", "Xyzzy"), 6, "unknown-kind").err
+    assert ": 8 definitions OK" in works(project.run("check")).out, project.run("check")
+    applied = project.json("apply")
+    project.edit(file, "call: ann", "call: bob")
+    told = works(project.run("plan")).err
+    assert f"`{file}` was changed; a bundle of this says `dirty`" in told, told
+    refused(project.run("apply"), 7, "apply-not-committed")
+    project.commit()
+    assert "dirty" not in works(project.run("plan")).err
+    again = project.json("apply")
+    assert again["changed"] and again["definitions"] != applied["definitions"], (applied, again)
+    # A commit is read by the same table: what is wrong in it is not applied.
+    project.edit(file, "call: bob\n", "")
+    project.commit()
+    bad = refused(project.run("apply"), 3, "applied-invalid")
+    assert file in bad.err and "`call`" in bad.err, bad
+    project.edit(file, "service: late\n", "service: late\ncall: bob\n")
+    project.commit()
 
 
 def gates_of(project, bundle):
@@ -201,6 +243,8 @@ def asked_about(project, incident):
 if __name__ == "__main__":
     made = World(sys.argv[1])
     try:
-        sys.exit(harness.run_cases([definitions, a_run, watch_and_recovery], sys.argv[2:], made))
+        sys.exit(harness.run_cases(
+                [definitions, an_added_kind, a_run, watch_and_recovery], sys.argv[2:], made
+            ))
     finally:
         made.close()

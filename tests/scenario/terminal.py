@@ -130,6 +130,7 @@ def before_anything_runs(world, run):
     run("plan", "--why", "train")
     run.both("run")
     run("schema", "Evaluation")
+    run.both("schema", "People", "--markdown")
     for words in (["relase", "--help"], ["release", "promot", "--help"], ["--help", "relase"]):
         run(*words, code=2)
     for words in (
