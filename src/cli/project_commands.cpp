@@ -340,8 +340,7 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto is_page = std::make_shared<bool>(false);
   auto* schema = app.add_subcommand("schema", "JSON Schema of a kind of definition");
   schema
-      ->add_option("kind", *kind,
-                   fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
+      ->add_option("kind", *kind, fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
       ->required();
   schema->add_flag("--markdown", *is_page, "its reference page instead: a table of its keys");
   schema->callback([&invocation, kind, is_page] {

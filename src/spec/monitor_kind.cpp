@@ -428,7 +428,8 @@ class MonitorChecker : public Checking {
 }  // namespace
 
 const Kind& monitor_kind() {
-  static const BuiltInKind<Monitor, MonitorChecker> kind("Monitor", "monitors", monitor_keys, &Project::monitors);
+  static const BuiltInKind<Monitor, MonitorChecker> kind("Monitor", "monitors", monitor_keys,
+                                                         &Project::monitors);
   return kind;
 }
 

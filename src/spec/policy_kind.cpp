@@ -359,7 +359,8 @@ class PolicyChecker : public Checking {
 }  // namespace
 
 const Kind& policy_kind() {
-  static const BuiltInKind<Policy, PolicyChecker> kind("Policy", "policies", policy_keys, &Project::policies);
+  static const BuiltInKind<Policy, PolicyChecker> kind("Policy", "policies", policy_keys,
+                                                       &Project::policies);
   return kind;
 }
 
