@@ -129,6 +129,7 @@ Error file_error(std::string_view what, const std::string& path) {
               fmt::format("cannot {} `{}`: {}", what, path, std::strerror(code)), hint_of(code)};
   if (code == ENOENT)
     error = {ErrorKind::kNotFound, "file-not-found", fmt::format("no such file: `{}`", path)};
+  // A quota that is used up is a full disk to whoever writes.
   if (code == ENOSPC || code == EDQUOT) {
     error.id = "disk-full";
     error.hint =
@@ -143,6 +144,7 @@ Result<std::string> read_file(FilePort& files, const std::string& path) {
   const Closing closing(files, fd);
   std::string bytes;
   if (const std::int64_t size = files.fsize(fd); size > 0)
+    // A hint only: files of the kernel have the size 0, and others may grow.
     bytes.reserve(static_cast<std::size_t>(size));
   std::string buffer(1 << 16, '\0');
   for (;;) {
@@ -163,6 +165,7 @@ int write_all(FilePort& files, int fd, std::string_view bytes, std::int64_t at) 
   while (!bytes.empty()) {
     const ssize_t n = files.pwrite(fd, bytes.data(), bytes.size(), at);
     if (n < 0 && errno == EINTR) continue;
+    // Nothing written and no reason: without one the loop would not end.
     if (n == 0) errno = ENOSPC;
     if (n <= 0) return -1;
     bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -174,6 +177,8 @@ int write_all(FilePort& files, int fd, std::string_view bytes, std::int64_t at) 
 Result<void> write_file_atomic(FilePort& files, const std::string& path, std::string_view bytes,
                                int mode) {
   static std::atomic<unsigned> counter{0};
+  // Beside the file, since a rename does not cross disks; by process and count, since two may write
+  // one file.
   const std::string temporary = fmt::format("{}.tmp.{}.{}", path, ::getpid(), counter++);
   const int fd =
       files.open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, static_cast<unsigned>(mode));
@@ -186,9 +191,11 @@ Result<void> write_file_atomic(FilePort& files, const std::string& path, std::st
   {
     const Closing closing(files, fd);
     if (write_all(files, fd, bytes, 0) != 0) return fail("write");
+    // Before the rename: a name that came back after a power loss must not lead to an empty file.
     if (files.fsync(fd) != 0) return fail("fsync");
   }
   if (files.rename(temporary.c_str(), path.c_str()) != 0) return fail("rename to");
+  // The rename itself is durable only with its folder.
   return fsync_dir(files, parent_of(path));
 }
 
@@ -201,6 +208,7 @@ Result<void> make_dirs(FilePort& files, const std::string& path) {
     made = files.mkdir(path.c_str(), 0700);
   }
   if (made != 0) {
+    // Another process made it meanwhile.
     if (errno == EEXIST) return {};
     return file_error("create folder", path);
   }
@@ -227,6 +235,7 @@ Result<std::vector<std::string>> list_dir(FilePort& files, const std::string& pa
     if (errno == ENOENT) return std::vector<std::string>{};
     return file_error("list", path);
   }
+  // A folder has no order of its own, and callers read files in theirs.
   std::sort(names.begin(), names.end());
   return names;
 }

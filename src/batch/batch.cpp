@@ -186,10 +186,15 @@ class AnswerWriter {
   std::vector<Numbers> numbers_;
 };
 
-/// By any of its names: to rename over the input would lose it.
+/// By any of its names, whether it is there yet or not: to rename over the input, or the served
+/// rows over the refused ones, would lose them.
 bool same_file(const std::string& a, const std::string& b) {
   std::error_code failed;
-  return a == b || (std::filesystem::equivalent(a, b, failed) && !failed);
+  if (std::filesystem::equivalent(a, b, failed) && !failed) return true;
+  const auto place_of = [&](const std::string& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, failed), failed);
+  };
+  return a == b || place_of(a) == place_of(b);
 }
 
 bool is_csv(const std::string& path) { return path.ends_with(".csv"); }
@@ -216,6 +221,7 @@ class Scoring {
     report_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     const auto after = table::stamp_of(parts_);
+    // Its digest would be of other rows than those that were scored.
     if (!after.ok() || *after != before) {
       return Error{ErrorKind::kConflict, "score-input-changed",
                    fmt::format("`{}` was written to while it was scored", options_.input.text()),
@@ -334,6 +340,7 @@ class Scoring {
       for (std::int64_t i = 1; i < count; ++i) others.emplace_back(share, i);
       share(0);
     }
+    // A short chunk leaves shares without work: what they hold is of the chunk before.
     for (std::int64_t i = count; i < most; ++i) shares_[static_cast<std::size_t>(i)].clear();
     HEDDLE_TRY(write_served(chunk));
     HEDDLE_TRY(write_refused(chunk));

@@ -53,10 +53,12 @@ class BatchTest : public testing::Test {
   }
 
   Result<Report> score(const std::string& in, const std::string& out, unsigned threads = 1,
-                       std::vector<std::string> columns = {}) const {
+                       std::vector<std::string> columns = {},
+                       const std::string& refused = "") const {
     Options options;
     options.input = path(in);
     options.output = path(out);
+    options.refused = refused;
     options.threads = threads;
     options.columns = std::move(columns);
     auto report = score_file(*plan_, options);
@@ -194,6 +196,7 @@ TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
   std::filesystem::create_symlink(path("in.parquet"), path("link.parquet"));
   EXPECT_EQ(score("in.parquet", "link.parquet").error().id, "score-same-file");
   std::filesystem::remove(path("link.parquet"));
+  EXPECT_EQ(score("in.parquet", "out.csv", 1, {}, path("./out.csv")).error().id, "score-same-file");
   std::filesystem::create_directory(path("folder.csv"));
   EXPECT_EQ(score("in.parquet", "folder.csv").error().id, "table-no-file");
   std::filesystem::remove(path("folder.csv"));

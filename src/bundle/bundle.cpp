@@ -101,6 +101,7 @@ bool Bundle::has(std::string_view title) const noexcept {
 Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Config& config) {
   layers.push_back(
       {std::string(kConfig), {}, doc::to_canonical_json(config_schema().print(config))});
+  // By title, so that the same parts are the same bundle in whatever order they came.
   std::sort(layers.begin(), layers.end(),
             [](const Layer& a, const Layer& b) { return a.title < b.title; });
   doc::Value descriptors = doc::Value::array();
@@ -135,11 +136,13 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Co
   manifest.set("layers", std::move(descriptors));
   const std::string manifest_bytes = doc::to_canonical_json(manifest);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(manifest_bytes));
+  // Last: a bundle that is listed is whole.
   HEDDLE_TRY(objects.tag(digest.hex(), digest, kManifestType, manifest_bytes.size()));
   return digest;
 }
 
 Result<Digest> find(store::Objects& objects, std::string_view text) {
+  // A whole digest need not be tagged here: opening it says whether it is there.
   if (auto whole = Digest::parse(text); whole.ok()) return whole;
   std::string_view digits = text;
   if (digits.starts_with(kSha256)) digits.remove_prefix(kSha256.size());
@@ -154,6 +157,7 @@ Result<Digest> find(store::Objects& objects, std::string_view text) {
   HEDDLE_ASSIGN_OR_RETURN(const auto tags, objects.tags());
   std::set<Digest> found;
   for (const auto& [name, digest] : tags) {
+    // Several tags may name one bundle.
     if (digest.hex().starts_with(digits)) found.insert(digest);
   }
   if (found.size() == 1) return *found.begin();
@@ -192,6 +196,7 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
     layer.title = annotations == nullptr ? "" : annotations->string_or(kTitle);
     layer.media_type = entry.string_or("mediaType");
     if (layer.title.empty()) return corrupt(digest, "a layer has no title");
+    // Which of the two would be read would be chance.
     if (bundle.has(layer.title))
       return corrupt(digest, fmt::format("two layers have the title `{}`", layer.title));
     HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));

@@ -55,6 +55,7 @@ Result<std::int64_t> duration_option(std::string_view option, const std::string&
 
 Result<std::string> first_line(const std::string& path) {
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(path));
+  // Editors end a file with a newline, which is no part of a token.
   text.erase(std::min(text.find('\n'), text.size()));
   return text;
 }
@@ -75,6 +76,7 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
   target.port = service->second.port;
   target.path = fmt::format("/v1/services/{}/predict", name);
   for (const auto& account : project.service_accounts) {
+    // The first account that may predict, unless a token was given.
     if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(),
                                     "predict") == account.permissions.end())
       continue;
@@ -137,6 +139,7 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
                    "offer the load behind TLS, to http://"};
     target.host = url.host;
     target.port = url.port;
+    // A URL without a path only says where the service is.
     if (url.target != "/" || a.service.empty()) target.path = url.target;
   } else if (a.service.empty()) {
     return Error{ErrorKind::kInvalid, "bench-no-target", "neither a URL nor a service is named",
@@ -154,6 +157,7 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
     target.headers.emplace_back(header.substr(0, colon), header.substr(value));
     typed = typed || net::same_token(target.headers.back().first, "content-type");
   }
+  // Servers refuse JSON that is not called so.
   if (!target.bodies.empty() && !typed)
     target.headers.emplace_back("Content-Type", "application/json");
   if (!token.empty()) target.headers.emplace_back("Authorization", "Bearer " + token);

@@ -69,6 +69,7 @@ Result<DataPlaneLock> DataPlaneLock::take(const Options& options) {
   const auto begun = std::chrono::steady_clock::now();
   pid_t told = 0;
   for (pid_t holder = 0; fd < 0 || !lock(fd, holder);) {
+    // A disk that is full or read-only must keep nobody from serving.
     if (fd < 0 || errno != EAGAIN) {
       log::error("cannot lock `{}`: {}; nothing keeps a second data plane from this project",
                  options.path, std::strerror(errno));
@@ -76,6 +77,7 @@ Result<DataPlaneLock> DataPlaneLock::take(const Options& options) {
     }
     const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - begun);
+    // After a moment: one that is just ending may still answer.
     if (waited >= options.grace && options.answers()) return runs(holder);
     if (waited >= options.patience) return ends(holder, waited);
     if (holder != 0 && std::exchange(told, holder) != holder) {

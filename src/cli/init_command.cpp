@@ -177,7 +177,7 @@ Result<void> check_draft(const std::string& root, const Console& console) {
                "this is a fault of Heddle: report it with the column's name and a few values"};
 }
 
-/// Moves the drafted files into `directory`; all of them or none.
+/// Puts the drafted files into `directory`; all of them or none.
 Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::File>& files,
                           const std::string& directory) {
   std::error_code failed;
@@ -188,20 +188,24 @@ Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::Fil
                  fmt::format("`{}` cannot be made: {}", directory, failed.message()),
                  "name a folder that can be written"};
   }
-  std::vector<std::string> done;
+  std::vector<fs::path> done;  // folders before what is in them
   for (const auto& file : files) {
     const fs::path to = fs::path(directory) / file.path;
     // Its own rules stay.
     if (file.path == ".gitignore" && path_exists(to.string())) continue;
-    fs::create_directories(to.parent_path(), failed);
-    if (!failed) fs::rename(fs::path(workshop.path()) / file.path, to, failed);
-    if (failed) {
-      for (const auto& each : done) fs::remove(each);
+    if (fs::create_directories(to.parent_path(), failed)) done.push_back(to.parent_path());
+    // Written and not moved there: a folder that is there already may be on another file system
+    // than what it stands in, as a mounted volume is.
+    auto written = failed ? Result<void>(Error{ErrorKind::kIo, "init-write", failed.message(), ""})
+                          : write_file_atomic(to.string(), file.text);
+    if (!written.ok()) {
+      std::error_code ignored;  // a file that stays is named by the next try
+      for (auto each = done.rbegin(); each != done.rend(); ++each) fs::remove(*each, ignored);
       return Error{ErrorKind::kIo, "init-write",
-                   fmt::format("`{}` cannot be written: {}", to.string(), failed.message()),
+                   fmt::format("`{}` cannot be written: {}", to.string(), written.error().message),
                    "nothing is left of the draft: make room or name another folder"};
     }
-    done.push_back(to.string());
+    done.push_back(to);
   }
   return {};
 }
@@ -209,6 +213,7 @@ Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::Fil
 /// Files of a folder that is no project, which the draft would replace.
 Result<void> check_free(const std::vector<draft::File>& files, const std::string& directory) {
   for (const auto& file : files) {
+    // Rules of one's own are kept.
     if (file.path == ".gitignore" || !path_exists(directory + "/" + file.path)) continue;
     return Error{ErrorKind::kConflict, "init-would-overwrite",
                  fmt::format("`{}/{}` is there already, and `{}` has no heddle.yaml", directory,
@@ -229,6 +234,7 @@ Result<Repository> commit_draft(const Invocation& invocation, const std::string&
                                 const std::vector<draft::File>& files) {
   const std::string command = fmt::format("git -C {} add -A . && git -C {} commit -m 'heddle init'",
                                           in_shell(directory), in_shell(directory));
+  // What else is staged there must not go into a commit of ours.
   if (invocation.wiring->open_git(directory).ok()) return Repository{"", command};
   std::vector<std::string> paths;
   for (const auto& file : files) paths.push_back(file.path);
@@ -365,6 +371,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   ReadingProgress progress(console, options.data.front());
   auto read =
       profile::profile_file(input, [&](const profile::Progress& so_far) { progress.tell(so_far); });
+  // The hint of the table names heddle.yaml, which is not there yet.
   if (!read.ok() && read.error().id == "table-missing")
     read.error().hint = "check the path of `--data`";
   HEDDLE_ASSIGN_OR_RETURN(profile, std::move(read));
@@ -390,9 +397,11 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   }
   HEDDLE_TRY(check_free(out.files, options.directory));
   fs::path place = fs::absolute(options.directory).lexically_normal();
+  // `dir/` names the folder too.
   if (!place.has_filename()) place = place.parent_path();
   const Workshop workshop(place.string());
   HEDDLE_TRY(workshop.write(out.files));
+  // Before anything is in its place: what does not hold together leaves nothing behind.
   HEDDLE_TRY(check_draft(workshop.path(), console));
   HEDDLE_TRY(put_in_place(workshop, out.files, place.string()));
   HEDDLE_ASSIGN_OR_RETURN(out.repository, commit_draft(invocation, place.string(), out.files));

@@ -34,6 +34,7 @@ Result<AsFound> audit_as_found(const Invocation& invocation, const std::string& 
   const control::Home home(root);
   AsFound found;
   const std::string tiles = home.dir() + "/tiles";
+  // A control plane that runs has the ledger open already and verifies it itself.
   if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint")) return found;
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(tiles + "/vkey"));
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -116,6 +117,7 @@ Result<doc::Value> audit_access(const Invocation& invocation, control::AuditRepl
         removed[segment.service].push_back(segment.segment);
       continue;
     }
+    // Rows are compared by their root alone: it is over every one of them.
     if (found.ok() && found->root.str() == segment.root) {
       ++verified;
       rows += found->rows;
@@ -207,6 +209,7 @@ void print_audit(const Console& console, const control::AuditReply& reply,
 /// The files are looked at before a control plane is asked: it would not open a ledger that is
 /// damaged.
 int run_verify(const Invocation& invocation, const Console& console, bool rebuild) {
+  // First, or the look below would end at what this writes again.
   if (rebuild) {
     const auto done = call_for<control::RebuildReply>(invocation, "audit.rebuild");
     if (!done.ok()) return console.fail(done.error());

@@ -76,6 +76,7 @@ Result<void> settle_place(const control::Home& home) {
   if (!lock.ok()) return lock.error();
   const auto known = read_place(path);  // another process may have been here meanwhile
   if (known == here) return {};
+  // Not one that was moved: then nothing is at the place it came from.
   const bool is_copy = known && known->root != here.root && known->folder != here.folder &&
                        folder_at(known->root) == known->folder;
   if (is_copy) {

@@ -42,6 +42,7 @@ void stop_on_signals() {
   action.sa_handler = ask_to_stop;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A client that hangs up is an error of one write, not the end of the process.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGUSR2, SIG_IGN);  // the data plane takes it
 }
@@ -167,6 +168,7 @@ Result<std::unique_ptr<control::Control>> open_when_free(const std::string& root
   for (bool said = false;; said = true) {
     auto control = control::Control::open(root, wiring);
     if (control.ok() || control.error().id != control::kProjectLocked) return control;
+    // It has the project for as long as it lives: to wait for it would be to hang.
     if (stop_asked || control_answers(root)) return control;
     if (!said)
       log::info(
@@ -185,6 +187,7 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   // A disk that is full or read-only keeps nobody from serving.
   if (const auto settled = settle_place(home); !settled.ok())
     log::error("{}", settled.error().str());
+  // The first plane that starts applies; afterwards the data plane needs no control plane to start.
   if (!control::read_applied(home).ok()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
     HEDDLE_TRY(control->apply_first());
@@ -192,6 +195,7 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   }
   HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
+    // One that is there is in use: another would lock its clients out.
     if (path_exists(home.token(account.name))) continue;
     // On a full disk those who have a token are served all the same.
     const auto made =
@@ -262,6 +266,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     options.listeners = listeners_of(name, inherited);
     for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key,
                               &options.service.tls.client_ca}) {
+      // Paths of definitions are relative to the project, not to where the command was run.
       if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
     }
     for (const auto& [place, token] : tokens) {
@@ -279,6 +284,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   while (ended < threads.size()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     rights.look();
+    // A signal to end counts more than one to be replaced.
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
     if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {
@@ -292,6 +298,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     }
   }
   for (auto& thread : threads) thread.join();
+  // A service that did not end well has no sockets to hand over.
   for (const auto& outcome : outcomes) HEDDLE_TRY(outcome);
   if (!successor_follows) return {};
   // The same process becomes the program that stands in its place now: the supervisor sees nothing,

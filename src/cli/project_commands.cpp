@@ -73,6 +73,7 @@ std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_v
 }
 
 int check(Invocation& invocation, const Console& console, const std::string& path) {
+  // Contracts are kept where there is no project, and are worth a check there.
   const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
   if (!path.empty() && !is_alone) invocation.project = path;
   auto found = load_to_check(invocation, path, is_alone);
@@ -126,6 +127,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   if (!plan.ok()) return console.fail(plan.error());
   if (!why.empty()) {
     for (const auto& step : plan->steps) {
+      // The plan of one step is the plan of all it needs, so it is made whole.
       if (step.name != why) continue;
       console.data(
           fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
@@ -193,6 +195,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   };
   // One run of a project at a time: a second would do the same work again.
   auto lock = FileLock::acquire(control::Home(loaded->project.root).dir() + "/run.lock");
+  // A folder that cannot be written is another error than a run that goes on.
   if (!lock.ok() && lock.error().kind != ErrorKind::kConflict) return console.fail(lock.error());
   if (!lock.ok()) {
     return console.fail({ErrorKind::kConflict, "run-in-progress",
@@ -259,6 +262,7 @@ void print_applied(const Console& console, const control::ApplyReply& reply) {
 int apply(const Invocation& invocation, const Console& console, const std::string& revision,
           const AskedBy& by) {
   Result<std::string> wanted = revision;
+  // A revision says itself what is meant.
   if (revision.empty()) wanted = commit_of_work_tree(invocation);
   if (!wanted.ok()) return console.fail(wanted.error());
   const auto request = doc::Value::object({{"revision", *wanted}});
@@ -336,8 +340,7 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto is_page = std::make_shared<bool>(false);
   auto* schema = app.add_subcommand("schema", "JSON Schema of a kind of definition");
   schema
-      ->add_option("kind", *kind,
-                   fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
+      ->add_option("kind", *kind, fmt::format("one of {}", fmt::join(spec::kinds().names(), ", ")))
       ->required();
   schema->add_flag("--markdown", *is_page, "its reference page instead: a table of its keys");
   schema->callback([&invocation, kind, is_page] {

@@ -85,6 +85,7 @@ Stopped see_them_stopped(std::vector<DataPlaneSocket> planes,
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       now = plane.stopped();
     }
+    // It does not run: there is nothing to stop.
     if (!now.ok() || !(*now || plane.stop())) continue;
     stopped.services.push_back(plane.service());
     if (!plane.recorded()) stopped.unrecorded.push_back(plane.service());
@@ -111,6 +112,7 @@ int stop_services(const Invocation& invocation, const Console& console, const st
   const bool answered = record.wait_for(kControlPatience) == std::future_status::ready;
   Result<control::StopReply> reply = control::StopReply{};
   if (answered) reply = record.get();
+  // Who may not stop must not do it by the other way.
   if (!reply.ok() && is_refusal(reply.error())) return console.fail(reply.error());
   const auto until = std::chrono::steady_clock::now() +
                      (answered && reply.ok() ? kRoutePatience : std::chrono::milliseconds(0));

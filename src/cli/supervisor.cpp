@@ -72,6 +72,8 @@ class Planes {
   void on_end(std::size_t plane, ExitStatus exit);
   /// After a plane ended by itself: when it is started again, or that starting it cannot help.
   void plan_restart(std::size_t plane, ExitStatus exit);
+  /// Before the next start, each time twice as long; the seconds.
+  double wait(Child& child);
   void give_up(Error error) {
     outcome_ = std::move(error);
     end_all();
@@ -90,7 +92,14 @@ void Planes::start_due() {
     Child& child = children_[i];
     if (child.process || clock_.mono_ns() < child.start_at_ns) continue;
     auto started = start(planes_[i]);
-    if (!started.ok()) return give_up(started.error());
+    if (!started.ok()) {
+      const bool is_first = !child.lived && !planes_[i].may_fail_at_start;
+      if (is_first) return give_up(started.error());
+      // It ran before: the program is being replaced just now, or the machine has no room for a
+      // process. The other plane goes on.
+      log::error("{}; it is tried again in {:.1f} s", started.error().message, wait(child));
+      continue;
+    }
     child.process.emplace(std::move(*started));
     child.started_ns = clock_.mono_ns();
   }
@@ -107,6 +116,7 @@ bool Planes::still_ending() {
   for (const Child& child : children_) {
     if (!child.process) continue;
     alive = true;
+    // A plane in a disk that does not answer never ends by itself.
     if (clock_.mono_ns() > deadline_ns_) child.process->kill();
   }
   return alive;
@@ -139,6 +149,7 @@ void Planes::on_end(std::size_t plane, ExitStatus exit) {
   const bool by_signal = exit.signal != 0;
   const bool quick = clock_.mono_ns() - child.started_ns < kQuickDeathNs;
   child.lived = child.lived || !quick || by_signal;
+  // It ran for a while: what ended it is new.
   if (!quick) child.back_off_ns = kFirstBackOffNs;
   if (!by_signal) return plan_restart(plane, exit);
   child.start_at_ns = clock_.mono_ns() + (quick ? kBackOffNs : 0);
@@ -160,9 +171,14 @@ void Planes::plan_restart(std::size_t plane, ExitStatus exit) {
   log::error(
       "the {} plane ended with exit code {}, its message above says why: starting it again in "
       "{:.1f} s",
-      about.name, exit.code, static_cast<double>(child.back_off_ns) * 1e-9);
-  child.start_at_ns = clock_.mono_ns() + child.back_off_ns;
-  child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
+      about.name, exit.code, wait(child));
+}
+
+double Planes::wait(Child& child) {
+  const std::int64_t pause = child.back_off_ns;
+  child.start_at_ns = clock_.mono_ns() + pause;
+  child.back_off_ns = std::min(2 * pause, kMostBackOffNs);
+  return static_cast<double>(pause) * 1e-9;
 }
 
 }  // namespace

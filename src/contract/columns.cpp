@@ -18,6 +18,7 @@ FieldColumn::FieldColumn(const Contract::Code& code, std::size_t field, const ta
   required_ = f.required >= 0 ? kRequiredBit : Mask{0};
   range_ = f.range >= 0 ? kRangeBit : Mask{0};
   const bool has_loop = type == Type::kInt || type == Type::kDouble || type == Type::kTimestamp;
+  // A loop of its own only where it gives the same as a row would: nothing is parsed or looked up.
   is_quick_ = has_loop && column.type == type && f.is_plain && f.enumeration < 0;
   row_.states.resize(code.rules.size());
   view_.type = type;
@@ -45,10 +46,12 @@ void FieldColumn::judge(std::int64_t begin, std::int64_t end) {
 
 void FieldColumn::finish_validity() {
   const bool all = std::find(valid_.begin(), valid_.end(), 0) == valid_.end();
+  // Without it, readers of the column skip a look at each row.
   view_.valid = all ? nullptr : valid_.data();
 }
 
 Mask FieldColumn::mask_of_missing(std::size_t i) const noexcept {
+  // A cell that was there and could not be read is not a missing one.
   const bool malformed = !column_.malformed.empty() && column_.malformed[at(i)] != 0;
   return malformed ? kTypeBit : required_;
 }
@@ -79,8 +82,10 @@ void FieldColumn::judge_texts() {
       continue;
     }
     const auto code = static_cast<std::size_t>(codes[i]);
+    // A dictionary may have far more texts than these rows use.
     if (code >= texts_.size()) texts_.resize(std::max(code + 1, 2 * texts_.size()));
     Text& text = texts_[code];
+    // Each distinct text is judged once.
     if (text.state == 0) {
       const Datum value = ask(Datum::string(raw_.dictionary[code]), text.mask);
       text.state = value.is_null() ? 2 : 1;
@@ -147,6 +152,7 @@ void FieldColumn::judge_reals() {
   for (std::size_t i = 0; i < rows_; ++i) {
     const double value = values[i];
     const bool is_number = std::isfinite(value);
+    // NaN is how files write "no value"; an infinity is a value of the wrong kind.
     const Mask of_none = value != value ? required_ : kTypeBit;
     masks_[i] = is_number ? (bounds.inside(value) ? Mask{0} : range_) : of_none;
     valid_[i] = is_number ? 1 : 0;

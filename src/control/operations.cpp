@@ -53,6 +53,8 @@ Result<ApprovalsReply> approval_list(Core& core, const ApprovalsRequest& request
                           request.all ? core.policy->approvals() : core.policy->open_approvals());
   ApprovalsReply reply;
   for (const auto& approval : approvals) {
+    // Open ones include those that were approved and wait to be carried out: nobody is asked for
+    // these.
     if (request.all || approval.status == policy::Approval::Status::kPending)
       reply.approvals.push_back(approval_reply(approval));
   }
@@ -77,10 +79,13 @@ Result<ApproveReply> approval_approve(Core& core, const ApproveRequest& request,
   failpoint("control-approved");
   bool applied = false;
   for (const auto& [name, service] : core.services) {
+    // Not by id: which service waits for this answer is known to the services alone. One act
+    // answers one question.
     if (applied || approval.status != policy::Approval::Status::kApproved) break;
     HEDDLE_ASSIGN_OR_RETURN(applied, service->resume_promotion(id));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
+  // Read again: what was carried out, or could not be, changed it.
   HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
   return ApproveReply{id, applied, entries - 1, approval_next(now)};
 }
@@ -96,6 +101,7 @@ Result<ApprovalReply> approval_reject(Core& core, const RejectRequest& request, 
 /// The bundle that is named, or the newest candidate for the slot.
 Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const std::string& given,
                                 const std::string& slot) {
+  // A person may name any bundle; without a name, the last run's candidate is meant.
   if (!given.empty()) return bundle::find(*core.objects, given);
   flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
   HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
@@ -119,6 +125,7 @@ Result<AskedReply> release_promote(Core& core, const PromoteRequest& request, co
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& slot = request.slot;
   const auto weight = request.weight;
+  // More than half would leave the baseline smaller than the canary, and the two are compared.
   if (weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
     return Error{ErrorKind::kInvalid, "weight-impossible",
                  fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
@@ -226,6 +233,7 @@ Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& r
   const RefusedListing::Question question{core.home.spool(name), request.source,
                                           static_cast<std::size_t>(request.limit), request.before};
   std::optional<RefusedRows> found;
+  // Who calls in its own process may wait for the disk; the loop that serves everybody may not.
   if (call.caller.waits) {
     HEDDLE_ASSIGN_OR_RETURN(
         found, read_refused_rows(question.spool, question.source, question.limit, question.before));
@@ -359,10 +367,12 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
     else
       failed = reply.error();
   }
+  // A stop of everything that leaves one out must not look like a success.
   for (const auto& [name, unused] : core.locked) {
     if (auto locked = lock_of(core, name); request.service == "*" && locked) failed = locked;
   }
   if (failed) return *failed;
+  // Nothing was stopped because there is no such service: its error names those that there are.
   if (entry == 0) HEDDLE_TRY(core.service(request.service));
   return StopReply{entry};
 }
@@ -370,6 +380,7 @@ Result<StopReply> stop(Core& core, const StopRequest& request, const Call& call)
 Result<AskedReply> resume(Core& core, const ResumeRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   const auto wanted = request.service;
+  // A misspelt name is an error, and not a resume of nothing.
   if (wanted != "*") HEDDLE_TRY(core.service(wanted));
   // Of no service there is nothing to resume.
   AskedReply reply{{}, Asked{.applied = true}};

@@ -52,9 +52,11 @@ const Schema<CanaryLook>& judged_look_schema() {
   using Look = CanaryLook;
   static const auto schema = [] {
     auto t = row<Look>("the canary's look", "the last judgement, and what came of it");
+    // Its keys are taken over with another place to read to, so that the format is described once.
     for (doc::Key key : watch::judgement_schema().keys) {
       key.set = [set = key.set](void* into, const Value& value, Reader& reader) {
         auto& judgement = static_cast<Look*>(into)->judgement;
+        // By the first member that is read.
         if (!judgement) judgement.emplace();
         set(&*judgement, value, reader);
       };
@@ -87,6 +89,7 @@ const Schema<Snapshot>& canary_schema() {
         "no canary runs",
         [](S& into, const Value& value, Reader& reader) {
           if (value.is_null()) return;
+          // A look that has begun has no judgement, whose members are required once there is one.
           const bool is_begun = value.size() == 1 && value.find("stepped") != nullptr;
           reader.read(is_begun ? begun_schema() : judged_look_schema(), value,
                       &into.look.emplace());
@@ -182,6 +185,7 @@ std::uint64_t entry_of_decision(std::string_view decision) noexcept {
   decision.remove_prefix(kPrefix.size());
   std::uint64_t entry = 0;
   const auto end = decision.data() + decision.size();
+  // A text that goes on after the number names no entry.
   const auto [at, error] = std::from_chars(decision.data(), end, entry);
   return error == std::errc() && at == end ? entry : 0;
 }
@@ -307,6 +311,7 @@ const Schema<TlsRow>& tls_row_schema() {
     t.text("client_ca", &TlsRow::client_ca, "absent: none").optional();
     t.text("since", &TlsRow::since, "wall time; absent: none were ever told").optional();
     t.integer("entry", &TlsRow::entry, "ledger entry").optional();
+    // An act that is read again must not be recorded twice.
     t.texts("heard", &TlsRow::heard, "acts that told, which may be read again after a crash");
     return t;
   }();

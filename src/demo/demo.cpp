@@ -163,6 +163,7 @@ Result<void> Demo::prepare() {
 Result<void> Demo::train() {
   story_.phase("January and February: from rows to a candidate");
   HEDDLE_TRY(heddle({"run"}, true));
+  // Everything is cached now: this is the candidate as a document, and costs nothing.
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value again, heddle_json({"run"}));
   const doc::Value* candidate = again.find("candidate");
   if (candidate == nullptr)
@@ -191,10 +192,12 @@ Result<void> Demo::bring_up() {
       }));
   HEDDLE_TRY(heddle({"apply"}, true));
   ProcessOptions up{{options_.binary, "up", "--lockstep"}, project_.root};
+  // The address has a port that was free just now, so no definition can name it.
   up.environment = {{"HEDDLE_WEBHOOK_URL", webhook_->url()},
                     {"HEDDLE_WEBHOOK_SECRET", webhook_secret_}};
   const std::string log = options_.out + "/up.log";
   std::error_code ignored;
+  // The log of an earlier run would be shown as the reason.
   std::filesystem::remove(log, ignored);
   HEDDLE_ASSIGN_OR_RETURN(Background planes, Background::start(up, log));
   planes_.emplace(std::move(planes));
@@ -206,6 +209,7 @@ Result<void> Demo::bring_up() {
                    fmt::format("`heddle up` did not come up: {}", said.ok() ? *said : "no log"),
                    "the lines above say why; a port in use is the usual reason"};
     }
+    // The socket is there before it answers.
     if (path_exists(project_.state_dir() + "/control.sock") &&
         session_->call("status", doc::Value::object(), 200).ok())
       break;
@@ -294,6 +298,7 @@ Result<void> Demo::replay_traffic() {
   replay.progress = [&](Micros event_time, std::int64_t rows) {
     if (interrupted != 0) return false;
     story_.month(event_time, rows);
+    // By event time, so that a slow machine looks at the same moments.
     if (event_time - last_look_ < kLookEvery) return true;
     last_look_ = event_time;
     trouble = follow();
@@ -337,12 +342,14 @@ Result<void> Demo::collect() {
     one.points.emplace_back(time_of(finding, "to"), finding.double_or("value", std::nan("")));
   }
   for (auto& [name, one] : metrics) {
+    // Two points are no curve.
     if (one.points.size() < 3) continue;
     std::stable_sort(one.points.begin(), one.points.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     if (one.points.size() > kPlotPoints) one.points = highest_of_days(one.points);
     account_.metrics.push_back(std::move(one));
   }
+  // While they live: the kernel forgets the peak with the process.
   for (const pid_t pid : children_of(planes_->pid())) {
     const std::string line = command_line(pid);
     if (line.find("control") != std::string::npos)
@@ -401,6 +408,7 @@ std::vector<SwapAccount> swaps_of(const std::vector<doc::Value>& routes, const r
     swap.from = primary;
     swap.to = route.string_or("primary");
     primary = swap.to;
+    // A route without a primary: nothing answers by it.
     if (swap.to == Digest{}.str()) swap.to = primary = "";
     if (swap.from == swap.to || swap.to.empty()) continue;
     swap.failed_requests = failed_near(swap.event_time);
@@ -539,6 +547,7 @@ Result<void> Demo::run() {
   if (!options_.fresh) {
     const auto before = read_file(done);
     const auto report = read_file(report_path);
+    // The run is deterministic in these: another would take minutes to tell the same.
     if (before.ok() && *before == key && report.ok()) {
       story_.line(
           "program, example and data are those of the last finished run: this is its result "
@@ -549,6 +558,7 @@ Result<void> Demo::run() {
     }
   }
   std::error_code ignored;
+  // Before anything changes: a run that is interrupted must not pass for a finished one.
   std::filesystem::remove(done, ignored);
   if (options_.fresh) std::filesystem::remove_all(options_.out + "/flights", ignored);
   const std::int64_t begin = system_clock().mono_ns();
@@ -564,6 +574,7 @@ Result<void> Demo::run() {
                                static_cast<double>(system_clock().mono_ns() - begin) * 1e-9);
   HEDDLE_TRY(write_report());
   tell_result(story_, to_report(account_), options_.out);
+  // Last, since it says that all the rest is there.
   return write_file_atomic(done, key);
 }
 

@@ -106,6 +106,16 @@ TEST(Yaml, KeepsPositionsAndTypes) {
   EXPECT_EQ(*parse_yaml(to_yaml(value), "again"), value);
 }
 
+TEST(Yaml, ATextIsReadBackAsItWasWritten) {
+  for (const char* text : {"a\t#b", "a:\tb", "a\rb", "a\tb", "a\x01-b", "a\x7f-b", "a\nb", " a",
+                           "a #b", "a: b", "#", "\"a\\", "null", "<<", ""}) {
+    const auto value = Value::object({{"key", text}});
+    const auto again = parse_yaml(to_yaml(value), "again");
+    ASSERT_TRUE(again.ok()) << text << ": " << again.error().str();
+    EXPECT_EQ(*again, value) << text;
+  }
+}
+
 TEST(Yaml, AliasesAndMergedMapsAreResolved) {
   // As PyYAML 6.0.2 reads it: a key of the map itself counts, then the first map that has it.
   const auto value = *parse_yaml(

@@ -24,6 +24,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return add(Value(static_cast<std::int64_t>(value)));
   }
   bool number_unsigned(number_unsigned_t value) override {
+    // As a double it is near to what was meant; wrapped around it would be negative.
     if (value > static_cast<number_unsigned_t>(INT64_MAX))
       return add(Value(static_cast<double>(value)));
     return add(Value(static_cast<std::int64_t>(value)));

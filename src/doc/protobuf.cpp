@@ -45,6 +45,7 @@ bool ProtoReader::next() {
   const std::uint64_t tag = varint();
   field_ = static_cast<std::uint32_t>(tag >> 3);
   wire_ = static_cast<std::uint32_t>(tag & 7);
+  // Fields have 29 bits and begin with 1.
   if (tag >> 32 != 0 || field_ == 0) fail();
   unread_ = !failed_;
   return !failed_;
@@ -84,6 +85,7 @@ std::string_view ProtoReader::bytes() {
 }
 
 void ProtoReader::integers(std::vector<std::int64_t>& out) {
+  // Writers may pack a list into one field or write a field each: readers must take both.
   if (wire_ != kBytes) return out.push_back(static_cast<std::int64_t>(integer()));
   ProtoReader packed(bytes());
   while (!packed.bytes_.empty()) out.push_back(static_cast<std::int64_t>(packed.varint()));

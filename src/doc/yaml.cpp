@@ -1,5 +1,6 @@
 #include "doc/yaml.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -54,6 +55,7 @@ class Converter {
 
   Result<Value> convert(const YAML::Node& node, int depth) {
     const Position at = position_of(node.Mark());
+    // Readers of values recurse too.
     if (depth > 64)
       return error_at(file_, at, "yaml-too-deep", "the document nests deeper than 64",
                       "flatten it");
@@ -124,6 +126,7 @@ class Converter {
         continue;
       }
       HEDDLE_ASSIGN_OR_RETURN(auto converted, convert(member.second, depth + 1));
+      // yaml-cpp gives an empty value no place: its key says where it is missing.
       if (converted.position().line == 0) converted.set_position(key_at);
       members.emplace_back(key, std::move(converted));
     }
@@ -160,13 +163,16 @@ class Converter {
   std::size_t room_;
 };
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 bool needs_quotes(const std::string& text) {
   if (text.empty() || text == "<<" || !plain_scalar(text).is_string()) return true;
   if (text.front() == ' ' || text.back() == ' ' || text.back() == ':') return true;
   if (std::string_view("-?:,[]{}#&*!|>'\"%@`").find(text.front()) != std::string_view::npos)
     return true;
-  return text.find(": ") != text.npos || text.find(" #") != text.npos ||
-         text.find('\n') != text.npos;
+  // Tabs too: before a `#` or behind a `:` they are as good as a space.
+  const bool has_control = std::any_of(text.begin(), text.end(), is_control);
+  return has_control || text.find(": ") != text.npos || text.find(" #") != text.npos;
 }
 
 std::string quoted(const std::string& text) {
@@ -175,6 +181,8 @@ std::string quoted(const std::string& text) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n') {
       out += "\\n";
+    } else if (is_control(c)) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
       out += c;
     }
@@ -237,6 +245,7 @@ void write(std::string& out, const Value& value, int level) {
 Result<Value> parse_yaml(std::string_view text, std::string_view file) {
   try {
     const auto documents = YAML::LoadAll(std::string(text));
+    // A second document would be dropped without a word.
     if (documents.size() != 1) {
       return error_at(file, {1, 1}, "yaml-documents",
                       fmt::format("{} YAML documents, one expected", documents.size()),

@@ -72,6 +72,7 @@ std::string unit_of(const std::string& name) {
        {"mph", "miles an hour"},
        {"kmh", "kilometres an hour"}}};
   const auto words = profile::words_of(name);
+  // A column named `days` is not a number in days, but perhaps one of days.
   if (words.size() < 2) return "";
   for (const auto& [word, unit] : kUnits) {
     if (words.back() == word) return std::string(unit);
@@ -106,6 +107,8 @@ class ContractDraft {
     line(6, "- id: enough-rows");
     line(6, "  type: library");
     line(6, "  metric: rowCount");
+    // Half, and a warning: the next file may well be smaller, but not by that much without a
+    // reason.
     line(6, fmt::format("  mustBeGreaterThan: {}", profile.rows / 2));
     line(6, "  severity: warning");
     dependencies();
@@ -190,10 +193,12 @@ class ContractDraft {
   void range(const Reading& reading) {
     const auto& numbers = reading.column->numbers;
     const double span = numbers.high - numbers.low;
+    // Of one value nothing is known of the others.
     if (!(span > 0) || !std::isfinite(span)) return;
     const bool is_whole = reading.kind == Kind::kInteger;
     const double low = numbers.low >= 0 ? 0 : rounded(numbers.low - span, false);
     const double high = numbers.high <= 0 ? 0 : rounded(numbers.high + span, true);
+    // A double no longer holds every whole number beyond, and a bound there would be another one.
     if (std::abs(low) > 0x1p52 || std::abs(high) > 0x1p52) return;
     options({{"minimum", number(low, is_whole)}, {"maximum", number(high, is_whole)}},
             fmt::format("seen {} to {}; as much again is let through, {}",
@@ -213,6 +218,7 @@ class ContractDraft {
                           "expected (Good-Turing)",
                           values.entries().size(), counted(reading.column->present()),
                           values.singletons()));
+      // The most frequent first, as a person looks through them.
       for (const auto& entry : values.by_count())
         line(6, fmt::format("    - {{value: {}}}  # {} rows", quoted(entry.value),
                             counted(entry.count)));
@@ -233,10 +239,12 @@ class ContractDraft {
     std::int64_t shaped = 0;
     for (const auto& entry : shapes.entries()) shaped += entry.count;
     if (shapes.is_exact() && shapes.entries().size() == 1 && shaped == column.present() &&
+        // Of a few rows a shape may be chance.
         column.present() >= 100 && shapes.entries()[0].value != "long") {
       return options({{"pattern", quoted(regex_of(shapes.entries()[0].value))}},
                      fmt::format("all {} values have this shape", counted(shaped)));
     }
+    // Twice as long as seen: bounded, since texts of any length cost memory.
     options({{"maxLength", fmt::to_string(std::max<std::int64_t>(2 * most, 16))}},
             fmt::format("the longest has {} bytes", most));
   }
@@ -245,6 +253,7 @@ class ContractDraft {
     std::string out = "^";
     for (std::size_t i = 0; i < shape.size(); ++i) {
       const char c = shape[i];
+      // `9{4}` in a shape is four digits; everything else stands for itself.
       const bool is_class = i + 1 < shape.size() && shape[i + 1] == '{';
       if (is_class && (c == '9' || c == 'a' || c == 'A')) {
         out += c == '9' ? "[0-9]" : c == 'a' ? "[a-z]" : "[A-Z]";
@@ -269,6 +278,7 @@ class ContractDraft {
                                 column.reading.missing == 0 &&
                                 column.reading.column->distinct() * kRowsOfDeterminant <=
                                     decisions_.profile->sample.size();
+      // Every pair is looked at.
       if (!is_looked_at || columns.size() == 100) continue;
       columns.push_back(&column);
       codes.push_back(profile::codes_of(*rows.find(column.name())));

@@ -164,7 +164,9 @@ class Decider {
     }
     std::optional<std::size_t> last;
     for (std::size_t i = 0; i < out_.columns.size(); ++i) {
+      // A name does not make a target of a column that cannot be one.
       if (!can_be_target(out_.columns[i].reading)) continue;
+      // Tables are mostly written with the outcome last.
       last = i;
       if (!has_target_name(out_.columns[i].name())) continue;
       out_.target = i;
@@ -195,6 +197,7 @@ class Decider {
                                        reading.name(), reading.column->values.entries()[0].value,
                                        counted(reading.column->present())),
                      "name another with --target, or bring rows of the other outcome");
+    // Two values may well be a regression or classes, if somebody says so.
     if (values.size() == 2 && wishes_.task.value_or(TaskKind::kBinary) == TaskKind::kBinary)
       return take_binary(values);
     const bool is_number = reading.is_number();
@@ -242,6 +245,7 @@ class Decider {
   Result<void> take_classes(const std::vector<profile::DistinctSample::Entry>& values) {
     out_.task = TaskKind::kClasses;
     for (const auto& entry : values) out_.classes.push_back(entry.value);
+    // As people count, so that 10 stands after 9.
     if (out_.target_column().reading.kind == Kind::kInteger)
       std::sort(out_.classes.begin(), out_.classes.end(), [](const auto& a, const auto& b) {
         return std::atoll(a.c_str()) < std::atoll(b.c_str());
@@ -250,6 +254,7 @@ class Decider {
       std::sort(out_.classes.begin(), out_.classes.end());
     out_.task_reason = fmt::format("{} values, the rarest in {} rows", values.size(),
                                    counted(values.back().count));
+    // They are in the order of their counts: the rarest is last.
     if (values.back().count < 2)
       return refused(ErrorKind::kUnprocessable, "init-class-rare",
                      fmt::format("the class `{}` of the target `{}` has one row: it cannot be "
@@ -323,6 +328,7 @@ class Decider {
     std::vector<std::size_t> whole;
     for (std::size_t i = 0; i < out_.columns.size(); ++i) {
       const Reading& reading = out_.columns[i].reading;
+      // A row without a time has no place in the order.
       if (i == out_.target || !reading.is_time() || reading.missing > 0) continue;
       if (!out_.time &&
           (reading.column->order.is_ascending || reading.column->order.is_descending)) {
@@ -331,6 +337,7 @@ class Decider {
       }
       whole.push_back(i);
     }
+    // Of several none is better than another, and a wrong order would hide what changes in time.
     if (!out_.time && whole.size() == 1) {
       out_.time = whole[0];
       out_.time_reason = "the only time that every row has";
@@ -344,6 +351,7 @@ class Decider {
       column.is_label = i == out_.target;
       column.is_time_field = out_.time == i;
       if (column.is_label) continue;
+      // A key is not a feature, but it stays in the contract: rows are known by it.
       column.left_out = reason_against(column.reading);
       column.in_contract =
           column.left_out.empty() || (column.reading.is_key && !column.reading.is_row_number);
@@ -427,6 +435,7 @@ std::string counted(std::int64_t count) {
 
 std::string percent(double share) {
   const double value = 100 * share;
+  // A share that rounds to nothing is not nothing.
   if (value > 0 && value < .01) return "less than 0.01 %";
   return fmt::format("{:.{}f} %", value, value < 1 ? 2 : value < 10 ? 1 : 0);
 }

@@ -114,6 +114,7 @@ class FindingsOf {
   /// The target as a formula of other columns: whoever knows those knows it already. The longest
   /// formula is of two columns; what is left is looked through again.
   void formulas() {
+    // The codes of classes are numbers only by chance: no formula computes them.
     if (out_.task == TaskKind::kClasses) return;
     for (;;) {
       std::vector<std::string> names;
@@ -229,6 +230,7 @@ class FindingsOf {
     std::vector<std::string> looked_at;
     std::vector<std::uint64_t> hashes(numbers_.size(), 0);
     for (const Column& column : out_.columns) {
+      // A key differs in every row and would hide that all the rest is equal.
       if (column.reading.is_key || !(column.in_contract || column.is_label)) continue;
       // Equal texts have one code.
       const auto codes = profile::codes_of(rows_of(column.name()));
@@ -293,6 +295,8 @@ class FindingsOf {
     double share = 0;
     for (const auto& entry : entries) {
       const auto others = static_cast<double>(entry.count - 1);
+      // Validation takes as much as the test: the chance that all the others were drawn into those
+      // two as well.
       share += static_cast<double>(entry.count) * (1 - std::pow(2 * kTestShare, others));
     }
     return share / std::max(rows, 1.0);
@@ -349,6 +353,7 @@ class FindingsOf {
       if (is_words) mixed_types(column);
       if (is_words || column.reading.odd == 0) continue;
       const auto word = static_cast<std::size_t>(Look::kMissing);
+      // Something else than words for no value stands there too.
       if (profile.looks[word] < column.reading.odd) {
         other_kinds(column);
         continue;
@@ -416,9 +421,11 @@ class FindingsOf {
     const std::int64_t numbers =
         profile.looks_like(Look::kInteger) + profile.looks_like(Look::kNumber);
     const std::int64_t others = profile.present() - numbers;
+    // `007` is a name that looks like a number.
     if (!profile.is_text() || profile.leading_zeros > 0) return;
     const double share = static_cast<double>(numbers) /
                          static_cast<double>(std::max<std::int64_t>(1, profile.present()));
+    // A few numbers between names are names too.
     if (share < .2 || others == 0) return;
     std::vector<std::string> examples;
     for (std::size_t at = 0; at < profile::kLooks; ++at) {
@@ -435,6 +442,7 @@ class FindingsOf {
   /// A number of nines, far from all others, that comes again: what is written where there is none.
   void sentinels() {
     for (const Column& column : out_.columns) {
+      // Of a few numbers none is far from the others.
       if (!column.reading.is_number() || column.reading.column->numbers.count < 20) continue;
       for (const auto& entry : column.reading.column->values.entries()) {
         if (entry.count < 2 || !is_nines(entry.value)) continue;
@@ -553,6 +561,7 @@ class FindingsOf {
     if (!order.is_ascending || steps.empty()) return;
     const double usual = std::strtod(steps.front().value.c_str(), nullptr);
     const auto largest = static_cast<double>(order.largest.size);
+    // Rows that come at no steady pace have no gaps.
     if (steps.front().count * 2 < time->reading.column->present() / 2 || largest < kTimes * usual)
       return;
     const bool is_long = largest > .02 * static_cast<double>(order.last - order.first);

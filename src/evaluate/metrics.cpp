@@ -32,6 +32,7 @@ Result<void> check(const Predictions& predictions) {
                     predictions.rows == nullptr ? 0 : predictions.rows->rows()),
         "score and label the same rows"};
   }
+  // There is no metric of nothing that a gate could look at.
   if (rows == 0) {
     return Error{ErrorKind::kInvalid, "evaluate-no-rows", "there are no held-out rows to evaluate",
                  "set `test_fraction` above 0, or a longer time range"};
@@ -151,6 +152,7 @@ double own_value(const Measured::Own& own, const std::vector<std::int64_t>* rows
   double sum = 0;
   std::int64_t counted = 0;
   const auto add = [&](double value) {
+    // A row without a value counts for nothing: an expression over a missing field has none.
     if (std::isnan(value)) return;
     sum += value;
     ++counted;
@@ -274,6 +276,7 @@ std::vector<ConfusionCell> confusion(const Predictions& predictions) {
   std::map<std::pair<std::size_t, std::size_t>, std::int64_t> cells;
   for (std::size_t row = 0; row < predictions.labels.size(); ++row) {
     const auto margins = predictions.margins.subspan(row * task.outputs(), task.outputs());
+    // By margins: the largest stays the largest as a probability.
     ++cells[{static_cast<std::size_t>(predictions.labels[row]), stats::Task::best(margins)}];
   }
   std::vector<ConfusionCell> out;
@@ -288,6 +291,7 @@ Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
   std::vector<SliceResult> results;
   for (const auto& slice : definition.slices) {
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, predictions.rows->column(slice.field));
+    // Nearly every row would be a slice of its own.
     if (column->type == expr::Type::kDouble || column->type == expr::Type::kTimestamp) {
       return Error{ErrorKind::kInvalid, "evaluate-slice-field",
                    fmt::format("slice `{}` is by `{}`, a {}: too many values", slice.name,
@@ -297,6 +301,7 @@ Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
     SliceResult result{slice.name, slice.field, {}, 0};
     std::map<std::string, std::vector<std::int64_t>> groups;
     for (auto& [number, rows] : rows_by_value(*column, result.left_out_rows)) {
+      // Counted as left out, so that the report adds up.
       if (static_cast<std::int64_t>(rows.size()) < slice.minimum_rows) {
         result.left_out_rows += static_cast<std::int64_t>(rows.size());
       } else {

@@ -75,6 +75,7 @@ class Tally {
 void push_margins(const stats::Task& task, const std::vector<double>& answer,
                   std::vector<float>& margins) {
   if (task.kind == stats::TaskKind::kBinary) {
+    // Never 0 or 1: the shares are drawn to the whole by a row, and the whole by half of one.
     margins.push_back(static_cast<float>(std::log(answer[1] / answer[0])));
     return;
   }
@@ -102,6 +103,8 @@ class Rivals {
 
   void last(Numbers& numbers) const {
     const auto before = rows_before();
+    // Of classes not the last label itself, which would be sure of itself, but what follows such a
+    // label.
     std::vector<Tally> follows(all_classes(), Tally(*input_.task, is_mean_));
     for (std::size_t i = 0; i < input_.train_end; ++i) {
       if (before[i] < i) follows[class_of(before[i])].add(input_.labels[i]);
@@ -125,6 +128,7 @@ class Rivals {
       std::vector<std::vector<double>> answers;
       const auto edges = edges_of(feature);
       const double loss = fit(feature, edges, answers);
+      // Not `loss >= best`: a loss that is not a number never wins.
       if (!(loss < best)) continue;
       best = loss;
       margins.clear();
@@ -192,7 +196,7 @@ class Rivals {
     for (std::size_t row = 0; row < input_.train_end; ++row) {
       const auto& answer = answers[bin_at(row)];
       loss +=
-          is_number() ? std::abs(answer[0] - input_.labels[row]) : -std::log(answer[class_of(row)]);
+          is_number() ? distance(answer[0], input_.labels[row]) : -std::log(answer[class_of(row)]);
     }
     return loss;
   }

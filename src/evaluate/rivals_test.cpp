@@ -52,6 +52,18 @@ TEST(Rivals, OfANumberAreMediansAndForSquaredErrorsMeans) {
   EXPECT_EQ(numbers.at("one_feature.r2"), 1);
 }
 
+TEST(Rivals, TheFeatureOfMeansIsTheOneWithTheLeastSquaredError) {
+  const stats::Task task{stats::TaskKind::kRegression, {}, false};
+  Rows rows({0, 0, 0, 0, 10, 4, 4, 4, 4, 4, 10, 0});
+  // The first feature leaves one large error (16 in absolute errors, 80 in squares), the second
+  // many small ones (19.7 and 48.3). By medians they are 10 and 14.
+  rows.train.values = {0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0};
+  rows.test.values = {1, 1, 0, 0};
+  const Numbers numbers = rows.numbers(task);
+  EXPECT_NEAR(numbers.at("one_feature.rmse"), std::sqrt((4.5 * 4.5 + 16. / 9) / 2), 1e-6);
+  EXPECT_NEAR(numbers.at("one_feature.mae"), 3, 1e-6);
+}
+
 TEST(Rivals, RowsOfOneTimeDoNotKnowEachOther) {
   const stats::Task task{stats::TaskKind::kRegression, {}, false};
   Rows rows({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30});

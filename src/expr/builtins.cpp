@@ -42,6 +42,7 @@ Datum to_integer(double value) {
 
 std::size_t characters(std::string_view text) {
   std::size_t count = 0;
+  // Continuation bytes belong to the character before them.
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
   return count;
 }
@@ -66,6 +67,7 @@ Datum day_of_year(Arguments a, StringPool&) {
   static constexpr int kBefore[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
   const auto date = civil_date(a[0].i);
   const bool leap = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
+  // From 0, as CEL counts the days of a year.
   return Datum::integer(kBefore[date.month - 1] + date.day - 1 + (leap && date.month > 2 ? 1 : 0));
 }
 
@@ -120,6 +122,7 @@ Datum duration_text(Arguments a, StringPool& pool) {
   out.clear();
   const Micros seconds = a[0].i / kSecond;
   const Micros rest = a[0].i % kSecond;
+  // A sign of 0 seconds is lost otherwise: -0.25 s.
   fmt::format_to(std::back_inserter(out), "{}{}", a[0].i < 0 && seconds == 0 ? "-" : "", seconds);
   if (rest != 0) {
     fmt::format_to(std::back_inserter(out), ".{:06}", rest < 0 ? -rest : rest);
@@ -143,6 +146,7 @@ Datum parse_bool(Arguments a, StringPool&) {
 /// floor(value / width) as an integer: the number of the bucket of that width, counted from 0.
 Datum bucket(Arguments a, StringPool&) {
   const double width = a[1].number();
+  // Also for a width that is not a number.
   if (!(width > 0)) return Datum::error();
   return to_integer(std::floor(a[0].number() / width));
 }
@@ -208,6 +212,7 @@ const Builtin kBuiltins[] = {
     {"duration", "u", kU, false, [](Arguments a, StringPool&) { return a[0]; }},
     {"duration", "s", kU, false,
      [](Arguments a, StringPool&) {
+       // CEL's durations have a sign, ours in definitions have none.
        const bool negative = a[0].size > 0 && a[0].s[0] == '-';
        const auto d = parse_duration(a[0].str().substr(negative ? 1 : 0));
        return d ? Datum::duration(negative ? -*d : *d) : Datum::error();
@@ -243,6 +248,7 @@ const Builtin kBuiltins[] = {
      [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute); }},
     {"abs", "i", kI, false,
      [](Arguments a, StringPool&) {
+       // Its magnitude is one more than the largest integer.
        return a[0].i == INT64_MIN ? Datum::error() : Datum::integer(a[0].i < 0 ? -a[0].i : a[0].i);
      }},
     {"abs", "d", kD, false,
@@ -330,6 +336,7 @@ Datum add(Datum a, Datum b, StringPool& pool) noexcept {
   }
   std::int64_t out = 0;
   if (__builtin_add_overflow(a.i, b.i, &out)) return Datum::error();
+  // Only a computed time is bounded; a duration may be as long as it likes.
   return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? in_range(out)
                                                                   : Datum::duration(out);
 }
@@ -395,6 +402,7 @@ int compare_reals(double a, double b) noexcept {
 /// Exactly: a 64-bit integer may not be representable as a double.
 int compare_mixed(std::int64_t whole, double real) noexcept {
   if (std::isnan(real)) return kUnordered;
+  // Past what the cast below may be given.
   if (real >= 0x1p63) return -1;
   if (real < -0x1p63) return 1;
   const auto truncated = static_cast<std::int64_t>(real);
@@ -407,6 +415,7 @@ int compare_mixed(std::int64_t whole, double real) noexcept {
 int compare(Datum a, Datum b) noexcept {
   if (a.kind == Kind::kString) return order(a.str(), b.str());
   if (a.kind == Kind::kBool) return order(a.b, b.b);
+  // Integers, times and durations are all 64-bit numbers.
   if (a.kind != Kind::kDouble && b.kind != Kind::kDouble) return order(a.i, b.i);
   if (a.kind == Kind::kDouble && b.kind == Kind::kDouble) return compare_reals(a.d, b.d);
   if (a.kind != Kind::kDouble) return compare_mixed(a.i, b.d);

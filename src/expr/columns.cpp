@@ -566,6 +566,7 @@ class Evaluation {
       case Op::kSubtract: return __builtin_sub_overflow(a, b, out);
       case Op::kMultiply: return __builtin_mul_overflow(a, b, out);
       default:
+        // The second overflows, and the processor would trap.
         if (b == 0 || (a == INT64_MIN && b == -1)) return true;
         *out = op == Op::kDivide ? a / b : a % b;
         return false;
@@ -648,6 +649,7 @@ class Evaluation {
     if (count == 0) return after;
     evaluate(at + 1, after - 1, count == rows_ ? nullptr : open.data());
     const Vector b = top();
+    // Only packed values are merged as packed ones; a boxed side may hold any kind.
     if (a.is_constant || a.is_boxed || b.is_boxed || b.is_constant) {
       row_by_row(2, active,
                  [&](std::span<const Datum> sides) { return merge(sides[0], sides[1], decides); });
@@ -691,6 +693,7 @@ class Evaluation {
   std::size_t choose(std::size_t at, Active active) {
     const Instruction& branch = code_.instructions[at];
     const std::size_t base = depth_ - 1;
+    // Neither, where the condition has no value: such a row keeps the condition's null or error.
     std::array<std::uint8_t, kRun> yes, no;
     std::size_t yes_count = 0, no_count = 0;
     for (std::size_t i = 0; i < rows_; ++i) {
@@ -790,15 +793,18 @@ class Parts {
     const auto first = stack_.end() - static_cast<std::ptrdiff_t>(count);
     for (auto part = first; part != stack_.end(); ++part) {
       whole.begin = std::min(whole.begin, part->begin);
+      // Constants belong to whatever they stand with.
       if (part->variable == kNone || part->variable == whole.variable) continue;
       whole.variable = whole.variable == kNone ? part->variable : kSeveral;
     }
+    // No table holds a value of two variables, but each of its parts may have one.
     if (whole.variable == kSeveral) std::for_each(first, stack_.end(), [&](auto& p) { take(p); });
     stack_.erase(first, stack_.end());
     stack_.push_back(whole);
   }
 
   void take(const Part& part) {
+    // A variable alone is read faster than it is looked up.
     if (part.variable >= 0 && part.end - part.begin > 1) out_.push_back(part);
   }
 
@@ -850,6 +856,7 @@ TextTable table_of(const Code& code, const Part& part, const ColumnView& column,
   while (scratch.codes.size() < entries)
     scratch.codes.push_back(static_cast<std::int32_t>(scratch.codes.size()));
   scratch.valid.assign(entries, 1);
+  // The last entry stands for rows that have no text.
   scratch.valid.back() = 0;
   std::vector<ColumnView> columns(static_cast<std::size_t>(part.variable) + 1);
   ColumnView& all = columns.back();
@@ -901,12 +908,14 @@ void Program::evaluate_batches(std::span<const ColumnView> columns, std::int64_t
                                const std::function<void(const Batch&)>& sink) const {
   auto& memory = scratch.buffers_->columns;
   if (!memory) memory = std::make_unique<ColumnScratch>();
+  // Other rows may come with another dictionary.
   memory->tables.clear();
   memory->table_strings.reset();
   for (const Part& part : parts_of_one_variable(*code_)) {
     const ColumnView& column = columns[static_cast<std::size_t>(part.variable)];
     if (column.type != Type::kString) continue;
     const std::size_t texts = used_codes(column, begin, end);
+    // A table pays only where each text comes again.
     if (2 * texts > static_cast<std::size_t>(end - begin)) continue;
     memory->tables.push_back(table_of(*code_, part, column, texts, *memory, memory->table_strings));
   }

@@ -74,6 +74,7 @@ Type arithmetic_type(char op, Type a, Type b) {
   if (a == Type::kDyn || b == Type::kDyn) return common_type(a, b);
   if (is_number(a) && is_number(b)) {
     if (a == Type::kInt && b == Type::kInt) return Type::kInt;
+    // A remainder is defined of two integers alone.
     return op == '%' ? Type::kNull : Type::kDouble;
   }
   return other_arithmetic(op, a, b);
@@ -165,6 +166,7 @@ class Compiler {
         return error_at(child.offset, "expression-type", "a list may hold constants only",
                         "write the comparison out with `||`");
       }
+      // Into the list and not onto the stack.
       items.push_back(code_.constants.back());
       code_.instructions.resize(before);
     }
@@ -189,6 +191,7 @@ class Compiler {
     }
     const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count,
                                            instruction.count);
+    // What a function gives of null or an error is up to `evaluate`.
     const bool plain = std::none_of(arguments.begin(), arguments.end(),
                                     [](const Datum& x) { return x.is_null() || x.is_error(); });
     if (!plain) return false;
@@ -212,8 +215,10 @@ class Compiler {
       if (!run_constant(code_.instructions[i], stack, pool)) return Datum::boolean(false);
     }
     Datum value = stack.back();
+    // Told at once: it would fail in every row.
     if (value.is_error()) return Datum::error();
     if (value.kind == Datum::Kind::kString) {
+      // Made in a pool that ends with this function.
       code_.strings.emplace_back(value.str());
       value = Datum::string(code_.strings.back());
     }
@@ -319,6 +324,8 @@ class Compiler {
     const bool is_equality = op == "==" || op == "!=";
     const Node& left = node.children[0];
     const Node& right = node.children[1];
+    // Only a null that is written out asks whether a value is there; a comparison with a value that
+    // is null gives null.
     if (is_equality && left.kind == Node::Kind::kNull) return null_test(node, right);
     if (is_equality && right.kind == Node::Kind::kNull) return null_test(node, left);
     HEDDLE_ASSIGN_OR_RETURN(const Type a, compile(left));
@@ -351,6 +358,7 @@ class Compiler {
     }
     pop();
     emit(conjunction ? Op::kAnd : Op::kOr);
+    // Past the operator: what the left side decides needs no right side.
     code_.instructions[skips_.back()].index = static_cast<std::uint32_t>(code_.instructions.size());
     skips_.pop_back();
     return Type::kBool;
@@ -415,6 +423,7 @@ class Compiler {
       const std::string dotted = node.children[0].text + "." + node.text;
       if (has_host(dotted)) return host(node, dotted, 1);
     }
+    // Before the builtins: a host's function stands in front of one of the same name.
     if (has_host(node.text)) return host(node, node.text, 0);
     if (node.text == "matches") return match(node);
     const std::size_t before = code_.instructions.size();
@@ -477,6 +486,7 @@ class Compiler {
     for (std::size_t i = 0; i < count; ++i) {
       HEDDLE_ASSIGN_OR_RETURN(const Type given, compile(node.children[first + i]));
       const Type asked = at->arguments[i];
+      // A function of the host gets a double where it declares one.
       if (asked == Type::kDouble && given == Type::kInt) {
         emit(Op::kToDouble);
       } else if (asked != given && asked != Type::kDyn && given != Type::kDyn) {
@@ -537,6 +547,7 @@ Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_v
           fmt::format("this gives {}, {} is needed", type_name(code->type), type_name(expected)));
     }
   }
+  // Sorted and each once: callers fill only these.
   code->variables.assign(compiler.variables.begin(), compiler.variables.end());
   return std::unique_ptr<const Code>(std::move(code));
 }

@@ -149,6 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"1 +", "expression-syntax offset 3"}, Case{"(1", "expression-syntax offset 2"},
         Case{"1 2", "expression-syntax offset 2"}, Case{"'abc", "expression-syntax offset 0"},
         Case{"a # b", "expression-syntax offset 2"}, Case{"1u", "expression-syntax offset 1"},
+        Case{"0x-5", "expression-syntax offset 0"}, Case{"0x", "expression-syntax offset 0"},
         Case{"9223372036854775808", "expression-syntax offset 0"},
         Case{"nam + 1", "expression-unknown-name offset 0"},
         Case{"i + s", "expression-type offset 0"}, Case{"!i", "expression-type offset 0"},

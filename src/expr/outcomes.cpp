@@ -37,6 +37,7 @@ std::string key_of(const Node& node) {
     case Node::Kind::kBool: out += node.b ? "t" : "f"; break;
     case Node::Kind::kInt: out += fmt::to_string(node.i); break;
     case Node::Kind::kDouble: out += fmt::format("{}", node.d); break;
+    // With its length, so that no text reads like another tree.
     default: out += fmt::format("{}:{}", node.text.size(), node.text);
   }
   out += '(';
@@ -120,6 +121,7 @@ class Analysis {
         out.low = std::max(out.low, domain.low);
         out.high = std::min(out.high, domain.high);
         out.may_be_nan = out.may_be_nan && domain.may_be_nan;
+        // Of texts a domain lists all of them; of numbers it has bounds.
         if (!domain.texts.empty() && type == Type::kString) {
           out = Values::listed(type, {});
           for (const auto& text : domain.texts) out.items.push_back(Datum::string(text));
@@ -146,6 +148,7 @@ class Analysis {
     const Values yes = of(node.children[1], assumed, faults);
     const Values no = of(node.children[2], assumed, faults);
     Values out = Values::listed(common_type(yes.type, no.type), {});
+    // A side that is never taken adds nothing.
     if (condition.may_be(true)) out = either(out, yes);
     if (condition.may_be(false)) out = either(out, no);
     out.may_be_null = out.may_be_null || condition.may_be_null;
@@ -154,6 +157,7 @@ class Analysis {
   }
 
   Values unary(const Node& node, const Values& operand) {
+    // What is never a value stays without one; of all else nothing is known.
     if (operand.type == Type::kDyn) return operand.has_none() ? operand : unknown();
     Values out = Values::listed(operand.type, {});
     if (operand.is_listed) {
@@ -214,6 +218,7 @@ class Analysis {
     }
     if (node.text == "in") return membership(a, b);
     Orders orders = orders_of(a, b);
+    // The same computation twice: it is equal to itself, except where it is not a number.
     if (key_of(node.children[0]) == key_of(node.children[1]))
       orders = {false, true, false, a.has_nan()};
     return by_orders(node.text, orders);
@@ -253,6 +258,7 @@ class Analysis {
     for (const Datum& list : b.items) {
       for (std::uint32_t i = 0; i < list.list->size; ++i) {
         const Datum& item = list.list->items[i];
+        // A null of the list equals nothing.
         if (!item.is_null() && orders_of(a, Values::listed(a.type, {item})).equal)
           out.add(Datum::boolean(true));
       }
@@ -309,9 +315,11 @@ class Analysis {
   }
 
   Values call(const Node& node, const std::vector<Values>& arguments) {
+    // What a function of the host answers is known when it is called.
     if (const Function* host = host_of(node); host != nullptr) return unknown(host->result);
     std::vector<Type> types;
     for (const Values& each : arguments) {
+      // Which overload is meant is not known before the value is.
       if (each.type == Type::kDyn && !each.has_none()) return unknown();
       types.push_back(each.type);
     }
@@ -411,10 +419,13 @@ class Cases {
     std::vector<Split> splits;
     std::size_t cases = 1;
     for (auto& [key, term] : terms_) {
+      // What stands in one place is right as it was analysed: only parts that hang together need
+      // cases.
       if (term.places.size() < 2) continue;
       std::vector<Values> cells = cells_of(term);
       if (cells.size() < 2) continue;
       cases *= cells.size();
+      // The first analysis stands then: it allows too much, and reports nothing that is right.
       if (cases * nodes_ > kMostWork) return std::nullopt;
       splits.push_back({term.places, std::move(cells)});
     }
@@ -513,6 +524,7 @@ class Cases {
     for (const Datum& cut : term.cuts) {
       const double at = bound_of(cut);
       if (std::isnan(at)) continue;
+      // Two integers may be one double there, and a cut would be at the wrong one.
       if (is_whole && std::abs(at) > 0x1p53) return false;
       cuts.insert(at);
     }
@@ -545,9 +557,11 @@ Outcomes outcomes_of(std::string_view source, const Environment& environment,
                      std::span<const Domain> domains) {
   Outcomes out;
   const auto root = parse(source);
+  // The compiler reports it, with its place.
   if (!root.ok()) return out;
   Analysis analysis(environment, domains);
   Values values = analysis.of(*root, {}, &out.faults);
+  // A rule that always fails somewhere is reported for that.
   if (values.type == Type::kBool && out.faults.empty()) {
     if (auto split = Cases(*root, analysis).outcomes(*root)) values = std::move(*split);
   }

@@ -88,6 +88,7 @@ class Lexer {
       while (is_letter(peek()) || is_digit(peek())) token.text += source_[at_++];
       return {};
     }
+    // `.5` is a number, `a.b` a member.
     if (is_digit(c) || (c == '.' && is_digit(peek(1)))) return read_number(token);
     return read_symbol(token);
   }
@@ -96,6 +97,7 @@ class Lexer {
     static constexpr std::string_view kTwo[] = {"&&", "||", "==", "!=", "<=", ">="};
     token.kind = TokenKind::kSymbol;
     for (const auto two : kTwo) {
+      // Before the single characters: `<=` is not `<` and `=`.
       if (source_.substr(at_, 2) == two) token.text = two;
     }
     if (token.text.empty()) {
@@ -149,8 +151,10 @@ class Lexer {
   Result<void> read_hexadecimal(Token& token) {
     const std::size_t begin = at_;
     at_ += 2;
+    // A sign, which `from_chars` would take, is no digit.
+    const std::size_t digits = peek() == '-' ? source_.size() : at_;
     const auto [end, code] =
-        std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
+        std::from_chars(source_.data() + digits, source_.data() + source_.size(), token.i, 16);
     if (code != std::errc())
       return syntax_error(begin, "a hexadecimal integer is out of range or empty");
     at_ = static_cast<std::size_t>(end - source_.data());
@@ -388,6 +392,7 @@ class Parser {
       for (const char* candidate : {"==", "!=", "<=", ">=", "<", ">"}) {
         if (is(candidate)) symbol = candidate;
       }
+      // A name to the lexer, since a field in backticks may be called so.
       if (symbol.empty() && peek().kind == TokenKind::kName && peek().text == "in") symbol = "in";
       if (symbol.empty()) return left;
       ++at_;
@@ -468,6 +473,7 @@ class Parser {
         HEDDLE_TRY(arguments(call));
         HEDDLE_TRY(measure(call));
         node = std::move(call);
+        // Fields and attributes may have dots: `attributes.rows`.
       } else if (node.kind == Node::Kind::kName) {
         node.text += "." + name.text;
       } else {

@@ -29,7 +29,9 @@ Values within(Type type, double low, double high, double first, double last) {
   low = below(type, low);
   high = above(type, high);
   Values out = Values::between(type, std::max(low, first), std::min(high, last));
+  // A part of the results may still be right.
   out.may_be_error = low < first || high > last;
+  // All of them lie beyond.
   if (out.low > out.high) return Values::failure(type);
   return out;
 }
@@ -74,6 +76,7 @@ Values whole_quotient(std::pair<double, double> a, std::pair<double, double> b, 
   const double reach = std::max(std::abs(a.first), std::abs(a.second));
   Span span;
   if (b.first <= 0 && b.second >= 0) {
+    // By 1 or -1 at the least: no quotient is larger than the dividend.
     span.take(-reach), span.take(reach);
   } else {
     for (const double x : {a.first, a.second}) {
@@ -92,6 +95,7 @@ Values remainder(std::pair<double, double> a, std::pair<double, double> b, Type 
   const double low = a.first >= 0 ? 0 : std::max(-reach, a.first);
   const double high = a.second <= 0 ? 0 : std::min(reach, a.second);
   Values out = in_type(type, low, high);
+  // The smallest integer by -1 overflows too.
   out.may_be_error = (b.first <= 0 && b.second >= 0) || a.first <= -kLargestInt;
   return out;
 }
@@ -211,6 +215,7 @@ Values of_number(std::string_view name, const Values& x, Type type) {
   // exp, log, log1p: how exactly they round is not told here.
   Values out = Values::any(type);
   if (name == "string") out.text_of = x.type;
+  // This much holds however it rounds.
   if (name == "exp") out.low = 0;
   return out;
 }
@@ -233,6 +238,7 @@ bool may_hold_one_of(const Values& open, const Values& listed) {
   return std::any_of(listed.items.begin(), listed.items.end(), [&](const Datum& item) {
     const double value = bound_of(item);
     if (std::isnan(value)) return false;
+    // `i == 0.5` is never true of an integer.
     if (is_whole(open.type) && std::floor(value) != value) return false;
     return below(open.type, open.low) <= value && value <= above(open.type, open.high);
   });
@@ -292,6 +298,7 @@ Values Values::failure(Type type) {
 }
 
 bool Values::may_be(bool value) const {
+  // What is not listed may be either.
   if (!is_listed) return true;
   return std::any_of(items.begin(), items.end(), [&](const Datum& item) {
     return item.kind == Datum::Kind::kBool && item.b == value;
@@ -438,6 +445,7 @@ Values either(Values a, Values b) {
     take_values(b, a);
     return a;
   }
+  // A text of either: what it converts to is not known.
   if (a.text_of != b.text_of) a.text_of = Type::kNull;
   constexpr std::size_t kMost = 64;
   if (a.is_listed && b.is_listed && a.items.size() + b.items.size() <= kMost) {
@@ -479,6 +487,7 @@ namespace {
 
 /// A text as another type: it need not be one.
 Values parsed(const Values& text, Type type) {
+  // `int(string(t))` of a time fails in every row.
   if (text.text_of != Type::kNull && never_converts(text.text_of, type))
     return Values::failure(type);
   Values out = Values::any(type);

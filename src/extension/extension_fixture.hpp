@@ -270,10 +270,9 @@ inline const TooManyTrue kTooManyTrue;
 inline const MeanDifference kMeanDifference;
 
 /// The rows.
-inline const bool kAdded = statistic::statistics().add(kLargestShare) &&
-                           stats::metrics().add(kBrier) &&
-                           trainer::trainers().add(kMeanDifference) &&
-                           watch::detectors().add(kLabelRate) && causes().add(kTooManyTrue) &&
-                           spec::kinds().add(kRunbookKind);
+inline const bool kAdded =
+    statistic::statistics().add(kLargestShare) && stats::metrics().add(kBrier) &&
+    trainer::trainers().add(kMeanDifference) && watch::detectors().add(kLabelRate) &&
+    causes().add(kTooManyTrue) && spec::kinds().add(kRunbookKind);
 
 }  // namespace heddle::extension

@@ -57,8 +57,7 @@ TEST_F(Definitions, AreOfAKindThatWasAdded) {
   EXPECT_EQ(runbooks->at("s").call, "ada");
   EXPECT_EQ(runbooks->at("s").steps, (std::vector<std::string>{"look", "ask"}));
   EXPECT_EQ(runbooks->at("s").identity.file, "runbooks/s.yaml");
-  EXPECT_EQ(spec::definition_count(loaded->project),
-            spec::definition_count(before->project) + 1);
+  EXPECT_EQ(spec::definition_count(loaded->project), spec::definition_count(before->project) + 1);
   // What is applied is named by the digest of all files, those of this kind among them.
   EXPECT_TRUE(loaded->files.contains("runbooks/s.yaml"));
   EXPECT_NE(loaded->digest(), before->digest());

@@ -113,6 +113,7 @@ void Columns::add(const Datum& value, Values& to) {
 void Columns::encode(const Step& step, std::size_t rows, Values& to) {
   to.doubles.assign(rows, 0);
   to.valid.assign(rows, 0);
+  // Not fitted yet: encoders have no values.
   if (code_.rows == 0) return;
   const auto& tuples = tuples_of(static_cast<std::size_t>(step.combination), rows);
   for (std::size_t i = 0; i < rows; ++i) {
@@ -120,12 +121,14 @@ void Columns::encode(const Step& step, std::size_t rows, Values& to) {
     const double number =
         tuples[i] < 0 ? step.unseen : step.values[static_cast<std::size_t>(tuples[i])];
     to.doubles[i] = number;
+    // NaN is how an encoder says that it has no value.
     to.valid[i] = number == number ? 1 : 0;
   }
 }
 
 const std::vector<std::int32_t>& Columns::tuples_of(std::size_t combination, std::size_t rows) {
   auto& out = tuples_[combination];
+  // Several encoders may read one combination of inputs.
   if (has_tuples_[combination] != 0) return out;
   has_tuples_[combination] = 1;
   out.resize(rows);

@@ -144,6 +144,7 @@ std::string unfit(const Result<std::unique_ptr<model::Scorer>>& scorer, const st
                   const std::vector<std::string>& names) {
   if (!scorer.ok()) return scorer.error().message;
   const model::Scorer& loaded = **scorer;
+  // Any of these would give answers, to other questions than the model was asked.
   if (static_cast<std::size_t>(loaded.features()) != names.size())
     return fmt::format("it reads {} features, there are {}", loaded.features(), names.size());
   if (const auto checked = model::check_task(loaded, task); !checked.ok())
@@ -177,6 +178,8 @@ struct Chosen {
 Result<Chosen> try_engine(Work& work, const train::OwnFitted& fitted) {
   const spec::Exec& exec = *work.definitions().model->exec;
   Chosen chosen;
+  // The engine is tried in this order of cost: what is written, what the trainer left, what the
+  // file says, and last every validation row.
   if (!exec.may_use_engine) {
     chosen.why = "the Model asks for a worker";
     return chosen;
@@ -204,6 +207,7 @@ Result<Chosen> try_engine(Work& work, const train::OwnFitted& fitted) {
         chosen.parity.largest, exec.worker.tolerance);
     return chosen;
   }
+  // Only a file whose answers were compared takes the worker's place.
   chosen.by_engine = true;
   chosen.why = fmt::format("as {}: {}", fitted.engine_format, chosen.parity.text());
   const std::size_t outputs = labels->task.outputs();
@@ -236,6 +240,7 @@ Result<std::vector<float>> ask_worker(Work& work, const Runtime& runtime,
       runtime, score::Plan::shape_of(contract, program, runtime.inputs, labels->task),
       fitted.worker_files, host_of(work));
   if (!endpoint.ok()) {
+    // A worker that ends while it loads its model is the model's fault; everything else is not.
     if (endpoint.error().id != "runtime-exited") return endpoint.error();
     return Error{ErrorKind::kUnprocessable, "own-not-loaded",
                  fmt::format("what the trainer returned, a `{}`, cannot be loaded again: {}",
@@ -259,6 +264,7 @@ Result<void> use_worker(Work& work, const std::string& directory, const train::O
   const spec::Exec& exec = *work.definitions().model->exec;
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   const Runtime runtime = worker_of(exec, labels->task);
+  // The pickled model, in a new process: what is released is what is compared.
   HEDDLE_ASSIGN_OR_RETURN(const auto answers, ask_worker(work, runtime, fitted));
   chosen.parity =
       compare(labels->task, fitted.predictions, std::span(answers).first(fitted.predictions.size()),
@@ -333,6 +339,7 @@ Result<train::OwnTraining> prepare_own(Work& work, const std::string& folder, st
   out.whole_sandbox = exec.worker.sandbox == Runtime::Sandbox::kFull;
   const runtime::Host host = host_of(work);
   out.directory = std::filesystem::absolute(host.directory, error).string();
+  // A trainer has no business with keys, tokens and the ledger.
   out.hidden = d.project->root + "/.heddle";
   // A recovery's outcome is written down for good, and rows are not.
   out.quotes_rows = work.source().recorded == nullptr;
@@ -341,6 +348,7 @@ Result<train::OwnTraining> prepare_own(Work& work, const std::string& folder, st
 
 Digest digest_of_own(const spec::Exec& exec, const train::OwnTraining& training) {
   train::OwnTraining of_content = training;
+  // Places differ from run to run and say nothing of what is trained.
   of_content.packed = of_content.rows = of_content.directory = of_content.hidden = "own";
   Hasher hasher;
   hasher.update_field(doc::to_canonical_json(train::own_training_schema().print(of_content)));
@@ -362,6 +370,7 @@ Result<StepRecord> run_own_train(Work& work, const std::string& directory) {
   auto fitted = train::fit_own(
       training, [&](std::string_view line) { work.note("train", std::string(line)); });
   std::error_code ignored;
+  // The rows are large and can be written again; the record of the step needs none of it.
   std::filesystem::remove_all(folder, ignored);
   HEDDLE_TRY(fitted);
   HEDDLE_ASSIGN_OR_RETURN(Chosen chosen, try_engine(work, *fitted));

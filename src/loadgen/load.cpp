@@ -202,6 +202,7 @@ void Generator::connect(std::size_t index) {
   c.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (c.fd < 0) return connect_failed(index);
   const int on = 1;
+  // A small request must not wait in the kernel for the answer to the one before.
   ::setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int done = ::connect(c.fd, reinterpret_cast<const sockaddr*>(&address_), sizeof address_);
   if (done != 0 && errno != EINPROGRESS) return connect_failed(index);
@@ -235,6 +236,8 @@ void Generator::connected(std::size_t index) {
   c.backoff_ns = kFirstBackoffNs;
   want(index, false);
   make_idle(index);
+  // Before the start nothing is sent: the connections are made first, so that no request waits for
+  // one.
   if (options_.closed && start_ != 0) close_loop(index);
 }
 
@@ -260,6 +263,7 @@ void Generator::give_up(std::size_t index, bool malformed) {
   c.reader = ReplyReader{};
   ++c.incarnation;
   ++outcome_.reconnects;
+  // At once: only a connection that cannot be made waits.
   c.retry_at_ns = at;
 }
 
@@ -274,6 +278,8 @@ void Generator::no_answer(std::int64_t intended_ns, std::uint64_t Outcome::* wha
     return;
   }
   ++(outcome_.*what);
+  // It waited this long in vain. Without these, latencies would look better the worse the server
+  // is.
   ++slice(intended_ns).failed;
   outcome_.every_ns.record(
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, now() - intended_ns)));
@@ -287,6 +293,8 @@ void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply
     return;
   }
   const auto latency = static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - sent.intended_ns));
+  // From the intended moment on, so that a server which stalls is charged with what could not be
+  // sent meanwhile; the time on the wire stands beside it.
   const auto since_sent = static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - sent.sent_ns));
   ++outcome_.statuses[static_cast<std::size_t>(std::clamp(reply.status, 0, 599))];
   outcome_.every_ns.record(latency);
@@ -297,6 +305,7 @@ void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply
     outcome_.served_ns.record(latency);
     outcome_.served_sent_ns.record(since_sent);
     part.served_ns.record(latency);
+    // An answer of a server that protects itself, apart from one that fails.
   } else if (reply.status == 429 || reply.status == 503) {
     ++outcome_.shed;
     ++part.shed;
@@ -437,8 +446,10 @@ std::size_t Generator::pick() {
     const std::size_t index = idle_.front();
     idle_.pop_front();
     connections_[index].queued_idle = false;
+    // It may have got a request, or have been lost, since it was put there.
     if (connections_[index].sent.empty() && has_room(connections_[index])) return index;
   }
+  // None is idle: behind another request, in turn, so that no connection gets more than its share.
   if (options_.pipeline > 1) {
     for (std::size_t i = 0; i < connections_.size(); ++i) {
       cursor_ = cursor_ + 1 < connections_.size() ? cursor_ + 1 : 0;
@@ -462,6 +473,7 @@ void Generator::close_loop(std::size_t index) {
   while (has_room(connections_[index])) {
     const std::int64_t at = now();
     if (at >= end_) return;
+    // The warm-up is sent and answered, and not counted.
     if (at >= measure_from_) ++outcome_.scheduled;
     send_on(index, {at, next_body_});
     next_body_ = next_body_ + 1 < requests_.size() ? next_body_ + 1 : 0;
@@ -482,6 +494,7 @@ void Generator::sweep() {
   const std::int64_t at = now();
   next_sweep_ = at + kSweepNs;
   for (std::size_t i = 0; i < connections_.size(); ++i) sweep(i, at);
+  // Its client would have given up by now; it counts as one that failed.
   while (!backlog_.empty() && at - backlog_.front().intended_ns >= options_.timeout_ns) {
     no_answer(backlog_.front().intended_ns, &Outcome::unsent);
     backlog_.pop_front();
@@ -532,6 +545,7 @@ Result<void> Generator::connect_all() {
     });
   };
   while (connecting() && now() < until) take_events(kMs);
+  // Some are enough: the others are tried again while the load runs.
   if (up() == 0) {
     return Error{ErrorKind::kUnavailable, "loadgen-no-server",
                  fmt::format("nobody answers on {}:{}", options_.target.host, options_.target.port),
@@ -587,6 +601,7 @@ Result<Outcome> Generator::run() {
   HEDDLE_TRY(resolve());
   build_requests();
   HEDDLE_TRY(connect_all());
+  // The kernel may otherwise wake this thread 50 µs late, which would be measured as latency.
   ::prctl(PR_SET_TIMERSLACK, 1);
   make_slices();
 
@@ -601,6 +616,8 @@ Result<Outcome> Generator::run() {
     if (at >= next_sweep_) sweep();
     if (at >= end_ && is_over(at)) break;
     at = now();
+    // Awake a little early and spinning for the rest: a request that leaves late measures the
+    // generator.
     const std::int64_t until = due < end_ ? due - kSpinNs : at + kLongestWaitNs;
     take_events(std::clamp<std::int64_t>(until - at, 0, kLongestWaitNs));
   }

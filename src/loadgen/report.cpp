@@ -68,11 +68,13 @@ std::string over_time(const Outcome& o) {
     low = std::min(low, p99);
     high = std::max(high, p99);
   }
+  // A line of a terminal holds no more.
   if (high == 0 || o.slices.size() > 400) return {};
   std::string line;
   const double range = std::log(std::max(high, low * 1.5)) - std::log(low);
   for (const Slice& slice : o.slices) {
     if (slice.served == 0) {
+      // A slice in which nothing came is no failure.
       line += slice.failed + slice.shed > 0 ? "×" : " ";
       continue;
     }

@@ -68,6 +68,7 @@ void draw_bands(const std::vector<Band>& all, const Frame& f, std::string& out) 
   int row = 0;
   for (const Band& band : all) {
     const double a = f.inside(band.from);
+    // A moment is a band too, and must be seen.
     const double b = std::max(f.inside(band.to), a + 2);
     put(out, R"(<rect class="band" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>)", a,
         f.top, b - a, f.bottom - f.top);
@@ -127,6 +128,7 @@ std::vector<double> y_ticks(const Plot& plot, Frame& f) {
   Range range = range_of(plot);
   if (plot.log_y) return log_ticks(range, f);
   if (plot.zero_based) range.low = std::min(range.low, 0.0);
+  // A line of one value has no range to scale by.
   if (range.high - range.low < 1e-9) range.high = range.low + 1;
   const double step = nice_step(range.high - range.low, plot.height > 200 ? 5 : 3);
   // A value that is a round number but for its last bits is at its tick.
@@ -160,6 +162,7 @@ void draw_line(const Plot& plot, const Plot::Line& line, const Frame& f, std::st
   bool pen = false;
   for (const auto& [x, v] : line.points) {
     if (is_drawn(plot, v)) put(out, "{}{:.1f} {:.1f}", pen ? "L" : "M", f.x(x), f.y(v));
+    // A gap where a value is not there, and not a line across it.
     pen = is_drawn(plot, v);
   }
   out += "\"/>";
@@ -204,6 +207,7 @@ Axis month_axis(Micros from, Micros to) {
 Axis number_axis(double to, std::string_view unit) {
   Axis axis{0, to};
   const double step = nice_step(std::max(to, 1e-3), 10);
+  // A hundredth more: the last one may be a few bits past `to`.
   for (int i = 0; i * step <= to + step / 100; ++i) {
     axis.grid.push_back(i * step);
     axis.labels.emplace_back(i * step, fmt::format("{:g}{}", i * step, unit));
@@ -224,6 +228,7 @@ std::string draw(const Plot& plot) {
   const std::vector<std::string> texts = tick_texts(plot, ticks);
   std::size_t longest = 0;
   for (const std::string& text : texts) longest = std::max(longest, text.size());
+  // By the longest label, so that none is cut off.
   f.left = 18 + 6.5 * static_cast<double>(longest);
 
   std::string out;

@@ -259,6 +259,7 @@ std::vector<int> codes_of(const table::Column& rows) {
     if (rows.type == expr::Type::kString)
       key = rows.codes[i];
     else if (rows.type == expr::Type::kDouble)
+      // 0.0 and -0.0 are one value to people, and have one hash.
       key = static_cast<std::int64_t>(std::hash<double>{}(rows.doubles[i]));
     else
       key = rows.ints[i];
@@ -276,6 +277,8 @@ Association associate(const table::Column& rows, const Reading& reading, const T
   if (bins.empty()) return out;
   double loss = 0;
   double constant = 0;
+  // Each half is judged by the other: a column with a value of its own in each row explains nothing
+  // so.
   for (const std::size_t parity : {0, 1}) judge_half(bins, target, parity, loss, constant);
   out.explained = constant > 0 ? 1 - loss / constant : 0;
   out.alone = alone_of(numbers, target);
@@ -284,11 +287,13 @@ Association associate(const table::Column& rows, const Reading& reading, const T
 
 Formula find_formula(std::span<const std::string> names,
                      std::span<const std::vector<double>> columns, std::span<const double> target) {
+  // A constant is a formula of everything.
   if (!varies(target)) return {};
   std::vector<std::size_t> tried;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (!varies(columns[i])) continue;
     if (const auto text = line_of(names[i], columns[i], target); !text.empty()) return {{i}, text};
+    // Every pair is tried, which is the square of them.
     if (tried.size() < kMostInFormula) tried.push_back(i);
   }
   for (std::size_t a = 0; a < tried.size(); ++a) {
@@ -305,6 +310,7 @@ std::vector<Dependency> find_dependencies(std::span<const std::vector<int>> colu
   std::vector<Dependency> out;
   for (std::size_t a = 0; a < columns.size(); ++a) {
     const int values = values_in(columns[a]);
+    // One value fixes only what never differs.
     if (values < 2) continue;
     for (std::size_t b = 0; b < columns.size(); ++b) {
       if (a != b && values_in(columns[b]) >= 2 && fixes(columns[a], columns[b], values))

@@ -25,6 +25,7 @@ bool is_missing_word(std::string_view text) {
   static constexpr std::string_view kWords[] = {
       "na", "n/a", "#n/a", "#na",     "<na>",    "null",   "none", "nil",     "-",      "--",
       "?",  ".",   "..",   "missing", "unknown", "#null!", "nat",  "1.#qnan", "#div/0!"};
+  // None of them is longer, and most texts are.
   if (text.size() > 8) return false;
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -61,12 +62,14 @@ bool is_other_time(std::string_view text) {
 /// The offset that the text of a time ends with, in minutes.
 void read_offset(std::string_view text, Seen& out) {
   const auto time = text.find(':');
+  // A date alone has a `-` and no offset.
   if (time == std::string_view::npos) return;
   if (text.back() == 'Z' || text.back() == 'z') {
     out.is_zoned = true;
     return;
   }
   const auto sign = text.find_last_of("+-");
+  // The last sign of `2001-04-30T05:06` belongs to the date.
   if (sign == std::string_view::npos || sign < time) return;
   out.is_zoned = true;
   int digits = 0;
@@ -76,6 +79,7 @@ void read_offset(std::string_view text, Seen& out) {
     digits = digits * 10 + (c - '0');
     ++count;
   }
+  // `+02` is hours alone.
   const int minutes = count <= 2 ? digits * 60 : digits / 100 * 60 + digits % 100;
   out.offset_minutes = text[sign] == '-' ? -minutes : minutes;
 }
@@ -94,11 +98,13 @@ bool look_for_number(std::string_view text, Seen& out) {
                  : Look::kNumber;
   std::string_view digits = text;
   if (digits.starts_with('-') || digits.starts_with('+')) digits.remove_prefix(1);
+  // `007` is a code: as a number it would lose its zeros.
   out.leading_zero = out.look == Look::kInteger && digits.size() > 1 && digits.front() == '0';
   return true;
 }
 
 bool look_for_time(std::string_view text, Seen& out) {
+  // Cheaper than a look at every text for a time.
   if (text.size() < 8 || !is_digit(text.front())) return false;
   const Datum time = table::cell_of_text(text, Type::kTimestamp);
   if (time.kind != Datum::Kind::kTimestamp) return false;
@@ -122,6 +128,7 @@ Seen look_at(std::string_view text) {
     out.look = Look::kNan;
     return out;
   }
+  // Before numbers and words: `-` and `.` are neither.
   if (is_missing_word(inner)) {
     out.look = Look::kMissing;
     return out;
@@ -138,6 +145,7 @@ Seen look_at(std::string_view text) {
   }
   if (table::cell_of_text(inner, Type::kBool).kind == Datum::Kind::kBool) {
     out.look = Look::kBoolean;
+    // Long texts are no dates, and the pattern is dear.
   } else if (inner.size() <= 40 && is_other_time(inner)) {
     out.look = Look::kOtherTime;
   }

@@ -91,6 +91,7 @@ std::map<std::string, std::int64_t> words_between_numbers(const Profile& profile
     const std::int64_t words = column.looks_like(Look::kMissing);
     const std::int64_t others = column.looks_like(Look::kText) + column.looks_like(Look::kBoolean) +
                                 column.looks_like(Look::kOtherTime);
+    // With other words beside them they may be values like those.
     if (words == 0 || others > 0 || words == column.present()) continue;
     for (const auto& entry : column.words.entries()) out[entry.value] += entry.count;
   }
@@ -119,10 +120,12 @@ Result<Profile> pass_over(const table::Input& input,
 Result<Profile> profile_file(const table::Input& input,
                              const std::function<void(const Progress&)>& progress) {
   HEDDLE_ASSIGN_OR_RETURN(Profile out, pass_over(input, progress));
+  // Only texts can be read in another way.
   if (!out.text) return out;
   if (const auto words = words_between_numbers(out); !words.empty()) {
     table::Input declared = input;
     auto& nulls = declared.form.nulls.emplace();
+    // What readers take for no value by their own rule, which a declaration replaces.
     nulls = {"", "NULL", "null"};
     for (const auto& [word, count] : words) nulls.push_back(word);
     HEDDLE_ASSIGN_OR_RETURN(out, pass_over(declared, progress));

@@ -72,6 +72,7 @@ Reading read_text(const ColumnProfile& column, bool is_csv, bool decimal_comma) 
     Reading out = as(column, whole == numbers ? Kind::kInteger : Kind::kNumber,
                      whole == numbers ? Type::kInt : Type::kDouble);
     out.missing += blank;
+    // Parquet and others have types of their own: a reader of them converts no text.
     if (!is_csv) {
       // The column's own type is text, whatever stands in it.
       out.kind = Kind::kNumberInText;
@@ -114,6 +115,7 @@ bool are_dates(const ColumnProfile& column) {
 /// Whole numbers that count the rows: each another one, in order by one step, or without gaps.
 void find_row_numbers(Reading& out) {
   const ColumnProfile& column = *out.column;
+  // A key is in every row, and once.
   if (column.present() < kFewestKeys || out.missing > 0 || !column.is_unique()) return;
   const auto& steps = column.order.steps;
   out.is_row_number = column.order.is_strict && steps.is_exact() && steps.entries().size() == 1;
@@ -135,6 +137,7 @@ Reading read_column(const ColumnProfile& column, const Profile& of) {
     case Type::kTimestamp: out = as(column, Kind::kTime, Type::kTimestamp); break;
     default: out = read_text(column, of.text, of.decimal_comma);
   }
+  // First: a column without a value has no kind.
   if (column.rows == out.missing) {
     out.kind = Kind::kEmpty;
   } else if (column.values.is_exact() && column.values.entries().size() == 1) {

@@ -262,6 +262,7 @@ const Schema<Readmitted>& readmitted_schema() {
 void check_act(StoredAct& into, const Value&, Reader& reader) {
   if (into.kind == RecalibrationInForce::kName && into.offsets.empty())
     return reader.refuse("offsets", "must have a number for each output");
+  // Through the act and back: a member that its kind does not have is lost on the way, and shows.
   if (!into.kind.empty() && into != stored(act_of(into)))
     reader.refuse("kind",
                   fmt::format("is `{}`, and a member of another kind is not empty", into.kind));
@@ -303,6 +304,7 @@ Act act_of(const StoredAct& stored) {
   out.since = stored.since;
   out.made = stored.made;
   out.kept = stored.kept;
+  // The schema has refused every other name.
   if (stored.kind == TransformInForce::kName) {
     out.kind = TransformInForce{stored.field, stored.transform, stored.lag_hours, stored.clock};
   } else if (stored.kind == RecalibrationInForce::kName) {

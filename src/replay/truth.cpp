@@ -79,6 +79,7 @@ class Line {
 
 bool read_first_line(Line line, std::vector<std::string>& faults) {
   return line.expect("{\"schema\":\"heddle.truth/2\",\"faults\":") && line.names(faults) &&
+         // One bit each in a row.
          faults.size() <= 8;
 }
 
@@ -97,6 +98,7 @@ bool set_faults(const std::vector<std::string>& names, const std::vector<std::st
     for (std::size_t i = 0; i < known.size(); ++i) {
       if (known[i] == name) bits |= 1u << i;
     }
+    // A fault that the first line does not name.
     if (bits == 0) return false;
     row.faults = static_cast<std::uint8_t>(row.faults | bits);
   }
@@ -169,6 +171,7 @@ void TruthWriter::add(std::string_view run, const TruthRow& row) {
 }
 
 Result<void> TruthWriter::finish() {
+  // Asked once: every write before left its failure there.
   const bool bad = std::ferror(file_) != 0;
   const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
   if (bad || !closed) {
@@ -187,6 +190,7 @@ Result<Truth> read_truth(const std::string& path) {
   while (at < text.size()) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     const Line line(std::string_view(text).substr(at, end - at));
+    // Also past the end, where the last line has no newline.
     at = end + 1;
     ++number;
     const bool good = number == 1 ? read_first_line(line, truth.faults)

@@ -85,6 +85,7 @@ Result<void> read_command(Members& members, Runtime& out) {
   if (command == nullptr || !command->is_array() || command->size() == 0 || command->size() > 256)
     return malformed("`command` is no list of words");
   for (const doc::Value& word : command->as_array()) {
+    // A NUL would end the word where the kernel reads it.
     if (!word.is_string() || word.as_string().empty() ||
         word.as_string().find('\0') != std::string::npos)
       return malformed("`command` is no list of words");
@@ -112,6 +113,7 @@ Result<void> read_upstream(Members& members, Runtime& out) {
   if (out.url.empty()) return malformed("`url` is missing");
   if (!is_name(out.model))
     return malformed("`model` is no name: letters, digits, `-`, `_`, `.` and `~` are");
+  // Bundles are copied and kept for good.
   if (!out.token.empty() && !out.token.starts_with("${"))
     return malformed("`token` is no reference: a bundle holds no secret");
   return {};
@@ -143,6 +145,7 @@ Result<Runtime> parse(const doc::Value& value) {
     out.tolerance = tolerance->as_double();
   }
   HEDDLE_TRY(process ? read_process(members, out) : read_upstream(members, out));
+  // A member that is not known may be one that restricts the worker.
   HEDDLE_TRY(members.end());
   return out;
 }
@@ -185,6 +188,7 @@ Result<std::string> resolve(std::string_view text, const std::string& project) {
     return fmt::format("{}/{}", project, inner.substr(8));
   if (inner.starts_with("file:")) {
     HEDDLE_ASSIGN_OR_RETURN(auto value, read_file(std::string(inner.substr(5))));
+    // Editors end a file with a newline, which is no part of a secret.
     while (value.ends_with('\n') || value.ends_with('\r')) value.pop_back();
     return value;
   }

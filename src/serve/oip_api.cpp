@@ -92,6 +92,7 @@ Error unknown_path(std::string_view path, std::string hint) {
 /// `rest` is what follows `/v2`, without a trailing slash.
 Result<void> HttpApi::oip(std::string_view rest, const net::Request& request,
                           net::Response& response) {
+  // Before anybody is asked who they are: load balancers have no token.
   if (rest == "/health/live") {
     response.body = R"({"live":true})";
     return {};
@@ -134,6 +135,7 @@ Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& reque
   const bool versioned = count >= 3 && parts[1] == "versions";
   const std::string_view version = versioned ? parts[2] : std::string_view{};
   const std::string_view action = versioned ? parts[3] : parts[1];
+  // The one action that costs more than a look, so it has a permission of its own.
   const bool infer = action == "infer" && request.method == "POST";
   if (infer)
     HEDDLE_TRY(principal(request, Permission::kPredict));
@@ -152,6 +154,7 @@ Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& reque
   if (infer) return predict(request, response, Body::kOip, version);
   if (action == "ready") {
     const bool is_ready = engine_.slot_of(version).ok();
+    // A version that there is not is not ready: probes expect an answer, not an error.
     response.status = is_ready ? 200 : 503;
     response.body = fmt::format(R"({{"name":"{}","ready":{}}})", engine_.name(), is_ready);
     return {};
@@ -194,6 +197,7 @@ Result<void> HttpApi::repository(std::string_view rest, const net::Request& requ
     return {};
   }
   const std::string model = fmt::format("models/{}/", engine_.name());
+  // Bundles come by a release alone: what a client sends in their place is refused.
   if (rest == model + "load")
     return oip::load(engine_, body.find("\"config\"") != std::string_view::npos ||
                                   body.find("\"file:") != std::string_view::npos);

@@ -201,8 +201,7 @@ class ContractChecker : public Checking {
 /// A document of the standard may have several objects: each is a contract.
 class ContractKind final : public BuiltInKind<Contract, ContractChecker> {
  public:
-  ContractKind()
-      : BuiltInKind(kContract, "contracts", odcs::document_keys, &Project::contracts) {}
+  ContractKind() : BuiltInKind(kContract, "contracts", odcs::document_keys, &Project::contracts) {}
   void read(const DefinitionFile& file, Project& project) const override {
     for (Contract& contract : contracts_of(file))
       add_definition(file, kContract, std::move(contract), project.contracts);

@@ -244,7 +244,8 @@ class EvaluationChecker : public Checking {
 }  // namespace
 
 const Kind& evaluation_kind() {
-  static const BuiltInKind<Evaluation, EvaluationChecker> kind("Evaluation", "evaluations", evaluation_keys, &Project::evaluations);
+  static const BuiltInKind<Evaluation, EvaluationChecker> kind(
+      "Evaluation", "evaluations", evaluation_keys, &Project::evaluations);
   return kind;
 }
 

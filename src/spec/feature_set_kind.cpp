@@ -237,7 +237,8 @@ class FeatureSetChecker : public Checking {
 }  // namespace
 
 const Kind& feature_set_kind() {
-  static const BuiltInKind<FeatureSet, FeatureSetChecker> kind("FeatureSet", "features", feature_set_keys, &Project::feature_sets);
+  static const BuiltInKind<FeatureSet, FeatureSetChecker> kind(
+      "FeatureSet", "features", feature_set_keys, &Project::feature_sets);
   return kind;
 }
 

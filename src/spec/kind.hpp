@@ -29,8 +29,8 @@ struct DefinitionFile {
   std::vector<doc::Diagnostic>& diagnostics;
 };
 
-/// One kind of definition: a row of `kinds()`. Whatever is done with every kind iterates that table.
-/// Constant; reading is thread-safe.
+/// One kind of definition: a row of `kinds()`. Whatever is done with every kind iterates that
+/// table. Constant; reading is thread-safe.
 class Kind {
  public:
   Kind() = default;

@@ -346,8 +346,7 @@ Contract parse_contract(std::string_view yaml, std::string_view file,
 
 std::size_t definition_count(const Project& project) {
   std::size_t count = 0;
-  for (const Kind* kind : kinds().rows())
-    kind->visit(project, [&](const Identity&) { ++count; });
+  for (const Kind* kind : kinds().rows()) kind->visit(project, [&](const Identity&) { ++count; });
   return count;
 }
 

@@ -794,7 +794,8 @@ class ModelChecker : public Checking {
 }  // namespace
 
 const Kind& model_kind() {
-  static const BuiltInKind<Model, ModelChecker> kind("Model", "models", model_keys, &Project::models);
+  static const BuiltInKind<Model, ModelChecker> kind("Model", "models", model_keys,
+                                                     &Project::models);
   return kind;
 }
 

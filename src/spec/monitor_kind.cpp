@@ -27,6 +27,7 @@ class MonitorCheck {
     need_range(content, "", "refused_share", monitor_.refused_share, 0, 1);
     need_count(content, "", "refused_rows", monitor_.refused_rows);
     need_count(content, "", "quarantined_good_rows", monitor_.quarantined_good_rows);
+    // 0 is not "off" here: it is a limit that the first good row passes.
     if (monitor_.quarantined_good_rows == 0) {
       always(position_of(content, "quarantined_good_rows"),
              "the first row that breaks no rule is past `quarantined_good_rows` 0: every "
@@ -52,6 +53,7 @@ class MonitorCheck {
                            of),
                "write `floor: 0.1`, the smallest distance that matters, and `sds: 3`");
       }
+      // Compared with a part of a day, the hours that the window lacks would look like a change.
       if (metric.kind->needs_whole_days() && monitor_.window % kDay != 0) {
         never(position_of(content, "window"),
               fmt::format("{}a window of {} has not every hour of a day", of,
@@ -83,6 +85,7 @@ class MonitorCheck {
           std::find_if(contract.fields.begin(), contract.fields.end(),
                        [&](const Field& each) { return each.name == metric.column; });
       const bool prediction = metric.column == "prediction";
+      // A label is not there yet when a window ends.
       if (!prediction && (field == contract.fields.end() || field->label_time)) {
         no_column(metric, position_of(item, "column"), contract, features,
                   field != contract.fields.end());
@@ -145,6 +148,7 @@ class MonitorCheck {
              "`sds` are 0",
              "write `alert_twice: 1`: worse than the base rate alone");
     }
+    // By division: the product may not fit.
     if (quality.chunk_duration > 0 &&
         quality.prior_shift_chunks > kLongest / quality.chunk_duration) {
       never(position_of(item, "prior_shift_chunks"),
@@ -152,6 +156,7 @@ class MonitorCheck {
                         format_duration(quality.chunk_duration)),
             "write `prior_shift_chunks: 7`");
     }
+    // What confirms at once has to be at least as bad as what needs a second chunk.
     if (quality.alert_once < quality.alert_twice && std::isfinite(quality.alert_twice)) {
       never(position_of(item, "alert_once"),
             fmt::format("quality: a chunk above `alert_once` {:g} and below `alert_twice` {:g} is "
@@ -159,6 +164,7 @@ class MonitorCheck {
                         quality.alert_once, quality.alert_twice),
             "set `alert_once` to `alert_twice` or more");
     }
+    // A chunk is judged when its last label can have come; until then its first row has to be kept.
     const Micros needed = quality.chunk_duration + monitor_.label_delay;
     if (needed > monitor_.label_retention) {
       never(position_of(item, "chunk_duration"),
@@ -183,6 +189,7 @@ class MonitorCheck {
       if (!field.label_time) names.push_back(field.name);
     }
     names.emplace_back("prediction");
+    // Not labels: a name that is near one must not be proposed.
     const std::string near = doc::nearest(metric.column, names);
     error(position, "unknown-name",
           fmt::format("metric `{}` names `{}`, {}", metric.name, metric.column,
@@ -207,6 +214,7 @@ class MonitorCheck {
     const std::string wanted = below == kEndless
                                    ? fmt::format("a number of {:g} or more", from)
                                    : fmt::format("from {:g} to below {:g}", from, below);
+    // Below the range it is a mistake of writing; above it, a metric that nothing can reach.
     if (value < from) {
       error(position_of(item, key), "bad-value",
             fmt::format("{}`{}` {:g} is negative", of, key, value),
@@ -420,7 +428,8 @@ class MonitorChecker : public Checking {
 }  // namespace
 
 const Kind& monitor_kind() {
-  static const BuiltInKind<Monitor, MonitorChecker> kind("Monitor", "monitors", monitor_keys, &Project::monitors);
+  static const BuiltInKind<Monitor, MonitorChecker> kind("Monitor", "monitors", monitor_keys,
+                                                         &Project::monitors);
   return kind;
 }
 

@@ -19,6 +19,7 @@ int two_digits(std::string_view text, std::size_t at) {
   const auto digit = [&](std::size_t i) {
     return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : -100;
   };
+  // -100 makes any sum with it negative.
   const int number = digit(at) * 10 + digit(at + 1);
   return number >= 0 ? number : -1;
 }
@@ -99,6 +100,7 @@ std::optional<Micros> parse_time_of_day(std::string_view text) noexcept {
   }
   const auto offset = zone_offset(text.substr(at));
   if (!offset) return std::nullopt;
+  // In UTC, so that bounds of two zones compare.
   return time - *offset;
 }
 
@@ -150,6 +152,7 @@ std::optional<doc::Value> as_double(const Field& field, const doc::Value& value)
 
 std::optional<doc::Value> as_timestamp(const Field& field, const doc::Value& value) {
   const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
+  // A date with a time of day would never equal a value of the column.
   if (!time || (field.form == Form::kDate && *time % kDay != 0)) return std::nullopt;
   return doc::Value(format_time(*time));
 }
@@ -216,6 +219,7 @@ std::string base_name(const std::string& physical) {
   std::string out;
   int depth = 0;
   for (const char c : physical) {
+    // What is inside does not matter: such a property is not read.
     if (c == '<') break;
     if (c == '(') ++depth;
     if (depth == 0) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -308,6 +312,7 @@ class OptionReader {
     if (key == "minimum" || key == "maximum" || key.starts_with("exclusive")) return Option::kBound;
     if (key == "multipleOf") return Option::kMultiple;
     if (key == "minLength" || key == "maxLength" || key == "pattern") return Option::kText;
+    // `timezone` and `defaultTimezone`.
     if (key.ends_with("imezone")) return Option::kZone;
     return key == "format" ? Option::kFormat : Option::kNone;
   }
@@ -353,8 +358,10 @@ class OptionReader {
 
   /// `exclusiveMinimum: true` is how 3.0 says that `minimum` itself is out.
   void read_bound(const std::string& key, const doc::Value& value, bool time) {
+    // `minimum` and `exclusiveMinimum`.
     const bool low = key.ends_with("inimum");
     const bool exclusive = key.starts_with("exclusive");
+    // `is_flag` reads it where the bound itself is read.
     if (exclusive && value.is_bool()) {
       if (value.as_bool() && property_.options.values.count(low ? "minimum" : "maximum") == 0) {
         refuse(value, fmt::format("field `{}` has `{}: true` and no bound", field_.name, key),
@@ -408,6 +415,7 @@ class OptionReader {
     bool& excluded = low ? field_.minimum_excluded : field_.maximum_excluded;
     const bool is_stricter = !bound || (low ? value > *bound : value < *bound);
     if (!is_stricter && value != *bound) return;
+    // Of two equal bounds the one that leaves the bound itself out is the stricter.
     excluded = is_excluded || (!is_stricter && excluded);
     bound = value;
   }
@@ -480,6 +488,7 @@ class OptionReader {
     if (!bits || (*bits != 8 && *bits != 16 && *bits != 32 && *bits != 64 && *bits != 128))
       return false;
     const bool is_signed = format[0] == 'i';
+    // Whole numbers have 64 bits here: wider types are bounded by that alone.
     if (*bits < 64) {
       const double most = std::ldexp(1.0, is_signed ? *bits - 1 : *bits) - 1;
       tighten(field_.minimum, is_signed ? -most - 1 : 0.0, true, false);
@@ -549,6 +558,7 @@ bool has_time_of_day(const Property& property, Reader& reader) {
 std::string read_pattern(const doc::Value& value, const std::string& what, Reader& reader) {
   std::string pattern = re2_pattern(value.as_string());
   RE2::Options options;
+  // The diagnostic says it, with its place.
   options.set_log_errors(false);
   const RE2 compiled(pattern, options);
   if (!compiled.ok()) {
@@ -570,6 +580,7 @@ std::optional<FieldType> type_of(const Property& property, Reader& reader) {
         "its rules are not enforced; check it where it is computed");
     return std::nullopt;
   }
+  // Reported when the key was read.
   if (property.has_unknown_type) return std::nullopt;
   std::string logical = property.logical_type;
   if (logical.empty()) {
@@ -595,6 +606,7 @@ std::optional<FieldType> type_of(const Property& property, Reader& reader) {
         "`logicalType` and its options are enforced: write lengths and bounds there");
   }
   auto type = field_type(logical);
+  // Every date of 3.0 may turn out to be a timestamp.
   if (logical == "date" && has_time_of_day(property, reader)) type->form = Form::kAny;
   if (!type) {
     reader.warn_once(

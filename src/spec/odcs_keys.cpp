@@ -60,6 +60,7 @@ const Schema<Quality>& quality_keys() {
              "and `max` among `customProperties`; `countCheck`, which is reported where it has no "
              "operator",
              [](Quality& into, const doc::Value& value, Reader&) {
+               // The newer key counts where both are there.
                if (into.metric.empty()) into.metric = value.as_string();
              });
     t.text("engine", &Quality::engine,
@@ -184,6 +185,7 @@ void read_old_keys(Property& into, const doc::Value& value, Reader& reader) {
                   fmt::format("`{}` of property `{}` contradicts its `{}`", old, into.name, name),
                   fmt::format("keep `{}` only", name));
   };
+  // After both keys were read, in whatever order they stand.
   if (into.old_nullable) {
     rename("isNullable", "required", !*into.old_nullable, into.required.value_or(false));
     into.required = !*into.old_nullable;

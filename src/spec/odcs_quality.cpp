@@ -106,6 +106,7 @@ void QualityReader::read(const std::vector<Quality>& rules, const std::string& f
   std::vector<std::string> ids;
   for (const Quality& quality : rules) {
     if (!quality.id.empty() && std::find(ids.begin(), ids.end(), quality.id) != ids.end()) {
+      // Read on nevertheless: one check says everything that is wrong.
       reader_.report(quality.position, "duplicate-name",
                      fmt::format("rule `{}` appears twice", quality.id), "rename one of the two");
     }
@@ -167,6 +168,7 @@ bool QualityReader::has_operands(const Quality& quality, const std::string& id) 
 void QualityReader::add(SetRule rule, const Quality& quality) {
   const std::string id = rule.id;
   for (const Operator& each : quality.operators) {
+    // The first keeps the id, so that a rule of one operator has the name that was written.
     if (&each != &quality.operators.front()) rule.id = fmt::format("{}-{}", id, each.name);
     rule.operation = each.name;
     rule.operands.clear();
@@ -263,6 +265,7 @@ std::string QualityReader::bound_of(const Quality& quality, const Field& field,
   // Whole numbers may well be bounded by a half.
   const bool is_plain = found->value.is_number() && field.type != expr::Type::kTimestamp;
   const auto value = is_plain ? Result<doc::Value>(found->value) : typed_value(field, found->value);
+  // An expression has no way to write infinity.
   const bool is_finite = value.ok() && (!value->is_number() || std::isfinite(value->as_double()));
   if (is_finite) return literal_of(field, *value);
   reader_.report(
@@ -300,8 +303,10 @@ void QualityReader::read_bounds(const Quality& quality, const std::string& field
   const std::string name = expr::written(field);
   for (const auto& [which, order, other] :
        {std::tuple{"min", "<", "maxCheck"}, std::tuple{"max", ">", "minCheck"}}) {
+    // `maxCheck` has no `min`, and `minCheck` no `max`.
     if (quality.metric == other) continue;
     const std::string bound = bound_of(quality, *of, id, which);
+    // It was reported there.
     if (bound.empty()) return;
     rule.condition +=
         fmt::format("{}{} {} {}", rule.condition.empty() ? "" : " || ", name, order, bound);
@@ -423,6 +428,8 @@ void QualityReader::read_library(const Quality& written, const std::string& fiel
 }
 
 void QualityReader::read_sql(const Quality& quality, const std::string& field) {
+  // Only what can be counted with the same result as a database does is taken; everything else says
+  // why.
   const std::string id = id_of(quality, field, "sql");
   report_unused(quality, "sql");
   std::vector<std::string> objects{contract_.object};
@@ -462,6 +469,7 @@ void QualityReader::read_sql(const Quality& quality, const std::string& field) {
   }
   const std::string hint =
       "write the rule with `type: library` or with `type: custom`, `engine: heddle`";
+  // Who wrote that it must hold is not left with a warning.
   if (lower(quality.severity) == "error") {
     reader_.report(
         quality.position, "sql-not-enforced",

@@ -37,6 +37,7 @@ class PolicyCheck {
  private:
   void approvals(const PolicyRule& rule) {
     if (rule.effect != PolicyRule::Effect::kRequireApproval) return;
+    // Not "at once": nobody could answer in time.
     if (rule.approval_within <= 0) {
       never(rule.position,
             fmt::format("rule `{}`: an approval within {} has expired when it is asked for",
@@ -62,6 +63,7 @@ class PolicyCheck {
       const Budget& budget = policy_.budgets[i];
       const bool known = list != nullptr && list->is_array() && i < list->size();
       const doc::Value& item = known ? list->as_array()[i] : policy_.identity.content;
+      // A denial in the clothes of a budget: the ledger would name the budget, and no rule.
       if (item.int_or("limit", -1) == 0) {
         never(position_of(item, "limit"),
               fmt::format("budget `{}`: `{}` is never done, for its limit is 0", budget.id,
@@ -79,6 +81,7 @@ class PolicyCheck {
   }
 
   void fail_over() {
+    // Defaults are not reported: nobody wrote them.
     const doc::Value* section = policy_.identity.content.find("failover");
     if (section == nullptr) return;
     const FailOverRule& rule = policy_.fail_over;
@@ -356,7 +359,8 @@ class PolicyChecker : public Checking {
 }  // namespace
 
 const Kind& policy_kind() {
-  static const BuiltInKind<Policy, PolicyChecker> kind("Policy", "policies", policy_keys, &Project::policies);
+  static const BuiltInKind<Policy, PolicyChecker> kind("Policy", "policies", policy_keys,
+                                                       &Project::policies);
   return kind;
 }
 

@@ -17,6 +17,7 @@ bool is_host_pattern(std::string_view name) {
   if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.'))
     return false;
   if (name.find("..") != std::string_view::npos) return false;
+  // An IPv6 address, as a URL writes it.
   if (name.starts_with('['))
     return name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1 &&
            name.ends_with(']');
@@ -32,6 +33,7 @@ void check_judgement(JudgementRules& into, const doc::Value& value, Reader& read
   need_share(value, "disagreement", into.disagreement, reader);
   need_share(value, "loss", into.loss, reader);
   need_share(value, "error_rate", into.error_rate, reader);
+  // A test that is never wrong says nothing.
   if (into.error_rate == 0) {
     reader.report(value.find("error_rate")->position(), "bad-share",
                   "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");

@@ -30,6 +30,7 @@ Result<std::string> quoted(std::string_view query, std::size_t& at, char quote) 
       out += query[at];
       continue;
     }
+    // A single one ends the text.
     if (at + 1 >= query.size() || query[at + 1] != quote) {
       ++at;
       return out;
@@ -43,6 +44,7 @@ Result<std::string> quoted(std::string_view query, std::size_t& at, char quote) 
 Result<std::string> placeholder(std::string_view query, std::size_t& at) {
   const std::size_t begin = query.find('{', at);
   const std::size_t end = query.find('}', at);
+  // `$` and `{` stand together.
   if (begin > at + 1 || end == std::string_view::npos) return beyond("a `$`");
   at = end + 1;
   return std::string(query.substr(begin + 1, end - begin - 1));
@@ -83,6 +85,7 @@ Token name_token(std::string_view query, std::size_t& at) {
 
 Token symbol_token(std::string_view query, std::size_t& at) {
   const std::string_view two = query.substr(at, 2);
+  // The longer one first: `<=` is not `<` before `=`.
   const bool is_pair = two == "<=" || two == ">=" || two == "<>" || two == "!=";
   const std::string symbol(query.substr(at, is_pair ? 2 : 1));
   at += symbol.size();
@@ -143,6 +146,7 @@ class Parser {
       out.condition =
           out.condition.empty() ? where : fmt::format("({}) && ({})", out.condition, where);
     }
+    // One may end the query; what follows it is another query.
     symbol(";");
     if (now().kind != Token::Kind::kEnd) return unexpected();
     return out;
@@ -190,6 +194,7 @@ class Parser {
       } else if (is_name()) {
         HEDDLE_ASSIGN_OR_RETURN(const auto field, field_name());
         if (out.metric == "rowCount") {
+          // `COUNT(column)` counts the rows that have a value.
           out.condition = fmt::format("{} != null", field);
         } else {
           out.field = field;
@@ -273,6 +278,7 @@ class Parser {
     const bool is_not = word("NOT");
     if (word("IN")) return membership(left, is_not);
     if (word("BETWEEN")) return between(left, is_not);
+    // `LIKE` comes after it, for example, whose patterns databases read differently.
     if (is_not) return unexpected();
     return comparison(left);
   }
@@ -314,6 +320,7 @@ class Parser {
     if (word("FALSE")) return std::string("false");
     constexpr std::string_view kWords[] = {"NULL",     "CASE", "CAST",      "EXISTS",
                                            "INTERVAL", "DATE", "TIMESTAMP", "SELECT"};
+    // Named in the message, where they would be taken for columns that there are not.
     for (const auto each : kWords) {
       if (word(each)) return beyond(fmt::format("`{}` in its condition", each));
     }
@@ -326,6 +333,7 @@ class Parser {
     if (now().kind == Token::Kind::kText) {
       std::string out = "'";
       for (const char c : tokens_[at_++].text) {
+        // A quote is doubled in SQL and escaped in an expression.
         if (c == '\'' || c == '\\') out += '\\';
         out += c;
       }

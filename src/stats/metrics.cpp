@@ -72,6 +72,7 @@ double auc_difference_error(std::span<const float> p, std::span<const float> q,
   std::vector<double> zeros;
   for (std::size_t i = 0; i < y.size(); ++i)
     (y[i] != 0 ? ones : zeros).push_back(of_q[i] - of_p[i]);
+  // One row has no variance.
   if (ones.size() < 2 || zeros.size() < 2) return kNan;
   return std::sqrt(variance_of(ones) / static_cast<double>(ones.size()) +
                    variance_of(zeros) / static_cast<double>(zeros.size()));
@@ -134,6 +135,7 @@ double calibration_difference_error(std::span<const float> p, std::span<const fl
   const std::size_t stride = 2 * width + 1;
   std::vector<double> sums(groups * stride, 0.0);
   for (std::size_t i = 0; i < p.size(); ++i) {
+    // Groups in place of rows: a thousand draws of a thousand groups, however many rows there are.
     double* group = &sums[i % groups * stride];
     const double label = y[i] != 0 ? 1.0 : 0.0;
     group[0] += 1;
@@ -162,6 +164,7 @@ PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t>
   const double n1 = positives(y);
   const double n0 = static_cast<double>(y.size()) - n1;
   if (n1 == 0 || n0 == 0) return {};
+  // Platt's targets in place of 1 and 0: a separable sample would have no finite fit.
   const double high = (n1 + 1) / (n1 + 2);
   const double low = 1 / (n0 + 2);
   const auto objective = [&](double a, double b) {
@@ -173,6 +176,7 @@ PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t>
     return sum;
   };
   double a = 0;
+  // From the base rate on.
   double b = log((n1 + 1) / (n0 + 1));
   double value = objective(a, b);
   for (int step = 0; step < 100; ++step) {
@@ -197,6 +201,7 @@ PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t>
     bool moved = false;
     for (; scale >= 1e-10; scale /= 2) {
       const double next = objective(a + scale * da, b + scale * db);
+      // Armijo: halved until it goes down enough, since a full step may overshoot.
       if (next < value + 1e-4 * scale * slope) {
         a += scale * da;
         b += scale * db;
@@ -205,6 +210,7 @@ PlattMap fit_platt(std::span<const float> margins, std::span<const std::uint8_t>
         break;
       }
     }
+    // No step helps: it is as good as the arithmetic allows.
     if (!moved) break;
   }
   return {a, b};

@@ -63,6 +63,29 @@ bool CsvScan::is_escaped(std::string_view block, std::size_t quote) const {
   return ((quote - begin) % 2 == 1) != (begin == 0 && is_escaping_);
 }
 
+/// What stands behind a quote in a quoted cell says what it was. True where the quote was the first
+/// of two, which are one of the text; else it was the cell's end, and a separator has to follow.
+bool CsvScan::is_doubled(char next) {
+  is_after_quote_ = false;
+  if (next == quote_) return true;
+  is_quoted_ = false;
+  is_text_after_ = next != delimiter_ && next != '\n' && next != '\r';
+  return false;
+}
+
+/// A quote, and the character before it.
+void CsvScan::take_quote(std::string_view block, std::size_t quote, char before) {
+  if (is_quoted_) {
+    is_after_quote_ = escape_ == '\0' || !is_escaped(block, quote);
+    return;
+  }
+  is_quoted_ = before == delimiter_ || before == '\n' || before == '\r';
+  if (!is_quoted_) return;
+  // Lines are counted only as far as somebody may have to be told of them.
+  count_lines(block, quote);
+  opened_line_ = line_;
+}
+
 /// Goes from quote to quote. One opens a cell at its beginning only; elsewhere it is a character.
 void CsvScan::scan(std::string_view block) {
   if (block.empty() || is_text_after_) return;
@@ -75,29 +98,14 @@ void CsvScan::scan(std::string_view block) {
   is_first_ = false;
   counted_ = 0;
   while (at < block.size()) {
-    if (is_after_quote_) {
-      is_after_quote_ = false;
-      const char next = block[at];
-      if (next == quote_) {  // two are one of the text
-        ++at;
-        continue;
-      }
-      is_quoted_ = false;
-      is_text_after_ = next != delimiter_ && next != '\n' && next != '\r';
-      if (is_text_after_) return;
+    if (is_after_quote_ && is_doubled(block[at])) {
+      ++at;
+      continue;
     }
+    if (is_text_after_) return;
     const std::size_t quote = block.find(quote_, at);
     if (quote == std::string_view::npos) break;
-    if (is_quoted_) {
-      is_after_quote_ = escape_ == '\0' || !is_escaped(block, quote);
-    } else {
-      const char before = quote == begin ? last_ : block[quote - 1];
-      is_quoted_ = before == delimiter_ || before == '\n' || before == '\r';
-      if (is_quoted_) {
-        count_lines(block, quote);
-        opened_line_ = line_;
-      }
-    }
+    take_quote(block, quote, quote == begin ? last_ : block[quote - 1]);
     at = quote + 1;
   }
   count_lines(block, block.size());

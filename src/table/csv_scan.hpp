@@ -29,6 +29,8 @@ class CsvScan {
 
  private:
   void count_lines(std::string_view block, std::size_t end);
+  [[nodiscard]] bool is_doubled(char next);
+  void take_quote(std::string_view block, std::size_t quote, char before);
   [[nodiscard]] bool is_escaped(std::string_view block, std::size_t quote) const;
 
   char delimiter_, quote_, escape_;

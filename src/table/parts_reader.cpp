@@ -86,35 +86,58 @@ bool agrees(const Datum& own, const Key& key) {
 
 bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
 
-/// Whole numbers of one file beside those with a fraction of another: a value that the type does
-/// not hold is a malformed cell.
-Column converted(const Column& own, Type type) {
-  Column out = own;
-  out.type = type;
-  out.ints.clear(), out.doubles.clear();
-  const auto rows = static_cast<std::size_t>(own.length());
-  std::vector<std::string> texts;
-  if (own.malformed_texts) {
-    for (const auto text : own.malformed_texts->views()) texts.emplace_back(text);
+/// A column whose numbers become those of another type: a value that this does not hold is a
+/// malformed cell.
+class Conversion {
+ public:
+  Conversion(const Column& own, Type type) : out_(own), rows_(own.length()) {
+    out_.type = type;
+    out_.ints.clear(), out_.doubles.clear();
+    if (!own.malformed_texts) return;
+    for (const auto text : own.malformed_texts->views()) texts_.emplace_back(text);
   }
-  const auto view = own.view();
-  for (std::size_t i = 0; i < rows; ++i) {
-    const Datum raw = view.at(static_cast<std::int64_t>(i));
-    const Datum value = as_type(type, raw);
+
+  void add(std::size_t row, const Datum& raw) {
+    const Datum value = as_type(out_.type, raw);
     const bool is_there = !value.is_null() && !value.is_error();
-    if (type == Type::kDouble) out.doubles.push_back(is_there ? value.d : 0);
-    if (type == Type::kInt) out.ints.push_back(is_there ? value.i : 0);
-    if (is_there || raw.is_null()) continue;
-    if (out.valid.empty()) out.valid.assign(rows, 1);
-    out.valid[i] = 0;
-    if (!value.is_error()) continue;
-    if (out.malformed.empty()) out.malformed.assign(rows, 0);
-    texts.push_back(raw.kind == Datum::Kind::kDouble ? fmt::to_string(raw.d)
-                                                     : fmt::to_string(raw.i));
-    out.malformed[i] = static_cast<std::uint32_t>(texts.size());
+    if (out_.type == Type::kDouble)
+      out_.doubles.push_back(is_there ? value.d : 0);
+    else
+      out_.ints.push_back(is_there ? value.i : 0);
+    // What was missing in the file is marked in the column that this one began as.
+    if (!is_there && !raw.is_null()) refuse(row, raw, value.is_error());
   }
-  if (!texts.empty()) out.malformed_texts = std::make_shared<const Dictionary>(std::move(texts));
-  return out;
+
+  [[nodiscard]] Column take() && {
+    if (!texts_.empty())
+      out_.malformed_texts = std::make_shared<const Dictionary>(std::move(texts_));
+    return std::move(out_);
+  }
+
+ private:
+  void refuse(std::size_t row, const Datum& raw, bool is_malformed) {
+    const auto rows = static_cast<std::size_t>(rows_);
+    if (out_.valid.empty()) out_.valid.assign(rows, 1);
+    out_.valid[row] = 0;
+    if (!is_malformed) return;
+    if (out_.malformed.empty()) out_.malformed.assign(rows, 0);
+    texts_.push_back(raw.kind == Datum::Kind::kDouble ? fmt::to_string(raw.d)
+                                                      : fmt::to_string(raw.i));
+    out_.malformed[row] = static_cast<std::uint32_t>(texts_.size());
+  }
+
+  Column out_;
+  std::int64_t rows_;
+  std::vector<std::string> texts_{};
+};
+
+/// Whole numbers of one file beside those with a fraction of another.
+Column converted(const Column& own, Type type) {
+  Conversion conversion(own, type);
+  const auto view = own.view();
+  for (std::int64_t row = 0; row < own.length(); ++row)
+    conversion.add(static_cast<std::size_t>(row), view.at(row));
+  return std::move(conversion).take();
 }
 
 /// The columns of each file.

@@ -222,7 +222,9 @@ class Conversion {
   Result<void> flush() {
     if (rows_.count() == 0) return {};
     HEDDLE_ASSIGN_OR_RETURN(const auto table, rows_.finish());
+    // Its columns were moved into the table.
     rows_.clear(width_);
+    // Hashed as a reader will see them, from the finished columns.
     const auto views = table.views();
     for (std::int64_t i = 0; i < table.rows(); ++i)
       tree_.append(ledger::leaf_hash(leaf_of(views, i)));
@@ -250,6 +252,7 @@ std::vector<std::uint64_t> list_access(const std::string& folder) {
   for (const auto& name : list_dir(folder)) {
     if (!name.ends_with(kSuffix)) continue;
     const auto number = std::strtoull(name.c_str(), nullptr, 10);
+    // Only names that this program writes: another file that ends alike is not ours to remove.
     if (access_path(folder, number) == folder + "/" + name) out.push_back(number);
   }
   return out;
@@ -259,8 +262,11 @@ Result<AccessSegment> write_access(const AccessSource& source, const std::string
   HEDDLE_TRY(make_dirs(folder));
   HEDDLE_ASSIGN_OR_RETURN(const auto reader,
                           plane::JournalReader::open(source.spool, {source.segment, 0}));
+  // Without a salt, who knows a request could try out the rest of its rows against the root in the
+  // ledger.
   HEDDLE_ASSIGN_OR_RETURN(auto salt, make_salt());
   auto shown = columns();
+  // `fields` is the last column.
   if (!source.fields) shown.pop_back();
   HEDDLE_ASSIGN_OR_RETURN(
       const auto writer,
@@ -274,6 +280,7 @@ Result<AccessSegment> write_access(const AccessSource& source, const std::string
       HEDDLE_TRY(conversion.add(*request, reader->fields()));
   }
   HEDDLE_ASSIGN_OR_RETURN(auto out, conversion.finish());
+  // A segment without a request leaves no file.
   if (out.rows == 0) return out;
   HEDDLE_TRY(writer->finish());
   HEDDLE_TRY(writer->publish());
@@ -346,12 +353,14 @@ PastBound past_bound(const std::string& folder, std::uint64_t bytes, std::int64_
   std::uint64_t total = 0;
   for (const auto segment : list_access(folder)) {
     struct stat info{};
+    // Removed by hand meanwhile; the audit says so.
     if (::stat(access_path(folder, segment).c_str(), &info) != 0) continue;
     files.emplace_back(segment, static_cast<std::uint64_t>(info.st_size));
     total += files.back().second;
   }
   PastBound out{access_bytes(bytes, total, free_bytes)};
   auto& old = out.segments;
+  // The newest stays, whatever the bound.
   while (old.size() + 1 < files.size() && total > out.bytes) {
     total -= files[old.size()].second;
     old.push_back(files[old.size()].first);

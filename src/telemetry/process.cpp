@@ -19,6 +19,7 @@ namespace {
 /// Field `index` of /proc/PID/stat as proc(5) counts them from 1; the second may hold spaces, so
 /// the count begins behind it.
 std::optional<std::uint64_t> stat_field(std::string_view stat, int index) {
+  // The last one: a program's name may hold brackets as well.
   const std::size_t end = stat.rfind(')');
   if (end == std::string_view::npos) return std::nullopt;
   std::string_view rest = stat.substr(end + 1);

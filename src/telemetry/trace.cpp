@@ -21,6 +21,7 @@ bool read_hex(std::string_view text, std::array<std::uint8_t, N>& out) noexcept 
     const int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     out[i] = static_cast<std::uint8_t>(high << 4 | low);
+    // An id of zeros is none (W3C Trace Context).
     any = any || out[i] != 0;
   }
   return any;

@@ -87,6 +87,7 @@ class OtlpTracer final : public Tracer {
     out.bundle.clear();
     out.slot.clear();
     out.route_version = out.rows = out.refused = 0;
+    // Whoever began the trace has decided whether it is recorded.
     if (const auto parent = parse_traceparent(traceparent)) {
       out.self.trace = parent->trace;
       out.self.sampled = parent->sampled;
@@ -104,7 +105,9 @@ class OtlpTracer final : public Tracer {
   }
 
   void submit(const RequestSpan& span) override {
+    // A request never waits for a collector.
     if (!ring_.push(span)) dropped_.fetch_add(1, std::memory_order_relaxed);
+    // Once on the way up, and not with every span.
     if (ring_.size() == kPlaces / 2) wake_.notify_one();
   }
 
@@ -131,6 +134,7 @@ class OtlpTracer final : public Tracer {
         for (std::size_t k = 0; k < 8; ++k, bits >>= 8)
           out[i + k] = static_cast<std::uint8_t>(bits);
       }
+      // All zeros stand for "no id" in W3C's format.
     } while (out == std::array<std::uint8_t, N>{});
   }
 
@@ -181,6 +185,7 @@ class OtlpTracer final : public Tracer {
     std::int64_t ms = options_.first_pause_ms;
     for (int attempt = 1;; ++attempt) {
       const Sent sent = post(body, kSendTimeoutMs);
+      // What a collector refuses it refuses again; what it is too busy for may be taken later.
       if (sent == Sent::kTaken || sent == Sent::kNever || attempt == kTries) {
         settle(n, sent == Sent::kTaken);
         return true;
@@ -252,6 +257,7 @@ class OtlpTracer final : public Tracer {
       std::int64_t at = span.begun_ns;
       for (std::size_t stage = 0; stage < kStageNames.size(); ++stage) {
         const std::int64_t took = span.stages_ns[stage];
+        // A stage that the request did not come to.
         if (took <= 0) continue;
         SpanId id;
         fill(id, child_random_);

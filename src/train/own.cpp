@@ -30,6 +30,7 @@ Result<Left> take_out(int scratch) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string text,
                           runtime::read_below(scratch, "out/result.json", kMostResult));
   HEDDLE_ASSIGN_OR_RETURN(left.result, doc::parse_json(text));
+  // Nothing else is there then.
   if (left.result.find("failed") != nullptr) return left;
   HEDDLE_ASSIGN_OR_RETURN(left.predictions,
                           runtime::read_below(scratch, "out/predictions.f64", kMostModel));
@@ -39,6 +40,7 @@ Result<Left> take_out(int scratch) {
   }
   for (const char* name : {"how.json", "model.pickle", "model.pt", "model.onnx"}) {
     auto bytes = runtime::read_below(scratch, std::string("out/model/") + name, kMostModel);
+    // Which of them there are depends on what the trainer returned.
     if (bytes.ok()) left.model.emplace_back(std::string("model/") + name, std::move(*bytes));
   }
   return left;
@@ -105,6 +107,7 @@ Error ended(const OwnTraining& training, const runtime::OnceEnd& end) {
 Result<std::vector<float>> predictions_of(const OwnTraining& training, const std::string& bytes) {
   const std::size_t wanted =
       static_cast<std::size_t>(training.valid_rows) * training.task.outputs();
+  // The process could write anything into its folder: nothing of it is believed.
   if (bytes.size() != wanted * sizeof(double)) {
     return own_error("own-answers",
                      fmt::format("{}: {} bytes of answers for {} rows of {} numbers", training.file,

@@ -94,6 +94,7 @@ Optimum fit_binary(const std::vector<double>& x, const RowsView& rows, const Opt
       next = objective(x, rows, options.l2, moved, nullptr, nullptr);
       if (next <= loss) break;
     }
+    // Twenty halvings and no lower: what is there is as good as the arithmetic allows.
     if (!(next <= loss)) break;
     const double gain = loss - next;
     out.beta = moved;
@@ -118,6 +119,7 @@ double softmax_objective(const std::vector<double>& x, const RowsView& rows, std
     for (std::size_t k = 0; k < classes; ++k)
       margins[k] = std::inner_product(row, row + n, beta.data() + k * n, 0.0);
     const auto label = static_cast<std::size_t>(rows.labels[r]);
+    // Taken off before the exponential, which would overflow.
     const double largest = *std::max_element(margins.begin(), margins.end());
     const double of_label = margins[label] - largest;
     double sum = 0;
@@ -186,6 +188,7 @@ Optimum fit_classes(const std::vector<double>& x, const RowsView& rows, std::siz
   while (out.steps < most) {
     const std::vector<double> direction = direction_of(gradient, corrections);
     const double slope = dot(direction, gradient);
+    // Not downhill, or not a number.
     if (!(slope > 0)) break;
     // The first step has no curvature to go by: the residuals' scale bounds it.
     double scale = corrections.empty() ? 1 / std::sqrt(dot(gradient, gradient)) : 1;

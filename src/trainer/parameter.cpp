@@ -88,11 +88,13 @@ std::optional<ParameterFault> check_parameter(const Trainer& trainer, stats::Tas
   const auto refused =
       std::find_if(refusals.begin(), refusals.end(),
                    [&](const RefusedParameter& each) { return each.name == name; });
+  // Known, and set by Heddle itself: this says why, and not that there is none.
   if (refused != refusals.end()) {
     return ParameterFault{"fixed-parameter",
                           fmt::format("parameter `{}` cannot be set: {}", name, refused->why),
                           std::string(refused->hint)};
   }
+  // A program of one's own takes what it likes.
   if (trainer.is_own()) return std::nullopt;
   std::vector<std::string> names;
   for (const Parameter& known : trainer.parameters(task)) names.emplace_back(known.name);

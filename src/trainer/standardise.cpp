@@ -11,6 +11,7 @@ bool solve(std::vector<double>& matrix, std::vector<double>& right) {
       double sum = matrix[i * n + j];
       for (std::size_t k = 0; k < j; ++k) sum -= matrix[i * n + k] * matrix[j * n + k];
       if (i == j) {
+        // Not positive definite, or not a number.
         if (!(sum > 0)) return false;
         matrix[i * n + i] = std::sqrt(sum);
       } else {
@@ -51,6 +52,8 @@ void standardise(const RowsView& rows, model::StandardisedLinear& out) {
   visit([&](std::size_t c, double x) { out.scale[c] += (x - out.mean[c]) * (x - out.mean[c]); });
   for (std::size_t c = 0; c < columns; ++c) {
     out.scale[c] = std::sqrt(out.scale[c] / static_cast<double>(rows.count));
+    // A constant column: what is left of its spread is rounding, and to divide by it would make
+    // weights of noise.
     if (!(out.scale[c] > 1e-12 * (1 + std::abs(out.mean[c])))) out.scale[c] = 1;
   }
   out.missing = out.mean;

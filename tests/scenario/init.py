@@ -224,6 +224,24 @@ def a_folder_with_other_things_keeps_them(world):
 
 
 @case
+def a_folder_on_another_file_system_is_drafted_into(world):
+    # As a volume that is mounted at the project's place.
+    other = pathlib.Path("/dev/shm")
+    if not os.access(other, os.W_OK) or other.stat().st_dev == world.dir.stat().st_dev:
+        print("skipped: there is no other file system to write to")
+        return
+    root = pathlib.Path(tempfile.mkdtemp(prefix="heddle-init-", dir=other))
+    try:
+        place = world.project()
+        place.symlink_to(root)
+        works(world.run("init", place, "--data", world.file(text_of(shop(300))), "--yes"))
+        assert (root / "heddle.yaml").exists() and (root / ".git").exists(), os.listdir(root)
+        assert not [each for each in os.listdir(root) if ".init-" in each], os.listdir(root)
+    finally:
+        shutil.rmtree(root)
+
+
+@case
 def a_document_says_all_of_it(world):
     data = world.file(text_of(shop(600)))
     root = world.project()

@@ -73,6 +73,7 @@ Result<int> write_ref(git_repository* repository, const std::string& ref,
     // Without a file of the ref's own it is another lock that is held: libgit2 says which.
     const git_error* said = git_error_last();
     if (!now) return locked(ref, "that file", said == nullptr ? "a lock is held" : said->message);
+    // Another file than at the beginning: somebody works, and is waited for by whoever tries again.
     if (removed || now != found)
       return locked(ref, file, fmt::format("another program holds `{}`", file));
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) {

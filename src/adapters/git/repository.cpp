@@ -26,6 +26,7 @@ namespace {
 std::optional<Digest> lfs_content(std::string_view bytes) {
   constexpr std::string_view kVersion = "version https://git-lfs.github.com/spec/v1\n";
   constexpr std::string_view kOid = "\noid sha256:";
+  // The specification of Git LFS bounds a pointer by this size.
   if (bytes.size() > 1024 || !bytes.starts_with(kVersion)) return std::nullopt;
   const auto at = bytes.find(kOid);
   if (at == std::string_view::npos) return std::nullopt;
@@ -95,6 +96,7 @@ class GitRepository final : public store::Git {
   Result<std::vector<Entry>> list(std::string_view revision, std::string_view folder) override {
     const std::lock_guard lock(mutex_);
     const auto entry = entry_at(revision, folder);
+    // A folder that is not there holds nothing; git keeps no empty ones.
     if (!entry.ok() && entry.error().id == "git-file-not-found") return std::vector<Entry>{};
     HEDDLE_TRY(entry);
     if (entry->kind != Entry::Kind::kFolder) return std::vector<Entry>{};
@@ -114,6 +116,7 @@ class GitRepository final : public store::Git {
                                 in_repository.c_str()) != 0) {
       return git_failure(fmt::format("read `{}`", path));
     }
+    // Else the file may be the content of a pointer that the commit holds.
     if (hex(id) == blob) return true;
     HEDDLE_ASSIGN_OR_RETURN(const auto bytes, blob_bytes(repository_.get(), std::string(blob)));
     const auto content = lfs_content(bytes);
@@ -124,6 +127,7 @@ class GitRepository final : public store::Git {
 
   Result<void> keep(const std::string& ref, std::string_view commit) override {
     const std::lock_guard lock(mutex_);
+    // Branches of people are theirs.
     if (!ref.starts_with("refs/heddle/")) return ref_refused(ref);
     HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(std::string(commit)));
     HEDDLE_ASSIGN_OR_RETURN(const int code, write_ref(repository_.get(), ref, lock_patience_, [&] {
@@ -168,6 +172,7 @@ class GitRepository final : public store::Git {
     Folder root;
     for (const auto& file : files) HEDDLE_TRY(place(root, prefix_ + file.path, file.bytes));
     HEDDLE_ASSIGN_OR_RETURN(const git_oid tree_id, write_tree(root, under.get()));
+    // The branch says all of it already: another commit would tell nothing.
     if (found == 0 && git_oid_equal(&tree_id, git_commit_tree_id(parent.get())) != 0)
       return hex(tip);
     git_tree* tree_raw = nullptr;
@@ -274,6 +279,7 @@ class GitRepository final : public store::Git {
     for (auto rest = path;;) {
       const auto slash = rest.find('/');
       const std::string name(rest.substr(0, slash));
+      // Whoever checks the commit out must not have a file written anywhere else, nor a hook.
       if (name.empty() || name == "." || name == ".." || name == ".git" ||
           name.find('\0') != std::string::npos)
         return refuse();

@@ -63,6 +63,7 @@ bool follow(std::vector<std::string> before, std::string_view target,
       before.push_back(std::move(name));
       continue;
     }
+    // Above the repository there is nothing that a commit holds.
     if (before.empty()) return false;
     before.pop_back();
   }
@@ -166,6 +167,7 @@ Result<Entry> find_in_tree(git_repository* repository, const git_tree* top, std:
       continue;
     }
     if (i + 1 == parts.size()) return found;
+    // A file has nothing below it.
     if (found.kind != Entry::Kind::kFolder) return not_found(shown);
     HEDDLE_ASSIGN_OR_RETURN(held, tree_by_id(repository, found.id));
     tree = held.get();

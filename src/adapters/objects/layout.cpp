@@ -35,6 +35,7 @@ class Layout final : public store::Objects {
                    fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
                    "run `heddle run` to compute it again, or copy it from another store"};
     }
+    // Checked at each reading: what is loaded may be a model that answers people.
     HEDDLE_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
     if (sha256(bytes) != digest) {
       return Error{ErrorKind::kCorrupt, "object-corrupt",
@@ -49,6 +50,8 @@ class Layout final : public store::Objects {
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
                    std::uint64_t size) override {
     const std::lock_guard guard(mutex_);
+    // The index is read, changed and written: two processes that do it at once would lose one's
+    // tag.
     HEDDLE_ASSIGN_OR_RETURN(const FileLock lock, wait_for_lock());
     HEDDLE_ASSIGN_OR_RETURN(doc::Value index, read_index());
     doc::Value entries = doc::Value::array();

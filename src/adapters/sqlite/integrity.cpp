@@ -67,6 +67,7 @@ Result<void> keep_file_sum(const std::string& path) {
 
 Result<void> check_file_sum(const std::string& path) {
   struct stat log{};
+  // Not closed: the sum is of an earlier close, and rows have sums of their own.
   if (::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0) return {};
   struct stat file{};
   const auto kept = read_file(path + ".sum");
@@ -85,6 +86,7 @@ Result<void> check_file_sum(const std::string& path) {
 std::int64_t sum_of(std::string_view collection, std::string_view key, std::string_view value) {
   std::string bytes;
   bytes.reserve(16 + collection.size() + key.size() + value.size());
+  // With the lengths, so that bytes cannot move from one part to the next.
   put(bytes, collection.size());
   bytes.append(collection);
   put(bytes, key.size());
@@ -134,6 +136,7 @@ Result<void> check_all(sqlite3* db) {
   return each(db, "SELECT seq, entry, sum FROM log ORDER BY seq",
               [&](sqlite3_stmt* row) -> Result<void> {
                 const auto seq = static_cast<std::uint64_t>(sqlite3_column_int64(row, 0));
+                // In order and without a gap: an entry that is gone changes no other row.
                 if (seq == next++ && sum_of(seq, column(row, 1)) == sqlite3_column_int64(row, 2))
                   return {};
                 return damaged("log", fmt::to_string(seq));

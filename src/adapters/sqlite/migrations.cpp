@@ -89,6 +89,7 @@ Result<void> check_schema(sqlite3* db, const std::string& path, int version,
   const int opened = sqlite3_open(":memory:", &raw);
   const Database expected(raw);
   if (opened != SQLITE_OK) return sqlite_error(raw, "compare the schema");
+  // Migration 3 calls it.
   HEDDLE_TRY(add_sum_function(expected.get()));
   for (const auto& migration : migrations) {
     if (migration.to <= version) HEDDLE_TRY(execute(expected.get(), migration.sql));
@@ -106,6 +107,7 @@ Result<void> check_schema(sqlite3* db, const std::string& path, int version,
 Result<void> backup(sqlite3* db, const std::string& path, int version) {
   const std::string copy = fmt::format("{}.v{}.backup", path, version);
   const std::string temporary = copy + ".tmp";
+  // `VACUUM INTO` takes no file that is there; one may be left of a try that was killed.
   ::unlink(temporary.c_str());
   HEDDLE_ASSIGN_OR_RETURN(const auto statement, prepare(db, "VACUUM INTO ?1"));
   sqlite3_bind_text(statement.get(), 1, temporary.c_str(), -1, SQLITE_TRANSIENT);
@@ -131,6 +133,7 @@ Result<void> check_version(sqlite3* db, const std::string& path,
                            std::span<const Migration> migrations) {
   HEDDLE_ASSIGN_OR_RETURN(const int version, version_of(db));
   const int latest = migrations.empty() ? 0 : migrations.back().to;
+  // Before the schema: what a newer program made is not damaged.
   if (version > latest) {
     return Error{
         ErrorKind::kConflict, "state-newer",
@@ -148,6 +151,7 @@ Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migra
     if (migration.to <= version) continue;
     if (found > 0) HEDDLE_TRY(backup(db, path, version));  // a new file has nothing to lose
     HEDDLE_TRY(execute(db, "BEGIN IMMEDIATE"));
+    // The number in the same transaction: a file is either of before or of after.
     auto done = execute(db, migration.sql);
     if (done) done = execute(db, fmt::format("PRAGMA user_version = {}", migration.to).c_str());
     if (done) done = execute(db, "COMMIT");
