@@ -12,6 +12,7 @@
 #include "control/requester.hpp"
 #include "doc/json.hpp"
 #include "ledger/anchor.hpp"
+#include "store/stored_number.hpp"
 
 namespace heddle::control {
 namespace {
@@ -68,7 +69,11 @@ Result<void> note_place(Core& core) {
     HEDDLE_ASSIGN_OR_RETURN(const auto before, txn.get(kControl, kPlace));
     if (before == now) return {};
     if (before) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto was, doc::parse_json(*before));
+      const auto parsed = doc::parse_json(*before);
+      const doc::Value was = parsed.ok() ? *parsed : doc::Value();
+      const doc::Value* inode = was.find("inode");
+      if (was.string_or("path").empty() || inode == nullptr || !inode->is_number())
+        return store::damaged_row("control/place", "place of a project");
       HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
       // Without an entry there is nothing yet that two could have in common.
       const bool copied = entries > 0 && was.string_or("path") != path &&

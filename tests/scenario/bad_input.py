@@ -942,6 +942,27 @@ def forged_approval(world):
 
 
 @case
+def rows_that_no_heddle_wrote(world):
+    """Rows of the state with their right sums that hold something else: an error, and never a
+    default.
+    """
+    for key, id_ in (
+        ("place", "state-row"),
+        ("applied-entry", "state-row"),
+        ("applied-digest", "applied-not-decided"),
+    ):
+        project = world.copy(world.released)
+        assert project.run("status").code == 0
+        with harness.forging(project) as state:
+            changed = state.execute(
+                "UPDATE kv SET value = ? WHERE collection = 'control' AND key = ?",
+                (b"7x", key.encode()),
+            )
+            assert changed.rowcount == 1, key
+        refused(project.run("status"), 13, id_)
+
+
+@case
 def deleted_evidence(world):
     """Whichever part of the published ledger is gone, no command makes it ok in silence; a person
     does, and the ledger says so.
