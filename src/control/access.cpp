@@ -11,6 +11,7 @@
 #include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
+#include "store/stored_number.hpp"
 #include "telemetry/access_log.hpp"
 
 namespace heddle::control {
@@ -29,7 +30,8 @@ std::string pruned_key(const std::string& service) { return service + "/access-p
 
 Result<std::uint64_t> last_done(store::Txn& txn, const std::string& service) {
   HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", done_key(service)));
-  return row ? std::strtoull(row->c_str(), nullptr, 10) : std::uint64_t{0};
+  if (!row) return std::uint64_t{0};
+  return store::stored_number(*row, "control/" + done_key(service));
 }
 
 /// Which bundle a slot had in a route table.

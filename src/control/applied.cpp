@@ -8,6 +8,7 @@
 #include "doc/signed_text.hpp"
 #include "ledger/entry.hpp"
 #include "plane/route.hpp"
+#include "store/stored_number.hpp"
 
 namespace heddle::control {
 namespace {
@@ -48,15 +49,18 @@ std::string errors_of(const spec::Loaded& loaded) {
                      more == 0 ? "" : fmt::format("; and {} more", more));
 }
 
+Error not_by_us(std::string_view what) {
+  return {ErrorKind::kCorrupt, "applied-not-decided",
+          fmt::format("the state says which commit runs, and has {}", what),
+          "something else than `heddle apply` changed `.heddle/state.db`: bring it back from a "
+          "backup"};
+}
+
 /// One of the three rows that say what was applied: one without the others was not written by us.
 Result<std::string> applied_row(store::Txn& txn, const std::string& key) {
   HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get("control", key));
   if (text) return *text;
-  return Error{
-      ErrorKind::kCorrupt, "applied-not-decided",
-      fmt::format("the state says which commit runs, and has no `{}`", key),
-      "something else than `heddle apply` changed `.heddle/state.db`: bring it back from a "
-      "backup"};
+  return not_by_us(fmt::format("no `{}`", key));
 }
 
 }  // namespace
@@ -83,9 +87,11 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
     applied.emplace();
     applied->commit = *commit;
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, applied_row(txn, "applied-digest"));
-    HEDDLE_ASSIGN_OR_RETURN(applied->definitions, Digest::parse(digest));
+    auto definitions = Digest::parse(digest);
+    if (!definitions.ok()) return not_by_us("no digest in `applied-digest`");
+    applied->definitions = *definitions;
     HEDDLE_ASSIGN_OR_RETURN(const auto entry, applied_row(txn, "applied-entry"));
-    applied->entry = std::strtoull(entry.c_str(), nullptr, 10);
+    HEDDLE_ASSIGN_OR_RETURN(applied->entry, store::stored_number(entry, "control/applied-entry"));
     return {};
   }));
   return applied;

@@ -218,6 +218,25 @@ TEST_F(AuditTest, WhatRunsIsWhatTheNewestDecisionApplied) {
     EXPECT_EQ(check(), "applied-not-decided") << forged.commit << " " << forged.entry;
     EXPECT_EQ(found(), Ids{"applied-not-decided"});
   }
+  for (const auto& [row, id] : {std::pair{"applied-digest", "applied-not-decided"},
+                                std::pair{"applied-entry", "state-row"}}) {
+    std::string kept;
+    const auto write = [&](std::string_view text) {
+      return core_->state->write([&](store::Txn& txn) { return txn.put("control", row, text); });
+    };
+    ASSERT_TRUE(core_->state
+                    ->read([&](store::Txn& txn) -> Result<void> {
+                      kept = txn.get("control", row).value().value();
+                      return {};
+                    })
+                    .ok());
+    ASSERT_TRUE(write("7x").ok());
+    const auto read = applied_of(*core_->state);
+    ASSERT_FALSE(read.ok()) << row;
+    EXPECT_EQ(read.error().id, id);
+    EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+    ASSERT_TRUE(write(kept).ok());
+  }
   ASSERT_TRUE(
       core_->state->write([](store::Txn& txn) { return txn.erase("control", "applied"); }).ok());
   EXPECT_EQ(check(), "applied-not-decided") << "nothing was applied, it says";

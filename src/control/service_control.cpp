@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -21,6 +20,7 @@
 #include "plane/segment.hpp"
 #include "recover/stored.hpp"
 #include "score/plan.hpp"
+#include "store/stored_number.hpp"
 #include "watch/finding_format.hpp"
 
 namespace heddle::control {
@@ -165,11 +165,18 @@ Result<void> ServiceControl::restore_watch(store::Txn& txn) {
     parts.emplace(key.substr(prefix.size()), bytes);
     return true;
   }));
+  std::optional<Error> damaged;
   HEDDLE_TRY(txn.scan(kWatchRows, prefix, [&](std::string_view key, std::string_view bytes) {
-    pieces.emplace(std::strtoull(std::string(key.substr(prefix.size())).c_str(), nullptr, 10),
-                   bytes);
+    const auto piece =
+        store::stored_number(key.substr(prefix.size()), fmt::format("{}/{}", kWatchRows, key));
+    if (!piece.ok()) {
+      damaged = piece.error();
+      return false;
+    }
+    pieces.emplace(*piece, bytes);
     return true;
   }));
+  if (damaged) return *damaged;
   if (parts.empty())
     return {};  // migrated from a version whose watch state is not read: the watch begins anew
   return watch_->restore(parts, pieces);

@@ -1,10 +1,10 @@
 #include "policy/standing.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "doc/json.hpp"
 #include "policy/rulebook.hpp"
+#include "store/stored_number.hpp"
 
 namespace heddle::policy {
 namespace {
@@ -158,7 +158,13 @@ Result<void> write_approval(store::Txn& txn, const Approval& approval) {
 
 Result<std::string> next_approval_id(store::Txn& txn) {
   HEDDLE_ASSIGN_OR_RETURN(const auto count, txn.get(kCount, "approvals"));
-  const auto number = (count ? std::strtoull(count->c_str(), nullptr, 10) : 0) + 1;
+  std::uint64_t number = 1;
+  if (count) {
+    // An unreadable one would number approvals from the first again, over those there are.
+    HEDDLE_ASSIGN_OR_RETURN(const auto last,
+                            store::stored_number(*count, "policy.count/approvals"));
+    number = last + 1;
+  }
   HEDDLE_TRY(txn.put(kCount, "approvals", fmt::to_string(number)));
   return fmt::format("approval-{:04}", number);
 }
@@ -233,10 +239,18 @@ Result<void> note_applied(store::Txn& txn, const std::string& action, const std:
 Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action,
                                    std::string_view service, Micros now, Micros window) {
   std::vector<std::pair<std::string, std::int64_t>> actions;  // with their last day
+  std::optional<Error> damaged;
   HEDDLE_TRY(txn.scan(kActions, "", [&](std::string_view name, std::string_view day) {
-    if (glob_match(action, name)) actions.emplace_back(name, std::stoll(std::string(day)));
+    if (!glob_match(action, name)) return true;
+    const auto last = store::stored_number(day, fmt::format("{}/{}", kActions, name));
+    if (!last.ok()) {
+      damaged = last.error();
+      return false;
+    }
+    actions.emplace_back(name, static_cast<std::int64_t>(*last));
     return true;
   }));
+  if (damaged) return *damaged;
   std::int64_t count = 0;
   const Micros after = now - window;
   const auto from = day_of(after);

@@ -65,6 +65,9 @@ class ServicesCheck {
     for (const Listener& mine :
          {Listener{"port", &service, service.host, service.port},
           Listener{"grpc_port", &service, service.host, service.grpc_port}}) {
+      // One that was refused has the default in its place, which nobody asked for.
+      const doc::Value* written = service.identity.content.find(mine.key);
+      if (written != nullptr && *written != doc::Value(mine.port)) continue;
       for (const Listener& other : listeners_) {
         if (mine.collides(other)) port_in_use(mine, other);
       }

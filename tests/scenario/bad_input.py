@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -121,9 +122,10 @@ def several_errors_at_once(world):
 def two_models(world):
     """Each command that is printed names the model, and can be typed as it is."""
     project = world.copy(world.fresh)
-    for folder in ("models", "evaluations"):
+    for folder in ("models", "evaluations", "monitors", "services"):
         text = (project.root / folder / "late.yaml").read_text()
-        text = text.replace("name: late", "name: other").replace("model: late", "model: other")
+        text = re.sub(r"^(name|model|service|monitor): late$", r"\1: other", text, flags=re.M)
+        text = re.sub(r"^((grpc_)?port): .*$", r"\1: 0", text, flags=re.M)
         (project.root / folder / "other.yaml").write_text(text)
     done = project.run("check")
     assert done.code == 0 and "next: heddle run --model late\n" in done.err, done
@@ -823,7 +825,15 @@ def tampered_route_table(world):
     with Planes(project) as planes:
         planes.until(lambda: served(planes), "the released bundle answers")
         good = route.read_bytes()
-        version = planes.get("/v1/services/late").json
+
+        def told():
+            """What serves; and what keeps the route table of the disk from being in force."""
+            reply = planes.get("/v1/services/late").json
+            reply.pop("waits_s")
+            return reply, reply.pop("waits_for")
+
+        version, waits_for = told()
+        assert waits_for == "", waits_for
         signed = json.loads(good)
         swapped = good.replace(
             signed["payload"][:20].encode(), signed["payload"][20:40].encode(), 1
@@ -841,7 +851,9 @@ def tampered_route_table(world):
                 f"the data plane says that it refuses the route table: {said}",
             )
             assert served(planes)
-            assert planes.get("/v1/services/late").json == version
+            now, waits_for = told()
+            assert now == version and "route table" in waits_for, (now, waits_for)
+            assert waits_for in project.run("status").out
         # Without the last good one in memory, nothing unsigned is served: a restart answers 503 and
         # says why.
         route.write_bytes(swapped)
@@ -939,6 +951,27 @@ def forged_approval(world):
             ), about
             assert not [e for e in about if e["result"] in ("applied", "approved")], about
         assert project.run("audit", "verify").code == 0
+
+
+@case
+def rows_that_no_heddle_wrote(world):
+    """Rows of the state with their right sums that hold something else: an error, and never a
+    default.
+    """
+    for key, id_ in (
+        ("place", "state-row"),
+        ("applied-entry", "state-row"),
+        ("applied-digest", "applied-not-decided"),
+    ):
+        project = world.copy(world.released)
+        assert project.run("status").code == 0
+        with harness.forging(project) as state:
+            changed = state.execute(
+                "UPDATE kv SET value = ? WHERE collection = 'control' AND key = ?",
+                (b"7x", key.encode()),
+            )
+            assert changed.rowcount == 1, key
+        refused(project.run("status"), 13, id_)
 
 
 @case
