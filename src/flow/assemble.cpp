@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/clock.hpp"
+#include "bundle/parity.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
 #include "expr/program.hpp"
@@ -111,6 +112,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kEvaluation, assembly.evaluation);
   add(bundle::kStatements, assembly.statements);
   if (!assembly.trainer.empty()) add(bundle::kTrainer, assembly.trainer);
+  if (!assembly.parity.empty()) add(bundle::kParity, assembly.parity);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest,
                           bundle::pack(objects, std::move(layers), assembly.config));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));
