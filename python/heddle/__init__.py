@@ -52,6 +52,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unreachable",
+    "adopted",
     "load",
     "model",
     "serve",
@@ -66,6 +67,15 @@ def model(function: Any = None, **options: Any) -> Any:
     from .worker.models import decorate
 
     return decorate(function, **options)
+
+
+def adopted(path: Any, **options: Any) -> Any:
+    """A model that is there, to be returned from the function under `@heddle.train` as it is.
+    heddle.training.opening has the options.
+    """
+    from .training.opening import adopted as opened
+
+    return opened(path, **options)
 
 
 def train(function: Any = None, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "bundle/bundle.hpp"
+#include "bundle/parity.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
@@ -33,6 +34,25 @@ std::string search_line(const bundle::Config& config) {
                      of.empty() ? "" : ", accepted with " + of.str().substr(0, 19));
 }
 
+/// Each way that rows reach a model that was there, held against its library.
+Result<void> show_parity(const Console& console, const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kParity)) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, bundle.layer(bundle::kParity));
+  HEDDLE_ASSIGN_OR_RETURN(const auto certificate, bundle::parity_schema().parse_text(bytes));
+  console.data(fmt::format("\nparity {}: {}, scored by {} {}", certificate.format,
+                           certificate.in_words(), certificate.scored_by == "engine" ? "the" : "a",
+                           certificate.scored_by));
+  for (const auto& path : certificate.paths)
+    console.data(
+        fmt::format("  {}: {} of {} rows equal bit for bit, largest difference {:.2g} "
+                    "(tolerance {:.2g})",
+                    path.name, path.equal, path.rows, path.largest, certificate.tolerance));
+  for (const auto& probe : certificate.probes)
+    console.data(fmt::format("  {}: {} rows, {} refused by the contract, {} without an answer",
+                             probe.what, probe.rows, probe.refused, probe.unanswered));
+  return {};
+}
+
 int inspect(const Console& console, const bundle::Bundle& bundle) {
   const auto evaluation = bundle.json(bundle::kEvaluation);
   if (console.json()) {
@@ -51,6 +71,8 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   }
   console.data(format_rows(rows));
   if (const auto line = search_line(bundle.config()); !line.empty()) console.data("\n" + line);
+  if (const auto shown = show_parity(console, bundle); !shown.ok())
+    return console.fail(shown.error());
   if (!evaluation.ok()) return 0;
   const auto evidence = evaluate::evidence_schema().parse(*evaluation);
   if (!evidence.ok()) return console.fail(evidence.error());

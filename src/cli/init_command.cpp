@@ -13,11 +13,14 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/model_source.hpp"
 #include "doc/diagnostic.hpp"
 #include "draft/difference.hpp"
 #include "draft/draft.hpp"
 #include "profile/profile.hpp"
 #include "spec/load.hpp"
+#include "train/own.hpp"
+#include "train/signature.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -27,6 +30,10 @@ namespace fs = std::filesystem;
 struct InitOptions {
   std::string directory{};
   std::vector<std::string> data{};
+  std::string model{};                 ///< empty: one is to be fitted
+  std::string tracking{};              ///< of a registry
+  std::vector<std::string> modules{};  ///< that a pickle imports
+  std::string python{};
   draft::Wishes wishes{};
   std::string task{};
   bool yes = false;
@@ -274,8 +281,56 @@ doc::Value to_value(const draft::Column& column) {
   return out;
 }
 
+/// A model that is there, with what it says of itself. It was opened in the sandbox and nowhere
+/// else.
+struct Opened {
+  draft::ModelFiles files{};
+  train::Signature signature{};
+  std::string origin{};
+};
+
+/// How a definition names the interpreter: below the project as a part of it.
+std::string python_path(const std::string& python, const std::string& directory) {
+  if (!python.starts_with("/")) return python;
+  const fs::path root = fs::weakly_canonical(fs::absolute(directory));
+  const fs::path relative = fs::path(python).lexically_relative(root);
+  const bool is_below = !relative.empty() && *relative.begin() != fs::path("..");
+  return is_below ? fmt::format("${{project:{}}}", relative.string()) : python;
+}
+
+Result<Opened> open_model(const Console& console, const InitOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(auto source,
+                          find_model(options.model, options.tracking, options.modules));
+  spec::Exec exec;
+  exec.python = find_python(options.python);
+  for (const auto& file : source.files.all) exec.sources.push_back({file.path, file.text});
+  if (!console.json())
+    console.message(
+        fmt::format("opening `{}` in the sandbox, with {}", options.model, exec.python));
+  Opened out;
+  HEDDLE_ASSIGN_OR_RETURN(out.signature, train::signature_of(exec, source.files.main, "", ""));
+  HEDDLE_TRY(complete(out.signature, source.columns));
+  HEDDLE_ASSIGN_OR_RETURN(source.files.lock, train::lock_of(exec, "", ""));
+  source.files.python = python_path(exec.python, options.directory);
+  out.files = std::move(source.files);
+  out.origin = std::move(source.origin);
+  return out;
+}
+
+doc::Value to_value(const Opened& opened) {
+  doc::Value features = doc::Value::array();
+  for (const auto& each : opened.signature.features) features.push(each.name);
+  return doc::Value::object({{"from", opened.files.from},
+                             {"origin", opened.origin},
+                             {"class", opened.signature.of_class},
+                             {"library", opened.signature.library},
+                             {"python", opened.files.python},
+                             {"features", std::move(features)}});
+}
+
 /// Everything that one `heddle init` found and did.
 struct Outcome {
+  std::optional<Opened> model{};
   draft::Decisions decisions;
   draft::Project project;
   std::vector<draft::File> files{};
@@ -300,6 +355,7 @@ doc::Value to_value(const Outcome& outcome) {
   for (const auto& [path, text] : outcome.changes)
     changes.push(doc::Value::object({{"file", path}, {"difference", text}}));
   const auto* time = decisions.time_column();
+  doc::Value model = outcome.model ? to_value(*outcome.model) : doc::Value();
   doc::Value keys = doc::Value::array();
   for (const auto& each : outcome.project.person.keys) keys.push(each);
   return doc::Value::object({{"project", outcome.directory},
@@ -307,6 +363,7 @@ doc::Value to_value(const Outcome& outcome) {
                              {"commit", outcome.repository.commit},
                              {"rows", decisions.profile->rows},
                              {"seconds", outcome.seconds},
+                             {"model", std::move(model)},
                              {"target", decisions.target_column().name()},
                              {"target_reason", decisions.target_reason},
                              {"task", stats::task_name(decisions.task)},
@@ -329,11 +386,25 @@ void print_findings(const Console& console, const draft::Decisions& decisions) {
   }
 }
 
+void print_model(const Console& console, const Outcome& outcome) {
+  const Opened& model = *outcome.model;
+  const auto& adopted = *outcome.decisions.adopted;
+  console.data(fmt::format("model `{}`{}: {} of {}, {} features", model.files.from,
+                           model.origin.empty() ? "" : fmt::format(" ({})", model.origin),
+                           model.signature.of_class, model.signature.library,
+                           model.signature.features.size()));
+  console.data(fmt::format(
+      "scored by {}: {}",
+      adopted.are_features ? "the engine, where its answers are the library's" : "a worker",
+      adopted.inputs_reason));
+}
+
 void print(const Console& console, const Outcome& outcome) {
   const auto& decisions = outcome.decisions;
   console.data(fmt::format("{} rows, {} columns, read in {:.1f} s",
                            draft::counted(decisions.profile->rows), decisions.columns.size(),
                            outcome.seconds));
+  if (outcome.model) print_model(console, outcome);
   print_findings(console, decisions);
   console.data(fmt::format("target `{}` ({}): {} ({})", decisions.target_column().name(),
                            decisions.target_reason, stats::task_name(decisions.task),
@@ -363,10 +434,16 @@ void print(const Console& console, const Outcome& outcome) {
   console.message(fmt::format("next: {}", outcome.next));
 }
 
+/// `profile` and `signature` are what the outcome's decisions rest on, and outlive it.
 Result<Outcome> start_project(const Invocation& invocation, const Console& console,
-                              InitOptions options, profile::Profile& profile) {
+                              InitOptions options, profile::Profile& profile,
+                              train::Signature& signature) {
   Outcome out;
   out.directory = options.directory;
+  if (!options.model.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(out.model, open_model(console, options));
+    signature = out.model->signature;
+  }
   const table::Input input{options.data, {}};
   ReadingProgress progress(console, options.data.front());
   auto read =
@@ -376,7 +453,10 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
     read.error().hint = "check the path of `--data`";
   HEDDLE_ASSIGN_OR_RETURN(profile, std::move(read));
   out.seconds = progress.seconds();
-  if (may_ask(options, console)) ask_wishes(profile, options.wishes);
+  if (out.model)
+    options.wishes.signature = &signature;
+  else if (may_ask(options, console))
+    ask_wishes(profile, options.wishes);
   HEDDLE_ASSIGN_OR_RETURN(out.decisions, draft::decide(profile, options.wishes));
   const char* home = std::getenv("HOME");
   out.project.name = draft::plain_name(
@@ -384,13 +464,20 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   for (const auto& path : options.data)
     out.project.source_paths.push_back(source_path(path, options.directory));
   out.project.person = draft::own_person(home == nullptr ? "" : home);
+  if (out.model) out.project.model = out.model->files;
   out.files = draft::draft_project(out.decisions, out.project);
   out.was_there = path_exists(options.directory + "/heddle.yaml");
   out.next = fmt::format("cd {} && heddle run", in_shell(options.directory));
   if (out.was_there) {
     for (const auto& file : out.files) {
       const auto before = read_file(options.directory + "/" + file.path);
-      auto text = draft::difference(before.ok() ? *before : "", file.text, file.path);
+      const bool is_model =
+          out.model && std::any_of(out.model->files.all.begin(), out.model->files.all.end(),
+                                   [&](const auto& each) { return each.path == file.path; });
+      auto text = !is_model ? draft::difference(before.ok() ? *before : "", file.text, file.path)
+                  : before.ok() && *before == file.text
+                      ? std::string()
+                      : fmt::format("{}: other bytes\n", file.path);
       if (!text.empty()) out.changes.emplace_back(file.path, std::move(text));
     }
     return out;
@@ -411,7 +498,8 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
 
 int init(const Invocation& invocation, const Console& console, const InitOptions& options) {
   profile::Profile profile;
-  const auto outcome = start_project(invocation, console, options, profile);
+  train::Signature signature;
+  const auto outcome = start_project(invocation, console, options, profile, signature);
   if (!outcome.ok()) return console.fail(outcome.error());
   if (console.json())
     console.document(to_value(*outcome));
@@ -436,6 +524,16 @@ void add_init_command(CLI::App& app, Invocation& invocation) {
           "--data", options->data,
           "rows: a file, a folder or a pattern of CSV, Parquet, NDJSON or Arrow, compressed or not")
       ->required();
+  command->add_option("--model", options->model,
+                      "a model that is there, to be served as it is: a file of XGBoost, LightGBM, "
+                      "CatBoost, ONNX or scikit-learn, an MLflow folder, or models:/NAME@ALIAS");
+  command->add_option("--python", options->python,
+                      "of --model: the environment with its library; default: the active one, else "
+                      ".venv here, else python3");
+  command->add_option("--module", options->modules,
+                      "of --model: a Python file that a pickle imports");
+  command->add_option("--tracking", options->tracking,
+                      "of models:/: the tracking server; default: MLFLOW_TRACKING_URI");
   command->add_option("--target", options->wishes.target,
                       "the column to predict; default: asked for, or inferred and said");
   command->add_option("--time", options->wishes.time,

@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "doc/json.hpp"
 #include "draft/draft.hpp"
 
 namespace heddle::draft {
@@ -17,6 +19,7 @@ constexpr std::size_t kMostEnum = 50;
 /// new one. Below this the values are taken for all there are.
 constexpr double kNewValueShare = 0.001;
 constexpr std::size_t kMostDependencies = 10;
+constexpr std::size_t kMostKnown = 500;  ///< values that a rule lists
 constexpr std::int64_t kRowsOfDeterminant = 5;
 
 /// A bound a little beyond, with two digits: `1234` up is `1300`, down `1200`.
@@ -112,6 +115,7 @@ class ContractDraft {
     line(6, fmt::format("  mustBeGreaterThan: {}", profile.rows / 2));
     line(6, "  severity: warning");
     dependencies();
+    known_categories();
     return std::move(out_);
   }
 
@@ -206,7 +210,22 @@ class ContractDraft {
                         numbers.low >= 0 ? "and nothing negative was seen" : "on either side"));
   }
 
+  /// What a model that is there says of a column; null: there is none, or it does not read it.
+  [[nodiscard]] const train::SignatureFeature* feature_of(const std::string& name) const {
+    if (!decisions_.adopted) return nullptr;
+    const auto& columns = decisions_.adopted->columns;
+    const auto found = std::find(columns.begin(), columns.end(), name);
+    return found == columns.end()
+               ? nullptr
+               : &decisions_.adopted->signature
+                      ->features[static_cast<std::size_t>(found - columns.begin())];
+  }
+
   void words(const Reading& reading) {
+    // What a model that is there answers at home it answers here: no value is refused.
+    if (feature_of(reading.name()) != nullptr)
+      return line(6,
+                  "  # open: any value reaches the model, and a rule below says which are known");
     const auto& values = reading.column->values;
     const auto n = static_cast<double>(std::max<std::int64_t>(1, reading.column->present()));
     const double fresh = static_cast<double>(values.singletons()) / n;
@@ -298,6 +317,40 @@ class ContractDraft {
       line(6, "  severity: warning");
       line(6, fmt::format("  implementation: {{dependency: {{determinant: [{}], dependent: {}}}}}",
                           quoted(from), quoted(to)));
+    }
+  }
+
+  /// The values of a text that are known: the model's own categories, else those of the sample
+  /// where it seems to have them all. Another one is answered, and the answer says so.
+  [[nodiscard]] std::vector<std::string> known_values(const Column& column) const {
+    std::vector<std::string> out;
+    for (const auto& each : feature_of(column.name())->categories)
+      out.push_back(each.is_string() ? literal(each.as_string()) : doc::to_json(each));
+    const auto& values = column.reading.column->values;
+    const bool is_whole = column.reading.kind == Kind::kCategory &&
+                          column.reading.type == expr::Type::kString && values.is_exact();
+    if (!out.empty() || !is_whole) return out;
+    for (const auto& entry : values.by_count()) out.push_back(literal(entry.value));
+    return out;
+  }
+
+  void known_categories() {
+    for (const Column& column : decisions_.columns) {
+      if (feature_of(column.name()) == nullptr) continue;
+      const auto values = known_values(column);
+      if (values.empty() || values.size() > kMostKnown) continue;
+      const bool are_models = !feature_of(column.name())->categories.empty();
+      line(6, fmt::format("# {} values of `{}`, as {}; another is answered with a warning",
+                          values.size(), comment(column.name()),
+                          are_models ? "the model knows them" : "the sample has them"));
+      line(6, fmt::format("- id: {}", quoted(plain_name(column.name(), "category") + "-is-known")));
+      line(6, "  type: custom");
+      line(6, "  engine: heddle");
+      line(6, "  severity: warning");
+      line(6,
+           fmt::format("  implementation: {{expression: {}}}",
+                       quoted(fmt::format("{0} == null || {0} in [{1}]",
+                                          in_expression(column.name()), fmt::join(values, ", ")))));
     }
   }
 

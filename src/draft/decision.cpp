@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "doc/diagnostic.hpp"
+#include "draft/adoption.hpp"
 #include "draft/findings.hpp"
 
 namespace heddle::draft {
@@ -127,11 +128,13 @@ class Decider {
 
   Result<Decisions> run() {
     HEDDLE_TRY(check_file());
+    HEDDLE_TRY(match_model());
     HEDDLE_TRY(choose_target());
     HEDDLE_TRY(choose_task());
     HEDDLE_TRY(choose_time());
     choose_columns();
     look_for_findings(out_, target_);
+    keep_what_the_model_reads();
     HEDDLE_TRY(check_left());
     return std::move(out_);
   }
@@ -156,6 +159,34 @@ class Decider {
     return {};
   }
 
+  [[nodiscard]] bool is_adopted() const { return wishes_.signature != nullptr; }
+
+  /// Which columns a model that is there reads. What it predicts is not among them.
+  Result<void> match_model() {
+    if (!is_adopted()) return {};
+    std::vector<Reading> readings;
+    for (const Column& column : out_.columns) readings.push_back(column.reading);
+    HEDDLE_ASSIGN_OR_RETURN(const Matching found,
+                            Matching::of(*wishes_.signature, readings, wishes_.target));
+    Adoption adoption{.signature = wishes_.signature};
+    std::vector<const Reading*> read;
+    for (const std::size_t at : found.features()) {
+      adoption.columns.push_back(readings[at].name());
+      read.push_back(&out_.columns[at].reading);
+    }
+    const Inputs inputs = inputs_of(*wishes_.signature, read);
+    adoption.are_features = inputs.are_features;
+    adoption.inputs_reason = inputs.why;
+    out_.adopted = std::move(adoption);
+    return {};
+  }
+
+  [[nodiscard]] bool model_reads(std::size_t column) const {
+    if (!out_.adopted) return false;
+    const auto& columns = out_.adopted->columns;
+    return std::find(columns.begin(), columns.end(), out_.columns[column].name()) != columns.end();
+  }
+
   Result<void> choose_target() {
     if (!wishes_.target.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(out_.target, index_of(profile_, wishes_.target, "--target"));
@@ -165,7 +196,7 @@ class Decider {
     std::optional<std::size_t> last;
     for (std::size_t i = 0; i < out_.columns.size(); ++i) {
       // A name does not make a target of a column that cannot be one.
-      if (!can_be_target(out_.columns[i].reading)) continue;
+      if (model_reads(i) || !can_be_target(out_.columns[i].reading)) continue;
       // Tables are mostly written with the outcome last.
       last = i;
       if (!has_target_name(out_.columns[i].name())) continue;
@@ -185,6 +216,32 @@ class Decider {
     return {};
   }
 
+  /// As the model says, or as a person does.
+  Result<std::optional<TaskKind>> wanted_task() const {
+    if (!is_adopted() || wishes_.signature->task.empty()) return wishes_.task;
+    for (const auto kind : {TaskKind::kBinary, TaskKind::kClasses, TaskKind::kRegression}) {
+      if (stats::task_name(kind) != wishes_.signature->task) continue;
+      if (wishes_.task.value_or(kind) == kind) return std::optional(kind);
+      return refused(ErrorKind::kInvalid, "init-task",
+                     fmt::format("the model's task is {}, and --task is {}",
+                                 wishes_.signature->task, stats::task_name(*wishes_.task)),
+                     "leave --task out");
+    }
+    return wishes_.task;
+  }
+
+  /// The model's classes among the target's values.
+  Result<ClassesOf> classes_of_model(const std::vector<profile::DistinctSample::Entry>& values) {
+    if (!is_adopted()) return ClassesOf{};
+    std::vector<std::string> texts;
+    for (const auto& entry : values) texts.push_back(entry.value);
+    HEDDLE_ASSIGN_OR_RETURN(auto found,
+                            match_classes(*wishes_.signature, out_.target_column().name(), texts));
+    out_.adopted->positive = found.model_positive;
+    out_.adopted->classes_unsaid = found.unsaid;
+    return found;
+  }
+
   Result<void> choose_task() {
     const Reading& reading = out_.target_column().reading;
     const auto values = values_of(reading);
@@ -198,23 +255,26 @@ class Decider {
                                        counted(reading.column->present())),
                      "name another with --target, or bring rows of the other outcome");
     // Two values may well be a regression or classes, if somebody says so.
-    if (values.size() == 2 && wishes_.task.value_or(TaskKind::kBinary) == TaskKind::kBinary)
+    HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_task());
+    if (values.size() == 2 && wanted.value_or(TaskKind::kBinary) == TaskKind::kBinary)
       return take_binary(values);
     const bool is_number = reading.is_number();
     const bool is_category = reading.kind == Kind::kCategory;
-    if (wishes_.task == TaskKind::kBinary)
-      return refused(ErrorKind::kInvalid, "init-task",
-                     fmt::format("the target `{}` has {} values, and --task is binary",
-                                 reading.name(), counted(reading.column->distinct())),
-                     "leave --task out, or name a target of two values");
+    if (wanted == TaskKind::kBinary)
+      return refused(
+          ErrorKind::kInvalid, "init-task",
+          fmt::format("the target `{}` has {} values, and {} is binary", reading.name(),
+                      counted(reading.column->distinct()), wishes_.task ? "--task" : "the model"),
+          wishes_.task ? "leave --task out, or name a target of two values"
+                       : "name the column that the model predicts with --target");
     const bool may_be_classes =
         !values.empty() && values.size() <= kMostClasses && reading.kind != Kind::kNumber;
-    const bool classes = wishes_.task ? wishes_.task == TaskKind::kClasses
-                                      : is_category || (reading.kind == Kind::kInteger &&
-                                                        are_classes(values, profile_.rows));
+    const bool classes = wanted ? wanted == TaskKind::kClasses
+                                : is_category || (reading.kind == Kind::kInteger &&
+                                                  are_classes(values, profile_.rows));
     if (classes && may_be_classes && reading.kind != Kind::kNumberInText)
       return take_classes(values);
-    if (is_number && !(classes && wishes_.task)) return take_regression();
+    if (is_number && !(classes && wanted)) return take_regression();
     return refused(
         ErrorKind::kUnprocessable, "init-target-kind",
         fmt::format("the target `{}` is {} with {} distinct values: neither a number, nor classes "
@@ -227,7 +287,8 @@ class Decider {
 
   Result<void> take_binary(const std::vector<profile::DistinctSample::Entry>& values) {
     out_.task = TaskKind::kBinary;
-    out_.positive = positive_of(values);
+    HEDDLE_ASSIGN_OR_RETURN(const ClassesOf of_model, classes_of_model(values));
+    out_.positive = of_model.positive.empty() ? positive_of(values) : of_model.positive;
     const auto found = std::find_if(values.begin(), values.end(), [&](const auto& entry) {
       return entry.value == out_.positive;
     });
@@ -252,6 +313,8 @@ class Decider {
       });
     else
       std::sort(out_.classes.begin(), out_.classes.end());
+    HEDDLE_ASSIGN_OR_RETURN(const ClassesOf of_model, classes_of_model(values));
+    if (!of_model.classes.empty()) out_.classes = of_model.classes;
     out_.task_reason = fmt::format("{} values, the rarest in {} rows", values.size(),
                                    counted(values.back().count));
     // They are in the order of their counts: the rarest is last.
@@ -330,6 +393,8 @@ class Decider {
       const Reading& reading = out_.columns[i].reading;
       // A row without a time has no place in the order.
       if (i == out_.target || !reading.is_time() || reading.missing > 0) continue;
+      // A field that the model does not read would be asked of every request for its order alone.
+      if (is_adopted() && !model_reads(i)) continue;
       if (!out_.time &&
           (reading.column->order.is_ascending || reading.column->order.is_descending)) {
         out_.time = i;
@@ -351,6 +416,10 @@ class Decider {
       column.is_label = i == out_.target;
       column.is_time_field = out_.time == i;
       if (column.is_label) continue;
+      if (is_adopted()) {
+        choose_by_model(column, model_reads(i));
+        continue;
+      }
       // A key is not a feature, but it stays in the contract: rows are known by it.
       column.left_out = reason_against(column.reading);
       column.in_contract =
@@ -361,6 +430,34 @@ class Decider {
       column.association =
           profile::associate(*sample_->find(column.name()), column.reading, target_);
     }
+  }
+
+  void choose_by_model(Column& column, bool is_read) {
+    column.in_contract = is_read || column.is_time_field;
+    if (!is_read) {
+      column.left_out = "the model does not read it";
+      return;
+    }
+    column.association = profile::associate(*sample_->find(column.name()), column.reading, target_);
+  }
+
+  /// A draft takes leaks, ids and constants out of the features; what a model reads stays, and is
+  /// said.
+  void keep_what_the_model_reads() {
+    if (!is_adopted()) return;
+    std::vector<std::string> kept;
+    for (std::size_t i = 0; i < out_.columns.size(); ++i) {
+      Column& column = out_.columns[i];
+      if (column.is_label || !model_reads(i)) continue;
+      if (!column.left_out.empty() || !reason_against(column.reading).empty())
+        kept.push_back(column.name());
+      column.left_out.clear();
+      column.in_contract = true;
+      out_.best_alone = std::max(out_.best_alone, column.association.alone);
+    }
+    auto first = findings_of(*wishes_.signature, out_, kept);
+    out_.findings.insert(out_.findings.begin(), std::make_move_iterator(first.begin()),
+                         std::make_move_iterator(first.end()));
   }
 
   static std::string reason_against(const Reading& reading) {

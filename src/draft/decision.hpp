@@ -10,6 +10,7 @@
 #include "profile/profile.hpp"
 #include "profile/reading.hpp"
 #include "stats/task.hpp"
+#include "train/signature.hpp"
 
 namespace heddle::draft {
 
@@ -39,6 +40,19 @@ struct Wishes {
   std::string target{};  ///< empty: it is inferred
   std::string time{};    ///< empty: it is inferred
   std::optional<stats::TaskKind> task{};
+  /// Of a model that is there, to be served as it is; null: one is to be fitted. Outlives the
+  /// decisions.
+  const train::Signature* signature = nullptr;
+};
+
+/// What is made of a model that is there.
+struct Adoption {
+  const train::Signature* signature = nullptr;
+  std::vector<std::string> columns{};  ///< of the file, in the model's order
+  bool are_features = false;           ///< features that are the fields, for the engine
+  std::string inputs_reason{};
+  std::string positive{};        ///< of two classes, the model's word for the one that is predicted
+  std::string classes_unsaid{};  ///< what was taken of its classes; empty: they say it
 };
 
 /// All that a draft rests on. `profile` outlives it.
@@ -57,6 +71,7 @@ struct Decisions {
   double repeated_share = 0;           ///< of held-out rows, that a row to train on equals
   double best_alone = 0;               ///< the largest `Association::alone` of a feature's column
   std::vector<Finding> findings{};     ///< the gravest first
+  std::optional<Adoption> adopted{};
 
   [[nodiscard]] const Column& target_column() const { return columns[target]; }
   [[nodiscard]] const Column* time_column() const { return time ? &columns[*time] : nullptr; }

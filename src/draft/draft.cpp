@@ -123,12 +123,17 @@ std::vector<File> draft_project(const Decisions& decisions, const Project& proje
       {"evaluations/" + names.model + ".yaml", draft_evaluation(decisions, names)},
       {"features/" + names.rows + ".yaml", draft_features(decisions, names)},
       {"heddle.yaml", draft_root(decisions, project, names)},
-      {"models/" + names.model + ".yaml", draft_model(decisions, names)},
+      {"models/" + names.model + ".yaml", draft_model(decisions, names, project)},
       {"monitors/" + names.model + ".yaml", draft_monitor(decisions, names)},
       {"people.yaml", draft_people(project)},
       {"policies/default.yaml", draft_policy(project)},
       {"request.json", draft_request(decisions)},
       {"services/" + names.model + ".yaml", draft_service(names, project)}};
+  if (project.model) {
+    out.push_back({"trainers/" + names.model + ".py", draft_trainer(decisions, project)});
+    out.push_back({"trainers/" + names.model + ".lock", project.model->lock});
+    out.insert(out.end(), project.model->all.begin(), project.model->all.end());
+  }
   std::sort(out.begin(), out.end(), [](const File& a, const File& b) { return a.path < b.path; });
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,23 @@ struct Person {
 /// that git signs with. Files that hold no key that can be taken are passed over.
 [[nodiscard]] Person own_person(const std::string& home);
 
+/// The files of a model that is there, as the project has them.
+struct ModelFiles {
+  std::string main{};  ///< path of what is opened, relative to the project
+  /// Others, below the project too: of a folder all that lie in it, of a pickle the modules that it
+  /// names.
+  std::vector<std::string> more{};
+  std::vector<File> all{};  ///< with their bytes
+  std::string python{};     ///< as `exec.python` has it
+  std::string lock{};       ///< the text of the lock
+  std::string from{};       ///< what a person named
+};
+
 struct Project {
   std::string name;                       ///< of the project
   std::vector<std::string> source_paths;  ///< as heddle.yaml names them
   Person person;
+  std::optional<ModelFiles> model{};  ///< of `Decisions::adopted`
   int port = 8000;
   int grpc_port = 8001;
   int control_port = 8010;
@@ -47,7 +61,10 @@ struct Names {
 // The files of a draft.
 [[nodiscard]] std::string draft_contract(const Decisions& decisions, const Names& names);
 [[nodiscard]] std::string draft_features(const Decisions& decisions, const Names& names);
-[[nodiscard]] std::string draft_model(const Decisions& decisions, const Names& names);
+[[nodiscard]] std::string draft_model(const Decisions& decisions, const Names& names,
+                                      const Project& project);
+/// `trainers/NAME.py`: returns a model that is there.
+[[nodiscard]] std::string draft_trainer(const Decisions& decisions, const Project& project);
 [[nodiscard]] std::string draft_evaluation(const Decisions& decisions, const Names& names);
 [[nodiscard]] std::string draft_monitor(const Decisions& decisions, const Names& names);
 [[nodiscard]] std::string draft_service(const Names& names, const Project& project);

@@ -31,6 +31,10 @@ class FeaturesDraft {
         "by\n# itself, on rows that it was not fitted to.\n"
         "apiVersion: heddle/v1\nkind: FeatureSet\nname: {0}\ncontract: {0}\nfolds: 5\nfeatures:\n",
         names_.rows);
+    if (decisions_.adopted && decisions_.adopted->are_features) {
+      for (const auto& name : decisions_.adopted->columns) add(name, in_expression(name));
+      return std::move(out_);
+    }
     for (const Column& column : decisions_.columns) {
       if (column.is_label) continue;
       if (!column.left_out.empty()) {

@@ -98,6 +98,23 @@ std::string search_of(const Decisions& decisions) {
   return out;
 }
 
+/// What returns the model that is there, and how its rows are written.
+std::string exec_of(const Decisions& decisions, const Names& names, const ModelFiles& model) {
+  const Adoption& adopted = *decisions.adopted;
+  std::string out = fmt::format(
+      "# {} of {}, written by {}: it is served as it is.\ntrainer: exec\nexec:\n"
+      "  file: {}\n  files:\n    - {}\n",
+      comment(adopted.signature->of_class), comment(model.from),
+      comment(adopted.signature->library), quoted("trainers/" + names.model + ".py"),
+      quoted(model.main));
+  for (const auto& file : model.more) out += fmt::format("    - {}\n", quoted(file));
+  out += fmt::format("  python: {}\n  lock: {}\n  inputs: {}  # {}\n", quoted(model.python),
+                     quoted("trainers/" + names.model + ".lock"),
+                     adopted.are_features ? "features" : "fields", comment(adopted.inputs_reason));
+  out += "search: {trials: 1, space: []}  # there is nothing to be searched for\n";
+  return out;
+}
+
 /// A bound of what one feature may say: well above the best that is kept, and below what a leak
 /// would.
 double leak_bound(const Decisions& decisions) {
@@ -180,7 +197,7 @@ std::string best_column_of(const Decisions& decisions) {
 
 }  // namespace
 
-std::string draft_model(const Decisions& decisions, const Names& names) {
+std::string draft_model(const Decisions& decisions, const Names& names, const Project& project) {
   const Column& target = decisions.target_column();
   std::string out = fmt::format(
       "# `{}` is the target: {}.\napiVersion: heddle/v1\nkind: Model\nname: {}\nfeatures: {}\n",
@@ -200,12 +217,32 @@ std::string draft_model(const Decisions& decisions, const Names& names) {
   const double share = held_out(decisions);
   out += fmt::format("  validation_fraction: {}  # of {} rows\n  test_fraction: {}\n", share,
                      counted(decisions.labelled()), share);
-  out += "trainer: xgboost\nparameters:\n  tree_method: hist\n";
-  if (decisions.task == TaskKind::kRegression) out += "  objective: reg:squarederror\n";
-  out += search_of(decisions);
+  if (project.model) {
+    out += exec_of(decisions, names, *project.model);
+  } else {
+    out += "trainer: xgboost\nparameters:\n  tree_method: hist\n";
+    if (decisions.task == TaskKind::kRegression) out += "  objective: reg:squarederror\n";
+    out += search_of(decisions);
+  }
   out += fmt::format("standby:  # what answers when the model cannot\n  trainer: {}\nseed: 1\n",
                      decisions.task == TaskKind::kRegression ? "ridge" : "logistic");
   return out;
+}
+
+std::string draft_trainer(const Decisions& decisions, const Project& project) {
+  const Adoption& adopted = *decisions.adopted;
+  std::string columns;
+  for (const auto& name : adopted.columns) columns += fmt::format("    {},\n", quoted(name));
+  const std::string model = project.model->main.substr(std::string_view("trainers/").size());
+  return fmt::format(
+      "# Returns the model in `{}` as it is: {}. To train it again from newer rows, fit one here\n"
+      "# and return that (docs/own-trainer.md).\n"
+      "import pathlib\n\nimport heddle\n\nHERE = pathlib.Path(__file__).parent\n"
+      "# What it reads, in its order.\nCOLUMNS = [\n{}]\n\n\n"
+      "@heddle.train\ndef fit(train, valid, params):\n"
+      "    return heddle.adopted(HERE / {}, columns=COLUMNS{})\n",
+      comment(model), comment(adopted.signature->library), columns, quoted(model),
+      adopted.positive.empty() ? "" : fmt::format(", positive={}", quoted(adopted.positive)));
 }
 
 std::string draft_evaluation(const Decisions& decisions, const Names& names) {
@@ -223,7 +260,8 @@ std::string draft_evaluation(const Decisions& decisions, const Names& names) {
     out += gate("better-than-the-last-value", fmt::format("metrics.{0} < last.{0}", loss),
                 "what was true of the row before says more than the model",
                 fmt::format("rows are in the order of `{}`", decisions.time_column()->name()));
-  if (decisions.task == TaskKind::kBinary) {
+  // What serves already is not refused for what a recalibration repairs.
+  if (decisions.task == TaskKind::kBinary && !decisions.adopted) {
     // 15 bins of the error: about so much is chance.
     const double chance = std::sqrt(15 / std::max(test_rows(decisions), 15.0)) / 2;
     out += gate("calibrated", fmt::format("metrics.calibration_error < {:.2f}", .05 + chance),

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <set>
 
+#include "base/clock.hpp"
+#include "bundle/parity.hpp"
 #include "doc/json.hpp"
 #include "expr/program.hpp"
 #include "model/scorer.hpp"
@@ -114,6 +116,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kEvaluation, assembly.evaluation);
   add(bundle::kStatements, assembly.statements);
   if (!assembly.trainer.empty()) add(bundle::kTrainer, assembly.trainer);
+  if (!assembly.parity.empty()) add(bundle::kParity, assembly.parity);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest,
                           bundle::pack(objects, std::move(layers), assembly.config));
   // From the store: a bundle that nobody could load would be found at its release, when it is

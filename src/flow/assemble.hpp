@@ -30,6 +30,7 @@ struct Assembly {
   std::string evaluation;       ///< JSON
   std::string statements;       ///< JSON
   std::string trainer{};        ///< JSON: of a trainer of one's own; else empty
+  std::string parity{};         ///< JSON: of a model that was there; else empty
   bundle::Config config{};
 };
 

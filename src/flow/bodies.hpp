@@ -36,8 +36,9 @@ namespace heddle::flow {
 /// `trained`: the step whose model it is, `train` or `standby`.
 [[nodiscard]] Result<StepRecord> run_baseline(Work& work, const std::string& directory,
                                               const std::string& trained);
-[[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained,
-                                            const std::string& profile, const std::string& role);
+[[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& directory,
+                                            const std::string& trained, const std::string& profile,
+                                            const std::string& role);
 
 /// The primary of the model's services as the host knows it, or why there is none; what `run_base`
 /// depends on.

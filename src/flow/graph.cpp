@@ -367,9 +367,11 @@ void GraphBuilder::add_bundle(bool primary) {
   bundle.inputs.push_back(
       {"the commit", digest_of_text(fmt::format("{} {}", d_.project->commit, d_.project->dirty))});
   if (!model_.runtime) bundle.needs.push_back({"search", "best"});
-  bundle.body =
-      [model_step, profile = profile(primary), role = std::string(primary ? "primary" : "standby")](
-          Work& work, const std::string&) { return run_bundle(work, model_step, profile, role); };
+  bundle.body = [model_step, profile = profile(primary),
+                 role = std::string(primary ? "primary" : "standby")](
+                    Work& work, const std::string& directory) {
+    return run_bundle(work, directory, model_step, profile, role);
+  };
   steps_.push_back(std::move(bundle));
 }
 

@@ -571,8 +571,8 @@ Result<void> name_base(store::Objects& objects, const Recorded& recorded, bundle
 
 }  // namespace
 
-Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
-                              const std::string& role) {
+Result<StepRecord> run_bundle(Work& work, const std::string& directory, const std::string& trained,
+                              const std::string& profile, const std::string& role) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
@@ -643,6 +643,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   }
   if (work.source().recorded != nullptr)
     HEDDLE_TRY(name_base(*work.host().objects, *work.source().recorded, assembly.config));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.parity, certify_adopted(work, assembly, directory));
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["bundle"], assemble(*work.host().objects, assembly));
   work.note(role == "standby" ? "bundle.standby" : "bundle", record.outputs["bundle"].short_str());

@@ -69,30 +69,6 @@ Parity compare(const stats::Task& task, std::span<const float> wanted, std::span
   return out;
 }
 
-/// A matrix's rows as columns of a table.
-table::Table columns_of(const table::Matrix& matrix, const std::vector<std::string>& names) {
-  std::vector<table::Column> columns;
-  for (int c = 0; c < matrix.columns; ++c) {
-    table::Column column;
-    column.name = names[static_cast<std::size_t>(c)];
-    column.type = table::Type::kDouble;
-    column.doubles.reserve(static_cast<std::size_t>(matrix.rows));
-    for (std::int64_t r = 0; r < matrix.rows; ++r)
-      column.doubles.push_back(static_cast<double>(matrix.row(r)[c]));
-    columns.push_back(std::move(column));
-  }
-  return std::move(*table::Table::make(std::move(columns)));
-}
-
-Result<table::Table> fields_of(const table::Table& rows, std::span<const spec::Field> fields) {
-  std::vector<table::Column> columns;
-  for (const auto& field : fields) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field.name));
-    columns.push_back(*column);
-  }
-  return table::Table::make(std::move(columns));
-}
-
 /// `wanted` of the rows with their labels, evenly spaced; all when it is 0.
 Result<void> take_part(table::Table& rows, std::vector<double>& codes, std::int64_t wanted) {
   if (wanted <= 0 || wanted >= rows.rows()) return {};
@@ -294,27 +270,57 @@ doc::Value evidence_of(const spec::Exec& exec, const train::OwnFitted& fitted,
     sources.push_back(
         doc::Value::object({{"path", source.path}, {"digest", sha256(source.bytes).str()}}));
   }
-  return doc::Value::object({{"format", "heddle.trainer/1"},
-                             {"file", exec.file},
-                             {"sources", std::move(sources)},
-                             {"environment", doc::Value::object({{"python", fitted.python},
-                                                                 {"packages", fitted.packages}})},
-                             {"sandbox", runtime::text_of(fitted.layers)},
-                             {"returned", fitted.returned},
-                             {"scored_by", chosen.by_engine ? "engine" : "worker"},
-                             {"why", chosen.why},
-                             {"parity", chosen.parity.value()}});
+  auto out = doc::Value::object(
+      {{"format", "heddle.trainer/1"},
+       {"file", exec.file},
+       {"sources", std::move(sources)},
+       {"environment",
+        doc::Value::object({{"python", fitted.python}, {"packages", fitted.packages}})},
+       {"sandbox", runtime::text_of(fitted.layers)},
+       {"returned", fitted.returned},
+       {"scored_by", chosen.by_engine ? "engine" : "worker"},
+       {"why", chosen.why},
+       {"parity", chosen.parity.value()}});
+  if (!fitted.adopted.is_null()) out.set("adopted", fitted.adopted);
+  return out;
 }
 
 }  // namespace
 
+table::Table columns_of(const table::Matrix& matrix, const std::vector<std::string>& names) {
+  std::vector<table::Column> columns;
+  for (int c = 0; c < matrix.columns; ++c) {
+    table::Column column;
+    column.name = names[static_cast<std::size_t>(c)];
+    column.type = table::Type::kDouble;
+    column.doubles.reserve(static_cast<std::size_t>(matrix.rows));
+    for (std::int64_t r = 0; r < matrix.rows; ++r)
+      column.doubles.push_back(static_cast<double>(matrix.row(r)[c]));
+    columns.push_back(std::move(column));
+  }
+  return std::move(*table::Table::make(std::move(columns)));
+}
+
+Result<table::Table> fields_of(const table::Table& rows, std::span<const spec::Field> fields) {
+  std::vector<table::Column> columns;
+  for (const auto& field : fields) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field.name));
+    columns.push_back(*column);
+  }
+  return table::Table::make(std::move(columns));
+}
+
 Result<train::OwnTraining> prepare_own(Work& work, const std::string& folder, std::int64_t wanted) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, rows_of(work, wanted));
+  return prepare_own_rows(work, folder, *work.definitions().model->exec, rows);
+}
+
+Result<train::OwnTraining> prepare_own_rows(Work& work, const std::string& folder,
+                                            const spec::Exec& exec, const train::OwnRows& rows) {
   const Definitions& d = work.definitions();
-  const spec::Exec& exec = *d.model->exec;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
-  HEDDLE_ASSIGN_OR_RETURN(const auto rows, rows_of(work, wanted));
   HEDDLE_TRY(make_dirs(folder));
   HEDDLE_TRY(train::write_own_rows(folder, rows));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, train::own_files(exec));

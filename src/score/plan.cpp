@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "bundle/parity.hpp"
 #include "doc/json.hpp"
 #include "feature/program.hpp"
 #include "model/scorer.hpp"
@@ -248,6 +249,7 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, calibration_schema().parse(written));
   HEDDLE_ASSIGN_OR_RETURN(const auto proof, bundle.json(bundle::kReference));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, reference_schema().parse(proof));
+  HEDDLE_TRY(bundle::check_parity(bundle));
   const auto& task = bundle.config().task;
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {

@@ -121,6 +121,7 @@ Result<std::vector<float>> predictions_of(const OwnTraining& training, const std
     out[i] = static_cast<float>(value);
     const bool is_probability = training.task.kind != stats::TaskKind::kRegression;
     if (std::isfinite(out[i]) && (!is_probability || (out[i] >= 0 && out[i] <= 1))) continue;
+    if (training.may_lack && std::isnan(out[i])) continue;
     return own_error("own-answers",
                      fmt::format("{}: the model answers row {} with {}", training.file,
                                  i / training.task.outputs(), value),
@@ -132,10 +133,13 @@ Result<std::vector<float>> predictions_of(const OwnTraining& training, const std
 std::string job_of(const OwnTraining& training) {
   const doc::Value whole = own_training_schema().print(training);
   doc::Value job = doc::Value::object({{"format", "heddle.exec-job/1"}});
-  for (const char* key : {"file", "lock", "task", "columns", "parameters", "seed", "verify_files"})
+  for (const char* key :
+       {"file", "lock", "task", "columns", "parameters", "seed", "verify_files", "may_lack"})
     job.set(key, *whole.find(key));
   return doc::to_json(job);
 }
+
+}  // namespace
 
 runtime::Once in_sandbox(const std::string& python, std::string_view program) {
   runtime::Once once;
@@ -146,7 +150,6 @@ runtime::Once in_sandbox(const std::string& python, std::string_view program) {
   return once;
 }
 
-/// A missing interpreter is the definition's matter, not a worker's.
 Error without_python(const std::string& python, const Error& error) {
   if (error.id != "runtime-program" && error.id != "secret-not-set") return error;
   return Error{
@@ -155,8 +158,6 @@ Error without_python(const std::string& python, const Error& error) {
       "make it (`python3 -m venv .venv`, then pip install what its lock says), or name "
       "another in `exec.python`"};
 }
-
-}  // namespace
 
 Result<OwnFitted> fit_own(const OwnTraining& training, const runtime::LineSink& said) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string files, read_file(training.packed));
@@ -189,6 +190,7 @@ Result<OwnFitted> fit_own(const OwnTraining& training, const runtime::LineSink& 
   out.engine_format = cut(result.string_or("engine_format"));
   out.engine_model = std::move(left->engine_model);
   out.no_engine = cut(result.string_or("no_engine"));
+  if (const doc::Value* adopted = result.find("adopted")) out.adopted = *adopted;
   out.layers = end->layers;
   HEDDLE_ASSIGN_OR_RETURN(out.predictions, predictions_of(training, left->predictions));
   HEDDLE_ASSIGN_OR_RETURN(out.worker_files, with_files(files, left->model));

@@ -42,6 +42,7 @@ struct OwnTraining {
   std::int64_t memory_bytes = 0;
   bool whole_sandbox = false;
   bool verify_files = false;  ///< read each installed file, and not what is said to be installed
+  bool may_lack = false;      ///< a row that the model does not take has no answer, NaN
   bool quotes_rows = true;    ///< messages of the trainer's may be repeated: they can hold values
   std::string directory{};    ///< of the sandbox: where workers' folders are
   std::string hidden{};       ///< what is not to be seen
@@ -58,6 +59,7 @@ struct OwnFitted {
   std::string engine_model{};
   std::string no_engine{};     ///< why there is none
   std::string worker_files{};  ///< a tar with `kOwnServe`: what a worker starts from
+  doc::Value adopted{};        ///< of a model that was there: its signature; else null
   runtime::Layers layers{};    ///< of the sandbox that it ran in
 };
 

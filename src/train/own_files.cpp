@@ -29,6 +29,8 @@ constexpr std::string_view kServe =
 constexpr std::string_view kLock =
     "import sys\n\nfrom heddle.training import lock\n\nsys.stdout.write(lock.text())\n";
 
+constexpr std::string_view kSignature = "from heddle.training.signatures import main\n\nmain()\n";
+
 /// Of the package, what asks a service and what checks a ledger is of no use here.
 bool is_needed(std::string_view path) { return path != "heddle/verify.py"; }
 
@@ -66,6 +68,7 @@ Result<std::string> own_files(const spec::Exec& exec) {
   HEDDLE_TRY(put(root, kFitFile, kFit));
   HEDDLE_TRY(put(root, kOwnServe, kServe));
   HEDDLE_TRY(put(root, kLockFile, kLock));
+  HEDDLE_TRY(put(root, kSignatureFile, kSignature));
   return runtime::pack_folder(root);
 }
 
@@ -106,6 +109,7 @@ const doc::Schema<OwnTraining>& own_training_schema() {
     t.integer("memory_bytes", &T::memory_bytes, "of all its processes");
     t.boolean("whole_sandbox", &T::whole_sandbox, "not without each layer");
     t.boolean("verify_files", &T::verify_files, "read each installed file");
+    t.boolean("may_lack", &T::may_lack, "rows may be without an answer");
     t.boolean("quotes_rows", &T::quotes_rows, "messages may be repeated");
     t.text("directory", &T::directory, "where sandboxes are");
     t.text("hidden", &T::hidden, "what is not seen");

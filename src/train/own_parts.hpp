@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "runtime/once.hpp"
 
 namespace heddle::train {
 
@@ -13,6 +14,7 @@ namespace heddle::train {
 
 inline constexpr std::string_view kFitFile = "heddle_fit.py";
 inline constexpr std::string_view kLockFile = "heddle_lock.py";
+inline constexpr std::string_view kSignatureFile = "heddle_signature.py";
 
 /// A folder that goes with it.
 class TemporaryFolder {
@@ -27,6 +29,11 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+/// A program of the helper's, as it is started in the sandbox.
+[[nodiscard]] runtime::Once in_sandbox(const std::string& python, std::string_view program);
+/// A missing interpreter is the definition's matter, not a worker's.
+[[nodiscard]] Error without_python(const std::string& python, const Error& error);
 
 /// The tar with more files in it.
 [[nodiscard]] Result<std::string> with_files(

@@ -41,6 +41,8 @@ def answer_of(model: Any, task: Task) -> Answer:
     """How this model is asked."""
     if model is None:
         raise NoModel("it returned nothing: end it with `return model`")
+    if is_of(model, "heddle.training.opening", "Adopted"):
+        return lambda rows: model.answers(rows, task)
     if is_of(model, "xgboost", "Booster"):
         return lambda rows: _of_xgboost(model, rows)
     if is_of(model, "lightgbm", "Booster"):

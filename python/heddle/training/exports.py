@@ -28,11 +28,27 @@ def export(model: Any, rows: Rows, task: Task) -> tuple[str, bytes]:
         raise NoExport("it reads categories, whose codes the engine does not know")
     if any(array.dtype != numpy.float32 for array in rows.arrays.values()):
         raise NoExport("it reads the contract's fields, and the engine scores feature columns")
-    model = _last_of(model)
+    model = _last_of(_own_of(model, rows, task))
     for module, names, write in _WRITERS:
         if is_of(model, module, *names):
             return write(model, rows, task)
     raise NoExport(f"the engine has no form of a `{type(model).__name__}`")
+
+
+def _own_of(model: Any, rows: Rows, task: Task) -> Any:
+    """The library's model of one that was there."""
+    if not is_of(model, "heddle.training.opening", "Adopted"):
+        return model
+    if model.reads_categories:
+        raise NoExport("it reads categories, whose codes the engine does not know")
+    if rows.columns != list(model.columns):
+        raise NoExport("the feature set has other columns, or in another order")
+    classes = [str(each) for each in model.signature["classes"]]
+    if task.kind == "binary" and model.positive is not None and classes[1:] != [model.positive]:
+        raise NoExport("its probability is of the other class")
+    if is_of(model.model, "onnxruntime", "InferenceSession"):
+        return model.files[model.name]
+    return model.model
 
 
 def _last_of(model: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy
 
-from . import Params, Trainer, answers, exports, keeping, lock
+from . import Params, Trainer, answers, exports, keeping, lock, opening, serving
 from .rows import Rows, read
 from .tasks import Task
 
@@ -98,7 +98,7 @@ def fit(job: Job) -> dict[str, Any]:
     model = trainer.function(train, valid, params)
     if os.getpid() != pid:
         os._exit(0)  # a fork of the trainer's came back here: the first one answers
-    said = answers.predictions(model, valid, job.task)
+    said = said_of(job, model, valid)
     said.astype("<f8").tofile(job.out / "predictions.f64")
     how = {
         **keeping.save(model, job.out / "model"),
@@ -114,6 +114,9 @@ def fit(job: Job) -> dict[str, Any]:
         "python": environment["python"],
         "packages": environment["packages"],
     }
+    if isinstance(model, opening.Adopted):
+        result["adopted"] = model.signature
+        result["returned"] = model.signature["class"]
     try:
         result["engine_format"], whole = exports.export(model, valid, job.task)
         (job.out / "engine.model").write_bytes(whole)
@@ -122,6 +125,16 @@ def fit(job: Job) -> dict[str, Any]:
     except Exception as why:  # of the library that exports
         result["no_engine"] = f"it could not be written for the engine: {type(why).__name__}"
     return result
+
+
+def said_of(job: Job, model: Any, valid: Rows) -> numpy.ndarray:
+    """What the model answers to the validation rows. Where rows may be without an answer, those
+    that the model does not take have NaN.
+    """
+    if not job.given.get("may_lack", False):
+        return answers.predictions(model, valid, job.task)
+    out = serving.answered(answers.answer_of(model, job.task), valid, job.task)
+    return out.reshape(len(valid), job.task.outputs)
 
 
 def failure(job: Job, error: BaseException) -> dict[str, Any]:
@@ -164,6 +177,8 @@ def _shown(job: Job, file: str) -> str:
 def _what_and_hint(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Refused):
         return error.what, error.hint
+    if isinstance(error, opening.Refused):
+        return "returned", error.hint
     if isinstance(error, answers.NoModel):
         return "returned", "see docs/own-trainer.md for what may be returned"
     if isinstance(error, answers.WrongAnswers):
