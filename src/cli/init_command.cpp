@@ -434,6 +434,26 @@ void print(const Console& console, const Outcome& outcome) {
   console.message(fmt::format("next: {}", outcome.next));
 }
 
+/// What a draft would change of a project that is there, by file.
+std::vector<std::pair<std::string, std::string>> changes_of(const Outcome& outcome,
+                                                            const std::string& directory) {
+  std::vector<std::pair<std::string, std::string>> changes;
+  for (const auto& file : outcome.files) {
+    const auto before = read_file(directory + "/" + file.path);
+    const bool is_model =
+        outcome.model &&
+        std::any_of(outcome.model->files.all.begin(), outcome.model->files.all.end(),
+                    [&](const auto& each) { return each.path == file.path; });
+    std::string text;
+    if (!is_model)
+      text = draft::difference(before.ok() ? *before : "", file.text, file.path);
+    else if (!before.ok() || *before != file.text)
+      text = fmt::format("{}: other bytes\n", file.path);
+    if (!text.empty()) changes.emplace_back(file.path, std::move(text));
+  }
+  return changes;
+}
+
 /// `profile` and `signature` are what the outcome's decisions rest on, and outlive it.
 Result<Outcome> start_project(const Invocation& invocation, const Console& console,
                               InitOptions options, profile::Profile& profile,
@@ -469,17 +489,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   out.was_there = path_exists(options.directory + "/heddle.yaml");
   out.next = fmt::format("cd {} && heddle run", in_shell(options.directory));
   if (out.was_there) {
-    for (const auto& file : out.files) {
-      const auto before = read_file(options.directory + "/" + file.path);
-      const bool is_model =
-          out.model && std::any_of(out.model->files.all.begin(), out.model->files.all.end(),
-                                   [&](const auto& each) { return each.path == file.path; });
-      auto text = !is_model ? draft::difference(before.ok() ? *before : "", file.text, file.path)
-                  : before.ok() && *before == file.text
-                      ? std::string()
-                      : fmt::format("{}: other bytes\n", file.path);
-      if (!text.empty()) out.changes.emplace_back(file.path, std::move(text));
-    }
+    out.changes = changes_of(out, options.directory);
     return out;
   }
   HEDDLE_TRY(check_free(out.files, options.directory));

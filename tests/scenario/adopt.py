@@ -277,7 +277,9 @@ def floats(numbers):
 
 
 def served_as_its_library_answers(world, root, project, drafted, tolerance=0.0, at=None):
-    """Runs what was printed, `at` the folder that it was printed in, and holds file, client and single requests against the owner's."""
+    """Runs what was printed, `at` the folder that it was printed in, and holds file, client and
+    single requests against the owner's.
+    """
     works(drafted)
     trained = works(world.shell(drafts.next_of(drafted.err), at or world.dir))
     assert "parity: " in trained.err + trained.out, trained

@@ -50,7 +50,7 @@ def of(model: Any, kind: str) -> dict[str, Any]:
 
 
 def _feature(name: str, type_: str = "", categories: list[Any] | None = None) -> dict[str, Any]:
-    """`type`: `number`, `integer`, `boolean`, `string`, `timestamp`, `category`, or empty: unsaid."""
+    """`type`: `number`, `integer`, `boolean`, `string`, `timestamp`, `category`; empty: unsaid."""
     out: dict[str, Any] = {"name": str(name), "type": type_}
     if categories is not None:
         out["categories"] = [_plain(each) for each in categories]
