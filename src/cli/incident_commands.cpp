@@ -35,6 +35,10 @@ Result<control::RefusedRowsReply> refused_rows(const Invocation& invocation,
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(
         auto reply, call_for<control::RefusedRowsReply>(invocation, "quarantine.show", request));
+    if (!reply.rows)
+      return Error{ErrorKind::kConflict, "reply-of-another-version",
+                   "the control plane's reply to `quarantine.show` has no rows",
+                   "the control plane that runs is of another version: start it again"};
     rows.insert(rows.begin(), std::move_iterator(reply.rows->begin()),
                 std::move_iterator(reply.rows->end()));
     const std::int64_t left = limit - std::ssize(rows);

@@ -68,7 +68,7 @@ class CertificatesTest : public fixture::ServiceTest {
 };
 
 TEST_F(CertificatesTest, AnotherOneIsAnEntryAndIsShown) {
-  EXPECT_TRUE(certificates_of(*core_, "s")->is_null());
+  EXPECT_EQ(certificates_of(*core_, "s").value(), std::nullopt);
   start("sha256:a");
   start("sha256:a");
   EXPECT_EQ(entries(), Lines{"sha256:a "});
@@ -77,9 +77,10 @@ TEST_F(CertificatesTest, AnotherOneIsAnEntryAndIsShown) {
   start("sha256:b");
   EXPECT_EQ(entries(), (Lines{"sha256:a ", "sha256:b ", "sha256:b sha256:ca", "sha256:b "}));
   const auto shown = certificates_of(*core_, "s").value();
-  EXPECT_EQ(shown.string_or("certificate"), "sha256:b");
-  EXPECT_EQ(shown.string_or("client_ca", "none"), "");
-  EXPECT_EQ(shown.int_or("entry"), static_cast<std::int64_t>(*core_->ledger->size()) - 1);
+  ASSERT_TRUE(shown.has_value());
+  EXPECT_EQ(shown->certificate, "sha256:b");
+  EXPECT_EQ(shown->client_ca, "");
+  EXPECT_EQ(shown->entry, *core_->ledger->size() - 1);
 }
 
 TEST_F(CertificatesTest, ExchangedAndPutBackIsTwoEntriesAndAJournalThatIsReadAgainNone) {

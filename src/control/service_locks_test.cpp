@@ -116,7 +116,7 @@ TEST_F(ServiceLocksTest, WhileRefusedRowsAreReadEverybodyElseIsAnswered) {
   core_->refused = RefusedListing([](const RefusedListing::Question&) -> Result<RefusedRows> {
     while (held) std::this_thread::yield();
     RefusedRows found;
-    found.rows.push("a row");
+    found.rows.push_back({.request_id = "r-1"});
     return found;
   });
   const auto rows = [&] {
@@ -130,7 +130,7 @@ TEST_F(ServiceLocksTest, WhileRefusedRowsAreReadEverybodyElseIsAnswered) {
   held = false;
   auto reply = rows();
   while (reply.bool_or("reading")) reply = rows();
-  EXPECT_EQ(reply.find("rows")->as_array().at(0).as_string(), "a row");
+  EXPECT_EQ(reply.find("rows")->as_array().at(0).string_or("request_id"), "r-1");
 }
 
 TEST_F(ServiceLocksTest, AStateThatCannotBeReadLocksThatServiceAlone) {
@@ -229,7 +229,7 @@ TEST_F(ServiceLocksTest, AYesIsNotKeptThroughALock) {
   ASSERT_TRUE(open_services(*core_).ok());
   const auto asked = core_->services.at("t")->promote(bundles_[2], "primary", 0, kBen);
   ASSERT_TRUE(asked.ok()) << asked.error().str();
-  const auto id = asked->string_or("approval");
+  const auto id = asked->approval;
   ASSERT_TRUE(lock_service(*core_, "t", {ErrorKind::kIo, "disk", "it failed"}).ok());
   const auto statement = core_->policy->approval(id)->statement;
   const auto request =
