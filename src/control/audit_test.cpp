@@ -11,8 +11,10 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "control/applied.hpp"
+#include "doc/json.hpp"
 #include "policy/request.hpp"
 #include "policy/ssh_key_fixture.hpp"
+#include "release/release.hpp"
 
 namespace heddle::control {
 namespace {
@@ -177,7 +179,9 @@ TEST_F(AuditTest, AStopStandsUntilAnEntryEndsIt) {
   };
   const auto flag = [&](bool stopped) { put("policy.stopped", stopped ? "{}" : ""); };
   const auto releases = [&](bool stopped) {
-    put("releases", fmt::format(R"({{"stopped":{}}})", stopped));
+    auto value = release::Releases("s").to_value();
+    value.set("stopped", stopped);
+    put("releases", doc::to_json(value));
   };
   (void)entry("service.stop");
   flag(true);
