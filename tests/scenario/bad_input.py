@@ -959,7 +959,7 @@ def rows_that_no_heddle_wrote(world):
     default.
     """
     for key, id_ in (
-        ("place", "state-row"),
+        ("place", "control-state"),
         ("applied-entry", "state-row"),
         ("applied-digest", "applied-not-decided"),
     ):
