@@ -22,7 +22,8 @@
 namespace heddle::cli {
 namespace {
 
-/// A request to try, where the project has one (`heddle init` writes it). It waits for the planes.
+/// A request to try, where the project has one (`heddle init` writes it). It waits for the planes
+/// and the model; of tries that fail, curl tells only the status.
 void tell_request(const std::string& root, const Console& console) {
   if (!path_exists(root + "/request.json")) return;
   const auto loaded = spec::load_project(root);
@@ -30,7 +31,7 @@ void tell_request(const std::string& root, const Console& console) {
   const auto& [name, service] = *loaded->project.services.begin();
   if (!service.tls.certificate.empty()) return;
   console.message(
-      fmt::format("next: curl -s --retry 30 --retry-delay 1 --retry-connrefused -H "
+      fmt::format("next: curl -sSf --retry 30 --retry-delay 1 --retry-connrefused -H "
                   "\"Authorization: Bearer $(cat "
                   ".heddle/tokens/caller)\" -d @request.json http://{}:{}/v1/services/{}/predict",
                   service.host, service.port, name));

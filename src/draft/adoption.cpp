@@ -189,10 +189,6 @@ bool are_codes(const std::vector<std::string>& labels) {
 
 }  // namespace
 
-bool Matching::reads(std::size_t column) const noexcept {
-  return std::find(features_.begin(), features_.end(), column) != features_.end();
-}
-
 Result<Matching> Matching::of(const train::Signature& signature,
                               const std::vector<Reading>& columns, const std::string& target) {
   Matching out;

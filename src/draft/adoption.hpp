@@ -24,7 +24,6 @@ class Matching {
 
   /// Places of the columns in the model's order.
   [[nodiscard]] const std::vector<std::size_t>& features() const noexcept { return features_; }
-  [[nodiscard]] bool reads(std::size_t column) const noexcept;
 
  private:
   std::vector<std::size_t> features_{};

@@ -81,7 +81,8 @@ TEST(KeptRows, WhatIsNoRowIsRefusedWithItsPlace) {
   }
   // A value of another type is no missing value.
   const auto read = reference_schema().parse_text(
-      R"({"format":"heddle.reference/2","fields":["count"],"rows":[[1],["x"]],"margins":[[1],[1]]})");
+      R"({"format":"heddle.reference/2","fields":["count"],"rows":[[1],["x"]],)"
+      R"("margins":[[1],[1]]})");
   ASSERT_TRUE(read.ok());
   const auto count = fields().back();
   const auto table = table_of(read->kept, std::span(&count, 1), reference_schema());
