@@ -1,15 +1,14 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/quarantine_commands.hpp"
 #include "cli/session.hpp"
 #include "cli/show.hpp"
 #include "cli/signing.hpp"
-#include "doc/json.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::cli {
@@ -29,29 +28,6 @@ int print_incidents(const Console& console, const doc::Value& reply) {
   }
   console.data(rows.size() == 1 ? "no incident so far" : format_rows(rows));
   return 0;
-}
-
-/// The newest refused rows. The control plane reads so much of its journal for one answer; what is
-/// older is asked for anew.
-Result<doc::Value> refused_rows(const Invocation& invocation, const std::string& service,
-                                const std::string& source, std::int64_t limit) {
-  auto request = doc::Value::object({{"service", service}, {"source", source}, {"limit", limit}});
-  std::vector<doc::Value> rows;  // oldest first
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(auto reply, call_operation(invocation, "quarantine.show", request));
-    auto& found = reply.find("rows")->as_array();
-    rows.insert(rows.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
-    const auto* before = reply.find("before");
-    const std::int64_t left = limit - static_cast<std::int64_t>(rows.size());
-    if (before != nullptr && left > 0) {
-      request.set("before", *before);
-      request.set("limit", left);
-      continue;
-    }
-    auto all = doc::Value::array();
-    for (auto& row : rows) all.push(std::move(row));
-    return doc::Value::object({{"service", service}, {"rows", std::move(all)}});
-  }
 }
 
 int print_incident(const Console& console, const doc::Value& reply) {
@@ -251,7 +227,8 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
             "incident.close", "closed");
 
   auto* quarantine =
-      app.add_subcommand("quarantine", "sources whose rows are refused")->require_subcommand(1);
+      app.add_subcommand("quarantine", "sources that are shut out, and rows that were refused")
+          ->require_subcommand(1);
   quarantine->add_subcommand("list", "quarantined sources of every service")
       ->callback([&invocation] {
         invocation.run = [&invocation](const Console& console) {
@@ -264,33 +241,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   add_of_source(*quarantine, invocation, "release", "let a source in", "quarantine.release",
                 "let in");
 
-  auto service = std::make_shared<std::string>();
-  auto source = std::make_shared<std::string>();
-  auto limit = std::make_shared<std::int64_t>(20);
-  auto* rows =
-      quarantine->add_subcommand("show", "the newest refused rows, with the rules they broke");
-  rows->add_option("service", *service, "name of the service")->required();
-  rows->add_option("--source", *source, "of this source only");
-  rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
-  rows->callback([&invocation, service, source, limit] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = refused_rows(invocation, *service, *source, *limit);
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-        return 0;
-      }
-      std::vector<std::vector<std::string>> table{
-          {"EVENT TIME", "SOURCE", "ACCOUNT", "OUTCOME", "RULES", "ROW"}};
-      for (const auto& item : reply->find("rows")->as_array()) {
-        table.push_back({item.string_or("event_time"), item.string_or("source"),
-                         item.string_or("account"), item.string_or("outcome"),
-                         doc::to_json(*item.find("rules")), doc::to_json(*item.find("fields"))});
-      }
-      console.data(table.size() == 1 ? "no row was refused" : format_rows(table));
-      return 0;
-    };
-  });
+  add_quarantine_rows(*quarantine, invocation);
 }
 
 }  // namespace heddle::cli

@@ -24,7 +24,9 @@
 #include "control/sandboxes.hpp"
 #include "control/service_locks.hpp"
 #include "control/service_rows.hpp"
+#include "control/settled_rows.hpp"
 #include "control/stored_rows.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
@@ -531,20 +533,41 @@ Result<doc::Value> quarantine_list(Core& core, const NoRequest&, const Call&) {
   return doc::Value::object({{"sources", sources}, {"next", next}});
 }
 
+/// The values that broke rules: {"rule", "field", "value"}, the value as it came.
+doc::Value failing_of(const spec::Contract& contract, const doc::Value& row) {
+  auto out = doc::Value::array();
+  const doc::Value* fields = row.find("fields");
+  for (const auto& rule : doc::items_of(row.find("rules"))) {
+    for (const auto& name : fields_of_rule(contract, rule.as_string())) {
+      const doc::Value* value = fields == nullptr ? nullptr : fields->find(name);
+      out.push(doc::Value::object(
+          {{"rule", rule}, {"field", name}, {"value", value == nullptr ? doc::Value() : *value}}));
+    }
+  }
+  return out;
+}
+
 Result<doc::Value> quarantine_show(Core& core, const RefusedRowsRequest& request,
                                    const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& name = service->service().identity.name;
-  const RefusedListing::Question question{core.home.spool(name), request.source,
-                                          static_cast<std::size_t>(request.limit), request.before};
+  RefusedListing::Question question{
+      core.home.spool(name),
+      {request.source, static_cast<std::size_t>(request.limit), request.before, {}}};
+  if (!request.settled) {
+    HEDDLE_ASSIGN_OR_RETURN(question.query.settled, settled_rows(*core.state, name));
+  }
   std::optional<RefusedRows> found;
   if (call.caller.waits) {
-    HEDDLE_ASSIGN_OR_RETURN(
-        found, read_refused_rows(question.spool, question.source, question.limit, question.before));
+    HEDDLE_ASSIGN_OR_RETURN(found, read_refused_rows(question.spool, question.query));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
   }
   if (!found) return doc::Value::object({{"service", name}, {"reading", true}});
+  const auto& model = core.running.models.at(service->service().model);
+  const auto& contract =
+      core.running.contracts.at(core.running.feature_sets.at(model.features).contract);
+  for (auto& item : found->rows.as_array()) item.set("failing", failing_of(contract, item));
   auto reply = doc::Value::object({{"service", name}, {"rows", std::move(found->rows)}});
   if (found->before) reply.set("before", *found->before);
   return reply;
@@ -782,6 +805,8 @@ const std::vector<OperationRow>& operation_table() {
       row("incident.close", "owner", "it is over, as a person says", incident_act<Kind::kClose>),
       row("quarantine.list", "read", "sources whose rows are refused", quarantine_list),
       row("quarantine.show", "owner", "refused rows with the rules they broke", quarantine_show),
+      row("quarantine.settle", "owner", "a person accepts, reprocesses or discards refused rows",
+          settle_rows),
       row("quarantine.add", "owner", "shut a source out until a person lets it in",
           quarantine_act<Kind::kQuarantine>),
       row("quarantine.release", "owner", "let a source in", quarantine_act<Kind::kRelease>),

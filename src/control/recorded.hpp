@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/clock.hpp"
@@ -21,12 +22,20 @@ struct RefusedRows {
   std::optional<std::uint64_t> before{};
 };
 
+/// Which refused rows.
+struct RefusedQuery {
+  std::string source{};  ///< empty: of all
+  std::size_t limit = 0;
+  std::uint64_t before = UINT64_MAX;
+  std::set<std::string> settled{};  ///< ids of rows that are left out
+  [[nodiscard]] bool operator==(const RefusedQuery&) const = default;
+};
+
 /// The newest `limit` refused or quarantined rows of the segments below `before`: {"request_id",
-/// "row", "event_time", "source", "account", "outcome", "rules": [..], "fields": {..}}; of one
-/// source, or of all when `source` is empty. Reads `most_bytes`, by whole segments and one always.
+/// "row", "event_time", "source", "account", "outcome", "rules": [..], "fields": {..}}. Reads
+/// `most_bytes`, by whole segments and one always.
 [[nodiscard]] Result<RefusedRows> read_refused_rows(const std::string& spool,
-                                                    const std::string& source, std::size_t limit,
-                                                    std::uint64_t before = UINT64_MAX,
+                                                    const RefusedQuery& query,
                                                     std::uint64_t most_bytes = kMostReadAtOnce);
 
 /// The records with event times in [from, to) and those without one, in their order, of the journal

@@ -120,7 +120,21 @@ struct RefusedRowsRequest {
   std::int64_t limit = 20;
   /// A segment of the journal: rows of older ones.
   std::uint64_t before = std::numeric_limits<std::int64_t>::max();
+  bool settled = false;  ///< also rows that somebody accepted, reprocessed or discarded
   [[nodiscard]] static const doc::Schema<RefusedRowsRequest>& schema();
+};
+struct SettleRequest {
+  std::string service;
+  std::string act;                  ///< `accept`, `reprocess` or `discard`
+  std::vector<std::string> rows{};  ///< ids; none: rows of a file
+  std::int64_t count = 0;           ///< rows that it is about
+  std::int64_t stay = 0;            ///< rows that still fail
+  std::string bundle{};             ///< digest of what answered them; empty: nothing did
+  std::string input{};              ///< digests of files; empty: there are none
+  std::string output{};
+  std::string reason;
+  AskedBy by{};
+  [[nodiscard]] static const doc::Schema<SettleRequest>& schema();
 };
 struct DecisionsRequest {
   std::uint64_t from = 0;
