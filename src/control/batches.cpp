@@ -70,6 +70,11 @@ doc::Value attributes_of(const doc::Value& profile) {
       if (rows.is_int()) out.set("broke." + rule, rows);
     }
   }
+  if (const auto* made = profile.find("repaired"); made != nullptr && made->is_object()) {
+    for (const auto& [repair, values] : made->as_object()) {
+      if (values.is_int()) out.set("repaired." + repair, values);
+    }
+  }
   const auto& metrics = doc::items_of(profile.find("metrics"));
   out.set("metrics_past", std::count_if(metrics.begin(), metrics.end(), [](const doc::Value& each) {
             return each.bool_or("past");

@@ -127,6 +127,7 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   table::ReadOptions reading;
   reading.types = options.types;
   reading.types.insert_or_assign(options.time_field, Type::kTimestamp);
+  reading.as_text = options.as_text;
   reading.time_column = options.time_field;
   reading.time_from = options.from;
   reading.time_to = options.to;
