@@ -128,6 +128,14 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
   for (const auto& field : contract.fields) {
     if (!field.label_time) options.fields.push_back(field.name);
     options.types.emplace(field.name, field.type);
+    if (field.label_time || !field.repairs.reads_text()) continue;
+    options.as_text.insert(field.name);
+    if (field.name != model.time_field) continue;
+    return Error{ErrorKind::kInvalid, "replay-time-text",
+                 fmt::format("`{}`, by which rows are replayed, is written in a layout of its own "
+                             "(repair `dates`)",
+                             field.name),
+                 "write the times of the file in ISO 8601"};
   }
   options.target = model.target.text;
   options.label_delay = project.monitors.at(service->second.monitor).label_delay;

@@ -23,6 +23,7 @@
 #include "control/series_reply.hpp"
 #include "control/service_locks.hpp"
 #include "control/service_rows.hpp"
+#include "control/settled_rows.hpp"
 #include "control/show_replies.hpp"
 #include "control/status_reply.hpp"
 #include "control/stored_rows.hpp"
@@ -226,17 +227,32 @@ Result<QuarantinesReply> quarantine_list(Core& core, const NoRequest&, const Cal
   return reply;
 }
 
+/// The values that broke the rules of a refused row.
+std::vector<FailingValue> failing_of(const spec::Contract& contract, const RefusedRowItem& row) {
+  std::vector<FailingValue> out;
+  for (const auto& rule : row.rules) {
+    for (const auto& field : fields_of_rule(contract, rule)) {
+      const doc::Value* value = row.fields.find(field);
+      out.push_back({rule, field, value == nullptr ? doc::Value() : *value});
+    }
+  }
+  return out;
+}
+
 Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& request,
                                          const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& name = service->service().identity.name;
-  const RefusedListing::Question question{core.home.spool(name), request.source,
-                                          static_cast<std::size_t>(request.limit), request.before};
+  RefusedListing::Question question{
+      core.home.spool(name),
+      {request.source, static_cast<std::size_t>(request.limit), request.before, {}}};
+  if (!request.settled) {
+    HEDDLE_ASSIGN_OR_RETURN(question.query.settled, settled_rows(*core.state, name));
+  }
   std::optional<RefusedRows> found;
   // Who calls in its own process may wait for the disk; the loop that serves everybody may not.
   if (call.caller.waits) {
-    HEDDLE_ASSIGN_OR_RETURN(
-        found, read_refused_rows(question.spool, question.source, question.limit, question.before));
+    HEDDLE_ASSIGN_OR_RETURN(found, read_refused_rows(question.spool, question.query));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
   }
@@ -246,6 +262,10 @@ Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& r
     reply.reading = true;
     return reply;
   }
+  const auto& model = core.running.models.at(service->service().model);
+  const auto& contract =
+      core.running.contracts.at(core.running.feature_sets.at(model.features).contract);
+  for (auto& row : found->rows) row.failing = failing_of(contract, row);
   reply.rows = std::move(found->rows);
   reply.before = found->before;
   return reply;
@@ -477,6 +497,8 @@ const std::vector<OperationRow>& operation_table() {
       row("incident.close", "owner", "it is over, as a person says", incident_act<Kind::kClose>),
       row("quarantine.list", "read", "sources whose rows are refused", quarantine_list),
       row("quarantine.show", "owner", "refused rows with the rules they broke", quarantine_show),
+      row("quarantine.settle", "owner", "a person accepts, reprocesses or discards refused rows",
+          settle_rows),
       row("quarantine.add", "owner", "shut a source out until a person lets it in",
           quarantine_act<Kind::kQuarantine>),
       row("quarantine.release", "owner", "let a source in", quarantine_act<Kind::kRelease>),

@@ -42,8 +42,8 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
   route.interval = calibration.interval;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
-  for (const auto& id : contract.transform_ids())
-    route.repair += (route.repair.empty() ? "" : ",") + id;
+  for (const auto& repair : contract.repairs())
+    route.repair += (route.repair.empty() ? "" : ",") + repair.id;
   if (route.repair.empty()) return route;
   auto shared = std::make_shared<const contract::Contract>(std::move(contract));
   auto check = std::make_shared<contract::RowCheck>();

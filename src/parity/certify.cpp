@@ -193,6 +193,8 @@ Result<std::vector<float>> by_file(const Certifying& what, const std::string& ex
   options.input = {{path}, {}};
   options.output = what.folder + "/scored-" + extension + ".parquet";
   options.columns = {kPlace};
+  // Probes are a row again and again, and each is compared.
+  options.keeps_duplicates = true;
   HEDDLE_ASSIGN_OR_RETURN(const auto report, batch::score_file(*what.plan, options));
   HEDDLE_TRY(report.publish());
   const auto names = columns_of(what.plan->task());

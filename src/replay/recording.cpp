@@ -131,6 +131,7 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   reading.types = options.types;
   // Whatever the contract says of it: rows are sent in its order.
   reading.types.insert_or_assign(options.time_field, Type::kTimestamp);
+  reading.as_text = options.as_text;
   reading.time_column = options.time_field;
   reading.time_from = options.from;
   reading.time_to = options.to;

@@ -446,6 +446,8 @@ void Engine::score(const Rows& rows, RequestContext& context) {
     // Rules of every outcome are recorded: why a row was refused is asked for later, not now.
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
+    for (const std::uint16_t repair : result_.check.repaired)
+      metrics_.repaired(plan.contract().repairs()[repair].id);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
   }

@@ -71,6 +71,8 @@ Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
       row.outcome = plane::RowOutcome::kRefused;
   }
   row.broken = result_.check.broken;
+  for (const std::uint16_t repair : result_.check.repaired)
+    metrics_.repaired(plan.contract().repairs()[repair].id);
   return row;
 }
 

@@ -243,8 +243,10 @@ def asked_about(project, incident):
 if __name__ == "__main__":
     made = World(sys.argv[1])
     try:
-        sys.exit(harness.run_cases(
+        sys.exit(
+            harness.run_cases(
                 [definitions, an_added_kind, a_run, watch_and_recovery], sys.argv[2:], made
-            ))
+            )
+        )
     finally:
         made.close()
