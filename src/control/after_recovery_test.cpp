@@ -485,15 +485,18 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
 /// A job that has its result at once.
 class DoneRunner final : public jobs::Runner {
  public:
-  Result<std::int64_t> start(const jobs::Job& job) override {
+  Result<std::int64_t> start(const jobs::Job&, store::Objects& objects) override {
     ++started;
-    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", result));
+    HEDDLE_ASSIGN_OR_RETURN(outcome.outputs["result.json"], objects.put(result));
+    HEDDLE_ASSIGN_OR_RETURN(outcome.outputs["log"], objects.put(""));
     return std::int64_t{1};
   }
-  Result<jobs::Outcome> wait(std::int64_t) override { return jobs::Outcome{}; }
+  Result<jobs::Outcome> wait(std::int64_t) override { return outcome; }
   Result<bool> finished(std::int64_t) override { return true; }
+  Result<std::string> peek(std::int64_t, std::string_view) override { return result; }
   void stop(std::int64_t) override {}
   int started = 0;
+  jobs::Outcome outcome{};
   std::string result = to_json(RetrainResult{});
 };
 

@@ -392,7 +392,7 @@ Result<doc::Value> approval_reject(Core& core, const RejectRequest& request, con
 Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const std::string& given,
                                 const std::string& slot) {
   if (!given.empty()) return bundle::find(*core.objects, given);
-  flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
+  flow::Host host{core.objects.get(), core.runner.get(), {}, core.home.dir()};
   HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
                           flow::last_candidate(host, service.service().model));
   return slot == "standby" ? candidate.standby : candidate.bundle;

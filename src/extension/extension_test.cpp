@@ -78,8 +78,8 @@ TEST_F(Definitions, OfAKindThatWasAddedAreCheckedLikeTheOthers) {
   put("runbooks/g.YAML", head);
   EXPECT_EQ(findings(),
             (Lines{"runbooks/a.yaml:4:10: error[unknown-name]: there is no service `ss`",
-                   "runbooks/a.yaml:6:1: error[unknown-key]: a Runbook has no key `step`",
-                   "runbooks/c.yaml:1:1: error[missing-key]: a Runbook needs `call`",
+                   "runbooks/a.yaml:6:1: error[unknown-key]: unknown key `step` in Runbook",
+                   "runbooks/c.yaml:1:1: error[missing-key]: Runbook needs the key `call`",
                    "runbooks/c.yaml:4:10: error[runbook-twice]: service `s` has runbook `b` "
                    "already",
                    "runbooks/d.yaml:3:7: error[duplicate-name]: Runbook `b` is defined in "

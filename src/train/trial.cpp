@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/file.hpp"
 #include "stats/quality.hpp"
@@ -22,7 +23,14 @@ struct Finished {
 Result<Finished> train_own_trial(const std::string& dir, const TrialParams& params,
                                  const RowsFile& rows) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/" + params.own));
-  HEDDLE_ASSIGN_OR_RETURN(const OwnTraining training, own_training_schema().parse_text(text));
+  HEDDLE_ASSIGN_OR_RETURN(OwnTraining training, own_training_schema().parse_text(text));
+  training.packed = dir + "/" + training.packed;
+  training.rows = dir + "/" + training.rows;
+  training.directory = dir + "/sandbox";
+  // The state of this machine is not the trainer's to see; the project's own environment is found
+  // from it (`${project:.venv}`).
+  const char* const state = std::getenv("HEDDLE_JOB_STATE");
+  training.hidden = state == nullptr ? dir : state;
   HEDDLE_ASSIGN_OR_RETURN(const OwnFitted fitted, fit_own(training, [](std::string_view line) {
                             std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
                           }));
@@ -64,8 +72,6 @@ Result<void> write_result(const std::string& dir, const Finished& finished) {
     return Error{ErrorKind::kInvalid, "trial-no-loss",
                  "the loss on the validation rows is no number", "give the search validation rows"};
   }
-  if (!finished.trained.model.empty())
-    HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
   return write_file_atomic(dir + "/result.json",
                            to_json(TrialOutcome{.loss = finished.trained.validation_loss,
                                                 .rounds = finished.trained.rounds,
