@@ -339,9 +339,10 @@ def certificate_of(project, bundle):
 def numbers_of(predictions):
     """What the client gives, row by row."""
     if getattr(predictions, "probabilities", None) is not None:
-        table = predictions.probabilities
-        rows = table if isinstance(table, list) else table.to_dict("records")
-        return [float(row[name]) for row in rows for name in sorted(row)]
+        columns = predictions.probabilities
+        return [
+            float(each) for row in zip(*(columns[name] for name in sorted(columns))) for each in row
+        ]
     for name in ("probability", "value"):
         values = getattr(predictions, name, None)
         if values is not None:
@@ -429,7 +430,7 @@ def categories_of_catboost(world):
     root = world.models("catboost")
     project, drafted = world.adopt(root, "model.cbm")
     parity = served_as_its_library_answers(world, root, project, drafted)
-    return f"{document['parity']['rows']} rows"
+    return f"{parity['rows']} rows"
 
 
 def numbers_of_lightgbm(world):
@@ -462,7 +463,7 @@ def a_graph_of_onnx(world):
     project, drafted = world.adopt(root, "model.onnx", "--target", "bought", python=sys.executable)
     assert "model-unnamed" in drafted.out, drafted
     parity = served_as_its_library_answers(world, root, project, drafted)
-    return f"within {max(each['largest_difference'] for each in document['parity']['paths']):.2g}"
+    return f"within {max(each['largest_difference'] for each in parity['paths']):.2g}"
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
