@@ -58,17 +58,40 @@ std::string mlflow_type(const std::string& mlflow) {
   return mlflow == "datetime" ? "timestamp" : "";
 }
 
-/// Columns of the signature's `inputs`, a text of JSON. Tensors have no columns.
-std::vector<train::SignatureFeature> mlflow_columns(const doc::Value& mlmodel) {
+Error bad_signature(const std::string& described, std::string_view why) {
+  return {ErrorKind::kCorrupt, "adopt-mlmodel",
+          fmt::format("the signature in `{}` cannot be read: {}", described, why),
+          "log the model again with MLflow, or name the model's own file"};
+}
+
+/// Columns of the signature's `inputs`, a text of JSON; none where the model has no signature, one
+/// of tensors, or one of columns without names. A signature that is there and cannot be read is an
+/// error: what it says would be lost.
+Result<std::vector<train::SignatureFeature>> mlflow_columns(const doc::Value& mlmodel,
+                                                            const std::string& described) {
   std::vector<train::SignatureFeature> out;
   const doc::Value* const signature = mlmodel.find("signature");
-  if (signature == nullptr || !signature->is_object()) return out;
-  const auto inputs = doc::parse_json(signature->string_or("inputs"));
-  if (!inputs.ok()) return out;
-  for (const auto& each : doc::items_of(&*inputs)) {
-    if (each.string_or("name").empty()) return {};
-    out.push_back({each.string_or("name"), mlflow_type(each.string_or("type")), {}});
+  if (signature == nullptr || signature->is_null()) return out;
+  const doc::Value* const written = signature->is_object() ? signature->find("inputs") : nullptr;
+  if (written == nullptr || !written->is_string())
+    return bad_signature(described, "`inputs` must be a text of JSON");
+  const auto inputs = doc::parse_json(written->as_string());
+  if (!inputs.ok()) return bad_signature(described, inputs.error().message);
+  if (!inputs->is_array()) return bad_signature(described, "`inputs` must be a list");
+  bool is_unnamed = false;
+  for (const auto& each : inputs->as_array()) {
+    const doc::Value* const type = each.is_object() ? each.find("type") : nullptr;
+    if (type == nullptr || !type->is_string())
+      return bad_signature(described, "each of its `inputs` needs a `type`");
+    if (type->as_string() == "tensor") return std::vector<train::SignatureFeature>{};
+    const doc::Value* const name = each.find("name");
+    is_unnamed = is_unnamed || name == nullptr;
+    if (name != nullptr && !name->is_string())
+      return bad_signature(described, "the `name` of an input must be a text");
+    if (name != nullptr) out.push_back({name->as_string(), mlflow_type(type->as_string()), {}});
   }
+  if (!is_unnamed) return out;
+  if (!out.empty()) return bad_signature(described, "some of its `inputs` have no `name`");
   return out;
 }
 
@@ -107,7 +130,7 @@ Result<ModelSource> mlflow_folder(const fs::path& folder, const std::string& nam
                  "catboost, onnx and python_function"};
   }
   ModelSource out;
-  out.columns = mlflow_columns(*mlmodel);
+  HEDDLE_ASSIGN_OR_RETURN(out.columns, mlflow_columns(*mlmodel, described));
   const std::string below = std::string(kTrainers) + "model/";
   out.files.main = below + main;
   std::uintmax_t bytes = 0;

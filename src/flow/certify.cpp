@@ -9,6 +9,7 @@
 #include "parity/certify.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
+#include "train/signature.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -80,8 +81,9 @@ Result<std::string> certify_adopted(Work& work, const Assembly& assembly,
                                     const std::string& directory) {
   if (assembly.trainer.empty()) return std::string();
   HEDDLE_ASSIGN_OR_RETURN(const auto trainer, doc::parse_json(assembly.trainer));
-  const doc::Value* const signature = trainer.find("adopted");
-  if (signature == nullptr) return std::string();
+  const doc::Value* const adopted = trainer.find("adopted");
+  if (adopted == nullptr) return std::string();
+  HEDDLE_ASSIGN_OR_RETURN(const auto signature, train::signature_schema().parse(*adopted));
   const std::string folder = directory + "/parity";
   const std::string asked = directory + "/library";
   HEDDLE_TRY(make_dirs(folder));
@@ -102,8 +104,8 @@ Result<std::string> certify_adopted(Work& work, const Assembly& assembly,
   const std::string runtime =
       assembly.runtime ? doc::to_json(runtime::to_value(*assembly.runtime)) : std::string();
   certificate->subject = bundle::subject_of(assembly.model, runtime, assembly.files);
-  certificate->library = signature->string_or("library");
-  certificate->format = signature->string_or("kind");
+  certificate->library = signature.library;
+  certificate->format = signature.kind;
   certificate->scored_by = assembly.runtime ? "worker" : "engine";
   note_probes(work, *certificate);
   work.note("bundle", "parity: " + certificate->in_words());

@@ -547,6 +547,11 @@ def what_is_wrong_is_said_and_leaves_nothing(world):
     (root / "cut.ubj").write_bytes(whole[: len(whole) // 2])
     (root / "notes.txt").write_text("no model\n")
     (root / "empty").mkdir()
+    (root / "unsigned").mkdir()
+    (root / "unsigned/MLmodel").write_text(
+        "flavors:\n  xgboost:\n    data: model.ubj\nsignature:\n"
+        """  inputs: '[{"name": "age", "type": "long"}, {"type": "long"}]'\n"""
+    )
     sample = pandas.read_csv(root / "sample.csv")
     sample.rename(columns={"income": "incomes"}).to_csv(root / "renamed.csv", index=False)
     sample.drop(columns="bought").to_csv(root / "unlabelled.csv", index=False)
@@ -560,6 +565,7 @@ def what_is_wrong_is_said_and_leaves_nothing(world):
         ("sample.csv", "sample.csv", [], 3, "adopt-format", "sample.csv"),
         ("nowhere.ubj", "sample.csv", [], 6, "adopt-missing", "nowhere.ubj"),
         ("empty", "sample.csv", [], 6, "adopt-missing", "MLmodel"),
+        ("unsigned", "sample.csv", [], 13, "adopt-mlmodel", "have no `name`"),
         ("model.ubj", "renamed.csv", [], 3, "adopt-feature-absent", "is `incomes`"),
         ("model.ubj", "unlabelled.csv", [], 3, "adopt-no-target", "judged"),
         ("model.ubj", "texts.csv", [], 3, "adopt-feature-type", "column `age`"),
