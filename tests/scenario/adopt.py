@@ -7,18 +7,15 @@ owner's environment, is what files, requests and the Python client say.
                                         tests/requirements.txt; exit 0 when every case holds
 """
 
-import contextlib
 import http.server
 import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
@@ -247,29 +244,10 @@ class World(drafts.World):
             )
         )
 
-    @contextlib.contextmanager
     def up(self, command, project):
         """What `up` printed last is yielded once it is there."""
-        with open(self.dir / f"up-{project.name}.log", "w+") as log:
-            planes = subprocess.Popen(
-                command,
-                shell=True,
-                cwd=project,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                until = time.monotonic() + 90
-                while "next: curl" not in (said := pathlib.Path(log.name).read_text()):
-                    assert planes.poll() is None and time.monotonic() < until, said
-                    time.sleep(0.1)
-                yield said
-            finally:
-                os.killpg(planes.pid, signal.SIGTERM)
-                planes.wait(30)
+        log = self.dir / f"up-{project.name}.log"
+        return drafts.planes_up(command, project, self.environment(), log)
 
 
 def floats(numbers):

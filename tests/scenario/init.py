@@ -6,6 +6,7 @@ sentence and leave nothing behind.
     init.py HEDDLE [CASE...]      needs tests/requirements.txt; exit 0 when every case holds
 """
 
+import contextlib
 import datetime
 import decimal
 import gzip
@@ -127,6 +128,33 @@ def next_of(text):
     return re.findall(r"^next: (.*)$", text, re.M)[-1]
 
 
+@contextlib.contextmanager
+def planes_up(command, project, environment, path):
+    """Runs the printed `command` that starts a project; what it said, in the file `path` too, once
+    the request to try is there.
+    """
+    with open(path, "w+") as log:
+        planes = subprocess.Popen(
+            command,
+            shell=True,
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            until = time.monotonic() + 90
+            while "next: curl" not in (said := pathlib.Path(path).read_text()):
+                assert planes.poll() is None and time.monotonic() < until, said
+                time.sleep(0.1)
+            yield said
+        finally:
+            os.killpg(planes.pid, signal.SIGTERM)
+            planes.wait(30)
+
+
 @case
 def every_printed_command_runs_as_printed(world):
     root, done = world.init(text_of(shop()))
@@ -161,30 +189,12 @@ def every_printed_command_runs_as_printed(world):
     )
     works(trained)
     assert "candidate sha256:" in trained.out, trained
-    with open(world.dir / "up.log", "w+") as log:
-        planes = subprocess.Popen(
-            next_of(trained.err),
-            shell=True,
-            cwd=root,
-            env=world.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    with planes_up(next_of(trained.err), root, world.environment(), world.dir / "up.log") as said:
+        asked = subprocess.run(
+            next_of(said), shell=True, cwd=root, capture_output=True, text=True, timeout=60
         )
-        try:
-            until = time.monotonic() + 60
-            while "next: curl" not in (said := pathlib.Path(log.name).read_text()):
-                assert planes.poll() is None and time.monotonic() < until, said
-                time.sleep(0.1)
-            asked = subprocess.run(
-                next_of(said), shell=True, cwd=root, capture_output=True, text=True, timeout=60
-            )
-            answer = json.loads(asked.stdout)
-            assert 0 < answer["predictions"][0]["probability"] < 1, answer
-        finally:
-            os.killpg(planes.pid, signal.SIGTERM)
-            planes.wait(30)
+        answer = json.loads(asked.stdout)
+        assert 0 < answer["predictions"][0]["probability"] < 1, answer
 
 
 @case
