@@ -78,7 +78,7 @@ class WatchedState final : public store::State {
   std::size_t rows = 0;  ///< that were read
 
   Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
-    if (left == 0) return Error{ErrorKind::kIo, "state-failed", "the disk failed"};
+    if (left == 0) return failed();
     if (left > 0) --left;
     return state_->write([&](store::Txn& txn) {
       CountingTxn counting(txn, rows);
@@ -91,8 +91,14 @@ class WatchedState final : public store::State {
       return body(counting);
     });
   }
+  Result<void> usable() const override {
+    if (left == 0) return failed();
+    return state_->usable();
+  }
 
  private:
+  static Error failed() { return {ErrorKind::kIo, "state-failed", "the disk failed"}; }
+
   std::unique_ptr<store::State> state_;
 };
 

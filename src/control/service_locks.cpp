@@ -155,6 +155,10 @@ Result<void> open_services(Core& core) {
 }
 
 Result<bool> pump_services(Core& core) {
+  // A service that waits for work or for traffic touches the state at some later time, and every
+  // operation fails until then: this process is of no use to anybody, one that opens the state
+  // again is.
+  HEDDLE_TRY(core.state->usable());
   const auto now = std::chrono::steady_clock::now();
   std::vector<std::pair<std::string, Error>> failed;
   for (const auto& [name, lock] : core.locked) {

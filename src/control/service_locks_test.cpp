@@ -133,6 +133,15 @@ TEST_F(ServiceLocksTest, WhileRefusedRowsAreReadEverybodyElseIsAnswered) {
   EXPECT_EQ(reply.find("rows")->as_array().at(0).string_or("request_id"), "r-1");
 }
 
+TEST_F(ServiceLocksTest, AStateThatFailedEndsThePlaneThoughNoServiceUsesIt) {
+  ASSERT_TRUE(open_services(*core_).ok());
+  pump();
+  disk_->left = 0;
+  const auto pumped = pump_services(*core_);
+  ASSERT_FALSE(pumped.ok());
+  EXPECT_EQ(pumped.error().id, "state-failed");
+}
+
 TEST_F(ServiceLocksTest, AStateThatCannotBeReadLocksThatServiceAlone) {
   break_state(true);
   ASSERT_TRUE(open_services(*core_).ok());

@@ -78,6 +78,7 @@ class CountingState final : public store::State {
   Result<void> read(const std::function<Result<void>(store::Txn&)>& body) override {
     return state_->read(body);
   }
+  Result<void> usable() const override { return state_->usable(); }
 
   std::map<std::string, std::size_t> bytes;  ///< by collection, since it was last cleared
   [[nodiscard]] std::size_t take() {

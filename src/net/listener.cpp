@@ -1,7 +1,10 @@
 #include "net/listener.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <functional>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -22,9 +25,7 @@ Error io_error(std::string_view what, const std::string& where) {
                "see the system's message"};
 }
 
-}  // namespace
-
-Result<int> listen_tcp(const std::string& host, int port) {
+Result<int> listen_tcp_now(const std::string& host, int port) {
   const std::string where = fmt::format("{}:{}", host, port);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -52,6 +53,24 @@ Result<int> listen_tcp(const std::string& host, int port) {
         fmt::format("end it (`ss -ltnp 'sport = :{}'` names it), or choose another port", port)};
   }
   return fd;
+}
+
+/// Asks again while the address is another process's: one that was killed lets go of its locks
+/// first and of its addresses a moment later, and whoever takes its place has its locks by then.
+Result<int> once_free(const std::function<Result<int>()>& listen) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  for (;;) {
+    auto fd = listen();
+    const bool taken = !fd.ok() && fd.error().kind == ErrorKind::kConflict;
+    if (!taken || std::chrono::steady_clock::now() >= until) return fd;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+}  // namespace
+
+Result<int> listen_tcp(const std::string& host, int port) {
+  return once_free([&] { return listen_tcp_now(host, port); });
 }
 
 int bound_port(int fd) {
@@ -88,7 +107,9 @@ UnixAddress::~UnixAddress() {
   if (directory_ >= 0) ::close(directory_);
 }
 
-Result<int> listen_unix(const std::string& path) {
+namespace {
+
+Result<int> listen_unix_now(const std::string& path) {
   HEDDLE_ASSIGN_OR_RETURN(const UnixAddress address, UnixAddress::make(path));
   const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return io_error("make a socket for", path);
@@ -112,6 +133,12 @@ Result<int> listen_unix(const std::string& path) {
     return error;
   }
   return fd;
+}
+
+}  // namespace
+
+Result<int> listen_unix(const std::string& path) {
+  return once_free([&] { return listen_unix_now(path); });
 }
 
 }  // namespace heddle::net

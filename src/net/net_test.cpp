@@ -19,6 +19,7 @@
 #include "net/client.hpp"
 #include "net/echo_fixture.hpp"
 #include "net/http.hpp"
+#include "net/listener.hpp"
 #include "net/server.hpp"
 
 namespace heddle::net {
@@ -547,6 +548,26 @@ TEST(Server, ListensOnAUnixSocketOfAnyLength) {
   }
   EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the socket file is left over";
   (void)!::system(("rm -r " + directory).c_str());
+}
+
+TEST(Server, TakesThePlaceOfOneThatLetsGoOfItsAddressesAMomentLater) {
+  const std::string path = testing::TempDir() + "/letting-go.sock";
+  const int tcp = listen_tcp("127.0.0.1", 0).value();
+  const int own = listen_unix(path).value();
+  const int port = bound_port(tcp);
+  std::thread ends([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    ::close(tcp);
+    ::close(own);
+  });
+  const auto next_tcp = listen_tcp("127.0.0.1", port);
+  const auto next_own = listen_unix(path);
+  ends.join();
+  ASSERT_TRUE(next_tcp.ok()) << next_tcp.error().str();
+  ASSERT_TRUE(next_own.ok()) << next_own.error().str();
+  ::close(*next_tcp);
+  ::close(*next_own);
+  ::unlink(path.c_str());
 }
 
 TEST(Server, SaysThatAPortIsInUse) {

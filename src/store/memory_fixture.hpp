@@ -44,6 +44,7 @@ class MemoryState final : public State {
     Access access(contents_, false);
     return body(access);
   }
+  Result<void> usable() const override { return {}; }
 
  private:
   struct Contents {

@@ -22,6 +22,7 @@ class Reopened final : public State {
   Result<void> read(const std::function<Result<void>(Txn&)>& body) override {
     return state_.read(body);
   }
+  Result<void> usable() const override { return state_.usable(); }
 
  private:
   static std::map<std::string, fixture::MemoryState>& all() {

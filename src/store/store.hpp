@@ -43,6 +43,8 @@ class State {
   /// Commits when `body` returns ok, else rolls back and passes its error on.
   [[nodiscard]] virtual Result<void> write(const std::function<Result<void>(Txn&)>& body) = 0;
   [[nodiscard]] virtual Result<void> read(const std::function<Result<void>(Txn&)>& body) = 0;
+  /// Why it takes nothing more until it is opened again, without waiting for anybody; ok: it does.
+  [[nodiscard]] virtual Result<void> usable() const = 0;
 };
 
 /// Content-addressed blobs and the manifests that tie them, in OCI image layout. Thread-safe;

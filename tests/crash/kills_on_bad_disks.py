@@ -461,7 +461,7 @@ def main():
         storm.planes.__exit__()
         storm.audit()
     except AssertionError as failure:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # it may be none of its planes
             print(storm.planes.text()[-4000:])
         print(f"FAILED at kill {number + 1}: {failure} (seed {arguments.seed})", flush=True)
         return 1

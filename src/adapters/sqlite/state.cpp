@@ -248,7 +248,7 @@ class SqliteState final : public store::State {
     }
     sql_ = {};
     const bool whole =
-        !failed_ && sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+        !broken_ && sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                               nullptr, nullptr) == SQLITE_OK;
     db_.reset();
     // One without entries is made anew where the real one is lost, and gives way to it.
@@ -291,7 +291,7 @@ class SqliteState final : public store::State {
     lock.unlock();
     runner_ = std::this_thread::get_id();
     auto result = [&]() -> Result<void> {
-      if (failed_) return *failed_;
+      HEDDLE_TRY(usable());
       HEDDLE_TRY(execute(db_.get(), "BEGIN"));
       SqliteTxn txn(db_.get(), sql_, false);
       auto done = body(txn);
@@ -304,6 +304,11 @@ class SqliteState final : public store::State {
     busy_ = false;
     changed_.notify_all();
     return result;
+  }
+
+  Result<void> usable() const override {
+    if (broken_) return *failed_;
+    return {};
   }
 
  private:
@@ -325,7 +330,7 @@ class SqliteState final : public store::State {
   }
 
   void commit(const std::vector<Request*>& group) {
-    if (failed_) return fail_all(group, *failed_);
+    if (const auto can = usable(); !can.ok()) return fail_all(group, can.error());
     if (auto begun = execute(db_.get(), "BEGIN IMMEDIATE"); !begun)
       return fail_all(group, begun.error());
     const bool alone = group.size() == 1;
@@ -358,7 +363,10 @@ class SqliteState final : public store::State {
       if (sqlite3_get_autocommit(db_.get()) == 0) (void)execute(db_.get(), "ROLLBACK");
       // After a failed fsync the kernel may have dropped what was to be written: nothing can be
       // believed any more.
-      if (code != SQLITE_FULL && (code & 0xff) != SQLITE_BUSY) failed_ = done.error();
+      if (code != SQLITE_FULL && (code & 0xff) != SQLITE_BUSY) {
+        failed_ = done.error();
+        broken_ = true;
+      }
       fail_all(group, done.error());
     }
   }
@@ -371,7 +379,8 @@ class SqliteState final : public store::State {
   std::deque<Request*> waiting_;
   bool busy_ = false;
   std::atomic<std::thread::id> runner_{};
-  std::optional<Error> failed_;  ///< touched by whoever made busy_ true
+  std::optional<Error> failed_;      ///< touched by whoever made busy_ true; once only
+  std::atomic<bool> broken_{false};  ///< `failed_` says why and stays as it is
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "adapters/sqlite/state.hpp"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,35 @@ Database raw(const std::string& path) {
   sqlite3* db = nullptr;
   HEDDLE_CHECK(sqlite3_open(path.c_str(), &db) == SQLITE_OK, "open");
   return Database(db);
+}
+
+TEST(SqliteState, ACommitThatTheDiskDidNotTakeEndsItsUse) {
+  const std::string path = fresh_directory() + "/state.db";
+  auto state = open_sqlite_state(path).value();
+  const auto put = [&] {
+    return state->write([](store::Txn& txn) -> Result<void> {
+      HEDDLE_TRY(txn.append(std::string(9000, 'x')));
+      return {};
+    });
+  };
+  ASSERT_TRUE(put().ok());
+  EXPECT_TRUE(state->usable().ok());
+  struct rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit none{4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const auto failed = put();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().id, "state-failed");
+  ASSERT_FALSE(state->usable().ok());
+  EXPECT_EQ(state->usable().error().id, "state-failed");
+  EXPECT_EQ(put().error().id, "state-failed");  // though the disk takes it again
+  state.reset();
+  state = open_sqlite_state(path).value();
+  EXPECT_TRUE(state->usable().ok());
+  EXPECT_TRUE(put().ok());
 }
 
 TEST(SqliteState, IsForItsOwnerOnly) {
