@@ -22,9 +22,11 @@ build: configure
 demo: build
 	@$(HEDDLE) dev demo --example examples/flights --data $(BUILD)/data --out $(BUILD)/demo
 
+# The tests of modules at once, and the others, which measure or start servers, one by one.
 test: build
 	@scripts/install_deps.sh --tests $(BUILD)
-	@$(CTEST) -LE 'slow|deep'
+	@$(CTEST) -L module -LE 'slow|deep' -j $$(nproc); modules=$$?; \
+	  $(CTEST) -LE 'slow|deep|module' && exit $$modules
 
 test-deep: build
 	@scripts/install_deps.sh --tests $(BUILD)

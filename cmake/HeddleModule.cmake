@@ -60,8 +60,11 @@ target_precompile_headers(
 )
 
 # g++ 12 warns of std::string's own code where it comes from a precompiled header (GCC bug 105651).
+# Tests are compiled with -Og, in little more than half the time that -O2 takes; what they try is
+# optimised all the same.
 set(
-  HEDDLE_TEST_WARNINGS
+  HEDDLE_TEST_OPTIONS
+  -Og
   ${HEDDLE_WARNINGS}
   -Wno-array-bounds
   -Wno-restrict
@@ -70,7 +73,7 @@ set(
 )
 add_library(heddle_test_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(heddle_test_pch PUBLIC fmt::fmt GTest::gtest GTest::gmock)
-target_compile_options(heddle_test_pch PRIVATE ${HEDDLE_TEST_WARNINGS})
+target_compile_options(heddle_test_pch PRIVATE ${HEDDLE_TEST_OPTIONS})
 target_precompile_headers(
   heddle_test_pch
   PRIVATE
@@ -130,7 +133,7 @@ function(heddle_module)
   target_link_libraries(${target} ${scope} fmt::fmt)
   if(M_TESTS)
     add_executable(${id}_test ${M_TESTS})
-    target_compile_options(${id}_test PRIVATE ${HEDDLE_TEST_WARNINGS})
+    target_compile_options(${id}_test PRIVATE ${HEDDLE_TEST_OPTIONS})
     target_precompile_headers(${id}_test REUSE_FROM heddle_test_pch)
     set_target_properties(
       ${id}_test

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cli/commands.hpp"
+#include "cli/completion.hpp"
 #include "cli/usage.hpp"
 #include "doc/value.hpp"
 
@@ -41,9 +42,12 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_bundle_commands(app, invocation);
   add_score_commands(app, invocation);
   add_traffic_commands(app, invocation);
+  add_doctor_command(app, invocation);
+  add_completion_command(app, invocation);
   add_dev_commands(app, invocation);
   add_trainer_commands(app, invocation);
   add_worker_commands(app, invocation);
+  if (asks_for_candidates(argc, argv)) return print_candidates(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -27,14 +27,16 @@ void add_project_commands(CLI::App& app, Invocation& invocation);  // check plan
 void add_plane_commands(CLI::App& app, Invocation& invocation);    // up status stop resume
 void add_release_commands(CLI::App& app,
                           Invocation& invocation);  // release approval approve reject
-void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
-void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit
-void add_bundle_commands(CLI::App& app, Invocation& invocation);    // bundle
-void add_score_commands(CLI::App& app, Invocation& invocation);     // score
-void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
-void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo bench
-void add_bench_command(CLI::App& dev, Invocation& invocation);      // of `dev`
-void add_trainer_commands(CLI::App& app, Invocation& invocation);   // trainer
-void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)
+void add_incident_commands(CLI::App& app, Invocation& invocation);   // incident quarantine
+void add_ledger_commands(CLI::App& app, Invocation& invocation);     // audit
+void add_bundle_commands(CLI::App& app, Invocation& invocation);     // bundle
+void add_score_commands(CLI::App& app, Invocation& invocation);      // score
+void add_traffic_commands(CLI::App& app, Invocation& invocation);    // replay label
+void add_doctor_command(CLI::App& app, Invocation& invocation);      // doctor
+void add_completion_command(CLI::App& app, Invocation& invocation);  // completion
+void add_dev_commands(CLI::App& app, Invocation& invocation);        // dev demo bench
+void add_bench_command(CLI::App& dev, Invocation& invocation);       // of `dev`
+void add_trainer_commands(CLI::App& app, Invocation& invocation);    // trainer
+void add_worker_commands(CLI::App& app, Invocation& invocation);     // worker (not for people)
 
 }  // namespace heddle::cli

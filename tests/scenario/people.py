@@ -71,6 +71,10 @@ def every_command(world):
         ["plan"],
         ["run"],
         ["schema", "Policy"],
+        ["doctor"],
+        ["completion", "bash"],
+        ["completion", "zsh"],
+        ["completion", "fish"],
         ["version"],
         ["bundle", "inspect", bundle],
         ["bundle", "verify", bundle],
@@ -183,6 +187,60 @@ def every_command(world):
         if words not in called and words[0] not in ("up", "dev")
     ]
     assert not left, f"commands that nobody tried: {left}"
+
+
+def completed(project, shell, line):
+    """The words that `shell` proposes for the last word of `line`."""
+    words = line.split(" ")
+    scripts = {
+        "bash": f"""source <(heddle completion bash)
+            COMP_WORDS=({' '.join(each or "''" for each in words)}) COMP_CWORD={len(words) - 1}
+            _heddle; printf '%s\\n' "${{COMPREPLY[@]}}" """,
+        # What `_describe` is given: the line editor runs at a terminal alone.
+        "zsh": f"""autoload -U compinit; compinit -u -D; source <(heddle completion zsh)
+            _describe() {{ print -rl -- "${{(@)found%%:*}}" }}; _files() {{ : }}
+            words=({' '.join(each or "''" for each in words)}) CURRENT={len(words)}
+            _heddle""",
+        "fish": f"""heddle completion fish | source
+            complete -C '{line}' | string split -f 1 (printf '\\t')""",
+    }
+    path = f"{pathlib.Path(project.heddle).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [shell, *(["--norc"] if shell == "bash" else []), "-c", scripts[shell]],
+        cwd=project.root,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done
+    return done.stdout.split()
+
+
+@case
+def shells_and_machine(world):
+    """What a shell proposes, and what the machine lacks."""
+    project = world.copy(world.built)
+    for shell in ("bash", "zsh", "fish"):
+        script = works(project.run("completion", shell)).out
+        if shutil.which(shell) is None:
+            print(f"SKIPPED: no {shell}; its script has {len(script)} characters")
+            continue
+        for line, words in (
+            ("heddle release pro", ["promote"]),
+            ("heddle stop l", ["late"]),
+            ("heddle run --model ", ["late"]),
+            ("heddle release promote --slot s", ["standby", "shadow"]),
+        ):
+            assert sorted(completed(project, shell, line)) == sorted(words), (shell, line)
+    shown = project.json("doctor")["checks"]
+    by_name = {each["what"]: each for each in shown}
+    assert all(by_name[each]["state"] == "ok" for each in ("library of files", "git")), shown
+    # Without a PATH that has them, programs are missing, and the exit code says so.
+    bare = project.run("doctor", env={"PATH": "/nonexistent"})
+    assert bare.code == 10, bare
+    for line in ("ssh-keygen: install it", "git: install it", "python3: install it"):
+        assert line in bare.err, bare
 
 
 @case

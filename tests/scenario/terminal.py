@@ -17,7 +17,15 @@ from harness import Planes, World
 GOLDEN = pathlib.Path(__file__).with_suffix(".txt")
 
 # Commands that are not run here, with what runs them.
-ELSEWHERE = {"up": "every scenario", "dev demo": "tests/demo.sh", "dev bench": "bench/"}
+ELSEWHERE = {
+    "up": "every scenario",
+    "dev demo": "tests/demo.sh",
+    "dev bench": "bench/",
+    "doctor": "people.py: it tells of this machine",
+    "completion bash": "people.py: a script, and no data",
+    "completion zsh": "people.py",
+    "completion fish": "people.py",
+}
 
 
 def commands(heddle, path=()):
