@@ -9,7 +9,7 @@ set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
 
 # Every module's tests, for builds that want nothing else (scripts/sanitize.sh).
 add_custom_target(unit_tests)
-set(HEDDLE_UNIT_TIMEOUT 300 CACHE STRING "seconds that the tests of one module may take")
+set(HEDDLE_UNIT_TIMEOUT 600 CACHE STRING "seconds that the tests of one module may take")
 set(
   HEDDLE_TEST_ENVIRONMENT
   ""

@@ -115,7 +115,37 @@ void tell_origin(const Console& console, const flow::Origin& origin) {
                               more == 0 ? "" : fmt::format(", and {} more", more)));
 }
 
-int show_plan(const Invocation& invocation, const Console& console, const std::string& model,
+/// What is run, as the command line says it.
+struct RunArguments {
+  flow::RunOptions options{};
+  bool refit = false;
+};
+
+/// Of a refit, what the accepted search of the model found.
+Result<flow::RunOptions> options_of(const Invocation& invocation, const spec::Project& project,
+                                    const RunArguments& arguments) {
+  flow::RunOptions options = arguments.options;
+  if (options.model.empty() && project.models.size() == 1)
+    options.model = project.models.begin()->first;
+  // Of several models one has to be named: the run says so.
+  if (!arguments.refit || options.model.empty()) return options;
+  const auto request = doc::Value::object({{"model", options.model}});
+  HEDDLE_ASSIGN_OR_RETURN(auto accepted, call_for<control::AcceptedSearchReply>(
+                                             invocation, "search.accepted", request));
+  if (!accepted.search) {
+    return Error{
+        ErrorKind::kNotFound, "refit-no-search",
+        fmt::format("no run of model `{}` was released yet, so no search of it is accepted",
+                    options.model),
+        fmt::format("search with `{}` and release what it gives; a refit trains with what "
+                    "that search found",
+                    run_command(project, options.model))};
+  }
+  options.recipe = *std::move(accepted.search);
+  return options;
+}
+
+int show_plan(const Invocation& invocation, const Console& console, const RunArguments& arguments,
               const std::string& why) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
@@ -123,7 +153,9 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   if (!origin.ok()) return console.fail(origin.error());
   auto open = control::open_host(*invocation.wiring, loaded->project);
   if (!open.ok()) return console.fail(open.error());
-  auto plan = flow::plan(loaded->project, open->host, model);
+  const auto options = options_of(invocation, loaded->project, arguments);
+  if (!options.ok()) return console.fail(options.error());
+  auto plan = flow::plan(loaded->project, open->host, *options);
   if (!plan.ok()) return console.fail(plan.error());
   if (!why.empty()) {
     for (const auto& step : plan->steps) {
@@ -152,8 +184,10 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   console.data(format_rows(rows));
   tell_origin(console, *origin);
   note.tell(console);
-  console.message(plan->nothing_to_do() ? "nothing to do"
-                                        : "next: " + run_command(loaded->project, model));
+  console.message(plan->nothing_to_do()
+                      ? "nothing to do"
+                      : "next: " + run_command(loaded->project, arguments.options.model) +
+                            (arguments.refit ? " --refit" : ""));
   return 0;
 }
 
@@ -167,7 +201,7 @@ std::string next_of(const spec::Project& project, const std::string& model) {
   return out + " && heddle up";
 }
 
-int run(const Invocation& invocation, const Console& console, const flow::RunOptions& options) {
+int run(const Invocation& invocation, const Console& console, const RunArguments& arguments) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto origin = control::name_origin(*invocation.wiring, *loaded);
@@ -202,7 +236,9 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
                          "another `heddle run` works on this project",
                          "wait for it to end; what it finishes is cached"});
   }
-  auto result = flow::run(loaded->project, open->host, options, progress);
+  const auto options = options_of(invocation, loaded->project, arguments);
+  if (!options.ok()) return console.fail(options.error());
+  auto result = flow::run(loaded->project, open->host, *options, progress);
   if (!result.ok()) return console.fail(result.error());
   if (console.json()) {
     console.document(
@@ -220,7 +256,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   if (!result->candidate.bundle.empty()) {
     console.data(fmt::format("candidate {}", result->candidate.bundle.str()));
     console.data(fmt::format("standby   {}", result->candidate.standby.str()));
-    console.message(fmt::format("next: {}", next_of(loaded->project, options.model)));
+    console.message(fmt::format("next: {}", next_of(loaded->project, arguments.options.model)));
   }
   return 0;
 }
@@ -307,19 +343,23 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto why = std::make_shared<std::string>();
   auto* plan = app.add_subcommand("plan", "what would run, what is cached, and why");
   plan->add_option("--why", *why, "one step only: why it runs or is cached");
-  auto planned = std::make_shared<std::string>();
-  plan->add_option("--model", *planned, "which model, when there are several");
+  auto planned = std::make_shared<RunArguments>();
+  plan->add_option("--model", planned->options.model, "which model, when there are several");
+  constexpr const char* kRefit =
+      "train with what the last accepted search found, on the rows there are now: no search";
+  plan->add_flag("--refit", planned->refit, kRefit);
   plan->callback([&invocation, planned, why] {
     invocation.run = [=, &invocation](const Console& console) {
       return show_plan(invocation, console, *planned, *why);
     };
   });
 
-  auto options = std::make_shared<flow::RunOptions>();
+  auto options = std::make_shared<RunArguments>();
   auto* run_command =
       app.add_subcommand("run", "bring the project up to date; a candidate at the end");
-  run_command->add_option("--until", options->until, "run this step and what it needs");
-  run_command->add_option("--model", options->model, "which model, when there are several");
+  run_command->add_option("--until", options->options.until, "run this step and what it needs");
+  run_command->add_option("--model", options->options.model, "which model, when there are several");
+  run_command->add_flag("--refit", options->refit, kRefit);
   run_command->callback([&invocation, options] {
     invocation.run = [=, &invocation](const Console& console) {
       return run(invocation, console, *options);

@@ -17,6 +17,7 @@
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
 #include "control/project_operations.hpp"
+#include "control/recipes.hpp"
 #include "control/recorded.hpp"
 #include "control/reply_forms.hpp"
 #include "control/requester.hpp"
@@ -46,6 +47,11 @@ Result<StatusReply> status(Core& core, const NoRequest&, const Call&) { return s
 Result<WatermarkReply> watermark(Core& core, const OfService& request, const Call&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   return WatermarkReply{request.service, service->watermark()};
+}
+
+Result<AcceptedSearchReply> search_accepted(Core& core, const ModelRequest& request, const Call&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto search, accepted_search(*core.state, request.model));
+  return AcceptedSearchReply{request.model, std::move(search)};
 }
 
 Result<ApprovalsReply> approval_list(Core& core, const ApprovalsRequest& request, const Call&) {
@@ -496,6 +502,7 @@ const std::vector<OperationRow>& operation_table() {
           check_project),
       row("plan", "read", "what a run would do, what is cached, and why", plan_project),
       row("run", "owner", "bring the project up to date; a candidate at the end", run_project),
+      row("search.accepted", "read", "what a refit of a model trains with", search_accepted),
       row("schema", "read", "JSON Schema of a kind of definition", show_schema),
       row("bundle", "read", "what is in a bundle, and what its gates said", inspect_bundle),
       row("score", "owner", "the same contract, features and model over a file", score_file),

@@ -17,6 +17,7 @@ Result<CheckReply> check_project(Control::Core& core, const NoRequest&, const Ca
 Result<WorkReply> plan_project(Control::Core& core, const PlanRequest& request, const Call& call) {
   std::vector<std::string> words;
   if (!request.model.empty()) words.push_back("--model=" + request.model);
+  if (request.refit) words.emplace_back("--refit");
   return core.working.ask(*core.runner, "plan", words, call.caller.waits);
 }
 
@@ -35,6 +36,7 @@ Result<WorkReply> run_project(Control::Core& core, const RunRequest& request, co
   std::vector<std::string> words;
   if (!request.model.empty()) words.push_back("--model=" + request.model);
   if (!request.until.empty()) words.push_back("--until=" + request.until);
+  if (request.refit) words.emplace_back("--refit");
   return core.working.ask(*core.runner, "run", words, call.caller.waits);
 }
 

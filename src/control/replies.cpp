@@ -97,6 +97,17 @@ const Schema<WatermarkReply>& WatermarkReply::schema() {
   return schema;
 }
 
+const Schema<AcceptedSearchReply>& AcceptedSearchReply::schema() {
+  static const auto schema = [] {
+    auto t = reply_of<AcceptedSearchReply>("what a refit of a model trains with");
+    t.text("model", &AcceptedSearchReply::model, "");
+    t.object("search", &AcceptedSearchReply::search, bundle::search_schema(),
+             "of the newest run whose primary was released; none: no run's was");
+    return t;
+  }();
+  return schema;
+}
+
 const Schema<AuditReply>& AuditReply::schema() {
   using A = AuditReply;
   static const auto schema = [] {

@@ -23,6 +23,12 @@ struct WatermarkReply {
   [[nodiscard]] static const doc::Schema<WatermarkReply>& schema();
 };
 
+struct AcceptedSearchReply {
+  std::string model{};
+  std::optional<bundle::Search> search{};  ///< none was accepted yet
+  [[nodiscard]] static const doc::Schema<AcceptedSearchReply>& schema();
+};
+
 struct AuditReply {
   std::string audit{};  ///< `ok` or `failed`
   std::uint64_t entries = 0;

@@ -317,10 +317,20 @@ const doc::Schema<SetClockRequest>& SetClockRequest::schema() {
   return schema;
 }
 
+const doc::Schema<ModelRequest>& ModelRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<ModelRequest>("which model");
+    t.text("model", &ModelRequest::model, "").filled();
+    return t;
+  }();
+  return schema;
+}
+
 const doc::Schema<PlanRequest>& PlanRequest::schema() {
   static const auto schema = [] {
     auto t = request_of<PlanRequest>("which model");
     t.text("model", &PlanRequest::model, "default: the only one").optional();
+    t.boolean("refit", &PlanRequest::refit, "train with what the accepted search found").optional();
     return t;
   }();
   return schema;
@@ -349,6 +359,7 @@ const doc::Schema<RunRequest>& RunRequest::schema() {
     auto t = request_of<RunRequest>("what is run");
     t.text("model", &RunRequest::model, "default: the only one").optional();
     t.text("until", &RunRequest::until, "a step: it and what it needs; default: all").optional();
+    t.boolean("refit", &RunRequest::refit, "train with what the accepted search found").optional();
     return t;
   }();
   return schema;

@@ -177,8 +177,13 @@ struct SetClockRequest {
   [[nodiscard]] static const doc::Schema<SetClockRequest>& schema();
 };
 
+struct ModelRequest {
+  std::string model;
+  [[nodiscard]] static const doc::Schema<ModelRequest>& schema();
+};
 struct PlanRequest {
   std::string model{};  ///< empty: the only one
+  bool refit = false;   ///< with what the accepted search found
   [[nodiscard]] static const doc::Schema<PlanRequest>& schema();
 };
 struct SchemaRequest {
@@ -192,6 +197,7 @@ struct BundleRequest {
 struct RunRequest {
   std::string model{};  ///< empty: the only one
   std::string until{};  ///< empty: all steps
+  bool refit = false;   ///< with what the accepted search found
   [[nodiscard]] static const doc::Schema<RunRequest>& schema();
 };
 struct ScoreFileRequest {

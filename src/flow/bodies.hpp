@@ -23,7 +23,7 @@ namespace heddle::flow {
 [[nodiscard]] Result<StepRecord> run_split(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_features(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_search(Work& work, const std::string& directory);
-/// The recipe that recorded traffic comes with, in place of a search.
+/// The recipe of a refit, in place of a search.
 [[nodiscard]] Result<StepRecord> run_recipe(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_train(Work& work, const std::string& directory);
 /// Asks a runtime instead of training.

@@ -13,6 +13,7 @@
 #include "flow/recorded.hpp"
 #include "spec/load.hpp"
 #include "spec/task.hpp"
+#include "table/stream.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -65,7 +66,23 @@ std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& 
   return order;
 }
 
-/// Rows of [from, to) as they are in the source, in `order_of`.
+/// The time of the newest row of a source that is read with `options`; none: no row has one.
+Result<std::optional<Micros>> newest_time(const table::Input& input, table::ReadOptions options) {
+  options.columns = {options.time_column};
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(input, options));
+  std::optional<Micros> newest;
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto chunk, reader->next());
+    if (!chunk) return newest;
+    const table::Column& times = chunk->columns()[0];
+    for (std::size_t i = 0; i < times.ints.size(); ++i) {
+      if (times.valid.empty() || times.valid[i] != 0)
+        newest = std::max(newest.value_or(INT64_MIN), times.ints[i]);
+    }
+  }
+}
+
+/// Rows of [from, to), or of the window, as they are in the source, in `order_of`.
 Result<table::Table> read_source(const Definitions& definitions) {
   const table::Input input = definitions.input();
   const std::string path = input.text();
@@ -89,6 +106,11 @@ Result<table::Table> read_source(const Definitions& definitions) {
   options.time_column = model.time_field;
   const bool bounded = model.train_to != 0;
   if (bounded) options.time_from = model.train_from, options.time_to = model.train_to;
+  if (model.train_window != 0) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto newest, newest_time(input, options));
+    // Rows without a time are refused by their contract, which says so better than an empty window.
+    if (newest) options.time_from = *newest - model.train_window + 1;
+  }
   HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(input, options));
   if (rows.rows() == 0) {
     return Error{ErrorKind::kUnprocessable, "data-empty",

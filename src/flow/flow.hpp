@@ -3,11 +3,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "bundle/config.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/value.hpp"
 #include "jobs/jobs.hpp"
@@ -26,6 +28,9 @@ struct Host {
   /// The primary of each service that has one: what gates on `base.*` hold the candidate against.
   std::map<std::string, Digest> primaries{};
 };
+
+/// What a refit trains with, in place of a search: what the accepted search of the model found.
+using Recipe = bundle::Search;
 
 /// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were
 /// computed once.
@@ -68,8 +73,9 @@ struct Progress {
 using ProgressSink = std::function<void(const Progress&)>;
 
 struct RunOptions {
-  std::string model;  ///< empty: the only one
-  std::string until;  ///< run this step and what it needs; empty: all
+  std::string model;               ///< empty: the only one
+  std::string until;               ///< run this step and what it needs; empty: all
+  std::optional<Recipe> recipe{};  ///< a refit: nothing is searched
 };
 
 struct RunResult {
@@ -86,9 +92,10 @@ struct RunResult {
 
 /// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's
 /// index only; of a file that no run knows by its stamp, for example in a copied project, the
-/// bytes. kNotFound for an unknown model; kInvalid when there are several and none is named.
+/// bytes. kNotFound for an unknown model; kInvalid when there are several and none is named, and
+/// for a recipe that is none of the model's. `until` is not looked at.
 [[nodiscard]] Result<Plan> plan(const spec::Project& project, const Host& host,
-                                const std::string& model = {});
+                                const RunOptions& options = {});
 
 /// Brings the project up to date. A step's result becomes visible whole or not at all; a run that
 /// fails or is killed goes on where it was. kUnprocessable when a gate or a contract says no (the

@@ -133,8 +133,10 @@ Result<void> GraphBuilder::add_rows() {
                  part_of(d_.features->identity, "the object", digest_of_text(d_.contract->object)),
                  part_of(contract, "the transforms", part(contract, "customProperties")),
                  part_of(model_.identity, "the time range",
-                         digest_of_text(fmt::format("{} {} {}", model_.time_field,
-                                                    model_.train_from, model_.train_to)))},
+                         digest_of_text(fmt::format(
+                             "{} {} {}{}", model_.time_field, model_.train_from, model_.train_to,
+                             model_.train_window == 0 ? ""
+                                                      : fmt::format(" {}", model_.train_window))))},
       .body = run_validate_rows};
   // The same bytes are other rows when they are read in another way.
   if (!source_.form.empty())
@@ -241,12 +243,12 @@ Result<void> GraphBuilder::add_runtime(const spec::Runtime& runtime) {
   return {};
 }
 
-/// The trials; over recorded traffic the accepted search's result in their place.
+/// The trials; of a refit the accepted search's result in their place.
 void GraphBuilder::add_search() {
-  if (is_recorded()) {
+  if (source_.recipe != nullptr) {
     steps_.push_back({.name = "search",
-                      .inputs = {{"the accepted search", digest_of(bundle::search_schema().print(
-                                                             source_.recorded->recipe))}},
+                      .inputs = {{"the accepted search",
+                                  digest_of(bundle::search_schema().print(*source_.recipe))}},
                       .body = run_recipe});
     return;
   }
@@ -272,7 +274,7 @@ void GraphBuilder::add_train() {
                                                            model_.search.early_stopping_rounds)))},
              .body = run_train};
   train.needs.push_back({"search", "best"});
-  if (model_.exec) add_own(model_, !is_recorded(), steps_.back(), train);
+  if (model_.exec) add_own(model_, source_.recipe == nullptr, steps_.back(), train);
   steps_.push_back(std::move(train));
 }
 

@@ -227,7 +227,7 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
 }
 
 Result<StepRecord> run_recipe(Work& work, const std::string& directory) {
-  const Recipe& recipe = work.source().recorded->recipe;
+  const Recipe& recipe = *work.source().recipe;
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["best"],

@@ -7,15 +7,11 @@
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
-#include "bundle/config.hpp"
+#include "flow/flow.hpp"
 #include "stats/task.hpp"
 #include "table/table.hpp"
 
 namespace heddle::flow {
-
-/// What a refit trains with. It is of the model, and counts from the release of the run's primary
-/// until the next such release.
-using Recipe = bundle::Search;
 
 /// Labelled rows from before the change that a retrain is about, which neither the candidate nor
 /// the base has learned from.
@@ -44,6 +40,7 @@ struct Recorded {
   /// What serves: rows are checked by what its contract learned and repaired, and `base.*` is what
   /// it answers to the held-out rows.
   Digest base{};
+  /// It is of the model, and counts from the release of the run's primary until the next such.
   Recipe recipe{};
 
   [[nodiscard]] Digest content() const;

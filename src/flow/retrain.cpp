@@ -15,11 +15,7 @@ Error invalid(std::string id, std::string message, std::string hint) {
 
 Result<void> check(const Definitions& definitions, const Recorded& recorded) {
   const spec::Model& model = *definitions.model;
-  if (model.runtime) {
-    return invalid("retrain-no-trainer",
-                   fmt::format("model `{}` is not trained by Heddle", model.identity.name),
-                   "train it where it is trained, then `heddle run`");
-  }
+  HEDDLE_TRY(check_recipe(model, recorded.recipe));
   const auto rows = static_cast<std::size_t>(recorded.rows.rows());
   if (recorded.labels.size() != rows || recorded.event_times.size() != rows) {
     return invalid("retrain-labels",
@@ -39,14 +35,6 @@ Result<void> check(const Definitions& definitions, const Recorded& recorded) {
                                stats::task_name(recorded.task.kind), model.identity.name,
                                stats::task_name(declared.kind)),
                    "run `heddle run` and release what it gives");
-  }
-  if (recorded.recipe.trainer != model.trainer) {
-    return invalid("retrain-other-trainer",
-                   fmt::format("the last accepted search of model `{}` is of trainer `{}`, its "
-                               "definition names `{}`",
-                               model.identity.name, recorded.recipe.trainer, model.trainer),
-                   "run `heddle run` and release what it gives: a retrain uses what that search "
-                   "finds");
   }
   return {};
 }

@@ -137,7 +137,7 @@ TEST_F(Retraining, UsesTheAcceptedSearchWhateverServes) {
     EXPECT_EQ(config.search->bundle, primary_);
   }
   recorded_.recipe.trainer = "logistic";
-  EXPECT_EQ(retrain().error().id, "retrain-other-trainer");
+  EXPECT_EQ(retrain().error().id, "refit-other-trainer");
 }
 
 TEST_F(Retraining, AGateOfTheTeamStopsIt) {

@@ -300,10 +300,39 @@ bool Plan::nothing_to_do() const noexcept {
                      [](const PlannedStep& step) { return step.cached; });
 }
 
-Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
+Result<void> check_recipe(const spec::Model& model, const Recipe& recipe) {
+  if (model.runtime) {
+    return Error{ErrorKind::kInvalid, "refit-no-trainer",
+                 fmt::format("model `{}` is not trained by Heddle", model.identity.name),
+                 "train it where it is trained, then `heddle run`"};
+  }
+  if (recipe.trainer == model.trainer) return {};
+  return Error{ErrorKind::kInvalid, "refit-other-trainer",
+               fmt::format("the last accepted search of model `{}` is of trainer `{}`, its "
+                           "definition names `{}`",
+                           model.identity.name, recipe.trainer, model.trainer),
+               "run `heddle run` and release what it gives: a refit uses what that search finds"};
+}
+
+namespace {
+
+/// Where the rows of a run come from, and what it trains with.
+Result<Source> source_of(const Definitions& definitions, const Cache& cache,
+                         const RunOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(auto source, source_of(definitions, cache));
+  if (options.recipe) {
+    HEDDLE_TRY(check_recipe(*definitions.model, *options.recipe));
+    source.recipe = &*options.recipe;
+  }
+  return source;
+}
+
+}  // namespace
+
+Result<Plan> plan(const spec::Project& project, const Host& host, const RunOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
   const Cache cache(host.state_dir);
-  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
+  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache, options));
   HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host, source));
   return plan_graph(steps, definitions, cache, host).plan;
 }
@@ -350,7 +379,7 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
   const auto begin = SteadyClock::now();
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
   const Cache cache(host.state_dir);
-  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
+  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache, options));
   HEDDLE_ASSIGN_OR_RETURN(auto done, run_graph(definitions, host, source, options.until, progress));
   RunResult result;
   result.plan = std::move(done.plan);

@@ -54,7 +54,10 @@ Result<Source> source_of(const Definitions& definitions, const Cache& cache) {
 }
 
 Source source_of(const Recorded& recorded) {
-  return {.what = "the recorded traffic", .content = recorded.content(), .recorded = &recorded};
+  return {.what = "the recorded traffic",
+          .content = recorded.content(),
+          .recorded = &recorded,
+          .recipe = &recorded.recipe};
 }
 
 Result<void> remember(const Source& source, const Cache& cache) {

@@ -5,6 +5,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "flow/cache.hpp"
+#include "flow/flow.hpp"
 #include "table/input.hpp"
 
 namespace heddle::flow {
@@ -22,6 +23,7 @@ struct Source {
   Digest content{};      ///< of their bytes, or of the recorded rows and what is known of them
   Digest form{};         ///< of how they are written, as declared and as found; empty: as usual
   const Recorded* recorded = nullptr;  ///< borrowed; null: a file
+  const Recipe* recipe = nullptr;      ///< borrowed; null: a search finds one
 };
 
 /// The files of the model's source. Their bytes are read unless the cache knows the digest of files

@@ -53,9 +53,13 @@ struct Definitions {
   [[nodiscard]] table::Input input() const;  ///< where the model's source has its rows
 };
 
+/// kInvalid (`refit-no-trainer`, `refit-other-trainer`) for a recipe that the model as it is
+/// defined cannot be trained with.
+[[nodiscard]] Result<void> check_recipe(const spec::Model& model, const Recipe& recipe);
+
 /// The graph of one model over one source, in an order in which the steps could run one by one.
-/// Over recorded traffic the accepted recipe stands in place of the search, what serves is the base
-/// in any case, and one bundle is made.
+/// A recipe of the source stands in place of the search. Over recorded traffic what serves is the
+/// base in any case, and one bundle is made.
 [[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions, const Host& host,
                                                  const Source& source);
 

@@ -90,7 +90,8 @@ struct Model {
   std::string source;      ///< name in heddle.yaml's sources
   std::string time_field;  ///< orders the rows; empty: `seed` does
   Micros train_from = 0;
-  Micros train_to = 0;  ///< exclusive; 0: all rows. Validation and test are the last parts
+  Micros train_to = 0;      ///< exclusive; 0: all rows. Validation and test are the last parts
+  Micros train_window = 0;  ///< up to the newest row, in place of both; 0: none
   double validation_fraction = 0.15;  ///< of the rows, in order, after training
   double test_fraction = 0.15;        ///< of the rows, in order, after validation
   Expression target;                  ///< over fields, label fields included

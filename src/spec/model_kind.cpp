@@ -146,6 +146,36 @@ const Schema<Search>& search_keys() {
   return search;
 }
 
+/// Which rows, by their time: all, a span that stands still, or a window up to the newest.
+void check_times(const Model& into, const doc::Value& value, Reader& reader) {
+  const bool from = value.find("from") != nullptr;
+  const bool to = value.find("to") != nullptr;
+  const doc::Value* const window = value.find("window");
+  if (into.time_field.empty() && (from || to || window != nullptr)) {
+    reader.report(value.position(), "time-field-missing",
+                  "`from`, `to` and `window` bound a time, and no `time_field` is named",
+                  "add `time_field`, or leave them out");
+  }
+  if (from != to) {
+    reader.report(
+        value.position(), "missing-key",
+        fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
+        "give both, or neither for all rows");
+  } else if (to && into.train_to <= into.train_from) {
+    reader.report(value.position(), "out-of-range", "`to` is not after `from`",
+                  "give the training rows a time span");
+  }
+  if (window == nullptr) return;
+  if (from || to) {
+    reader.report(window->position(), "window-and-times",
+                  "`window` moves with the newest row, `from` and `to` stand still",
+                  "give `window` or both times");
+  } else if (into.train_window <= 0) {
+    reader.report(window->position(), "out-of-range", "`window` holds no row",
+                  "write how long, for example `60d`");
+  }
+}
+
 const Schema<Model>& train_keys() {
   static const Schema<Model> train = [] {
     Schema<Model> t(
@@ -155,26 +185,14 @@ const Schema<Model>& train_keys() {
            "the timestamp field that orders the rows; leave it out when they have none");
     t.time("from", &Model::train_from, "first moment, with `time_field`; default: all rows");
     t.time("to", &Model::train_to, "end, not included, with `time_field`; default: all rows");
+    t.duration("window", &Model::train_window,
+               "in place of `from` and `to`: so long up to the newest row, with `time_field`");
     t.number("validation_fraction", &Model::validation_fraction,
              "share of the rows, after training, for the search");
     t.number("test_fraction", &Model::test_fraction,
              "share of the rows, last in their order, for evaluation");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      const bool from = value.find("from") != nullptr, to = value.find("to") != nullptr;
-      if (into.time_field.empty() && (from || to)) {
-        reader.report(value.position(), "time-field-missing",
-                      "`from` and `to` bound a time, and no `time_field` is named",
-                      "add `time_field`, or leave both out");
-      }
-      if (from != to) {
-        reader.report(
-            value.position(), "missing-key",
-            fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
-            "give both, or neither for all rows");
-      } else if (to && into.train_to <= into.train_from) {
-        reader.report(value.position(), "out-of-range", "`to` is not after `from`",
-                      "give the training rows a time span");
-      }
+      check_times(into, value, reader);
       if (into.validation_fraction <= 0 || into.test_fraction <= 0 ||
           into.validation_fraction + into.test_fraction >= 0.9) {
         reader.report(value.position(), "out-of-range",
