@@ -35,10 +35,7 @@ std::string search_line(const bundle::Config& config) {
 }
 
 /// Each way that rows reach a model that was there, held against its library.
-Result<void> show_parity(const Console& console, const bundle::Bundle& bundle) {
-  if (!bundle.has(bundle::kParity)) return {};
-  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, bundle.layer(bundle::kParity));
-  HEDDLE_ASSIGN_OR_RETURN(const auto certificate, bundle::parity_schema().parse_text(bytes));
+void show_parity(const Console& console, const bundle::ParityCertificate& certificate) {
   console.data(fmt::format("\nparity {}: {}, scored by {} {}", certificate.format,
                            certificate.in_words(), certificate.scored_by == "engine" ? "the" : "a",
                            certificate.scored_by));
@@ -50,13 +47,13 @@ Result<void> show_parity(const Console& console, const bundle::Bundle& bundle) {
   for (const auto& probe : certificate.probes)
     console.data(fmt::format("  {}: {} rows, {} refused by the contract, {} without an answer",
                              probe.what, probe.rows, probe.refused, probe.unanswered));
-  return {};
 }
 
 int inspect(const Console& console, const bundle::Bundle& bundle) {
-  const auto evaluation = bundle.json(bundle::kEvaluation);
+  const auto reply = control::bundle_reply(bundle);
+  if (!reply.ok()) return console.fail(reply.error());
   if (console.json()) {
-    console.document(control::BundleReply::schema().print(control::bundle_reply(bundle)));
+    console.document(control::BundleReply::schema().print(*reply));
     return 0;
   }
   console.data(fmt::format("bundle {}", bundle.digest().str()));
@@ -71,10 +68,9 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   }
   console.data(format_rows(rows));
   if (const auto line = search_line(bundle.config()); !line.empty()) console.data("\n" + line);
-  if (const auto shown = show_parity(console, bundle); !shown.ok())
-    return console.fail(shown.error());
-  if (!evaluation.ok()) return 0;
-  const auto evidence = evaluate::evidence_schema().parse(*evaluation);
+  if (reply->parity) show_parity(console, *reply->parity);
+  if (reply->evaluation.is_null()) return 0;
+  const auto evidence = evaluate::evidence_schema().parse(reply->evaluation);
   if (!evidence.ok()) return console.fail(evidence.error());
   console.data(fmt::format("\ngates {}", evidence->passed ? "passed" : "not passed"));
   for (const auto& gate : evidence->gates) {

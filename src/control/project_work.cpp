@@ -59,13 +59,17 @@ CheckReply check_reply(const spec::Loaded& loaded) {
   return {loaded.project.name, !loaded.has_errors(), loaded.diagnostics};
 }
 
-BundleReply bundle_reply(const bundle::Bundle& bundle) {
-  BundleReply reply{bundle.digest(), bundle.config(), {}, {}};
+Result<BundleReply> bundle_reply(const bundle::Bundle& bundle) {
+  BundleReply reply{bundle.digest(), bundle.config(), {}, {}, {}};
   for (const auto& layer : bundle.layers())
     reply.layers.push_back(
         {layer.title, layer.media_type, layer.bytes.size(), sha256(layer.bytes)});
   if (const auto evaluation = bundle.json(bundle::kEvaluation); evaluation.ok())
     reply.evaluation = *evaluation;
+  if (bundle.has(bundle::kParity)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bytes, bundle.layer(bundle::kParity));
+    HEDDLE_ASSIGN_OR_RETURN(reply.parity, bundle::parity_schema().parse_text(bytes));
+  }
   return reply;
 }
 

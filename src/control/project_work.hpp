@@ -32,7 +32,7 @@ struct OpenHost {
 
 /// What `heddle check` tells of a project.
 [[nodiscard]] CheckReply check_reply(const spec::Loaded& loaded);
-/// What `heddle bundle inspect` tells of one.
-[[nodiscard]] BundleReply bundle_reply(const bundle::Bundle& bundle);
+/// What `heddle bundle inspect` tells of one. kCorrupt when its certificate cannot be read.
+[[nodiscard]] Result<BundleReply> bundle_reply(const bundle::Bundle& bundle);
 
 }  // namespace heddle::control

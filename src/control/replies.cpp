@@ -250,6 +250,9 @@ const Schema<BundleReply>& BundleReply::schema() {
     t.object("config", &B::config, bundle::config_schema(), "");
     t.objects("layers", &B::layers, layer_schema(), "");
     t.value("evaluation", &B::evaluation, Shape::kAny, "`evaluation.json`; null: it has none");
+    t.object(
+        "parity", &B::parity, bundle::parity_schema(),
+        "how the ways that rows reach a model that was there compare; absent: it was trained here");
     return t;
   }();
   return schema;

@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "bundle/config.hpp"
+#include "bundle/parity.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/schema.hpp"
 #include "flow/flow.hpp"
@@ -142,6 +143,7 @@ struct BundleReply {
   bundle::Config config{};
   std::vector<LayerItem> layers{};
   doc::Value evaluation{};
+  std::optional<bundle::ParityCertificate> parity{};  ///< of a model that was there
   [[nodiscard]] static const doc::Schema<BundleReply>& schema();
 };
 

@@ -265,6 +265,8 @@ def served_as_its_library_answers(world, root, project, drafted, at=None):
     shown = works(world.run("--project", project, "bundle", "inspect", bundle))
     assert "parity " in shown.out and "csv" in shown.out and "request" in shown.out, shown
     certificate = certificate_of(project, bundle)
+    told = works(world.run("--project", project, "--json", "bundle", "inspect", bundle))
+    assert json.loads(told.out)["parity"] == certificate, told
     tolerance = certificate["tolerance"]
     wanted = json.loads((root / "said.json").read_text())
     asked = pandas.read_csv(root / "asked.csv")
