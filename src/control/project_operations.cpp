@@ -17,7 +17,7 @@ Result<CheckReply> check_project(Control::Core& core, const NoRequest&, const Ca
 Result<WorkReply> plan_project(Control::Core& core, const PlanRequest& request, const Call& call) {
   std::vector<std::string> words;
   if (!request.model.empty()) words.push_back("--model=" + request.model);
-  return core.working.ask(*core.runner, "plan", words, call.caller.waits);
+  return core.working.ask("plan", words, call.caller.waits);
 }
 
 Result<SchemaReply> show_schema(Control::Core&, const SchemaRequest& request, const Call&) {
@@ -35,7 +35,7 @@ Result<WorkReply> run_project(Control::Core& core, const RunRequest& request, co
   std::vector<std::string> words;
   if (!request.model.empty()) words.push_back("--model=" + request.model);
   if (!request.until.empty()) words.push_back("--until=" + request.until);
-  return core.working.ask(*core.runner, "run", words, call.caller.waits);
+  return core.working.ask("run", words, call.caller.waits);
 }
 
 Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& request,
@@ -47,7 +47,7 @@ Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& reques
   if (!request.columns.empty())
     words.push_back(fmt::format("--columns={}", fmt::join(request.columns, ",")));
   words.insert(words.end(), {"--", request.file});
-  return core.working.ask(*core.runner, "score", words, call.caller.waits);
+  return core.working.ask("score", words, call.caller.waits);
 }
 
 }  // namespace heddle::control
