@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
                         const std::string& message) {
     return adapters::start_git(root, paths, message);
   };
-  wiring.make_runner = [] { return adapters::make_process_runner(); };
+  wiring.make_runner = [program = wiring.executable](const std::string& state) {
+    return adapters::make_process_runner({state, {program}});
+  };
   return cli::run(argc, argv, wiring);
 }

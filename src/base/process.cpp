@@ -120,7 +120,10 @@ void place_streams(std::array<int, 3> streams) noexcept {
   if (*prepared.directory != '\0' && ::chdir(prepared.directory) != 0) {
     failure = {true, errno};
   } else {
-    ::execvpe(prepared.argv[0], prepared.argv.data(), prepared.environment.data());
+    // Of a path, execvpe would let a shell read a file that is no program.
+    const bool is_path = std::strchr(prepared.argv[0], '/') != nullptr;
+    (is_path ? ::execve : ::execvpe)(prepared.argv[0], prepared.argv.data(),
+                                     prepared.environment.data());
     failure = {false, errno};
   }
   (void)!::write(report, &failure, sizeof failure);

@@ -137,8 +137,30 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Co
   const std::string manifest_bytes = doc::to_canonical_json(manifest);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(manifest_bytes));
   // Last: a bundle that is listed is whole.
-  HEDDLE_TRY(objects.tag(digest.hex(), digest, kManifestType, manifest_bytes.size()));
+  HEDDLE_TRY(tag(objects, digest, manifest_bytes.size()));
   return digest;
+}
+
+Result<void> tag(store::Objects& objects, const Digest& digest, std::size_t manifest_bytes) {
+  return objects.tag(digest.hex(), digest, kManifestType, manifest_bytes);
+}
+
+Result<std::vector<Digest>> parts(store::Objects& objects, const Digest& digest) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, objects.get(digest));
+  const auto manifest = doc::parse_json(bytes);
+  const doc::Value* const layers = manifest.ok() ? manifest->find("layers") : nullptr;
+  if (layers == nullptr || !layers->is_array())
+    return corrupt(digest, "its manifest is incomplete");
+  std::vector<Digest> out{digest};
+  const auto add = [&](const doc::Value* part) -> Result<void> {
+    auto named = Digest::parse(part == nullptr ? "" : part->string_or("digest"));
+    if (!named.ok()) return corrupt(digest, "a descriptor has no digest");
+    out.push_back(*named);
+    return {};
+  };
+  HEDDLE_TRY(add(manifest->find("config")));
+  for (const doc::Value& layer : layers->as_array()) HEDDLE_TRY(add(&layer));
+  return out;
 }
 
 Result<Digest> find(store::Objects& objects, std::string_view text) {

@@ -85,6 +85,13 @@ class Bundle {
 /// `bundle-unknown`, kConflict `digest-ambiguous` with the digests it could be.
 [[nodiscard]] Result<Digest> find(store::Objects& objects, std::string_view text);
 
+/// The objects that a bundle is made of, its manifest first. Nothing but the manifest is read.
+[[nodiscard]] Result<std::vector<Digest>> parts(store::Objects& objects, const Digest& digest);
+
+/// Names a bundle among the objects, so that `find` finds it; `pack` does.
+[[nodiscard]] Result<void> tag(store::Objects& objects, const Digest& digest,
+                               std::size_t manifest_bytes);
+
 /// Whether manifest, config and every layer are there; of the layers no byte is read.
 [[nodiscard]] bool complete(store::Objects& objects, const Digest& digest);
 

@@ -9,6 +9,7 @@
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
 #include "control/work_files.hpp"
+#include "control/works.hpp"
 #include "evaluate/evidence_format.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
@@ -492,15 +493,18 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
 /// A job that has its result at once.
 class DoneRunner final : public jobs::Runner {
  public:
-  Result<std::int64_t> start(const jobs::Job& job) override {
+  Result<std::int64_t> start(const jobs::Job&, store::Objects& objects) override {
     ++started;
-    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", result));
+    HEDDLE_ASSIGN_OR_RETURN(outcome.outputs["result.json"], objects.put(result));
+    HEDDLE_ASSIGN_OR_RETURN(outcome.outputs["log"], objects.put(""));
     return std::int64_t{1};
   }
-  Result<jobs::Outcome> wait(std::int64_t) override { return jobs::Outcome{}; }
+  Result<jobs::Outcome> wait(std::int64_t) override { return outcome; }
   Result<bool> finished(std::int64_t) override { return true; }
+  Result<std::string> peek(std::int64_t, std::string_view) override { return result; }
   void stop(std::int64_t) override {}
   int started = 0;
+  jobs::Outcome outcome{};
   std::string result = [] {
     RetrainResult nothing;
     nothing.judged.before_change = {.verdict = "none", .why = "there are none"};
@@ -604,33 +608,35 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
 TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  Wiring wiring;
-  wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
   for (const char* request : {"", "[1]", "7", R"({"service": "s"})", R"({"format": 3})",
                               R"({"format": "heddle.retrain/9", "service": "s"})"}) {
     ASSERT_TRUE(write_file_atomic(dir + "/request.json", request).ok());
-    EXPECT_FALSE(run_retrain(home_->root(), dir, wiring).ok()) << request;
+    EXPECT_FALSE(run_retrain(dir, {}).ok()) << request;
     const auto result = doc::parse_json(read_file(dir + "/result.json").value()).value();
     EXPECT_FALSE(result.string_or("failed").empty()) << request;
   }
 }
 
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
+  const std::string request =
+      R"({"format":"heddle.retrain/1","service":"s","commit":"c0ffee","base":")" +
+      sha256("base").str() + R"(","search":null,"from":0,"until":0,"rows":100})";
+  // In its job: what it was to be given is not there.
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  ASSERT_TRUE(write_file_atomic(
-                  dir + "/request.json",
-                  R"({"format":"heddle.retrain/1","service":"s","commit":"c0ffee","base":")" +
-                      sha256("base").str() + R"(","search":null,"from":0,"until":0,"rows":100})")
-                  .ok());
-  Wiring wiring;
-  wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
-  const auto done = run_retrain(home_->root(), dir, wiring);
-  ASSERT_FALSE(done.ok());
-  const auto result = doc::parse_json(read_file(dir + "/result.json").value()).value();
-  EXPECT_NE(result.string_or("failed").find("does not have the commit c0ffee"), std::string::npos)
-      << result.string_or("failed");
-  EXPECT_NE(result.string_or("failed").find("(applied-missing)"), std::string::npos);
+  ASSERT_TRUE(write_file_atomic(dir + "/request.json", request).ok());
+  EXPECT_FALSE(run_retrain(dir, {}).ok());
+  const auto left = doc::parse_json(read_file(dir + "/result.json").value()).value();
+  EXPECT_NE(left.string_or("failed").find("definitions/index.json"), std::string::npos)
+      << left.string_or("failed");
+  // Before there is one: its commit went.
+  Works works({&*home_, objects_.get(), git_.get(), runner_, fixture::kProgram,
+               fixture::open_exchange, "s"});
+  ASSERT_TRUE(works.begin({"retrain", "gone", 0, request}).ok());
+  const std::string failed = works.result("gone", 0)->string_or("failed");
+  EXPECT_NE(failed.find("does not have the commit c0ffee"), std::string::npos) << failed;
+  EXPECT_NE(failed.find("(applied-missing)"), std::string::npos) << failed;
+  EXPECT_TRUE(workers_->started.empty());
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class CanaryTest : public testing::Test {
   void SetUp() override {
     home_.emplace(testing::TempDir() + uuid7());
     ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
-    workers_.emplace(*home_, project_);
+    workers_.emplace(project_);
     auto& contract = project_.contracts["c"];
     contract.fields.resize(1);
     contract.fields[0].name = "size";
@@ -111,9 +111,10 @@ class CanaryTest : public testing::Test {
   }
   void open() {
     control_.reset();
-    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                        &*workers_, policy_.get(), outbox_.get(), &key_, ""},
-                                       project_.services.at("s"));
+    auto opened = ServiceControl::open(
+        {&*home_, &project_, state_.get(), objects_.get(), nullptr, &*workers_, policy_.get(),
+         outbox_.get(), &key_, fixture::kProgram, fixture::open_exchange},
+        project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);
   }

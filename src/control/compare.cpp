@@ -8,9 +8,9 @@
 
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
-#include "control/home.hpp"
 #include "control/traffic.hpp"
 #include "control/work_files.hpp"
+#include "control/work_inputs.hpp"
 #include "doc/json.hpp"
 #include "evaluate/paired.hpp"
 #include "flow/held_out.hpp"
@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::int64_t kMostRows = 10'000;
 constexpr std::int64_t kLeastRows = 200;  ///< as for a retrain: fewer say little of either
-constexpr std::uint64_t kMostBytes = 128ull << 20;
 
 struct Side {
   bundle::Bundle bundle;
@@ -152,7 +151,7 @@ Result<Rows> rows_of_traffic(const Question& question, Comparison& out) {
   TrafficSelection selection;
   selection.limit = kMostRows;
   selection.until = question.input->until;
-  selection.most_bytes = kMostBytes;
+  selection.most_bytes = kMostCompared;
   selection.end = question.input->end;
   selection.every_field = true;
   selection.task = question.base.plan->task();
@@ -322,25 +321,25 @@ std::string comparison_name(std::string_view op_id, const Digest& base, const Di
   return "compare-" + all.hex().substr(0, kUnique);
 }
 
-Result<void> run_comparison(const std::string& root, const std::string& dir, const Wiring& wiring) {
-  const Home home(root);
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
+Result<void> run_comparison(const std::string& dir, const Wiring& wiring) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/" + kWorkRequest));
   HEDDLE_ASSIGN_OR_RETURN(const auto request, ComparisonRequest::schema().parse_text(text));
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(dir + "/" + kWorkObjects));
   ComparisonInput input;
   input.objects = objects.get();
-  input.spool = home.spool(request.service);
+  input.spool = dir + "/" + kWorkJournal;
   input.base = request.base;
   input.candidate = request.candidate;
   input.until = request.until;
   input.end = {request.segment, request.offset};
   input.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t rows) {
     // Only for who looks on: what cannot be told changes nothing.
-    (void)write_file_atomic(dir + "/progress.json",
+    (void)write_file_atomic(dir + "/" + kWorkProgress,
                             doc::to_json(comparison_progress_schema().print({read, of, rows})));
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
-  return write_file_atomic(dir + "/result.json", doc::to_json(comparison_schema().print(compared)));
+  return write_file_atomic(dir + "/" + kWorkResult,
+                           doc::to_json(comparison_schema().print(compared)));
 }
 
 }  // namespace heddle::control

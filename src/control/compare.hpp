@@ -16,6 +16,9 @@
 
 namespace heddle::control {
 
+/// What is read of a journal for one comparison.
+inline constexpr std::uint64_t kMostCompared = 128ull << 20;
+
 /// Name of the evidence that holds a comparison.
 inline constexpr std::string_view kComparisonEvidence = "comparison.json";
 
@@ -55,10 +58,9 @@ struct ComparisonRequest {
 [[nodiscard]] std::string comparison_name(std::string_view op_id, const Digest& base,
                                           const Digest& candidate);
 
-/// The work of one comparison in a process of its own: reads `DIR/request.json`, writes
-/// `DIR/progress.json` {read, of, rows} as it goes, and leaves `DIR/result.json`, whole or not at
-/// all.
-[[nodiscard]] Result<void> run_comparison(const std::string& root, const std::string& dir,
-                                          const Wiring& wiring);
+/// The work of one comparison in a process of its own: reads `DIR/request.json`, the bundles and
+/// the journal below DIR (work_inputs.hpp), writes `DIR/progress.json` {read, of, rows} as it goes,
+/// and leaves `DIR/result.json`, whole or not at all.
+[[nodiscard]] Result<void> run_comparison(const std::string& dir, const Wiring& wiring);
 
 }  // namespace heddle::control

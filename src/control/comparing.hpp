@@ -8,22 +8,16 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "control/comparison.hpp"
-#include "control/home.hpp"
-#include "jobs/jobs.hpp"
+#include "control/work_job.hpp"
 
 namespace heddle::control {
 
-/// Comparisons of one service that people ask for while the control plane runs: each in a process
-/// of its own (docs/adr/0010), one at a time. Who asks is told to ask again until it has ended.
+/// Comparisons of one service that people ask for while the control plane runs: each a job of
+/// its own (docs/adr/0010), one at a time. Who asks is told to ask again until it has ended.
 /// Confined to the control thread.
 class Comparing {
  public:
-  Comparing(const Home& home, jobs::Runner* runner, std::string executable, std::string service)
-      : home_(home),
-        runner_(runner),
-        executable_(std::move(executable)),
-        service_(std::move(service)) {}
-  ~Comparing() { stop(); }
+  explicit Comparing(WorkParts parts) : parts_(std::move(parts)) {}
   Comparing(const Comparing&) = delete;
   Comparing& operator=(const Comparing&) = delete;
 
@@ -40,13 +34,9 @@ class Comparing {
 
   [[nodiscard]] Result<void> start(const Digest& base, const Digest& candidate);
   [[nodiscard]] Result<Comparison> read_result();
-  void stop();
 
-  const Home& home_;
-  jobs::Runner* runner_;
-  std::string executable_;
-  std::string service_;
-  std::optional<std::int64_t> handle_{};
+  WorkParts parts_;
+  std::unique_ptr<WorkJob> job_{};
   Digest base_{};
   Digest candidate_{};
   Clock::time_point asked_{};  ///< last time: what nobody asks for any more gives way

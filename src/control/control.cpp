@@ -79,7 +79,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   const bool whole = !loaded.has_errors();
   core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
-  core->runner = wiring.make_runner();
+  core->runner = wiring.make_runner(core->home.dir());
   HEDDLE_ASSIGN_OR_RETURN(const auto known, known_of(*core->state));
   HEDDLE_ASSIGN_OR_RETURN(core->control_key, open_control_key(core->home, known.control_key));
   ledger::Ledger::Options options;
@@ -104,9 +104,13 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   for (const auto& [name, service] : core->running.services)
     receivers[name] = core->running.monitors.at(service.monitor).notifications;
   HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, std::move(receivers)));
-  core->parts = {&core->home,        &core->running,     core->state.get(),  core->objects.get(),
-                 core->git.get(),    core->runner.get(), core->policy.get(), core->outbox.get(),
-                 &core->control_key, wiring.executable};
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, wiring.program());
+  core->parts = {&core->home,        &core->running,
+                 core->state.get(),  core->objects.get(),
+                 core->git.get(),    core->runner.get(),
+                 core->policy.get(), core->outbox.get(),
+                 &core->control_key, program,
+                 wiring.open_objects};
   HEDDLE_TRY(open_services(*core));
   return std::unique_ptr<Control>(new Control(std::move(core)));
 }

@@ -109,7 +109,7 @@ Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const
                                 const std::string& slot) {
   // A person may name any bundle; without a name, the last run's candidate is meant.
   if (!given.empty()) return bundle::find(*core.objects, given);
-  flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
+  flow::Host host{core.objects.get(), core.runner.get(), {}, core.home.dir()};
   HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
                           flow::last_candidate(host, service.service().model));
   return slot == "standby" ? candidate.standby : candidate.bundle;

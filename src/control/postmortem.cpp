@@ -6,9 +6,9 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
-#include "control/applied.hpp"
 #include "control/recorded.hpp"
 #include "control/watched_route.hpp"
+#include "control/work_inputs.hpp"
 #include "doc/json.hpp"
 #include "recover/stored.hpp"
 
@@ -96,7 +96,8 @@ const doc::Schema<recover::Postmortem>& postmortem_schema() {
 }
 
 Result<recover::Postmortem> write_postmortem(const spec::Project& project, store::Objects& objects,
-                                             const Home& home, const PostmortemRequest& request) {
+                                             const std::string& spool,
+                                             const PostmortemRequest& request) {
   const auto service = project.services.find(request.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
@@ -104,28 +105,26 @@ Result<recover::Postmortem> write_postmortem(const spec::Project& project, store
   }
   const auto options = ladder_options(project, service->second);
   HEDDLE_ASSIGN_OR_RETURN(auto routes, routes_of(objects, request));
-  Recorded recording(home.spool(request.service), request, std::move(routes));
+  Recorded recording(spool, request, std::move(routes));
   return recover::postmortem_of({request.incident, options.monitor, options.contract,
                                  options.fields, options.service, options.evaluation_file},
                                 recording);
 }
 
-Result<void> run_postmortem(const std::string& root, const std::string& dir, const Wiring& wiring) {
+Result<void> run_postmortem(const std::string& dir, const Wiring& wiring) {
   const auto written = [&]() -> Result<recover::Postmortem> {
-    const Home home(root);
-    HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
+    HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/" + kWorkRequest));
     HEDDLE_ASSIGN_OR_RETURN(const auto request, PostmortemRequest::schema().parse_text(text));
-    HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(root));
-    HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_applied(*git, root, request.commit));
-    HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
-    return write_postmortem(loaded.project, *objects, home, request);
+    HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_definitions(dir, request.commit));
+    HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(dir + "/" + kWorkObjects));
+    return write_postmortem(loaded.project, *objects, dir + "/" + kWorkJournal, request);
   }();
   const auto left =
       written.ok()
           ? postmortem_schema().print(*written)
           : doc::Value::object(
                 {{"failed", fmt::format("{} ({})", written.error().message, written.error().id)}});
-  HEDDLE_TRY(write_file_atomic(dir + "/result.json", doc::to_json(left)));
+  HEDDLE_TRY(write_file_atomic(dir + "/" + kWorkResult, doc::to_json(left)));
   if (!written.ok()) return written.error();
   return {};
 }

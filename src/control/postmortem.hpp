@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "control/home.hpp"
 #include "control/wiring.hpp"
 #include "doc/schema.hpp"
 #include "recover/postmortem.hpp"
@@ -37,12 +36,12 @@ struct PostmortemRequest {
 /// read as often as something is measured, all that is kept of it, record by record.
 [[nodiscard]] Result<recover::Postmortem> write_postmortem(const spec::Project& project,
                                                            store::Objects& objects,
-                                                           const Home& home,
+                                                           const std::string& spool,
                                                            const PostmortemRequest& request);
 
-/// The page of one incident in a process of its own: reads `DIR/request.json`, leaves
-/// `DIR/result.json`, or {"failed": why} there.
-[[nodiscard]] Result<void> run_postmortem(const std::string& root, const std::string& dir,
-                                          const Wiring& wiring);
+/// The page of one incident in a process of its own: reads `DIR/request.json`, the definitions,
+/// bundles and journal below DIR (work_inputs.hpp), and leaves `DIR/result.json`, or {"failed":
+/// why} there.
+[[nodiscard]] Result<void> run_postmortem(const std::string& dir, const Wiring& wiring);
 
 }  // namespace heddle::control

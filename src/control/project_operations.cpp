@@ -18,7 +18,7 @@ Result<WorkReply> plan_project(Control::Core& core, const PlanRequest& request, 
   std::vector<std::string> words;
   if (!request.model.empty()) words.push_back("--model=" + request.model);
   if (request.refit) words.emplace_back("--refit");
-  return core.working.ask(*core.runner, "plan", words, call.caller.waits);
+  return core.working.ask("plan", words, call.caller.waits);
 }
 
 Result<SchemaReply> show_schema(Control::Core&, const SchemaRequest& request, const Call&) {
@@ -37,7 +37,7 @@ Result<WorkReply> run_project(Control::Core& core, const RunRequest& request, co
   if (!request.model.empty()) words.push_back("--model=" + request.model);
   if (!request.until.empty()) words.push_back("--until=" + request.until);
   if (request.refit) words.emplace_back("--refit");
-  return core.working.ask(*core.runner, "run", words, call.caller.waits);
+  return core.working.ask("run", words, call.caller.waits);
 }
 
 Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& request,
@@ -49,7 +49,7 @@ Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& reques
   if (!request.columns.empty())
     words.push_back(fmt::format("--columns={}", fmt::join(request.columns, ",")));
   words.insert(words.end(), {"--", request.file});
-  return core.working.ask(*core.runner, "score", words, call.caller.waits);
+  return core.working.ask("score", words, call.caller.waits);
 }
 
 }  // namespace heddle::control

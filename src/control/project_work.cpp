@@ -28,8 +28,10 @@ Result<OpenHost> open_host(const Wiring& wiring, const spec::Project& project) {
   HEDDLE_TRY(make_dirs(home.dir()));
   OpenHost open;
   HEDDLE_ASSIGN_OR_RETURN(open.objects, wiring.open_objects(home.objects()));
-  open.runner = wiring.make_runner();
-  open.host = {open.objects.get(), open.runner.get(), wiring.executable, home.dir()};
+  open.runner = wiring.make_runner(home.dir());
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, wiring.program());
+  open.host = {open.objects.get(), open.runner.get(), program, home.dir()};
+  open.host.open_objects = wiring.open_objects;
   HEDDLE_ASSIGN_OR_RETURN(open.host.primaries, released_primaries(home, project));
   return open;
 }

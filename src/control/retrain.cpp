@@ -1,15 +1,12 @@
 #include "control/retrain.hpp"
 
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
-#include "control/applied.hpp"
-#include "control/home.hpp"
 #include "control/traffic.hpp"
 #include "control/work_files.hpp"
+#include "control/work_inputs.hpp"
 #include "flow/held_out.hpp"
 #include "flow/retrain.hpp"
 #include "score/plan.hpp"
@@ -50,15 +47,13 @@ Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string&
                           "rows that the run of what serves held out", ""};
 }
 
-Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
-                                const Wiring& wiring) {
-  const Home home(root);
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
+Result<RetrainResult> retrained(const std::string& dir, const Wiring& wiring) {
+  const std::string spool = dir + "/" + kWorkJournal;
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/" + kWorkRequest));
   HEDDLE_ASSIGN_OR_RETURN(const auto request, retrain_request_schema().parse_text(text));
   // By the definitions that were applied when it was asked for, whatever was applied or edited
   // since.
-  HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(root));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_applied(*git, root, request.commit));
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_definitions(dir, request.commit));
   const auto& project = loaded.project;
   const auto service = project.services.find(request.service);
   if (service == project.services.end()) {
@@ -72,11 +67,10 @@ Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
   selection.from = request.from;
   selection.until = request.until;
   selection.limit = request.rows;
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(dir + "/" + kWorkObjects));
   HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, request.base));
   selection.task = serving.config().task;
-  HEDDLE_ASSIGN_OR_RETURN(
-      auto traffic, read_labelled_rows(home.spool(service->first), contract.fields, selection));
+  HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, contract.fields, selection));
 
   if (!request.search) {
     return Error{ErrorKind::kNotFound, "retrain-no-search",
@@ -95,9 +89,8 @@ Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
   recorded.label_accounts = std::move(traffic.label_accounts);
   recorded.accounts = std::move(traffic.accounts);
   recorded.left_out = std::move(traffic.unknown_classes);
-  HEDDLE_ASSIGN_OR_RETURN(recorded.before,
-                          rows_before(*objects, home.spool(service->first), contract.fields,
-                                      recorded.base, request.from));
+  HEDDLE_ASSIGN_OR_RETURN(
+      recorded.before, rows_before(*objects, spool, contract.fields, recorded.base, request.from));
   // Its steps are cached in its own folder: a run that goes on meanwhile has another.
   flow::Host host;
   host.objects = objects.get();
@@ -118,8 +111,8 @@ Result<RetrainResult> retrained(const std::string& root, const std::string& dir,
 
 }  // namespace
 
-Result<void> run_retrain(const std::string& root, const std::string& dir, const Wiring& wiring) {
-  const auto result = retrained(root, dir, wiring);
+Result<void> run_retrain(const std::string& dir, const Wiring& wiring) {
+  const auto result = retrained(dir, wiring);
   // The reason is the result: the incident and who is asked say it, and not an exit code.
   const auto failure = [](const Error& error) {
     RetrainResult failed;
@@ -127,11 +120,8 @@ Result<void> run_retrain(const std::string& root, const std::string& dir, const 
     failed.hint = error.hint;
     return failed;
   };
-  HEDDLE_TRY(write_file_atomic(dir + "/result.json",
+  HEDDLE_TRY(write_file_atomic(dir + "/" + kWorkResult,
                                to_json(result.ok() ? *result : failure(result.error()))));
-  // The rows of the steps are of use only to one that goes on after a kill.
-  std::error_code ignored;
-  std::filesystem::remove_all(dir + "/runs", ignored);
   if (!result.ok()) return result.error();
   return {};
 }

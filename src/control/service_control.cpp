@@ -65,8 +65,8 @@ ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& s
     : parts_(parts),
       service_(service),
       published_(*parts.home, *parts.state, *parts.control_key, service.identity.name),
-      comparing_(*parts.home, parts.runner, parts.executable, service.identity.name),
-      works_(*parts.home, parts.runner, parts.executable, service.identity.name) {}
+      comparing_(work_parts(parts, service.identity.name)),
+      works_(work_parts(parts, service.identity.name)) {}
 
 Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts,
                                                              const spec::Service& service) {

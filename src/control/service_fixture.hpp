@@ -111,7 +111,7 @@ class ServiceTest : public testing::Test {
   void SetUp() override {
     home_.emplace(testing::TempDir() + uuid7());
     ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
-    workers_.emplace(*home_, project_);
+    workers_.emplace(project_);
     runner_ = &*workers_;
     project_.contracts["c"] = score::fixture::contract();
     project_.feature_sets["f"].contract = "c";
@@ -178,7 +178,7 @@ class ServiceTest : public testing::Test {
     control_.reset();
     auto opened =
         ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), runner_,
-                              policy_.get(), outbox_.get(), &key_, ""},
+                              policy_.get(), outbox_.get(), &key_, kProgram, open_exchange},
                              project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);

@@ -27,6 +27,10 @@ class FailingObjects final : public store::Objects {
     return objects_.get(digest);
   }
   bool has(const Digest& digest) override { return objects_.has(digest); }
+  Result<Digest> add_file(const std::string& path) override { return objects_.add_file(path); }
+  Result<void> place(const Digest& digest, const std::string& path) override {
+    return objects_.place(digest, path);
+  }
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
                    std::uint64_t size) override {
     return objects_.tag(name, manifest, media_type, size);
@@ -55,8 +59,9 @@ class ServiceObjects : public fixture::ServiceTest {
   /// The disk of objects, as a test holds it.
   FailingObjects failing() { return FailingObjects(*objects_); }
   ServiceParts parts() {
-    return {&*home_, &project_,     state_.get(),  objects_.get(), git_.get(),
-            runner_, policy_.get(), outbox_.get(), &key_,          ""};
+    return {&*home_,    &project_,         state_.get(),          objects_.get(),
+            git_.get(), runner_,           policy_.get(),         outbox_.get(),
+            &key_,      fixture::kProgram, fixture::open_exchange};
   }
 
   /// Decisions about one service, as `ServiceControl` has them.
@@ -67,7 +72,7 @@ class ServiceObjects : public fixture::ServiceTest {
           releases(*parts.home, *parts.state, *parts.control_key, service),
           watch(new_watch(project, service)),
           routes(*parts.objects, watch, service),
-          works(*parts.home, parts.runner, "", service),
+          works(work_parts(parts, service)),
           decisions(parts, service, {releases, routes, works, journal, bounds}) {
       EXPECT_TRUE(parts.state->read([&](store::Txn& txn) { return releases.restore(txn); }).ok());
     }
@@ -257,7 +262,9 @@ TEST_F(ServiceObjects, WhoAsksForTheSameJoinsTheQuestionAndTheFirstOneIsKept) {
 }
 
 TEST_F(ServiceObjects, WorkOfADecisionIsGoneOnWithAfterARestart) {
-  const Works::Work work{"compare", "compare-x", 1, "{}"};
+  const Works::Work work{
+      "compare", "compare-x", 1,
+      doc::to_json(ComparisonRequest::schema().print({"s", bundles_[0], bundles_[1]}))};
   auto s = own("s");
   workers_->held = true;
   EXPECT_FALSE(s->decisions.done_for(work, 0)->has_value());

@@ -96,7 +96,7 @@ class StateTest : public testing::Test {
   void SetUp() override {
     home_.emplace(testing::TempDir() + uuid7());
     ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
-    workers_.emplace(*home_, project_);
+    workers_.emplace(project_);
     project_.contracts["c"] = Stream::contract();
     project_.feature_sets["f"].contract = "c";
     project_.models["m"].features = "f";
@@ -152,9 +152,10 @@ class StateTest : public testing::Test {
   }
   void open() {
     control_.reset();
-    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                        &*workers_, policy_.get(), outbox_.get(), &key_, ""},
-                                       project_.services.at("s"));
+    auto opened = ServiceControl::open(
+        {&*home_, &project_, state_.get(), objects_.get(), nullptr, &*workers_, policy_.get(),
+         outbox_.get(), &key_, fixture::kProgram, fixture::open_exchange},
+        project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);
   }
@@ -458,9 +459,10 @@ TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {
                     return txn.put("control", "s/snapshot", doc::to_json(value));
                   })
                   .ok());
-  auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                      &*workers_, policy_.get(), outbox_.get(), &key_, ""},
-                                     project_.services.at("s"));
+  auto opened = ServiceControl::open(
+      {&*home_, &project_, state_.get(), objects_.get(), nullptr, &*workers_, policy_.get(),
+       outbox_.get(), &key_, fixture::kProgram, fixture::open_exchange},
+      project_.services.at("s"));
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().id, "control-state-version");
   EXPECT_NE(opened.error().message.find("heddle.control/9"), std::string::npos);

@@ -36,49 +36,49 @@ std::string Working::folder(const std::string& name) const {
   return fmt::format("{}/work/{}", home_.dir(), name);
 }
 
-Result<Working::Running> Working::start(jobs::Runner& runner, const std::string& name,
+Result<Working::Running> Working::start(const std::string& name,
                                         const std::vector<std::string>& words) const {
   const std::string dir = folder(name);
   std::error_code failed;
   std::filesystem::remove_all(dir, failed);
   HEDDLE_TRY(make_dirs(dir));
-  jobs::Job job;
-  job.name = name;
-  job.argv = {executable_,  "--project",          home_.root(), "--json",
-              "--document", dir + "/result.json", name};
-  job.argv.insert(job.argv.end(), words.begin(), words.end());
-  job.directory = home_.root();
-  job.output_path = dir + "/log";
-  HEDDLE_ASSIGN_OR_RETURN(const auto handle, runner.start(job));
-  return Running{words, handle};
+  ProcessOptions options;
+  options.argv = {executable_,  "--project",          home_.root(), "--json",
+                  "--document", dir + "/result.json", name};
+  options.argv.insert(options.argv.end(), words.begin(), words.end());
+  options.directory = home_.root();
+  options.in = StandardStream::null();
+  options.out = StandardStream::write(dir + "/log");
+  options.err = StandardStream::output();
+  options.leads_group = true;
+  HEDDLE_ASSIGN_OR_RETURN(auto process, ChildProcess::start(options));
+  return Running{words, std::move(process)};
 }
 
-Result<WorkReply> Working::ended(jobs::Runner& runner, const std::string& name,
-                                 const Running& running) const {
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, runner.wait(running.handle));
+Result<WorkReply> Working::ended(const std::string& name, const ExitStatus& exit) const {
   const std::string dir = folder(name);
   const auto text = read_file(dir + "/result.json");
   const auto document = text.ok() ? doc::parse_json(*text) : Result<doc::Value>(text.error());
   if (!document.ok() || !document->is_object()) {
     return Error{
         ErrorKind::kInternal, "work-without-result",
-        fmt::format("`heddle {}` ended with exit code {} and no result", name, outcome.exit_code),
+        fmt::format("`heddle {}` ended with exit code {} and no result", name, exit.status()),
         fmt::format("its log is `{}/log`", dir)};
   }
   if (auto failed = error_of(*document)) return *std::move(failed);
   WorkReply reply;
   reply.done = true;
   reply.progress = last_line(dir + "/log");
-  reply.exit_code = outcome.exit_code;
+  reply.exit_code = exit.status();
   reply.result = *document;
   return reply;
 }
 
-Result<WorkReply> Working::ask(jobs::Runner& runner, const std::string& name,
-                               const std::vector<std::string>& words, bool waits) {
+Result<WorkReply> Working::ask(const std::string& name, const std::vector<std::string>& words,
+                               bool waits) {
   auto at = running_.find(name);
   if (at == running_.end()) {
-    HEDDLE_ASSIGN_OR_RETURN(auto started, start(runner, name, words));
+    HEDDLE_ASSIGN_OR_RETURN(auto started, start(name, words));
     at = running_.emplace(name, std::move(started)).first;
   }
   // One at a time of each kind: two runs would write the same files of `.heddle`.
@@ -87,18 +87,16 @@ Result<WorkReply> Working::ask(jobs::Runner& runner, const std::string& name,
                  fmt::format("`heddle {} {}` runs", name, fmt::join(at->second.words, " ")),
                  "ask for that one until it is done, then for this one"};
   }
-  if (!waits) {
-    HEDDLE_ASSIGN_OR_RETURN(const bool has_ended, runner.finished(at->second.handle));
-    if (!has_ended) {
-      WorkReply reply;
-      reply.progress = last_line(folder(name) + "/log");
-      return reply;
-    }
+  if (waits) (void)at->second.process.wait();
+  const auto exit = at->second.process.ended();
+  if (!exit) {
+    WorkReply reply;
+    reply.progress = last_line(folder(name) + "/log");
+    return reply;
   }
-  const Running running = std::move(at->second);
   // Its result is given once. Who asks again starts it anew.
   running_.erase(at);
-  return ended(runner, name, running);
+  return ended(name, *exit);
 }
 
 }  // namespace heddle::control

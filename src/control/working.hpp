@@ -5,16 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "base/process.hpp"
 #include "base/result.hpp"
 #include "control/home.hpp"
 #include "control/replies.hpp"
-#include "jobs/jobs.hpp"
 
 namespace heddle::control {
 
 /// Commands that take long and that somebody asks a running control plane for (`run`, `score`):
-/// each in a process of its own (docs/adr/0010), one of a name at a time. Who asks is told to ask
-/// again until it has ended. Confined to the control thread.
+/// each in a process of its own (docs/adr/0010), one of a name at a time. They are commands on this
+/// project, as a person gives them, and no jobs for any machine. Who asks is told to ask again
+/// until it has ended. Confined to the control thread.
 class Working {
  public:
   Working(const Home& home, std::string executable)
@@ -25,20 +26,19 @@ class Working {
   /// What the command `name` with these words has come to; the first call starts it, and one that
   /// has ended is told once. kConflict `work-in-progress` while it runs with other words; the
   /// command's own error when it failed. `waits`: returns when it has ended.
-  [[nodiscard]] Result<WorkReply> ask(jobs::Runner& runner, const std::string& name,
+  [[nodiscard]] Result<WorkReply> ask(const std::string& name,
                                       const std::vector<std::string>& words, bool waits);
 
  private:
   struct Running {
     std::vector<std::string> words;
-    std::int64_t handle = 0;
+    ChildProcess process;
   };
 
   [[nodiscard]] std::string folder(const std::string& name) const;
-  [[nodiscard]] Result<Running> start(jobs::Runner& runner, const std::string& name,
+  [[nodiscard]] Result<Running> start(const std::string& name,
                                       const std::vector<std::string>& words) const;
-  [[nodiscard]] Result<WorkReply> ended(jobs::Runner& runner, const std::string& name,
-                                        const Running& running) const;
+  [[nodiscard]] Result<WorkReply> ended(const std::string& name, const ExitStatus& exit) const;
 
   const Home& home_;
   std::string executable_;

@@ -2,83 +2,74 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <thread>
 
 #include "base/file.hpp"
+#include "base/folder_fixture.hpp"
 #include "doc/schema_conformance.hpp"
 
 namespace heddle::control {
 namespace {
 
-/// A job that goes on until it is told what it left.
-class HeldRunner final : public jobs::Runner {
- public:
-  Result<std::int64_t> start(const jobs::Job& job) override {
-    argv = job.argv;
-    log = job.output_path;
-    ++started;
-    return std::int64_t{7};
-  }
-  Result<jobs::Outcome> wait(std::int64_t) override {
-    jobs::Outcome outcome;
-    outcome.exit_code = exit_code;
-    return outcome;
-  }
-  Result<bool> finished(std::int64_t) override { return ended; }
-  void stop(std::int64_t) override {}
-  void end(int code, const std::string& document) {
-    ended = true;
-    exit_code = code;
-    if (!document.empty()) (void)write_file_atomic(argv[5], document);
-  }
-
-  std::vector<std::string> argv;
-  std::string log;
-  int started = 0;
-  int exit_code = 0;
-  bool ended = false;
-};
-
+/// Commands of a program that says what it was given, and goes on until it is told what to leave.
 class WorkingTest : public testing::Test {
  protected:
-  WorkingTest() { std::filesystem::remove_all(home_.dir()); }
-  Result<WorkReply> ask(const std::vector<std::string>& words, bool waits = false) {
-    return working_.ask(runner_, "run", words, waits);
+  WorkingTest() {
+    EXPECT_TRUE(write_file_atomic(program_,
+                                  "#!/bin/sh\necho x >> started\nfor a in \"$@\"; do echo \"$a\"; "
+                                  "done > given.new && mv given.new given\n"
+                                  "while [ ! -e end ]; do sleep 0.01; done\n"
+                                  "[ ! -s document ] || cp document \"$5\"\nexit \"$(cat end)\"\n",
+                                  0700)
+                    .ok());
   }
+  Result<WorkReply> ask(const std::vector<std::string>& words, bool waits = false) {
+    return working_.ask("run", words, waits);
+  }
+  void await_given() const {
+    while (!path_exists(folder_.path() + "/given")) std::this_thread::yield();
+  }
+  void end(int code, const std::string& document) {
+    ASSERT_TRUE(write_file_atomic(folder_.path() + "/document", document).ok());
+    ASSERT_TRUE(write_file_atomic(folder_.path() + "/end", fmt::format("{}", code)).ok());
+  }
+  std::string text(const std::string& name) { return *read_file(folder_.path() + "/" + name); }
 
-  Home home_{testing::TempDir() + "/working"};
-  HeldRunner runner_;
-  Working working_{home_, "/bin/heddle"};
+  heddle::fixture::Folder folder_;
+  std::string program_ = folder_.path() + "/heddle";
+  Home home_{folder_.path()};
+  Working working_{home_, program_};
 };
 
 TEST_F(WorkingTest, WhoAsksIsToldToAskAgainUntilItHasEnded) {
   auto reply = ask({"--model=m"});
   ASSERT_TRUE(reply.ok()) << reply.error().str();
   EXPECT_FALSE(reply->done);
-  EXPECT_EQ(runner_.argv, (std::vector<std::string>{
-                              "/bin/heddle", "--project", home_.root(), "--json", "--document",
-                              home_.dir() + "/work/run/result.json", "run", "--model=m"}));
-  ASSERT_TRUE(write_file_atomic(runner_.log, "  source  done\n  train  trial 3 of 20\n").ok());
-  EXPECT_EQ(ask({"--model=m"})->progress, "  train  trial 3 of 20");
+  await_given();
+  EXPECT_EQ(text("given"),
+            fmt::format("--project\n{}\n--json\n--document\n{}/work/run/result.json\n"
+                        "run\n--model=m\n",
+                        home_.root(), home_.dir()));
+  ASSERT_TRUE(
+      write_file_atomic(home_.dir() + "/work/run/log", "  source  done\n  trial 3 of 20\n").ok());
+  EXPECT_EQ(ask({"--model=m"})->progress, "  trial 3 of 20");
   EXPECT_EQ(ask({"--model=n"}).error().id, "work-in-progress");
-  runner_.end(0, R"({"candidate": {"bundle": "sha256:ab"}})");
-  reply = ask({"--model=m"});
+  end(0, R"({"candidate": {"bundle": "sha256:ab"}})");
+  reply = ask({"--model=m"}, true);
   ASSERT_TRUE(reply.ok()) << reply.error().str();
   EXPECT_TRUE(reply->done);
   EXPECT_EQ(reply->exit_code, 0);
   EXPECT_EQ(reply->result.find("candidate")->string_or("bundle"), "sha256:ab");
-  EXPECT_EQ(runner_.started, 1);
-  // What it was is told once: to ask again is to run again.
-  runner_.ended = false;
-  EXPECT_TRUE(ask({"--model=m"}).ok());
-  EXPECT_EQ(runner_.started, 2);
+  EXPECT_EQ(text("started"), "x\n");
+  // What it was is told once: to ask is to run again.
+  EXPECT_TRUE(ask({"--model=m"}, true)->done);
+  EXPECT_EQ(text("started"), "x\nx\n");
 }
 
 TEST_F(WorkingTest, TheCommandsOwnErrorIsTheAnswer) {
-  ASSERT_TRUE(ask({}).ok());
-  runner_.end(5, R"({"error": {"kind": "unprocessable", "id": "gates-failed", "message": "no",)"
-                 R"( "where": "", "hint": "improve it"}})");
-  const auto failed = ask({});
+  end(5, R"({"error": {"kind": "unprocessable", "id": "gates-failed", "message": "no",)"
+         R"( "where": "", "hint": "improve it"}})");
+  const auto failed = ask({}, true);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().kind, ErrorKind::kUnprocessable);
   EXPECT_EQ(failed.error().id, "gates-failed");
@@ -86,9 +77,8 @@ TEST_F(WorkingTest, TheCommandsOwnErrorIsTheAnswer) {
 }
 
 TEST_F(WorkingTest, ACommandThatLeftNothingSaysWhereItsLogIs) {
-  ASSERT_TRUE(ask({}).ok());
-  runner_.end(137, "");
-  const auto failed = ask({});
+  end(137, "");
+  const auto failed = ask({}, true);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().id, "work-without-result");
   EXPECT_NE(failed.error().message.find("exit code 137"), std::string::npos);

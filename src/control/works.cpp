@@ -5,10 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "base/failpoint.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "bundle/bundle.hpp"
 #include "control/stored_rows.hpp"
+#include "control/work_files.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -22,15 +23,17 @@ doc::Value failed(std::string why) { return doc::Value::object({{"failed", std::
 
 }  // namespace
 
-std::string Works::folder_of(const Work& work) const { return home_.runs() + "/" + work.name; }
+std::string Works::folder_of(const Work& work) const {
+  return parts_.home->runs() + "/" + work.name;
+}
 
-std::string Works::key_of(const Work& work) const { return service_ + "/" + work.name; }
+std::string Works::key_of(const Work& work) const { return parts_.service + "/" + work.name; }
 
 Result<void> Works::restore(store::Txn& txn) {
   items_.clear();
   const auto take = [&](auto, auto, Work work) { items_.push_back({std::move(work)}); };
-  HEDDLE_TRY(each_row(txn, kWorks, service_ + "/", work_row_schema(), take));
-  return each_row(txn, kRetrains, service_ + "/", retrain_row_schema(), take);
+  HEDDLE_TRY(each_row(txn, kWorks, parts_.service + "/", work_row_schema(), take));
+  return each_row(txn, kRetrains, parts_.service + "/", retrain_row_schema(), take);
 }
 
 Result<void> Works::keep(store::Txn& txn, const Work& work) const {
@@ -72,42 +75,61 @@ Result<bool> Works::ended_by(Micros event_time) {
 
 Result<bool> Works::has_ended(Item& item) {
   const std::string folder = folder_of(item.work);
-  const std::string result = folder + "/result.json";
+  const std::string result = folder + "/" + kWorkResult;
   if (path_exists(result)) return true;
-  if (!item.handle) {
-    HEDDLE_TRY(make_dirs(folder));
-    // After a crash the process goes on with the request that it was started with.
-    if (!path_exists(folder + "/request.json"))
-      HEDDLE_TRY(write_file_atomic(folder + "/request.json", item.work.request));
-    jobs::Job job;
-    job.name = item.work.name;
-    job.argv = {executable_, "--project", home_.root(), "worker", item.work.command, folder};
-    job.output_path = folder + "/log";
-    // How long a retrain may take is its definition's, and a person can stop it.
-    if (item.work.command != kRetrain) job.timeout_ms = kTimeout;
-    HEDDLE_ASSIGN_OR_RETURN(item.handle, runner_->start(job));
-    failpoint(item.work.command == kRetrain ? "control-retrain-started" : "control-work-started");
-    return false;
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const bool finished, runner_->finished(*item.handle));
-  if (!finished) return false;
-  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, runner_->wait(*item.handle));
-  if (path_exists(result)) return true;
-  // It ended without a result: that is its result, with the reason for people.
+  const auto ends = [&]() -> Result<bool> {
+    if (!item.job) {
+      HEDDLE_TRY(make_dirs(folder));
+      // How long a retrain may take is its definition's, and a person can stop it.
+      const std::int64_t timeout = item.work.command == kRetrain ? 0 : kTimeout;
+      HEDDLE_ASSIGN_OR_RETURN(
+          item.job, WorkJob::begin(parts_, {item.work.command, item.work.name, item.work.request,
+                                            folder, timeout}));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const bool ended, item.job->has_ended());
+    if (ended) HEDDLE_TRY(keep_result(item.work, *item.job));
+    return ended;
+  }();
+  if (ends.ok() && !*ends) return false;
+  item.job.reset();
+  if (ends.ok()) return true;
+  // A disk may do what it did not, and this program is there once it is installed again.
+  if (ends.error().kind == ErrorKind::kIo || ends.error().kind == ErrorKind::kUnavailable)
+    return ends.error();
   HEDDLE_TRY(write_file_atomic(
-      result, doc::to_json(failed(
-                  fmt::format("the process of `worker {}` ended with exit code {}{}; its "
-                              "log is `{}/log`",
-                              item.work.command, outcome.exit_code,
-                              outcome.timed_out ? " after its time was over" : "", folder)))));
+      result, doc::to_json(failed(fmt::format("{} ({})", ends.error().message, ends.error().id)))));
   return true;
+}
+
+/// The bundle of a retrain is found by the beginning of its digest, as one of a run is.
+Result<void> Works::name_bundle(const std::string& result) const {
+  const auto value = doc::parse_json(result);
+  const auto left =
+      value.ok() ? parse_retrain_result(*value) : Result<RetrainResult>(value.error());
+  if (!left.ok() || left->bundle.empty()) return {};  // who reads the result says what it is
+  HEDDLE_ASSIGN_OR_RETURN(const auto manifest, parts_.objects->get(left->bundle));
+  return bundle::tag(*parts_.objects, left->bundle, manifest.size());
+}
+
+Result<void> Works::keep_result(const Work& work, WorkJob& job) const {
+  const std::string folder = folder_of(work);
+  HEDDLE_ASSIGN_OR_RETURN(const auto end, job.take());
+  HEDDLE_TRY(write_file_atomic(folder + "/log", end.log));
+  if (work.command == kRetrain && end.result) HEDDLE_TRY(name_bundle(*end.result));
+  if (end.result) return write_file_atomic(folder + "/" + kWorkResult, *end.result);
+  // It ended without a result: that is its result, with the reason for people.
+  return write_file_atomic(
+      folder + "/" + kWorkResult,
+      doc::to_json(failed(fmt::format(
+          "the process of `worker {}` ended with exit code {}{}; its log is `{}/log`", work.command,
+          end.exit_code, end.timed_out ? " after its time was over" : "", folder))));
 }
 
 std::optional<doc::Value> Works::result(std::string_view name, Micros event_time) const {
   const Work* work = find(name);
   // Not before it is due, also where it has ended: how fast a machine is decides nothing.
   if (work == nullptr || event_time < work->due) return std::nullopt;
-  const std::string path = folder_of(*work) + "/result.json";
+  const std::string path = folder_of(*work) + "/" + kWorkResult;
   if (!path_exists(path)) return std::nullopt;
   const auto text = read_file(path);
   auto value = text.ok() ? doc::parse_json(*text) : Result<doc::Value>(text.error());
@@ -146,12 +168,7 @@ void Works::due_by(Micros to) {
 }
 
 void Works::stop() {
-  for (Item& item : items_) {
-    if (!item.handle) continue;
-    runner_->stop(*item.handle);
-    (void)runner_->wait(*item.handle);
-    item.handle.reset();
-  }
+  for (Item& item : items_) item.job.reset();
 }
 
 }  // namespace heddle::control

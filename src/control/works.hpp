@@ -8,29 +8,23 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
-#include "control/home.hpp"
 #include "control/service_rows.hpp"
+#include "control/work_job.hpp"
 #include "doc/value.hpp"
-#include "jobs/jobs.hpp"
 #include "store/store.hpp"
 
 namespace heddle::control {
 
 /// What takes long and a decision at a tick needs: a retrain, the comparison of a promotion, the
-/// page of an incident. Each is a process of its own (docs/adr/0010), `heddle worker COMMAND DIR`:
-/// it reads `DIR/request.json` and leaves `DIR/result.json`. Its request is kept in the state, so
-/// that a start after a crash starts it again, and its result counts from a fixed event time on:
-/// two replays of a journal decide the same, however fast the machine is. Confined to the control
-/// thread.
+/// page of an incident. Each is a job of its own (docs/adr/0010, work_job.hpp). Its request is kept
+/// in the state, so that a start after a crash starts it again; its result is kept in a folder of
+/// its name, and counts from a fixed event time on: two replays of a journal decide the same,
+/// however fast the machine is. Confined to the control thread.
 class Works {
  public:
   using Work = WorkRow;
 
-  Works(const Home& home, jobs::Runner* runner, std::string executable, std::string service)
-      : home_(home),
-        runner_(runner),
-        executable_(std::move(executable)),
-        service_(std::move(service)) {}
+  explicit Works(WorkParts parts) : parts_(std::move(parts)) {}
   Works(const Works&) = delete;
   Works& operator=(const Works&) = delete;
 
@@ -63,18 +57,18 @@ class Works {
  private:
   struct Item {
     Work work;
-    std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
+    std::unique_ptr<WorkJob> job{};  ///< none: to be started
     bool taken = false;
   };
 
   [[nodiscard]] std::string folder_of(const Work& work) const;
   [[nodiscard]] std::string key_of(const Work& work) const;
   [[nodiscard]] Result<bool> has_ended(Item& item);
+  [[nodiscard]] Result<void> name_bundle(const std::string& result) const;
+  /// What a job left, and why there is no more of it, in the folder of its name.
+  [[nodiscard]] Result<void> keep_result(const Work& work, WorkJob& job) const;
 
-  const Home& home_;
-  jobs::Runner* runner_;
-  std::string executable_;
-  std::string service_;
+  WorkParts parts_;
   std::vector<Item> items_;
 };
 

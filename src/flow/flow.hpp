@@ -22,11 +22,13 @@ namespace heddle::flow {
 struct Host {
   store::Objects* objects = nullptr;
   jobs::Runner* runner = nullptr;
-  std::string worker;     ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
+  Digest worker{};        ///< the program `heddle`: a trial is `heddle worker trial DIR`
   std::string state_dir;  ///< `.heddle`; flow keeps its cache under `runs/`
   int parallel = 2;       ///< steps at once
   /// The primary of each service that has one: what gates on `base.*` hold the candidate against.
   std::map<std::string, Digest> primaries{};
+  /// A store in a folder of flow's own, for what a search's trials are given.
+  std::function<Result<std::unique_ptr<store::Objects>>(const std::string& dir)> open_objects{};
 };
 
 /// What a refit trains with, in place of a search: what the accepted search of the model found.

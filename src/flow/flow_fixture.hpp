@@ -116,8 +116,9 @@ class Scene {
   void open() {
     HEDDLE_CHECK(make_dirs(root + "/.heddle").ok(), "no state folder");
     objects = *adapters::open_layout(root + "/.heddle/objects");
-    runner = adapters::make_process_runner();
-    host = {objects.get(), runner.get(), g_self, root + "/.heddle", 2};
+    runner = adapters::make_process_runner({root + "/.heddle", {g_self}});
+    host = {objects.get(), runner.get(), *jobs::program_digest(g_self), root + "/.heddle", 2};
+    host.open_objects = [](const std::string& dir) { return adapters::open_layout(dir); };
   }
   void put(const std::string& path, const std::string& text) const {
     std::filesystem::create_directories(std::filesystem::path(root + "/" + path).parent_path());

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/process.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
@@ -374,12 +375,12 @@ TEST(Flow, AKilledRunGoesOn) {
     Scene other;
     return other.run()->candidate.bundle;
   }();
-  jobs::Job job{.name = "killed",
-                .argv = {g_self, "run-and-die", scene.root, "search"},
-                .output_path = scene.root + "/killed.log"};
-  const auto outcome = scene.runner->wait(*scene.runner->start(job));
-  ASSERT_TRUE(outcome.ok());
-  ASSERT_EQ(outcome->exit_code, 128 + SIGKILL) << *read_file(job.output_path);
+  ProcessOptions killed;
+  killed.argv = {g_self, "run-and-die", scene.root, "search"};
+  killed.err = StandardStream::capture();
+  const auto finished = run_process(killed);
+  ASSERT_TRUE(finished.ok());
+  ASSERT_EQ(finished->exit.signal, SIGKILL) << finished->err;
   const auto before = scene.planned();
   EXPECT_TRUE(before.at("features").cached);
   EXPECT_FALSE(before.at("search").cached);
@@ -534,7 +535,8 @@ TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
 /// second note of a step.
 int main_of(int argc, char** argv) {
   g_self = std::filesystem::read_symlink("/proc/self/exe");
-  if (argc == 4 && std::string_view(argv[1]) == "worker") return train::run_trial(argv[3]);
+  if (argc == 4 && std::string_view(argv[1]) == "worker")
+    return train::run_trial(std::filesystem::current_path());
   if (argc == 4 && std::string_view(argv[1]) == "run-and-die") {
     Scene scene{std::string(argv[2])};
     int notes = 0;

@@ -158,8 +158,13 @@ Result<void> GraphBuilder::add_enums(Step& rows) const {
   for (const auto& field : d_.contract->fields) {
     if (field.enum_file.empty() || !seen.insert(field.enum_file + "\n" + field.enum_column).second)
       continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto values,
-                            spec::load_enum(*d_.project, field.enum_file, field.enum_column));
+    std::vector<std::string> values;
+    // A retrain elsewhere was given them.
+    for (const auto& value : field.enum_values) values.push_back(value.as_string());
+    if (values.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(values,
+                              spec::load_enum(*d_.project, field.enum_file, field.enum_column));
+    }
     rows.inputs.push_back({fmt::format("enum `{}` column `{}`", field.enum_file, field.enum_column),
                            digest_of_text(fmt::to_string(fmt::join(values, "\n")))});
   }

@@ -1,6 +1,7 @@
 // Steps from feature matrices to bundles.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "base/file.hpp"
@@ -170,7 +171,10 @@ const doc::Schema<How>& how_schema() {
 }
 
 runtime::Host host_of(const Work& work) {
-  return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir};
+  // A retrain's state is a folder of its own. What no worker may see is the project's, beside which
+  // its own environment lies (`${project:.venv}`).
+  return {.directory = work.host().state_dir + "/runtime",
+          .hidden = work.definitions().project->root + "/.heddle"};
 }
 
 Result<StepRecord> run_search(Work& work, const std::string& directory) {
@@ -195,6 +199,9 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   input.worker = work.host().worker;
   input.runner = work.host().runner;
   HEDDLE_TRY(make_dirs(input.directory));
+  const std::string exchange = input.directory + "/objects";
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, work.host().open_objects(exchange));
+  input.objects = objects.get();
   if (d.model->exec) {
     HEDDLE_ASSIGN_OR_RETURN(input.own,
                             prepare_own(work, input.directory + "/own", d.model->search.rows));
@@ -213,6 +220,9 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
                       : fmt::format("trial {} of {}: {} {:.4f}, best {:.4f}{}", done, total, loss,
                                     trial.loss, best, trial.resumed ? " (from before)" : ""));
       }));
+  // A search that has ended needs its rows no more, and they are as large as the data.
+  std::error_code ignored;
+  std::filesystem::remove_all(exchange, ignored);
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
   const bundle::Search chosen{

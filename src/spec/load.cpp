@@ -274,8 +274,11 @@ Result<Loaded> load_project(const std::string& root) {
 }
 
 Result<Loaded> load_commit(store::Git& git, const std::string& root, const std::string& commit) {
-  const auto files = commit_tree(git, commit);
-  auto loaded = Loader(root, files.get()).load();
+  return load_files(*commit_tree(git, commit), root, commit);
+}
+
+Result<Loaded> load_files(const Files& files, const std::string& root, const std::string& commit) {
+  auto loaded = Loader(root, &files).load();
   if (!loaded.ok()) {
     if (loaded.error().id != "project-not-found") return loaded;
     return Error{ErrorKind::kNotFound, "project-not-committed",

@@ -39,6 +39,10 @@ struct Loaded {
 [[nodiscard]] Result<Loaded> load_commit(store::Git& git, const std::string& root,
                                          const std::string& commit);
 
+/// The same of the commit's files, wherever they were taken from it.
+[[nodiscard]] Result<Loaded> load_files(const Files& files, const std::string& root,
+                                        const std::string& commit);
+
 /// Where the rows of a source are, or of a file that a definition names by its path: with paths
 /// that can be opened.
 [[nodiscard]] table::Input input_of(const Project& project, const std::string& named);

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/file.hpp"
 #include "base/folder_fixture.hpp"
 #include "store/store.hpp"
 
@@ -82,6 +84,44 @@ TEST_P(ObjectsConformance, DamageIsRefusedAndPuttingItAgainHealsIt) {
     ASSERT_TRUE(objects_->put("hello").ok());
     EXPECT_EQ(*objects_->get(digest), "hello") << bytes;
   }
+}
+
+TEST_P(ObjectsConformance, FilesBecomeObjectsAndObjectsFiles) {
+  const heddle::fixture::Folder files;
+  const std::string from = files.path() + "/from", to = files.path() + "/to";
+  for (const std::string& bytes :
+       {std::string(), std::string("hello"), std::string(3 << 20, 'x')}) {
+    ASSERT_TRUE(write_file_atomic(from, bytes).ok());
+    const auto digest = objects_->add_file(from);
+    ASSERT_TRUE(digest.ok()) << digest.error().str();
+    EXPECT_EQ(*digest, sha256(bytes));
+    EXPECT_EQ(*objects_->add_file(from), *digest) << "it is there already";
+    EXPECT_EQ(*read_file(from), bytes) << "the name stays the caller's";
+    std::filesystem::remove(from);
+    EXPECT_EQ(*objects_->get(*digest), bytes);
+    const auto placed = objects_->place(*digest, to);
+    ASSERT_TRUE(placed.ok()) << placed.error().str();
+    EXPECT_EQ(*read_file(to), bytes);
+    const auto mode = std::filesystem::status(to).permissions();
+    EXPECT_EQ(mode & std::filesystem::perms::owner_write, std::filesystem::perms::none);
+    std::filesystem::remove(to);
+    EXPECT_EQ(*objects_->get(*digest), bytes) << "the file went, the object stays";
+  }
+  const auto absent = objects_->place(sha256("never put"), to);
+  ASSERT_FALSE(absent.ok());
+  EXPECT_EQ(absent.error().kind, ErrorKind::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(to));
+  EXPECT_FALSE(objects_->place(*objects_->put("hello"), files.path() + "/no/such/folder").ok());
+  EXPECT_EQ(objects_->add_file(files.path() + "/absent").error().kind, ErrorKind::kNotFound);
+}
+
+TEST_P(ObjectsConformance, AFileTakesTheDamagedObjectsPlace) {
+  const heddle::fixture::Folder files;
+  const Digest digest = *objects_->put("hello");
+  damage(digest, "hellp");
+  ASSERT_TRUE(write_file_atomic(files.path() + "/again", "hello").ok());
+  EXPECT_EQ(*objects_->add_file(files.path() + "/again"), digest);
+  EXPECT_EQ(*objects_->get(digest), "hello");
 }
 
 TEST_P(ObjectsConformance, TheNewestTagWins) {

@@ -166,7 +166,7 @@ Result<OwnFitted> fit_own(const OwnTraining& training, const runtime::LineSink& 
   runtime::Once once = in_sandbox(training.python, kFitFile);
   once.place.command.emplace_back("job.json");
   once.place.files = packed;
-  for (const char* name : {"train.parquet", "train.labels", "valid.parquet", "valid.labels"})
+  for (const char* name : kOwnRowFiles)
     once.place.linked.emplace_back(name, training.rows + "/" + name);
   once.place.directory = training.directory;
   once.place.hidden = training.hidden;

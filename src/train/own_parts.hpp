@@ -13,6 +13,9 @@ namespace heddle::train {
 // Between the files of `own.hpp`.
 
 inline constexpr std::string_view kFitFile = "heddle_fit.py";
+/// What `write_own_rows` writes.
+inline constexpr const char* kOwnRowFiles[] = {"train.parquet", "train.labels", "valid.parquet",
+                                               "valid.labels"};
 inline constexpr std::string_view kLockFile = "heddle_lock.py";
 inline constexpr std::string_view kSignatureFile = "heddle_signature.py";
 

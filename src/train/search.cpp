@@ -11,6 +11,7 @@
 #include "base/file.hpp"
 #include "doc/json.hpp"
 #include "spec/task.hpp"
+#include "train/own_parts.hpp"
 #include "train/rows_file.hpp"
 #include "train/tpe.hpp"
 #include "train/trial_files.hpp"
@@ -20,13 +21,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A trial's own folder.
+constexpr const char* kRows = "rows.bin";
+constexpr const char* kOwn = "own.json";
+constexpr const char* kOwnFiles = "own/files.tar";
+constexpr const char* kOwnRows = "own/rows";
+constexpr const char* kResult = "result.json";
+
 /// A search in progress. One thread proposes and records; one thread a running trial only waits for
 /// its process.
 class Run {
  public:
-  Run(const SearchInput& input, const Tpe& tpe, const TrialSink& sink, int total)
+  /// `shared`: inputs of every trial.
+  Run(const SearchInput& input, const Tpe& tpe, std::map<std::string, Digest> shared,
+      const TrialSink& sink, int total)
       : input_(input),
         tpe_(tpe),
+        shared_(std::move(shared)),
         sink_(sink),
         total_(total),
         trials_(static_cast<std::size_t>(total)),
@@ -112,8 +123,8 @@ class Run {
     }
     const std::string params = doc::to_json(trial_params_schema().print(
         {input_.task, input_.trainer, trial.parameters, input_.feature_names,
-         input_.search.max_rounds, input_.search.early_stopping_rounds, input_.seed, "../rows.bin",
-         input_.own ? "own.json" : "", input_.own ? input_.own_digest.str() : ""}));
+         input_.search.max_rounds, input_.search.early_stopping_rounds, input_.seed, kRows,
+         input_.own ? kOwn : "", input_.own ? input_.own_digest.str() : ""}));
     const std::string dir = folder(number);
     const auto before = read_file(dir + "/params.json");
     if (before.ok() && *before == params && read_result(trial).ok() &&
@@ -124,14 +135,25 @@ class Run {
     std::error_code ignored;
     fs::remove_all(dir, ignored);
     HEDDLE_TRY(make_dirs(dir));
-    if (input_.own) {
-      OwnTraining own = *input_.own;
-      own.parameters = own_parameters(trial.parameters, input_.search.space);
-      HEDDLE_TRY(
-          write_file_atomic(dir + "/own.json", doc::to_json(own_training_schema().print(own))));
-    }
     HEDDLE_TRY(write_file_atomic(dir + "/params.json", params));
     return true;
+  }
+
+  /// What a trial is given, beside the rows that all share.
+  Result<std::map<std::string, Digest>> inputs_of(const Trial& trial) const {
+    std::map<std::string, Digest> inputs = shared_;
+    HEDDLE_ASSIGN_OR_RETURN(const auto params, read_file(folder(trial.number) + "/params.json"));
+    HEDDLE_ASSIGN_OR_RETURN(inputs["params.json"], input_.objects->put(params));
+    if (!input_.own) return inputs;
+    OwnTraining own = *input_.own;
+    own.parameters = own_parameters(trial.parameters, input_.search.space);
+    // Where the files of its machine are is the trial's to say.
+    own.packed = kOwnFiles;
+    own.rows = kOwnRows;
+    own.directory = own.hidden = {};
+    HEDDLE_ASSIGN_OR_RETURN(inputs[kOwn],
+                            input_.objects->put(doc::to_json(own_training_schema().print(own))));
+    return inputs;
   }
 
   /// Takes what the trial's process wrote; an error when it wrote nothing that can be read.
@@ -168,17 +190,34 @@ class Run {
     changed_.notify_one();
   }
 
+  /// Puts what a trial left where a search that goes on looks for it, the result last.
+  Result<void> keep_outputs(const Trial& trial, const jobs::Outcome& outcome) const {
+    for (const auto& [output, name] : {std::pair{std::string(jobs::kLog), "output.txt"},
+                                       std::pair{std::string(kResult), kResult}}) {
+      const auto found = outcome.outputs.find(output);
+      if (found == outcome.outputs.end()) continue;
+      HEDDLE_ASSIGN_OR_RETURN(const auto bytes, input_.objects->get(found->second));
+      HEDDLE_TRY(write_file_atomic(fmt::format("{}/{}", folder(trial.number), name), bytes));
+    }
+    return {};
+  }
+
   void run_process(Trial& trial) const {
     jobs::Job job;
     job.name = fmt::format("trial {}", trial.number);
-    const std::string dir = fs::absolute(folder(trial.number)).string();
-    job.argv = {input_.worker, "worker", "trial", dir};
-    job.output_path = dir + "/output.txt";
+    job.program = input_.worker;
+    job.arguments = {"worker", "trial", "."};
+    job.outputs = {kResult};
     job.timeout_ms = input_.trial_timeout_ms;
-    const auto handle = input_.runner->start(job);
+    auto inputs = inputs_of(trial);
+    if (!inputs.ok()) return fail(trial, inputs.error().message);
+    job.inputs = *std::move(inputs);
+    const auto handle = input_.runner->start(job, *input_.objects);
     if (!handle.ok()) return fail(trial, handle.error().message);
     const auto outcome = input_.runner->wait(*handle);
     if (!outcome.ok()) return fail(trial, outcome.error().message);
+    if (const auto kept = keep_outputs(trial, *outcome); !kept.ok())
+      return fail(trial, kept.error().message);
     const auto read = read_result(trial);
     if (outcome->timed_out) {
       fail(trial, fmt::format("took longer than {} s", input_.trial_timeout_ms / 1000));
@@ -194,6 +233,7 @@ class Run {
 
   const SearchInput& input_;
   const Tpe& tpe_;
+  std::map<std::string, Digest> shared_;
   const TrialSink& sink_;
   int total_;
   std::vector<Trial> trials_;
@@ -203,27 +243,35 @@ class Run {
   std::vector<int> ended_;
 };
 
-/// Writes the rows that trials share; what another search left in the folder is removed first.
-Result<void> prepare_folder(const SearchInput& input) {
+/// Puts what all trials share among the objects, by its place in a trial's folder; what another
+/// search left in the folder is removed first.
+Result<std::map<std::string, Digest>> share(const SearchInput& input) {
   const std::int64_t wanted = input.search.rows;
   const std::string rows =
       encode_rows(input.train, evenly_spaced(input.train.count, wanted), input.validation,
                   evenly_spaced(input.validation.count,
                                 wanted > 0 ? std::max<std::int64_t>(wanted / 2, 1) : 0));
-  // The folder's key is its rows: parameters are compared trial by trial.
-  const Digest digest = sha256(rows);
-  const std::string key = fmt::format("heddle.search/2 {}\n", digest.str());
-  const auto before = read_file(input.directory + "/search.key");
-  const auto kept = sha256_file(input.directory + "/rows.bin");
-  if (before.ok() && *before == key && kept.ok() && *kept == digest) return {};
-  for (const auto& name : list_dir(input.directory)) {
-    if (!name.starts_with("trial-") && name != "rows.bin" && name != "search.key") continue;
-    std::error_code ignored;
-    fs::remove_all(input.directory + "/" + name, ignored);
-  }
+  std::map<std::string, Digest> shared;
   HEDDLE_TRY(make_dirs(input.directory));
-  HEDDLE_TRY(write_file_atomic(input.directory + "/rows.bin", rows));
-  return write_file_atomic(input.directory + "/search.key", key);
+  HEDDLE_ASSIGN_OR_RETURN(shared[kRows], input.objects->put(rows));
+  if (input.own) {
+    HEDDLE_ASSIGN_OR_RETURN(shared[kOwnFiles], input.objects->add_file(input.own->packed));
+    for (const char* name : kOwnRowFiles) {
+      HEDDLE_ASSIGN_OR_RETURN(shared[fmt::format("{}/{}", kOwnRows, name)],
+                              input.objects->add_file(input.own->rows + "/" + name));
+    }
+  }
+  // The folder's key is its rows: parameters are compared trial by trial.
+  const std::string key = fmt::format("heddle.search/3 {}\n", shared[kRows].str());
+  const auto before = read_file(input.directory + "/search.key");
+  if (before.ok() && *before == key) return shared;
+  for (const auto& name : list_dir(input.directory)) {
+    std::error_code ignored;
+    if (name.starts_with("trial-") || name == kRows)
+      fs::remove_all(input.directory + "/" + name, ignored);
+  }
+  HEDDLE_TRY(write_file_atomic(input.directory + "/search.key", key));
+  return shared;
 }
 
 }  // namespace
@@ -267,12 +315,12 @@ Result<SearchResult> search(const SearchInput& input, const TrialSink& on_trial)
   }
   HEDDLE_ASSIGN_OR_RETURN(const Tpe tpe,
                           Tpe::open(input.search.space, input.seed, input.search.startup));
-  HEDDLE_TRY(prepare_folder(input));
+  HEDDLE_ASSIGN_OR_RETURN(auto shared, share(input));
   const int total = input.search.space.empty()
                         ? 1
                         : input.search.trials;  // nothing to vary: one is as good as all
   SearchResult result;
-  HEDDLE_ASSIGN_OR_RETURN(result.trials, Run(input, tpe, on_trial, total).go());
+  HEDDLE_ASSIGN_OR_RETURN(result.trials, Run(input, tpe, std::move(shared), on_trial, total).go());
   result.best = -1;
   for (const auto& trial : result.trials) {
     if (trial.state != Trial::State::kFinished) continue;

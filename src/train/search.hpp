@@ -46,11 +46,13 @@ struct SearchInput {
   std::int64_t seed = 0;
   std::string
       directory;  ///< the search's own folder; reused when the inputs are the same, else emptied
+  /// What trials are given and leave. Needed again only by a search that goes on.
+  store::Objects* objects = nullptr;
   /// Of a trainer of one's own: what a trial runs, with `packed` and `rows` in place already, and a
   /// digest of all of it. The trial sets the parameters.
   std::optional<OwnTraining> own{};
   Digest own_digest{};
-  std::string worker;  ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
+  Digest worker{};  ///< the program `heddle`: a trial is `heddle worker trial DIR`
   jobs::Runner* runner = nullptr;
   std::int64_t trial_timeout_ms = 600'000;
 };
@@ -71,9 +73,9 @@ using TrialSink = std::function<void(const Trial& trial, int done, int total)>;
 /// `directory`.
 [[nodiscard]] Result<SearchResult> search(const SearchInput& input, const TrialSink& on_trial = {});
 
-/// The body of `heddle worker trial DIR`: reads DIR/params.json and the matrix file it names,
-/// writes DIR/model.json, then DIR/result.json. Returns the process exit code: 0, or 1 with the
-/// reason in result.json and on stderr.
+/// The body of `heddle worker trial DIR`: reads DIR/params.json and the files that it names, all
+/// below DIR, an absolute path, and writes DIR/result.json. Returns the process exit code: 0, or 1
+/// with the reason in result.json and on stderr.
 [[nodiscard]] int run_trial(const std::string& dir);
 
 }  // namespace heddle::train

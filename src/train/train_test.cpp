@@ -19,6 +19,7 @@
 #include "doc/json.hpp"
 #include "doc/schema_conformance.hpp"
 #include "model/scorer.hpp"
+#include "store/memory_fixture.hpp"
 #include "train/rows_file.hpp"
 #include "train/search.hpp"
 #include "train/tpe.hpp"
@@ -26,7 +27,8 @@
 
 // This test is its own worker: `train_test worker trial DIR` is what a search starts.
 int main(int argc, char** argv) {
-  if (argc == 4 && std::strcmp(argv[1], "worker") == 0) return heddle::train::run_trial(argv[3]);
+  if (argc == 4 && std::strcmp(argv[1], "worker") == 0)
+    return heddle::train::run_trial(std::filesystem::current_path());
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }
@@ -460,13 +462,19 @@ class Searching : public testing::Test {
     input.validation = validation_.view();
     input.seed = 11;
     input.directory = directory;
-    input.worker = fs::read_symlink("/proc/self/exe").string();
+    input.worker = *jobs::program_digest(self_);
     input.runner = runner_.get();
+    input.objects = &objects_;
     return input;
   }
   Rows train_ = make_rows(20, 2000);
   Rows validation_ = make_rows(21, 800);
-  std::unique_ptr<jobs::Runner> runner_ = adapters::make_process_runner();
+  const std::string self_ = fs::read_symlink("/proc/self/exe").string();
+  // Trials are elsewhere: no file of the search's folder is theirs, and its objects are in memory.
+  const TempDir elsewhere_;
+  store::fixture::MemoryObjects objects_;
+  std::unique_ptr<jobs::Runner> runner_ =
+      adapters::make_process_runner({elsewhere_.path(), {self_}});
 };
 
 TEST_F(Searching, IsReproducibleInParallelAndGoesOnWhereItWas) {
@@ -558,8 +566,11 @@ TEST_F(Searching, AFailedTrialIsRecordedAndAllFailingIsAnError) {
   const auto error = search(all);
   ASSERT_FALSE(error.ok());
   EXPECT_EQ(error.error().id, "search-all-failed");
-  all.worker = "/nonexistent/heddle";
-  EXPECT_FALSE(search(all).ok());
+  all.worker = sha256("of another version");
+  const auto other = search(all);
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().message.find("does not have the program"), std::string::npos)
+      << other.error().message;
 }
 
 /// As Heddle wrote them before there was a schema: a search goes on from a trial whose file has

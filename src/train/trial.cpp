@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/file.hpp"
+#include "jobs/jobs.hpp"
 #include "stats/quality.hpp"
 #include "train/own.hpp"
 #include "train/rows_file.hpp"
@@ -22,7 +23,12 @@ struct Finished {
 Result<Finished> train_own_trial(const std::string& dir, const TrialParams& params,
                                  const RowsFile& rows) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/" + params.own));
-  HEDDLE_ASSIGN_OR_RETURN(const OwnTraining training, own_training_schema().parse_text(text));
+  HEDDLE_ASSIGN_OR_RETURN(OwnTraining training, own_training_schema().parse_text(text));
+  training.packed = dir + "/" + training.packed;
+  training.rows = dir + "/" + training.rows;
+  training.directory = dir + "/sandbox";
+  // The project's own environment is found from it (`${project:.venv}`).
+  HEDDLE_ASSIGN_OR_RETURN(training.hidden, jobs::state_here());
   HEDDLE_ASSIGN_OR_RETURN(const OwnFitted fitted, fit_own(training, [](std::string_view line) {
                             std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
                           }));
@@ -64,8 +70,6 @@ Result<void> write_result(const std::string& dir, const Finished& finished) {
     return Error{ErrorKind::kInvalid, "trial-no-loss",
                  "the loss on the validation rows is no number", "give the search validation rows"};
   }
-  if (!finished.trained.model.empty())
-    HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
   return write_file_atomic(dir + "/result.json",
                            to_json(TrialOutcome{.loss = finished.trained.validation_loss,
                                                 .rounds = finished.trained.rounds,

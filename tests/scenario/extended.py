@@ -12,6 +12,7 @@ import math
 import random
 import sys
 
+import elsewhere
 import harness
 import small_project
 from harness import Planes, refused, works
@@ -194,7 +195,8 @@ def watch_and_recovery(world):
     bounds trains it again; then the detector sees the labels and the cause asks about them.
     """
     project = world.project
-    with Planes(project, "--lockstep") as planes:
+    world.jobs = elsewhere.Jobs(project, world.dir / "jobs")
+    with Planes(project, "--lockstep") as planes, world.jobs:
         planes.release(world)
         replay(project, "asked")
         asked = project.json("approval", "list")["approvals"]
@@ -213,6 +215,36 @@ def watch_and_recovery(world):
         seen = {each["metric"] for each in findings}
         assert {"labels/rate", "column/place"} <= seen, seen
     works(project.run("audit", "verify"))
+
+
+def another_machine(world):
+    """What a job was given is enough: where neither the project nor its state is, a retrain leaves
+    the same result and the same bundle.
+    """
+    project = world.project
+    left = [
+        file.read_bytes() for file in (project.root / ".heddle/runs").glob("late-*/result.json")
+    ]
+    state = world.dir / "another/.heddle"
+    state.mkdir(parents=True)
+    hidden = project.root.with_name("hidden")
+    project.root.rename(hidden)
+    try:
+        again = {
+            command: elsewhere.done_again(project.heddle, command, folder, state, project.root)
+            for command, folder in world.jobs.caught.items()
+        }
+    finally:
+        hidden.rename(project.root)
+    assert again["retrain"] in left, (again, left)
+    assert not [result for result in again.values() if b'"failed":"' in result], again
+    bundle = json.loads(again["retrain"])["bundle"].split(":")[1]
+    made = world.jobs.caught["retrain"] / "objects/blobs/sha256"
+    kept = project.root / ".heddle/objects/blobs/sha256"
+    assert (made / bundle).exists(), again
+    for blob in made.iterdir():
+        assert blob.read_bytes() == (kept / blob.name).read_bytes(), blob
+    return ", ".join(sorted(again))
 
 
 def replay(project, name):
@@ -245,7 +277,15 @@ if __name__ == "__main__":
     try:
         sys.exit(
             harness.run_cases(
-                [definitions, an_added_kind, a_run, watch_and_recovery], sys.argv[2:], made
+                [
+                    definitions,
+                    an_added_kind,
+                    a_run,
+                    watch_and_recovery,
+                    another_machine,
+                ],
+                sys.argv[2:],
+                made,
             )
         )
     finally:

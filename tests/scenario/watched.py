@@ -337,7 +337,7 @@ def a_page_is_a_process_of_its_own(world):
 
         tick("2001-02-21T12:00:00Z")  # asks for the page
         planes.until(
-            lambda: list((project.root / ".heddle/runs").glob("*postmortem*/request.json")),
+            lambda: list((project.root / ".heddle/runs").glob("*postmortem*")),
             "the page is asked for",
         )
         assert "page" not in project.json("incident", "show", incident)

@@ -1,17 +1,43 @@
 #include "adapters/objects/layout.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "base/file.hpp"
+#include "base/ids.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::adapters {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::string_view kLayout = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr std::string_view kName = "org.opencontainers.image.ref.name";
+
+constexpr fs::perms kMayWrite =
+    fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write;
+
+Error file_fault(std::string_view what, const std::string& path, const std::error_code& why) {
+  return Error{ErrorKind::kIo, "object-file",
+               fmt::format("cannot {} `{}`: {}", what, path, why.message()),
+               "check the disk and its permissions"};
+}
+
+Result<void> fsync_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool is_kept = fd >= 0 && ::fsync(fd) == 0;
+  const int code = errno;
+  if (fd >= 0) ::close(fd);
+  if (is_kept) return {};
+  return file_fault("keep", path, {code, std::generic_category()});
+}
 
 class Layout final : public store::Objects {
  public:
@@ -30,22 +56,53 @@ class Layout final : public store::Objects {
 
   Result<std::string> get(const Digest& digest) override {
     const std::string path = path_of(digest);
-    if (!path_exists(path)) {
-      return Error{ErrorKind::kNotFound, "object-not-found",
-                   fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
-                   "run `heddle run` to compute it again, or copy it from another store"};
-    }
+    if (!path_exists(path)) return not_found(digest);
     // Checked at each reading: what is loaded may be a model that answers people.
     HEDDLE_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
-    if (sha256(bytes) != digest) {
-      return Error{ErrorKind::kCorrupt, "object-corrupt",
-                   fmt::format("the bytes of object `{}` do not match its digest", digest.str()),
-                   fmt::format("delete `{}` and run `heddle run`", path)};
-    }
+    if (sha256(bytes) != digest) return damaged(digest);
     return bytes;
   }
 
   bool has(const Digest& digest) override { return path_exists(path_of(digest)); }
+
+  Result<Digest> add_file(const std::string& path) override {
+    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(path));
+    const std::string blob = path_of(digest);
+    if (path_exists(blob)) {
+      if (const auto present = sha256_file(blob); present.ok() && *present == digest) return digest;
+    }
+    // Beside it first: what is there under the blob's name is whole, whenever the power fails.
+    const std::string fresh = fmt::format("{}.{}", blob, uuid7());
+    std::error_code failed;
+    fs::create_hard_link(path, fresh, failed);
+    // Of another disk, or of a file system that has no links.
+    if (failed) fs::copy_file(path, fresh, failed);
+    if (!failed) fs::rename(fresh, blob, failed);
+    if (failed) {
+      std::error_code ignored;
+      fs::remove(fresh, ignored);
+      return file_fault("put", blob, failed);
+    }
+    HEDDLE_TRY(fsync_file(blob));
+    HEDDLE_TRY(fsync_dir(directory_ + "/blobs/sha256"));
+    return digest;
+  }
+
+  Result<void> place(const Digest& digest, const std::string& path) override {
+    const std::string blob = path_of(digest);
+    if (!path_exists(blob)) return not_found(digest);
+    std::error_code failed;
+    // A link shares the blob's mode: nobody is to write to either.
+    fs::permissions(blob, kMayWrite, fs::perm_options::remove, failed);
+    fs::create_hard_link(blob, path, failed);
+    if (!failed) return {};
+    fs::copy_file(blob, path, failed);
+    if (failed) return file_fault("place", path, failed);
+    HEDDLE_ASSIGN_OR_RETURN(const Digest copied, sha256_file(path));
+    if (copied == digest) return {};
+    fs::remove(path, failed);
+    return damaged(digest);
+  }
 
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
                    std::uint64_t size) override {
@@ -84,6 +141,17 @@ class Layout final : public store::Objects {
  private:
   [[nodiscard]] std::string path_of(const Digest& digest) const {
     return fmt::format("{}/blobs/sha256/{}", directory_, digest.hex());
+  }
+
+  [[nodiscard]] Error not_found(const Digest& digest) const {
+    return Error{ErrorKind::kNotFound, "object-not-found",
+                 fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
+                 "run `heddle run` to compute it again, or copy it from another store"};
+  }
+  [[nodiscard]] Error damaged(const Digest& digest) const {
+    return Error{ErrorKind::kCorrupt, "object-corrupt",
+                 fmt::format("the bytes of object `{}` do not match its digest", digest.str()),
+                 fmt::format("delete `{}` and run `heddle run`", path_of(digest))};
   }
 
   /// Another process holds it for one small write; it is waited for up to 5 s.
