@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/process.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"

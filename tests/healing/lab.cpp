@@ -85,9 +85,9 @@ class Lab {
                    fmt::format("cannot copy `{}`: {}", options_.project, error.message())};
     HEDDLE_TRY(make_dirs(home_.dir() + "/keys"));
     HEDDLE_TRY(commit());
-    HEDDLE_ASSIGN_OR_RETURN(const auto git, adapters::open_git(home_.root()));
-    HEDDLE_ASSIGN_OR_RETURN(const auto head, git->head());
-    HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_commit(*git, home_.root(), head));
+    HEDDLE_ASSIGN_OR_RETURN(git_, adapters::open_git(home_.root()));
+    HEDDLE_ASSIGN_OR_RETURN(const auto head, git_->head());
+    HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_commit(*git_, home_.root(), head));
     project_ = std::move(loaded.project);
     project_.people.push_back({"lab-approver", {"approver", "ml-engineer"}, {key_.public_key()}});
     service_ = project_.services.begin()->second;
@@ -101,7 +101,8 @@ class Lab {
     HEDDLE_ASSIGN_OR_RETURN(policy_,
                             policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()));
     HEDDLE_ASSIGN_OR_RETURN(outbox_, control::Outbox::open(*state_, {}));
-    runner_ = adapters::make_process_runner();
+    runner_ = adapters::make_process_runner({home_.dir(), {options_.binary}});
+    HEDDLE_ASSIGN_OR_RETURN(const auto program, jobs::program_digest(options_.binary));
     const auto& model = project_.models.at(service_.model);
     for (const auto& field :
          project_.contracts.at(project_.feature_sets.at(model.features).contract).fields) {
@@ -114,8 +115,9 @@ class Lab {
     HEDDLE_ASSIGN_OR_RETURN(writer_, plane::JournalWriter::open(journal));
     HEDDLE_ASSIGN_OR_RETURN(
         control_, control::ServiceControl::open(
-                      {&home_, &project_, state_.get(), objects_.get(), nullptr, runner_.get(),
-                       policy_.get(), outbox_.get(), &control_key_, options_.binary},
+                      {&home_, &project_, state_.get(), objects_.get(), git_.get(), runner_.get(),
+                       policy_.get(), outbox_.get(), &control_key_, program,
+                       [](const std::string& dir) { return adapters::open_layout(dir); }},
                       project_.services.begin()->second));
     HEDDLE_ASSIGN_OR_RETURN(const auto bundles, released(options_.project, *objects_));
     first_ = bundles.first;
@@ -400,6 +402,7 @@ class Lab {
   std::vector<std::string> fields_;
   std::unique_ptr<store::State> state_;
   std::unique_ptr<store::Objects> objects_;
+  std::unique_ptr<store::Git> git_;
   Ed25519Key control_key_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<policy::LocalEngine> policy_;
