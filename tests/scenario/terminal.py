@@ -239,6 +239,11 @@ def traffic(world, run, planes):
     planes.until(lambda: in_force(run), "the data plane has the newest route")
     run.both("quarantine", "list")
     run.both("quarantine", "show", "late", "--limit", "2")
+    of_rows = ("--all", "--limit", "2", "--reason", "they are two trips")
+    for act in ("discard", "restore"):
+        run.both("quarantine", act, "late", *of_rows)
+    for act in ("reprocess", "accept"):
+        run.both("quarantine", act, "late", *of_rows, "-o", world.dir / "settled.csv")
     run.both("status", note="with an incident")
 
 
