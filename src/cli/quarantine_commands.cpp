@@ -158,7 +158,8 @@ Result<std::vector<control::RefusedRowItem>> chosen_rows(const Invocation& invoc
   const bool is_restored = arguments.act == "restore";
   HEDDLE_ASSIGN_OR_RETURN(auto rows, refused_rows(invocation, arguments.service, arguments.source,
                                                   arguments.limit, is_restored));
-  if (std::ssize(rows) == arguments.limit)
+  // With `--json` an error is the only thing on the messages' side.
+  if (std::ssize(rows) == arguments.limit && !console.json())
     console.message(
         fmt::format("only the newest {} rows were looked at (--limit)", arguments.limit));
   const auto has = [](const std::vector<std::string>& list, const std::string& text) {
