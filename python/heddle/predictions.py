@@ -30,9 +30,10 @@ class Predictions:
     `task` says which.
 
     Columns are pandas or polars Series, Arrow arrays or lists, whichever kind was sent; a refused
-    row is NaN or null. `validation` has, for each row, the rules that refused it; `warnings` those
-    it broke and was served all the same. A table larger than the service's limit goes in several
-    requests: `answers` has one entry for each.
+    row is NaN or null. `validation` has, for each row, the rules that refused it, `warnings` those
+    it broke and was served all the same, `repairs` those of the contract that changed a value of
+    it. A table larger than the service's limit goes in several requests: `answers` has one entry
+    for each.
     """
 
     def __init__(self, predictions: list[dict[str, Any]], answers: list[Answer], like: Any) -> None:
@@ -44,6 +45,7 @@ class Predictions:
         self.task = _TASKS[self._main]
         self.validation: list[list[str]] = [each.get("validation", []) for each in predictions]
         self.warnings: list[list[str]] = [each.get("warnings", []) for each in predictions]
+        self.repairs: list[list[str]] = [each.get("repairs", []) for each in predictions]
 
     @property
     def probability(self) -> Any:

@@ -169,7 +169,7 @@ class Rows(unittest.TestCase):
         ]
         got = Predictions(
             [
-                {"probability": 0.25, "warnings": ["w"]},
+                {"probability": 0.25, "warnings": ["w"], "repairs": ["a-trim", "a-case"]},
                 {"probability": None, "validation": ["rule"]},
                 {"probability": 0.5},
             ],
@@ -177,6 +177,7 @@ class Rows(unittest.TestCase):
             frame,
         )
         self.assertEqual((got.validation, got.warnings), ([[], ["rule"], []], [["w"], [], []]))
+        self.assertEqual(got.repairs, [["a-trim", "a-case"], [], []])
         frame["p"] = got.probability
         self.assertEqual(frame.p["z"], 0.5)
         self.assertEqual(

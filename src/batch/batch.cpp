@@ -11,6 +11,7 @@
 
 #include "batch/cells.hpp"
 #include "batch/profile.hpp"
+#include "contract/deduplicate.hpp"
 #include "doc/json.hpp"
 #include "stats/conformal.hpp"
 #include "stats/conformal_bounds.hpp"
@@ -24,6 +25,24 @@ namespace {
 constexpr std::int64_t kFewestRowsAThread = 512;
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
+/// What stands among a row's rules where another row of the file stands for it.
+constexpr std::uint16_t kDuplicate = UINT16_MAX;  // no rule has this number
+constexpr std::string_view kDeduplicate = "deduplicate";
+
+/// Distinct sets of rules or repairs; the first is empty.
+struct Sets {
+  std::vector<std::vector<std::uint16_t>> sets{};
+
+  std::uint32_t place_of(const std::vector<std::uint16_t>& set) {
+    if (sets.empty()) sets.emplace_back();
+    // Few: a file breaks the same rules again and again.
+    const auto at = std::find(sets.begin(), sets.end(), set);
+    if (at != sets.end()) return static_cast<std::uint32_t>(at - sets.begin());
+    sets.push_back(set);
+    return static_cast<std::uint32_t>(sets.size() - 1);
+  }
+};
+
 /// What one thread makes of its share of a chunk, reused from chunk to chunk.
 struct Share {
   explicit Share(Profile empty) : profile(std::move(empty)) {}
@@ -31,40 +50,50 @@ struct Share {
   score::Scratch scratch;
   score::RowResult result;
   std::vector<expr::Datum> raw;
-  std::vector<std::int64_t> served, refused;       ///< rows of the chunk, ascending
-  std::vector<float> predictions;                  ///< of the served, the task's outputs of each
-  std::vector<std::vector<std::uint16_t>> broken;  ///< distinct sets of rules; the first is empty
-  std::vector<std::uint32_t> served_broken, refused_broken;  ///< indexes into it
-  Profile profile;                                           ///< of the whole file
+  std::vector<std::int64_t> served, refused;  ///< rows of the chunk, ascending
+  std::vector<float> predictions;             ///< of the served, the task's outputs of each
+  Sets broken, repaired;
+  std::vector<std::uint32_t> served_broken, refused_broken;      ///< places in `broken`
+  std::vector<std::uint32_t> served_repaired, refused_repaired;  ///< places in `repaired`
+  Profile profile;                                               ///< of the whole file
 
   void clear() {
-    served.clear(), refused.clear(), predictions.clear(), served_broken.clear(),
-        refused_broken.clear();
-  }
-  std::uint32_t place_of(const std::vector<std::uint16_t>& rules) {
-    if (broken.empty()) broken.emplace_back();
-    const auto at = std::find(broken.begin(), broken.end(),
-                              rules);  // few: a file breaks the same rules again and again
-    if (at != broken.end()) return static_cast<std::uint32_t>(at - broken.begin());
-    broken.push_back(rules);
-    return static_cast<std::uint32_t>(broken.size() - 1);
+    served.clear(), refused.clear(), predictions.clear();
+    served_broken.clear(), refused_broken.clear();
+    served_repaired.clear(), refused_repaired.clear();
   }
 };
 
-void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cells::Source> sources,
+/// `duplicates`: rows of the chunk that others stand for, ascending.
+void score_rows(const score::Plan& plan, bool accepts, const Cells& cells,
+                std::span<const Cells::Source> sources, std::span<const std::int64_t> duplicates,
                 std::int64_t begin, std::int64_t end, Share& share) {
   share.clear();
+  auto duplicate = std::lower_bound(duplicates.begin(), duplicates.end(), begin);
   for (std::int64_t row = begin; row < end; ++row) {
+    if (duplicate != duplicates.end() && *duplicate == row) {
+      ++duplicate;
+      share.refused.push_back(row);
+      share.refused_broken.push_back(share.broken.place_of({kDuplicate}));
+      share.refused_repaired.push_back(share.repaired.place_of({}));
+      continue;
+    }
     cells.row(sources, row, share.raw);
-    plan.score_row(share.raw, share.result, share.scratch);
-    const std::uint32_t rules = share.place_of(share.result.check.broken);
+    if (accepts)
+      plan.score_accepted(share.raw, share.result, share.scratch);
+    else
+      plan.score_row(share.raw, share.result, share.scratch);
+    const std::uint32_t rules = share.broken.place_of(share.result.check.broken);
+    const std::uint32_t repairs = share.repaired.place_of(share.result.check.repaired);
     if (share.result.check.refused) {
       share.refused.push_back(row);
       share.refused_broken.push_back(rules);
+      share.refused_repaired.push_back(repairs);
       continue;
     }
     share.served.push_back(row);
     share.served_broken.push_back(rules);
+    share.served_repaired.push_back(repairs);
     auto& prediction = share.result.prediction;
     prediction.resize(plan.task().outputs(), kNaN);  // empty: a runtime did not answer
     share.predictions.insert(share.predictions.end(), prediction.begin(), prediction.end());
@@ -208,6 +237,7 @@ class Scoring {
     HEDDLE_ASSIGN_OR_RETURN(parts_, table::parts_of(options_.input));
     HEDDLE_ASSIGN_OR_RETURN(const std::string before, table::stamp_of(parts_));
     HEDDLE_TRY(open());
+    HEDDLE_TRY(find_duplicates());
     HEDDLE_ASSIGN_OR_RETURN(report_.input, table::digest_of(parts_));
     const auto begun = std::chrono::steady_clock::now();
     for (;;) {
@@ -244,6 +274,7 @@ class Scoring {
     reading.as_written = true;
     for (const auto& field : plan_.contract().fields())
       reading.types.emplace(field.name, field.type);
+    reading.as_text = plan_.contract().text_fields();
     if (options_.columns.empty()) return reading;
     HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
     auto& read = reading.columns;
@@ -265,7 +296,7 @@ class Scoring {
   /// The file has none of the columns that the output adds.
   Result<void> check_free(const std::vector<table::ColumnInfo>& answers) const {
     const auto is_added = [&](const std::string& name) {
-      return name == "validation" || name == "bundle" ||
+      return name == "validation" || name == "bundle" || (repairs() && name == "repairs") ||
              std::any_of(answers.begin(), answers.end(),
                          [&](const table::ColumnInfo& each) { return each.name == name; });
     };
@@ -314,8 +345,11 @@ class Scoring {
     const table::ColumnInfo validation{"validation", expr::Type::kString},
         bundle{"bundle", expr::Type::kString};
     carried.insert(carried.end(), answers.begin(), answers.end());
-    carried.push_back(validation), carried.push_back(bundle);
-    all.push_back(validation), all.push_back(bundle);
+    for (auto* columns : {&carried, &all}) {
+      columns->push_back(validation);
+      if (repairs()) columns->push_back({"repairs", expr::Type::kString});
+      columns->push_back(bundle);
+    }
     HEDDLE_ASSIGN_OR_RETURN(auto served_writer,
                             table::TableWriter::open(options_.output, std::move(carried)));
     served_ = std::move(served_writer);
@@ -327,13 +361,87 @@ class Scoring {
     return {};
   }
 
+  /// The rows that others of the file stand for. The file is read twice: which is first or last is
+  /// known at its end.
+  Result<void> find_duplicates() {
+    repaired_.assign(plan_.contract().repairs().size(), 0);
+    const auto& rule = plan_.contract().deduplicate();
+    if (!rule || options_.keeps_duplicates) return {};
+    table::ReadOptions reading;
+    for (const auto& field : plan_.contract().request_fields()) {
+      reading.types.emplace(field.name, field.type);
+      const auto& absent = report_.absent;
+      if (std::find(absent.begin(), absent.end(), field.name) == absent.end())
+        reading.columns.push_back(field.name);
+    }
+    reading.as_text = plan_.contract().text_fields();
+    if (!options_.duplicates_column.empty()) reading.columns.push_back(options_.duplicates_column);
+    HEDDLE_ASSIGN_OR_RETURN(auto file, table::TableReader::open(options_.input, reading));
+    contract::Deduplicator duplicates(*rule);
+    std::vector<std::int64_t> of_another_file;
+    std::int64_t first = 0;
+    for (;;) {
+      HEDDLE_ASSIGN_OR_RETURN(auto chunk, file->next());
+      if (!chunk) break;
+      HEDDLE_ASSIGN_OR_RETURN(const auto whole, with_absent(std::move(*chunk)));
+      HEDDLE_ASSIGN_OR_RETURN(const auto check,
+                              plan_.contract().check_table(whole, options_.threads));
+      std::vector<std::int64_t> numbers;
+      for (std::int64_t row = 0; row < whole.rows(); ++row) {
+        if (check.refused[static_cast<std::size_t>(row)] != 0) continue;
+        numbers.push_back(first + row);
+        if (is_marked(whole, row)) of_another_file.push_back(first + row);
+      }
+      HEDDLE_TRY(duplicates.add(check.accepted, numbers));
+      first += whole.rows();
+    }
+    const auto found = std::move(duplicates).finish();
+    std::set_union(found.begin(), found.end(), of_another_file.begin(), of_another_file.end(),
+                   std::back_inserter(duplicates_));
+    return {};
+  }
+
+  /// Whether the file says that the row was a duplicate when it was refused.
+  [[nodiscard]] bool is_marked(const table::Table& rows, std::int64_t row) const {
+    const auto* column = rows.find(options_.duplicates_column);
+    if (column == nullptr || column->type != expr::Type::kString) return false;
+    const auto rules = column->view().at(row);
+    return !rules.is_null() && rules.str().find(kDeduplicate) != std::string_view::npos;
+  }
+
+  /// The rows with a column of missing values for each field that the file does not have.
+  Result<table::Table> with_absent(table::Table rows) const {
+    for (const auto& field : plan_.contract().request_fields()) {
+      const auto& absent = report_.absent;
+      if (std::find(absent.begin(), absent.end(), field.name) == absent.end()) continue;
+      table::Column column{.name = field.name, .type = field.type};
+      const auto count = static_cast<std::size_t>(rows.rows());
+      column.valid.assign(count, 0);
+      if (field.type == expr::Type::kDouble) {
+        column.doubles.assign(count, 0);
+      } else if (field.type == expr::Type::kString) {
+        column.codes.assign(count, 0);
+        column.dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{""});
+      } else {
+        column.ints.assign(count, 0);
+      }
+      HEDDLE_ASSIGN_OR_RETURN(rows, rows.with_column(std::move(column)));
+    }
+    return rows;
+  }
+
   Result<void> score(const table::Table& chunk) {
     const auto sources = cells_->of(chunk);
     const auto most = static_cast<std::int64_t>(shares_.size());
     const std::int64_t count = std::clamp<std::int64_t>(chunk.rows() / kFewestRowsAThread, 1, most);
+    std::vector<std::int64_t> duplicates;
+    for (; next_duplicate_ < duplicates_.size() &&
+           duplicates_[next_duplicate_] < report_.rows + chunk.rows();
+         ++next_duplicate_)
+      duplicates.push_back(duplicates_[next_duplicate_] - report_.rows);
     const auto share = [&](std::int64_t i) {
-      score_rows(plan_, *cells_, sources, chunk.rows() * i / count, chunk.rows() * (i + 1) / count,
-                 shares_[static_cast<std::size_t>(i)]);
+      score_rows(plan_, options_.accepts, *cells_, sources, duplicates, chunk.rows() * i / count,
+                 chunk.rows() * (i + 1) / count, shares_[static_cast<std::size_t>(i)]);
     };
     {
       std::vector<std::jthread> others;
@@ -352,7 +460,8 @@ class Scoring {
   std::string name_rules(const std::vector<std::uint16_t>& rules, std::int64_t rows) {
     std::string out;
     for (const auto rule : rules) {
-      const auto& id = plan_.contract().rules()[rule].id;
+      const std::string id =
+          rule == kDuplicate ? std::string(kDeduplicate) : plan_.contract().rules()[rule].id;
       report_.rules[id] += rows;
       out += (out.empty() ? "" : ",") + id;
     }
@@ -363,14 +472,38 @@ class Scoring {
   table::Column validation(std::vector<std::uint32_t> Share::* which, std::int64_t* warned) {
     Texts texts("validation");
     for (auto& share : shares_) {
-      std::vector<std::int64_t> rows(share.broken.size(), 0);
+      const auto& sets = share.broken.sets;
+      std::vector<std::int64_t> rows(sets.size(), 0);
       for (const auto place : share.*which) ++rows[place];
-      std::vector<std::int32_t> codes(share.broken.size());
+      std::vector<std::int32_t> codes(sets.size());
       for (std::size_t i = 0; i < codes.size(); ++i) {
-        if (rows[i] > 0) codes[i] = texts.code_of(name_rules(share.broken[i], rows[i]));
-        if (warned != nullptr && !share.broken[i].empty()) *warned += rows[i];
+        if (rows[i] > 0) codes[i] = texts.code_of(name_rules(sets[i], rows[i]));
+        if (warned != nullptr && !sets[i].empty()) *warned += rows[i];
       }
-      for (const auto place : share.*which) texts.add(codes[place], !share.broken[place].empty());
+      for (const auto place : share.*which) texts.add(codes[place], !sets[place].empty());
+    }
+    return texts.finish();
+  }
+
+  /// Whether the contract has any: then the rows say which were made.
+  [[nodiscard]] bool repairs() const { return !plan_.contract().repairs().empty(); }
+
+  /// The `repairs` column likewise; counts the values that each changed.
+  table::Column repairs_column(std::vector<std::uint32_t> Share::* which) {
+    Texts texts("repairs");
+    for (auto& share : shares_) {
+      const auto& sets = share.repaired.sets;
+      std::vector<std::int32_t> codes(sets.size());
+      std::vector<std::string> names(sets.size());
+      for (std::size_t i = 0; i < sets.size(); ++i) {
+        for (const auto repair : sets[i])
+          names[i] += (names[i].empty() ? "" : ",") + plan_.contract().repairs()[repair].id;
+        codes[i] = texts.code_of(names[i]);
+      }
+      for (const auto place : share.*which) {
+        texts.add(codes[place], !sets[place].empty());
+        for (const auto repair : sets[place]) ++repaired_[repair];
+      }
     }
     return texts.finish();
   }
@@ -393,13 +526,25 @@ class Scoring {
     if (rows.empty()) return {};
     report_.served += static_cast<std::int64_t>(rows.size());
     const table::Table taken = chunk.take(rows);
+    keep_ids(taken);
     std::vector<table::Column> columns;
     for (const auto key : keys_) columns.push_back(taken.columns()[key]);
     answers.finish(columns);
     columns.push_back(validation(&Share::served_broken, &report_.warned));
+    if (repairs()) columns.push_back(repairs_column(&Share::served_repaired));
     columns.push_back(bundle_column(taken.rows()));
     HEDDLE_ASSIGN_OR_RETURN(const auto out, table::Table::make(std::move(columns)));
     return served_->append(out);
+  }
+
+  void keep_ids(const table::Table& served) {
+    const auto* column = options_.id_column.empty() ? nullptr : served.find(options_.id_column);
+    if (column == nullptr || column->type != expr::Type::kString) return;
+    const auto view = column->view();
+    for (std::int64_t row = 0; row < view.length; ++row) {
+      const auto value = view.at(row);
+      if (!value.is_null()) report_.served_ids.emplace_back(value.str());
+    }
   }
 
   Result<void> write_refused(const table::Table& chunk) {
@@ -411,6 +556,7 @@ class Scoring {
     const table::Table taken = chunk.take(rows);
     std::vector<table::Column> columns(taken.columns().begin(), taken.columns().end());
     columns.push_back(validation(&Share::refused_broken, nullptr));
+    if (repairs()) columns.push_back(repairs_column(&Share::refused_repaired));
     columns.push_back(bundle_column(taken.rows()));
     HEDDLE_ASSIGN_OR_RETURN(const auto out, table::Table::make(std::move(columns)));
     return refused_->append(out);
@@ -418,6 +564,9 @@ class Scoring {
 
   void describe() {
     for (std::size_t i = 1; i < shares_.size(); ++i) shares_[0].profile.merge(shares_[i].profile);
+    for (std::size_t i = 0; i < repaired_.size(); ++i) {
+      if (repaired_[i] > 0) report_.repaired[plan_.contract().repairs()[i].id] = repaired_[i];
+    }
     FileProfile profile;
     profile.bundle = plan_.bundle();
     profile.slot = options_.slot;
@@ -429,6 +578,7 @@ class Scoring {
     profile.refused = report_.refused;
     profile.warned = report_.warned;
     profile.rules = report_.rules;
+    profile.repaired = report_.repaired;
     shares_[0].profile.describe(profile);
     report_.profile = profile_schema().print(profile);
   }
@@ -442,6 +592,9 @@ class Scoring {
   std::vector<std::size_t> keys_;  ///< the columns carried, as they stand in a chunk
   std::shared_ptr<table::TableWriter> served_, refused_;
   std::vector<Share> shares_;
+  std::vector<std::int64_t> repaired_;    ///< values that each repair changed
+  std::vector<std::int64_t> duplicates_;  ///< rows of the file that others stand for, ascending
+  std::size_t next_duplicate_ = 0;
   Report report_;
 };
 

@@ -23,6 +23,14 @@ struct Options {
   std::string slot{};                  ///< for people and the profile
   unsigned threads = 1;                ///< that score; the bytes written do not depend on it
   const watch::Baseline* baseline = nullptr;  ///< what to hold the inputs against; nullptr: nothing
+  bool accepts = false;           ///< a person accepts the rows, whatever rules they break
+  bool keeps_duplicates = false;  ///< rows of requests: the contract's `deduplicate` is not of them
+  /// Of the input: where a text in it names `deduplicate`, a row of another file stands for this
+  /// one, as long as the contract has the rule. Empty: there is no such column.
+  std::string duplicates_column{};
+  /// Of the input: the texts that the served rows have in it are kept in the report. Empty: of
+  /// none.
+  std::string id_column{};
   std::function<void(std::int64_t rows)> progress{};  ///< after each chunk, on the calling thread
 };
 
@@ -33,10 +41,12 @@ struct Report {
   std::int64_t refused = 0;
   std::int64_t warned = 0;  ///< served rows that broke a rule
   std::map<std::string, std::int64_t>
-      rules{};     ///< rows that broke each rule; those that none broke are not here
-  Digest input{};  ///< of the file's bytes
+      rules{};  ///< rows that broke each rule; those that none broke are not here
+  std::map<std::string, std::int64_t> repaired{};  ///< values that each repair changed, likewise
+  Digest input{};                                  ///< of the file's bytes
   Digest output{};
   Digest refused_output{};
+  std::vector<std::string> served_ids{};  ///< `Options::id_column` of each served row
   std::vector<std::string>
       left_out{};  ///< columns that OUT does not carry, as no column of it can hold their type
   std::string written{};  ///< how the text of the input is written, where that is not usual
@@ -53,13 +63,15 @@ struct Report {
 /// Scores every row of a file by `plan`, a chunk after the other: memory is bounded by a chunk. The
 /// same bits as the endpoint gives for the same row, and the same bytes for the same file. Served
 /// rows: the columns carried, then what is answered, `validation` (rules it broke, comma-separated;
-/// null for none) and `bundle`. Answers: `probability`; `label` and `probabilities.CLASS` of each
+/// null for none), where the contract has repairs `repairs` (those made to the row, likewise) and
+/// `bundle`. Answers: `probability`; `label` and `probabilities.CLASS` of each
 /// class, with an interval `set` (a JSON list of classes); `value`, with an interval `lower` and
-/// `upper`. Refused rows: every column that was read, then `validation` and
-/// `bundle`. A cell of CSV is what the contract's type makes of its text, else the contract refuses
-/// it. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a
-/// required field has no column, or a number's column holds text. kConflict `score-input-changed`
-/// when the file was written to meanwhile.
+/// `upper`. Refused rows: every column that was read, as it came, then `validation`,
+/// `repairs` and `bundle`; also those that another row stands for (`deduplicate`). A cell of CSV is
+/// what the contract's type makes of its text, else the contract refuses it. kUnprocessable
+/// `score-contract-mismatch` when the file cannot be of this contract: a required field has no
+/// column, or a number's column holds text. kConflict `score-input-changed` when the file was
+/// written to meanwhile.
 [[nodiscard]] Result<Report> score_file(const score::Plan& plan, const Options& options);
 
 }  // namespace heddle::batch

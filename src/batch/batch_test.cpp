@@ -205,6 +205,144 @@ TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
     EXPECT_TRUE(name == "in.csv" || name == "in.parquet") << name << " was left behind";
 }
 
+/// A contract that repairs, and one row for each key in time: the first or the last.
+class DuplicatesTest : public BatchTest {
+ protected:
+  void take(bool keep_last) {
+    auto definition = score::fixture::repairing_contract();
+    definition.fields[0].required = false;
+    definition.deduplicate = {.key = {"origin", "distance"}, .by = "date", .keep_last = keep_last};
+    const auto digest = score::fixture::pack(objects_, 0.25, false, definition);
+    ASSERT_TRUE(digest.ok()) << digest.error().str();
+    plan_ = score::Plan::load(*bundle::open(objects_, *digest)).value();
+  }
+  /// Column `column` of what was written, row by row.
+  std::vector<std::string> written(const std::string& name, const std::string& column) const {
+    const auto rows = table::read_table(path(name)).value();
+    std::vector<std::string> out;
+    for (std::int64_t row = 0; row < rows.rows(); ++row) {
+      const auto value = rows.find(column)->view().at(row);
+      out.emplace_back(value.is_null() ? "" : value.str());
+    }
+    return out;
+  }
+  using Texts = std::vector<std::string>;
+};
+
+constexpr const char* kTwice =
+    "key,date,origin,distance\n"
+    "a,01.04.2001 05:00,ABQ,100\n"
+    "b,02.04.2001 05:00,abq,\"100,0\"\n"  // the same as its repairs leave it
+    "c,31.03.2001 05:00, ABQ,100\n"       // the first in time is not the first of the file
+    "d,01.04.2001 05:00,LAX,400\n"
+    "e,01.04.2001 05:00,LAX,400\n"  // of one time
+    "f,30.03.2001 05:00,LAX,401\n"  // refused: it stands for nobody
+    "g,,LAX,400\n"                  // no time: nobody's duplicate
+    "h,01.04.2001 05:00,JFK,700\n";
+
+TEST_F(DuplicatesTest, OneRowOfAKeyIsServedTheFirst) {
+  take(false);
+  write("in.csv", kTwice);
+  const auto report = score("in.csv", "out.csv");
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(written("out.csv", "key"), (Texts{"c", "d", "g", "h"}));
+  EXPECT_EQ(written("out.refused.csv", "key"), (Texts{"a", "b", "e", "f"}));
+  EXPECT_EQ(written("out.refused.csv", "validation"),
+            (Texts{"deduplicate", "deduplicate", "deduplicate", "distance-of-origin"}));
+  EXPECT_EQ(report->rules.at("deduplicate"), 3);
+  EXPECT_EQ(report->served + report->refused, report->rows);
+  EXPECT_EQ(written("out.refused.csv", "origin")[1], "abq") << "as it came";
+  // What is left out is not checked again, and counts for no repair.
+  EXPECT_EQ(report->repaired,
+            (std::map<std::string, std::int64_t>{{"date-dates", 4}, {"origin-trim", 1}}));
+  EXPECT_EQ(written("out.csv", "repairs"),
+            (Texts{"date-dates,origin-trim", "date-dates", "", "date-dates"}));
+}
+
+TEST_F(DuplicatesTest, OrTheLast) {
+  take(true);
+  write("in.csv", kTwice);
+  ASSERT_TRUE(score("in.csv", "out.csv").ok());
+  EXPECT_EQ(written("out.csv", "key"), (Texts{"b", "e", "g", "h"}));
+  EXPECT_EQ(written("out.refused.csv", "key"), (Texts{"a", "c", "d", "f"}));
+}
+
+TEST_F(DuplicatesTest, RowsOfRequestsAreAnsweredEach) {
+  take(false);
+  write("in.csv", kTwice);
+  Options options;
+  options.input = path("in.csv");
+  options.output = path("out.csv");
+  options.keeps_duplicates = true;
+  options.id_column = "key";
+  const auto report = score_file(*plan_, options);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->served_ids, (Texts{"a", "b", "c", "d", "e", "g", "h"}));
+}
+
+TEST_F(DuplicatesTest, AcrossChunksAndThreads) {
+  take(false);
+  // Two keys, and each row again far behind and a little later: the first two rows stay.
+  constexpr int kHalf = 150'000;
+  std::string text = "key,date,origin,distance\n";
+  for (int copy = 0; copy < 2; ++copy) {
+    for (int i = 0; i < kHalf; ++i) {
+      const Micros time = 986'083'200 * kSecond + (i + copy) * kHour;
+      text += fmt::format("{}-{},{},{},{}\n", copy, i, format_time(time),
+                          i % 2 == 0 ? "ABQ" : "LAX", i % 2 == 0 ? 100 : 400);
+    }
+  }
+  write("in.csv", text);
+  for (const unsigned threads : {1U, 3U}) {
+    const auto report = score("in.csv", fmt::format("out{}.csv", threads), threads);
+    ASSERT_TRUE(report.ok()) << report.error().str();
+    EXPECT_EQ(report->served, 2);
+    EXPECT_EQ(report->rules.at("deduplicate"), 2 * kHalf - 2);
+    EXPECT_EQ(written(fmt::format("out{}.csv", threads), "key"), (Texts{"0-0", "0-1"}));
+  }
+  EXPECT_EQ(*read_file(path("out1.refused.csv")), *read_file(path("out3.refused.csv")));
+}
+
+TEST_F(DuplicatesTest, OfARefusedFileWhatAnotherRowStoodForStaysSo) {
+  take(false);
+  write("in.csv", kTwice);
+  ASSERT_TRUE(score("in.csv", "out.csv").ok());
+  Options options;
+  options.input = path("out.refused.csv");
+  options.output = path("again.csv");
+  options.columns = {"key", "date", "origin", "distance"};
+  options.duplicates_column = "validation";
+  const auto report = score_file(*plan_, options);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->served, 0);
+  EXPECT_EQ(report->rules,
+            (std::map<std::string, std::int64_t>{{"deduplicate", 3}, {"distance-of-origin", 1}}));
+  // Without the rule in the contract they are rows like others.
+  plan_ = score::Plan::load(
+              *bundle::open(objects_, *score::fixture::pack(objects_, 0.25, false,
+                                                            score::fixture::repairing_contract())))
+              .value();
+  options.output = path("later.csv");
+  const auto later = score_file(*plan_, options);
+  ASSERT_TRUE(later.ok()) << later.error().str();
+  EXPECT_EQ(later->served, 3);
+}
+
+TEST_F(DuplicatesTest, APersonAcceptsWhatIsNotMalformed) {
+  take(false);
+  write("in.csv", "key,date,origin,distance\na,01.04.2001 05:00,LAX,401\nb,01/04/2001,LAX,400\n");
+  Options options;
+  options.input = path("in.csv");
+  options.output = path("out.csv");
+  options.accepts = true;
+  const auto report = score_file(*plan_, options);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  ASSERT_TRUE(report->publish().ok());
+  EXPECT_EQ(written("out.csv", "key"), Texts{"a"});
+  EXPECT_EQ(written("out.csv", "validation"), Texts{"distance-of-origin"});
+  EXPECT_EQ(written("out.refused.csv", "validation"), Texts{"date-type"});
+}
+
 TEST_F(BatchTest, NoRowsAreAnEmptyFile) {
   write("in.csv", "date,origin,distance\n");
   const auto report = score("in.csv", "out.csv");

@@ -10,6 +10,11 @@ namespace {
 using expr::Datum;
 using expr::Type;
 
+Cells::Texts texts_of(const spec::Field& field) {
+  if (!field.repairs.any() || field.type == Type::kString) return Cells::Texts::kTyped;
+  return field.repairs.reads_text() ? Cells::Texts::kAsTheyAre : Cells::Texts::kTypedElse;
+}
+
 }  // namespace
 
 Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::TableReader& file,
@@ -26,7 +31,8 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     if (at < 0) (field.required ? missing : out.absent_).push_back(field.name);
     if (at >= 0 && !out.text_) {
       const Type type = file.columns()[static_cast<std::size_t>(at)].type;
-      if (!table::can_hold(type, field.type)) {
+      const bool reads_text = type == Type::kString && field.repairs.reads_text();
+      if (!reads_text && !table::can_hold(type, field.type)) {
         return Error{
             ErrorKind::kUnprocessable, "column-type",
             fmt::format("column `{}` of `{}` holds {} values, the contract wants {}", field.name,
@@ -36,6 +42,7 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     }
     out.column_.push_back(at);
     out.type_.push_back(field.type);
+    out.texts_.push_back(texts_of(field));
   }
   if (!missing.empty()) {
     return Error{ErrorKind::kUnprocessable, "column-missing",
@@ -60,9 +67,16 @@ void Cells::row(std::span<const Source> sources, std::int64_t row,
   out.resize(sources.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const Source& source = sources[i];
-    out[i] = source.column == nullptr ? Datum::null() : source.column->cell(source.view, row);
-    if (text_ && out[i].kind == Datum::Kind::kString)
-      out[i] = table::cell_of_text(out[i].str(), type_[i], decimal_);
+    if (source.column == nullptr) {
+      out[i] = Datum::null();
+      continue;
+    }
+    const bool is_typed = texts_[i] == Texts::kTyped;
+    out[i] = is_typed ? source.column->cell(source.view, row)
+                      : source.column->received(source.view, row);
+    if (!text_ || out[i].kind != Datum::Kind::kString || texts_[i] == Texts::kAsTheyAre) continue;
+    const Datum value = table::cell_of_text(out[i].str(), type_[i], decimal_);
+    if (is_typed || !value.is_error()) out[i] = value;
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,13 @@ class Cells {
   [[nodiscard]] static Result<Cells> match(std::span<const spec::Field> fields,
                                            const table::TableReader& file, const std::string& path);
 
+  /// What a text of a file becomes on its way to the contract.
+  enum class Texts : std::uint8_t {
+    kTyped,      ///< a value of its field's type, or none
+    kTypedElse,  ///< that, and where it is none the text: the field's repairs may know it
+    kAsTheyAre,  ///< only the field's repairs can read it
+  };
+
   /// Fields that need not be there and have no column: missing in every row.
   [[nodiscard]] const std::vector<std::string>& absent() const noexcept { return absent_; }
 
@@ -37,6 +45,7 @@ class Cells {
   std::vector<std::string> absent_;
   std::vector<int> column_;       ///< of each field; -1: none
   std::vector<expr::Type> type_;  ///< of each field
+  std::vector<Texts> texts_;      ///< likewise
   bool text_ = false;
   char decimal_ = '.';  ///< of numbers that are text
 };

@@ -61,6 +61,8 @@ const Schema<FileProfile>& profile_schema() {
     t.integer("refused", &P::refused, "that were not");
     t.integer("warned", &P::warned, "served, although they broke a rule");
     doc::counts(t, "rules", &P::rules, "rows that broke each rule");
+    doc::counts(t, "repaired", &P::repaired, "values that each repair changed; default: none did")
+        .optional();
     t.objects("fields", &P::fields, field_schema(), "of the contract");
     t.object("scores", &P::scores, scores_schema(), "of probabilities; a regression has none");
     t.objects("metrics", &P::metrics, metric_schema(), "of the baseline");

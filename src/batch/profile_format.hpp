@@ -42,6 +42,9 @@ struct FileProfile {
   std::int64_t refused = 0;
   std::int64_t warned = 0;
   std::map<std::string, std::int64_t> rules{};  ///< rows that broke each
+  /// Values that each repair changed, those that changed any. Profiles of before there were repairs
+  /// have none.
+  std::map<std::string, std::int64_t> repaired{};
   std::vector<FieldCount> fields{};
   std::optional<ScoreCounts> scores{};  ///< a regression has none
   std::vector<MetricCounts> metrics{};

@@ -7,6 +7,8 @@
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "contract/contract.hpp"
+#include "contract/written.hpp"
 #include "control/applied.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
@@ -60,6 +62,26 @@ Result<std::string> first_line(const std::string& path) {
   return text;
 }
 
+/// The reference rows of a bundle as a client writes them; those without margins are not for
+/// sending.
+Result<score::Reference> sample_of(const bundle::Bundle& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(auto out, score::reference_schema().parse(proof));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kContract));
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
+  if (contract.text_fields().empty()) return out;
+  // They are kept as values; a contract with layouts of its own reads texts.
+  const auto fields = contract.request_fields();
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows,
+                          score::table_of(out.kept, fields, score::reference_schema()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto written, contract::written_rows(fields, rows));
+  HEDDLE_ASSIGN_OR_RETURN(out.kept, score::keep_rows(fields, written.rows));
+  for (std::size_t row = 0; row < written.unwritable.size(); ++row) {
+    if (written.unwritable[row] != 0) out.margins[row].reset();
+  }
+  return out;
+}
+
 /// Where a service of the project answers, the token of an account that may ask it, and one-row
 /// requests of the reference rows of the bundle its route table names as primary: rows as they
 /// arrive, those the contract refuses left out.
@@ -94,9 +116,8 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
                  "release one, or name a body: `--body FILE`"};
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*objects, route.primary));
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof, opened.json(bundle::kReference));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reference, score::reference_schema().parse(proof));
-  const auto& [kept, margins] = reference;
+  HEDDLE_ASSIGN_OR_RETURN(const auto sample, sample_of(opened));
+  const auto& [kept, margins] = sample;
   for (std::size_t r = 0; r < kept.rows.size(); ++r) {
     if (!margins[r]) continue;  // the contract refuses it
     doc::Value object = doc::Value::object();

@@ -1,17 +1,15 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/quarantine_commands.hpp"
 #include "cli/session.hpp"
 #include "cli/show.hpp"
 #include "cli/signing.hpp"
-#include "control/series_reply.hpp"
 #include "control/show_replies.hpp"
-#include "doc/json.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::cli {
@@ -23,47 +21,6 @@ void print_incidents(const Console& console, const control::IncidentsReply& repl
   for (const auto& item : reply.incidents)
     rows.push_back({item.id, item.state, item.cause, item.response, item.opened, item.closed});
   console.data(rows.size() == 1 ? "no incident so far" : format_rows(rows));
-}
-
-/// The newest refused rows. The control plane reads so much of its journal for one answer; what is
-/// older is asked for anew.
-Result<control::RefusedRowsReply> refused_rows(const Invocation& invocation,
-                                               const std::string& service,
-                                               const std::string& source, std::int64_t limit) {
-  auto request = doc::Value::object({{"service", service}, {"source", source}, {"limit", limit}});
-  std::vector<control::RefusedRowItem> rows;  // oldest first
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(
-        auto reply, call_for<control::RefusedRowsReply>(invocation, "quarantine.show", request));
-    if (!reply.rows)
-      return Error{ErrorKind::kConflict, "reply-of-another-version",
-                   "the control plane's reply to `quarantine.show` has no rows",
-                   "the control plane that runs is of another version: start it again"};
-    rows.insert(rows.begin(), std::move_iterator(reply.rows->begin()),
-                std::move_iterator(reply.rows->end()));
-    const std::int64_t left = limit - std::ssize(rows);
-    if (reply.before && left > 0) {
-      request.set("before", *reply.before);
-      request.set("limit", left);
-      continue;
-    }
-    control::RefusedRowsReply all;
-    all.service = service;
-    all.rows = std::move(rows);
-    return all;
-  }
-}
-
-void print_refused_rows(const Console& console, const control::RefusedRowsReply& reply) {
-  std::vector<std::vector<std::string>> table{
-      {"EVENT TIME", "SOURCE", "ACCOUNT", "OUTCOME", "RULES", "ROW"}};
-  for (const auto& item : *reply.rows) {
-    const auto rules =
-        doc::to_list(item.rules, [](const std::string& rule) { return doc::Value(rule); });
-    table.push_back({item.event_time, item.source, item.account, item.outcome, doc::to_json(rules),
-                     doc::to_json(item.fields)});
-  }
-  console.data(table.size() == 1 ? "no row was refused" : format_rows(table));
 }
 
 /// The members of an incident that have no place of their own on the screen.
@@ -251,7 +208,8 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
             "incident.close", "closed");
 
   auto* quarantine =
-      app.add_subcommand("quarantine", "sources whose rows are refused")->require_subcommand(1);
+      app.add_subcommand("quarantine", "sources that are shut out, and rows that were refused")
+          ->require_subcommand(1);
   quarantine->add_subcommand("list", "quarantined sources of every service")
       ->callback([&invocation] {
         invocation.run = [&invocation](const Console& console) {
@@ -265,20 +223,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   add_of_source(*quarantine, invocation, "release", "let a source in", "quarantine.release",
                 "let in");
 
-  auto service = std::make_shared<std::string>();
-  auto source = std::make_shared<std::string>();
-  auto limit = std::make_shared<std::int64_t>(20);
-  auto* rows =
-      quarantine->add_subcommand("show", "the newest refused rows, with the rules they broke");
-  rows->add_option("service", *service, "name of the service")->required();
-  rows->add_option("--source", *source, "of this source only");
-  rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
-  rows->callback([&invocation, service, source, limit] {
-    invocation.run = [=, &invocation](const Console& console) {
-      return cli::show(console, refused_rows(invocation, *service, *source, *limit),
-                       print_refused_rows);
-    };
-  });
+  add_quarantine_rows(*quarantine, invocation);
 }
 
 }  // namespace heddle::cli

@@ -139,6 +139,8 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   if (!report.written.empty()) console.message(fmt::format("  read with {}", report.written));
   for (const auto& [rule, rows] : report.rules)
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
+  for (const auto& [repair, values] : report.repaired)
+    console.message(fmt::format("  {} values were changed by repair `{}`", values, repair));
   if (!report.left_out.empty()) {
     console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`",
                                 fmt::join(report.left_out, "`, `")));

@@ -2,16 +2,19 @@
 
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <thread>
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/rows_input.hpp"
 #include "cli/session.hpp"
+#include "contract/contract.hpp"
 #include "control/applied.hpp"
 #include "control/replies.hpp"
 #include "control/status_reply.hpp"
 #include "replay/replayer.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -108,6 +111,24 @@ struct Done {
   Growth watch;  ///< what the service's watch made of it
 };
 
+/// Rows are sent as they stand; when they happened and what became of them is read from what the
+/// contract makes of them.
+Result<void> set_repairs(const spec::Project& project, const spec::Contract& definition,
+                         replay::Options& options) {
+  HEDDLE_ASSIGN_OR_RETURN(auto compiled,
+                          contract::Contract::compile(
+                              definition, [&](const std::string& file, const std::string& column) {
+                                return spec::load_enum(project, file, column);
+                              }));
+  if (compiled.repairs().empty()) return {};
+  options.as_text = compiled.text_fields();
+  options.repaired = [contract = std::make_shared<const contract::Contract>(std::move(compiled))](
+                         const table::Table& rows, const std::string& field) {
+    return contract->repaired(rows, field);
+  };
+  return {};
+}
+
 /// What is sent: the file by the applied definitions of the service that answers, whatever the work
 /// tree says by now.
 Result<replay::Options> options_of(const spec::Project& project, const ReplayArguments& arguments) {
@@ -129,6 +150,7 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
     if (!field.label_time) options.fields.push_back(field.name);
     options.types.emplace(field.name, field.type);
   }
+  HEDDLE_TRY(set_repairs(project, contract, options));
   options.target = model.target.text;
   options.label_delay = project.monitors.at(service->second.monitor).label_delay;
   if (!arguments.label_delay.empty()) {

@@ -80,6 +80,18 @@ bool fits_pattern(const FieldCode& code, std::int32_t known, const Datum& value)
 
 }  // namespace
 
+bool differ(const Datum& a, const Datum& b) noexcept {
+  if (a.kind != b.kind) return true;
+  switch (a.kind) {
+    case Datum::Kind::kNull:
+    case Datum::Kind::kError: return false;
+    case Datum::Kind::kBool: return a.b != b.b;
+    case Datum::Kind::kDouble: return a.d != b.d;
+    case Datum::Kind::kString: return a.str() != b.str();
+    default: return a.i != b.i;
+  }
+}
+
 void Contract::Code::check_more(std::size_t i, const Datum& value, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
@@ -191,8 +203,23 @@ void Contract::Code::transform(RowCheck& out) const noexcept {
       out.scratch->strings[i].assign(value.str());
       value = Datum::string(out.scratch->strings[i]);
     }
+    if (differ(out.row[field], value))
+      out.repaired.push_back(static_cast<std::uint16_t>(transform.repair));
     out.row[field] = value;
   }
+}
+
+Datum Contract::Code::repair(std::size_t i, const Datum& raw, RowCheck& out) const noexcept {
+  const FieldRepairs* const repairs_of_field = field_repairs[i].get();
+  if (repairs_of_field == nullptr) return raw;
+  Made made = 0;
+  const Datum value =
+      repairs_of_field->apply(raw, FieldRepairs::Upto::kAll, out.scratch->repaired[i], made);
+  for (unsigned rest = made; rest != 0; rest &= rest - 1) {
+    out.repaired.push_back(static_cast<std::uint16_t>(
+        repairs_of_field->number(static_cast<std::size_t>(__builtin_ctz(rest)))));
+  }
+  return value;
 }
 
 void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
@@ -201,12 +228,35 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   out.broken.clear();
   out.broken.reserve(code.rules.size());
   out.states.assign(code.rules.size(), RuleState::kUnknown);
+  out.repaired.clear();
   out.row.resize(code.request_count);
-  for (std::size_t i = 0; i < code.request_count; ++i)
-    out.row[i] = code.check_field(i, i < raw.size() ? raw[i] : Datum(), out);
+  if (code.is_repairing) {
+    out.repaired.reserve(code.repairs.size());
+    // Never made smaller: what `row` borrows stays where it is.
+    if (out.scratch->repaired.size() < code.request_count)
+      out.scratch->repaired.resize(code.request_count);
+    for (std::size_t i = 0; i < code.request_count; ++i) {
+      const Datum repaired = code.repair(i, i < raw.size() ? raw[i] : Datum(), out);
+      out.row[i] = code.check_field(i, repaired, out);
+    }
+  } else {
+    for (std::size_t i = 0; i < code.request_count; ++i)
+      out.row[i] = code.check_field(i, i < raw.size() ? raw[i] : Datum(), out);
+  }
 
   code.check_row_rules(out);
   if (!out.refused && !code.transforms.empty()) code.transform(out);
+}
+
+bool Contract::accept(RowCheck& check) const noexcept {
+  const Code& code = *code_;
+  for (std::size_t i = 0; i < code.request_count; ++i) {
+    const auto type = static_cast<std::size_t>(code.fields[i].type);
+    if (check.states[type] == RuleState::kBroken) return false;
+  }
+  if (check.refused && !code.transforms.empty()) code.transform(check);
+  check.refused = false;
+  return true;
 }
 
 std::optional<std::pair<double, double>> Contract::observed_expected(
@@ -216,8 +266,10 @@ std::optional<std::pair<double, double>> Contract::observed_expected(
     const auto type = dependency.dependent_part.type();
     if (type != Type::kInt && type != Type::kDouble) return std::nullopt;
     std::vector<Datum> row(code_->request_count);
+    RowCheck repaired;
+    repaired.scratch->repaired.resize(row.size());
     for (std::size_t i = 0; i < row.size() && i < raw.size(); ++i) {
-      row[i] = table::as_type(code_->definition.fields[i].type, raw[i]);
+      row[i] = table::as_type(code_->definition.fields[i].type, code_->repair(i, raw[i], repaired));
       if (row[i].is_error()) row[i] = {};
     }
     const std::int32_t tuple = dependency.find(row);

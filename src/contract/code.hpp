@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "contract/contract.hpp"
+#include "contract/repair.hpp"
 #include "expr/program.hpp"
 #include "table/lookup.hpp"
 
@@ -53,6 +54,7 @@ struct DependencyCode {
 
 struct TransformCode {
   int field = 0;
+  int repair = 0;  ///< its index in `repairs()`
   expr::Program program;
 };
 
@@ -72,6 +74,9 @@ struct Contract::Code {
   std::vector<TransformCode> transforms;
   std::vector<SetCode> sets;  ///< one a set rule
   std::vector<LearnedDependency> learned;
+  std::vector<RepairInfo> repairs;
+  std::vector<std::unique_ptr<FieldRepairs>> field_repairs;  ///< one a field; null: it has none
+  bool is_repairing = false;                                 ///< any has
 
   class Compiler;
   Code();
@@ -80,6 +85,8 @@ struct Contract::Code {
   /// Checks field `i`; the typed value, null where missing or malformed.
   expr::Datum check_field(std::size_t i, const expr::Datum& raw, RowCheck& out) const noexcept;
   void broke(int rule, RowCheck& out) const noexcept;
+  /// What arrived for field `i` after the field's repairs, which are noted.
+  expr::Datum repair(std::size_t i, const expr::Datum& raw, RowCheck& out) const noexcept;
   /// Rules of whole rows, once all fields of `out.row` are checked.
   void check_row_rules(RowCheck& out) const noexcept;
   /// Replaces fields of an accepted row.
@@ -91,6 +98,9 @@ struct Contract::Code {
   /// The rules that few fields have: length, multiple, format.
   void check_more(std::size_t i, const expr::Datum& value, RowCheck& out) const noexcept;
 };
+
+/// Whether two values of one type, or none, are not the same.
+[[nodiscard]] bool differ(const expr::Datum& a, const expr::Datum& b) noexcept;
 
 /// Adds a rule and gives its index.
 using AddRule = std::function<int(RuleInfo)>;
@@ -106,7 +116,8 @@ inline constexpr std::size_t kMaxKey = 8;
 
 struct RowCheck::Scratch {
   expr::Program::Scratch program;
-  std::vector<std::string> strings;  ///< results of transforms, one each
+  std::vector<std::string> strings;   ///< results of transforms, one each
+  std::vector<std::string> repaired;  ///< texts that repairs made, one a field
 };
 
 }  // namespace heddle::contract

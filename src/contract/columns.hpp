@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,23 @@ namespace heddle::contract {
 // Checking by columns. Private to this module. What a value is judged by is written once, in
 // `Contract::Code::check_field`: it is asked once for each distinct text, and row by row where a
 // column is rare. The loops here are for numbers and times that have their field's type.
+
+/// The columns of a contract's fields over a table, those with repairs repaired; nullptr for a
+/// label field that the table does not have. Borrows the others from the table.
+class RepairedRows {
+ public:
+  /// kUnprocessable where a request field has no column.
+  [[nodiscard]] static Result<RepairedRows> of(const Contract::Code& code,
+                                               const table::Table& rows);
+  [[nodiscard]] std::span<const table::Column* const> columns() const noexcept { return columns_; }
+  /// Values that each repair changed.
+  [[nodiscard]] std::vector<std::int64_t> counts() && { return std::move(counts_); }
+
+ private:
+  std::vector<const table::Column*> columns_{};
+  std::vector<std::unique_ptr<const table::Column>> repaired_{};
+  std::vector<std::int64_t> counts_{};
+};
 
 /// Rows that are judged at a time.
 inline constexpr std::int64_t kBlock = 1 << 16;

@@ -1,5 +1,6 @@
 // A table checked by columns is what its rows are, checked one by one: over generated contracts and
 // tables, on seeded random and extreme values.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -31,6 +32,8 @@ constexpr std::string_view kWords[] = {"",           "a",
                                        "2001-04-10", "12:30",
                                        "25:00",      "10.0.0.1",
                                        "7",          "a longer text than fits into itself"};
+/// What stands in a file where no value of the type does.
+constexpr std::string_view kMalformedWords[] = {"x", "NA", "1,5", "03/04/2001", "-"};
 constexpr Type kTypes[] = {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp};
 
 std::string show(const Datum& value) {
@@ -79,7 +82,8 @@ class Draw {
       const bool is_bad = malformed != 0 && once_in(malformed);
       const bool is_missing = is_bad || (missing != 0 && once_in(missing));
       out.valid.push_back(is_missing ? 0 : 1);
-      out.malformed.push_back(is_bad ? static_cast<std::uint32_t>(bad.insert("x")) + 1 : 0);
+      out.malformed.push_back(
+          is_bad ? static_cast<std::uint32_t>(bad.insert(of(kMalformedWords))) + 1 : 0);
     }
     if (missing == 0 && malformed == 0) out.valid.clear();
     if (malformed == 0) out.malformed.clear();
@@ -108,6 +112,38 @@ class Draw {
   std::mt19937_64 engine_;
 };
 
+/// Repairs that go with a type, few of them or many.
+spec::Repairs repairs_of(Draw& draw, Type type) {
+  spec::Repairs out;
+  const bool is_number = type == Type::kInt || type == Type::kDouble;
+  if (draw.once_in(2)) out.nulls = {"NA", "7", "", "2001-04-10"};
+  if (type == Type::kString) {
+    out.trim = draw.once_in(2);
+    constexpr spec::LetterCase kCases[] = {spec::LetterCase::kAny, spec::LetterCase::kLower,
+                                           spec::LetterCase::kUpper};
+    out.letter_case = draw.of(kCases);
+  }
+  if (type == Type::kTimestamp && draw.once_in(2)) out.dates = {"%d/%m/%Y", "ISO 8601"};
+  if (is_number) {
+    if (draw.once_in(3)) out.decimal = std::string(1, ',');
+    if (draw.once_in(2)) out.scale = draw.once_in(2) ? 2 : -3;
+    if (draw.once_in(2)) out.offset = 1;
+    if (draw.once_in(2)) out.clip_minimum = 1;
+    if (draw.once_in(2)) out.clip_maximum = 8;
+  }
+  if (draw.once_in(2)) {
+    out.impute = is_number && draw.once_in(2) ? spec::Impute::kMedian : spec::Impute::kMode;
+    if (draw.once_in(2)) {
+      out.impute = spec::Impute::kConstant;
+      out.imputed = is_number               ? doc::Value(5)
+                    : type == Type::kBool   ? doc::Value(true)
+                    : type == Type::kString ? doc::Value("SEA")
+                                            : doc::Value("2001-04-10T00:00:00Z");
+    }
+  }
+  return out;
+}
+
 /// A field with rules that go with its type.
 spec::Field field_of(Draw& draw, const std::string& name) {
   using spec::Form;
@@ -118,6 +154,7 @@ spec::Field field_of(Draw& draw, const std::string& name) {
   const bool is_number = out.type == Type::kInt || out.type == Type::kDouble;
   if (is_number && draw.once_in(2)) out.minimum = static_cast<double>(draw() % 3);
   if (is_number && draw.once_in(2)) out.maximum = 9.5 - static_cast<double>(draw() % 3);
+  if (draw.once_in(3)) out.repairs = repairs_of(draw, out.type);
   out.minimum_excluded = draw.once_in(3), out.maximum_excluded = draw.once_in(3);
   if (is_number && draw.once_in(4)) out.multiple_of = draw.once_in(2) ? 2 : 0.5;
   if (is_number && draw.once_in(4)) out.enum_values = {1, 2, 5, 7};
@@ -132,6 +169,7 @@ spec::Field field_of(Draw& draw, const std::string& name) {
     if (draw.once_in(3)) out.min_length = 1, out.max_length = 8;
     if (draw.once_in(4)) out.form = draw.of(kForms);
     if (out.form == Form::kTime && draw.once_in(2)) out.earliest = kHour;
+    if (out.form == Form::kTime && !out.repairs.imputed.is_null()) out.repairs.imputed = "12:30";
     if (out.form != Form::kTime && draw.once_in(3)) out.enum_values = {"SEA", "ORD", "a", "7"};
   }
   return out;
@@ -186,6 +224,10 @@ spec::Contract contract_of(Draw& draw) {
   if (draw.once_in(2)) {
     out.fields.push_back(field_of(draw, "label"));
     out.fields.back().label_time = true;
+    spec::Repairs& repairs = out.fields.back().repairs;  // those that a label may have
+    repairs.scale.reset(), repairs.offset.reset();
+    repairs.clip_minimum.reset(), repairs.clip_maximum.reset();
+    repairs.impute = spec::Impute::kNone, repairs.imputed = doc::Value();
   }
   return out;
 }
@@ -204,8 +246,16 @@ Table table_of(Draw& draw, const spec::Contract& contract, std::int64_t rows) {
   return Table::make(std::move(columns)).value();
 }
 
+/// What a request would bring for a field: to one with repairs the text where there is no value.
+Datum raw_cell(const spec::Field& field, const Table& rows, std::int64_t row) {
+  const Column* column = rows.find(field.name);
+  return field.repairs.any() ? column->received(column->view(), row)
+                             : column->cell(column->view(), row);
+}
+
 /// What `check` says of each row, label fields by a contract of their own.
 struct ByRow {
+  std::map<std::string, std::int64_t> repaired;
   std::vector<std::uint8_t> refused;
   std::map<std::string, std::int64_t> counts;
   std::map<std::string, std::vector<std::string>> accepted;  ///< of each field
@@ -230,6 +280,8 @@ struct ByRow {
         is_refused = is_refused || label_check.refused;
       }
       refused.push_back(is_refused ? 1 : 0);
+      note_repairs(contract, check, definition, is_refused);
+      if (labels) note_repairs(*labels, label_check, of_labels, is_refused);
       if (is_refused) continue;
       keep(contract, check);
       if (labels) keep(*labels, label_check);
@@ -239,11 +291,19 @@ struct ByRow {
  private:
   static std::vector<Datum> raw_of(const Contract& contract, const Table& rows, std::int64_t row) {
     std::vector<Datum> out;
-    for (const auto& field : contract.request_fields()) {
-      const Column* column = rows.find(field.name);
-      out.push_back(column->cell(column->view(), row));
-    }
+    for (const auto& field : contract.request_fields()) out.push_back(raw_cell(field, rows, row));
     return out;
+  }
+  /// A row whose label is refused meets no transform.
+  void note_repairs(const Contract& contract, const RowCheck& check,
+                    const spec::Contract& definition, bool is_refused) {
+    for (const auto number : check.repaired) {
+      const std::string& id = contract.repairs()[number].id;
+      const bool is_transform =
+          std::any_of(definition.transforms.begin(), definition.transforms.end(),
+                      [&](const auto& transform) { return transform.id == id; });
+      if (!is_transform || !is_refused) ++repaired[id];
+    }
   }
   void count(const Contract& contract, const RowCheck& check) {
     for (const auto rule : check.broken) ++counts[contract.rules()[rule].id];
@@ -258,6 +318,14 @@ std::map<std::string, std::int64_t> counts_of(const Contract& contract, const Ta
   std::map<std::string, std::int64_t> out;
   for (std::size_t i = 0; i < check.counts.size(); ++i) {
     if (check.counts[i] != 0) out[contract.rules()[i].id] = check.counts[i];
+  }
+  return out;
+}
+
+std::map<std::string, std::int64_t> repaired_of(const Contract& contract, const TableCheck& check) {
+  std::map<std::string, std::int64_t> out;
+  for (std::size_t i = 0; i < check.repaired.size(); ++i) {
+    if (check.repaired[i] != 0) out[contract.repairs()[i].id] = check.repaired[i];
   }
   return out;
 }
@@ -278,10 +346,8 @@ std::pair<std::int64_t, std::int64_t> learned_by_row(const Contract& fields_only
   RowCheck check;
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     std::vector<Datum> raw;
-    for (const auto& field : fields_only.request_fields()) {
-      const Column* column = rows.find(field.name);
-      raw.push_back(column->cell(column->view(), row));
-    }
+    for (const auto& field : fields_only.request_fields())
+      raw.push_back(raw_cell(field, rows, row));
     fields_only.check(raw, check);
     if (!check.broken.empty()) continue;
     const auto text = [&](const std::string& name) {
@@ -321,15 +387,22 @@ TEST(CheckColumns, AreTheRowsOneByOne) {
   const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 20010411;
   fmt::print("seed {} (HEDDLE_TEST_SEED sets it)\n", seed);
   Draw draw(seed);
-  std::int64_t accepted = 0, refused = 0, broken = 0, transformed = 0;
+  std::int64_t accepted = 0, refused = 0, broken = 0, transformed = 0, repaired = 0;
   for (int n = 0; n < 150; ++n) {
-    const spec::Contract definition = contract_of(draw);
+    spec::Contract definition = contract_of(draw);
     auto compiled = Contract::compile(definition, no_file);
     ASSERT_TRUE(compiled.ok()) << compiled.error().message;
     Contract& contract = *compiled;
     // Mostly less than a block; sometimes several, for all threads.
     const std::int64_t rows = n % 50 == 49 ? 100'000 : static_cast<std::int64_t>(draw() % 2000);
     const Table history = table_of(draw, definition, 500);
+    // Where there is nothing to learn from, nothing stands for what is missing.
+    (void)contract.learn_imputed(history);
+    for (auto& field : definition.fields) {
+      for (const auto& learned : contract.fields()) {
+        if (learned.name == field.name) field.repairs = learned.repairs;
+      }
+    }
     ASSERT_TRUE(contract.learn(history).ok());
     check_learning(contract, definition, history);
     const Table table = table_of(draw, definition, rows);
@@ -341,6 +414,7 @@ TEST(CheckColumns, AreTheRowsOneByOne) {
                                      doc::to_json(contract.to_value()).substr(0, 3000));
       ASSERT_EQ(check->refused, expected.refused) << where;
       ASSERT_EQ(counts_of(contract, *check), expected.counts) << where;
+      ASSERT_EQ(repaired_of(contract, *check), expected.repaired) << where;
       if (check->accepted.rows() > 0) {
         ASSERT_EQ(values_of(check->accepted), expected.accepted) << where;
       }
@@ -349,10 +423,22 @@ TEST(CheckColumns, AreTheRowsOneByOne) {
       refused += rows - check->accepted.rows();
     }
     for (const auto& [rule, count] : expected.counts) broken += count;
+    for (const auto& [repair, count] : expected.repaired) repaired += count;
+    const auto read = contract.with_texts_read(table);
+    ASSERT_TRUE(read.ok());
+    const auto again = contract.check_table(*read);
+    ASSERT_TRUE(again.ok());
+    ASSERT_EQ(again->refused, expected.refused) << n;
+    if (again->accepted.rows() > 0) {
+      ASSERT_EQ(values_of(again->accepted), expected.accepted) << n;
+    }
     transformed += definition.transforms.empty() ? 0 : 1;
   }
-  fmt::print("{} rows accepted, {} refused, {} rules broken, {} contracts with transforms\n",
-             accepted, refused, broken, transformed);
+  fmt::print(
+      "{} rows accepted, {} refused, {} rules broken, {} values repaired, {} contracts with "
+      "transforms\n",
+      accepted, refused, broken, repaired, transformed);
+  EXPECT_GT(repaired, 10'000);
   EXPECT_GT(accepted, 10'000);
   EXPECT_GT(refused, 10'000);
 }

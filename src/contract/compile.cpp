@@ -69,6 +69,7 @@ class Contract::Code::Compiler {
     }
     for (const auto& transform : code_.definition.transforms) HEDDLE_TRY(add_transform(transform));
     for (const auto& rule : code_.definition.set_rules) HEDDLE_TRY(add_set(rule));
+    if (code_.definition.deduplicate) HEDDLE_TRY(add_deduplicate(*code_.definition.deduplicate));
     if (!twice_.empty())
       return invalid("contract-rule-twice", fmt::format("two rules are called `{}`", twice_),
                      "rename one; fields' own rules are `<field>-type` and so on");
@@ -116,9 +117,26 @@ class Contract::Code::Compiler {
                                 return add_rule(std::move(info));
                               }));
       code_.fields.push_back(std::move(out));
+      HEDDLE_TRY(add_repairs(field));
       if (i < code_.request_count) request_.variables.push_back({field.name, field.type});
       all_.variables.push_back({field.name, field.type});
     }
+    return {};
+  }
+
+  int add_repair(RepairInfo info) {
+    code_.repairs.push_back(std::move(info));
+    return static_cast<int>(code_.repairs.size() - 1);
+  }
+
+  Result<void> add_repairs(const spec::Field& field) {
+    auto& made = code_.field_repairs.emplace_back();
+    if (!field.repairs.any()) return {};
+    HEDDLE_ASSIGN_OR_RETURN(auto repairs, FieldRepairs::compile(field, [this](RepairInfo info) {
+                              return add_repair(std::move(info));
+                            }));
+    made = std::make_unique<FieldRepairs>(std::move(repairs));
+    code_.is_repairing = true;
     return {};
   }
 
@@ -154,8 +172,23 @@ class Contract::Code::Compiler {
     HEDDLE_ASSIGN_OR_RETURN(const int place, place_of(transform.field, transform.id));
     HEDDLE_ASSIGN_OR_RETURN(auto program, program_of(transform.expression, request_, type_at(place),
                                                      fmt::format("transform `{}`", transform.id)));
-    code_.transforms.push_back({place, std::move(program)});
+    const int number = add_repair({transform.id, transform.field, transform.reason});
+    code_.transforms.push_back({place, number, std::move(program)});
     return {};
+  }
+
+  Result<void> add_deduplicate(const spec::Deduplicate& dedup) {
+    if (dedup.key.empty() || dedup.key.size() > kMaxKey) {
+      return invalid("contract-deduplicate",
+                     fmt::format("`deduplicate` has a key of {} fields", dedup.key.size()),
+                     fmt::format("give 1 to {}", kMaxKey));
+    }
+    for (const auto& name : dedup.key) HEDDLE_TRY(place_of(name, "deduplicate"));
+    HEDDLE_ASSIGN_OR_RETURN(const int by, place_of(dedup.by, "deduplicate"));
+    if (type_at(by) == Type::kTimestamp) return {};
+    return invalid("contract-deduplicate",
+                   fmt::format("`by` of `deduplicate` is `{}`, which is no timestamp", dedup.by),
+                   "name the time that says which row is first");
   }
 
   /// A rule of sets of rows may read fields of labels too.
@@ -202,9 +235,16 @@ std::span<const spec::Field> Contract::fields() const noexcept { return code_->d
 const std::vector<RuleInfo>& Contract::rules() const noexcept { return code_->rules; }
 const std::vector<LearnedDependency>& Contract::learned() const noexcept { return code_->learned; }
 
-std::vector<std::string> Contract::transform_ids() const {
-  std::vector<std::string> out;
-  for (const auto& transform : code_->definition.transforms) out.push_back(transform.id);
+const std::vector<RepairInfo>& Contract::repairs() const noexcept { return code_->repairs; }
+const std::optional<spec::Deduplicate>& Contract::deduplicate() const noexcept {
+  return code_->definition.deduplicate;
+}
+
+std::set<std::string, std::less<>> Contract::text_fields() const {
+  std::set<std::string, std::less<>> out;
+  for (const auto& field : code_->definition.fields) {
+    if (field.repairs.reads_text()) out.insert(field.name);
+  }
   return out;
 }
 

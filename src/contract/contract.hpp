@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -33,6 +34,14 @@ struct RuleInfo {
   std::string description{};
 };
 
+/// A declared repair of a field (`<field>-trim`, `<field>-nulls` ...: docs/cleaning.md), in the
+/// order in which they are applied, or a transform by its own id.
+struct RepairInfo {
+  std::string id;
+  std::string field;
+  std::string about{};  ///< for people
+};
+
 /// The result of one row and the memory it takes, reused: nothing is allocated once it has met its
 /// largest row.
 struct RowCheck {
@@ -42,8 +51,12 @@ struct RowCheck {
 
   bool refused = false;
   std::vector<std::uint16_t> broken;  ///< indexes into `rules()`, ascending; refusals and warnings
-  /// One a request field, typed; null where missing or malformed. After the transforms when the row
-  /// was not refused. Strings are borrowed from the raw row, the contract and this object.
+  /// Indexes into `repairs()`, ascending: those that changed a value. Of a refused row too, but for
+  /// transforms, which it does not meet.
+  std::vector<std::uint16_t> repaired;
+  /// One a request field, repaired and typed; null where missing or malformed. After the transforms
+  /// when the row was not refused. Strings are borrowed from the raw row, the contract and this
+  /// object.
   std::vector<expr::Datum> row;
   std::vector<RuleState> states;  ///< one a rule
 
@@ -54,8 +67,9 @@ struct RowCheck {
 };
 
 struct TableCheck {
-  std::vector<std::uint8_t> refused;  ///< one a row
-  std::vector<std::int64_t> counts;   ///< rows that broke each rule
+  std::vector<std::uint8_t> refused;   ///< one a row
+  std::vector<std::int64_t> counts;    ///< rows that broke each rule
+  std::vector<std::int64_t> repaired;  ///< values that each of `repairs()` changed
   table::Table accepted;  ///< typed columns of the contract that the table has, transforms applied
 };
 
@@ -76,9 +90,10 @@ struct LearnedDependency {
   std::int64_t conflicting = 0;
 };
 
-/// A compiled contract: one object for batch, stream and request. Checks apply to the row as
-/// received; transforms follow, in their order, each seeing the ones before. Immutable but for
-/// `learn`; any number of threads may check, each with its own `RowCheck`.
+/// A compiled contract: one object for batch, stream and request. The declared repairs of a field
+/// come first, in their fixed order; checks apply to what they give; transforms follow on rows that
+/// were accepted, in their order, each seeing the ones before. Immutable but for `learn` and
+/// `learn_imputed`; any number of threads may check, each with its own `RowCheck`.
 class Contract {
  public:
   using LoadEnum = std::function<Result<std::vector<std::string>>(const std::string& file,
@@ -105,12 +120,36 @@ class Contract {
   [[nodiscard]] std::span<const spec::Field> fields()
       const noexcept;  ///< label fields follow the request's
   [[nodiscard]] const std::vector<RuleInfo>& rules() const noexcept;
-  [[nodiscard]] std::vector<std::string> transform_ids() const;
+  /// In the order in which they are applied to a row: fields in their order, then transforms.
+  [[nodiscard]] const std::vector<RepairInfo>& repairs() const noexcept;
+  /// Which rows are one; none: the contract does not say.
+  [[nodiscard]] const std::optional<spec::Deduplicate>& deduplicate() const noexcept;
+  /// Fields whose texts only this contract can read: `ReadOptions::as_text`.
+  [[nodiscard]] std::set<std::string, std::less<>> text_fields() const;
 
-  /// `raw[i]` is what arrived for request field i. Timestamps come as such or as ISO strings; a
-  /// number without a fraction is an integer; fields past the end of `raw` are missing. Rules of
+  /// Learns the medians and modes that stand for missing values, from values that break no rule of
+  /// their field; replaces what was learned before. kUnprocessable `repair-nothing-to-learn` where
+  /// a field has none. Before `learn`, whose dependencies see repaired rows.
+  [[nodiscard]] Result<void> learn_imputed(const table::Table& rows);
+  /// Whether no median and no mode is still to be learned.
+  [[nodiscard]] bool is_imputed() const noexcept;
+  /// Rows as received with their texts read (`trim` to `dates`), each column of its field's type:
+  /// what can be stored. `check` and `check_table` say of them what they say of the rows as
+  /// received, but for which of these repairs were made.
+  [[nodiscard]] Result<table::Table> with_texts_read(const table::Table& rows) const;
+  /// One column of them, all repairs applied.
+  [[nodiscard]] Result<table::Column> repaired(const table::Table& rows,
+                                               std::string_view field) const;
+
+  /// `raw[i]` is what arrived for request field i. Timestamps come as such or as ISO strings, or
+  /// as the field's repairs say; a number without a fraction is an integer; fields past the end of
+  /// `raw` are missing. Rules of
   /// label fields stay kUnknown.
   void check(std::span<const expr::Datum> raw, RowCheck& out) const noexcept;
+  /// A person says that a row which `check` refused is right: the transforms follow, and it is
+  /// refused no more, whatever it broke. False where a field is malformed: what stands there is no
+  /// value to go on with.
+  [[nodiscard]] bool accept(RowCheck& check) const noexcept;
   /// Columns by name; label fields are checked when the table has them. What `check` says row by
   /// row, worked out by columns; the same whatever the number of threads. kUnprocessable when a
   /// request field has no column.

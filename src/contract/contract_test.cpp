@@ -263,7 +263,9 @@ TEST(Check, TransformsFollowTheChecksInTheirOrder) {
   c.transforms.push_back({"swap", "origin", {"destination", {}}, ""});
   c.transforms.push_back({"again", "destination", {"origin + \"!\"", {}}, ""});
   const Contract contract = compiled(c);
-  EXPECT_THAT(contract.transform_ids(), ElementsAre("back", "swap", "again"));
+  std::vector<std::string> repairs;
+  for (const auto& each : contract.repairs()) repairs.push_back(each.id);
+  EXPECT_THAT(repairs, ElementsAre("back", "swap", "again"));
   RowCheck check;
   contract.check(row(Datum::string("2001-05-11T02:00:00"), Datum::integer(99), "SEA", "ORD"),
                  check);
@@ -279,16 +281,19 @@ TEST(Check, TransformsFollowTheChecksInTheirOrder) {
 TEST(Check, NothingIsAllocatedAtSteadyState) {
   auto c = flights();
   c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, ""});
+  c.fields[0].repairs.dates = {"%m/%d/%y", "ISO 8601"};
+  c.fields[3].repairs = {.trim = true, .letter_case = spec::LetterCase::kUpper, .nulls = {"NA"}};
   Contract contract = compiled(c);
   ASSERT_TRUE(contract.learn(history()).ok());
   RowCheck check;
   const std::vector<std::vector<Datum>> rows = {
+      row(Datum::string("04/20/01"), Datum::integer(1721), " sea, and a longer text ", "ORD"),
       row(Datum::string("2001-05-11T02:00:00"), Datum::integer(1721), "SEA", "ORD"),
       row(Datum::string("04/20/01"), Datum::integer(1), "SEA", "ORD"),
       {}};
   for (const auto& each : rows) contract.check(each, check);
   const auto before = fixture::allocations;
-  for (int i = 0; i < 1000; ++i) contract.check(rows[static_cast<std::size_t>(i % 3)], check);
+  for (int i = 0; i < 1000; ++i) contract.check(rows[static_cast<std::size_t>(i % 4)], check);
   EXPECT_EQ(fixture::allocations, before);
 }
 
@@ -584,6 +589,12 @@ TEST(Stored, TheContractIsARecord) {
   full.min_length = full.max_length = 3;
   full.minimum = full.maximum = 1.5;
   full.pattern = "a", full.description = "d";
+  full.repairs.trim = true, full.repairs.letter_case = spec::LetterCase::kLower;
+  full.repairs.nulls = {"NA"}, full.repairs.decimal = std::string(1, ','),
+  full.repairs.dates = {"%d.%m.%Y"};
+  full.repairs.scale = full.repairs.offset = 2;
+  full.repairs.clip_minimum = full.repairs.clip_maximum = 3;
+  full.repairs.impute = spec::Impute::kMedian, full.repairs.imputed = 4;
   spec::RowRule rule;
   rule.id = "r", rule.expression.text = "n > 0", rule.description = "d";
   spec::RowRule dependency;
@@ -598,7 +609,8 @@ TEST(Stored, TheContractIsARecord) {
                               {rule, dependency},
                               {set},
                               {{"t", "n", {"n + 1", {}}, "why"}},
-                              {{"d", 2, doc::Value::array({doc::Value::array({1, 2})})}}};
+                              {{"d", 2, doc::Value::array({doc::Value::array({1, 2})})}},
+                              spec::Deduplicate{.key = {"n"}, .by = "t", .keep_last = true}};
   doc::RecordConformance<StoredContract>(contract_schema(), stored).run("docs/formats/contract.md");
 }
 

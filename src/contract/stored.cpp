@@ -70,6 +70,9 @@ const Schema<spec::Field>& field_schema() {
     t.text("pattern", &Field::pattern, "RE2, found anywhere").optional();
     t.boolean("label", &Field::label_time, "known only later, absent in requests").optional();
     t.text("description", &Field::description, "for people").optional();
+    t.object("repairs", &Field::repairs, spec::stored_repairs(),
+             "what is done to a value before it is checked, in this order")
+        .optional();
     return t;
   }();
   return schema;
@@ -178,6 +181,8 @@ const Schema<StoredContract>& contract_schema() {
     t.objects("row_rules", &Stored::row_rules, row_rule_schema(), "rules of a row");
     t.objects("set_rules", &Stored::set_rules, set_rule_schema(), "rules of a set of rows");
     t.objects("transforms", &Stored::transforms, transform_schema(), "repairs, in their order");
+    t.object("deduplicate", &Stored::deduplicate, spec::stored_deduplicate(),
+             "of the rows of one key one stays; of sets of rows only");
     t.objects("learned", &Stored::learned, learning_schema(),
               "one for each dependency, in the rules' order");
     return t;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct StoredContract {
   std::vector<spec::SetRule> set_rules{};
   std::vector<spec::Transform> transforms{};
   std::vector<StoredLearning> learned{};
+  std::optional<spec::Deduplicate> deduplicate{};
 };
 
 [[nodiscard]] const doc::Schema<StoredContract>& contract_schema();

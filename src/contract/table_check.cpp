@@ -15,29 +15,6 @@ constexpr std::int64_t kFewestRowsAThread = 16'384;
 using expr::Datum;
 using expr::Type;
 
-/// The columns of a contract's fields in a table; label fields may be absent (nullptr).
-Result<std::vector<const table::Column*>> columns_of(const Contract& contract,
-                                                     const table::Table& rows) {
-  std::vector<const table::Column*> out;
-  const std::size_t request = contract.request_fields().size();
-  for (const spec::Field& field : contract.fields()) {
-    // Label fields stand behind those of a request, and rows without labels are checked too.
-    if (out.size() >= request) {
-      out.push_back(rows.find(field.name));
-      continue;
-    }
-    auto column = rows.column(field.name);
-    if (!column.ok()) {
-      Error error = column.error();
-      error.message =
-          fmt::format("the rows have no column `{}`, which the contract asks for", field.name);
-      return error;
-    }
-    out.push_back(*column);
-  }
-  return out;
-}
-
 /// The accepted rows of one column, a block after the other.
 class Accepted {
  public:
@@ -310,20 +287,26 @@ class Part {
   expr::Program::Scratch scratch_;
 };
 
-/// Replaces fields of the accepted rows, each transform seeing the ones before.
-void transform(const Contract::Code& code, std::vector<table::Column>& columns) {
+/// Replaces fields of the accepted rows, each transform seeing the ones before; counts the values
+/// that each changed.
+void transform(const Contract::Code& code, std::vector<table::Column>& columns,
+               std::vector<std::int64_t>& counts) {
   expr::Program::Scratch scratch;
   for (const TransformCode& each : code.transforms) {
     std::vector<expr::ColumnView> views;
     for (std::size_t i = 0; i < code.request_count; ++i) views.push_back(columns[i].view());
     table::Column& column = columns[static_cast<std::size_t>(each.field)];
     Grown grown(column.name, column.type);
+    const expr::ColumnView before = column.view();
+    std::int64_t& changed = counts[static_cast<std::size_t>(each.repair)];
     each.program.evaluate_columns(views, 0, column.length(), scratch,
-                                  [&](std::int64_t, const Datum& made) {
-                                    const Datum value = table::as_type(column.type, made);
+                                  [&](std::int64_t row, const Datum& made) {
+                                    const Datum typed = table::as_type(column.type, made);
                                     // A transform that fails leaves a missing value: the row was
                                     // accepted, and features know what missing is.
-                                    grown.add(value.is_error() ? Datum::null() : value);
+                                    const Datum value = typed.is_error() ? Datum::null() : typed;
+                                    changed += differ(before.at(row), value) ? 1 : 0;
+                                    grown.add(value);
                                   });
     column = grown.finish();
   }
@@ -331,117 +314,10 @@ void transform(const Contract::Code& code, std::vector<table::Column>& columns) 
 
 }  // namespace
 
-namespace {
-
-/// The tuples that rows of one dependency hold, and what depends on each.
-class Learning {
- public:
-  explicit Learning(DependencyCode& rule)
-      : rule_(rule),
-        dependent_(rule.dependent_part, &rule.dependent_part),
-        tuples_(rule.parts.size()) {
-    for (auto& part : rule_.parts) {
-      part = table::KeyPart(part.type());
-      determinant_.emplace_back(part, &part);
-    }
-    rule_.dependent_part = table::KeyPart(rule_.dependent_part.type());
-  }
-
-  void observe(std::span<const expr::ColumnView> views, std::int64_t row) {
-    std::int64_t key[kMaxKey];
-    // Before the value, and in any case: the numbers of texts follow from the rows and not from
-    // which of them are whole.
-    const bool whole = read_key(views, row, key);
-    // The dependent's values are numbered in the order of the rows, whether their key is whole or
-    // not.
-    const auto value = dependent_.at(views[static_cast<std::size_t>(rule_.dependent)], row);
-    if (!whole || !value) return;
-    const auto tuple = static_cast<std::size_t>(tuples_.insert({key, rule_.parts.size()}));
-    if (tuple == values_.size()) {
-      values_.push_back(*value);
-      conflicts_.push_back(0);
-    } else if (values_[tuple] != *value) {
-      conflicts_[tuple] = 1;
-    }
-  }
-
-  /// Gives the rule the tuples that always had one value.
-  void finish(LearnedDependency& report) {
-    rule_.tuples = table::TupleIndex(rule_.parts.size());
-    rule_.values.clear();
-    for (std::size_t tuple = 0; tuple < values_.size(); ++tuple) {
-      if (conflicts_[tuple] != 0) {
-        ++report.conflicting;
-        continue;
-      }
-      rule_.tuples.insert(tuples_.tuple(static_cast<std::int32_t>(tuple)));
-      rule_.values.push_back(values_[tuple]);
-      ++report.tuples;
-    }
-  }
-
- private:
-  /// False at the first part that is missing.
-  bool read_key(std::span<const expr::ColumnView> views, std::int64_t row,
-                std::int64_t (&key)[kMaxKey]) {
-    for (std::size_t i = 0; i < determinant_.size(); ++i) {
-      const auto part =
-          determinant_[i].at(views[static_cast<std::size_t>(rule_.determinant[i])], row);
-      if (!part) return false;
-      key[i] = *part;
-    }
-    return true;
-  }
-
-  DependencyCode& rule_;
-  std::vector<table::KeyColumn> determinant_;
-  table::KeyColumn dependent_;
-  table::TupleIndex tuples_;
-  std::vector<std::int64_t> values_;
-  std::vector<std::uint8_t> conflicts_;
-};
-
-}  // namespace
-
-Result<void> Contract::learn(const table::Table& rows) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto columns, columns_of(*this, rows));
-  Code& code = *code_;
-  code.learned.clear();
-  if (code.dependencies.empty()) return {};
-  std::vector<Learning> all;
-  all.reserve(code.dependencies.size());
-  for (DependencyCode& rule : code.dependencies) all.emplace_back(rule);
-  std::vector<FieldColumn> fields;
-  for (std::size_t i = 0; i < code.request_count; ++i) fields.emplace_back(code, i, *columns[i]);
-  std::vector<expr::ColumnView> views(code.request_count);
-  std::vector<std::uint8_t> broken;
-  for (std::int64_t begin = 0; begin < rows.rows(); begin += kBlock) {
-    const std::int64_t count = std::min(kBlock, rows.rows() - begin);
-    broken.assign(static_cast<std::size_t>(count), 0);
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      fields[i].judge(begin, begin + count);
-      views[i] = fields[i].view();
-      if (!fields[i].any_broken()) continue;
-      for (std::size_t row = 0; row < broken.size(); ++row) broken[row] |= fields[i].masks()[row];
-    }
-    for (Learning& each : all) {
-      for (std::int64_t row = 0; row < count; ++row) {
-        if (broken[static_cast<std::size_t>(row)] == 0) each.observe(views, row);
-      }
-    }
-  }
-  for (std::size_t r = 0; r < all.size(); ++r) {
-    const auto rule = static_cast<std::size_t>(code.dependencies[r].rule);
-    LearnedDependency report{code.rules[rule].id, 0, 0};
-    all[r].finish(report);
-    code.learned.push_back(std::move(report));
-  }
-  return {};
-}
-
 Result<TableCheck> Contract::check_table(const table::Table& rows, unsigned threads) const {
-  HEDDLE_ASSIGN_OR_RETURN(const auto columns, columns_of(*this, rows));
   const Code& code = *code_;
+  HEDDLE_ASSIGN_OR_RETURN(RepairedRows repaired, RepairedRows::of(code, rows));
+  const auto columns = repaired.columns();
   TableCheck out;
   out.refused.assign(static_cast<std::size_t>(rows.rows()), 0);
   out.counts.assign(code.rules.size(), 0);
@@ -470,7 +346,8 @@ Result<TableCheck> Contract::check_table(const table::Table& rows, unsigned thre
     for (std::size_t rule = 0; rule < out.counts.size(); ++rule)
       out.counts[rule] += part.counts()[rule];
   }
-  transform(code, finished);
+  out.repaired = std::move(repaired).counts();
+  transform(code, finished, out.repaired);
   HEDDLE_ASSIGN_OR_RETURN(out.accepted, table::Table::make(std::move(finished)));
   return out;
 }

@@ -51,7 +51,7 @@ Value tuples_to_value(const DependencyCode& rule) {
 Value Contract::to_value() const {
   const spec::Contract& c = code_->definition;
   StoredContract stored{c.identity.name, c.version,    c.fields, c.row_rules,
-                        c.set_rules,     c.transforms, {}};
+                        c.set_rules,     c.transforms, {},       c.deduplicate};
   for (std::size_t i = 0; i < code_->learned.size(); ++i) {
     stored.learned.push_back({code_->learned[i].rule, code_->learned[i].conflicting,
                               tuples_to_value(code_->dependencies[i])});
@@ -73,6 +73,7 @@ Result<Contract> Contract::from_value(const Value& value) {
   c.row_rules = std::move(stored.row_rules);
   c.set_rules = std::move(stored.set_rules);
   c.transforms = std::move(stored.transforms);
+  c.deduplicate = std::move(stored.deduplicate);
   auto contract = compile(
       c, [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
         return malformed(fmt::format("it refers to `{}`", file));

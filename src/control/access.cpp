@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <span>
+
+#include <fmt/ranges.h>
 
 #include "base/failpoint.hpp"
 #include "base/file_port.hpp"
 #include "base/log.hpp"
-#include "control/service_rows.hpp"
+#include "control/row_lineage.hpp"
 #include "control/stored_rows.hpp"
 #include "doc/json.hpp"
 #include "plane/segment.hpp"
@@ -34,22 +37,17 @@ Result<std::uint64_t> last_done(store::Txn& txn, const std::string& service) {
   return store::stored_number(*row, "control/" + done_key(service));
 }
 
-/// Which bundle a slot had in a route table.
-Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(
-    Core& core, const std::string& service) {
-  std::map<std::pair<std::uint64_t, std::string>, std::string> out;
-  HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return each_row(txn, kRoutes, service + "/", route_row_schema(),
-                    [&](auto, auto, const RouteRow& route) {
-                      const auto note = [&](const char* slot, const Digest& bundle) {
-                        out[{route.version, slot}] = bundle.empty() ? "" : bundle.str();
-                      };
-                      note("primary", route.primary);
-                      note("standby", route.standby);
-                      note("canary", route.canary);
-                    });
-  }));
-  return out;
+/// The ids of the repairs of a recorded row.
+std::optional<std::string> repaired_of(RowLineage& lineage, const std::string& bundle,
+                                       const plane::RowRecord& row,
+                                       std::span<const std::string> names) {
+  const auto made = lineage.repairs(bundle, [&](const std::string& field) {
+    const auto at =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), field) - names.begin());
+    return at < row.fields.size() ? row.fields[at].datum() : expr::Datum::null();
+  });
+  if (!made) return std::nullopt;
+  return fmt::format("{}", fmt::join(*made, ","));
 }
 
 ledger::Entry entry_of(const std::string& service, const telemetry::AccessSegment& made) {
@@ -152,14 +150,17 @@ Result<void> pass_over(Core& core, const std::string& service, std::uint64_t don
 
 Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t segment) {
   const std::string& name = service.identity.name;
-  HEDDLE_ASSIGN_OR_RETURN(const auto bundles, bundles_of(core, name));
+  HEDDLE_ASSIGN_OR_RETURN(auto lineage, RowLineage::of(*core.state, *core.objects, name));
   telemetry::AccessSource source;
   source.spool = core.home.spool(name);
   source.segment = segment;
   source.fields = service.access_log.fields;
   source.bundle_of = [&](std::uint64_t version, std::string_view slot) {
-    const auto at = bundles.find({version, std::string(slot)});
-    return at == bundles.end() ? std::string{} : at->second;
+    return lineage.bundle(version, slot);
+  };
+  source.repairs_of = [&](const std::string& bundle, const plane::RowRecord& row,
+                          std::span<const std::string> names) {
+    return repaired_of(lineage, bundle, row, names);
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto made, telemetry::write_access(source, core.home.access(name)));
   failpoint("control-access-written");

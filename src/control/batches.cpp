@@ -58,6 +58,7 @@ doc::Value attributes_of(const batch::FileProfile& profile) {
                                  {"refused", profile.refused},
                                  {"warned", profile.warned}});
   for (const auto& [rule, rows] : profile.rules) out.set("broke." + rule, rows);
+  for (const auto& [repair, values] : profile.repaired) out.set("repaired." + repair, values);
   out.set("metrics_past", std::count_if(profile.metrics.begin(), profile.metrics.end(),
                                         [](const auto& metric) { return metric.past; }));
   return out;

@@ -15,15 +15,18 @@
 #include "control/canary_reply.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
+#include "control/failing_values.hpp"
 #include "control/incidents.hpp"
 #include "control/project_operations.hpp"
 #include "control/recipes.hpp"
 #include "control/recorded.hpp"
 #include "control/reply_forms.hpp"
 #include "control/requester.hpp"
+#include "control/row_lineage.hpp"
 #include "control/series_reply.hpp"
 #include "control/service_locks.hpp"
 #include "control/service_rows.hpp"
+#include "control/settled_rows.hpp"
 #include "control/show_replies.hpp"
 #include "control/status_reply.hpp"
 #include "control/stored_rows.hpp"
@@ -232,17 +235,29 @@ Result<QuarantinesReply> quarantine_list(Core& core, const NoRequest&, const Cal
   return reply;
 }
 
+/// A value as it was sent. A text is borrowed.
+expr::Datum datum_of(const doc::Value& value) {
+  if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
+  if (value.is_int()) return expr::Datum::integer(value.as_int());
+  if (value.is_double()) return expr::Datum::real(value.as_double());
+  return value.is_string() ? expr::Datum::string(value.as_string()) : expr::Datum::null();
+}
+
 Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& request,
                                          const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.service));
   const auto& name = service->service().identity.name;
-  const RefusedListing::Question question{core.home.spool(name), request.source,
-                                          static_cast<std::size_t>(request.limit), request.before};
+  RefusedListing::Question question{
+      core.home.spool(name),
+      {request.source, static_cast<std::size_t>(request.limit), request.before, {}}};
+  HEDDLE_ASSIGN_OR_RETURN(const auto settled, settled_rows(*core.state, name));
+  if (!request.settled) {
+    for (const auto& [id, act] : settled) question.query.settled.insert(id);
+  }
   std::optional<RefusedRows> found;
   // Who calls in its own process may wait for the disk; the loop that serves everybody may not.
   if (call.caller.waits) {
-    HEDDLE_ASSIGN_OR_RETURN(
-        found, read_refused_rows(question.spool, question.source, question.limit, question.before));
+    HEDDLE_ASSIGN_OR_RETURN(found, read_refused_rows(question.spool, question.query));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(found, core.refused.result(question));
   }
@@ -251,6 +266,19 @@ Result<RefusedRowsReply> quarantine_show(Core& core, const RefusedRowsRequest& r
   if (!found) {
     reply.reading = true;
     return reply;
+  }
+  const auto& model = core.running.models.at(service->service().model);
+  const auto& contract =
+      core.running.contracts.at(core.running.feature_sets.at(model.features).contract);
+  HEDDLE_ASSIGN_OR_RETURN(auto lineage, RowLineage::of(*core.state, *core.objects, name));
+  for (auto& row : found->rows) {
+    row.failing = failing_values(contract, row);
+    if (const auto act = settled.find(row.id()); act != settled.end()) row.settled = act->second;
+    row.bundle = lineage.bundle(row.route_version, row.slot);
+    row.repairs = lineage.repairs(row.bundle, [&](const std::string& field) {
+      const doc::Value* const value = row.fields.find(field);
+      return value == nullptr ? expr::Datum::null() : datum_of(*value);
+    });
   }
   reply.rows = std::move(found->rows);
   reply.before = found->before;
@@ -483,6 +511,8 @@ const std::vector<OperationRow>& operation_table() {
       row("incident.close", "owner", "it is over, as a person says", incident_act<Kind::kClose>),
       row("quarantine.list", "read", "sources whose rows are refused", quarantine_list),
       row("quarantine.show", "owner", "refused rows with the rules they broke", quarantine_show),
+      row("quarantine.settle", "owner",
+          "a person accepts, reprocesses, discards or restores refused rows", settle_rows),
       row("quarantine.add", "owner", "shut a source out until a person lets it in",
           quarantine_act<Kind::kQuarantine>),
       row("quarantine.release", "owner", "let a source in", quarantine_act<Kind::kRelease>),

@@ -58,19 +58,22 @@ RefusedRowItem refused_row(const plane::RequestRecord& request, std::size_t inde
   auto fields = doc::Value::object();
   for (std::size_t i = 0; i < row.fields.size() && i < names.size(); ++i)
     fields.set(names[i], value_of(row.fields[i]));
-  return {request.request_id,
-          static_cast<std::int64_t>(index),
-          format_time(request.event_time),
-          request.source,
-          request.account,
-          std::string(outcome_word(row.outcome)),
-          row.rules,
-          std::move(fields)};
+  return {.request_id = request.request_id,
+          .row = static_cast<std::int64_t>(index),
+          .event_time = format_time(request.event_time),
+          .source = request.source,
+          .account = request.account,
+          .outcome = std::string(outcome_word(row.outcome)),
+          .rules = row.rules,
+          .slot = request.slot,
+          .route_version = request.route_version,
+          .fields = std::move(fields)};
 }
 
 /// The newest `limit` of one segment, oldest first.
 Result<std::deque<RefusedRowItem>> refused_of(const std::string& spool, std::uint64_t segment,
-                                              const std::string& source, std::size_t limit) {
+                                              const RefusedQuery& query, std::size_t limit) {
+  const std::string& source = query.source;
   std::deque<RefusedRowItem> newest;
   HEDDLE_TRY(each_record(spool, segment,
                          [&](const plane::Record& record, const plane::JournalReader& reader) {
@@ -79,7 +82,9 @@ Result<std::deque<RefusedRowItem>> refused_of(const std::string& spool, std::uin
                              return true;
                            for (std::size_t i = 0; i < request->rows.size(); ++i) {
                              if (request->rows[i].outcome == plane::RowOutcome::kServed) continue;
-                             newest.push_back(refused_row(*request, i, reader.fields()));
+                             RefusedRowItem row = refused_row(*request, i, reader.fields());
+                             if (query.settled.contains(row.id())) continue;
+                             newest.push_back(std::move(row));
                              if (newest.size() > limit) newest.pop_front();
                            }
                            return true;
@@ -109,18 +114,20 @@ Result<bool> begins_before(const std::string& spool, std::uint64_t segment, Micr
 
 }  // namespace
 
-Result<RefusedRows> read_refused_rows(const std::string& spool, const std::string& source,
-                                      std::size_t limit, std::uint64_t before,
+std::string RefusedRowItem::id() const { return fmt::format("{}#{}", request_id, row); }
+
+Result<RefusedRows> read_refused_rows(const std::string& spool, const RefusedQuery& query,
                                       std::uint64_t most_bytes) {
+  const std::size_t limit = query.limit;
   HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
-  std::erase_if(segments, [&](std::uint64_t segment) { return segment >= before; });
+  std::erase_if(segments, [&](std::uint64_t segment) { return segment >= query.before; });
   std::deque<RefusedRowItem> newest;
   std::uint64_t read = 0;
   while (!segments.empty() && newest.size() < limit) {
     const std::uint64_t bytes = bytes_of(spool, segments.back());
     if (read > 0 && read + bytes > most_bytes) break;
     HEDDLE_ASSIGN_OR_RETURN(auto found,
-                            refused_of(spool, segments.back(), source, limit - newest.size()));
+                            refused_of(spool, segments.back(), query, limit - newest.size()));
     newest.insert(newest.begin(), std::move_iterator(found.begin()),
                   std::move_iterator(found.end()));
     segments.pop_back();

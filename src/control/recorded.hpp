@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,12 @@ namespace heddle::control {
 /// What is read of a journal for one answer: a fraction of a second. Whoever wants more asks again.
 inline constexpr std::uint64_t kMostReadAtOnce = 32ull << 20;
 
+/// A value of a refused row that a rule is about which the row broke.
+struct FailingValue {
+  std::string rule{};
+  std::string field{};
+  doc::Value value{};  ///< as it was sent; null: nothing was
+};
 /// A row that the contract refused, or whose source was shut out.
 struct RefusedRowItem {
   std::string request_id{};
@@ -25,7 +32,16 @@ struct RefusedRowItem {
   std::string account{};
   std::string outcome{};             ///< `refused`, `failed` or `quarantined`
   std::vector<std::string> rules{};  ///< that it broke
-  doc::Value fields{};               ///< by name, as they were sent
+  std::vector<FailingValue> failing{};
+  std::string slot{};                                 ///< whose contract it met
+  std::uint64_t route_version = 0;                    ///< in which that slot had `bundle`
+  std::string bundle{};                               ///< digest; empty: it is not known
+  std::optional<std::vector<std::string>> repairs{};  ///< that changed a value; none: not known
+  std::string settled{};  ///< what a person did with it: `discard`; empty: it waits
+  doc::Value fields{};    ///< by name, as they were sent
+
+  /// By which people and `settled` name it: `q-17#0`.
+  [[nodiscard]] std::string id() const;
 };
 struct RefusedRows {
   std::vector<RefusedRowItem> rows{};  ///< oldest first
@@ -33,11 +49,20 @@ struct RefusedRows {
   std::optional<std::uint64_t> before{};
 };
 
-/// The newest `limit` refused or quarantined rows of the segments below `before`; of one source, or
-/// of all when `source` is empty. Reads `most_bytes`, by whole segments and one always.
+/// Which refused rows.
+struct RefusedQuery {
+  std::string source{};  ///< empty: of all
+  std::size_t limit = 0;
+  std::uint64_t before = UINT64_MAX;
+  std::set<std::string, std::less<>> settled{};  ///< ids of rows that are left out
+  [[nodiscard]] bool operator==(const RefusedQuery&) const = default;
+};
+
+/// The newest `limit` refused or quarantined rows of the segments below `before`. Reads
+/// `most_bytes`, by whole segments and one always. Which of their values failed and what was
+/// repaired is not known here: the journal has no contract.
 [[nodiscard]] Result<RefusedRows> read_refused_rows(const std::string& spool,
-                                                    const std::string& source, std::size_t limit,
-                                                    std::uint64_t before = UINT64_MAX,
+                                                    const RefusedQuery& query,
                                                     std::uint64_t most_bytes = kMostReadAtOnce);
 
 /// The records with event times in [from, to) and those without one, in their order, of the journal

@@ -55,7 +55,7 @@ class RecordedTest : public testing::Test {
     std::uint64_t before = UINT64_MAX;
     for (int answers = 1;; ++answers) {
       const auto found =
-          read_refused_rows(spool_, source, limit - ids.size(), before, most_bytes).value();
+          read_refused_rows(spool_, {source, limit - ids.size(), before}, most_bytes).value();
       std::vector<std::string> older;
       for (const auto& row : found.rows) older.push_back(row.request_id);
       ids.insert(ids.begin(), older.begin(), older.end());
@@ -79,7 +79,7 @@ class RecordedTest : public testing::Test {
 };
 
 TEST_F(RecordedTest, RefusedRowsAreTheNewestOldestFirst) {
-  const auto found = read_refused_rows(spool_, "", 3).value();
+  const auto found = read_refused_rows(spool_, {"", 3}).value();
   ASSERT_EQ(found.rows.size(), 3U);
   const auto& last = found.rows.back();
   EXPECT_EQ(last.request_id, "q399");

@@ -10,7 +10,7 @@ constexpr auto kAskedFor = std::chrono::seconds(5);  ///< without a question: wh
 }  // namespace
 
 Result<RefusedRows> RefusedListing::read_them(const Question& question) {
-  return read_refused_rows(question.spool, question.source, question.limit, question.before);
+  return read_refused_rows(question.spool, question.query);
 }
 
 Result<std::optional<RefusedRows>> RefusedListing::result(const Question& question) {

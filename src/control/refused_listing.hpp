@@ -18,9 +18,7 @@ class RefusedListing {
  public:
   struct Question {
     std::string spool{};
-    std::string source{};  ///< empty: of all
-    std::size_t limit = 0;
-    std::uint64_t before = UINT64_MAX;
+    RefusedQuery query{};
     [[nodiscard]] bool operator==(const Question&) const = default;
   };
   using Read = Result<RefusedRows> (*)(const Question&);

@@ -16,9 +16,9 @@ std::atomic<int> reads{0};
 Result<RefusedRows> slowly(const RefusedListing::Question& question) {
   ++reads;
   while (held) std::this_thread::yield();
-  if (question.source == "broken") return Error{ErrorKind::kIo, "disk", "it does not answer"};
+  if (question.query.source == "broken") return Error{ErrorKind::kIo, "disk", "it does not answer"};
   RefusedRows rows;
-  rows.rows.push_back({.request_id = question.source});
+  rows.rows.push_back({.request_id = question.query.source});
   return rows;
 }
 

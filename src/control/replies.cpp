@@ -201,6 +201,16 @@ const Schema<RecordScoreReply>& RecordScoreReply::schema() {
   return schema;
 }
 
+const Schema<SettleReply>& SettleReply::schema() {
+  static const auto schema = [] {
+    auto t = reply_of<SettleReply>("where it is recorded");
+    t.integer("entry", &SettleReply::entry, "");
+    t.integer("rows", &SettleReply::rows, "that it is about");
+    return t;
+  }();
+  return schema;
+}
+
 const Schema<StopReply>& StopReply::schema() {
   static const auto schema = [] {
     auto t = reply_of<StopReply>("where it is recorded");

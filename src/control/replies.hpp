@@ -107,6 +107,12 @@ struct RecordScoreReply {
   [[nodiscard]] static const doc::Schema<RecordScoreReply>& schema();
 };
 
+struct SettleReply {
+  std::uint64_t entry = 0;
+  std::uint64_t rows = 0;
+  [[nodiscard]] static const doc::Schema<SettleReply>& schema();
+};
+
 struct StopReply {
   std::uint64_t entry = 0;
   [[nodiscard]] static const doc::Schema<StopReply>& schema();

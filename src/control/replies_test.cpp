@@ -3,6 +3,7 @@
 
 #include "control/act_replies.hpp"
 #include "control/canary_reply.hpp"
+#include "control/replies.hpp"
 #include "control/reply_schema.hpp"
 #include "control/series_reply.hpp"
 #include "control/status_reply.hpp"
@@ -60,6 +61,14 @@ TEST(Replies, AProfileOfBefore) {
                 R"("statistic":0.25,"threshold":0.1,"past":true,"counts":[1,5]}]})"));
   EXPECT_EQ(read.rules.at("field/x/range"), 1);
   doc::RecordConformance<batch::FileProfile>(batch::profile_schema(), read).run("");
+  // What repairs changed came later: where none did, it is not there.
+  auto repaired = read;
+  repaired.repaired = {{"x-trim", 4}};
+  const auto text = doc::to_json(batch::profile_schema().print(repaired));
+  EXPECT_NE(text.find(R"("rules":{"field/x/range":1},"repaired":{"x-trim":4},)"), std::string::npos)
+      << text;
+  EXPECT_EQ(batch::profile_schema().parse_text(text)->repaired, repaired.repaired);
+  doc::RecordConformance<batch::FileProfile>(batch::profile_schema(), repaired).run("");
   // A count that is none is refused with its rule.
   auto wrong = batch::profile_schema().print(read);
   wrong.find("rules")->set("field/x/range", "one");
@@ -184,8 +193,18 @@ TEST(Replies, OfIncidentsAndApprovals) {
   again(RefusedRowsReply::schema(), R"({"service":"s","reading":true})");
   again(RefusedRowsReply::schema(),
         R"({"service":"s","rows":[{"request_id":"r","row":0,"event_time":"","source":"a",)"
-        R"("account":"","outcome":"refused","rules":["x"],"fields":{"x":1}}],"before":4})");
+        R"("account":"","outcome":"refused","rules":["x-range"],"failing":[{"rule":"x-range",)"
+        R"("field":"x","value":1}],"slot":"primary","route_version":3,"bundle":"",)"
+        R"("repairs":["x-clip"],"settled":"discard","fields":{"x":1}}],"before":4})");
   EXPECT_FALSE(RefusedRowsReply::schema().parse_text(R"({"service":"s"})").ok());
+  RefusedRowsReply rows;
+  rows.service = "s";
+  auto& row = rows.rows.emplace().emplace_back();
+  row.fields = doc::Value::object();
+  row.failing = {{"x-required", "x", doc::Value()}};  // nothing was sent, and that is said
+  rows.before = 4;
+  doc::RecordConformance<RefusedRowsReply>(RefusedRowsReply::schema(), rows).run("");
+  doc::RecordConformance<SettleReply>(SettleReply::schema(), SettleReply{3, 2}).run("");
 }
 
 TEST(Replies, OfAStatus) {

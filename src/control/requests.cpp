@@ -201,6 +201,27 @@ const doc::Schema<RefusedRowsRequest>& RefusedRowsRequest::schema() {
     t.integer("limit", &RefusedRowsRequest::limit, "default: 20").between(1, 10'000).optional();
     t.integer("before", &RefusedRowsRequest::before, "a segment of the journal: rows of older ones")
         .optional();
+    t.boolean("settled", &RefusedRowsRequest::settled, "also rows that a person settled")
+        .optional();
+    return t;
+  }();
+  return schema;
+}
+
+const doc::Schema<SettleRequest>& SettleRequest::schema() {
+  using S = SettleRequest;
+  static const auto schema = [] {
+    auto t = request_of<S>("what a person does with refused rows");
+    t.text("service", &S::service, "").filled();
+    t.text("act", &S::act, "").one_of({"accept", "reprocess", "discard", "restore"});
+    t.texts("rows", &S::rows, "ids; default: rows of a file").optional();
+    t.integer("count", &S::count, "rows that it is about");
+    t.integer("stay", &S::stay, "rows that still fail; default: 0").optional();
+    t.digest("bundle", &S::bundle, "digest of what answered them; default: nothing did").optional();
+    t.digest("input", &S::input, "digest of the rows' file").optional();
+    t.digest("output", &S::output, "digest of the answers' file").optional();
+    t.text("reason", &S::reason, "").filled();
+    t.flattened(&S::by, by_person());
     return t;
   }();
   return schema;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/digest.hpp"
 #include "control/control.hpp"
 #include "doc/schema.hpp"
 
@@ -120,7 +121,21 @@ struct RefusedRowsRequest {
   std::int64_t limit = 20;
   /// A segment of the journal: rows of older ones.
   std::uint64_t before = std::numeric_limits<std::int64_t>::max();
+  bool settled = false;  ///< also rows that somebody accepted, reprocessed or discarded
   [[nodiscard]] static const doc::Schema<RefusedRowsRequest>& schema();
+};
+struct SettleRequest {
+  std::string service;
+  std::string act;                  ///< `accept`, `reprocess`, `discard` or `restore`
+  std::vector<std::string> rows{};  ///< ids; none: rows of a file
+  std::int64_t count = 0;           ///< rows that it is about
+  std::int64_t stay = 0;            ///< rows that still fail
+  Digest bundle{};                  ///< what answered them; empty: nothing did
+  Digest input{};                   ///< of files; empty: there are none
+  Digest output{};
+  std::string reason;
+  AskedBy by{};
+  [[nodiscard]] static const doc::Schema<SettleRequest>& schema();
 };
 struct DecisionsRequest {
   std::uint64_t from = 0;

@@ -18,6 +18,7 @@ doc::Value some_value(const doc::Key& key) {
     case doc::Shape::kInteger: return 1;
     case doc::Shape::kMap: return doc::Value::object();
     case doc::Shape::kTexts: return doc::Value::array({"x"});
+    case doc::Shape::kDigest: return sha256("x").str();
     case doc::Shape::kObject: {
       auto value = doc::Value::object();
       for (const auto& each : key.object->keys) value.set(each.name, some_value(each));

@@ -27,6 +27,14 @@ const Schema<SeriesReply>& SeriesReply::schema() {
 
 const Schema<RefusedRowsReply>& RefusedRowsReply::schema() {
   using R = RefusedRowsReply;
+  static const auto failing = [] {
+    using F = FailingValue;
+    auto t = reply_of<F>("a value that failed");
+    t.text("rule", &F::rule, "");
+    t.text("field", &F::field, "");
+    t.value("value", &F::value, Shape::kAny, "as it was sent; null: nothing was");
+    return t;
+  }();
   static const auto row = [] {
     using Row = RefusedRowItem;
     auto t = reply_of<Row>("a refused row");
@@ -37,6 +45,15 @@ const Schema<RefusedRowsReply>& RefusedRowsReply::schema() {
     t.text("account", &Row::account, "");
     t.text("outcome", &Row::outcome, "`refused`, `failed` or `quarantined`");
     t.texts("rules", &Row::rules, "that it broke");
+    t.objects("failing", &Row::failing, failing, "values that they are about");
+    t.text("slot", &Row::slot, "whose contract it met");
+    t.integer("route_version", &Row::route_version, "");
+    t.text("bundle", &Row::bundle, "of that slot by then; empty: it is not known");
+    doc::texts_or_absent(t, "repairs", &Row::repairs,
+                         "that its contract made before the checks; absent: the bundle is not "
+                         "known, or cannot be read");
+    t.text("settled", &Row::settled,
+           "what a person did with it: `accept`, `reprocess` or `discard`; empty: it waits");
     t.value("fields", &Row::fields, Shape::kMap, "as they were sent");
     return t;
   }();
@@ -44,7 +61,8 @@ const Schema<RefusedRowsReply>& RefusedRowsReply::schema() {
     auto t = reply_of<R>("refused rows");
     t.text("service", &R::service, "");
     t.boolean("reading", &R::reading, "true while they are read: ask again");
-    doc::objects_or_absent(t, "rows", &R::rows, row, "then the newest, oldest first");
+    doc::objects_or_absent(t, "rows", &R::rows, row,
+                           "then the newest, oldest first, without those that a person settled");
     t.integer("before", &R::before,
               "at most 32 MiB of the journal are read for one answer, older rows are asked for "
               "with this");

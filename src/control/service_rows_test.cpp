@@ -1,4 +1,5 @@
 #include "control/service_rows.hpp"
+#include "control/settled_rows.hpp"
 
 #include <gtest/gtest.h>
 
@@ -151,6 +152,8 @@ TEST(ServiceRows, RowsAreWrittenAsBefore) {
   holds<SandboxRow>(sandbox_row_schema(), {2, {{"primary", "sha256:a", "namespaces", "cgroup"}}},
                     R"({"number":2,"workers":[{"slot":"primary","bundle":"sha256:a",)"
                     R"("in_force":"namespaces","missing":"cgroup"}]})");
+  holds<SettledRows>(settled_rows_schema(), {"discard", "ben", 7, {"q-1#0"}},
+                     R"({"act":"discard","by":"ben","entry":7,"rows":["q-1#0"]})");
   WaitingRow waiting;
   waiting.service = "s";
   auto& proposal = waiting.proposal;

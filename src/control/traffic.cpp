@@ -6,6 +6,7 @@
 
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
+#include "table/cell.hpp"
 #include "watch/label_join.hpp"
 #include "watch/label_opinion.hpp"
 
@@ -207,12 +208,40 @@ class Collector {
 /// Fills column after column from the rows; strings get codes in order of first use.
 class ColumnBuilder {
  public:
-  explicit ColumnBuilder(const spec::Field& field) {
+  /// A text that is no value of its field stays one where the field has repairs, and any text where
+  /// they read it otherwise than we do.
+  explicit ColumnBuilder(const spec::Field& field)
+      : keeps_text_(field.repairs.any() && field.type != expr::Type::kString),
+        reads_text_(field.repairs.reads_text()) {
     column_.name = field.name;
     column_.type = field.type;
   }
 
   void add(const plane::FieldValue& value) {
+    using Kind = expr::Datum::Kind;
+    bool stays = keeps_text_ && value.kind == Kind::kString;
+    if (stays && !reads_text_) stays = table::as_type(column_.type, value.datum()).is_error();
+    if (keeps_text_)
+      column_.malformed.push_back(stays ? static_cast<std::uint32_t>(code_of(value.s)) + 1 : 0);
+    put(stays ? plane::FieldValue{} : value);
+  }
+
+  table::Column finish() {
+    // No mask means that every value is there.
+    if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) ==
+        column_.valid.end())
+      column_.valid.clear();
+    if (column_.type == expr::Type::kString)
+      column_.dictionary = std::make_shared<const table::Dictionary>(std::move(words_));
+    else if (words_.empty())
+      column_.malformed.clear();
+    else
+      column_.malformed_texts = std::make_shared<const table::Dictionary>(std::move(words_));
+    return std::move(column_);
+  }
+
+ private:
+  void put(const plane::FieldValue& value) {
     using Kind = expr::Datum::Kind;
     bool valid = true;
     switch (column_.type) {
@@ -240,25 +269,16 @@ class ColumnBuilder {
     column_.valid.push_back(valid ? 1 : 0);
   }
 
-  table::Column finish() {
-    // No mask means that every value is there.
-    if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) ==
-        column_.valid.end())
-      column_.valid.clear();
-    if (column_.type == expr::Type::kString)
-      column_.dictionary = std::make_shared<const table::Dictionary>(std::move(words_));
-    return std::move(column_);
-  }
-
- private:
   std::int32_t code_of(const std::string& word) {
     const auto [at, added] = codes_.try_emplace(word, static_cast<std::int32_t>(words_.size()));
     if (added) words_.push_back(word);
     return at->second;
   }
 
+  bool keeps_text_;
+  bool reads_text_;
   table::Column column_;
-  std::vector<std::string> words_;
+  std::vector<std::string> words_;  ///< of the column, or of what is malformed in it
   std::unordered_map<std::string, std::int32_t> codes_;
 };
 

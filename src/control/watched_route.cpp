@@ -42,8 +42,8 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
   route.interval = calibration.interval;
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
-  for (const auto& id : contract.transform_ids())
-    route.repair += (route.repair.empty() ? "" : ",") + id;
+  for (const auto& repair : contract.repairs())
+    route.repair += (route.repair.empty() ? "" : ",") + repair.id;
   if (route.repair.empty()) return route;
   auto shared = std::make_shared<const contract::Contract>(std::move(contract));
   auto check = std::make_shared<contract::RowCheck>();
@@ -52,10 +52,11 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
     raw->clear();
     for (const auto& field : fields) raw->push_back(field.datum());
     shared->check(*raw, *check);
-    if (check->refused) return;
-    std::vector<plane::FieldValue> repaired;
-    for (const auto& datum : check->row) repaired.push_back(to_field_value(datum));
-    fields = std::move(repaired);
+    for (std::size_t i = 0; i < check->row.size() && i < fields.size(); ++i) {
+      // Of a refused row what is malformed stays as it came: it is not missing.
+      if (check->refused && check->row[i].is_null()) continue;
+      fields[i] = to_field_value(check->row[i]);
+    }
   };
   return route;
 }

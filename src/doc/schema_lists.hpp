@@ -49,6 +49,13 @@ Schema<T>& texts_or_absent(Schema<T>& t, std::string key,
   return t.optional();
 }
 
+/// Numbers by name, as an object.
+[[nodiscard]] inline Value counts_of(const std::map<std::string, std::int64_t>& numbers) {
+  auto out = Value::object();
+  for (const auto& [name, number] : numbers) out.set(name, number);
+  return out;
+}
+
 /// Numbers by names that nobody listed before, for example of accounts.
 template <class T>
 Schema<T>& counts(Schema<T>& t, std::string key, std::map<std::string, std::int64_t> T::* member,
@@ -61,11 +68,7 @@ Schema<T>& counts(Schema<T>& t, std::string key, std::map<std::string, std::int6
           (into.*member)[name] = count.as_int();
         }
       },
-      [member](const T& from) -> std::optional<Value> {
-        auto out = Value::object();
-        for (const auto& [name, count] : from.*member) out.set(name, count);
-        return out;
-      });
+      [member](const T& from) -> std::optional<Value> { return counts_of(from.*member); });
 }
 
 /// Objects by names that nobody listed before.

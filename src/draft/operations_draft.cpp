@@ -143,7 +143,7 @@ rules:
     effect: allow
     who: "role:ml-engineer"
     action: ["slot.swap", release.rollback, "source.*", "incident.*", "service.*", "label.*",
-             "canary.*", "shadow.*"]
+             "rows.*", "canary.*", "shadow.*"]
   - id: agents-ask
     effect: require_approval
     who: "agent:*"

@@ -1,16 +1,21 @@
 // Steps from the source to feature matrices.
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
+#include "contract/deduplicate.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
+#include "doc/schema_lists.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/facts.hpp"
 #include "flow/recorded.hpp"
+#include "flow/refused_rows.hpp"
 #include "spec/load.hpp"
 #include "spec/task.hpp"
 #include "table/stream.hpp"
@@ -43,10 +48,10 @@ std::uint64_t mixed(std::uint64_t z) {
 /// The order of the rows: time; rows whose time is missing or malformed come last. Without a time
 /// field an order drawn by the model's seed, so that a file that is sorted by something else is
 /// split evenly.
-std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& model) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(rows.rows()));
+std::vector<std::int64_t> order_of(std::int64_t rows, const table::Column* time,
+                                   const spec::Model& model) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
   std::vector<std::uint64_t> keys(order.size());
-  const table::Column* time = model.time_field.empty() ? nullptr : rows.find(model.time_field);
   for (std::size_t i = 0; i < order.size(); ++i) {
     order[i] = static_cast<std::int64_t>(i);
     if (time == nullptr) {
@@ -66,7 +71,17 @@ std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& 
   return order;
 }
 
-/// The time of the newest row of a source that is read with `options`; none: no row has one.
+/// The newest of times; none: no row has one.
+std::optional<Micros> newest_of(const table::Column& times) {
+  std::optional<Micros> newest;
+  for (std::size_t i = 0; i < times.ints.size(); ++i) {
+    if (times.valid.empty() || times.valid[i] != 0)
+      newest = std::max(newest.value_or(INT64_MIN), times.ints[i]);
+  }
+  return newest;
+}
+
+/// The time of the newest row of a source that is read with `options`.
 Result<std::optional<Micros>> newest_time(const table::Input& input, table::ReadOptions options) {
   options.columns = {options.time_column};
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(input, options));
@@ -74,16 +89,25 @@ Result<std::optional<Micros>> newest_time(const table::Input& input, table::Read
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto chunk, reader->next());
     if (!chunk) return newest;
-    const table::Column& times = chunk->columns()[0];
-    for (std::size_t i = 0; i < times.ints.size(); ++i) {
-      if (times.valid.empty() || times.valid[i] != 0)
-        newest = std::max(newest.value_or(INT64_MIN), times.ints[i]);
-    }
+    newest = std::max(newest, newest_of(chunk->columns()[0]));
   }
 }
 
+/// Rows of [from, to), and those whose time is missing or malformed.
+table::Table in_time(table::Table rows, const table::Column& time, Micros from, Micros to) {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t row = 0; row < rows.rows(); ++row) {
+    const auto i = static_cast<std::size_t>(row);
+    const bool is_known = time.valid.empty() || time.valid[i] != 0;
+    if (!is_known || (time.ints[i] >= from && time.ints[i] < to)) kept.push_back(row);
+  }
+  if (static_cast<std::int64_t>(kept.size()) == rows.rows()) return rows;
+  return rows.take(kept);
+}
+
 /// Rows of [from, to), or of the window, as they are in the source, in `order_of`.
-Result<table::Table> read_source(const Definitions& definitions) {
+Result<table::Table> read_source(const Definitions& definitions,
+                                 const contract::Contract& contract) {
   const table::Input input = definitions.input();
   const std::string path = input.text();
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(input));
@@ -103,15 +127,31 @@ Result<table::Table> read_source(const Definitions& definitions) {
     options.types.emplace(field.name, field.type);
   }
   const spec::Model& model = *definitions.model;
-  options.time_column = model.time_field;
+  options.as_text = contract.text_fields();
   const bool bounded = model.train_to != 0;
   if (bounded) options.time_from = model.train_from, options.time_to = model.train_to;
-  if (model.train_window != 0) {
+  // A time that only the contract can read is read when all rows are there.
+  const bool is_text = options.as_text.contains(model.time_field);
+  if (!is_text) options.time_column = model.time_field;
+  const Micros window = model.train_window;
+  if (window != 0 && !is_text) {
     HEDDLE_ASSIGN_OR_RETURN(const auto newest, newest_time(input, options));
     // Rows without a time are refused by their contract, which says so better than an empty window.
-    if (newest) options.time_from = *newest - model.train_window + 1;
+    if (newest) options.time_from = *newest - window + 1;
   }
   HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(input, options));
+  const table::Column* time = model.time_field.empty() ? nullptr : rows.find(model.time_field);
+  table::Column read;
+  if (is_text) {
+    HEDDLE_ASSIGN_OR_RETURN(read, contract.repaired(rows, model.time_field));
+    if (const auto newest = newest_of(read); window != 0 && newest)
+      options.time_from = *newest - window + 1;
+    if (bounded || window != 0) {
+      rows = in_time(std::move(rows), read, options.time_from, options.time_to);
+      HEDDLE_ASSIGN_OR_RETURN(read, contract.repaired(rows, model.time_field));
+    }
+    time = &read;
+  }
   if (rows.rows() == 0) {
     return Error{ErrorKind::kUnprocessable, "data-empty",
                  bounded ? fmt::format("`{}` has no row from {} to {}", path,
@@ -120,7 +160,7 @@ Result<table::Table> read_source(const Definitions& definitions) {
                  bounded ? "change `train.from` and `train.to` of the model, or the source"
                          : "write the file again with its rows"};
   }
-  const auto order = order_of(rows, model);
+  const auto order = order_of(rows.rows(), time, model);
   if (std::is_sorted(order.begin(), order.end())) return rows;
   return rows.take(order);
 }
@@ -143,25 +183,47 @@ std::vector<spec::Transform> repairs_of(const doc::Value& serving, const spec::C
   return out;
 }
 
-/// The contract that rows of the source are checked by, with what it learned. Recorded rows are
-/// checked as they would be served: by what was learned of the rows that what serves was built on,
-/// which are more and were looked at, unless the definition has other dependencies since.
-Result<contract::Contract> contract_over(const Work& work, const table::Table& rows) {
+/// Medians and modes that what serves learned stand for missing values in recorded rows too.
+void keep_imputed(const contract::Contract& serving, spec::Contract& definition) {
+  for (auto& field : definition.fields) {
+    for (const auto& known : serving.fields()) {
+      if (known.name == field.name && known.repairs.impute == field.repairs.impute &&
+          field.repairs.imputed.is_null())
+        field.repairs.imputed = known.repairs.imputed;
+    }
+  }
+}
+
+/// The contract that rows of the source are checked by, before it has learned of them; `serving`:
+/// that of what serves, where the rows are recorded ones.
+Result<contract::Contract> compiled_contract(const Work& work, doc::Value& serving) {
   const Definitions& d = work.definitions();
   const Recorded* recorded = work.source().recorded;
   spec::Contract definition = *d.contract;
-  doc::Value serving;
   if (recorded != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*work.host().objects, recorded->base));
     HEDDLE_ASSIGN_OR_RETURN(serving, bundle.json(bundle::kContract));
     for (auto& repair : repairs_of(serving, definition))
       definition.transforms.push_back(std::move(repair));
+    HEDDLE_ASSIGN_OR_RETURN(const auto known, contract::Contract::from_value(serving));
+    keep_imputed(known, definition);
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto contract,
-                          contract::Contract::compile(
-                              definition, [&](const std::string& file, const std::string& column) {
-                                return spec::load_enum(*d.project, file, column);
-                              }));
+  return contract::Contract::compile(definition,
+                                     [&](const std::string& file, const std::string& column) {
+                                       return spec::load_enum(*d.project, file, column);
+                                     });
+}
+
+/// What the contract learns of the rows. Recorded rows are checked as they would be served: by what
+/// was learned of the rows that what serves was built on, which are more and were looked at, unless
+/// the definition has other dependencies since.
+Result<contract::Contract> learned_contract(const Work& work, contract::Contract contract,
+                                            const doc::Value& serving, const table::Table& rows) {
+  // Of the first rows only: what stands for a missing value must not know the rows that judge.
+  const spec::Model& model = *work.definitions().model;
+  const double share = 1 - model.validation_fraction - model.test_fraction;
+  const auto train = static_cast<std::int64_t>(share * static_cast<double>(rows.rows()));
+  if (!contract.is_imputed()) HEDDLE_TRY(contract.learn_imputed(rows.slice(0, train)));
   if (const doc::Value* learned = serving.find("learned"); learned != nullptr) {
     auto value = contract.to_value();
     value.set("learned", *learned);
@@ -170,6 +232,27 @@ Result<contract::Contract> contract_over(const Work& work, const table::Table& r
   }
   HEDDLE_TRY(contract.learn(rows));
   return contract;
+}
+
+/// Takes the rows that are other ones again out of `accepted` and of `kept`, their places in the
+/// source. Returns how many they were.
+Result<std::int64_t> leave_out_duplicates(const contract::Contract& contract,
+                                          table::Table& accepted, std::vector<std::int64_t>& kept) {
+  if (!contract.deduplicate()) return std::int64_t{0};
+  contract::Deduplicator duplicates(*contract.deduplicate());
+  std::vector<std::int64_t> numbers(kept.size());
+  std::iota(numbers.begin(), numbers.end(), std::int64_t{0});
+  HEDDLE_TRY(duplicates.add(accepted, numbers));
+  const auto dropped = std::move(duplicates).finish();
+  if (dropped.empty()) return std::int64_t{0};
+  std::vector<std::int64_t> stay;
+  std::set_difference(numbers.begin(), numbers.end(), dropped.begin(), dropped.end(),
+                      std::back_inserter(stay));
+  std::vector<std::int64_t> places;
+  for (const auto row : stay) places.push_back(kept[static_cast<std::size_t>(row)]);
+  accepted = accepted.take(stay);
+  kept = std::move(places);
+  return static_cast<std::int64_t>(dropped.size());
 }
 
 /// Rows that the contract accepts without a time have no place in the order: taken out of
@@ -205,6 +288,16 @@ table::Table as_stored(const table::Table& rows) {
   std::vector<table::Column> columns(rows.columns().begin(), rows.columns().end());
   for (auto& column : columns) column.malformed.clear();
   return *table::Table::make(std::move(columns));
+}
+
+/// How many values each repair changed, those that changed any.
+std::map<std::string, std::int64_t> repaired_by(const contract::Contract& contract,
+                                                const std::vector<std::int64_t>& repaired) {
+  std::map<std::string, std::int64_t> out;
+  for (std::size_t i = 0; i < repaired.size(); ++i) {
+    if (repaired[i] > 0) out[contract.repairs()[i].id] = repaired[i];
+  }
+  return out;
 }
 
 /// What to do when `rule` refuses every row: for a rule about a type, what that type is written
@@ -267,58 +360,90 @@ Result<StepRecord> run_source(Work& work, const std::string&) {
   return record;
 }
 
+namespace {
+
+/// Rows that broke each rule, those that any broke.
+std::map<std::string, std::int64_t> broken_by(const contract::Contract& contract,
+                                              const std::vector<std::int64_t>& counts) {
+  std::map<std::string, std::int64_t> out;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) out[contract.rules()[i].id] = counts[i];
+  }
+  return out;
+}
+
+Error every_row_refused(const Definitions& d, std::int64_t rows,
+                        const std::map<std::string, std::int64_t>& broken) {
+  const auto worst =
+      std::max_element(broken.begin(), broken.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  const std::string rule = worst == broken.end() ? "" : worst->first;
+  return Error{ErrorKind::kUnprocessable, "every-row-refused",
+               fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`",
+                           d.contract->identity.name, rows, rule.empty() ? "?" : rule),
+               hint_for(*d.contract, rule)};
+}
+
+/// Takes the accepted rows that are not learned from out of `accepted` and of `kept`, their places
+/// in the source, and says how many they are.
+Result<void> leave_out(Work& work, const contract::Contract& contract, table::Table& accepted,
+                       std::vector<std::int64_t>& kept, RowsFacts& facts) {
+  const spec::Model& model = *work.definitions().model;
+  HEDDLE_ASSIGN_OR_RETURN(facts.duplicates, leave_out_duplicates(contract, accepted, kept));
+  if (facts.duplicates > 0)
+    work.note("validate.rows", fmt::format("{} rows have the key of another one and are left out",
+                                           facts.duplicates));
+  facts.untimed = leave_out_untimed(model, accepted, kept);
+  if (facts.untimed > 0)
+    work.note("validate.rows", fmt::format("{} rows have no `{}` and are left out", facts.untimed,
+                                           model.time_field));
+  if (model.time_field.empty()) stratify(model, accepted, kept);
+  return {};
+}
+
+}  // namespace
+
 Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   const Recorded* recorded = work.source().recorded;
   table::Table from_file;
+  doc::Value serving;
+  HEDDLE_ASSIGN_OR_RETURN(auto unlearned, compiled_contract(work, serving));
   if (recorded == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d));
+    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d, unlearned));
     HEDDLE_TRY(check_unchanged(work.source()));
     // What was found out about how the text is written is said, and not only believed.
     if (!work.source().form.empty()) work.note("validate.rows", work.source().what);
   }
   const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
-  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract,
+                          learned_contract(work, std::move(unlearned), serving, rows));
   HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows, threads_of(work)));
-  std::int64_t refused = 0;
-  for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
   RowsFacts facts;
-  std::vector<std::pair<std::int64_t, std::string>> worst;
-  for (std::size_t i = 0; i < contract.rules().size(); ++i) {
-    if (check.counts[i] == 0) continue;
-    facts.broken[contract.rules()[i].id] = check.counts[i];
-    worst.emplace_back(-check.counts[i], contract.rules()[i].id);
-  }
-  std::sort(worst.begin(), worst.end());
-  if (check.accepted.rows() == 0) {
-    return Error{
-        ErrorKind::kUnprocessable, "every-row-refused",
-        fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`",
-                    d.contract->identity.name, rows.rows(), worst.empty() ? "?" : worst[0].second),
-        hint_for(*d.contract, worst.empty() ? "" : worst[0].second)};
-  }
+  facts.broken = broken_by(contract, check.counts);
+  if (check.accepted.rows() == 0) return every_row_refused(d, rows.rows(), facts.broken);
   std::vector<std::int64_t> kept;
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     if (check.refused[static_cast<std::size_t>(row)] == 0) kept.push_back(row);
   }
-  // Whatever is recorded has an event time.
-  const std::int64_t untimed =
-      recorded == nullptr ? leave_out_untimed(*d.model, check.accepted, kept) : 0;
-  if (untimed > 0)
-    work.note("validate.rows",
-              fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
-  if (recorded == nullptr && d.model->time_field.empty()) stratify(*d.model, check.accepted, kept);
-  // Rows as received, for the reference predictions: before transforms, label fields left out.
+  facts.refused = rows.rows() - std::ssize(kept);
+  // Of recorded traffic each row was answered, also where it came again, and has an event time.
+  if (recorded == nullptr) HEDDLE_TRY(leave_out(work, contract, check.accepted, kept, facts));
+  // Rows as received, for the reference predictions: before what repairs make of their values,
+  // label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
     chosen.push_back(kept[static_cast<std::size_t>(i)]);
   const auto accepted = std::make_shared<const table::Table>(std::move(check.accepted));
-  const auto reference = std::make_shared<const table::Table>(as_stored(rows.take(chosen)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto chosen_rows, contract.with_texts_read(rows.take(chosen)));
+  const auto reference = std::make_shared<const table::Table>(as_stored(chosen_rows));
   Work::Rows received;
   HEDDLE_TRY(table::write_parquet(*accepted, directory + "/accepted.parquet"));
   HEDDLE_TRY(table::write_parquet(*reference, directory + "/reference.parquet"));
-  if (!contract.transform_ids().empty()) {
-    received = std::make_shared<const table::Table>(as_stored(rows.take(kept)));
+  if (recorded == nullptr) HEDDLE_TRY(keep_refused(rows, contract, check.refused, directory));
+  if (!contract.repairs().empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto kept_rows, contract.with_texts_read(rows.take(kept)));
+    received = std::make_shared<const table::Table>(as_stored(kept_rows));
     HEDDLE_TRY(table::write_parquet(*received, directory + "/received.parquet"));
   }
   StepRecord record;
@@ -335,11 +460,12 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   record.outputs["reference"] = reference->content_digest();
   facts.rows = rows.rows();
   facts.accepted = accepted->rows();
-  facts.refused = refused;
-  facts.untimed = untimed;
+  facts.repaired = repaired_by(contract, check.repaired);
   record.facts = print_facts(facts);
-  work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused,
-                                         percent(refused, rows.rows())));
+  work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), facts.refused,
+                                         percent(facts.refused, rows.rows())));
+  for (const auto& [id, values] : facts.repaired)
+    work.note("validate.rows", fmt::format("repair `{}` changed {} values", id, values));
   work.keep_rows(accepted, received, reference);
   return record;
 }
@@ -352,6 +478,8 @@ Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
                           {"rows", rows.outputs.at("accepted").str()},
                           {"count", facts.accepted},
                           {"refused", facts.refused},
+                          {"duplicates", facts.duplicates},
+                          {"repaired", doc::counts_of(facts.repaired)},
                           {"contract", rows.outputs.at("contract").str()},
                           {"source", work.record("source").outputs.at("file").str()}});
   StepRecord record;

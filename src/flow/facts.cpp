@@ -28,7 +28,9 @@ const Schema<RowsFacts>& rows_schema() {
     t.integer("accepted", &F::accepted, "that were");
     t.integer("refused", &F::refused, "that were not");
     t.integer("untimed", &F::untimed, "left out: without the time that the model orders them by");
+    t.integer("duplicates", &F::duplicates, "left out: another row stands for them");
     doc::counts(t, "broken", &F::broken, "rows that broke each rule");
+    doc::counts(t, "repaired", &F::repaired, "values that each repair changed");
     return t;
   }();
   return schema;

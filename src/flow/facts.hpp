@@ -20,7 +20,9 @@ struct RowsFacts {
   std::int64_t accepted = 0;
   std::int64_t refused = 0;
   std::int64_t untimed = 0;                      ///< without the time that the model orders them by
+  std::int64_t duplicates = 0;                   ///< left out: another row stands for them
   std::map<std::string, std::int64_t> broken{};  ///< rows that broke each rule, by its id
+  std::map<std::string, std::int64_t> repaired{};  ///< values that each repair changed, by its id
 };
 /// Of `search`.
 struct SearchFacts {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "doc/json.hpp"
@@ -127,7 +128,7 @@ Result<void> GraphBuilder::add_rows() {
   const spec::Identity& contract = d_.contract->identity;
   Step rows{
       .name = "validate.rows",
-      .version = 5,
+      .version = 6,
       .needs = {{"source", "file"}},
       .inputs = {part_of(contract, "the schema", part(contract, "schema")),
                  part_of(d_.features->identity, "the object", digest_of_text(d_.contract->object)),
@@ -141,6 +142,16 @@ Result<void> GraphBuilder::add_rows() {
   // The same bytes are other rows when they are read in another way.
   if (!source_.form.empty())
     rows.inputs.push_back({"`heddle.yaml`: how the source is written", source_.form});
+  const bool learns = std::any_of(d_.contract->fields.begin(), d_.contract->fields.end(),
+                                  [](const spec::Field& field) {
+                                    return field.repairs.impute == spec::Impute::kMedian ||
+                                           field.repairs.impute == spec::Impute::kMode;
+                                  });
+  // Medians and modes are of the rows to train on.
+  if (learns)
+    rows.inputs.push_back(part_of(
+        model_.identity, "the split",
+        digest_of_text(fmt::format("{} {}", model_.validation_fraction, model_.test_fraction))));
   if (is_recorded()) rows.inputs.push_back({"what serves", source_.recorded->base});
   if (model_.time_field.empty()) {
     rows.inputs.push_back(seed_);

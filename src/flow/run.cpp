@@ -11,6 +11,7 @@
 #include "flow/documents.hpp"
 #include "flow/facts.hpp"
 #include "flow/flow.hpp"
+#include "flow/refused_rows.hpp"
 #include "flow/step.hpp"
 
 namespace heddle::flow {
@@ -259,6 +260,9 @@ class Scheduler {
     HEDDLE_ASSIGN_OR_RETURN(StepRecord record, step.body(work_, directory));
     record.seconds = seconds_since(begin);
     HEDDLE_TRY(work_.cache().commit(planned.key, directory, record));
+    if (const std::string refused(kRefusedFile); record.files.contains(refused))
+      work_.note(step.name, fmt::format("the first refused rows, with what each broke, are in `{}`",
+                                        work_.cache().directory(planned.key) + "/" + refused));
     return record;
   }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "batch/batch.hpp"
+#include "contract/written.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
 #include "serve/request.hpp"
@@ -46,13 +47,14 @@ doc::Value to_json(const expr::Datum& datum, bool east) {
 /// Rows as requests carry them, and what becomes of them.
 class Requests {
  public:
-  Requests(const score::Plan& plan, const table::Table& rows)
+  /// `written`: the rows as whoever keeps the contract writes them.
+  Requests(const score::Plan& plan, const table::Table& written)
       : plan_(plan),
         fields_(plan.contract().request_fields()),
         names_(fields_),
-        rows_(rows),
+        rows_(written),
         outputs_(plan.task().outputs()) {
-    for (const auto& field : fields_) views_.push_back(rows.find(field.name)->view());
+    for (const auto& field : fields_) views_.push_back(written.find(field.name)->view());
   }
 
   /// Each row by itself.
@@ -177,8 +179,8 @@ std::vector<std::string> columns_of(const stats::Task& task) {
 }
 
 /// Writes the rows into a file, scores it as `heddle score` does, and reads the answers back.
-Result<std::vector<float>> by_file(const Certifying& what, const std::string& extension) {
-  const table::Table& rows = what.probed->rows;
+Result<std::vector<float>> by_file(const Certifying& what, const table::Table& rows,
+                                   const std::string& extension) {
   table::Column place{.name = kPlace, .type = table::Type::kInt};
   for (std::int64_t i = 0; i < rows.rows(); ++i) place.ints.push_back(i);
   HEDDLE_ASSIGN_OR_RETURN(const auto numbered, rows.with_column(std::move(place)));
@@ -193,6 +195,8 @@ Result<std::vector<float>> by_file(const Certifying& what, const std::string& ex
   options.input = {{path}, {}};
   options.output = what.folder + "/scored-" + extension + ".parquet";
   options.columns = {kPlace};
+  // Probes are a row again and again, and each is compared.
+  options.keeps_duplicates = true;
   HEDDLE_ASSIGN_OR_RETURN(const auto report, batch::score_file(*what.plan, options));
   HEDDLE_TRY(report.publish());
   const auto names = columns_of(what.plan->task());
@@ -228,10 +232,13 @@ class Comparison {
         library_(std::move(library)),
         refused_(refused) {}
 
-  bundle::ParityPath compare(const std::string& name, std::span<const float> got) {
+  /// `left_out`: one a row, 1 where this way has no room for it; empty: of none.
+  bundle::ParityPath compare(const std::string& name, std::span<const float> got,
+                             std::span<const std::uint8_t> left_out) {
     bundle::ParityPath path{.name = name};
     const std::size_t outputs = names_.size();
     for (std::size_t row = 0; row < refused_.size(); ++row) {
+      if (!left_out.empty() && left_out[row] != 0) continue;
       bool is_equal = true;
       for (std::size_t k = 0; k < outputs; ++k) {
         const float wanted = library_[row * outputs + k];
@@ -319,10 +326,25 @@ Result<std::vector<float>> ask_library(const Certifying& what, const contract::T
                "ask it by hand for a row of the sample: `heddle run` shows what it prints"};
 }
 
+/// Times that can be written in another zone; where the contract has layouts, they say how.
 bool has_times(std::span<const spec::Field> fields) {
   return std::any_of(fields.begin(), fields.end(), [](const spec::Field& field) {
-    return field.type == expr::Type::kTimestamp && field.form == spec::Form::kAny;
+    return field.type == expr::Type::kTimestamp && field.form == spec::Form::kAny &&
+           !field.repairs.reads_text();
   });
+}
+
+Error unwritable(const Certifying& what) {
+  std::string fields;
+  for (const auto& field : what.plan->contract().request_fields()) {
+    if (field.repairs.reads_text())
+      fields += fmt::format("{}`{}`", fields.empty() ? "" : ", ", field.name);
+  }
+  return Error{ErrorKind::kUnprocessable, "parity-unwritable",
+               fmt::format("no row of the sample can be written in the layouts of {}: requests and "
+                           "CSV could not carry any",
+                           fields),
+               "add a layout to `dates` that holds these times, for example `ISO 8601`"};
 }
 
 }  // namespace
@@ -334,18 +356,24 @@ Result<bundle::ParityCertificate> certify(const Certifying& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto check, what.plan->contract().check_table(what.probed->rows));
   HEDDLE_ASSIGN_OR_RETURN(auto library, ask_library(what, check, out));
   Comparison comparison(what, std::move(library), check.refused);
-  Requests requests(*what.plan, what.probed->rows);
-  HEDDLE_ASSIGN_OR_RETURN(const auto csv, by_file(what, "csv"));
-  out.paths.push_back(comparison.compare("csv", csv));
-  HEDDLE_ASSIGN_OR_RETURN(const auto parquet, by_file(what, "parquet"));
-  out.paths.push_back(comparison.compare("parquet", parquet));
+  // Parquet has values; where there are only texts, they are written as the contract reads them.
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto written,
+      contract::written_rows(what.plan->contract().request_fields(), what.probed->rows));
+  const auto& left_out = written.unwritable;
+  if (std::count(left_out.begin(), left_out.end(), 0) == 0) return unwritable(what);
+  Requests requests(*what.plan, written.rows);
+  HEDDLE_ASSIGN_OR_RETURN(const auto csv, by_file(what, written.rows, "csv"));
+  out.paths.push_back(comparison.compare("csv", csv, left_out));
+  HEDDLE_ASSIGN_OR_RETURN(const auto parquet, by_file(what, what.probed->rows, "parquet"));
+  out.paths.push_back(comparison.compare("parquet", parquet, {}));
   HEDDLE_ASSIGN_OR_RETURN(const auto single, requests.one_by_one(false));
-  out.paths.push_back(comparison.compare("request", single));
+  out.paths.push_back(comparison.compare("request", single, left_out));
   HEDDLE_ASSIGN_OR_RETURN(const auto together, requests.together());
-  out.paths.push_back(comparison.compare("batch", together));
+  out.paths.push_back(comparison.compare("batch", together, left_out));
   if (has_times(what.plan->contract().request_fields())) {
     HEDDLE_ASSIGN_OR_RETURN(const auto zones, requests.one_by_one(true));
-    out.paths.push_back(comparison.compare("zones", zones));
+    out.paths.push_back(comparison.compare("zones", zones, left_out));
   }
   HEDDLE_TRY(comparison.verdict());
   return out;

@@ -26,7 +26,8 @@ struct Certifying {
 
 /// Sends the rows by each way to the plan and holds each answer against the library's. The
 /// certificate, but for what scores and whose file it was. kUnprocessable: `parity-differs`, with
-/// row, column and both values, and how many more; `parity-no-answer`: the library answers no row.
+/// row, column and both values, and how many more; `parity-no-answer`: the library answers no row;
+/// `parity-unwritable`: no row can be written in the layouts that the contract declares.
 [[nodiscard]] Result<bundle::ParityCertificate> certify(const Certifying& certifying);
 
 }  // namespace heddle::parity

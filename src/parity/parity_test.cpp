@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/clock.hpp"
 #include "base/folder_fixture.hpp"
 #include "parity/certify.hpp"
 #include "score/bundle_fixture.hpp"
@@ -17,8 +18,9 @@ using ::testing::HasSubstr;
 /// A bundle whose model is its own library, but for what a test changes of the answers.
 class Parity : public ::testing::Test {
  protected:
-  Parity() {
-    bundle_ = *bundle::open(objects_, *score::fixture::pack(objects_, 0.25));
+  Parity() { take(score::fixture::contract()); }
+  void take(const spec::Contract& definition) {
+    bundle_ = *bundle::open(objects_, *score::fixture::pack(objects_, 0.25, false, definition));
     plan_ = *score::Plan::load(bundle_);
     probed_ = *make_probes(plan_->contract().request_fields(), score::fixture::rows(40), 20);
   }
@@ -58,6 +60,50 @@ TEST_F(Parity, EachWayGivesTheSameBits) {
   ASSERT_EQ(made->probes.size(), 1U);
   EXPECT_EQ(made->probes[0].what, "a value of `origin` that no row has");
   EXPECT_EQ(made->probes[0].refused, 5);
+}
+
+TEST_F(Parity, RowsAreWrittenAsTheContractReadsThem) {
+  auto definition = score::fixture::repairing_contract();
+  definition.fields[0].repairs.dates = {"%d.%m.%Y %H:%M"};  // ISO 8601 is refused
+  take(definition);
+  const auto made = certify(0);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_TRUE(made->holds());
+  EXPECT_EQ(made->answered, 20);
+  std::vector<std::string> names;
+  for (const auto& path : made->paths) {
+    names.push_back(path.name);
+    EXPECT_EQ(path.equal, 25) << path.name;
+  }
+  // There is one way to write a time.
+  EXPECT_EQ(names, (std::vector<std::string>{"csv", "parquet", "request", "batch"}));
+}
+
+TEST_F(Parity, WhatNoLayoutHoldsIsLeftOutWhereThereAreOnlyTexts) {
+  auto definition = score::fixture::repairing_contract();
+  definition.fields[0].repairs.dates = {"%d.%m.%Y"};
+  take(definition);
+  // Two of the twenty are of midnight, and so is the first of the probes.
+  const auto made = certify(0);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_TRUE(made->holds());
+  std::int64_t midnights = 0;
+  const auto times = probed_.rows.find("date")->view();
+  for (std::int64_t row = 0; row < times.length; ++row)
+    midnights += times.at(row).i % kDay == 0 ? 1 : 0;
+  ASSERT_GT(midnights, 0);
+  for (const auto& path : made->paths)
+    EXPECT_EQ(path.rows, path.name == "parquet" ? 25 : midnights) << path.name;
+  // Without any of midnight there is nothing to send.
+  probed_.rows = *probed_.rows.with_column([&] {
+    auto column = *probed_.rows.find("date");
+    for (auto& time : column.ints) time += time % kDay == 0 ? kHour : 0;
+    return column;
+  }());
+  const auto none = certify(0);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().id, "parity-unwritable");
+  EXPECT_THAT(none.error().message, HasSubstr("`date`"));
 }
 
 TEST_F(Parity, ADifferenceNamesRowColumnAndBothValues) {

@@ -131,9 +131,13 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   reading.types = options.types;
   // Whatever the contract says of it: rows are sent in its order.
   reading.types.insert_or_assign(options.time_field, Type::kTimestamp);
-  reading.time_column = options.time_field;
-  reading.time_from = options.from;
-  reading.time_to = options.to;
+  reading.as_text = options.as_text;
+  // Where only the contract can read the times, rows outside are left out once they are here.
+  if (!options.as_text.contains(options.time_field)) {
+    reading.time_column = options.time_field;
+    reading.time_from = options.from;
+    reading.time_to = options.to;
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto target, expr::names_in(options.target));
   const auto add = [&](const std::string& name) {
     auto& columns = reading.columns;
@@ -145,6 +149,29 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   add(options.time_field);
   add(options.source_field);
   return table::read_table(options.file, reading);
+}
+
+/// A column of rows as the contract repairs it.
+Result<table::Column> read_column(const Recording::Options& options, const table::Table& rows,
+                                  const std::string& name) {
+  if (options.repaired) return options.repaired(rows, name);
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(name));
+  return *column;
+}
+
+/// Rows with times of [from, to), and those whose time is missing or malformed, as a reader of
+/// times would have kept them.
+table::Table in_time(table::Table rows, const table::Column& time,
+                     const Recording::Options& options) {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t row = 0; row < rows.rows(); ++row) {
+    const auto i = static_cast<std::size_t>(row);
+    const bool is_known = time.valid.empty() || time.valid[i] != 0;
+    if (!is_known || (time.ints[i] >= options.from && time.ints[i] < options.to))
+      kept.push_back(row);
+  }
+  if (std::ssize(kept) == rows.rows()) return rows;
+  return rows.take(kept);
 }
 
 /// The event time of each row; one that is missing or malformed is that of the row before it, or
@@ -270,7 +297,11 @@ std::uint32_t crc32(std::string_view bytes) noexcept {
 
 Result<table::Table> Recording::choose_rows(const Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
-  const table::Column& time = *all.find(options.time_field);
+  HEDDLE_ASSIGN_OR_RETURN(table::Column time, read_column(options, all, options.time_field));
+  if (options.as_text.contains(options.time_field)) {
+    all = in_time(std::move(all), time, options);
+    HEDDLE_ASSIGN_OR_RETURN(time, read_column(options, all, options.time_field));
+  }
   // Without any time there is no order to send rows in; a row without one has that of the row
   // before it.
   if (all.rows() > 0 && time.null_count() == all.rows()) {
@@ -406,8 +437,21 @@ double number_of(const expr::Datum& value) {
 
 /// What the target says of each row.
 Result<void> Recording::evaluate_target(const Options& options, const table::Table& picked) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto names, expr::names_in(options.target));
+  std::vector<table::Column> columns;
+  // In training the target is of repaired rows.
+  for (const table::Column& column : picked.columns()) {
+    const bool is_meant = std::find(names.begin(), names.end(), column.name) != names.end();
+    if (!is_meant) {
+      columns.push_back(column);
+      continue;
+    }
+    HEDDLE_ASSIGN_OR_RETURN(auto repaired, read_column(options, picked, column.name));
+    columns.push_back(std::move(repaired));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto read, table::Table::make(std::move(columns)));
   expr::Environment environment;
-  for (const table::Column& column : picked.columns())
+  for (const table::Column& column : read.columns())
     environment.variables.push_back({column.name, column.type});
   HEDDLE_ASSIGN_OR_RETURN(const expr::Program target,
                           expr::Program::compile(options.target, environment));
@@ -421,10 +465,10 @@ Result<void> Recording::evaluate_target(const Options& options, const table::Tab
   }
   labels_.resize(static_cast<std::size_t>(picked.rows()));
   std::unordered_map<std::string, std::size_t> places;
-  const std::vector<expr::ColumnView> views = picked.views();
+  const std::vector<expr::ColumnView> views = read.views();
   expr::Program::Scratch scratch;
   target.evaluate_columns(
-      views, 0, picked.rows(), scratch, [&](std::int64_t row, const expr::Datum& value) {
+      views, 0, read.rows(), scratch, [&](std::int64_t row, const expr::Datum& value) {
         double code = number_of(value);
         if (value.kind == expr::Datum::Kind::kString) {
           // Classes are numbered in the order in which rows have them; the number is only of this

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,7 +27,13 @@ class Recording {
     std::string time_field;
     std::vector<std::string> fields;  ///< request fields
     std::map<std::string, table::Type, std::less<>>
-        types{};         ///< of the contract's fields, those of labels included
+        types{};  ///< of the contract's fields, those of labels included
+    /// Fields whose texts the contract reads: they are sent as they stand.
+    std::set<std::string, std::less<>> as_text{};
+    /// A column as the contract repairs it: times and labels are read from that. Unset: from the
+    /// column as it is.
+    std::function<Result<table::Column>(const table::Table& rows, const std::string& field)>
+        repaired{};
     std::string target;  ///< CEL over the contract's fields: bool, a string or a number
     int sources = 1;
     std::string source_field{};

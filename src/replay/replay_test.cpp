@@ -13,6 +13,7 @@
 
 #include "base/file.hpp"
 #include "base/folder_fixture.hpp"
+#include "contract/contract.hpp"
 #include "doc/json.hpp"
 #include "net/server.hpp"
 #include "replay/quality.hpp"
@@ -99,6 +100,60 @@ TEST(Recording, SendsWhatStandsInTheFile) {
   EXPECT_EQ(recording->event_time(2), *parse_time("2001-01-01T02:00:00Z"));
   options.time_field.clear();
   EXPECT_EQ(Recording::open(options).error().id, "replay-no-time");
+}
+
+TEST(Recording, ReadsTimesAndLabelsAsTheContractRepairsThem) {
+  const std::string folder = testing::TempDir() + "replay_repaired";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(make_dirs(folder).ok());
+  ASSERT_TRUE(write_file_atomic(folder + "/rows.csv",
+                                "date,n,delay\n"
+                                "02.01.2001,\"1,5\",\"20,5\"\n"
+                                "01.01.2001,2,\"0,5\"\n"
+                                "2001-01-03,\"2,5\",30\n"
+                                "04.01.2001,3,-\n"
+                                "05.01.2001,3,40\n")
+                  .ok());
+  spec::Contract definition;
+  definition.identity.name = "rows";
+  definition.version = "1.0.0";
+  definition.fields = {{.name = "date", .type = table::Type::kTimestamp},
+                       {.name = "n", .type = table::Type::kDouble},
+                       {.name = "delay", .type = table::Type::kDouble, .label_time = true}};
+  definition.fields[0].repairs.dates = {"%d.%m.%Y"};
+  definition.fields[1].repairs.decimal = ",";
+  definition.fields[2].repairs.decimal = ",";
+  definition.fields[2].repairs.nulls = {"-"};
+  const auto contract = contract::Contract::compile(definition, {}).value();
+  Recording::Options options;
+  options.file = folder + "/rows.csv";
+  options.time_field = "date";
+  options.fields = {"date", "n"};
+  for (const auto& field : definition.fields) options.types.emplace(field.name, field.type);
+  options.as_text = contract.text_fields();
+  options.repaired = [&](const table::Table& rows, const std::string& field) {
+    return contract.repaired(rows, field);
+  };
+  options.target = "delay > 15.0";
+  options.to = *parse_time("2001-01-05T00:00:00Z");
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  ASSERT_EQ(recording->rows(), 4) << "the last is past the end";
+  std::vector<std::string> sent(4);
+  for (std::int64_t row = 0; row < 4; ++row)
+    recording->append_json(row, sent[static_cast<std::size_t>(row)]);
+  EXPECT_EQ(sent[0], R"({"date":"01.01.2001","n":"2"})") << "as it stands";
+  // In no layout of the contract: it goes with the row before it in the file.
+  EXPECT_EQ(sent[1], R"({"date":"2001-01-03","n":"2,5"})");
+  EXPECT_EQ(recording->event_time(1), *parse_time("2001-01-01T00:00:00Z"));
+  EXPECT_EQ(sent[2], R"({"date":"02.01.2001","n":"1,5"})");
+  EXPECT_EQ(recording->event_time(2), *parse_time("2001-01-02T00:00:00Z"));
+  EXPECT_EQ(recording->untimed(), 1);
+  std::vector<std::optional<stats::Label>> labels;
+  for (std::int64_t row = 0; row < 4; ++row) labels.push_back(recording->label(row));
+  EXPECT_EQ(labels,
+            (std::vector<std::optional<stats::Label>>{stats::Label(false), stats::Label(true),
+                                                      stats::Label(true), std::nullopt}));
 }
 
 TEST(Crc32, MatchesThePublishedCheckValue) { EXPECT_EQ(crc32("123456789"), 0xcbf43926u); }

@@ -516,6 +516,8 @@ Result<Replayed> replay(const Options& options) {
                        .time_field = options.time_field,
                        .fields = options.fields,
                        .types = options.types,
+                       .as_text = options.as_text,
+                       .repaired = options.repaired,
                        .target = options.target,
                        .sources = std::max(static_cast<int>(options.sources.size()), 1),
                        .source_field = options.source_field,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,11 @@ struct Options {
   std::string time_field;           ///< column that is the true event time
   std::vector<std::string> fields;  ///< request fields (the contract's, label fields left out)
   std::map<std::string, table::Type, std::less<>>
-      types{};         ///< of the contract's fields, those of labels included
+      types{};  ///< of the contract's fields, those of labels included
+  std::set<std::string, std::less<>> as_text{};  ///< fields whose texts are sent as they stand
+  /// A column as the contract repairs it, for times and labels. Unset: it repairs none.
+  std::function<Result<table::Column>(const table::Table& rows, const std::string& field)>
+      repaired{};
   std::string target;  ///< CEL over the contract's fields: the label
   std::vector<std::string>
       sources;  ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`

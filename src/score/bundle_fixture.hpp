@@ -50,6 +50,19 @@ inline spec::Contract contract() {
   return c;
 }
 
+/// The same with repairs: of dates as days and hours, of texts around and in any case, of a
+/// distance with a decimal comma which ends at 2000.
+inline spec::Contract repairing_contract() {
+  spec::Contract c = contract();
+  c.fields[0].repairs.dates = {"%d.%m.%Y %H:%M", "ISO 8601"};
+  c.fields[1].repairs.trim = true;
+  c.fields[1].repairs.letter_case = spec::LetterCase::kUpper;
+  c.fields[2].repairs.nulls = {"-"};
+  c.fields[2].repairs.decimal = ",";
+  c.fields[2].repairs.clip_maximum = 2000;
+  return c;
+}
+
 inline table::Table rows(int n) {
   static const std::vector<std::string> kOrigins = {"ABQ", "LAX", "JFK", "ORD", "SEA"};
   table::Column date{.name = "date", .type = expr::Type::kTimestamp};
@@ -68,10 +81,11 @@ inline table::Table rows(int n) {
 /// A bundle of a logistic model with this intercept, proven and packed. Different intercepts give
 /// different bundles.
 inline Result<Digest> pack(store::Objects& objects, double model_intercept,
-                           bool break_parity = false) {
+                           bool break_parity = false,
+                           const spec::Contract& definition = contract()) {
   HEDDLE_ASSIGN_OR_RETURN(
       auto compiled,
-      contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
+      contract::Contract::compile(definition, [](const std::string&, const std::string&) {
         return Result<std::vector<std::string>>(std::vector<std::string>{});
       }));
   const table::Table table = rows(100);

@@ -109,8 +109,12 @@ expr::Datum kept_value(const Value& value, expr::Type type) {
   if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
   if (value.is_int()) return expr::Datum::integer(value.as_int());
   if (value.is_double()) return expr::Datum::real(value.as_double());
-  if (value.is_string()) return expr::Datum::string(value.as_string());
-  return expr::Datum::null();
+  if (!value.is_string()) return expr::Datum::null();
+  const expr::Datum text = expr::Datum::string(value.as_string());
+  if (type != expr::Type::kTimestamp) return text;
+  // Kept as it is, in whatever layout the contract wants its texts.
+  const expr::Datum time = table::as_type(type, text);
+  return time.is_error() ? text : time;
 }
 
 Result<KeptRows> keep_rows(std::span<const spec::Field> fields, const table::Table& rows) {

@@ -7,6 +7,7 @@
 
 #include "doc/json.hpp"
 #include "doc/schema_conformance.hpp"
+#include "score/bundle_fixture.hpp"
 
 namespace heddle::score {
 namespace {
@@ -62,6 +63,29 @@ TEST(KeptRows, AreTheTableThatTheyWereMadeOf) {
   auto two = fields();
   two = {two[4], two[1]};
   EXPECT_EQ(table_of(read->kept, two, reference_schema())->columns().size(), 2U);
+}
+
+TEST(KeptRows, ATimeIsATimeWhateverLayoutTheContractReads) {
+  using Kind = expr::Datum::Kind;
+  EXPECT_EQ(kept_value("2001-04-03T05:06:07Z", Type::kTimestamp).kind, Kind::kTimestamp);
+  EXPECT_EQ(kept_value("2001-04-03T05:06:07Z", Type::kString).kind, Kind::kString);
+  EXPECT_EQ(kept_value("soon", Type::kTimestamp).kind, Kind::kString);
+  EXPECT_EQ(kept_value(doc::Value(), Type::kTimestamp).kind, Kind::kNull);
+  // A bundle whose contract reads other texts only is proven all the same.
+  auto definition = fixture::repairing_contract();
+  definition.fields[0].repairs.dates = {"%d.%m.%Y %H:%M"};
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack(objects, 0.25, false, definition);
+  ASSERT_TRUE(digest.ok()) << digest.error().str();
+  const auto plan = Plan::load(*bundle::open(objects, *digest));
+  ASSERT_TRUE(plan.ok()) << plan.error().str();
+  RowResult result;
+  Scratch scratch;
+  const auto text = [](const char* each) { return expr::Datum::string(each); };
+  (*plan)->score_row(std::vector{text("03.04.2001 05:06"), text(" abq"), text("100,0")}, result,
+                     scratch);
+  EXPECT_FALSE(result.check.refused);
+  EXPECT_EQ(result.prediction.size(), 1U);
 }
 
 TEST(KeptRows, WhatIsNoRowIsRefusedWithItsPlace) {

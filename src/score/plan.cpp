@@ -434,6 +434,17 @@ Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float
 void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
                      Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);
+  score_checked(out, scratch);
+}
+
+void Plan::score_accepted(std::span<const expr::Datum> raw, RowResult& out,
+                          Scratch& scratch) const noexcept {
+  parts_->contract.check(raw, out.check);
+  (void)parts_->contract.accept(out.check);  // else it stays refused
+  score_checked(out, scratch);
+}
+
+void Plan::score_checked(RowResult& out, Scratch& scratch) const noexcept {
   if (out.check.refused) {
     out.margins.clear();
     out.prediction.clear();

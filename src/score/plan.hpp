@@ -93,6 +93,10 @@ class Plan {
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
+  /// The same of a row that a person accepts, whatever rules it breaks; it is still refused where a
+  /// field is malformed (`Contract::accept`).
+  void score_accepted(std::span<const expr::Datum> raw, RowResult& out,
+                      Scratch& scratch) const noexcept;
   /// What this plan has in common with another one, by the digests of the bundles' layers. Nothing
   /// where one was not loaded from a bundle, or has a runtime.
   [[nodiscard]] Shared shared_with(const Plan& other) const noexcept;
@@ -162,6 +166,8 @@ class Plan {
       const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
       std::string_view files, const stats::Task& task, const Calibration& calibration,
       const runtime::Host& host);
+  /// The rest of `score_row`, once the row is checked.
+  void score_checked(RowResult& out, Scratch& scratch) const noexcept;
   void answer(std::span<const float> margins, RowResult& out) const noexcept;
   [[nodiscard]] Result<std::int64_t> prove(const Reference& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;

@@ -11,10 +11,10 @@
 namespace heddle::serve {
 namespace {
 
-/// Rule ids are names of definitions: nothing in them needs an escape.
-void put_rules(std::span<const std::string_view> rules, std::string& out) {
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    out.append(i > 0 ? ",\"" : "\"").append(rules[i]).push_back('"');
+/// Ids of rules and repairs are names of definitions: nothing in them needs an escape.
+void put_id_list(std::span<const std::string_view> ids, std::string& out) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    out.append(i > 0 ? ",\"" : "\"").append(ids[i]).push_back('"');
   }
 }
 
@@ -136,13 +136,18 @@ void write_predictions(const Answer& answer, net::Response& out) {
       put_prediction(answer, row, body);
       if (!row.rules.empty()) {
         body.append(",\"warnings\":[");
-        put_rules(row.rules, body);
+        put_id_list(row.rules, body);
         body.push_back(']');
       }
       if (!answer.contributions.empty()) put_contributions(answer, i, body);
     } else {
       body.append("null,\"validation\":[");
-      put_rules(row.rules, body);
+      put_id_list(row.rules, body);
+      body.push_back(']');
+    }
+    if (!answer.repairs.empty() && !answer.repairs[i].empty()) {
+      body.append(",\"repairs\":[");
+      put_id_list(answer.repairs[i], body);
       body.push_back(']');
     }
     body.push_back('}');

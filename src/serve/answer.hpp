@@ -32,6 +32,8 @@ struct Answer {
   const stats::Task* task = nullptr;
   const score::Conformal* conformal = nullptr;  ///< null: who answered gives no intervals
   std::span<const plane::RowView> rows{};       ///< as they go into the journal
+  /// Ids of the repairs that changed a value of each row; empty: none changed any.
+  std::span<const std::span<const std::string_view>> repairs{};
   std::span<const float> contributions{};  ///< rows x outputs of the task x names, empty when not
                                            ///< asked for; NaN where the row was not served
   std::span<const std::string> contribution_names{};  ///< the features', then `bias`
@@ -50,6 +52,8 @@ void write_error(const Error& error, net::Response& out);
 [[nodiscard]] int status_of(std::span<const plane::RowView> rows) noexcept;
 /// The rules a row broke, comma-separated.
 void put_validation(const plane::RowView& row, std::string& out);
+/// The repairs that were made to a row, likewise.
+void put_repairs(const Answer& answer, std::size_t row, std::string& out);
 void put_number(float value, std::string& out);
 void put_integer(std::uint64_t value, std::string& out);
 

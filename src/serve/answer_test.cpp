@@ -81,6 +81,37 @@ TEST(PlainAnswer, IsOfItsTask) {
                                    R"({"value":null,"validation":["a","b"]}])");
 }
 
+/// The first row as it came, the second and the refused one with repairs.
+struct Repaired : Made {
+  Repaired() : Made(Task{}) { answer.repairs = each; }
+  std::vector<std::string_view> two{"origin-trim", "origin-case"}, one{"distance-clip"};
+  std::vector<std::span<const std::string_view>> each{{}, two, one};
+};
+
+TEST(PlainAnswer, NamesTheRepairsOfEachRow) {
+  EXPECT_EQ(Repaired().plain(),
+            R"([{"probability":0.25},)"
+            R"({"probability":0.75,"warnings":["no-circle"],)"
+            R"("repairs":["origin-trim","origin-case"]},)"
+            R"({"probability":null,"validation":["a","b"],"repairs":["distance-clip"]}])");
+}
+
+TEST(OipAnswer, HasRepairsWhereTheyAreAskedFor) {
+  EXPECT_EQ(Repaired().oip(), Made(Task{}).oip());
+  OutputSpecs wanted;
+  ASSERT_TRUE(wanted.list("repairs").ok());
+  ASSERT_TRUE(wanted.check(Task{}, false).ok());
+  EXPECT_EQ(Repaired().oip(wanted), R"([{"name":"repairs","datatype":"BYTES","shape":[3],)"
+                                    R"("data":["","origin-trim,origin-case","distance-clip"]}])");
+  EXPECT_EQ(Made(Task{}).oip(wanted),
+            R"([{"name":"repairs","datatype":"BYTES","shape":[3],"data":["","",""]}])");
+  const Repaired made;
+  std::string bytes;
+  put_raw(made.answer, Output::kRepairs, bytes);
+  using namespace std::string_literals;
+  EXPECT_EQ(bytes, "\0\0\0\0\x17\0\0\0origin-trim,origin-case\x0d\0\0\0distance-clip"s);
+}
+
 TEST(PlainAnswer, HasTheIntervalOrTheSet) {
   const score::Conformal half{0.9, 0.6};
   EXPECT_EQ(Made(kWhole, &half).plain(),
@@ -289,7 +320,7 @@ TEST(Outputs, OnlyThoseOfTheTaskCanBeAskedFor) {
   const auto said = wanted.check(kThree, false);
   EXPECT_EQ(said.error().id, "oip-output");
   EXPECT_EQ(said.error().hint,
-            "its outputs are `probabilities`, `label`, `validation`, `contributions`");
+            "its outputs are `probabilities`, `label`, `validation`, `repairs`, `contributions`");
 }
 
 TEST(LabelsOfATask, AreCheckedByItsTypeAndClasses) {

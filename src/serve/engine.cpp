@@ -413,6 +413,7 @@ void Engine::score_others(SlotId answering, plane::RowView& row) {
 void Engine::score(const Rows& rows, RequestContext& context) {
   const std::size_t width = serving_->fields.size();
   begin_rows(*serving_, *context.slot.loaded->plan, rows.count);
+  const bool is_repairing = !context.slot.loaded->plan->contract().repairs().empty();
   QuarantineProgress progress = quarantine_of(context);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
@@ -446,6 +447,7 @@ void Engine::score(const Rows& rows, RequestContext& context) {
     // Rules of every outcome are recorded: why a row was refused is asked for later, not now.
     for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
+    if (is_repairing) note_repairs(plan, result_.check.repaired);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
   }
@@ -503,6 +505,9 @@ void Engine::begin_rows(const Serving& serving, const score::Plan& answering, st
   rows_.clear();
   rules_.clear();
   rule_ends_.clear();
+  repairs_.clear();
+  repair_ends_.clear();
+  row_repairs_.clear();
   std::size_t numbers = answering.task().outputs();
   for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
     const auto& plan = serving.slot(slot).plan;
@@ -521,13 +526,28 @@ std::span<const float> Engine::keep(std::span<const float> prediction) noexcept 
   return {at, prediction.size()};
 }
 
-/// Gives each of `rows_` its rules, once `rules_` has its place.
+/// Gives each of `rows_` its rules, and what was repaired, once both lists have their places.
 void Engine::end_rules() {
   std::size_t begin = 0;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].rules = std::span(rules_).subspan(begin, rule_ends_[i] - begin);
     begin = rule_ends_[i];
   }
+  begin = 0;
+  for (const std::size_t end : repair_ends_) {
+    row_repairs_.push_back(std::span(repairs_).subspan(begin, end - begin));
+    begin = end;
+  }
+}
+
+/// Counts what the contract changed of the next row, and keeps it for the answer.
+void Engine::note_repairs(const score::Plan& plan, std::span<const std::uint16_t> made) {
+  const auto& known = plan.contract().repairs();
+  for (const std::uint16_t repair : made) {
+    metrics_.repaired(known[repair].id);
+    repairs_.push_back(known[repair].id);
+  }
+  repair_ends_.push_back(repairs_.size());
 }
 
 /// Whether the slot that answered may go on.
@@ -593,6 +613,7 @@ Result<std::optional<Answer>> Engine::infer(const InferRequest& request) {
              .task = &plan.task(),
              .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,
              .rows = rows_,
+             .repairs = row_repairs_,
              .contributions = contributions_,
              .contribution_names = plan.contribution_names()});
 }

@@ -170,6 +170,7 @@ class Engine {
                                 const contract::RowCheck& check, bool stray) const;
   void settle(const QuarantineProgress& progress, Micros event_time);
   void end_rules();
+  void note_repairs(const score::Plan& plan, std::span<const std::uint16_t> made);
   void begin_rows(const Serving& serving, const score::Plan& answering, std::size_t count);
   [[nodiscard]] std::span<const float> keep(std::span<const float> prediction) noexcept;
 
@@ -236,6 +237,9 @@ class Engine {
   std::vector<plane::RowView> rows_;
   std::vector<std::string_view> rules_;
   std::vector<std::size_t> rule_ends_;
+  std::vector<std::string_view> repairs_;  ///< likewise, of a contract that has any
+  std::vector<std::size_t> repair_ends_;
+  std::vector<std::span<const std::string_view>> row_repairs_;
   std::vector<float> predictions_;    ///< what `rows_` borrow; as large as they can need
   std::size_t predictions_kept_ = 0;  ///< numbers of it that are taken
   std::vector<float> contributions_;

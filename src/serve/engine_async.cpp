@@ -71,6 +71,7 @@ Engine::PendingRow Engine::prepare_row(const Rows& rows, std::size_t index,
       row.outcome = plane::RowOutcome::kRefused;
   }
   row.broken = result_.check.broken;
+  row.repaired = result_.check.repaired;
   return row;
 }
 
@@ -327,6 +328,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
     }
     for (const std::string& rule : kept.stray) rules_.push_back(rule);
     for (const std::uint16_t rule : kept.broken) rules_.push_back(known[rule].id);
+    if (!plan.contract().repairs().empty()) note_repairs(plan, kept.repaired);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
   }
@@ -345,7 +347,8 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
       .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
       .task = &plan.task(),
       .conformal = plan.conformal().has_value() ? &*plan.conformal() : nullptr,
-      .rows = rows_};
+      .rows = rows_,
+      .repairs = row_repairs_};
 }
 
 }  // namespace heddle::serve

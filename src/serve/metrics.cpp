@@ -22,14 +22,21 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
   requests_.add(ns);
 }
 
-void Metrics::refused(std::string_view id) {
-  // Ids are our own, a few dozen: what a client sends cannot make this map grow.
-  const auto found = errors_.find(id);
-  if (found != errors_.end())
+namespace {
+
+/// Ids are our own, a few dozen: what a client sends cannot make such a map grow.
+void count(std::map<std::string, std::uint64_t, std::less<>>& counts, std::string_view id) {
+  const auto found = counts.find(id);
+  if (found != counts.end())
     ++found->second;
   else
-    errors_.emplace(id, 1);
+    counts.emplace(id, 1);
 }
+
+}  // namespace
+
+void Metrics::refused(std::string_view id) { count(errors_, id); }
+void Metrics::repaired(std::string_view id) { count(repaired_, id); }
 
 doc::Value Metrics::errors_by_id() const {
   doc::Value counts = doc::Value::object();
@@ -107,6 +114,10 @@ void Metrics::put_counts(Exposition& out) const {
   out.line("heddle_rows_total", "outcome=\"refused\"", refused_);
   out.line("heddle_rows_total", "outcome=\"failed\"", failed_);
   out.line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
+  if (!repaired_.empty())
+    out.head("heddle_repairs_total", "counter", "Values that a repair of the contract changed");
+  for (const auto& [id, values] : repaired_)
+    out.line("heddle_repairs_total", fmt::format("repair=\"{}\"", id), values);
   out.head("heddle_labels_total", "counter", "Labels taken");
   out.line("heddle_labels_total", "", labels_);
   out.head("heddle_labels_refused_total", "counter", "Labels that no row can have, refused");

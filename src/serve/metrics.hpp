@@ -51,6 +51,8 @@ class Metrics {
     refused_labels_ += refused;
   }
   void applied() noexcept { ++applied_; }
+  /// A repair of the contract changed a value. `id` is one of its repairs: they are few.
+  void repaired(std::string_view id);
 
   /// Of one slot, in the terms of the statistics extension.
   struct SlotStatistics {
@@ -114,6 +116,7 @@ class Metrics {
   std::array<Compared, kSlots> beside_{};
   std::map<int, std::uint64_t> statuses_;
   std::map<std::string, std::uint64_t, std::less<>> errors_;  ///< by id
+  std::map<std::string, std::uint64_t, std::less<>> repaired_;
   Histogram requests_;
   std::array<Histogram, kStages> stages_{};
   std::array<SlotStatistics, kSlots> slots_{};

@@ -60,6 +60,15 @@ void put_validation(const plane::RowView& row, std::string& out) {
   }
 }
 
+void put_repairs(const Answer& answer, std::size_t row, std::string& out) {
+  if (answer.repairs.empty()) return;
+  bool first = true;
+  for (const std::string_view id : answer.repairs[row]) {
+    if (!std::exchange(first, false)) out.push_back(',');
+    out.append(id);
+  }
+}
+
 void write_oip(const Answer& answer, const OutputSpecs& wanted, net::Response& out) {
   const AnsweredBy& by = answer.by;
   out.status = status_of(answer.rows);

@@ -50,9 +50,8 @@ Result<Model> describe(const Engine& engine, std::string_view version) {
     model.inputs.push_back({field.name, datatype_of(field.type), {-1}});
   for (std::size_t i = 0; i < kOutputs; ++i) {
     const auto output = static_cast<Output>(i);
-    // Contributions are given only where they are asked for, so they are not among what every
-    // answer has.
-    if (output == Output::kContributions ||
+    // Given only where they are asked for, so they are not among what every answer has.
+    if (output == Output::kRepairs || output == Output::kContributions ||
         !has_output(plan->task(), plan->conformal().has_value(), output))
       continue;
     Tensor tensor{std::string(name_of(output)), datatype_of(plan->task(), output), {-1}};

@@ -59,12 +59,13 @@ void put_comma(bool& first, std::string& out) {
 
 void put_json_text(const Answer& answer, Output output, std::string& out) {
   bool first = true;
-  for (const plane::RowView& row : answer.rows) {
+  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
+    const plane::RowView& row = answer.rows[i];
     put_comma(first, out);
-    if (output == Output::kValidation) {
-      // Rule ids are names of definitions: nothing in them needs an escape.
+    if (has_ids(output)) {
+      // Ids are names of definitions: nothing in them needs an escape.
       out.push_back('"');
-      put_validation(row, out);
+      put_ids(answer, output, i, out);
       out.push_back('"');
     } else if (is_served(row)) {
       put_class(*answer.task, label_of(answer, row), out);
@@ -75,6 +76,11 @@ void put_json_text(const Answer& answer, Output output, std::string& out) {
 }
 
 }  // namespace
+
+void put_ids(const Answer& answer, Output output, std::size_t row, std::string& out) {
+  if (output == Output::kRepairs) return put_repairs(answer, row, out);
+  put_validation(answer.rows[row], out);
+}
 
 Dimensions dimensions_of(const Answer& answer, Output output) noexcept {
   const std::size_t columns = columns_of(*answer.task, output);

@@ -41,6 +41,11 @@ void put_json(const Answer& answer, Output output, std::string& out);
 /// A tensor's raw bytes, little-endian, BYTES each after a 4-byte length. Of a row that was not
 /// served: NaN, `kNoLabel`, false, or no text.
 void put_raw(const Answer& answer, Output output, std::string& out);
+/// Whether an output has ids of rules or repairs; those of one row, comma-separated.
+[[nodiscard]] constexpr bool has_ids(Output output) noexcept {
+  return output == Output::kValidation || output == Output::kRepairs;
+}
+void put_ids(const Answer& answer, Output output, std::size_t row, std::string& out);
 /// Of an output of texts: calls `take(text)` for each row; the text is borrowed for the call.
 template <class Take>
 void each_text(const Answer& answer, Output output, Take&& take);
@@ -61,12 +66,13 @@ void put_class(const stats::Task& task, std::string_view name, std::string& out)
 
 template <class Take>
 void each_text(const Answer& answer, Output output, Take&& take) {
-  std::string rules;
-  for (const plane::RowView& row : answer.rows) {
-    if (output == Output::kValidation) {
-      rules.clear();
-      put_validation(row, rules);
-      take(std::string_view(rules));
+  std::string ids;
+  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
+    const plane::RowView& row = answer.rows[i];
+    if (has_ids(output)) {
+      ids.clear();
+      put_ids(answer, output, i, ids);
+      take(std::string_view(ids));
     } else {
       const bool is_served = row.outcome == plane::RowOutcome::kServed;
       take(is_served ? label_of(answer, row) : std::string_view());

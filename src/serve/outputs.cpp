@@ -12,8 +12,8 @@ namespace {
 using stats::TaskKind;
 
 constexpr std::array<std::string_view, kOutputs> kNames = {
-    "probability", "probabilities", "label",      "set",          "value",
-    "lower",       "upper",         "validation", "contributions"};
+    "probability", "probabilities", "label",      "set",     "value",
+    "lower",       "upper",         "validation", "repairs", "contributions"};
 
 constexpr Output output_at(std::size_t place) noexcept { return static_cast<Output>(place); }
 
@@ -33,6 +33,7 @@ bool has_output(const stats::Task& task, bool has_interval, Output output) noexc
     case Output::kLower:
     case Output::kUpper: return task.kind == TaskKind::kRegression && has_interval;
     case Output::kValidation:
+    case Output::kRepairs:
     case Output::kContributions: break;
   }
   return true;
@@ -42,7 +43,8 @@ Datatype datatype_of(const stats::Task& task, Output output) noexcept {
   switch (output) {
     case Output::kLabel: return task.whole_classes ? Datatype::kInt64 : Datatype::kBytes;
     case Output::kSet: return Datatype::kBool;
-    case Output::kValidation: return Datatype::kBytes;
+    case Output::kValidation:
+    case Output::kRepairs: return Datatype::kBytes;
     default: return Datatype::kFp32;
   }
 }
@@ -53,6 +55,7 @@ std::size_t columns_of(const stats::Task& task, Output output) noexcept {
 
 void OutputSpecs::clear() noexcept {
   each_ = {};
+  (*this)[Output::kRepairs].wanted = false;
   (*this)[Output::kContributions].wanted = false;
   listed_ = false;
 }
@@ -60,9 +63,10 @@ void OutputSpecs::clear() noexcept {
 Result<OutputSpec*> OutputSpecs::list(std::string_view name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end())
-    return Error{ErrorKind::kInvalid, "oip-output",
-                 fmt::format("the request asks for an unknown output `{}`", shown(name)),
-                 "see the outputs of the model's metadata; `contributions` is one more"};
+    return Error{
+        ErrorKind::kInvalid, "oip-output",
+        fmt::format("the request asks for an unknown output `{}`", shown(name)),
+        "see the outputs of the model's metadata; `repairs` and `contributions` are two more"};
   OutputSpec& output = each_[static_cast<std::size_t>(found - kNames.begin())];
   if (output.named) return repeated(name);
   if (!std::exchange(listed_, true)) {

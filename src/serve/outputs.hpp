@@ -21,12 +21,14 @@ enum class Output : std::uint8_t {
   kLower,          ///< of a regression with an interval
   kUpper,
   kValidation,    ///< the rules that the row broke
+  kRepairs,       ///< the repairs of the contract that changed a value of it; only when asked for
   kContributions  ///< what each feature added to each margin; only when asked for
 };
-inline constexpr std::size_t kOutputs = 9;
+inline constexpr std::size_t kOutputs = 10;
 [[nodiscard]] std::string_view name_of(Output output) noexcept;
 
-/// Whether answers of this task have the output. `kContributions`: all can have it.
+/// Whether answers of this task have the output. All can have `kRepairs` and
+/// `kContributions`.
 [[nodiscard]] bool has_output(const stats::Task& task, bool has_interval, Output output) noexcept;
 [[nodiscard]] Datatype datatype_of(const stats::Task& task, Output output) noexcept;
 /// Numbers a row that stand in one dimension of their own: the classes of `probabilities` and
@@ -40,7 +42,8 @@ struct OutputSpec {
   bool named = false;   ///< in the request's list of outputs
 };
 
-/// What a client asks back: without a list all outputs that the task has, but for contributions.
+/// What a client asks back: without a list all outputs that the task has, but for `kRepairs` and
+/// `kContributions`.
 class OutputSpecs {
  public:
   OutputSpecs() { clear(); }

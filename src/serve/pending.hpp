@@ -19,7 +19,7 @@ inline constexpr int kNotSent = -1;
 struct Engine::PendingRow {
   plane::RowOutcome outcome = plane::RowOutcome::kServed;
   int sent = kNotSent;  ///< its place among the rows the runtime has
-  std::vector<std::uint16_t> broken{};
+  std::vector<std::uint16_t> broken{}, repaired{};
   std::vector<std::string> stray{};  ///< of `Rows::stray`
 };
 

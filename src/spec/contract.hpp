@@ -10,6 +10,7 @@
 #include "doc/value.hpp"
 #include "expr/datum.hpp"
 #include "spec/identity.hpp"
+#include "spec/repairs.hpp"
 
 namespace heddle::spec {
 
@@ -46,6 +47,7 @@ struct Field {
   std::optional<double> multiple_of{};       ///< numbers only
   std::optional<std::int64_t> min_length{};  ///< Unicode code points, strings only
   std::optional<std::int64_t> max_length{};
+  Repairs repairs{};  ///< heddle property `repairs`: before the value is checked
 };
 
 /// A row rule beyond the fields' own: `type: custom, engine: heddle`.
@@ -80,8 +82,8 @@ struct SetRule {
   doc::Position position{};
 };
 
-/// A repair applied to a field before features, batch and request alike: `field = expression`, the
-/// row's own fields in scope.
+/// A repair applied to a field of a row that was accepted, before features, batch and request
+/// alike: `field = expression`, the row's own fields in scope.
 struct Transform {
   std::string id;
   std::string field;
@@ -98,6 +100,7 @@ struct Contract {
   std::vector<RowRule> row_rules;
   std::vector<SetRule> set_rules;
   std::vector<Transform> transforms;
+  std::optional<Deduplicate> deduplicate{};  ///< heddle property of the object; of sets of rows
   std::vector<std::string>
       unread{};  ///< properties that a row cannot hold: nested ones and those of no known type
 };

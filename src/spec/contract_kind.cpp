@@ -40,6 +40,7 @@ class ContractChecker : public Checking {
       unique(file, ids, transform.id, transform.expression.position, "transform");
       check_transform(contract, transform);
     }
+    if (contract.deduplicate) check_deduplicate(contract, *contract.deduplicate);
   }
 
   void check_field(const Contract& contract, const Field& field) {
@@ -71,6 +72,36 @@ class ContractChecker : public Checking {
           "swap the two");
     }
     if (!field.enum_file.empty()) check_enum(contract, field);
+    if (const auto repairs = check_repairs(field); !repairs.ok()) {
+      const Error& error = repairs.error();
+      report(file, field.repairs.position, error.id, error.message, error.hint);
+    }
+  }
+
+  void check_deduplicate(const Contract& contract, const Deduplicate& dedup) {
+    const std::string& file = contract.identity.file;
+    if (dedup.key.empty())
+      report(file, dedup.position, "repair-value", "`deduplicate` has no key",
+             "name the fields that say which rows are the same");
+    auto names = dedup.key;
+    names.push_back(dedup.by);
+    for (const auto& name : names) {
+      need_field(file, dedup.position, contract, name, "`deduplicate`");
+      const auto field = std::find_if(contract.fields.begin(), contract.fields.end(),
+                                      [&](const Field& each) { return each.name == name; });
+      if (field == contract.fields.end()) continue;
+      if (field->label_time) {
+        report(
+            file, dedup.position, "repair-label",
+            fmt::format("`deduplicate` names the label `{}`: rows to score do not have it", name),
+            "name fields that a request carries");
+      } else if (name == dedup.by && field->type != expr::Type::kTimestamp) {
+        report(
+            file, dedup.position, "repair-type",
+            fmt::format("`by` of `deduplicate` is `{}`, a {}", name, expr::type_name(field->type)),
+            "name the timestamp that says which row is first");
+      }
+    }
   }
 
   void check_row_rule(const Contract& contract, const RowRule& rule) {

@@ -247,7 +247,8 @@ const Schema<Property>& property_keys() {
               "the only values there are, each `{value: ...}`");
     t.objects("quality", &Property::quality, quality_keys(), "rules about this field");
     t.objects("customProperties", &Property::custom, custom_property_keys(),
-              "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column})");
+              "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column}), "
+              "`repairs` (what is done to a value before it is checked)");
     t.text(
          "semanticType", &Property::semantic_type,
          "`column`, `dimension`: a field of the rows; `measure`: computed from many rows, reported")
@@ -302,7 +303,7 @@ const Schema<SchemaObject>& schema_object_keys() {
     t.objects("quality", &SchemaObject::quality, quality_keys(),
               "rules over several fields or the whole set");
     t.objects("customProperties", &SchemaObject::custom, custom_property_keys(),
-              "vendor `heddle`: `transforms`");
+              "vendor `heddle`: `transforms`, `repairs` of all its fields, `deduplicate`");
     t.reported("relationships", "a row is checked alone, not against another table");
     t.reported("context",
                "what it tells an agent is not enforced: write constraints as policy rules");
@@ -364,7 +365,8 @@ const Schema<Document>& document_keys() {
     t.objects("schema", &Document::schema, schema_object_keys(),
               "the objects; of several, another definition names one as `CONTRACT/OBJECT`");
     t.objects("customProperties", &Document::custom, custom_property_keys(),
-              "vendor `heddle`: `transforms` (a list of {id, field, expression, reason})");
+              "vendor `heddle`: `transforms` (a list of {id, field, expression, reason}), "
+              "`repairs`, `deduplicate`");
     t.custom("apiVersion", Shape::kText, "version of the standard; others are refused",
              check_version)
         .required();

@@ -32,8 +32,17 @@ void report_unknown(const CustomProperty& custom, const std::vector<std::string>
                              : fmt::format("did you mean `{}`?", near));
 }
 
+bool is_object(const CustomProperty& custom, Reader& reader) {
+  if (custom.value.is_object()) return true;
+  reader.report(
+      custom.value.position(), "wrong-type",
+      fmt::format("`{}` must be an object, found a {}", custom.property, custom.value.type_name()),
+      "see `docs/cleaning.md` for its keys");
+  return false;
+}
+
 void read_field_property(const CustomProperty& custom, Field& field, Reader& reader) {
-  const std::vector<std::string> known = {"role", "enumFile"};
+  const std::vector<std::string> known = {"role", "enumFile", "repairs"};
   if (!is_ours(custom, known, reader)) return;
   if (custom.property == "role") {
     if (custom.value == doc::Value("label")) {
@@ -50,30 +59,60 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
       reader.report(custom.value.position(), "wrong-type", "`enumFile` names no file",
                     "write `value: {file: airports.csv, column: iata}`");
     }
+  } else if (custom.property == "repairs") {
+    if (is_object(custom, reader)) reader.read(repair_keys(), custom.value, &field.repairs);
   } else {
     report_unknown(custom, known, "a field", reader);
   }
 }
 
-void read_transforms(const std::vector<CustomProperty>& customs, std::string_view of,
-                     bool is_one_object, Contract& contract, Reader& reader) {
-  const std::vector<std::string> known = {"transforms"};
+void read_transforms(const CustomProperty& custom, Contract& contract, Reader& reader) {
+  for (const auto& item : custom.value.as_array()) {
+    Transform transform;
+    reader.read(odcs::transform_keys(), item, &transform);
+    contract.transforms.push_back(std::move(transform));
+  }
+}
+
+/// What an object declares for all of its fields: how texts are written. What is of one unit or one
+/// range is of one field.
+void read_repairs_for_all(const CustomProperty& custom, Contract& contract, Reader& reader) {
+  if (!is_object(custom, reader)) return;
+  Repairs all;
+  reader.read(repair_keys(), custom.value, &all);
+  const bool is_of_values = all.scale || all.offset || all.clip_minimum || all.clip_maximum ||
+                            all.impute != Impute::kNone;
+  if (is_of_values) {
+    reader.report(custom.value.position(), "repair-type",
+                  "`scale`, `offset`, `clip` and `impute` are of one field",
+                  "write them under the `customProperties` of the field");
+  }
+  for (Field& field : contract.fields) add_for_all(all, field);
+}
+
+/// The properties of an object, or of a contract with one.
+void read_object_properties(const std::vector<CustomProperty>& customs, std::string_view of,
+                            bool is_one_object, Contract& contract, Reader& reader) {
+  const std::vector<std::string> known = {"transforms", "repairs", "deduplicate"};
   for (const auto& custom : customs) {
     if (!is_ours(custom, known, reader)) continue;
-    if (custom.property != "transforms" || !custom.value.is_array()) {
+    const bool is_known = std::find(known.begin(), known.end(), custom.property) != known.end();
+    if (!is_known || (custom.property == "transforms" && !custom.value.is_array())) {
       report_unknown(custom, known, of, reader);
       continue;
     }
     if (!is_one_object) {
       reader.report(custom.position, "bad-schema",
-                    "`transforms` stands over several schema objects",
+                    fmt::format("`{}` stands over several schema objects", custom.property),
                     "write it under `customProperties` of the object whose fields it repairs");
       return;
     }
-    for (const auto& item : custom.value.as_array()) {
-      Transform transform;
-      reader.read(odcs::transform_keys(), item, &transform);
-      contract.transforms.push_back(std::move(transform));
+    if (custom.property == "transforms") {
+      read_transforms(custom, contract, reader);
+    } else if (custom.property == "repairs") {
+      read_repairs_for_all(custom, contract, reader);
+    } else if (is_object(custom, reader)) {
+      reader.read(deduplicate_keys(), custom.value, &contract.deduplicate.emplace());
     }
   }
 }
@@ -134,7 +173,7 @@ Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
   }
   quality.read(object.quality, "", true);
   quality.keys();
-  read_transforms(object.custom, "a schema object", true, contract, reader);
+  read_object_properties(object.custom, "a schema object", true, contract, reader);
   const bool is_misread =
       std::any_of(object.properties.begin(), object.properties.end(),
                   [](const auto& property) { return property.has_unknown_type; });
@@ -202,7 +241,7 @@ std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader) {
     contract.version = document.version;
     contract.status = document.status;
   }
-  read_transforms(document.custom, "a contract", is_one_object, contracts.front(), reader);
+  read_object_properties(document.custom, "a contract", is_one_object, contracts.front(), reader);
   reader.finish();
   return contracts;
 }

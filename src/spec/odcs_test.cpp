@@ -487,5 +487,90 @@ TEST(Odcs, SqlThatMeansTheSameEverywhere) {
   }
 }
 
+/// A property of the object `rows`, with a property of Heddle's own.
+std::string property(const std::string& name, const std::string& type, const std::string& repairs) {
+  return fmt::format(
+      "{{name: {}, logicalType: {}, customProperties: [{{property: repairs, vendor: heddle, value: "
+      "{}}}]}}",
+      name, type, repairs);
+}
+
+TEST(Odcs, RepairsOfAField) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      property("a", "string", "{trim: true, case: upper, nulls: [NA, -999, '']}") + "," +
+          property("b", "number",
+                   "{decimal: ',', scale: 0.5, offset: 1, clip: {minimum: 0, maximum: 9}, impute: "
+                   "{learn: median}}") +
+          "," + property("c", "date", "{dates: '%d.%m.%Y', impute: {value: '2001-04-10'}}"),
+      "", findings);
+  EXPECT_EQ(ids_of(findings), "");
+  ASSERT_EQ(contract.fields.size(), 3U);
+  const Repairs& a = contract.fields[0].repairs;
+  EXPECT_TRUE(a.trim);
+  EXPECT_EQ(a.letter_case, LetterCase::kUpper);
+  EXPECT_EQ(a.nulls, (std::vector<std::string>{"NA", "-999", ""}));
+  const Repairs& b = contract.fields[1].repairs;
+  EXPECT_EQ(b.decimal, ",");
+  EXPECT_EQ(b.scale, 0.5);
+  EXPECT_EQ(b.offset, 1);
+  EXPECT_EQ(b.clip_minimum, 0);
+  EXPECT_EQ(b.clip_maximum, 9);
+  EXPECT_EQ(b.impute, Impute::kMedian);
+  EXPECT_TRUE(b.imputed.is_null());
+  const Repairs& c = contract.fields[2].repairs;
+  EXPECT_EQ(c.dates, std::vector<std::string>{"%d.%m.%Y"});
+  EXPECT_EQ(c.impute, Impute::kConstant);
+  EXPECT_EQ(c.imputed, doc::Value("2001-04-10"));
+}
+
+TEST(Odcs, RepairsOfAllFieldsAndOfTheSet) {
+  std::vector<doc::Diagnostic> diagnostics;
+  const Contract contract = parse_contract(
+      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n  "
+      "properties: [{name: a, logicalType: string}, {name: b, logicalType: number}, {name: t, "
+      "logicalType: timestamp}, " +
+          property("d", "number", "{nulls: ['-']}") +
+          "]\n  customProperties:\n  - {property: repairs, vendor: heddle, value: {trim: true, "
+          "nulls: [NA], decimal: ',', dates: ['%d.%m.%Y']}}\n  - {property: deduplicate, vendor: "
+          "heddle, value: {key: [a, b], by: t, keep: last}}\n",
+      "c.yaml", diagnostics);
+  ASSERT_TRUE(diagnostics.empty()) << doc::render_concise(diagnostics[0]);
+  EXPECT_TRUE(contract.fields[0].repairs.trim);
+  EXPECT_FALSE(contract.fields[1].repairs.trim);
+  EXPECT_EQ(contract.fields[1].repairs.nulls, std::vector<std::string>{"NA"});
+  EXPECT_EQ(contract.fields[1].repairs.decimal, ",");
+  EXPECT_EQ(contract.fields[2].repairs.dates, std::vector<std::string>{"%d.%m.%Y"});
+  EXPECT_EQ(contract.fields[3].repairs.nulls, std::vector<std::string>{"-"});  // its own
+  EXPECT_EQ(contract.fields[3].repairs.decimal, ",");
+  ASSERT_TRUE(contract.deduplicate);
+  EXPECT_EQ(contract.deduplicate->key, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(contract.deduplicate->by, "t");
+  EXPECT_TRUE(contract.deduplicate->keep_last);
+}
+
+TEST(Odcs, RepairsThatMeanNothingAreFound) {
+  const auto found = [](const std::string& repairs) {
+    std::vector<std::string> findings;
+    (void)contract_with(property("a", "number", repairs), "", findings);
+    return findings.size() == 1 ? findings[0].substr(findings[0].find(": ") + 2)
+                                : fmt::format("{} findings", findings.size());
+  };
+  EXPECT_EQ(found("{nulls: []}"), "error[repair-value]: `nulls` lists nothing");
+  EXPECT_EQ(found("{nulls: NA}"), "error[repair-value]: `nulls` lists nothing");
+  EXPECT_EQ(found("{nulls: [true]}"),
+            "error[repair-value]: `nulls` holds neither a text nor a number");
+  EXPECT_EQ(found("{decimal: ';'}"), "error[repair-value]: `decimal` can only be a comma");
+  EXPECT_EQ(found("{clip: {}}"), "error[repair-value]: `clip` has no bound");
+  EXPECT_EQ(found("{impute: median}"),
+            "error[wrong-type]: `impute` must be an object, found a string");
+  EXPECT_EQ(found("{impute: {learn: mean}}"),
+            "error[repair-value]: `impute` learns a `median` or a `mode`");
+  EXPECT_EQ(found("{impute: {learn: mode, value: 3}}"),
+            "error[repair-value]: `impute` has either `value` or `learn`, and nothing else");
+  EXPECT_EQ(found("{trimm: true}").substr(0, 24), "error[unknown-key]: unkn");
+  EXPECT_EQ(found("true"), "error[wrong-type]: `repairs` must be an object, found a boolean");
+}
+
 }  // namespace
 }  // namespace heddle::spec

@@ -156,7 +156,9 @@ Datum datum_of(const doc::Value& value) {
 /// Grows one column value by value.
 class Grower {
  public:
-  Grower(const std::string& name, Type type, bool is_wanted) : is_wanted_(is_wanted) {
+  /// `as_text`: a text is not taken for a value of another type.
+  Grower(const std::string& name, Type type, bool is_wanted, bool as_text)
+      : is_wanted_(is_wanted), as_text_(as_text && type != Type::kString) {
     column_.name = name;
     column_.type = type;
   }
@@ -167,7 +169,9 @@ class Grower {
     const bool is_mixed = column_.type == Type::kString && !is_wanted_ && value != nullptr &&
                           !value->is_null() && !value->is_string();
     const std::string text = is_mixed ? doc::to_json(*value) : std::string();
+    const bool stays = as_text_ && value != nullptr && value->is_string();
     const Datum datum = is_mixed           ? Datum::string(text)
+                        : stays            ? Datum::error()
                         : value == nullptr ? Datum::null()
                                            : as_type(column_.type, datum_of(*value));
     const bool valid = !datum.is_null() && !datum.is_error();
@@ -210,6 +214,7 @@ class Grower {
   }
 
   bool is_wanted_;
+  bool as_text_;
   Column column_;
   StringIndex strings_;
   StringIndex malformed_texts_;
@@ -266,7 +271,8 @@ class Rows final : public TableReader {
   Result<Table> read(std::int64_t most_rows, std::size_t most_bytes) {
     std::vector<Grower> growers;
     for (const auto& column : columns_)
-      growers.emplace_back(column.name, column.type, options_.types.contains(column.name));
+      growers.emplace_back(column.name, column.type, options_.types.contains(column.name),
+                           options_.as_text.contains(column.name));
     std::string_view line;
     std::int64_t rows = 0;
     std::size_t bytes = 0;

@@ -241,7 +241,8 @@ class Union {
       // A column of the files themselves that the folders name too: it was joined above.
       if (seen.contains(key.first)) continue;
       const auto type = options.types.find(key.first);
-      all_.push_back({key.first, type == options.types.end() ? Type::kString : type->second});
+      const bool is_text = type == options.types.end() || options.as_text.contains(key.first);
+      all_.push_back({key.first, is_text ? Type::kString : type->second});
     }
     for (const auto& column : all_) names.push_back(column.name);
     return check_names(parts.front().path, names);
@@ -446,7 +447,8 @@ class Parts final : public TableReader {
 
   [[nodiscard]] Type type_of_key(const ColumnInfo& column) const {
     const auto type = options_.types.find(column.name);
-    return type == options_.types.end() ? column.type : type->second;
+    const bool is_text = type == options_.types.end() || options_.as_text.contains(column.name);
+    return is_text ? column.type : type->second;
   }
 
   static Result<void> check_key(const Part& part, const Key& key, const Column& own) {

@@ -20,7 +20,7 @@ Target BatchFile::target(std::size_t index, const ReadOptions& options) const {
   const auto wanted = options.types.find(names_[index]);
   Target out = target_of(
       *types_[index], wanted == options.types.end() ? std::nullopt : std::optional(wanted->second),
-      format_ == Format::kCsv, options.as_written);
+      format_ == Format::kCsv, options.as_written || options.as_text.contains(names_[index]));
   out.decimal = decimal_;
   return out;
 }
@@ -206,7 +206,8 @@ class Reading {
     const Target target = file.target(index, options_);
     if (target.type == Type::kDyn) return not_read(file, index, options_);
     const auto wanted = options_.types.find(name);
-    if (wanted != options_.types.end() && !options_.as_written &&
+    const bool stays_text = target.type == Type::kString && options_.as_text.contains(name);
+    if (wanted != options_.types.end() && !options_.as_written && !stays_text &&
         !can_hold(target.type, wanted->second)) {
       return Error{ErrorKind::kUnprocessable, "column-type",
                    fmt::format("column `{}` of `{}` has type {}, the contract wants a {}", name,

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,6 +59,14 @@ struct Column {
       return expr::Datum::error();
     return view.at(row);
   }
+  /// The same before anybody takes it for a type: of a malformed cell its text. In a column of
+  /// strings such a cell is no text, and kError as well.
+  [[nodiscard]] expr::Datum received(const expr::ColumnView& view,
+                                     std::int64_t row) const noexcept {
+    const auto text = malformed_text(static_cast<std::size_t>(row));
+    if (!text) return view.at(row);
+    return type == Type::kString ? expr::Datum::error() : expr::Datum::string(*text);
+  }
 };
 
 /// Columns of one length. A value type (copying copies the rows); reading is thread-safe.
@@ -95,6 +104,10 @@ struct ReadOptions {
   /// Keep a CSV's cells as the text that stands there, whatever `types` says: whoever reads them
   /// applies `cell_of_text`.
   bool as_written = false;
+  /// Columns whose texts stay texts, whatever `types` says: the repairs of a contract read them. A
+  /// column that holds no texts is read by `types`; one of NDJSON that holds some has them as
+  /// malformed cells.
+  std::set<std::string, std::less<>> as_text{};
   /// Keep rows with `time_from <= time_column < time_to`, and those whose time is missing or
   /// malformed; no filter when `time_column` is empty.
   std::string time_column{};

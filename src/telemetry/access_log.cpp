@@ -46,6 +46,7 @@ const std::vector<table::ColumnInfo>& columns() {
                                                      {"refused", Type::kInt},
                                                      {"outcome", Type::kString},
                                                      {"rules", Type::kString},
+                                                     {"repairs", Type::kString},
                                                      {"prediction", Type::kString},
                                                      {"fields", Type::kString}};
   return all;
@@ -187,7 +188,7 @@ class Conversion {
       rows_.integer(static_cast<std::int64_t>(request.rows.size()));
       rows_.integer(served);
       rows_.integer(refused);
-      add_outcome(row);
+      add_outcome(row, bundle, names);
       if (source_.fields) rows_.text(fields_of(row, names));
       if (rows_.count() == kChunkRows) HEDDLE_TRY(flush());
     }
@@ -195,11 +196,14 @@ class Conversion {
   }
 
   /// What became of one row.
-  void add_outcome(const plane::RowRecord& row) {
+  void add_outcome(const plane::RowRecord& row, const std::string& bundle,
+                   std::span<const std::string> names) {
     rows_.text(name_of(row.outcome));
     std::string rules;
     for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
     rows_.text(rules, !rules.empty());
+    const auto repairs = source_.repairs_of ? source_.repairs_of(bundle, row, names) : std::nullopt;
+    rows_.text(repairs.value_or(""), repairs.has_value());
     const bool answered = row.outcome == plane::RowOutcome::kServed && !row.prediction.empty();
     rows_.text(answered ? text_of(row.prediction) : std::string(), answered);
   }
@@ -300,12 +304,15 @@ Result<void> check_columns(const std::vector<table::ColumnInfo>& found, const st
   if (place_of(found, "probability") < std::ssize(found)) {
     return Error{
         ErrorKind::kConflict, "access-version",
-        fmt::format("`{}` is of `heddle.access/1`, this program reads `heddle.access/2`", path),
+        fmt::format("`{}` is of `heddle.access/1`, this program reads `heddle.access/3`", path),
         "verify it with the version that wrote it, or move it away"};
   }
-  // `fields` are there where the service asked for them.
+  // `fields` are there where the service asked for them, `repairs` not in `heddle.access/2`.
   auto expected = columns();
-  if (place_of(found, "fields") == std::ssize(found)) expected.pop_back();
+  std::erase_if(expected, [&](const table::ColumnInfo& column) {
+    const bool may_be_absent = column.name == "fields" || column.name == "repairs";
+    return may_be_absent && place_of(found, column.name) == std::ssize(found);
+  });
   const bool right =
       std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
                  [](const auto& a, const auto& b) { return a.name == b.name && a.type == b.type; });

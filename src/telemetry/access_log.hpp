@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "plane/journal.hpp"
 
 namespace heddle::telemetry {
 
@@ -32,6 +35,11 @@ struct AccessSource {
   bool fields = false;        ///< the values of the request fields are written too
   /// Digest of the bundle that `slot` had in that route table; empty when it is not known.
   std::function<std::string(std::uint64_t route_version, std::string_view slot)> bundle_of;
+  /// Ids of the repairs that the contract of that bundle made to a row, comma-separated; nothing
+  /// when that is not known. `names` are those of the row's fields.
+  std::function<std::optional<std::string>(const std::string& bundle, const plane::RowRecord& row,
+                                           std::span<const std::string> names)>
+      repairs_of{};
 };
 
 [[nodiscard]] std::string access_path(const std::string& folder, std::uint64_t segment);

@@ -66,6 +66,12 @@ class AccessLogTest : public testing::Test {
     source.bundle_of = [](std::uint64_t version, std::string_view slot) {
       return version == 3 && slot == "primary" ? "sha256:aa" : "";
     };
+    source.repairs_of = [](const std::string& bundle, const plane::RowRecord& row,
+                           std::span<const std::string> names) -> std::optional<std::string> {
+      if (bundle.empty()) return std::nullopt;
+      EXPECT_TRUE(row.fields.empty() || names.size() == row.fields.size());
+      return row.rules.empty() ? "origin-trim,origin-case" : "";
+    };
     return write_access(source, dir_ + "/access");
   }
 
@@ -97,6 +103,9 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   EXPECT_EQ(text("account", 3).str(), "app");
   EXPECT_EQ(text("outcome", 2).str(), "quarantined");
   EXPECT_EQ(text("rules", 1).str(), "a,b");
+  EXPECT_EQ(text("repairs", 0).str(), "origin-trim,origin-case");
+  EXPECT_EQ(text("repairs", 1).str(), "") << "none were made";
+  EXPECT_TRUE(text("repairs", 3).is_null()) << "nobody knows";
   EXPECT_EQ(text("prediction", 0).str(), "0.1");
   EXPECT_EQ(text("prediction", 3).str(), "0.125,0.5,0.375");
   EXPECT_TRUE(text("prediction", 1).is_null());
@@ -157,6 +166,22 @@ TEST_F(AccessLogTest, OtherColumnsAreRefusedAndAnotherVersionIsNamed) {
   const std::string before = *read_file(path);
   EXPECT_EQ(read_access(dir_ + "/access", 1).error().id, "access-version");
   EXPECT_EQ(*read_file(path), before);
+}
+
+TEST_F(AccessLogTest, ASegmentOfTheVersionBeforeIsVerifiedAsItStands) {
+  journal(100);
+  journal(1);
+  const auto made = convert(1);
+  ASSERT_TRUE(made.ok());
+  const auto path = access_path(dir_ + "/access", 1);
+  const auto table = *table::read_table(path);
+  std::vector<table::Column> kept(table.columns().begin(), table.columns().end());
+  std::erase_if(kept, [](const table::Column& column) { return column.name == "repairs"; });
+  ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
+  const auto back = read_access(dir_ + "/access", 1);
+  ASSERT_TRUE(back.ok()) << back.error().str();
+  EXPECT_EQ(back->rows, made->rows);
+  EXPECT_NE(back->root, made->root) << "what a root was made of is what has to be there";
 }
 
 TEST_F(AccessLogTest, ARootSaysNothingOfTheRows) {

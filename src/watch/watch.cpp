@@ -22,6 +22,29 @@ std::vector<float> margins_of(const stats::Task& task, const std::vector<float>&
 
 std::string key_of(const Route& route) { return route.primary.hex() + "/" + route.repair; }
 
+std::vector<table::DateFormat> layouts_of(const spec::Field& field) {
+  std::vector<table::DateFormat> out;
+  for (const auto& layout : field.repairs.dates) {
+    // The contract was compiled: its layouts are good.
+    if (auto format = table::DateFormat::compile(layout); format.ok())
+      out.push_back(std::move(*format));
+  }
+  return out;
+}
+
+/// A time as the contract reads it, before any transform.
+std::optional<Micros> time_of(const plane::FieldValue& field,
+                              const std::vector<table::DateFormat>& layouts) {
+  if (field.kind == expr::Datum::Kind::kString && !layouts.empty()) {
+    for (const auto& layout : layouts) {
+      if (const auto time = layout.parse(field.s)) return time;
+    }
+    return std::nullopt;
+  }
+  const expr::Datum time = datum_of(field, expr::Type::kTimestamp);
+  return time.kind == expr::Datum::Kind::kTimestamp ? std::optional(time.i) : std::nullopt;
+}
+
 }  // namespace
 
 Watch::Watch(Options options, std::vector<Named> made)
@@ -37,6 +60,8 @@ Watch::Watch(Options options, std::vector<Named> made)
     const auto at = std::find_if(fields.begin(), fields.end(),
                                  [&](const spec::Field& field) { return field.name == name; });
     types_.push_back(at == fields.end() ? expr::Type::kDyn : at->type);
+    auto& layouts = layouts_.emplace_back();
+    if (at != fields.end()) layouts = layouts_of(*at);
   }
 }
 
@@ -234,13 +259,12 @@ std::vector<std::uint32_t> Watch::trials_of(const Route& route) {
   return trials;
 }
 
-/// Of the fields as they came: a repair of a clock is proven by the rows before it.
+/// Of the fields before transforms: a repair of a clock is proven by the rows before it.
 void Watch::read_clocks(const plane::RequestRecord& request, const plane::RowRecord& row) {
   for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
     if (types_[i] != expr::Type::kTimestamp) continue;
-    const expr::Datum time = datum_of(row.fields[i], types_[i]);
-    if (time.kind == expr::Datum::Kind::kTimestamp)
-      clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
+    if (const auto time = time_of(row.fields[i], layouts_[i]))
+      clocks_.add(request.account, options_.fields[i], *time, request.event_time);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "plane/journal.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
+#include "table/date_format.hpp"
 #include "watch/accounts.hpp"
 #include "watch/alert_book.hpp"
 #include "watch/answers.hpp"
@@ -50,11 +51,11 @@ struct Alternative {
 struct Route {
   std::uint64_t version = 0;
   Digest primary{};
-  std::string repair{};  ///< names the contract's transforms in force; empty: none
+  std::string repair{};  ///< names the contract's repairs and transforms; empty: none
   std::shared_ptr<const Baseline>
       baseline;  ///< of the primary's bundle; none: nothing is watched, which is an alert
   std::string unwatched{};  ///< why there is no baseline
-  /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
+  /// Applies them to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
   std::vector<Alternative> alternatives{};     ///< none: nothing is on trial
   stats::Task task{};                          ///< of the primary: what predictions and labels are
@@ -197,6 +198,8 @@ class Watch {
 
   Options options_;
   std::vector<expr::Type> types_;  ///< of the fields, by the contract
+  std::vector<std::vector<table::DateFormat>>
+      layouts_;  ///< in which it reads their times; likewise
   std::map<std::uint64_t, Route> routes_;
   std::uint64_t epoch_ = 0;
   std::uint64_t route_version_ = 0;

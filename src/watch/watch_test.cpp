@@ -353,6 +353,28 @@ TEST(Watch, ARepairInForceStartsAnEpochInWhichTheShiftIsGone) {
   EXPECT_FALSE(latest.at("column/hour_of_day").alert);
 }
 
+TEST(Watch, AClockIsReadInTheLayoutsOfTheContract) {
+  auto options = Stream::options();
+  ASSERT_EQ(options.contract.fields[0].name, "at");
+  options.contract.fields[0].repairs.dates = {"%d.%m.%Y %H:%M"};
+  Watch watch = *Watch::open(options);
+  watch.register_route(route_of(Stream(14).baseline()));
+  Output out;
+  for (int i = 0; i < 250; ++i) {
+    plane::RequestRecord request;
+    request.request_id = fmt::format("r-{}", i);
+    request.account = "app";
+    request.route_version = 1;
+    request.event_time = 100 * kDay + i * kMinute;
+    plane::FieldValue at;
+    at.kind = expr::Datum::Kind::kString;
+    at.s = *table::DateFormat::compile("%d.%m.%Y %H:%M")->format(request.event_time + 5 * kHour);
+    request.rows.push_back({.fields = {at, {}, {}}});
+    watch.observe(request, out);
+  }
+  EXPECT_EQ(watch.clock("at"), 5 * kHour);
+}
+
 TEST(Watch, PartOfADayIsNoWindow) {
   Stream stream(12);
   Session run = start(stream);

@@ -200,7 +200,8 @@ rules:
   - id: people-act
     effect: allow
     who: ["role:ml-engineer", "system:*"]
-    action: ["slot.swap", "source.*", "incident.*", "service.*", "label.*", release.rollback]
+    action: ["slot.swap", "source.*", "incident.*", "service.*", "label.*", "rows.*",
+             release.rollback]
   - id: files-are-scored
     effect: allow
     who: ["role:ml-engineer", "system:*"]

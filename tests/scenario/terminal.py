@@ -247,6 +247,11 @@ def traffic(world, run, planes):
     planes.until(lambda: in_force(run), "the data plane has the newest route")
     run.both("quarantine", "list")
     run.both("quarantine", "show", "late", "--limit", "2")
+    of_rows = ("--all", "--limit", "2", "--reason", "they are two trips")
+    run.both("quarantine", "discard", "late", *of_rows)
+    run.both("quarantine", "restore", "late", *of_rows, code=6)  # nobody settled any
+    for act in ("reprocess", "accept"):
+        run.both("quarantine", act, "late", *of_rows, "-o", world.dir / "settled.csv")
     run.both("status", note="with an incident")
 
 
