@@ -105,27 +105,40 @@ table::Table in_time(table::Table rows, const table::Column& time, Micros from, 
   return rows.take(kept);
 }
 
-/// Rows of [from, to), or of the window, as they are in the source, in `order_of`.
-Result<table::Table> read_source(const Definitions& definitions,
-                                 const contract::Contract& contract) {
-  const table::Input input = definitions.input();
-  const std::string path = input.text();
+/// The columns that the contract asks for, by its types. kUnprocessable: the source lacks one.
+Result<table::ReadOptions> columns_of(const table::Input& input, const spec::Contract& contract) {
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(input));
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
   table::ReadOptions options;
-  for (const auto& field : definitions.contract->fields) {
+  for (const auto& field : contract.fields) {
     if (std::find(names.begin(), names.end(), field.name) == names.end()) {
       const std::string near = doc::nearest(field.name, names);
       return Error{ErrorKind::kUnprocessable, field.label_time ? "target-absent" : "column-missing",
-                   fmt::format("`{}` has no column `{}`, which contract `{}` asks for", path,
-                               field.name, definitions.contract->identity.name),
+                   fmt::format("`{}` has no column `{}`, which contract `{}` asks for",
+                               input.text(), field.name, contract.identity.name),
                    near.empty() ? fmt::format("its columns are `{}`", fmt::join(names, "`, `"))
                                 : fmt::format("did the column change its name to `{}`?", near)};
     }
     options.columns.push_back(field.name);
     options.types.emplace(field.name, field.type);
   }
+  return options;
+}
+
+/// The window of the model begins so long before the newest row. Without any time nothing is left
+/// out: rows without one are refused by their contract, which says so better than an empty window.
+void begin_window(const spec::Model& model, std::optional<Micros> newest,
+                  table::ReadOptions& options) {
+  if (newest) options.time_from = *newest - model.train_window + 1;
+}
+
+/// Rows of [from, to), or of the window, as they are in the source, in `order_of`.
+Result<table::Table> read_source(const Definitions& definitions,
+                                 const contract::Contract& contract) {
+  const table::Input input = definitions.input();
+  const std::string path = input.text();
+  HEDDLE_ASSIGN_OR_RETURN(auto options, columns_of(input, *definitions.contract));
   const spec::Model& model = *definitions.model;
   options.as_text = contract.text_fields();
   const bool bounded = model.train_to != 0;
@@ -133,20 +146,18 @@ Result<table::Table> read_source(const Definitions& definitions,
   // A time that only the contract can read is read when all rows are there.
   const bool is_text = options.as_text.contains(model.time_field);
   if (!is_text) options.time_column = model.time_field;
-  const Micros window = model.train_window;
-  if (window != 0 && !is_text) {
+  const bool has_window = model.train_window != 0;
+  if (has_window && !is_text) {
     HEDDLE_ASSIGN_OR_RETURN(const auto newest, newest_time(input, options));
-    // Rows without a time are refused by their contract, which says so better than an empty window.
-    if (newest) options.time_from = *newest - window + 1;
+    begin_window(model, newest, options);
   }
   HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(input, options));
   const table::Column* time = model.time_field.empty() ? nullptr : rows.find(model.time_field);
   table::Column read;
   if (is_text) {
     HEDDLE_ASSIGN_OR_RETURN(read, contract.repaired(rows, model.time_field));
-    if (const auto newest = newest_of(read); window != 0 && newest)
-      options.time_from = *newest - window + 1;
-    if (bounded || window != 0) {
+    if (has_window) begin_window(model, newest_of(read), options);
+    if (bounded || has_window) {
       rows = in_time(std::move(rows), read, options.time_from, options.time_to);
       HEDDLE_ASSIGN_OR_RETURN(read, contract.repaired(rows, model.time_field));
     }
