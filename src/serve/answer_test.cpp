@@ -23,6 +23,7 @@ using stats::TaskKind;
 const Task kThree{.kind = TaskKind::kClasses, .classes = {"early", "on \"time\"", "late"}};
 const Task kWhole{.kind = TaskKind::kClasses, .classes = {"-1", "0", "7"}, .whole_classes = true};
 const Task kNumber{.kind = TaskKind::kRegression};
+const Task kTruth{};
 
 /// A served row, one that was served with a warning, and a refused one.
 struct Made {
@@ -83,7 +84,7 @@ TEST(PlainAnswer, IsOfItsTask) {
 
 /// The first row as it came, the second and the refused one with repairs.
 struct Repaired : Made {
-  Repaired() : Made(Task{}) { answer.repairs = each; }
+  Repaired() : Made(kTruth) { answer.repairs = each; }  // it keeps where the task is
   std::vector<std::string_view> two{"origin-trim", "origin-case"}, one{"distance-clip"};
   std::vector<std::span<const std::string_view>> each{{}, two, one};
 };
