@@ -8,6 +8,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "doc/value.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
@@ -195,9 +196,12 @@ void add_completion_command(CLI::App& app, Invocation& invocation) {
        {std::tuple{"bash", kBash, "for bash: source <(heddle completion bash)"},
         {"zsh", kZsh, "for zsh, after compinit: source <(heddle completion zsh)"},
         {"fish", kFish, "for fish: heddle completion fish | source"}}) {
-    command->add_subcommand(shell, use)->callback([&invocation, script = script] {
-      invocation.run = [script](const Console&) {
-        std::fwrite(script.data(), 1, script.size(), stdout);
+    command->add_subcommand(shell, use)->callback([&invocation, shell = shell, script = script] {
+      invocation.run = [=](const Console& console) {
+        if (console.json())
+          console.document(doc::Value::object({{"shell", shell}, {"script", std::string(script)}}));
+        else
+          std::fwrite(script.data(), 1, script.size(), stdout);
         return 0;
       };
     });
