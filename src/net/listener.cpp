@@ -57,8 +57,9 @@ Result<int> listen_tcp_now(const std::string& host, int port) {
 
 /// Asks again while the address is another process's: one that was killed lets go of its locks
 /// first and of its addresses a moment later, and whoever takes its place has its locks by then.
+/// No longer: a plane that ends within a second of its start is not started again for ever.
 Result<int> once_free(const std::function<Result<int>()>& listen) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
   for (;;) {
     auto fd = listen();
     const bool taken = !fd.ok() && fd.error().kind == ErrorKind::kConflict;

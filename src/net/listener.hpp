@@ -10,7 +10,7 @@
 namespace heddle::net {
 
 /// Non-blocking listening sockets; the caller owns the descriptor. An address that another process
-/// has is waited for, a second at most (kConflict, `net-port-in-use`).
+/// has is waited for, 0.3 s at most (kConflict, `net-port-in-use`).
 [[nodiscard]] Result<int> listen_tcp(const std::string& host, int port);
 /// Mode 0600. A socket file that nobody listens on is replaced.
 [[nodiscard]] Result<int> listen_unix(const std::string& path);

@@ -556,7 +556,7 @@ TEST(Server, TakesThePlaceOfOneThatLetsGoOfItsAddressesAMomentLater) {
   const int own = listen_unix(path).value();
   const int port = bound_port(tcp);
   std::thread ends([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     ::close(tcp);
     ::close(own);
   });
