@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstring>
 #include <thread>
+#include <variant>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -61,6 +62,9 @@ Error cannot(const ProcessOptions& options, std::string_view what, int why) {
                            what.empty() ? "" : ": ", std::strerror(why)),
                "check that the program is there and may be run"};
 }
+
+constexpr int kMostTries = 500;
+constexpr auto kBusy = std::chrono::milliseconds(1);
 
 /// What the child says through the pipe when it cannot become the options.
 struct Failure {
@@ -151,15 +155,15 @@ Result<Descriptor> open_stream(const ProcessOptions& options, const StandardStre
   return Descriptor();
 }
 
-/// The program's id. `streams`: its three standard ones; -1: the caller's own.
-Result<pid_t> launch(const ProcessOptions& options, std::array<int, 3> streams) {
-  const Prepared prepared(options);
+/// The program's id, or why there is none.
+std::variant<pid_t, Failure> launch_once(const ProcessOptions& options, const Prepared& prepared,
+                                         std::array<int, 3> streams) {
   Pipe report;
-  if (!report.open()) return cannot(options, "", errno);
+  if (!report.open()) return Failure{false, errno};
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) become(options, prepared, streams, report.write.get(), parent);
-  if (pid < 0) return cannot(options, "", errno);
+  if (pid < 0) return Failure{false, errno};
   report.write.reset();
   // Nothing comes when the program was started: the child's end of the pipe is closed then.
   Failure failure;
@@ -169,8 +173,23 @@ Result<pid_t> launch(const ProcessOptions& options, std::array<int, 3> streams) 
   if (got != static_cast<ssize_t>(sizeof failure)) return pid;
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return cannot(options, failure.folder ? fmt::format("`{}`", options.directory) : "",
-                failure.code);
+  return failure;
+}
+
+/// `streams`: the program's three standard ones; -1: the caller's own.
+Result<pid_t> launch(const ProcessOptions& options, std::array<int, 3> streams) {
+  const Prepared prepared(options);
+  for (int tries = 1;; ++tries) {
+    const auto launched = launch_once(options, prepared, streams);
+    if (const pid_t* const pid = std::get_if<pid_t>(&launched)) return *pid;
+    const auto& failure = std::get<Failure>(launched);
+    // A program that this process has just written is busy as long as a child of another thread,
+    // forked meanwhile, has not become its own program. Nothing tells when that is over.
+    if (failure.code != ETXTBSY || tries == kMostTries)
+      return cannot(options, failure.folder ? fmt::format("`{}`", options.directory) : "",
+                    failure.code);
+    std::this_thread::sleep_for(kBusy);
+  }
 }
 
 /// `text` in a file that is nowhere, to be read from its beginning.

@@ -84,6 +84,31 @@ TEST(ChildProcess, WhatCannotBeStartedIsAnErrorThatSaysWhy) {
             "cannot start `true`: `/no/such/folder/file`: No such file or directory");
 }
 
+TEST(ChildProcess, AProgramThatIsStillHeldOpenForWritingIsWaitedFor) {
+  const fixture::Folder folder;
+  const std::string program = folder.path() + "/program";
+  ASSERT_TRUE(write_file_atomic(program, "#!/bin/sh\nexit 3\n", 0700).ok());
+  // As a child of another thread holds it that was forked while it was written.
+  const int held = ::open(program.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(held, 0);
+  std::thread letting_go([held] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ::close(held);
+  });
+  const auto done = captured({.argv = {program}});
+  letting_go.join();
+  ASSERT_TRUE(done.ok()) << done.error().str();
+  EXPECT_EQ(done->exit.code, 3);
+}
+
+TEST(ChildProcess, AFileThatIsNoProgramIsNotGivenToAShell) {
+  const fixture::Folder folder;
+  ASSERT_TRUE(write_file_atomic(folder.path() + "/text", "exit 3\n", 0700).ok());
+  const auto text = captured({.argv = {folder.path() + "/text"}});
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.error().kind, ErrorKind::kUnavailable);
+}
+
 TEST(ChildProcess, OutputIsKeptUpToItsBoundAndTheProgramIsNotHeldUp) {
   // More than a pipe holds, on both streams at once.
   const auto finished = captured(shell("head -c 3000000 /dev/zero | tr '\\0' x; "
