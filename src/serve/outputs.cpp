@@ -9,8 +9,6 @@
 namespace heddle::serve {
 namespace {
 
-using stats::TaskKind;
-
 constexpr std::array<std::string_view, kOutputs> kNames = {
     "probability", "probabilities", "label",      "set",     "value",
     "lower",       "upper",         "validation", "repairs", "contributions"};
@@ -21,22 +19,6 @@ constexpr Output output_at(std::size_t place) noexcept { return static_cast<Outp
 
 std::string_view name_of(Output output) noexcept {
   return kNames[static_cast<std::size_t>(output)];
-}
-
-bool has_output(const stats::Task& task, bool has_interval, Output output) noexcept {
-  switch (output) {
-    case Output::kProbability: return task.kind == TaskKind::kBinary;
-    case Output::kProbabilities:
-    case Output::kLabel: return task.kind == TaskKind::kClasses;
-    case Output::kSet: return task.kind == TaskKind::kClasses && has_interval;
-    case Output::kValue: return task.kind == TaskKind::kRegression;
-    case Output::kLower:
-    case Output::kUpper: return task.kind == TaskKind::kRegression && has_interval;
-    case Output::kValidation:
-    case Output::kRepairs:
-    case Output::kContributions: break;
-  }
-  return true;
 }
 
 Datatype datatype_of(const stats::Task& task, Output output) noexcept {

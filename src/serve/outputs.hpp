@@ -29,7 +29,24 @@ inline constexpr std::size_t kOutputs = 10;
 
 /// Whether answers of this task have the output. All can have `kRepairs` and
 /// `kContributions`.
-[[nodiscard]] bool has_output(const stats::Task& task, bool has_interval, Output output) noexcept;
+/// Here, for it is asked of each output of each request.
+[[nodiscard]] inline bool has_output(const stats::Task& task, bool has_interval,
+                                     Output output) noexcept {
+  using stats::TaskKind;
+  switch (output) {
+    case Output::kProbability: return task.kind == TaskKind::kBinary;
+    case Output::kProbabilities:
+    case Output::kLabel: return task.kind == TaskKind::kClasses;
+    case Output::kSet: return task.kind == TaskKind::kClasses && has_interval;
+    case Output::kValue: return task.kind == TaskKind::kRegression;
+    case Output::kLower:
+    case Output::kUpper: return task.kind == TaskKind::kRegression && has_interval;
+    case Output::kValidation:
+    case Output::kRepairs:
+    case Output::kContributions: break;
+  }
+  return true;
+}
 [[nodiscard]] Datatype datatype_of(const stats::Task& task, Output output) noexcept;
 /// Numbers a row that stand in one dimension of their own: the classes of `probabilities` and
 /// `set`; 0: the output is [n].
