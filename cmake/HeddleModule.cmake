@@ -60,8 +60,7 @@ target_precompile_headers(
 )
 
 # g++ 12 warns of std::string's own code where it comes from a precompiled header (GCC bug 105651).
-# Tests are compiled with -Og, in little more than half the time that -O2 takes; what they try is
-# optimised all the same.
+# Tests are compiled with -Og, which takes less time; what they try is optimised all the same.
 set(
   HEDDLE_TEST_OPTIONS
   -Og
