@@ -108,7 +108,8 @@ Growth growth_of(const control::WatchReply& before, const control::WatchReply& a
 
 struct Done {
   replay::Replayed replayed;
-  Growth watch;  ///< what the service's watch made of it
+  std::vector<std::string> faults;  ///< names, in order of `replayed.touched`
+  Growth watch;                     ///< what the service's watch made of it
 };
 
 /// Rows are sent as they stand; when they happened and what became of them is read from what the
@@ -138,7 +139,8 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
                  fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
   }
   const auto& model = project.models.at(service->second.model);
-  const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
+  const std::string& named = project.feature_sets.at(model.features).contract;
+  const auto& contract = project.contracts.at(named);
   replay::Options options;
   HEDDLE_ASSIGN_OR_RETURN(options.file,
                           input_as(project, arguments.service, arguments.file, arguments.as));
@@ -166,7 +168,7 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
   options.source_field = arguments.source_field;
   HEDDLE_ASSIGN_OR_RETURN(options.from, time_option(arguments.from, INT64_MIN));
   HEDDLE_ASSIGN_OR_RETURN(options.to, time_option(arguments.to, INT64_MAX));
-  HEDDLE_ASSIGN_OR_RETURN(options.faults, replay::faults_from_text(arguments.faults));
+  HEDDLE_ASSIGN_OR_RETURN(options.faults, replay::faults_named(project, named, arguments.faults));
   options.every = arguments.every;
   options.block_rows = arguments.block_rows;
   options.speed = arguments.speed;
@@ -265,6 +267,7 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   options.progress = std::ref(progress);
   HEDDLE_ASSIGN_OR_RETURN(const auto before, watched(*session, arguments.service));
   Done done;
+  for (const auto& fault : options.faults) done.faults.push_back(fault.identity.name);
   HEDDLE_ASSIGN_OR_RETURN(done.replayed, replay::replay(options));
   // Without lockstep the control plane may have records left to read; what it is asked for here is
   // up to the last tick.
@@ -274,9 +277,16 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   return done;
 }
 
-/// Whatever nobody looked at, one line each; empty: the watch took everything.
-std::vector<std::string> losses(const replay::Replayed& replayed, const Growth& watch) {
+/// Whatever nobody looked at, and faults that show nowhere, one line each; empty: the watch took
+/// everything.
+std::vector<std::string> losses(const Done& done) {
+  const replay::Replayed& replayed = done.replayed;
+  const Growth& watch = done.watch;
   std::vector<std::string> lines;
+  for (std::size_t i = 0; i < done.faults.size(); ++i) {
+    if (replayed.touched[i] == 0)
+      lines.push_back(fmt::format("fault `{}` touched no row", done.faults[i]));
+  }
   const auto say = [&](std::int64_t count, std::string_view what) {
     if (count > 0) lines.push_back(fmt::format("{} {}", count, what));
   };
@@ -295,8 +305,11 @@ std::vector<std::string> losses(const replay::Replayed& replayed, const Growth& 
 
 int print_replayed(const Console& console, const Done& done) {
   const auto& replayed = done.replayed;
-  const auto lines = losses(replayed, done.watch);
+  const auto lines = losses(done);
   if (console.json()) {
+    auto faults = doc::Value::object();
+    for (std::size_t i = 0; i < done.faults.size(); ++i)
+      faults.set(done.faults[i], replayed.touched[i]);
     console.document(doc::Value::object({{"requests", replayed.requests},
                                          {"rows", static_cast<std::int64_t>(replayed.rows.size())},
                                          {"answered", replayed.answered},
@@ -307,6 +320,7 @@ int print_replayed(const Console& console, const Done& done) {
                                          {"labels_refused", replayed.labels_refused},
                                          {"unlabelled", replayed.unlabelled},
                                          {"untimed", replayed.untimed},
+                                         {"faults", std::move(faults)},
                                          {"watch", done.watch.counts},
                                          {"seconds", replayed.seconds}}));
   } else {
@@ -317,6 +331,8 @@ int print_replayed(const Console& console, const Done& done) {
     console.data(fmt::format("watched: {} of {} rows in windows, {} of {} labels met their row",
                              done.watch.in_windows, done.watch.rows, done.watch.labels_joined,
                              replayed.labels));
+    for (std::size_t i = 0; i < done.faults.size(); ++i)
+      console.data(fmt::format("fault `{}`: {} rows", done.faults[i], replayed.touched[i]));
   }
   for (const auto& line : lines) console.message("warning: " + line);
   for (const auto& error : replayed.errors) console.message("  " + error);
@@ -343,7 +359,10 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
   replay->add_option("--every", arguments->every, "every n-th row")->check(CLI::PositiveNumber);
   replay->add_option("--source-field", arguments->source_field,
                      "column whose hash names the source of a row");
-  replay->add_option("--faults", arguments->faults, "`none`, `flights`, or names of its faults");
+  replay->add_option(
+      "--faults", arguments->faults,
+      "definitions of `faults/` to lay over the rows, names with commas between: `none` "
+      "(default), `all`");
   replay->add_option("--truth", arguments->truth, "write each row's truth there, for a scorer");
   replay->add_option("--seed", arguments->seed, "of batch sizes and draws");
   replay->add_flag("--lockstep,!--no-lockstep", arguments->lockstep,

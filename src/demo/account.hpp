@@ -15,12 +15,11 @@ namespace heddle::demo {
 /// One incident as the control plane tells it, beside what was true.
 struct IncidentAccount {
   std::string id;
-  std::string true_cause;  ///< `unit change`, `contract fault`, `time shift`, `concept shift`,
-                           ///< `prior shift`, `outlived repair`, `none`
+  std::string true_cause;  ///< the fault's, `prior shift`, `outlived repair`, `none`
   std::string diagnosed_cause;
   std::string response;
   std::string reason;  ///< the diagnosis in one sentence
-  std::string fault;   ///< name in the catalogue, or empty
+  std::string fault;   ///< as `FaultWindow` names it, or empty
   bool is_false = false;
   std::int64_t rows_to_alert = 0;  ///< rows of all traffic since the true change
   std::int64_t rows_to_confirm = 0;
@@ -60,11 +59,15 @@ struct Series {
   std::vector<std::pair<Micros, double>> points;
 };
 
+/// Faults that reports count as one.
 struct FaultWindow {
-  std::string name;
+  std::string name;  ///< their group, or the fault's own name
   std::string title;
-  Micros from = 0;
+  Micros from = 0;  ///< event times within the replay
   Micros to = 0;
+  std::string cause{};                 ///< that a diagnosis should name; without one, their name
+  bool is_refused = false;             ///< rows that show the cause are refused one by one
+  std::vector<std::string> members{};  ///< names of the definitions
 };
 
 struct QuarantineAccount {

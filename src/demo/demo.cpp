@@ -22,6 +22,7 @@
 #include "demo/storyteller.hpp"
 #include "demo/webhook.hpp"
 #include "doc/json.hpp"
+#include "replay/fault.hpp"
 #include "replay/quality.hpp"
 #include "spec/load.hpp"
 
@@ -285,7 +286,8 @@ Result<void> Demo::replay_traffic() {
   replay.to = from_civil({2001, 7, 1});
   replay.every = kEvery;
   replay.seed = kReplaySeed;
-  replay.faults = replay::flights_faults();
+  HEDDLE_ASSIGN_OR_RETURN(replay.faults,
+                          replay::faults_named(definitions_, features.contract, "all"));
   replay.truth_path = options_.out + "/truth.jsonl";
   replay.lockstep = true;
   replay.block_rows = kBlockRows;
@@ -428,7 +430,7 @@ Result<void> Demo::score() {
                                                    .fields = r.fields,
                                                    .types = r.types,
                                                    .target = r.target,
-                                                   .sources = static_cast<int>(r.sources.size()),
+                                                   .sources = r.sources,
                                                    .source_field = r.source_field,
                                                    .from = r.from,
                                                    .to = r.to,
@@ -437,7 +439,7 @@ Result<void> Demo::score() {
                                                    .faults = r.faults}));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects,
                           options_.open_objects(project_.state_dir() + "/objects"));
-  account_.faults = fault_windows(r.faults, r.to);
+  account_.faults = fault_windows(r.faults, r.from, r.to);
   account_.from = r.from;
   account_.to = r.to;
   JudgeInput input;
@@ -445,11 +447,7 @@ Result<void> Demo::score() {
   input.first_release = first_release_;
   for (const auto& [name, policy] : definitions_.policies)
     input.retrain_rows = std::max(input.retrain_rows, policy.retrain_max_rows);
-  for (const FaultWindow& fault : account_.faults) {
-    if (fault.name != "c" && fault.name != "d") continue;
-    input.true_changes.push_back(fault.from);
-    if (fault.to < r.to) input.true_changes.push_back(fault.to);
-  }
+  input.true_changes = true_changes(account_.faults, r.to);
   input.recording = &recording;
   input.truth = &truth;
   input.replayed = &replayed_;
@@ -459,7 +457,10 @@ Result<void> Demo::score() {
   account_.end = replay::quality_since(rows, from_civil({2001, 6, 24}));
   account_.incidents = account_incidents(incidents_, truth, account_.faults, account_.days);
 
-  const std::vector<replay::FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
+  std::vector<replay::FaultGroup> groups;
+  for (const FaultWindow& fault : account_.faults) {
+    if (fault.is_refused) groups.push_back({fault.name, fault.members});
+  }
   for (const replay::RefusalScore& refusal :
        replay::score_refusals(truth, replayed_.rows, groups)) {
     QuarantineAccount quarantine{refusal, {}};

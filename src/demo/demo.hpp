@@ -21,7 +21,8 @@ struct Options {
   std::function<Result<std::unique_ptr<store::Objects>>(const std::string& dir)> open_objects{};
 };
 
-/// The main job from definitions to report, by the real command line, control plane and data plane.
+/// The main job from definitions to report, by the real command line, control plane and data plane,
+/// with every fault of the example laid over its traffic.
 /// Prints a readable account to stdout; leaves `report.json` and `report.html` in `out`. When
 /// nothing changed since the last finished run it only shows that run's result. Takes over SIGINT
 /// for its duration and stops what it started.

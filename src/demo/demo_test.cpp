@@ -15,6 +15,8 @@
 #include "demo/webhook.hpp"
 #include "doc/json.hpp"
 #include "net/client.hpp"
+#include "replay/fault.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::demo {
 namespace {
@@ -33,9 +35,46 @@ doc::Value incident(const char* id, const char* cause, Micros raised, Micros res
                              {"closed", ""}});
 }
 
-TEST(Incidents, AreHeldAgainstTheTruth) {
-  const std::vector<FaultWindow> faults = fault_windows(replay::flights_faults(), day(7, 1));
+/// Those of the example project, as the demo has them.
+std::vector<FaultWindow> example_faults() {
+  const auto loaded = spec::load_project("examples/flights");
+  EXPECT_TRUE(loaded.ok());
+  const auto faults = replay::faults_named(loaded->project, "flights", "all");
+  EXPECT_TRUE(faults.ok());
+  return fault_windows(*faults, day(3, 1), day(7, 1));
+}
+
+TEST(FaultWindows, AreOfTheDefinitions) {
+  const std::vector<FaultWindow> faults = example_faults();
   ASSERT_EQ(faults.size(), 4u) << "(b) is two kinds of row and one fault";
+  std::vector<std::string> titles;
+  for (const FaultWindow& fault : faults) titles.push_back(fault.title);
+  EXPECT_EQ(titles, (std::vector<std::string>{"(a) unit change", "(b) contract fault",
+                                              "(c) time shift", "(d) concept shift"}));
+  EXPECT_EQ(faults[1].members, (std::vector<std::string>{"b-code", "b-date"}));
+  EXPECT_EQ(faults[1].from, day(4, 20));
+  EXPECT_EQ(faults[1].to, day(4, 21));
+  EXPECT_EQ(faults[3].to, day(7, 1)) << "one that does not end is there to the end of the replay";
+  // The contract refuses what shows the first two; models have to follow the others.
+  EXPECT_TRUE(faults[0].is_refused && faults[1].is_refused);
+  EXPECT_FALSE(faults[2].is_refused || faults[3].is_refused);
+  EXPECT_EQ(true_changes(faults, day(7, 1)),
+            (std::vector<Micros>{day(5, 11), day(5, 30), day(6, 8)}));
+}
+
+TEST(FaultWindows, OneWithoutACauseIsCalledByItsName) {
+  spec::Fault fault;
+  fault.identity.name = "odd";
+  const auto windows = fault_windows(std::vector<spec::Fault>{fault}, day(3, 1), day(7, 1));
+  ASSERT_EQ(windows.size(), 1u);
+  EXPECT_EQ(windows[0].title, "(odd)");
+  EXPECT_EQ(windows[0].cause, "odd");
+  EXPECT_EQ(windows[0].from, day(3, 1));
+  EXPECT_FALSE(windows[0].is_refused) << "nobody diagnoses it: models have to follow";
+}
+
+TEST(Incidents, AreHeldAgainstTheTruth) {
+  const std::vector<FaultWindow> faults = example_faults();
   replay::Truth truth;
   for (int h = 0; h < 24 * 122; ++h) truth.rows.push_back({.event_time = day(3, 1) + h * kHour});
   const auto accounts = account_incidents(
@@ -97,7 +136,7 @@ TEST(Incidents, AnActThatDoesNotPayIsFalse) {
 TEST(Report, HasEveryMemberOfTheSchema) {
   Account account;
   account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {},
-                                        fault_windows(replay::flights_faults(), day(7, 1)), {});
+                                        example_faults(), {});
   const doc::Value report = to_report(account);
   EXPECT_EQ(report.string_or("schema"), "heddle.demo/1");
   for (const char* member :

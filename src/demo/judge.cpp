@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include <fmt/format.h>
 
 #include "bundle/bundle.hpp"
 #include "demo/session.hpp"
 #include "feature/program.hpp"
+#include "recover/cause.hpp"
 #include "score/plan.hpp"
 #include "train/train.hpp"
 
@@ -36,7 +38,7 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
     const std::size_t end = std::min(begin + kRowsAtOnce, reign.to);
     rows.clear();
     for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
-    HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
+    const table::Table received = input.recording->received(rows);
     HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
     std::copy(scored.predictions.begin(), scored.predictions.end(),
               out.begin() + static_cast<std::ptrdiff_t>(begin));
@@ -97,11 +99,10 @@ double lost_between(std::span<const replay::PeriodQuality> days, Micros from, Mi
   return lost;
 }
 
-/// Whether the incident is about the end of this fault.
-const FaultWindow* ended_before(const std::vector<FaultWindow>& faults, const std::string& name,
-                                Micros raised) {
+/// The change whose end the incident is about: rows that are refused leave no repair behind.
+const FaultWindow* ended_before(const std::vector<FaultWindow>& faults, Micros raised) {
   const auto at = std::find_if(faults.begin(), faults.end(), [&](const FaultWindow& fault) {
-    return fault.name == name && raised >= fault.to && raised < fault.to + kAftermath;
+    return !fault.is_refused && raised >= fault.to && raised < fault.to + kAftermath;
   });
   return at == faults.end() ? nullptr : &*at;
 }
@@ -147,7 +148,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
       rows.push_back(row.recorded);
       labels.push_back(std::get<bool>(*row.label) ? 1 : 0);
     }
-    HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
+    const table::Table received = input.recording->received(rows);
     HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
     if (!reigns.empty()) reigns.back().to = end;
     reigns.push_back({end, served.size(), plan.get()});
@@ -168,26 +169,42 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   return out;
 }
 
-std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Micros end) {
+std::vector<FaultWindow> fault_windows(std::span<const spec::Fault> faults, Micros begin,
+                                       Micros end) {
   std::vector<FaultWindow> out;
-  for (const replay::Fault& fault : faults) {
-    FaultWindow window;
-    window.name = fault.name.substr(0, 1);
-    window.from = fault.from;
-    window.to = std::min(fault.to, end);
-    switch (fault.kind) {
-      case replay::Fault::Kind::kUnit: window.title = "(a) unit"; break;
-      case replay::Fault::Kind::kDateFormat:
-      case replay::Fault::Kind::kUnknownCode: window.title = "(b) contract"; break;
-      case replay::Fault::Kind::kTimeShift: window.title = "(c) +5 hours"; break;
-      case replay::Fault::Kind::kInvertLabel: window.title = "(d) concept"; break;
-      case replay::Fault::Kind::kMissing: window.title = "missing"; break;
-      case replay::Fault::Kind::kWrongLabel: window.title = "wrong labels"; break;
-      case replay::Fault::Kind::kDropPositive: window.title = "base rate"; break;
+  for (const spec::Fault& fault : faults) {
+    const Micros from = std::clamp(fault.from, begin, end);
+    const Micros to = std::clamp(fault.to, begin, end);
+    auto at = std::find_if(out.begin(), out.end(), [&](const FaultWindow& window) {
+      return window.name == fault.reported_as();
+    });
+    if (at == out.end()) {
+      out.push_back({.name = fault.reported_as(), .title = {}, .from = from, .to = to});
+      at = std::prev(out.end());
     }
-    if (!out.empty() && out.back().name == window.name) continue;
-    out.push_back(std::move(window));
+    at->from = std::min(at->from, from);
+    at->to = std::max(at->to, to);
+    if (at->cause.empty()) at->cause = fault.cause;
+    at->members.push_back(fault.identity.name);
   }
+  for (FaultWindow& window : out) {
+    window.title = window.cause.empty() ? fmt::format("({})", window.name)
+                                        : fmt::format("({}) {}", window.name, window.cause);
+    const recover::Cause* const cause = recover::causes().find(window.cause);
+    window.is_refused = cause != nullptr && cause->refuses_rows();
+    if (window.cause.empty()) window.cause = window.name;
+  }
+  return out;
+}
+
+std::vector<Micros> true_changes(std::span<const FaultWindow> faults, Micros end) {
+  std::vector<Micros> out;
+  for (const FaultWindow& fault : faults) {
+    if (fault.is_refused) continue;
+    out.push_back(fault.from);
+    if (fault.to < end) out.push_back(fault.to);
+  }
+  std::sort(out.begin(), out.end());
   return out;
 }
 
@@ -213,7 +230,7 @@ IncidentAccount read_incident(const doc::Value& value) {
 /// What is taken back is the repair of a fault that ended, or a recalibration: the base rate ends
 /// nothing at a day we know.
 void name_outlived(IncidentAccount& incident, const std::vector<FaultWindow>& faults) {
-  const FaultWindow* fault = ended_before(faults, "c", incident.raised_at);
+  const FaultWindow* fault = ended_before(faults, incident.raised_at);
   const bool of_a_fault = incident.reason.find("recalibration") == std::string::npos;
   incident.true_cause = of_a_fault && fault == nullptr ? "none" : "outlived repair";
   incident.is_false = of_a_fault && fault == nullptr;
@@ -224,8 +241,6 @@ void name_outlived(IncidentAccount& incident, const std::vector<FaultWindow>& fa
 
 /// What was true when the incident was raised.
 void name_true_cause(IncidentAccount& incident, const std::vector<FaultWindow>& faults) {
-  static const std::map<std::string, std::string> kCauses{
-      {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
   if (incident.diagnosed_cause == "outlived repair") return name_outlived(incident, faults);
   // The base rate moves by itself in the data: no fault is planted for it.
   if (incident.diagnosed_cause == "prior shift") {
@@ -238,7 +253,7 @@ void name_true_cause(IncidentAccount& incident, const std::vector<FaultWindow>& 
     incident.is_false = true;
     return;
   }
-  incident.true_cause = kCauses.at(fault->name);
+  incident.true_cause = fault->cause;
   incident.fault = fault->name;
   incident.changed_at = fault->from;
 }

@@ -13,6 +13,7 @@
 #include "replay/recording.hpp"
 #include "replay/replayer.hpp"
 #include "replay/truth.hpp"
+#include "spec/fault.hpp"
 #include "store/store.hpp"
 
 namespace heddle::demo {
@@ -42,8 +43,15 @@ struct JudgeInput {
     const std::vector<doc::Value>& incidents, const replay::Truth& truth,
     const std::vector<FaultWindow>& faults, std::span<const replay::PeriodQuality> days);
 
-/// The faults of the catalogue as reports show them: name, title, event times.
-[[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults,
-                                                     Micros end);
+/// Faults as reports show them, those of one group together: their first cause, and the event times
+/// from the first row to the last, within [begin, end). By the cause they are met in one of two
+/// ways: the contract refuses the rows that show it (`recover::Cause::refuses_rows`), or it is a
+/// change that models have to follow, when it comes and when it goes: `true_changes`. A cause that
+/// nobody diagnoses is such a change.
+[[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const spec::Fault> faults,
+                                                     Micros begin, Micros end);
+
+/// After which event times the oracle is refitted, ascending; `end`: of the replay.
+[[nodiscard]] std::vector<Micros> true_changes(std::span<const FaultWindow> faults, Micros end);
 
 }  // namespace heddle::demo

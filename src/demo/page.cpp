@@ -109,8 +109,9 @@ std::string metric_plots(const Account& account) {
 
 std::string to_page(const Account& account) {
   const replay::PeriodQuality& end = account.end;
-  std::string out = page::open_page("Heddle: the main job on real flights",
-                                    "Four months of flights, four injected faults");
+  std::string out = page::open_page(
+      "Heddle: the main job on real flights",
+      fmt::format("Four months of flights, {} injected faults", account.faults.size()));
   out += fmt::format(
       "<p class=\"soft\">A model that predicts late departures was trained on January and February "
       "2001 and then served to "

@@ -59,11 +59,11 @@ std::vector<PeriodQuality> by_name(std::span<const ScoredRow> rows, std::size_t 
 }
 
 /// The bits of the faults that belong to a group.
-unsigned mask_of(const FaultGroup& group, const std::vector<std::string>& faults) {
-  unsigned mask = 0;
+FaultBits mask_of(const FaultGroup& group, const std::vector<std::string>& faults) {
+  FaultBits mask = 0;
   for (std::size_t i = 0; i < faults.size(); ++i) {
     if (std::find(group.members.begin(), group.members.end(), faults[i]) != group.members.end())
-      mask |= 1u << i;
+      mask |= FaultBits{1} << i;
   }
   return mask;
 }
@@ -93,15 +93,15 @@ PeriodQuality quality_since(std::span<const ScoredRow> rows, Micros from) {
 std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const RowAnswer> answers,
                                          std::span<const FaultGroup> refusable) {
   HEDDLE_CHECK(truth.rows.size() == answers.size(), "truth and answers are of different replays");
-  std::vector<unsigned> masks;
-  unsigned any = 0;
+  std::vector<FaultBits> masks;
+  FaultBits any = 0;
   for (const FaultGroup& group : refusable) any |= masks.emplace_back(mask_of(group, truth.faults));
   std::int64_t refused = 0;
   std::int64_t rightly = 0;
   std::vector<RefusalScore> out(refusable.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const bool was_refused = answers[i].outcome == Outcome::kRefused;
-    const unsigned bits = truth.rows[i].faults;
+    const FaultBits bits = truth.rows[i].faults;
     refused += was_refused ? 1 : 0;
     rightly += was_refused && (bits & any) != 0 ? 1 : 0;
     for (std::size_t g = 0; g < masks.size(); ++g) {

@@ -320,6 +320,7 @@ class Run {
         id_(run_id(options.seed, begin_event_)) {
     result_.rows.reserve(static_cast<std::size_t>(recording.rows()));
     result_.untimed = recording.untimed();
+    result_.touched.assign(recording.touched().begin(), recording.touched().end());
   }
 
   Result<void> open_truth() {
@@ -510,22 +511,21 @@ std::string request_id(std::string_view run, std::int64_t request) {
 
 Result<Replayed> replay(const Options& options) {
   HEDDLE_TRY(check_options(options));
-  HEDDLE_ASSIGN_OR_RETURN(
-      const Recording recording,
-      Recording::open({.file = options.file,
-                       .time_field = options.time_field,
-                       .fields = options.fields,
-                       .types = options.types,
-                       .as_text = options.as_text,
-                       .repaired = options.repaired,
-                       .target = options.target,
-                       .sources = std::max(static_cast<int>(options.sources.size()), 1),
-                       .source_field = options.source_field,
-                       .from = options.from,
-                       .to = options.to,
-                       .every = options.every,
-                       .seed = options.seed,
-                       .faults = options.faults}));
+  HEDDLE_ASSIGN_OR_RETURN(const Recording recording,
+                          Recording::open({.file = options.file,
+                                           .time_field = options.time_field,
+                                           .fields = options.fields,
+                                           .types = options.types,
+                                           .as_text = options.as_text,
+                                           .repaired = options.repaired,
+                                           .target = options.target,
+                                           .sources = options.sources,
+                                           .source_field = options.source_field,
+                                           .from = options.from,
+                                           .to = options.to,
+                                           .every = options.every,
+                                           .seed = options.seed,
+                                           .faults = options.faults}));
   Run run(options, recording);
   HEDDLE_TRY(run.open_truth());
   HEDDLE_TRY(run.send_rows());

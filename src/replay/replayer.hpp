@@ -41,8 +41,8 @@ struct Options {
   int batch_max = 64;         ///< rows of a request: 1 to this, seeded
   Micros label_delay = kDay;  ///< event time from a row to its label
   std::uint64_t seed = 1;
-  std::vector<Fault> faults{};
-  std::string truth_path{};  ///< JSONL, one line a row, for the scorer only; empty: none
+  std::vector<spec::Fault> faults{};  ///< act one after another; at most `kMostFaults`
+  std::string truth_path{};           ///< JSONL, one line a row, for the scorer only; empty: none
   bool lockstep = false;
   int block_rows = 128;  ///< rows between ticks; at most 1,000
   double speed = 0;      ///< event seconds per second at most; 0: as fast as answers come
@@ -74,10 +74,11 @@ struct Replayed {
   std::int64_t requests = 0;
   std::int64_t label_requests = 0;
   std::int64_t labels = 0;
-  std::int64_t labels_refused = 0;  ///< of those, by the service
-  std::int64_t unlabelled = 0;      ///< rows whose target is null or fails: no label is sent
-  std::int64_t untimed = 0;         ///< rows sent with the time of a row before them
-  std::int64_t answered = 0;        ///< predict requests that got an answer below 500 in the end
+  std::int64_t labels_refused = 0;    ///< of those, by the service
+  std::int64_t unlabelled = 0;        ///< rows whose target is null or fails: no label is sent
+  std::int64_t untimed = 0;           ///< rows sent with the time of a row before them
+  std::vector<std::int64_t> touched;  ///< rows that each fault touched, or left out
+  std::int64_t answered = 0;          ///< predict requests that got an answer below 500 in the end
   std::int64_t failed = 0;    ///< requests that met a timeout or a 5xx, or had no answer in the end
   std::int64_t retried = 0;   ///< requests whose connection was lost before an answer, sent again
   std::int64_t rejected = 0;  ///< answered 4xx as a whole for another reason than refused rows

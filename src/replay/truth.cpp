@@ -80,7 +80,7 @@ class Line {
 bool read_first_line(Line line, std::vector<std::string>& faults) {
   return line.expect("{\"schema\":\"heddle.truth/2\",\"faults\":") && line.names(faults) &&
          // One bit each in a row.
-         faults.size() <= 8;
+         faults.size() <= kMostFaults;
 }
 
 /// The id is `<run>-<request>#<index>`.
@@ -94,13 +94,13 @@ bool read_row_id(Line& line, TruthRow& row) {
 bool set_faults(const std::vector<std::string>& names, const std::vector<std::string>& known,
                 TruthRow& row) {
   for (const std::string& name : names) {
-    unsigned bits = 0;
+    FaultBits bits = 0;
     for (std::size_t i = 0; i < known.size(); ++i) {
-      if (known[i] == name) bits |= 1u << i;
+      if (known[i] == name) bits |= FaultBits{1} << i;
     }
     // A fault that the first line does not name.
     if (bits == 0) return false;
-    row.faults = static_cast<std::uint8_t>(row.faults | bits);
+    row.faults |= bits;
   }
   return true;
 }
@@ -118,7 +118,7 @@ std::string label_text(const std::optional<stats::Label>& label) {
   return doc::to_json(std::visit([](const auto& value) { return doc::Value(value); }, *label));
 }
 
-void append_names(const std::vector<std::string>& names, unsigned bits, std::string& out) {
+void append_names(const std::vector<std::string>& names, FaultBits bits, std::string& out) {
   out.push_back('[');
   bool first = true;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -142,7 +142,8 @@ TruthWriter::~TruthWriter() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
-Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const Fault> faults) {
+Result<TruthWriter> TruthWriter::open(const std::string& path,
+                                      std::span<const spec::Fault> faults) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) {
     return Error{ErrorKind::kIo, "replay-truth",
@@ -150,10 +151,10 @@ Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const F
                  "check the folder and the space on the disk"};
   }
   std::vector<std::string> names;
-  for (const Fault& fault : faults) names.push_back(fault.name);
+  for (const spec::Fault& fault : faults) names.push_back(fault.identity.name);
   TruthWriter writer(file, path, std::move(names));
   writer.line_ = "{\"schema\":\"heddle.truth/2\",\"faults\":";
-  append_names(writer.names_, ~0u, writer.line_);
+  append_names(writer.names_, ~FaultBits{0}, writer.line_);
   writer.line_ += "}\n";
   std::fwrite(writer.line_.data(), 1, writer.line_.size(), file);
   return writer;

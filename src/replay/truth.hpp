@@ -20,7 +20,7 @@ struct TruthRow {
   Micros event_time = 0;
   std::uint8_t source = 0;
   std::optional<stats::Label> label{};  ///< empty: nobody knows
-  std::uint8_t faults = 0;              ///< bit i: fault i of the header touched it
+  FaultBits faults = 0;                 ///< bit i: fault i of the header touched it
 };
 
 struct Truth {
@@ -36,7 +36,7 @@ struct Truth {
 class TruthWriter {
  public:
   [[nodiscard]] static Result<TruthWriter> open(const std::string& path,
-                                                std::span<const Fault> faults);
+                                                std::span<const spec::Fault> faults);
   TruthWriter(TruthWriter&& other) noexcept;
   TruthWriter& operator=(TruthWriter&&) = delete;
   ~TruthWriter();

@@ -32,6 +32,7 @@ Consequence of_never(Use use) {
       return {Severity::kError, "no candidate ever passes it",
               "compare with a value that the metric can have"};
     case Use::kMonitorRule: return {Severity::kError, "it alerts whatever comes", kCompare};
+    case Use::kTouched: return {Severity::kError, "the fault touches no row", kCompare};
     default:
       return {Severity::kWarning, "the rule never applies",
               "correct the condition, or remove the rule"};
@@ -53,6 +54,9 @@ Consequence of_always(Use use) {
       return {Severity::kWarning, "every candidate with that metric passes it",
               "compare with a value that the metric can miss"};
     case Use::kMonitorRule: return {Severity::kError, "it never alerts", kCompare};
+    case Use::kTouched:
+      return {Severity::kWarning, "the fault touches every row that has what it reads",
+              "correct the condition, or remove it"};
     default:
       return {Severity::kWarning, "the condition changes nothing",
               "correct the condition, or remove `when`"};
@@ -74,7 +78,7 @@ std::vector<OutcomeFinding> check_outcomes(Use use, const std::string& what,
     out.push_back({fault.offset, Severity::kError, "always-fails",
                    fmt::format("{}: {}", what, fault.message), fault.hint});
   }
-  if (!out.empty()) return out;
+  if (!out.empty() || use == Use::kSent) return out;
   if (!outcomes.may_be_value) {
     out.push_back({0, Severity::kError, "always-fails",
                    fmt::format("{} is missing on every row: it computes with `null`", what),

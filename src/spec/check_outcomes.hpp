@@ -11,6 +11,8 @@ namespace heddle::spec {
 /// What an expression decides, and so what it means that it always comes out the same.
 enum class Use {
   kValue,
+  kSent,        ///< what a fault sends: no value will do too
+  kTouched,     ///< which rows a fault touches
   kRefusal,     ///< a rule of a row
   kWarning,     ///< one that lets pass
   kSet,         ///< a rule of a set of rows

@@ -20,6 +20,14 @@ expr::Environment target_environment(std::span<const Field> fields) {
   return environment;
 }
 
+expr::Environment fault_environment(std::span<const Field> fields, expr::Type label) {
+  expr::Environment environment;
+  // First: of two of one name it is the one that counts.
+  if (label != expr::Type::kNull) environment.variables.push_back({"label", label});
+  for (const auto& field : fields) environment.variables.push_back({field.name, field.type});
+  return environment;
+}
+
 expr::Environment answer_environment(const stats::Task& task) {
   expr::Environment environment;
   switch (task.kind) {

@@ -19,6 +19,9 @@ namespace heddle::spec {
 [[nodiscard]] expr::Environment request_environment(std::span<const Field> fields);
 /// The target: every field, label fields too.
 [[nodiscard]] expr::Environment target_environment(std::span<const Field> fields);
+/// Faults: `label`, of the type of the target (kNull: it is not known, and cannot be named), and
+/// every field.
+[[nodiscard]] expr::Environment fault_environment(std::span<const Field> fields, expr::Type label);
 /// Metrics of the project's own: what is answered and what was true, then the request's fields and
 /// label fields. binary: `probability` (double), `label` (int 0 or 1); classes:
 /// `probabilities.CLASS` (double), `predicted` and `label` (string, or int where the classes are

@@ -24,7 +24,7 @@ void report_duplicate(const DefinitionFile& file, std::string_view kind, const I
 Registry<Kind>& kinds() {
   static Registry<Kind> table({&project_kind(), &people_kind(), &contract_kind(),
                                &feature_set_kind(), &model_kind(), &evaluation_kind(),
-                               &policy_kind(), &monitor_kind(), &service_kind()});
+                               &policy_kind(), &monitor_kind(), &service_kind(), &fault_kind()});
   return table;
 }
 

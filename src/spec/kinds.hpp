@@ -22,6 +22,7 @@ inline constexpr double kLargestPort = 65'535;
 [[nodiscard]] const Kind& policy_kind();
 [[nodiscard]] const Kind& monitor_kind();
 [[nodiscard]] const Kind& service_kind();
+[[nodiscard]] const Kind& fault_kind();
 
 /// The contracts of an ODCS document, one a schema object: `NAME`, or `NAME/OBJECT` each where
 /// there are several.

@@ -8,6 +8,7 @@
 
 #include "spec/contract.hpp"
 #include "spec/evaluation.hpp"
+#include "spec/fault.hpp"
 #include "spec/feature_set.hpp"
 #include "spec/model.hpp"
 #include "spec/monitor.hpp"
@@ -54,6 +55,7 @@ struct Project {
   std::map<std::string, Policy> policies;
   std::map<std::string, Monitor> monitors;
   std::map<std::string, Service> services;
+  std::map<std::string, Fault> faults;
   /// Definitions of kinds that a program added, by the kind's name; `NamedKind::find` reads them.
   std::map<std::string, std::any, std::less<>> added{};
   std::vector<Person> people;

@@ -697,7 +697,7 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--from", dest="begin", default="2001-03-01")
     parser.add_argument("--to", dest="end", default="2001-07-01")
-    parser.add_argument("--faults", default="flights")
+    parser.add_argument("--faults", default="all")
     parser.add_argument("--kills", type=int, default=13, help="in each phase")
     parser.add_argument("--data-kills", type=int, default=10)
     parser.add_argument("--twice", action="store_true", help="also a second undisturbed run")

@@ -12,15 +12,16 @@
 #include <filesystem>
 
 #include "healing/lab.hpp"
+#include "replay/fault_fixture.hpp"
+#include "spec/load.hpp"
 
 namespace {
 
 using heddle::from_civil;
 using heddle::kDay;
 using heddle::kHour;
-using heddle::kMinute;
 using heddle::Micros;
-using heddle::replay::Fault;
+using heddle::spec::Fault;
 
 constexpr double kHarm = 0.002;
 
@@ -38,59 +39,65 @@ const std::vector<std::string> kAlwaysTrue{"unknown",    "prior shift",       "o
 
 Micros day(int month, int number) { return from_civil({2001, month, number}); }
 
-Fault of(Fault::Kind kind, std::string field, Micros from, Micros to, int source = -1) {
-  Fault fault;
-  fault.name = field.empty() ? "labels" : field;
-  fault.kind = kind;
-  fault.field = std::move(field);
-  fault.from = from;
-  fault.to = to;
-  fault.source = source;
-  return fault;
+/// A fault of those days, of one source or of all; `keys`: what else its definition says.
+Fault of(const std::string& name, const std::string& keys, Micros from, Micros to,
+         int source = -1) {
+  std::string text =
+      fmt::format("from: \"{}\"\nto: \"{}\"\n", heddle::format_time(from), heddle::format_time(to));
+  if (source >= 0) text += fmt::format("sources: [carrier-{}]\n", source);
+  return heddle::replay::fault_of(name, text + keys);
 }
 
-Fault shift_by(Micros by, Micros from, Micros to, int source = -1) {
-  Fault fault = of(Fault::Kind::kTimeShift, "date", from, to, source);
-  fault.shift = by;
-  return fault;
+Fault shift_by(const std::string& by, Micros from, Micros to, int source = -1) {
+  return of("date", fmt::format("change: {{date: \"date + duration('{}')\"}}\n", by), from, to,
+            source);
 }
 
 Fault shift(int hours, Micros from, Micros to, int source = -1) {
-  return shift_by(hours * kHour, from, to, source);
+  return shift_by(fmt::format("{}h", hours), from, to, source);
 }
 
-Fault labels(Fault::Kind kind, Micros from, Micros to, int source = -1) {
-  return of(kind, "", from, to, source);
+Fault inverted(Micros from, Micros to) { return of("labels", "label: \"!label\"\n", from, to); }
+
+Fault wrong_labels(Micros from, Micros to, int source = -1) {
+  return of("labels", "sent_label: \"!label\"\n", from, to, source);
 }
 
 Fault kilometres(Micros from, Micros to, int source = -1) {
-  Fault fault = of(Fault::Kind::kUnit, "distance", from, to, source);
-  fault.factor = 1.609344;
-  return fault;
+  return of("distance", "change: {distance: round(distance * 1.609344)}\n", from, to, source);
+}
+
+Fault no_distance(Micros from, Micros to, int source = -1) {
+  return of("distance", "missing: [distance]\n", from, to, source);
 }
 
 Fault mornings(Micros from, Micros to, double share = 1) {
-  Fault fault = labels(Fault::Kind::kInvertLabel, from, to);
-  fault.hour_from = 6;
-  fault.hour_to = 11;
-  fault.share_to = share;
-  return fault;
+  return of("labels",
+            fmt::format("where: date.getHours() >= 6 && date.getHours() < 12\n"
+                        "label: \"!label\"\nshare: [0, {}]\n",
+                        share),
+            from, to);
 }
 
 Fault dropped(double share, Micros from, Micros to) {
-  Fault fault = labels(Fault::Kind::kDropPositive, from, to);
-  fault.share_to = share;
-  return fault;
+  return of("labels", fmt::format("where: label\ndrop: true\nshare: [0, {}]\n", share), from, to);
 }
 
 Fault unknown_codes(double share, Micros from, Micros to) {
-  Fault fault = of(Fault::Kind::kUnknownCode, "origin", from, to);
-  fault.share_to = share;
-  return fault;
+  return of("origin", fmt::format("change: {{origin: origin + 'Q'}}\nshare: [0, {}]\n", share),
+            from, to);
 }
 
-std::vector<Case> cases() {
-  using Kind = Fault::Kind;
+/// Those of the example project.
+std::vector<Fault> of_the_demo(const std::string& project) {
+  const auto loaded = heddle::spec::load_project(project);
+  if (!loaded.ok()) return {};
+  std::vector<Fault> out;
+  for (const auto& [name, fault] : loaded->project.faults) out.push_back(fault);
+  return out;
+}
+
+std::vector<Case> cases(const std::string& project) {
   const Micros end = day(7, 1);
   const std::vector<std::string> time{"time shift"};
   const std::vector<std::string> unit{"unit change"};
@@ -106,11 +113,11 @@ std::vector<Case> cases() {
       {"shift-month-end", {shift(5, day(4, 27), day(5, 1))}, time},
       {"shift-12", {shift(5, day(5, 1), day(5, 13))}, time},
       {"two-shifts", {shift(5, day(5, 1), day(5, 20)), shift(-3, day(5, 20), end)}, time},
-      {"labels-3", {labels(Kind::kWrongLabel, day(4, 10), day(4, 13))}, label},
-      {"labels-7-source", {labels(Kind::kWrongLabel, day(4, 10), day(4, 17), 1)}, label},
+      {"labels-3", {wrong_labels(day(4, 10), day(4, 13))}, label},
+      {"labels-7-source", {wrong_labels(day(4, 10), day(4, 17), 1)}, label},
       {"prior-7", {dropped(0.7, day(5, 1), day(5, 8))}},
       // A quarantine makes a new route table while a recalibration is in force: it stays on trial.
-      {"missing-5", {of(Kind::kMissing, "distance", day(5, 5), day(5, 10))}, contract},
+      {"missing-5", {no_distance(day(5, 5), day(5, 10))}, contract},
       // The only one of these that retrains.
       {"concept", {mornings(day(6, 8), end)}, concept_shift},
       // beside the twelve
@@ -120,20 +127,20 @@ std::vector<Case> cases() {
       {"shift-mid", {shift(-5, day(4, 3) + 11 * kHour, day(4, 12) + 15 * kHour)}, time},
       {"shift-source", {shift(5, day(5, 1), day(5, 9), 1)}, {"time shift", "covariate shift"}},
       {"shift-back-3", {shift(-3, day(5, 4), day(5, 14))}, time},
-      {"shift-half", {shift_by(30 * kMinute, day(5, 4), day(5, 24))}, time},
+      {"shift-half", {shift_by("30m", day(5, 4), day(5, 24))}, time},
       {"shift-first-days", {shift(5, day(3, 2), day(3, 6))}, time},
       {"concept-10", {mornings(day(5, 1), day(5, 11))}, concept_shift},
-      {"concept-10-all", {labels(Kind::kInvertLabel, day(5, 1), day(5, 11))}, turned, true},
+      {"concept-10-all", {inverted(day(5, 1), day(5, 11))}, turned, true},
       {"concept-gradual",
        {mornings(day(4, 10), day(4, 17), 0.25), mornings(day(4, 17), day(4, 24), 0.5),
         mornings(day(4, 24), day(5, 1), 0.75), mornings(day(5, 1), end)},
        concept_shift},
-      {"all-inverted", {labels(Kind::kInvertLabel, day(5, 1), end)}, turned, true},
-      {"all-inverted-unanswered", {labels(Kind::kInvertLabel, day(5, 1), end)}, turned},
-      {"labels-3-source", {labels(Kind::kWrongLabel, day(5, 10), day(5, 13), 2)}, label},
-      {"labels-7", {labels(Kind::kWrongLabel, day(4, 10), day(4, 17))}, label},
-      {"labels-14", {labels(Kind::kWrongLabel, day(4, 10), day(4, 24))}, label},
-      {"labels-14-source", {labels(Kind::kWrongLabel, day(4, 10), day(4, 24), 1)}, label},
+      {"all-inverted", {inverted(day(5, 1), end)}, turned, true},
+      {"all-inverted-unanswered", {inverted(day(5, 1), end)}, turned},
+      {"labels-3-source", {wrong_labels(day(5, 10), day(5, 13), 2)}, label},
+      {"labels-7", {wrong_labels(day(4, 10), day(4, 17))}, label},
+      {"labels-14", {wrong_labels(day(4, 10), day(4, 24))}, label},
+      {"labels-14-source", {wrong_labels(day(4, 10), day(4, 24), 1)}, label},
       {"prior", {dropped(0.7, day(5, 1), end)}},
       {"prior-3", {dropped(0.9, day(4, 1), day(4, 4))}},
       {"prior-returns",
@@ -142,16 +149,16 @@ std::vector<Case> cases() {
       {"unit-7", {kilometres(day(4, 10), day(4, 17), 1)}, unit},
       {"unit-30", {kilometres(day(4, 10), day(5, 10), 1)}, unit},
       {"unit-7-all", {kilometres(day(4, 10), day(4, 17))}, unit},
-      {"missing-5-source", {of(Kind::kMissing, "distance", day(5, 5), day(5, 10), 1)}, contract},
+      {"missing-5-source", {no_distance(day(5, 5), day(5, 10), 1)}, contract},
       {"codes-30", {unknown_codes(0.3, day(5, 5), day(6, 1))}, contract},
       {"unit-and-labels",
-       {kilometres(day(4, 10), day(4, 20), 1), labels(Kind::kWrongLabel, day(4, 14), day(4, 18))},
+       {kilometres(day(4, 10), day(4, 20), 1), wrong_labels(day(4, 14), day(4, 18))},
        {"unit change", "label fault"}},
       {"shift-and-concept",
        {shift(5, day(5, 1), day(5, 15)), mornings(day(5, 8), end)},
        {"time shift", "concept shift"}},
       {"demo",
-       heddle::replay::flights_faults(),
+       of_the_demo(project),
        {"unit change", "contract fault", "time shift", "concept shift"}},
   };
 }
@@ -184,7 +191,7 @@ int main(int argc, char** argv) {
   }
   int harmful = 0;
   std::size_t at = 0;
-  for (const Case& each : cases()) {
+  for (const Case& each : cases(options.project)) {
     if (at++ >= most ||
         (!only.empty() && ("," + only + ",").find("," + each.name + ",") == std::string::npos))
       continue;

@@ -154,8 +154,11 @@ class Lab {
     r.file = spec::input_of(project_, model.source);
     r.time_field = model.time_field;
     r.fields = fields_;
+    for (const auto& field :
+         project_.contracts.at(project_.feature_sets.at(model.features).contract).fields)
+      r.types.emplace(field.name, field.type);
     r.target = model.target.text;
-    r.sources = static_cast<int>(service_.sources.size());
+    r.sources = service_.sources;
     r.source_field = "origin";
     r.from = options_.from;
     r.to = options_.to;
@@ -184,7 +187,7 @@ class Lab {
     const std::int64_t rows = recording_->rows();
     std::vector<std::int64_t> all(static_cast<std::size_t>(rows));
     for (std::int64_t i = 0; i < rows; ++i) all[static_cast<std::size_t>(i)] = i;
-    HEDDLE_ASSIGN_OR_RETURN(table_, recording_->received(all));
+    table_ = recording_->received(all);
     HEDDLE_ASSIGN_OR_RETURN(const score::Plan* never, plan(first_));
     HEDDLE_ASSIGN_OR_RETURN(const auto without, never->score_table(table_));
     scored_.reserve(all.size());
@@ -377,7 +380,7 @@ class Lab {
       const bool waits_rightly =
           incident.step == recover::Step::kAwaitReadmit &&
           std::any_of(options_.faults.begin(), options_.faults.end(),
-                      [&](const replay::Fault& fault) { return fault.to >= options_.to - kDay; });
+                      [&](const spec::Fault& fault) { return fault.to >= options_.to - kDay; });
       out.stuck_incidents += incident.open() && age > kStuckAfter && !waits_rightly ? 1 : 0;
       out.incidents.push_back(fmt::format(
           "{} {} [{}] {} -> {}", incident.id, incident.diagnosis.cause->name(),

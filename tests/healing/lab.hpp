@@ -8,8 +8,8 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
-#include "replay/fault.hpp"
 #include "replay/quality.hpp"
+#include "spec/fault.hpp"
 
 namespace heddle::healing {
 
@@ -25,7 +25,7 @@ struct Options {
   int every = 3;
   Micros from = 0;
   Micros to = 0;
-  std::vector<replay::Fault> faults{};
+  std::vector<spec::Fault> faults{};
   Micros transform_after =
       2 * kDay;  ///< a person says yes so long after being asked; negative: never
   Micros others_after = 4 * kHour;

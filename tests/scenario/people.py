@@ -2,6 +2,8 @@
 signed, and who is refused. people.py HEDDLE EXAMPLE [CASE...]
 """
 
+import csv
+import json
 import os
 import pathlib
 import re
@@ -51,6 +53,38 @@ def commands_of(heddle, *words):
         else []
     )
     return [each for one in below for each in commands_of(heddle, *words, one)] or [words]
+
+
+FAR = """\
+apiVersion: heddle/v1
+kind: Fault
+name: far
+contract: trips
+where: origin == 'AAA' && delay >= 0
+change: {distance: distance * 1000000}
+cause: contract fault
+"""
+
+
+def with_a_fault(world, project, rows):
+    """A replay with a fault of the project: the rows that it names, no others, are refused."""
+    replay = ["replay", rows, "--service", "late", "--faults"]
+    near = refused(project.run(*replay, "fra"), 2, "replay-unknown-fault")
+    assert "did you mean `far`?" in near.err and "`all`" in near.err, near
+    truth = world.dir / "truth.jsonl"
+    touched = [
+        row["origin"] == "AAA" and int(row["delay"]) >= 0
+        for row in csv.DictReader(rows.read_text().splitlines())
+    ]
+    told = project.json(*replay, "far", "--truth", truth)
+    assert told["faults"] == {"far": sum(touched)} and 0 < sum(touched) < len(touched), told
+    shown = json.dumps(project.json("quarantine", "show", "late", "--limit", "200"))
+    assert len(re.findall(r'"distance": \d{8,}', shown)) == sum(touched), shown
+    lines = [json.loads(line) for line in truth.read_text().splitlines()]
+    assert lines[0] == {"schema": "heddle.truth/2", "faults": ["far"]}, lines[0]
+    by_row = {line["row"]: line["faults"] for line in lines[1:]}
+    # The recording is in order of time, as the file is.
+    assert [by_row[row] == ["far"] for row in range(len(touched))] == touched
 
 
 @case
@@ -172,7 +206,7 @@ def every_command(world):
             "".join((project.root / "data/trips.csv").read_text().splitlines(True)[:200])
         )
         works(project.run("score", rows, "-o", world.dir / "scored.csv", "--service", "late"))
-        works(project.run("replay", rows, "--service", "late"))
+        with_a_fault(world, project, rows)
         works(project.run("stop", "late"))
         works(project.run("resume", "late"))
         works(project.run("stop", "--all"))
@@ -565,6 +599,7 @@ def main():
         "service_accounts:\n",
         "service_accounts:\n  - name: replayer\n    permissions: [predict, label, replay]\n",
     )
+    small_project.FILES["faults/far.yaml"] = FAR
     world = World(sys.argv[1])
     try:
         candidate = world.built.json("run")["candidate"]
