@@ -41,6 +41,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_ledger_commands(app, invocation);
   add_bundle_commands(app, invocation);
   add_score_commands(app, invocation);
+  add_report_command(app, invocation);
   add_traffic_commands(app, invocation);
   add_doctor_command(app, invocation);
   add_completion_command(app, invocation);

@@ -31,6 +31,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation);   // incident
 void add_ledger_commands(CLI::App& app, Invocation& invocation);     // audit
 void add_bundle_commands(CLI::App& app, Invocation& invocation);     // bundle
 void add_score_commands(CLI::App& app, Invocation& invocation);      // score
+void add_report_command(CLI::App& app, Invocation& invocation);      // report
 void add_traffic_commands(CLI::App& app, Invocation& invocation);    // replay label
 void add_doctor_command(CLI::App& app, Invocation& invocation);      // doctor
 void add_completion_command(CLI::App& app, Invocation& invocation);  // completion

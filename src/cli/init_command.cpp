@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
@@ -14,6 +13,7 @@
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/model_source.hpp"
+#include "cli/reading_progress.hpp"
 #include "doc/diagnostic.hpp"
 #include "draft/difference.hpp"
 #include "draft/draft.hpp"
@@ -37,51 +37,6 @@ struct InitOptions {
   draft::Wishes wishes{};
   std::string task{};
   bool yes = false;
-};
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// Tells how long reading will take, once the first chunk says how fast it goes, and then how far
-/// it is. Of a file that is read within a second nothing is told.
-class ReadingProgress {
- public:
-  ReadingProgress(const Console& console, const std::string& path)
-      : console_(console), path_(path) {
-    std::error_code failed;
-    const auto size = fs::file_size(path, failed);
-    bytes_ = failed ? 0 : static_cast<double>(size);
-  }
-
-  void tell(const profile::Progress& so_far) {
-    const double passed = now_s() - began_;
-    if (console_.json()) return;
-    if (so_far.chunks == 1 && so_far.text) tell_beforehand(passed);
-    if (passed - said_ < kEverySeconds) return;
-    said_ = passed;
-    console_.message(fmt::format("  {} rows in {:.0f} s", draft::counted(so_far.rows), passed));
-  }
-  [[nodiscard]] double seconds() const { return now_s() - began_; }
-
- private:
-  /// By the first chunk. Of a compressed file it is not known how much there is.
-  void tell_beforehand(double passed) {
-    constexpr double kQuietSeconds = 1;
-    const bool is_plain = path_.ends_with(".csv") || path_.ends_with(".tsv");
-    const double whole = passed * bytes_ / profile::kChunkBytes;
-    if (is_plain && whole > kQuietSeconds)
-      console_.message(
-          fmt::format("reading {} ({:.0f} MB): about {:.0f} s", path_, bytes_ / 1e6, whole));
-  }
-
-  static constexpr double kEverySeconds = 2;
-
-  const Console& console_;
-  const std::string& path_;
-  double began_ = now_s();
-  double bytes_ = 0;
-  double said_ = 0;
 };
 
 bool may_ask(const InitOptions& options, const Console& console) {

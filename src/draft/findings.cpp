@@ -27,6 +27,8 @@ constexpr double kTestShare = 0.15;        ///< of the rows, as drafts split the
 constexpr std::size_t kMostColumns = 400;  ///< that features are made of
 constexpr std::size_t kMostExamples = 3;
 constexpr std::size_t kMostNamed = 8;
+constexpr std::string_view kSeenRows =
+    ": a model that is tested on rows it has seen looks better than it is";
 
 std::string list_of(const std::vector<std::string>& names) {
   std::vector<std::string> shown(
@@ -61,12 +63,25 @@ class FindingsOf {
         numbers_(decisions.profile->sample.numbers()) {}
 
   void run() {
+    is_draft_ = true;
     formulas();
     leaks();
     strong();
     too_many();
     repeats();
     labels();
+    of_the_file();
+    best_alone();
+  }
+
+  /// What needs no target.
+  void run_without_target() {
+    repeats();
+    of_the_file();
+  }
+
+ private:
+  void of_the_file() {
     keys();
     declared();
     odd_values();
@@ -75,10 +90,13 @@ class FindingsOf {
     times();
     constants();
     left_out();
-    best_alone();
   }
 
- private:
+  /// What a draft makes of it; of a file alone nothing is made.
+  [[nodiscard]] std::string_view drafted(std::string_view said) const {
+    return is_draft_ ? said : std::string_view();
+  }
+
   void add(std::string id, std::string text, std::vector<std::string> columns,
            std::vector<std::string> examples = {}) {
     out_.findings.push_back(
@@ -255,9 +273,9 @@ class FindingsOf {
     if (repeated == 0) return;
     const bool is_whole = out_.profile->sample.is_whole();
     add("duplicate-rows",
-        fmt::format("{} of {} {}rows equal an earlier one in every column that is used: a model "
-                    "that is tested on rows it has seen looks better than it is",
-                    counted(repeated), counted(std::ssize(numbers_)), is_whole ? "" : "sampled "),
+        fmt::format("{} of {} {}rows equal an earlier one in every column {}{}", counted(repeated),
+                    counted(std::ssize(numbers_)), is_whole ? "" : "sampled ",
+                    is_draft_ ? "that is used" : "but keys", drafted(kSeenRows)),
         {}, std::move(examples));
   }
 
@@ -282,10 +300,9 @@ class FindingsOf {
     const double all =
         static_cast<double>(of_whole) * static_cast<double>(std::uint64_t{1} << whole.level());
     add("duplicate-rows",
-        fmt::format("{}{} of {} rows equal an earlier one in every column: a model that is tested "
-                    "on rows it has seen looks better than it is",
+        fmt::format("{}{} of {} rows equal an earlier one in every column{}",
                     whole.is_exact() ? "" : "about ", counted(std::llround(all)),
-                    counted(out_.profile->rows)),
+                    counted(out_.profile->rows), drafted(kSeenRows)),
         {}, std::move(examples));
   }
 
@@ -330,14 +347,14 @@ class FindingsOf {
     }
     if (!numbered.empty())
       add("row-number",
-          fmt::format("{} ascend{} by one step from row to row: a row number or an index, left out "
-                      "of the features",
-                      list_of(numbered), numbered.size() == 1 ? "s" : ""),
+          fmt::format("{} ascend{} by one step from row to row: a row number or an index{}",
+                      list_of(numbered), numbered.size() == 1 ? "s" : "",
+                      drafted(", left out of the features")),
           numbered);
     if (!named.empty())
       add("id-like",
-          fmt::format("{} {} another value in each row: an id, left out of the features",
-                      list_of(named), named.size() == 1 ? "has" : "have"),
+          fmt::format("{} {} another value in each row: an id{}", list_of(named),
+                      named.size() == 1 ? "has" : "have", drafted(", left out of the features")),
           named, first_rows({named.front()}));
   }
 
@@ -367,12 +384,13 @@ class FindingsOf {
     }
     if (with_words.empty()) return;
     add("missing-words",
-        fmt::format("words for no value stand between numbers or times ({}{}): the contract reads "
-                    "such a column as text, and the features take its numbers",
+        fmt::format("words for no value stand between numbers or times ({}{}){}",
                     fmt::join(counts, ", "),
                     with_words.size() > counts.size()
                         ? fmt::format(", and {} columns more", with_words.size() - counts.size())
-                        : ""),
+                        : "",
+                    drafted(": the contract reads such a column as text, and the features take its "
+                            "numbers")),
         with_words, std::move(examples));
   }
 
@@ -384,9 +402,9 @@ class FindingsOf {
     for (const auto& [word, count] : nulls)
       counts.push_back(fmt::format("`{}` {} times", word, counted(count)));
     add("missing-words",
-        fmt::format("words for no value stand between numbers or times ({}): heddle.yaml declares "
-                    "them as missing values, in every column",
-                    fmt::join(counts, ", ")),
+        fmt::format("words for no value stand between numbers or times ({}): {} them as missing "
+                    "values, in every column",
+                    fmt::join(counts, ", "), is_draft_ ? "heddle.yaml declares" : "this takes"),
         {});
   }
 
@@ -409,9 +427,9 @@ class FindingsOf {
     // Texts of a file whose types are its own: nothing else stands between them.
     if (counts.empty()) return;
     add("mixed-types",
-        fmt::format("`{}` is {}, and between them stands {}: the contract reads it as text, and "
-                    "features take what they can",
-                    column.name(), in_words(column.reading.kind), fmt::join(counts, ", ")),
+        fmt::format("`{}` is {}, and between them stands {}{}", column.name(),
+                    in_words(column.reading.kind), fmt::join(counts, ", "),
+                    drafted(": the contract reads it as text, and features take what they can")),
         {column.name()}, std::move(examples));
   }
 
@@ -582,13 +600,13 @@ class FindingsOf {
     }
     if (!empty.empty())
       add("empty-column",
-          fmt::format("{} {} no value in any row: left out", list_of(empty),
-                      empty.size() == 1 ? "has" : "have"),
+          fmt::format("{} {} no value in any row{}", list_of(empty),
+                      empty.size() == 1 ? "has" : "have", drafted(": left out")),
           empty);
     if (!constant.empty())
       add("constant-column",
-          fmt::format("{} {} one value in every row: left out", list_of(constant),
-                      constant.size() == 1 ? "has" : "have"),
+          fmt::format("{} {} one value in every row{}", list_of(constant),
+                      constant.size() == 1 ? "has" : "have", drafted(": left out")),
           constant);
   }
 
@@ -613,12 +631,30 @@ class FindingsOf {
   const profile::Target& target_;
   table::Table rows_;
   std::vector<std::int64_t> numbers_;
+  bool is_draft_ = false;
 };
 
 }  // namespace
 
 void look_for_findings(Decisions& decisions, const profile::Target& target) {
   FindingsOf(decisions, target).run();
+}
+
+std::vector<Finding> look_at_file(const profile::Profile& profile) {
+  if (profile.rows == 0) return {};
+  Decisions decisions;
+  decisions.profile = &profile;
+  for (const Reading& reading : profile::read_columns(profile)) {
+    const auto& order = reading.column->order;
+    if (!decisions.time && reading.is_time() && reading.missing == 0 && order.is_ascending)
+      decisions.time = decisions.columns.size();
+    decisions.columns.emplace_back().reading = reading;
+  }
+  // Any row may be an example, as if each had a target.
+  profile::Target none;
+  none.codes.assign(static_cast<std::size_t>(profile.sample.size()), 0);
+  FindingsOf(decisions, none).run_without_target();
+  return std::move(decisions.findings);
 }
 
 }  // namespace heddle::draft

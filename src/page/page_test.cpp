@@ -54,8 +54,12 @@ TEST(Html, TextIsEscapedWhereverItIsShown) {
   Lanes lanes;
   lanes.title = bad;
   lanes.lanes = {{bad, {{0, 1, "a", bad}}}};
+  Bars bars;
+  bars.title = bad;
+  bars.series = {{bad, "a"}};
+  bars.rows = {{bad, {1}}};
   for (const std::string& html : {open_page(bad, bad), fact(bad, bad), figure(bad, ""), table.str(),
-                                  draw(plot), draw(lanes)}) {
+                                  draw(plot), draw(lanes), draw(bars)}) {
     EXPECT_EQ(html.find("<script"), std::string::npos) << html;
     EXPECT_NE(html.find(shown), std::string::npos) << html;
   }
@@ -119,6 +123,67 @@ TEST(Plot, TicksAreRoundNumbersWithTheDigitsThatTellThemApart) {
   log.lines[0].points = {{0, 20}, {1, 80}};
   log.y_text = [](double v) { return fmt::format("{} ms", v); };
   EXPECT_EQ(ticks_of(draw(log)), (Ticks{"10 ms", "20 ms", "50 ms", "100 ms"}));
+}
+
+TEST(Bars, AreAsLongAsTheirValuesAndStandBelowEachOther) {
+  Bars bars;
+  bars.width = 358;  // 150 for labels, 58 for values, 150 for the largest
+  bars.series = {{"then", "a"}, {"now", "b"}};
+  bars.rows = {{"x", {50, 25}}, {"y", {0, 10}}};
+  bars.value_text = [](double v) { return fmt::format("{:g} %", v); };
+  const std::string svg = draw(bars);
+  EXPECT_NE(svg.find(R"(<rect class="dot-a" x="150.0" y="30.0" width="150.0")"), std::string::npos)
+      << svg;
+  EXPECT_NE(svg.find(R"(<rect class="dot-b" x="150.0" y="41.0" width="75.0")"), std::string::npos);
+  EXPECT_NE(svg.find(R"(<rect class="dot-a" x="150.0" y="60.0" width="0.0")"), std::string::npos);
+  EXPECT_NE(svg.find(R"(<rect class="dot-b" x="150.0" y="71.0" width="30.0")"), std::string::npos);
+  EXPECT_NE(svg.find(">25 %<"), std::string::npos);
+  EXPECT_EQ(count(svg, "class=\"legend\""), 2u);
+}
+
+TEST(Bars, NothingToDrawIsNoNumberThatIsNone) {
+  for (const auto& rows : std::vector<std::vector<Bars::Row>>{{}, {{"x", {0, 0}}}, {{"x", {}}}}) {
+    Bars bars;
+    bars.series = {{"", "a"}, {"", "b"}};
+    bars.rows = rows;
+    const std::string svg = draw(bars);
+    EXPECT_EQ(svg.find("nan"), std::string::npos) << svg;
+    EXPECT_EQ(svg.find("inf"), std::string::npos) << svg;
+  }
+}
+
+TEST(Bars, ALongLabelIsCutBetweenCharactersAndWholeAsItsTip) {
+  Bars bars;
+  bars.series = {{"", "a"}};
+  const std::string label = "ääääääääääääääääääääää";  // 22 of them, 2 bytes each
+  bars.rows = {{label, {1}}};
+  const std::string svg = draw(bars);
+  EXPECT_NE(svg.find(">äääääääääääääääääää…<"), std::string::npos) << svg;
+  EXPECT_NE(svg.find("<title>" + label + "</title>"), std::string::npos);
+}
+
+TEST(Axis, AnyRangeHasRoundNumbers) {
+  using Labels = std::vector<std::string>;
+  const auto labels = [](double from, double to) {
+    Labels out;
+    for (const auto& [at, text] : range_axis(from, to, 5).labels) out.push_back(text);
+    return out;
+  };
+  EXPECT_EQ(labels(-0.5, 0.5), (Labels{"-0.4", "-0.2", "0", "0.2", "0.4"}));
+  EXPECT_EQ(labels(1'000'001, 1'000'011),
+            (Labels{"1000002", "1000004", "1000006", "1000008", "1000010"}));
+  EXPECT_EQ(labels(3, 3), Labels{});
+  EXPECT_EQ(labels(-1.7e308, 1.7e308), Labels{}) << "a range that no number holds";
+}
+
+TEST(Axis, TimesHaveTheirDateAndOnAFewDaysTheirHour) {
+  const auto at = [](const char* text) { return parse_time(text).value(); };
+  const Axis days = time_axis(at("2001-01-01"), at("2001-01-11"), 5);
+  ASSERT_EQ(days.labels.size(), 4u);
+  EXPECT_EQ(days.labels[0].second, "2001-01-03");
+  EXPECT_EQ(days.labels[0].first, static_cast<double>(at("2001-01-03")));
+  EXPECT_EQ(days.grid.size(), 6u);
+  EXPECT_EQ(time_axis(at("2001-01-01"), at("2001-01-02"), 4).labels[1].second, "2001-01-01 12:00");
 }
 
 TEST(Axis, MonthsStandInTheirMiddleAndLinesAtTheirBeginning) {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/display_width.hpp"
 #include "page/html.hpp"
 
 namespace heddle::page {
@@ -173,15 +174,37 @@ void draw_line(const Plot& plot, const Plot::Line& line, const Frame& f, std::st
   }
 }
 
-void draw_legend(const Plot& plot, const Frame& f, std::string& out) {
-  double x = f.left;
-  for (const Plot::Line& line : plot.lines) {
-    if (line.name.empty()) continue;
-    put(out, R"(<line class="line line-{}" x1="{:.1f}" x2="{:.1f}" y1="13" y2="13"/>)", line.colour,
+/// Of lines or series, each with a name and a colour.
+template <class Named>
+void draw_legend(const std::vector<Named>& all, double left, std::string& out) {
+  double x = left;
+  for (const Named& each : all) {
+    if (each.name.empty()) continue;
+    put(out, R"(<line class="line line-{}" x1="{:.1f}" x2="{:.1f}" y1="13" y2="13"/>)", each.colour,
         x, x + 22);
-    put(out, R"(<text class="legend" x="{:.1f}" y="17">{}</text>)", x + 28, escape_html(line.name));
-    x += 46 + 7.0 * static_cast<double>(line.name.size());
+    put(out, R"(<text class="legend" x="{:.1f}" y="17">{}</text>)", x + 28, escape_html(each.name));
+    x += 46 + 7.0 * static_cast<double>(display_width(each.name));
   }
+}
+
+template <class Named>
+bool has_legend(const std::vector<Named>& all) {
+  return std::any_of(all.begin(), all.end(), [](const Named& each) { return !each.name.empty(); });
+}
+
+/// `text` where it is no wider than `most` columns, else its beginning and an ellipsis.
+std::string cut_to(const std::string& text, std::size_t most) {
+  if (display_width(text) <= most) return text;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t next = at + 1;
+    // Whole characters.
+    while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xc0) == 0x80) ++next;
+    if (display_width(std::string_view(text).substr(0, next)) >= most) break;
+    out = text.substr(0, next);
+    at = next;
+  }
+  return out + "…";
 }
 
 }  // namespace
@@ -215,12 +238,77 @@ Axis number_axis(double to, std::string_view unit) {
   return axis;
 }
 
+Axis range_axis(double from, double to, int wanted) {
+  Axis axis{from, to};
+  const double range = to - from;
+  // Of a range that a double cannot hold, or none, there are no steps.
+  if (!(range > 0) || !std::isfinite(range)) return axis;
+  const double step = nice_step(range, wanted);
+  const double first = std::ceil(from / step - 1e-9);
+  // Counted from the first: a step that is lost in the numbers' last bits would never end.
+  for (int i = 0; i <= 2 * wanted && (first + i) * step <= to + step / 1e9; ++i) {
+    const double at = (first + i) * step;
+    axis.grid.push_back(at);
+    axis.labels.emplace_back(at, fmt::format("{:.10g}", at == 0 ? 0.0 : at));
+  }
+  return axis;
+}
+
+Axis time_axis(Micros from, Micros to, int wanted) {
+  Axis axis{static_cast<double>(from), static_cast<double>(to)};
+  const Micros range = to - from;
+  for (int i = 0; i <= wanted; ++i) {
+    const Micros at = from + range / wanted * i;
+    std::string text = format_time(at).substr(0, 16);
+    if (range >= 4 * kDay) text.resize(std::min<std::size_t>(text.size(), 10));
+    std::replace(text.begin(), text.end(), 'T', ' ');
+    axis.grid.push_back(static_cast<double>(at));
+    // A label that is centred at either end would be cut off.
+    if (i > 0 && i < wanted) axis.labels.emplace_back(static_cast<double>(at), std::move(text));
+  }
+  return axis;
+}
+
+std::string draw(const Bars& bars) {
+  constexpr double kLabels = 150;  // of 7 a column
+  constexpr std::size_t kLabelColumns = 20;
+  constexpr double kValues = 58;
+  constexpr double kBar = 11;
+  const double top = has_legend(bars.series) ? 30 : 8;
+  const double row_height =
+      kBar * static_cast<double>(std::max<std::size_t>(1, bars.series.size())) + 8;
+  double largest = 0;
+  for (const Bars::Row& row : bars.rows)
+    for (const double value : row.values) largest = std::max(largest, value);
+  const double scale = (bars.width - kLabels - kValues) / (largest > 0 ? largest : 1);
+  std::string out;
+  open_svg(bars.width, top + row_height * static_cast<double>(bars.rows.size()) + 6, bars.title,
+           out);
+  double y = top;
+  for (const Bars::Row& row : bars.rows) {
+    put(out,
+        R"(<text class="lane" text-anchor="end" x="{:.1f}" y="{:.1f}">{}<title>{}</title></text>)",
+        kLabels - 8, y + (row_height - 8) / 2 + 4, escape_html(cut_to(row.label, kLabelColumns)),
+        escape_html(row.label));
+    for (std::size_t i = 0; i < row.values.size() && i < bars.series.size(); ++i) {
+      const double at = y + kBar * static_cast<double>(i);
+      put(out, R"(<rect class="dot-{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>)",
+          bars.series[i].colour, kLabels, at, row.values[i] * scale, kBar - 1);
+      const std::string text =
+          bars.value_text ? bars.value_text(row.values[i]) : fmt::format("{:g}", row.values[i]);
+      put(out, R"(<text class="band-label" x="{:.1f}" y="{:.1f}">{}</text>)",
+          kLabels + row.values[i] * scale + 5, at + kBar - 2, escape_html(text));
+    }
+    y += row_height;
+  }
+  draw_legend(bars.series, kLabels, out);
+  return out + "</svg>";
+}
+
 std::string draw(const Plot& plot) {
-  const bool legend = std::any_of(plot.lines.begin(), plot.lines.end(),
-                                  [](const Plot::Line& line) { return !line.name.empty(); });
   Frame f{.left = 0,
           .right = static_cast<double>(plot.width) - 14,
-          .top = legend ? 30.0 : 12.0,
+          .top = has_legend(plot.lines) ? 30.0 : 12.0,
           .bottom = static_cast<double>(plot.height) - 26,
           .axis = plot.x,
           .log_y = plot.log_y};
@@ -250,7 +338,7 @@ std::string draw(const Plot& plot) {
           f.right - 3, f.y(level.y) - 4, escape_html(level.label));
   }
   for (const Plot::Line& line : plot.lines) draw_line(plot, line, f, out);
-  draw_legend(plot, f, out);
+  draw_legend(plot.lines, f.left, out);
   return out + "</svg>";
 }
 

@@ -21,6 +21,12 @@ struct Axis {
 /// From 0: a line with its label at each step of about a tenth of `to`; `unit` follows the number.
 [[nodiscard]] Axis number_axis(double to, std::string_view unit);
 
+/// Any range: a line with its label at each round step, about `wanted` of them.
+[[nodiscard]] Axis range_axis(double from, double to, int wanted);
+/// A range of time: `wanted` lines at equal distances, with the date, of less than four days with
+/// the time too (UTC).
+[[nodiscard]] Axis time_axis(Micros from, Micros to, int wanted);
+
 /// A span of x that is shaded behind the lines.
 struct Band {
   double from;
@@ -56,6 +62,27 @@ struct Plot {
 
 /// An `<svg>` element.
 [[nodiscard]] std::string draw(const Plot& plot);
+
+/// Bars that lie below each other: how large each of some named things is, in one series or in
+/// several side by side.
+struct Bars {
+  struct Series {
+    std::string name{};  ///< in the legend; empty: not there
+    std::string colour{};
+  };
+  struct Row {
+    std::string label{};  ///< cut where it is wider than its place, and whole as its tip
+    /// One a series, finite and not below 0.
+    std::vector<double> values{};
+  };
+  std::string title{};  ///< for screen readers
+  std::function<std::string(double)>
+      value_text{};  ///< beside a bar; empty: as few digits as tell it
+  int width = 480;
+  std::vector<Series> series{};
+  std::vector<Row> rows{};
+};
+[[nodiscard]] std::string draw(const Bars& bars);
 
 /// Lanes with coloured spans: what happened when. A span of no length is drawn as a mark.
 struct Lanes {

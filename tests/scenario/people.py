@@ -220,6 +220,7 @@ def every_command(world):
             7,
             "restore-not-needed",
         )
+    works(project.run("report", "trips", "--out", world.dir / "trips.html"))
     drafted = world.dir / "drafted"
     works(project.run("init", drafted, "--data", project.root / "data/trips.csv", "--yes"))
     refused(project.run("trainer", "lock"), 6, "trainer-none")
@@ -230,6 +231,59 @@ def every_command(world):
         if words not in called and words[0] not in ("up", "dev")
     ]
     assert not left, f"commands that nobody tried: {left}"
+
+
+@case
+def a_report_of_any_file(world):
+    """No project is needed; its own page alone is written over; drift is an exit code."""
+    project, folder = world.copy(world.built), world.dir / "reports"
+    folder.mkdir()
+    rows = (project.root / "data/trips.csv").read_text().splitlines()
+    old, new, page = folder / "old.csv", folder / "new.csv", folder / "report.html"
+    old.write_text("\n".join(rows[:5001]) + "\n")
+    moved = [line.split(",") for line in rows[5001:8001]]
+    for line in moved:
+        line[1] = str(int(line[1]) + 1000)
+    new.write_text("\n".join([rows[0]] + [",".join(line) for line in moved]) + "\n")
+
+    def outside(*words):
+        return subprocess.run(
+            [world.heddle, *map(str, words)], cwd=folder, capture_output=True, text=True
+        )
+
+    done = outside("report", "new.csv", "--reference", "old.csv", "--fail-on-drift")
+    assert done.returncode == 3, done
+    assert "`distance` moved (ks 1.000" in done.stdout and "wrote report.html" in done.stderr, done
+    text = page.read_text()
+    assert text.startswith("<!-- heddle.report/1 -->") and text.endswith("</html>\n")
+    assert not re.search(r"https?:|src=|href=", text), "the page needs nothing beside it"
+    # Against itself nothing changed, and the page is replaced.
+    done = outside("report", "--reference", "old.csv", "old.csv", "--fail-on-drift")
+    assert done.returncode == 0 and "every column is as in the reference" in done.stdout, done
+    assert page.read_text() != text
+    # In a project a source's name is enough; `--as` reads another file as it is declared.
+    told = project.json("report", "trips", "--out", page, "--reference", old)
+    assert told["format"] == "heddle.report/1" and told["rows"] == len(rows) - 1
+    refused(project.run("report", old, "--as", "nothing", "--out", page), 6, "unknown-name")
+    refused(project.run("report", "nowhere.csv", "--out", page), 6, "table-missing")
+    refused(project.run("report", old, "--fail-on-drift"), 2, "usage")
+    # The page's own example.
+    manual = pathlib.Path(__file__).parents[2] / "docs/report.md"
+    example = re.search(r"```sh\n(mkdir.*?)```", manual.read_text(), re.S)[1]
+    path = f"{pathlib.Path(world.heddle).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", example],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and (folder / "try/report.html").exists(), done
+    for said in ("`size` moved", "`colour` moved", "new: `green` (20 %)", "gone: `blue` (33 %)"):
+        assert said in done.stdout, done
+    page.write_text("somebody's")
+    refused(project.run("report", "trips", "--out", page), 7, "report-would-overwrite")
+    assert page.read_text() == "somebody's"
 
 
 def completed(project, shell, line):

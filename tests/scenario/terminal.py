@@ -138,6 +138,14 @@ def before_anything_runs(world, run):
     run("plan", "--why", "train")
     run.both("run")
     run("schema", "Evaluation")
+    reported = ("report", "trips", "--out", world.dir / "trips.html")
+    run.both(*reported)
+    broken_rows(project, world.dir / "broken.csv")
+    run.both(
+        *("report", world.dir / "broken.csv", "--reference", "trips", "--fail-on-drift"),
+        *reported[2:],
+        code=3,
+    )
     run.both("schema", "People", "--markdown")
     for words in (["relase", "--help"], ["release", "promot", "--help"], ["--help", "relase"]):
         run(*words, code=2)
