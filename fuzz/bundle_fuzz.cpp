@@ -48,9 +48,6 @@ class Memory final : public store::Objects {
     return found->second;
   }
   bool has(const Digest& digest) override { return blobs.contains(digest); }
-  // No bundle is a file.
-  Result<Digest> add_file(const std::string&) override { std::abort(); }
-  Result<void> place(const Digest&, const std::string&) override { std::abort(); }
   Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
     return {};
   }

@@ -29,8 +29,6 @@ class UnverifiedObjects : public store::Objects {
     return found->second;
   }
   bool has(const Digest& digest) override { return blobs.contains(digest); }
-  Result<Digest> add_file(const std::string&) override { return unused(); }
-  Result<void> place(const Digest&, const std::string&) override { return unused(); }
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view,
                    std::uint64_t) override {
     named.emplace_back(name, manifest);
@@ -42,9 +40,6 @@ class UnverifiedObjects : public store::Objects {
   std::vector<std::pair<std::string, Digest>> named;
   int writes = 0;
   int full_after = 1000;
-
- private:
-  static Error unused() { return {ErrorKind::kInternal, "unused", "no bundle is a file"}; }
 };
 
 std::vector<Layer> layers() {

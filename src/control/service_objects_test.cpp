@@ -27,10 +27,6 @@ class FailingObjects final : public store::Objects {
     return objects_.get(digest);
   }
   bool has(const Digest& digest) override { return objects_.has(digest); }
-  Result<Digest> add_file(const std::string& path) override { return objects_.add_file(path); }
-  Result<void> place(const Digest& digest, const std::string& path) override {
-    return objects_.place(digest, path);
-  }
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
                    std::uint64_t size) override {
     return objects_.tag(name, manifest, media_type, size);

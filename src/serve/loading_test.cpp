@@ -35,10 +35,6 @@ class GuardedObjects final : public store::Objects {
   }
   Result<Digest> put(std::string_view bytes) override { return behind_.put(bytes); }
   bool has(const Digest& digest) override { return behind_.has(digest); }
-  Result<Digest> add_file(const std::string& path) override { return behind_.add_file(path); }
-  Result<void> place(const Digest& digest, const std::string& path) override {
-    return behind_.place(digest, path);
-  }
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
                    std::uint64_t size) override {
     return behind_.tag(name, manifest, media_type, size);

@@ -12,7 +12,6 @@
 
 #include <fmt/format.h>
 
-#include "base/file.hpp"
 #include "store/store.hpp"
 
 namespace heddle::store::fixture {
@@ -153,14 +152,6 @@ class MemoryObjects final : public Objects {
   bool has(const Digest& digest) override {
     const std::lock_guard lock(mutex_);
     return blobs_.contains(digest);
-  }
-  Result<Digest> add_file(const std::string& path) override {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
-    return put(bytes);
-  }
-  Result<void> place(const Digest& digest, const std::string& path) override {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, get(digest));
-    return write_file_atomic(path, bytes, 0444);
   }
   Result<void> tag(std::string_view name, const Digest& manifest, std::string_view,
                    std::uint64_t) override {

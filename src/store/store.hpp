@@ -57,13 +57,13 @@ class Objects {
   /// none.
   [[nodiscard]] virtual Result<std::string> get(const Digest& digest) = 0;
   [[nodiscard]] virtual bool has(const Digest& digest) = 0;
-  /// Makes an object of a file without reading it into memory. The file may become the object
-  /// itself (a link), so nobody may write to it afterwards; its name stays the caller's.
-  [[nodiscard]] virtual Result<Digest> add_file(const std::string& path) = 0;
+  /// Makes an object of a file. The file may become the object itself (a link), so nobody may write
+  /// to it afterwards; its name stays the caller's. By default its bytes are `put`.
+  [[nodiscard]] virtual Result<Digest> add_file(const std::string& path);
   /// Makes the file `path`, which must not be there, with an object's bytes, for reading only. It
   /// may be the object itself (a link): then its bytes are not looked at, while a copy is held
-  /// against the digest (kCorrupt). kNotFound when there is no such object.
-  [[nodiscard]] virtual Result<void> place(const Digest& digest, const std::string& path) = 0;
+  /// against the digest (kCorrupt). kNotFound when there is no such object. By default a copy.
+  [[nodiscard]] virtual Result<void> place(const Digest& digest, const std::string& path);
   /// Names a manifest in `index.json` with a tag; the newest wins.
   [[nodiscard]] virtual Result<void> tag(std::string_view name, const Digest& manifest,
                                          std::string_view media_type, std::uint64_t size) = 0;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -444,6 +445,31 @@ TEST(RowsFile, RefusesBytesThatContradictThemselves) {
   }
 }
 
+/// Looks at each job on its way: nothing that it is given may say where the search is.
+class Looking final : public jobs::Runner {
+ public:
+  Looking(jobs::Runner& behind, std::string place) : behind_(behind), place_(std::move(place)) {}
+  Result<std::int64_t> start(const jobs::Job& job, store::Objects& objects) override {
+    for (const auto& argument : job.arguments)
+      EXPECT_EQ(argument.find(place_), std::string::npos) << argument;
+    for (const auto& [path, digest] : job.inputs)
+      EXPECT_EQ(objects.get(digest)->find(place_), std::string::npos) << path;
+    ++started;
+    return behind_.start(job, objects);
+  }
+  Result<jobs::Outcome> wait(std::int64_t handle) override { return behind_.wait(handle); }
+  Result<bool> finished(std::int64_t handle) override { return behind_.finished(handle); }
+  Result<std::string> peek(std::int64_t handle, std::string_view output) override {
+    return behind_.peek(handle, output);
+  }
+  void stop(std::int64_t handle) override { behind_.stop(handle); }
+  std::atomic<int> started = 0;
+
+ private:
+  jobs::Runner& behind_;
+  std::string place_;
+};
+
 class Searching : public testing::Test {
  protected:
   SearchInput input(const std::string& directory, int parallel) {
@@ -479,13 +505,17 @@ class Searching : public testing::Test {
 
 TEST_F(Searching, IsReproducibleInParallelAndGoesOnWhereItWas) {
   const TempDir dir;
+  Looking looking(*runner_, dir.path());
+  auto looked_at = input(dir.path() + "/a", 3);
+  looked_at.runner = &looking;
   int told = 0;
-  const auto first = search(input(dir.path() + "/a", 3), [&](const Trial&, int done, int total) {
+  const auto first = search(looked_at, [&](const Trial&, int done, int total) {
     EXPECT_EQ(done, ++told);
     EXPECT_EQ(total, 12);
   });
   ASSERT_TRUE(first.ok()) << first.error().str();
   EXPECT_EQ(told, 12);
+  EXPECT_EQ(looking.started, 12);
   for (const auto& trial : first->trials) {
     EXPECT_EQ(trial.state, Trial::State::kFinished) << trial.error;
     EXPECT_GE(trial.loss, first->trials[static_cast<std::size_t>(first->best)].loss);
