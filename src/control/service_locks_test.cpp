@@ -6,13 +6,13 @@
 #include <atomic>
 #include <thread>
 
-#include "control/service_fixture.hpp"
+#include "control/core_fixture.hpp"
 
 namespace heddle::control {
 namespace {
 
 /// Two services, `s` and `t`, of one control plane.
-class ServiceLocksTest : public fixture::ServiceTest {
+class ServiceLocksTest : public fixture::CoreTest {
  protected:
   void SetUp() override {
     project_.services["t"].identity.name = "t";
@@ -20,22 +20,9 @@ class ServiceLocksTest : public fixture::ServiceTest {
     project_.services["t"].monitor = "w";
     project_.services["t"].autonomy = "act";
     receivers_ = {{"t", {{"http://127.0.0.1:9/told", "secret", 1'000'000}}}};
-    fixture::ServiceTest::SetUp();
+    fixture::CoreTest::SetUp();
     ASSERT_FALSE(HasFatalFailure());
-    control_.reset();
-    Wiring wiring;
-    wiring.clock = &clock_;
-    core_ = std::make_unique<Control::Core>(home_->root(), wiring);
-    core_->running = core_->project = project_;
-    core_->state = std::move(state_);
-    core_->objects = std::move(objects_);
-    core_->ledger = std::move(ledger_);
-    core_->policy = std::move(policy_);
-    core_->outbox = std::move(outbox_);
-    core_->control_key = key_;
-    core_->parts = {
-        &core_->home, &core_->running,     core_->state.get(),  core_->objects.get(), nullptr,
-        nullptr,      core_->policy.get(), core_->outbox.get(), &core_->control_key,  ""};
+    make_core();
   }
   void set(const std::string& collection, const std::string& key,
            const std::optional<std::string>& text) {
@@ -107,7 +94,6 @@ class ServiceLocksTest : public fixture::ServiceTest {
     return found;
   }
   using Lines = std::vector<std::string>;
-  std::unique_ptr<Control::Core> core_;
 };
 
 TEST_F(ServiceLocksTest, WhileRefusedRowsAreReadEverybodyElseIsAnswered) {

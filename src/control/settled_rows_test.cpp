@@ -5,7 +5,7 @@
 
 #include "control/access.hpp"
 #include "control/failing_values.hpp"
-#include "control/service_fixture.hpp"
+#include "control/core_fixture.hpp"
 #include "control/service_locks.hpp"
 #include "plane/journal.hpp"
 #include "table/table.hpp"
@@ -18,10 +18,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// A service whose primary repairs, and a journal of four refused rows, `q-0#0` to `q-3#0`.
-class SettledRowsTest : public fixture::ServiceTest {
+class SettledRowsTest : public fixture::CoreTest {
  protected:
   void SetUp() override {
-    fixture::ServiceTest::SetUp();
+    fixture::CoreTest::SetUp();
     ASSERT_FALSE(HasFatalFailure());
     const auto repairing =
         score::fixture::pack(*objects_, 0, false, score::fixture::repairing_contract());
@@ -32,20 +32,7 @@ class SettledRowsTest : public fixture::ServiceTest {
     project_.contracts["c"] = score::fixture::repairing_contract();
     project_.people[1].os_users = {"ben"};
     write_journal(version);
-    control_.reset();
-    Wiring wiring;
-    wiring.clock = &clock_;
-    core_ = std::make_unique<Control::Core>(home_->root(), wiring);
-    core_->running = core_->project = project_;
-    core_->state = std::move(state_);
-    core_->objects = std::move(objects_);
-    core_->ledger = std::move(ledger_);
-    core_->policy = std::move(policy_);
-    core_->outbox = std::move(outbox_);
-    core_->control_key = key_;
-    core_->parts = {
-        &core_->home, &core_->running,     core_->state.get(),  core_->objects.get(), nullptr,
-        nullptr,      core_->policy.get(), core_->outbox.get(), &core_->control_key,  ""};
+    make_core();
     ASSERT_TRUE(open_services(*core_).ok());
   }
 
@@ -151,8 +138,6 @@ class SettledRowsTest : public fixture::ServiceTest {
                     .ok());
     return found;
   }
-
-  std::unique_ptr<Control::Core> core_;
 };
 
 TEST_F(SettledRowsTest, ARowIsShownWithWhatFailedAndWhatWasRepaired) {
