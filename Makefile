@@ -22,11 +22,12 @@ build: configure
 demo: build
 	@$(HEDDLE) dev demo --example examples/flights --data $(BUILD)/data --out $(BUILD)/demo
 
-# The tests of modules at once, and the others, which measure or start servers, one by one.
+# Modules and scenarios are tested as many at once as there are cores, the others one by one: they
+# measure or kill.
 test: build
 	@scripts/install_deps.sh --tests $(BUILD)
-	@$(CTEST) -L module -LE 'slow|deep' -j $$(nproc); modules=$$?; \
-	  $(CTEST) -LE 'slow|deep|module' && exit $$modules
+	@$(CTEST) -L 'module|scenario' -LE 'slow|deep' -j $$(nproc); first=$$?; \
+	  $(CTEST) -LE 'slow|deep|module|scenario' && exit $$first
 
 test-deep: build
 	@scripts/install_deps.sh --tests $(BUILD)

@@ -154,18 +154,6 @@ TEST_F(FaultDefinitions, ChangeWhatIsReadFromTextsAsTexts) {
          "name: at\n        logicalType: timestamp\n        required: true\n        "
          "customProperties:\n          - {property: repairs, vendor: heddle, value: {dates: "
          "[\"%d.%m.%Y\"]}}");
-  fault("where: at.getHours() > 6\nchange: {at: \"at.replace('.', '/')\"}\n");
-  EXPECT_EQ(findings(), Lines{});
-  fault("change: {at: at + duration('5h')}\n");
-  EXPECT_EQ(findings(), (Lines{"faults/x.yaml:5:17: error[bad-expression]: `change.at`: `+` is not "
-                               "defined for string and duration"}));
-}
-
-TEST_F(FaultDefinitions, ChangeWhatIsReadFromTextsAsTexts) {
-  change("contracts/c.odcs.yaml", "{name: at, logicalType: timestamp, required: true}",
-         "name: at\n        logicalType: timestamp\n        required: true\n        "
-         "customProperties:\n          - {property: repairs, vendor: heddle, value: {dates: "
-         "[\"%d.%m.%Y\"]}}");
   fault("where: at.getHours() > 6\nchange: {at: \"at + '?'\"}\n");
   EXPECT_EQ(findings(), Lines{});
   fault("change: {at: at + duration('5h')}\n");
