@@ -18,6 +18,7 @@
 #include "table/lookup.hpp"
 #include "table/read_ahead.hpp"
 #include "table/stream.hpp"
+#include "upstream/joined_reader.hpp"
 
 namespace heddle::batch {
 namespace {
@@ -324,6 +325,11 @@ class Scoring {
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::ReadOptions reading, reading_options());
     HEDDLE_ASSIGN_OR_RETURN(auto file, table::TableReader::open(options_.input, reading));
+    if (options_.joiner != nullptr) {
+      HEDDLE_ASSIGN_OR_RETURN(file, upstream::with_joined(std::move(file), options_.input,
+                                                          *options_.joiner, plan_.contract()));
+      for (const auto& field : options_.joiner->fields()) report_.computed.push_back(field.name);
+    }
     // A chunk is read while the one before is scored.
     file_ = options_.threads > 1 ? table::read_ahead(std::move(file)) : std::move(file);
     HEDDLE_ASSIGN_OR_RETURN(
@@ -368,10 +374,12 @@ class Scoring {
     const auto& rule = plan_.contract().deduplicate();
     if (!rule || options_.keeps_duplicates) return {};
     table::ReadOptions reading;
+    const auto is_among = [](const std::vector<std::string>& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
     for (const auto& field : plan_.contract().request_fields()) {
       reading.types.emplace(field.name, field.type);
-      const auto& absent = report_.absent;
-      if (std::find(absent.begin(), absent.end(), field.name) == absent.end())
+      if (!is_among(report_.absent, field.name) && !is_among(report_.computed, field.name))
         reading.columns.push_back(field.name);
     }
     reading.as_text = plan_.contract().text_fields();
@@ -383,6 +391,9 @@ class Scoring {
     for (;;) {
       HEDDLE_ASSIGN_OR_RETURN(auto chunk, file->next());
       if (!chunk) break;
+      if (options_.joiner != nullptr) {
+        HEDDLE_ASSIGN_OR_RETURN(*chunk, options_.joiner->join(std::move(*chunk)));
+      }
       HEDDLE_ASSIGN_OR_RETURN(const auto whole, with_absent(std::move(*chunk)));
       HEDDLE_ASSIGN_OR_RETURN(const auto check,
                               plan_.contract().check_table(whole, options_.threads));
@@ -573,6 +584,7 @@ class Scoring {
     profile.input = report_.input;
     profile.output = report_.output;
     profile.refused_output = report_.refused_output;
+    profile.joined = options_.joined;
     profile.rows = report_.rows;
     profile.served = report_.served;
     profile.refused = report_.refused;

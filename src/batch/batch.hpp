@@ -11,6 +11,7 @@
 #include "doc/value.hpp"
 #include "score/plan.hpp"
 #include "table/input.hpp"
+#include "upstream/joiner.hpp"
 #include "watch/baseline.hpp"
 
 namespace heddle::batch {
@@ -23,7 +24,11 @@ struct Options {
   std::string slot{};                  ///< for people and the profile
   unsigned threads = 1;                ///< that score; the bytes written do not depend on it
   const watch::Baseline* baseline = nullptr;  ///< what to hold the inputs against; nullptr: nothing
-  bool accepts = false;           ///< a person accepts the rows, whatever rules they break
+  /// Of the `upstream` fields that the input lacks, by the plan's contract: they are further
+  /// columns of it. Borrowed; nullptr: there are none.
+  const upstream::Joiner* joiner = nullptr;
+  std::map<std::string, Digest> joined{};  ///< the sources that it reads, for the profile
+  bool accepts = false;                    ///< a person accepts the rows, whatever rules they break
   bool keeps_duplicates = false;  ///< rows of requests: the contract's `deduplicate` is not of them
   /// Of the input: where a text in it names `deduplicate`, a row of another file stands for this
   /// one, as long as the contract has the rule. Empty: there is no such column.
@@ -50,7 +55,8 @@ struct Report {
   std::vector<std::string>
       left_out{};  ///< columns that OUT does not carry, as no column of it can hold their type
   std::string written{};  ///< how the text of the input is written, where that is not usual
-  std::vector<std::string> absent{};  ///< fields of the contract that the file has no column for
+  std::vector<std::string> absent{};    ///< fields of the contract that the file has no column for
+  std::vector<std::string> computed{};  ///< `upstream` fields among its columns that were joined
   doc::Value profile{};  ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
   double seconds = 0;    ///< reading, scoring and writing; not the digest of the input
   std::function<Result<void>()> publish{};  ///< both files appear, the refused one first; once.

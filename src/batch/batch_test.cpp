@@ -116,6 +116,60 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
   }
 }
 
+TEST_F(BatchTest, WhatAFileLacksIsComputedAsItsSourceHasIt) {
+  const table::Table all = score::fixture::rows(5000);
+  ASSERT_TRUE(table::write_parquet(all, path("all.parquet")).ok());
+  std::string lacking = "date,origin\n";
+  const auto date = all.find("date")->view(), origin = all.find("origin")->view();
+  for (std::int64_t row = 0; row < all.rows(); ++row)
+    lacking += fmt::format("{},{}\n", format_time(date.at(row).i), origin.at(row).str());
+  write("lacking.csv", lacking);
+  write("known.csv",
+        "from,since,miles\nABQ,1990-01-01,100\nLAX,1990-01-01,400\nJFK,1990-01-01,700\n"
+        "ORD,1990-01-01,1000\nSEA,1990-01-01,1300\nSEA,2100-01-01,7\n");
+  spec::Project project;
+  project.sources["known"] = table::Input(path("known.csv"));
+  spec::Field distance{.name = "distance", .type = expr::Type::kInt};
+  distance.upstream = spec::Upstream{
+      .source = "known", .key = {{"origin", "from"}}, .time = "since", .value = "miles"};
+  upstream::Joiner::Options joining;
+  joining.project = &project;
+  joining.contract = &plan_->contract();
+  joining.fields = {distance};
+  joining.time_field = "date";
+  const auto joiner = upstream::Joiner::open(joining);
+  ASSERT_TRUE(joiner.ok()) << joiner.error().str();
+  Options options;
+  options.input = path("lacking.csv");
+  options.output = path("lacking.out.csv");
+  options.joiner = &*joiner;
+  options.threads = 2;
+  options.joined = {{"known", sha256("known")}};
+  auto report = score_file(*plan_, options);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  ASSERT_TRUE(report->publish().ok());
+  EXPECT_EQ(report->served, 5000);
+  EXPECT_THAT(report->computed, testing::ElementsAre("distance"));
+  EXPECT_THAT(report->absent, testing::IsEmpty());
+  EXPECT_EQ(report->profile.find("joined")->string_or("known"), sha256("known").str());
+  ASSERT_TRUE(score("all.parquet", "all.out.csv").ok());
+  const auto computed = *table::read_table(path("lacking.out.csv"));
+  const auto had = *table::read_table(path("all.out.csv"));
+  for (std::int64_t row = 0; row < 5000; ++row) {
+    ASSERT_EQ(computed.find("probability")->view().at(row).str(),
+              had.find("probability")->view().at(row).str());
+    ASSERT_EQ(computed.find("distance")->view().at(row).str(),
+              had.find("distance")->view().at(row).str());
+  }
+  // Without its key nothing can be computed, and that is told.
+  write("keyless.csv", "date,distance2\n2001-01-01,1\n");
+  options.input = path("keyless.csv");
+  const auto refused = score_file(*plan_, options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().id, "column-missing");
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("by which `distance` is computed"));
+}
+
 TEST_F(BatchTest, TheEndsOfAnIntervalAreThoseThatTheEndpointAnswers) {
   const auto bundle = bundle::open(objects_, *score::fixture::pack_number(objects_, 0.1));
   ASSERT_TRUE(bundle.ok());

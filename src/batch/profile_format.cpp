@@ -56,6 +56,23 @@ const Schema<FileProfile>& profile_schema() {
     t.digest("input", &P::input, "of the file").filled();
     t.digest("output", &P::output, "of the served rows").filled();
     t.digest("refused_output", &P::refused_output, "of the refused rows").filled();
+    t.custom(
+         "joined", doc::Shape::kMap,
+         "digests of the sources that `upstream` fields were computed from, by their names; "
+         "default: the file had them",
+         [](P& into, const doc::Value& value, doc::Reader& reader) {
+           for (const auto& [name, text] : value.as_object()) {
+             const auto digest = Digest::parse(text.is_string() ? text.as_string() : "");
+             if (!digest.ok()) return reader.refuse(name, "is no digest");
+             into.joined.emplace(name, *digest);
+           }
+         },
+         [](const P& from) -> std::optional<doc::Value> {
+           auto out = doc::Value::object();
+           for (const auto& [name, digest] : from.joined) out.set(name, digest.str());
+           return out;
+         })
+        .optional();
     t.integer("rows", &P::rows, "of the file");
     t.integer("served", &P::served, "that were answered");
     t.integer("refused", &P::refused, "that were not");

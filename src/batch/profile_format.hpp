@@ -37,6 +37,8 @@ struct FileProfile {
   Digest input{};
   Digest output{};
   Digest refused_output{};
+  /// The sources that `upstream` fields were computed from, those that the file did not have.
+  std::map<std::string, Digest> joined{};
   std::int64_t rows = 0;
   std::int64_t served = 0;
   std::int64_t refused = 0;

@@ -11,6 +11,7 @@
 #include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
+#include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/replies.hpp"
 #include "watch/baseline_format.hpp"
@@ -39,6 +40,7 @@ struct Scored {
   batch::Report report;
   control::OpenScoreReply by;
   control::RecordScoreReply record;
+  std::vector<std::string> notes;  ///< of what was computed for the rows
 };
 
 Result<Scored> score(const Invocation& invocation, const Console& console,
@@ -61,8 +63,17 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
     HEDDLE_ASSIGN_OR_RETURN(baseline, watch::baseline_schema().parse(value));
   }
   batch::Options options;
-  HEDDLE_ASSIGN_OR_RETURN(options.input, input_as(*invocation.wiring, root, arguments.service,
-                                                  arguments.file, arguments.as));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project,
+                          control::applied_project(control::Home(root), *invocation.wiring));
+  HEDDLE_ASSIGN_OR_RETURN(options.input,
+                          input_as(project, arguments.service, arguments.file, arguments.as));
+  HEDDLE_ASSIGN_OR_RETURN(const FileJoin join, join_of(project, arguments.service, plan->contract(),
+                                                       bundle.config().time_field, options.input));
+  if (join.joiner) {
+    options.joiner = &*join.joiner;
+    options.joined = join.sources;
+    out.notes = join.joiner->notes();
+  }
   options.output = arguments.output;
   options.refused = arguments.refused;
   options.columns = arguments.columns;
@@ -113,6 +124,12 @@ doc::Value document_of(const ScoreArguments& arguments, const Scored& done,
   auto absent = doc::Value::array();
   for (const auto& name : report.absent) absent.push(name);
   value.set("absent", std::move(absent));
+  auto computed = doc::Value::array();
+  for (const auto& name : report.computed) computed.push(name);
+  value.set("computed", std::move(computed));
+  auto notes = doc::Value::array();
+  for (const auto& note : done.notes) notes.push(note);
+  value.set("notes", std::move(notes));
   if (!report.written.empty()) value.set("written", report.written);
   for (const auto& [key, item] : report.profile.as_object()) {
     if (key != "format") value.set(key, item);
@@ -137,6 +154,7 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                   report.rows, done.by.bundle.str().substr(0, 19), done.by.slot, report.served,
                   report.warned, report.refused, done.record.entry));
   if (!report.written.empty()) console.message(fmt::format("  read with {}", report.written));
+  for (const auto& note : done.notes) console.message("  " + note);
   for (const auto& [rule, rows] : report.rules)
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
   for (const auto& [repair, values] : report.repaired)

@@ -13,6 +13,7 @@
 #include "control/applied.hpp"
 #include "control/replies.hpp"
 #include "control/status_reply.hpp"
+#include "doc/schema.hpp"
 #include "replay/replayer.hpp"
 #include "spec/load.hpp"
 
@@ -36,15 +37,6 @@ struct ReplayArguments {
   bool lockstep = true;
   std::uint64_t seed = 1;
 };
-
-Result<Micros> time_option(const std::string& text, Micros fallback) {
-  if (text.empty()) return fallback;
-  const auto time = parse_time(text);
-  if (!time)
-    return Error{ErrorKind::kInvalid, "time-malformed", fmt::format("`{}` is not a time", text),
-                 "write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ"};
-  return *time;
-}
 
 /// Says on stdout where the replay is and waits for a line on stdin; false when that has ended.
 bool wait_for_word(Micros event_time) {
@@ -110,29 +102,42 @@ struct Done {
   replay::Replayed replayed;
   std::vector<std::string> faults;  ///< names, in order of `replayed.touched`
   Growth watch;                     ///< what the service's watch made of it
+  std::vector<std::string> notes;   ///< of fields that were computed for the rows
 };
 
 /// Rows are sent as they stand; when they happened and what became of them is read from what the
-/// contract makes of them.
-Result<void> set_repairs(const spec::Project& project, const spec::Contract& definition,
-                         replay::Options& options) {
+/// contract makes of them. What a client's systems would add to them (`upstream`) and the file
+/// lacks is computed. Returns what is to be said of that.
+Result<std::vector<std::string>> set_contract(const spec::Project& project,
+                                              const spec::Contract& definition,
+                                              replay::Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(auto compiled,
                           contract::Contract::compile(
                               definition, [&](const std::string& file, const std::string& column) {
                                 return spec::load_enum(project, file, column);
                               }));
-  if (compiled.repairs().empty()) return {};
-  options.as_text = compiled.text_fields();
-  options.repaired = [contract = std::make_shared<const contract::Contract>(std::move(compiled))](
-                         const table::Table& rows, const std::string& field) {
-    return contract->repaired(rows, field);
-  };
-  return {};
+  const auto contract = std::make_shared<const contract::Contract>(std::move(compiled));
+  if (!contract->repairs().empty()) {
+    options.as_text = contract->text_fields();
+    options.repaired = [contract](const table::Table& rows, const std::string& field) {
+      return contract->repaired(rows, field);
+    };
+  }
+  HEDDLE_ASSIGN_OR_RETURN(FileJoin join, join_of(project, options.service, *contract,
+                                                 options.time_field, options.file));
+  if (!join.joiner) return std::vector<std::string>{};
+  for (const auto& field : join.joiner->fields()) options.joined_fields.insert(field.name);
+  auto notes = join.joiner->notes();
+  options.join = [contract,
+                  joiner = std::make_shared<const upstream::Joiner>(std::move(*join.joiner))](
+                     table::Table rows) { return joiner->join(std::move(rows)); };
+  return notes;
 }
 
 /// What is sent: the file by the applied definitions of the service that answers, whatever the work
 /// tree says by now.
-Result<replay::Options> options_of(const spec::Project& project, const ReplayArguments& arguments) {
+Result<replay::Options> options_of(const spec::Project& project, const ReplayArguments& arguments,
+                                   std::vector<std::string>& notes) {
   const auto service = project.services.find(arguments.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
@@ -152,7 +157,7 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
     if (!field.label_time) options.fields.push_back(field.name);
     options.types.emplace(field.name, field.type);
   }
-  HEDDLE_TRY(set_repairs(project, contract, options));
+  HEDDLE_ASSIGN_OR_RETURN(notes, set_contract(project, contract, options));
   options.target = model.target.text;
   options.label_delay = project.monitors.at(service->second.monitor).label_delay;
   if (!arguments.label_delay.empty()) {
@@ -253,7 +258,8 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(home, *invocation.wiring));
-  HEDDLE_ASSIGN_OR_RETURN(replay::Options options, options_of(project, arguments));
+  Done done;
+  HEDDLE_ASSIGN_OR_RETURN(replay::Options options, options_of(project, arguments, done.notes));
   HEDDLE_ASSIGN_OR_RETURN(options.token, replay_token(project, home));
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
   if (!session->remote()) {
@@ -266,7 +272,6 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   ReplayProgress progress(console, arguments);
   options.progress = std::ref(progress);
   HEDDLE_ASSIGN_OR_RETURN(const auto before, watched(*session, arguments.service));
-  Done done;
   for (const auto& fault : options.faults) done.faults.push_back(fault.identity.name);
   HEDDLE_ASSIGN_OR_RETURN(done.replayed, replay::replay(options));
   // Without lockstep the control plane may have records left to read; what it is asked for here is
@@ -310,19 +315,21 @@ int print_replayed(const Console& console, const Done& done) {
     auto faults = doc::Value::object();
     for (std::size_t i = 0; i < done.faults.size(); ++i)
       faults.set(done.faults[i], replayed.touched[i]);
-    console.document(doc::Value::object({{"requests", replayed.requests},
-                                         {"rows", static_cast<std::int64_t>(replayed.rows.size())},
-                                         {"answered", replayed.answered},
-                                         {"failed", replayed.failed},
-                                         {"retried", replayed.retried},
-                                         {"rejected", replayed.rejected},
-                                         {"labels", replayed.labels},
-                                         {"labels_refused", replayed.labels_refused},
-                                         {"unlabelled", replayed.unlabelled},
-                                         {"untimed", replayed.untimed},
-                                         {"faults", std::move(faults)},
-                                         {"watch", done.watch.counts},
-                                         {"seconds", replayed.seconds}}));
+    console.document(doc::Value::object(
+        {{"requests", replayed.requests},
+         {"rows", static_cast<std::int64_t>(replayed.rows.size())},
+         {"answered", replayed.answered},
+         {"failed", replayed.failed},
+         {"retried", replayed.retried},
+         {"rejected", replayed.rejected},
+         {"labels", replayed.labels},
+         {"labels_refused", replayed.labels_refused},
+         {"unlabelled", replayed.unlabelled},
+         {"untimed", replayed.untimed},
+         {"faults", std::move(faults)},
+         {"notes", doc::to_list(done.notes, [](const auto& note) { return doc::Value(note); })},
+         {"watch", done.watch.counts},
+         {"seconds", replayed.seconds}}));
   } else {
     console.data(
         fmt::format("{} requests with {} rows in {:.1f}s: {} answered, {} failed, {} sent again",
@@ -331,6 +338,7 @@ int print_replayed(const Console& console, const Done& done) {
     console.data(fmt::format("watched: {} of {} rows in windows, {} of {} labels met their row",
                              done.watch.in_windows, done.watch.rows, done.watch.labels_joined,
                              replayed.labels));
+    for (const auto& note : done.notes) console.data(note);
     for (std::size_t i = 0; i < done.faults.size(); ++i)
       console.data(fmt::format("fault `{}`: {} rows", done.faults[i], replayed.touched[i]));
   }

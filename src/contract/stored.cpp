@@ -73,6 +73,8 @@ const Schema<spec::Field>& field_schema() {
     t.object("repairs", &Field::repairs, spec::stored_repairs(),
              "what is done to a value before it is checked, in this order")
         .optional();
+    t.object("upstream", &Field::upstream, spec::stored_upstream(),
+             "how it is computed for rows that do not bring it (docs/joins.md)");
     return t;
   }();
   return schema;

@@ -19,6 +19,7 @@
 #include "spec/load.hpp"
 #include "spec/task.hpp"
 #include "table/stream.hpp"
+#include "upstream/joiner.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -105,13 +106,19 @@ table::Table in_time(table::Table rows, const table::Column& time, Micros from, 
   return rows.take(kept);
 }
 
-/// The columns that the contract asks for, by its types. kUnprocessable: the source lacks one.
-Result<table::ReadOptions> columns_of(const table::Input& input, const spec::Contract& contract) {
+/// The columns that the contract asks for, by its types, without those that are computed.
+/// kUnprocessable: the source lacks one.
+Result<table::ReadOptions> columns_of(const table::Input& input, const spec::Contract& contract,
+                                      const std::vector<spec::Field>& joined) {
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(input));
   std::vector<std::string> names;
   for (const auto& column : columns) names.push_back(column.name);
   table::ReadOptions options;
   for (const auto& field : contract.fields) {
+    const bool is_computed =
+        std::any_of(joined.begin(), joined.end(),
+                    [&](const spec::Field& each) { return each.name == field.name; });
+    if (is_computed) continue;
     if (std::find(names.begin(), names.end(), field.name) == names.end()) {
       const std::string near = doc::nearest(field.name, names);
       return Error{ErrorKind::kUnprocessable, field.label_time ? "target-absent" : "column-missing",
@@ -133,12 +140,37 @@ void begin_window(const spec::Model& model, std::optional<Micros> newest,
   if (newest) options.time_from = *newest - model.train_window + 1;
 }
 
+/// The rows with their `upstream` fields: computed where the source lacks them, else as it has
+/// them. Which of the two it is is said.
+Result<table::Table> with_upstream(Work& work, const contract::Contract& contract,
+                                   table::Table rows) {
+  const Definitions& d = work.definitions();
+  const auto& joined = work.source().joined;
+  for (const auto& field : contract.fields()) {
+    if (field.upstream && rows.find(field.name) != nullptr)
+      work.note("validate.rows",
+                fmt::format("`{}`: taken from the rows, which have it; source `{}` is not read",
+                            field.name, field.upstream->source));
+  }
+  if (joined.empty()) return rows;
+  upstream::Joiner::Options options;
+  options.project = d.project;
+  options.contract = &contract;
+  options.fields = joined;
+  options.time_field = d.model->time_field;
+  options.own_source = d.model->source;
+  HEDDLE_ASSIGN_OR_RETURN(const auto joiner, upstream::Joiner::open(options));
+  for (auto& note : joiner.notes()) work.note("validate.rows", std::move(note));
+  return joiner.join(std::move(rows));
+}
+
 /// Rows of [from, to), or of the window, as they are in the source, in `order_of`.
-Result<table::Table> read_source(const Definitions& definitions,
-                                 const contract::Contract& contract) {
+Result<table::Table> read_source(Work& work, const contract::Contract& contract) {
+  const Definitions& definitions = work.definitions();
   const table::Input input = definitions.input();
   const std::string path = input.text();
-  HEDDLE_ASSIGN_OR_RETURN(auto options, columns_of(input, *definitions.contract));
+  HEDDLE_ASSIGN_OR_RETURN(auto options,
+                          columns_of(input, *definitions.contract, work.source().joined));
   const spec::Model& model = *definitions.model;
   options.as_text = contract.text_fields();
   const bool bounded = model.train_to != 0;
@@ -172,8 +204,8 @@ Result<table::Table> read_source(const Definitions& definitions,
                          : "write the file again with its rows"};
   }
   const auto order = order_of(rows.rows(), time, model);
-  if (std::is_sorted(order.begin(), order.end())) return rows;
-  return rows.take(order);
+  if (!std::is_sorted(order.begin(), order.end())) rows = rows.take(order);
+  return with_upstream(work, contract, std::move(rows));
 }
 
 /// Of the transforms of a bundle's contract those that the definition does not have, by their ids:
@@ -421,7 +453,7 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   doc::Value serving;
   HEDDLE_ASSIGN_OR_RETURN(auto unlearned, compiled_contract(work, serving));
   if (recorded == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d, unlearned));
+    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(work, unlearned));
     HEDDLE_TRY(check_unchanged(work.source()));
     // What was found out about how the text is written is said, and not only believed.
     if (!work.source().form.empty()) work.note("validate.rows", work.source().what);
@@ -484,15 +516,19 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
 Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
   const StepRecord rows = work.record("validate.rows");
   HEDDLE_ASSIGN_OR_RETURN(const auto facts, rows_facts(rows));
-  const auto snapshot =
-      doc::Value::object({{"format", "heddle.snapshot/1"},
-                          {"rows", rows.outputs.at("accepted").str()},
-                          {"count", facts.accepted},
-                          {"refused", facts.refused},
-                          {"duplicates", facts.duplicates},
-                          {"repaired", doc::counts_of(facts.repaired)},
-                          {"contract", rows.outputs.at("contract").str()},
-                          {"source", work.record("source").outputs.at("file").str()}});
+  auto snapshot = doc::Value::object({{"format", "heddle.snapshot/1"},
+                                      {"rows", rows.outputs.at("accepted").str()},
+                                      {"count", facts.accepted},
+                                      {"refused", facts.refused},
+                                      {"duplicates", facts.duplicates},
+                                      {"repaired", doc::counts_of(facts.repaired)},
+                                      {"contract", rows.outputs.at("contract").str()},
+                                      {"source", work.record("source").outputs.at("file").str()}});
+  if (!work.source().upstream.empty()) {
+    auto upstream = doc::Value::object();
+    for (const Source& each : work.source().upstream) upstream.set(each.name, each.content.str());
+    snapshot.set("upstream", std::move(upstream));
+  }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"],
                           write_json(directory, "snapshot.json", snapshot));

@@ -100,6 +100,7 @@ class GraphBuilder {
 
   Result<void> add_rows();
   Result<void> add_enums(Step& rows) const;
+  void add_upstream(Step& step) const;
   void add_snapshot_and_split();
   void add_features();
   void add_standby();
@@ -142,6 +143,7 @@ Result<void> GraphBuilder::add_rows() {
   // The same bytes are other rows when they are read in another way.
   if (!source_.form.empty())
     rows.inputs.push_back({"`heddle.yaml`: how the source is written", source_.form});
+  add_upstream(rows);
   const bool learns = std::any_of(d_.contract->fields.begin(), d_.contract->fields.end(),
                                   [](const spec::Field& field) {
                                     return field.repairs.impute == spec::Impute::kMedian ||
@@ -182,11 +184,24 @@ Result<void> GraphBuilder::add_enums(Step& rows) const {
   return {};
 }
 
+/// What fields of the rows are computed from: other rows, and how they are written.
+void GraphBuilder::add_upstream(Step& step) const {
+  for (const Source& each : source_.upstream) {
+    step.inputs.push_back({fmt::format("source `{}`, {}", each.name, each.what), each.content});
+    if (!each.form.empty())
+      step.inputs.push_back(
+          {fmt::format("`heddle.yaml`: how source `{}` is written", each.name), each.form});
+  }
+}
+
 void GraphBuilder::add_snapshot_and_split() {
-  steps_.push_back(
-      {.name = "snapshot",
-       .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
-       .body = run_snapshot});
+  Step snapshot{
+      .name = "snapshot",
+      .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
+      .body = run_snapshot};
+  // It names them.
+  add_upstream(snapshot);
+  steps_.push_back(std::move(snapshot));
   Step split{.name = "split",
              .version = 2,
              .needs = {{"validate.rows", "accepted"}},

@@ -66,8 +66,8 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(const auto named, named_fields(options));
   const auto add = [&](const std::string& name) {
     auto& columns = reading.columns;
-    if (!name.empty() && std::find(columns.begin(), columns.end(), name) == columns.end())
-      columns.push_back(name);
+    if (name.empty() || options.joined_fields.contains(name)) return;
+    if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
   };
   for (const auto& name : options.fields) add(name);
   for (const auto& name : named) add(name);
@@ -175,6 +175,7 @@ Result<table::Table> Recording::choose_rows(const Options& options) {
         fmt::format("no rows of `{}` are in the time that was asked for", options.file.text()),
         "widen the time, or check the time column"};
   }
+  if (options.join) return options.join(std::move(picked));
   return picked;
 }
 

@@ -38,6 +38,9 @@ class Recording {
     /// from that. Unset: from the column as it is.
     std::function<Result<table::Column>(const table::Table& rows, const std::string& field)>
         repaired{};
+    /// Request fields that the file lacks, and what adds their columns to rows as received.
+    std::set<std::string, std::less<>> joined_fields{};
+    std::function<Result<table::Table>(table::Table rows)> join{};
     std::string target;  ///< CEL over the contract's fields: bool, a string or a number
     /// Of the service; none: all rows are of `default`, as those of requests that name none.
     std::vector<std::string> sources{};

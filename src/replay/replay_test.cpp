@@ -67,6 +67,36 @@ TEST(Recording, SendsWhatStandsInTheFile) {
   EXPECT_EQ(Recording::open(options).error().id, "replay-no-time");
 }
 
+TEST(Recording, SendsWhatTheFileLacksAsItWasComputed) {
+  const fixture::Folder folder;
+  ASSERT_TRUE(
+      write_file_atomic(folder / "rows.csv", "date,n\n2001-01-02,2\n2001-01-01,1\n2001-01-03,3\n")
+          .ok());
+  Recording::Options options;
+  options.file = folder / "rows.csv";
+  options.time_field = "date";
+  options.fields = {"date", "n", "wind"};
+  options.types = {
+      {"date", table::Type::kTimestamp}, {"n", table::Type::kInt}, {"wind", table::Type::kDouble}};
+  options.joined_fields = {"wind"};
+  options.join = [](table::Table rows) {
+    table::Column wind{.name = "wind", .type = table::Type::kDouble};
+    for (const auto n : rows.find("n")->ints) wind.doubles.push_back(static_cast<double>(n) / 3);
+    wind.valid.assign(wind.doubles.size(), 1);
+    wind.valid.back() = 0;
+    return rows.with_column(std::move(wind));
+  };
+  options.target = "wind > 0.5";
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  std::string sent;
+  for (std::int64_t row = 0; row < 3; ++row) recording->append_json(row, sent);
+  EXPECT_EQ(sent, R"({"date":"2001-01-01T00:00:00Z","n":1,"wind":0.3333333333333333})"
+                  R"({"date":"2001-01-02T00:00:00Z","n":2,"wind":0.6666666666666666})"
+                  R"({"date":"2001-01-03T00:00:00Z","n":3,"wind":null})");
+  EXPECT_EQ(recording->label(1), stats::Label(true));
+}
+
 TEST(Recording, ReadsTimesAndLabelsAsTheContractRepairsThem) {
   const std::string folder = testing::TempDir() + "replay_repaired";
   std::filesystem::remove_all(folder);

@@ -518,6 +518,8 @@ Result<Replayed> replay(const Options& options) {
                                            .types = options.types,
                                            .as_text = options.as_text,
                                            .repaired = options.repaired,
+                                           .joined_fields = options.joined_fields,
+                                           .join = options.join,
                                            .target = options.target,
                                            .sources = options.sources,
                                            .source_field = options.source_field,

@@ -31,6 +31,9 @@ struct Options {
   /// A column as the contract repairs it, for times and labels. Unset: it repairs none.
   std::function<Result<table::Column>(const table::Table& rows, const std::string& field)>
       repaired{};
+  std::set<std::string, std::less<>> joined_fields{};  ///< `fields` that the file lacks
+  /// Adds their columns to rows as received.
+  std::function<Result<table::Table>(table::Table rows)> join{};
   std::string target;  ///< CEL over the contract's fields: the label
   std::vector<std::string>
       sources;  ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`

@@ -11,6 +11,7 @@
 #include "expr/datum.hpp"
 #include "spec/identity.hpp"
 #include "spec/repairs.hpp"
+#include "spec/upstream.hpp"
 
 namespace heddle::spec {
 
@@ -47,7 +48,8 @@ struct Field {
   std::optional<double> multiple_of{};       ///< numbers only
   std::optional<std::int64_t> min_length{};  ///< Unicode code points, strings only
   std::optional<std::int64_t> max_length{};
-  Repairs repairs{};  ///< heddle property `repairs`: before the value is checked
+  Repairs repairs{};                   ///< heddle property `repairs`: before the value is checked
+  std::optional<Upstream> upstream{};  ///< heddle property `upstream`: where its value comes from
 };
 
 /// A row rule beyond the fields' own: `type: custom, engine: heddle`.

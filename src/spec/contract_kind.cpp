@@ -2,6 +2,7 @@
 #include <limits>
 #include <set>
 
+#include "spec/check_upstream.hpp"
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
 #include "spec/load.hpp"
@@ -76,6 +77,7 @@ class ContractChecker : public Checking {
       const Error& error = repairs.error();
       report(file, field.repairs.position, error.id, error.message, error.hint);
     }
+    UpstreamChecker(*this).check(contract, field);
   }
 
   void check_deduplicate(const Contract& contract, const Deduplicate& dedup) {

@@ -3,6 +3,7 @@
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "spec/check_upstream.hpp"
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
 #include "spec/load.hpp"
@@ -483,6 +484,7 @@ class ModelChecker : public Checking {
              "name a field of `logicalType: timestamp`, or leave `time_field` out when the rows "
              "have no time");
     }
+    UpstreamChecker(*this).check(model, *contract);
   }
 
   /// What the target's type says of the task, and whether it is what was declared.

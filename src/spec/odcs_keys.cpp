@@ -248,7 +248,8 @@ const Schema<Property>& property_keys() {
     t.objects("quality", &Property::quality, quality_keys(), "rules about this field");
     t.objects("customProperties", &Property::custom, custom_property_keys(),
               "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column}), "
-              "`repairs` (what is done to a value before it is checked)");
+              "`repairs` (what is done to a value before it is checked), `upstream` (how it is "
+              "computed for rows that do not bring it)");
     t.text(
          "semanticType", &Property::semantic_type,
          "`column`, `dimension`: a field of the rows; `measure`: computed from many rows, reported")

@@ -9,6 +9,8 @@ namespace {
 
 using odcs::CustomProperty;
 
+constexpr std::string_view kCleaning = "cleaning.md";
+
 /// Whether Heddle is meant. A property that only Heddle knows and that lacks its vendor would be
 /// taken for another's.
 bool is_ours(const CustomProperty& custom, const std::vector<std::string>& known, Reader& reader) {
@@ -32,17 +34,17 @@ void report_unknown(const CustomProperty& custom, const std::vector<std::string>
                              : fmt::format("did you mean `{}`?", near));
 }
 
-bool is_object(const CustomProperty& custom, Reader& reader) {
+bool is_object(const CustomProperty& custom, Reader& reader, std::string_view page) {
   if (custom.value.is_object()) return true;
   reader.report(
       custom.value.position(), "wrong-type",
       fmt::format("`{}` must be an object, found a {}", custom.property, custom.value.type_name()),
-      "see `docs/cleaning.md` for its keys");
+      fmt::format("see `docs/{}` for its keys", page));
   return false;
 }
 
 void read_field_property(const CustomProperty& custom, Field& field, Reader& reader) {
-  const std::vector<std::string> known = {"role", "enumFile", "repairs"};
+  const std::vector<std::string> known = {"role", "enumFile", "repairs", "upstream"};
   if (!is_ours(custom, known, reader)) return;
   if (custom.property == "role") {
     if (custom.value == doc::Value("label")) {
@@ -60,7 +62,11 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
                     "write `value: {file: airports.csv, column: iata}`");
     }
   } else if (custom.property == "repairs") {
-    if (is_object(custom, reader)) reader.read(repair_keys(), custom.value, &field.repairs);
+    if (is_object(custom, reader, kCleaning))
+      reader.read(repair_keys(), custom.value, &field.repairs);
+  } else if (custom.property == "upstream") {
+    if (is_object(custom, reader, "joins.md"))
+      reader.read(upstream_keys(), custom.value, &field.upstream.emplace());
   } else {
     report_unknown(custom, known, "a field", reader);
   }
@@ -77,7 +83,7 @@ void read_transforms(const CustomProperty& custom, Contract& contract, Reader& r
 /// What an object declares for all of its fields: how texts are written. What is of one unit or one
 /// range is of one field.
 void read_repairs_for_all(const CustomProperty& custom, Contract& contract, Reader& reader) {
-  if (!is_object(custom, reader)) return;
+  if (!is_object(custom, reader, kCleaning)) return;
   Repairs all;
   reader.read(repair_keys(), custom.value, &all);
   const bool is_of_values = all.scale || all.offset || all.clip_minimum || all.clip_maximum ||
@@ -111,7 +117,7 @@ void read_object_properties(const std::vector<CustomProperty>& customs, std::str
       read_transforms(custom, contract, reader);
     } else if (custom.property == "repairs") {
       read_repairs_for_all(custom, contract, reader);
-    } else if (is_object(custom, reader)) {
+    } else if (is_object(custom, reader, kCleaning)) {
       reader.read(deduplicate_keys(), custom.value, &contract.deduplicate.emplace());
     }
   }
