@@ -191,6 +191,16 @@ class Honest(threading.Thread):
             self.post(HONEST[1], "/v1/services/late/labels", {"labels": due})
 
 
+def disk_use(folder):
+    """Bytes on the disk. Inputs of jobs are links, counted once; files come and go meanwhile."""
+    files = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.lstat()
+            files[found.st_ino] = found.st_blocks * 512
+    return sum(files.values())
+
+
 class Watching(threading.Thread):
     """The person: looks once a second, clears stops, notes the most that was ever taken."""
 
@@ -236,16 +246,7 @@ class Watching(threading.Thread):
             self.note(f"{plane} descriptors", len(os.listdir(f"/proc/{pid}/fd")))
             self.note(f"{plane} threads", int(text.split("Threads:")[1].split()[0]))
         self.recorded.read()
-        self.note(
-            "disk MiB",
-            sum(
-                file.stat().st_blocks
-                for file in (self.planes.project.root / ".heddle").rglob("*")
-                if file.is_file()
-            )
-            * 512
-            / MIB,
-        )
+        self.note("disk MiB", disk_use(self.planes.project.root / ".heddle") / MIB)
 
     def note(self, name, value):
         self.most[name] = max(self.most[name], value)
