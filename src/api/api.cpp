@@ -176,6 +176,8 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
     }
     if (const auto written = options.control->write_access_logs(); !written.ok())
       log::error("{}", written.error().str());
+    if (const auto looked = options.control->look_at_triggers(); !looked.ok())
+      log::error("{}", looked.error().str());
   });
   server->run();
   const auto published = options.control->publish_ledger();

@@ -119,6 +119,8 @@ TEST(File, AtomicWriteAndLock) {
   EXPECT_EQ(*read_file(dir + "/a/b/f"), "text");
   EXPECT_EQ(list_dir(dir + "/a/b"), std::vector<std::string>{"f"});
   EXPECT_EQ(read_file(dir + "/none").error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(write_file_atomic(dir + "/none/f", "text").error().message,
+            "there is no folder `" + dir + "/none` for `" + dir + "/none/f`");
   auto lock = FileLock::acquire(dir + "/lock");
   ASSERT_TRUE(lock.ok());
   EXPECT_EQ(FileLock::acquire(dir + "/lock").error().kind, ErrorKind::kConflict);

@@ -182,7 +182,15 @@ Result<void> write_file_atomic(FilePort& files, const std::string& path, std::st
   const std::string temporary = fmt::format("{}.tmp.{}.{}", path, ::getpid(), counter++);
   const int fd =
       files.open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, static_cast<unsigned>(mode));
-  if (fd < 0) return file_error("create", temporary);
+  if (fd < 0) {
+    const bool has_no_folder = errno == ENOENT;
+    Error error = file_error("create", path);
+    if (has_no_folder) {
+      error.message = fmt::format("there is no folder `{}` for `{}`", parent_of(path), path);
+      error.hint = "make it first, or name another place";
+    }
+    return error;
+  }
   const auto fail = [&](std::string_view what) {
     auto error = file_error(what, path);
     (void)files.unlink(temporary.c_str());

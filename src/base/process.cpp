@@ -293,12 +293,12 @@ ChildProcess ChildProcess::adopt(pid_t pid, bool leads_group) {
 
 bool ChildProcess::wait(std::int64_t timeout_ms) const {
   if (exit_ || pid_ <= 0) return true;
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
+  using Steady = std::chrono::steady_clock;
+  const auto begin = Steady::now();
   for (;;) {
     if (is_over(pid_)) return true;
     const auto waited =
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+        std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - begin).count();
     if (timeout_ms >= 0 && waited >= timeout_ms) return false;
     const std::int64_t left = timeout_ms < 0 ? INT_MAX : timeout_ms - waited;
     pollfd fd{descriptor_, POLLIN, 0};

@@ -326,6 +326,7 @@ int status(const Invocation& invocation, const Console& console) {
   print_lines(console, "quarantined", reply.quarantined);
   print_lines(console, "incidents", reply.incidents);
   print_lines(console, "approvals", reply.approvals);
+  print_lines(console, "triggers", reply.triggers);
   note.tell(console);
   if (!reply.next.empty()) {
     console.message("");

@@ -10,6 +10,7 @@
 #include "control/keys.hpp"
 #include "control/operations.hpp"
 #include "control/service_locks.hpp"
+#include "control/triggers.hpp"
 
 namespace heddle::control {
 
@@ -128,6 +129,8 @@ Result<void> Control::publish_ledger() {
   core_->published = size;
   return anchor_when_due(*core_);
 }
+
+Result<void> Control::look_at_triggers() { return control::look_at_triggers(*core_); }
 
 Result<void> Control::write_access_logs() {
   const auto now = std::chrono::steady_clock::now();

@@ -94,6 +94,10 @@ class Control {
   /// a second.
   [[nodiscard]] Result<void> write_access_logs();
 
+  /// Starts the runs that triggers of heddle.yaml ask for, and hears how they end. Call it about
+  /// once a second.
+  [[nodiscard]] Result<void> look_at_triggers();
+
   [[nodiscard]] const Home& home() const noexcept;
 
   /// What a service account may do by the definitions that are applied now; null: it is none.

@@ -15,9 +15,8 @@ class CoreTest : public ServiceTest {
   /// here on. Its services are not open yet.
   void make_core() {
     control_.reset();
-    Wiring wiring;
-    wiring.clock = &clock_;
-    core_ = std::make_unique<Control::Core>(home_->root(), wiring);
+    wiring_.clock = &clock_;
+    core_ = std::make_unique<Control::Core>(home_->root(), wiring_);
     core_->running = core_->project = project_;
     core_->state = std::move(state_);
     core_->objects = std::move(objects_);
@@ -30,6 +29,7 @@ class CoreTest : public ServiceTest {
         nullptr,      core_->policy.get(), core_->outbox.get(), &core_->control_key,  ""};
   }
 
+  Wiring wiring_;
   std::unique_ptr<Control::Core> core_;
 };
 

@@ -62,6 +62,8 @@ struct Control::Core {
   std::map<std::string, LockedService> locked;
   RefusedListing refused;  ///< rows that somebody asks for
   WallClock wall_clock;
+  /// Whether there may be rows of triggers: of those that are defined, or were.
+  bool had_triggers = true;
   std::uint64_t published = 0;    ///< entries of the last published checkpoint
   bool restores = false;          ///< opened for `audit.restore`: nothing was held against git
   std::uint64_t anchor_seen = 0;  ///< entries that are anchored, or need not be; 0: never was

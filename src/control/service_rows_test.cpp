@@ -1,5 +1,6 @@
 #include "control/service_rows.hpp"
 #include "control/settled_rows.hpp"
+#include "control/triggers.hpp"
 
 #include <gtest/gtest.h>
 
@@ -154,6 +155,23 @@ TEST(ServiceRows, RowsAreWrittenAsBefore) {
                     R"("in_force":"namespaces","missing":"cgroup"}]})");
   holds<SettledRows>(settled_rows_schema(), {"discard", "ben", 7, {"q-1#0"}},
                      R"({"act":"discard","by":"ben","entry":7,"rows":["q-1#0"]})");
+  holds<TriggerRow>(trigger_row_schema(),
+                    {1,
+                     "sha256:a",
+                     2,
+                     {"s/incident-0001"},
+                     3,
+                     4,
+                     "its time",
+                     "approval-0001",
+                     true,
+                     5,
+                     "candidate sha256:b",
+                     "sha256:b"},
+                    R"({"looked":1,"data":"sha256:a","labels":2,"incidents":["s/incident-0001"],)"
+                    R"("fired":3,"fired_at":4,"reason":"its time","approval":"approval-0001",)"
+                    R"("runs":true,"ended_at":5,"outcome":"candidate sha256:b",)"
+                    R"("candidate":"sha256:b"})");
   WaitingRow waiting;
   waiting.service = "s";
   auto& proposal = waiting.proposal;

@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "control/access.hpp"
-#include "control/failing_values.hpp"
 #include "control/core_fixture.hpp"
+#include "control/failing_values.hpp"
 #include "control/service_locks.hpp"
 #include "plane/journal.hpp"
 #include "table/table.hpp"

@@ -6,6 +6,7 @@
 #include "control/reply_schema.hpp"
 #include "control/sandboxes.hpp"
 #include "control/service_locks.hpp"
+#include "control/triggers.hpp"
 #include "doc/schema_custom.hpp"
 #include "doc/schema_lists.hpp"
 #include "recover/cause.hpp"
@@ -181,6 +182,28 @@ void add_locked(Core& core, const std::string& name, const Error& why, StatusRep
   out.services.push_back(std::move(item));
 }
 
+TriggerItem trigger_item(const ShownTrigger& shown) {
+  const TriggerRow& row = shown.row;
+  TriggerItem out;
+  out.name = shown.trigger->name;
+  out.model = shown.trigger->model;
+  out.state = row.runs ? "runs" : row.approval.empty() ? "idle" : "waits for approval";
+  out.started_at = time_or_empty(row.fired_at);
+  out.reason = row.reason;
+  out.approval = row.approval;
+  out.ended_at = time_or_empty(row.ended_at);
+  out.outcome = row.outcome;
+  out.candidate = row.candidate;
+  const std::string since =
+      row.fired == 0 ? "never started" : fmt::format("{} ({})", out.started_at, row.reason);
+  const std::string now = row.runs                ? "; its run goes on"
+                          : !row.approval.empty() ? fmt::format("; waits for {}", row.approval)
+                          : row.outcome.empty()   ? ""
+                                                  : "; " + row.outcome;
+  out.line = fmt::format("{} of `{}`: {}{}", out.name, out.model, since, now);
+  return out;
+}
+
 }  // namespace
 
 NextItem how_to_let_in(const std::string& service, const plane::QuarantinedSource& source) {
@@ -209,6 +232,8 @@ Result<StatusReply> status_of(Core& core) {
     out.next.push_back(
         {fmt::format("heddle approve {} --person NAME --key FILE", approval.id), approval.reason});
   }
+  HEDDLE_ASSIGN_OR_RETURN(const auto triggers, shown_triggers(core));
+  for (const ShownTrigger& each : triggers) out.triggers.push_back(trigger_item(each));
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", "applied"));
     if (row) out.applied = *row;
@@ -231,6 +256,21 @@ const Schema<StatusReply>& StatusReply::schema() {
     t.text("line", &Q::line, "it in a line");
     return t;
   }();
+  static const auto trigger = [] {
+    using I = TriggerItem;
+    auto t = reply_of<I>("a trigger of heddle.yaml");
+    t.text("name", &I::name, "");
+    t.text("model", &I::model, "");
+    t.text("state", &I::state, "`idle`, `waits for approval` or `runs`");
+    t.text("started_at", &I::started_at, "empty: never");
+    t.text("reason", &I::reason, "why it was started last");
+    t.text("approval", &I::approval, "that it waits for; empty: none");
+    t.text("ended_at", &I::ended_at, "");
+    t.text("outcome", &I::outcome, "of its last run, in a sentence");
+    t.text("candidate", &I::candidate, "digest; empty: none");
+    t.text("line", &I::line, "it in a line");
+    return t;
+  }();
   static const auto schema = [] {
     auto t = reply_of<S>("what there is to know of a project");
     t.text("project", &S::project, "");
@@ -239,6 +279,7 @@ const Schema<StatusReply>& StatusReply::schema() {
     t.objects("quarantined", &S::quarantined, shut_out, "");
     t.objects("incidents", &S::incidents, IncidentReply::schema(), "that are open");
     t.objects("approvals", &S::approvals, ApprovalReply::schema(), "that wait");
+    t.objects("triggers", &S::triggers, trigger, "of heddle.yaml");
     t.objects("next", &S::next, next_schema(), "");
     return t;
   }();

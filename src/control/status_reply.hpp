@@ -62,6 +62,20 @@ struct ShutOutItem {
   std::string line{};
 };
 
+/// A trigger of heddle.yaml, as a status has it.
+struct TriggerItem {
+  std::string name{};
+  std::string model{};
+  std::string state{};       ///< `idle`, `waits for approval`, `runs`
+  std::string started_at{};  ///< empty: never
+  std::string reason{};
+  std::string approval{};
+  std::string ended_at{};
+  std::string outcome{};
+  std::string candidate{};
+  std::string line{};
+};
+
 struct StatusReply {
   std::string project{};
   std::string applied{};  ///< commit
@@ -69,6 +83,7 @@ struct StatusReply {
   std::vector<ShutOutItem> quarantined{};
   std::vector<IncidentReply> incidents{};
   std::vector<ApprovalReply> approvals{};
+  std::vector<TriggerItem> triggers{};
   std::vector<NextItem> next{};
   [[nodiscard]] static const doc::Schema<StatusReply>& schema();
 };

@@ -534,6 +534,7 @@ std::string percent(double share) {
   const double value = 100 * share;
   // A share that rounds to nothing is not nothing.
   if (value > 0 && value < .01) return "less than 0.01 %";
+  if (value == 0) return "0 %";
   return fmt::format("{:.{}f} %", value, value < 1 ? 2 : value < 10 ? 1 : 0);
 }
 

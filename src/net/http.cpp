@@ -353,8 +353,7 @@ std::optional<std::uint64_t> read_chunk_size(std::string_view line) noexcept {
 
 }  // namespace
 
-bool same_token(std::string_view a, std::string_view b) noexcept {
-  if (a.size() != b.size()) return false;
+bool same_letters(std::string_view a, std::string_view b) noexcept {
   if (a.size() < 8)
     return std::equal(a.begin(), a.end(), b.begin(),
                       [](char x, char y) { return lower(x) == lower(y); });

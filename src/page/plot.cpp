@@ -39,13 +39,14 @@ struct Frame {
   bool log_y = false;
 
   [[nodiscard]] double x(double at) const {
-    return left + (right - left) * (at - axis.from) / std::max(axis.to - axis.from, 1e-12);
+    // A share first: a range near what a double holds has no multiples.
+    return left + (at - axis.from) / std::max(axis.to - axis.from, 1e-12) * (right - left);
   }
   [[nodiscard]] double inside(double at) const {
     return x(std::clamp(at, axis.from, std::max(axis.from, axis.to)));
   }
   [[nodiscard]] double y(double v) const {
-    return bottom - (bottom - top) * ((log_y ? std::log10(v) : v) - y_from) / (y_to - y_from);
+    return bottom - ((log_y ? std::log10(v) : v) - y_from) / (y_to - y_from) * (bottom - top);
   }
 };
 

@@ -147,6 +147,8 @@ class Page {
     if (column.reference)
       parts.push_back(percent(missing_share(column.reference, report_.reference_rows)));
     if (column.file) parts.push_back(percent(missing_share(column.file, report_.rows)));
+    // Once, where both are alike.
+    if (parts.size() == 2 && parts[0] == parts[1]) parts.pop_back();
     return fmt::format("{}", fmt::join(parts, " → "));
   }
 
@@ -250,7 +252,6 @@ class Page {
   /// What stands below a picture.
   [[nodiscard]] std::string lines_of(const ColumnReport& column) const {
     std::vector<std::string> lines;
-    for (const std::string& each : column.says) lines.push_back("<b>" + escape_html(each) + "</b>");
     if (const auto text = side_text(column); !text.empty()) lines.push_back(escape_html(text));
     if (const auto text = measured_text(column); !text.empty()) lines.push_back(escape_html(text));
     if (column.curve && column.curve->outside > 0)

@@ -86,10 +86,10 @@ TEST(Report, AShiftOfNumbersIsFoundWithItsSize) {
   EXPECT_EQ(x.state, State::kMoved);
   EXPECT_EQ(x.statistic, "ks");
   ASSERT_TRUE(x.values);
-  EXPECT_LE(x.values->size, .5);
+  EXPECT_LE(x.values->size, .5 + 1e-9);
   EXPECT_GT(x.values->size, .5 - 1. / 64);
-  EXPECT_DOUBLE_EQ(*x.reference->mean, 500);
-  EXPECT_DOUBLE_EQ(*x.file->mean, 1000);
+  EXPECT_NEAR(*x.reference->mean, 500, 1e-9);
+  EXPECT_NEAR(*x.file->mean, 1000, 1e-9);
   EXPECT_NE(said(x).find("mean 1,000, in the reference 500"), std::string::npos) << said(x);
   EXPECT_NE(said(x).find("50 % above the reference's largest, 999.5"), std::string::npos)
       << said(x);
@@ -164,7 +164,7 @@ TEST(Report, AShareThatGoesMissingIsItsOwnComparison) {
   EXPECT_NEAR(x.missing->size, .2, 1e-12);
   EXPECT_TRUE(x.missing->moved);
   EXPECT_FALSE(x.values->moved) << "the values that are there are as they were";
-  EXPECT_EQ(said(x), "missing in 20 % of the rows, in the reference in 0.00 %");
+  EXPECT_EQ(said(x), "missing in 20 % of the rows, in the reference in 0 %");
 }
 
 TEST(Report, WhatAppearedVanishedOrChangedTypeComesFirst) {

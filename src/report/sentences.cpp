@@ -141,9 +141,10 @@ void say_hours(const ColumnReport& column, const Pair& pair, std::vector<std::st
 }  // namespace
 
 std::string number_text(double number) {
-  // Whole numbers whole, for they are counts and codes.
-  if (std::trunc(number) == number && std::abs(number) < 1e12)
-    return draft::counted(static_cast<std::int64_t>(number));
+  // Whole numbers whole, for they are counts and codes, and so are large ones.
+  const double size = std::abs(number);
+  if ((std::trunc(number) == number || size >= 1000) && size < 1e12)
+    return draft::counted(std::llround(number));
   return fmt::format("{:.4g}", number);
 }
 

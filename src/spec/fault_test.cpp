@@ -157,7 +157,7 @@ TEST_F(FaultDefinitions, ChangeWhatIsReadFromTextsAsTexts) {
   fault("where: at.getHours() > 6\nchange: {at: \"at + '?'\"}\n");
   EXPECT_EQ(findings(), Lines{});
   fault("change: {at: at + duration('5h')}\n");
-  EXPECT_EQ(findings(), (Lines{"faults/x.yaml:5:17: error[bad-expression]: `change.at`: `+` is not "
+  EXPECT_EQ(findings(), (Lines{"faults/x.yaml:5:14: error[bad-expression]: `change.at`: `+` is not "
                                "defined for string and duration"}));
 }
 

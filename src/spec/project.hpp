@@ -14,6 +14,7 @@
 #include "spec/monitor.hpp"
 #include "spec/policy.hpp"
 #include "spec/service.hpp"
+#include "spec/trigger.hpp"
 #include "table/input.hpp"
 
 namespace heddle::spec {
@@ -48,6 +49,7 @@ struct Project {
   /// Where rows are, by name; paths absolute, or relative to root: see `input_of`.
   std::map<std::string, table::Input> sources;
   int control_port = 8010;
+  std::vector<Trigger> triggers{};
   std::map<std::string, Contract> contracts;
   std::map<std::string, FeatureSet> feature_sets;
   std::map<std::string, Model> models;

@@ -1,7 +1,13 @@
+#include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/file.hpp"
+#include "spec/checking.hpp"
 #include "spec/kinds.hpp"
 
 namespace heddle::spec {
@@ -144,7 +150,61 @@ struct ProjectFile {
   std::map<std::string, table::Input> sources{};
   std::map<std::string, doc::Position> source_positions{};
   int control_port = 8010;
+  std::vector<Trigger> triggers{};
 };
+
+/// What starts it: exactly one thing.
+void check_trigger(Trigger& into, const doc::Value& value, Reader& reader) {
+  into.position = value.position();
+  int ways = 0;
+  for (const char* key : {"schedule", "new_data", "labels", "alert"})
+    ways += value.find(key) != nullptr ? 1 : 0;
+  if (ways != 1) {
+    reader.report(
+        value.position(), "bad-trigger",
+        fmt::format("trigger `{}` is started by {} things, one is needed", into.name, ways),
+        "give it one of `schedule`, `new_data`, `labels`, `alert`");
+  }
+  const auto wrong = [&](const char* key, std::string message, std::string hint) {
+    reader.report(value.find(key)->position(), "bad-value", std::move(message), std::move(hint));
+  };
+  if (value.find("new_data") != nullptr && into.new_data < kSecond)
+    wrong("new_data", "`new_data` is how often the source is looked at, from 1s on",
+          "write for example `new_data: 10m`");
+  if (value.find("alert") != nullptr && !into.alert)
+    wrong("alert", "`alert: false` starts nothing", "write `alert: true`");
+  if (!into.name.empty() && !is_plain_name(into.name))
+    wrong("name", fmt::format("`{}` cannot be the name of a trigger", into.name),
+          "letters, digits and `.`, `_`, `-`, `@`, `+`");
+}
+
+const Schema<Trigger>& trigger_keys() {
+  static const Schema<Trigger> table = [] {
+    Schema<Trigger> t("a trigger", "when a model is trained again by itself; one of the four");
+    t.text("name", &Trigger::name, "its name").required();
+    t.text("model", &Trigger::model, "name of the model").required();
+    t.custom("schedule", Shape::kText,
+             "minute, hour, day of the month, month, day of the week, in UTC, as in a crontab",
+             [](Trigger& into, const doc::Value& value, Reader& reader) {
+               auto cron = Cron::parse(value.as_string());
+               if (!cron.ok())
+                 reader.report(value.position(), cron.error().id, cron.error().message,
+                               cron.error().hint);
+               else
+                 into.schedule = *cron;
+             });
+    t.duration("new_data", &Trigger::new_data,
+               "how often the model's source is looked at; other files than before start it");
+    t.integer("labels", &Trigger::labels, "so many labels more that met their rows", 1);
+    t.boolean("alert", &Trigger::alert,
+              "an alert that opens an incident of a service of the model");
+    t.boolean("refit", &Trigger::refit,
+              "with what the accepted search found, the default; false: it searches");
+    t.finally(check_trigger);
+    return t;
+  }();
+  return table;
+}
 
 const Schema<ProjectFile>& project_keys() {
   static const Schema<ProjectFile> table = [] {
@@ -173,6 +233,8 @@ const Schema<ProjectFile>& project_keys() {
              });
     t.integer("control_port", &ProjectFile::control_port, "port of the control plane")
         .between(0, kLargestPort);
+    t.objects("triggers", &ProjectFile::triggers, trigger_keys(),
+              "when a model is trained again by itself (docs/schedule.md)");
     return t;
   }();
   return table;
@@ -218,10 +280,56 @@ void check_sources(const ProjectFile& written, const DefinitionFile& file,
   }
 }
 
+class TriggerChecker : public Checking {
+ public:
+  explicit TriggerChecker(const Checking& all) : Checking(all) {}
+
+  void check() {
+    std::set<std::string> names;
+    for (const Trigger& trigger : project_.triggers) {
+      unique(std::string(kFile), names, trigger.name, trigger.position, "trigger");
+      check_model(trigger);
+    }
+  }
+
+  static constexpr std::string_view kFile = "heddle.yaml";
+
+ private:
+  void check_model(const Trigger& trigger) {
+    const auto model = project_.models.find(trigger.model);
+    if (model == project_.models.end()) {
+      std::vector<std::string> there;
+      for (const auto& [name, unused] : project_.models) there.push_back(name);
+      const std::string near = doc::nearest(trigger.model, there);
+      report(std::string(kFile), trigger.position, "unknown-name",
+             fmt::format("trigger `{}`: there is no model `{}`", trigger.name, trigger.model),
+             near.empty() ? fmt::format("there is `{}`", fmt::join(there, "`, `"))
+                          : fmt::format("did you mean `{}`?", near));
+      return;
+    }
+    const bool is_served =
+        std::any_of(project_.services.begin(), project_.services.end(),
+                    [&](const auto& service) { return service.second.model == trigger.model; });
+    if ((trigger.labels > 0 || trigger.alert) && !is_served) {
+      report(std::string(kFile), trigger.position, "never-starts",
+             fmt::format("trigger `{}`: no service has the model `{}`, so that nobody labels or "
+                         "watches it",
+                         trigger.name, trigger.model),
+             "use `schedule` or `new_data`, or add a service");
+    }
+    if (trigger.refit && model->second.runtime) {
+      report(std::string(kFile), trigger.position, "never-starts",
+             fmt::format("trigger `{}`: the model `{}` has a runtime, and is not trained here",
+                         trigger.name, trigger.model),
+             "write `refit: false` to pack and judge its files anew");
+    }
+  }
+};
+
 class ProjectKind final : public Kind {
  public:
   [[nodiscard]] std::string_view name() const noexcept override { return "Project"; }
-  [[nodiscard]] std::string_view file() const noexcept override { return "heddle.yaml"; }
+  [[nodiscard]] std::string_view file() const noexcept override { return TriggerChecker::kFile; }
   [[nodiscard]] const ObjectSchema& keys() const override { return project_keys(); }
   void read(const DefinitionFile& file, Project& project) const override {
     ProjectFile written;
@@ -230,8 +338,9 @@ class ProjectKind final : public Kind {
     project.name = std::move(written.name);
     project.sources = std::move(written.sources);
     project.control_port = written.control_port;
+    project.triggers = std::move(written.triggers);
   }
-  void check(const Checking&) const override {}
+  void check(const Checking& all) const override { TriggerChecker(all).check(); }
   void visit(const Project&, const std::function<void(const Identity&)>&) const override {}
 };
 

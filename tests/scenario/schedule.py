@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import yaml
 
@@ -124,6 +125,70 @@ def another_trainer_is_another_search(world):
     (project.root / "models/late.yaml").write_text(text)
     done = project.run("run", "--refit")
     assert done.code == 2 and "refit-other-trainer" in done.err, done
+
+
+TRIGGERS = """\
+triggers:
+  - {name: rows, model: late, new_data: 1s}
+  - {name: drift, model: late, alert: true}
+  - {name: nightly, model: late, schedule: 0 0 1 1 *}
+"""
+TRIGGERS_REFIT = """\
+  - {id: triggers-refit, effect: allow, who: "agent:trigger", action: run.start}
+"""
+
+
+@case
+def triggers_start_refits(world):
+    project = world.copy(world.released)
+    with open(project.root / "heddle.yaml", "a") as file:
+        file.write(TRIGGERS)
+    project.apply()
+
+    def trigger(name):
+        return next(each for each in project.json("status")["triggers"] if each["name"] == name)
+
+    def written(seconds_ago):
+        path, at = project.root / "data/trips.csv", time.time() - seconds_ago
+        os.utime(path, (at, at))
+
+    written(60)
+    with Planes(project) as planes:
+        planes.until(lambda: trigger("rows")["state"] == "idle", "the triggers are looked at")
+        # One look, so that what is there is known: a trigger that is new starts nothing.
+        time.sleep(2.5)
+        grow(project)
+        written(30)
+        planes.until(lambda: trigger("rows")["outcome"].startswith("denied"), "no rule lets it")
+        assert trigger("rows")["candidate"] == "", trigger("rows")
+        text = (project.root / "policies/default.yaml").read_text()
+        project.edit("policies/default.yaml", "rules:\n", "rules:\n" + TRIGGERS_REFIT)
+        assert TRIGGERS_REFIT in (project.root / "policies/default.yaml").read_text(), text
+        project.apply()
+        written(20)
+        planes.until(lambda: trigger("rows")["candidate"], "a refit", seconds=120)
+        done = trigger("rows")
+        candidate = project.json("bundle", "inspect", done["candidate"])
+        assert candidate["config"]["search"]["bundle"] == world.first, candidate
+        shown = project.run("status").out
+        assert "rows of `late`: " in shown and "candidate sha256:" in shown, shown
+        assert "nightly of `late`: never started" in shown, shown
+        # What a refit would not change is not made again, and is said.
+        works(project.run("incident", "open", "late", "--reason", "the hours look wrong"))
+        planes.until(lambda: "nothing to do" in trigger("drift")["outcome"], "the other", 120)
+        assert trigger("drift")["reason"].startswith("incident late/"), trigger("drift")
+    decisions = sorted(project.json("audit", "log")["decisions"], key=lambda each: each["seq"])
+    entries = [each for each in decisions if each["action"].startswith("run.")]
+    told = [(each["action"], each["target"], each["result"]) for each in entries]
+    assert (
+        told[-4:]
+        == [
+            ("run.start", "model/late", "applied"),
+            ("run.ended", "model/late", "recorded"),
+        ]
+        * 2
+    ), told
+    assert ("run.start", "model/late", "denied") in told, told
 
 
 @case
