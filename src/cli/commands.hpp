@@ -33,6 +33,7 @@ void add_bundle_commands(CLI::App& app, Invocation& invocation);     // bundle
 void add_score_commands(CLI::App& app, Invocation& invocation);      // score
 void add_report_command(CLI::App& app, Invocation& invocation);      // report
 void add_traffic_commands(CLI::App& app, Invocation& invocation);    // replay label
+void add_skew_command(CLI::App& app, Invocation& invocation);        // skew
 void add_doctor_command(CLI::App& app, Invocation& invocation);      // doctor
 void add_completion_command(CLI::App& app, Invocation& invocation);  // completion
 void add_dev_commands(CLI::App& app, Invocation& invocation);        // dev demo bench

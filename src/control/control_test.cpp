@@ -93,6 +93,46 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
 }
 
+TEST(Traffic, ServedRowsAreReadWithoutTheirLabels) {
+  const std::string dir = ::testing::TempDir() + uuid7();
+  ASSERT_TRUE(make_dirs(dir).ok());
+  const auto write = [&](const std::vector<std::string>& fields, int from, int to) {
+    auto writer = *plane::JournalWriter::open({.dir = dir, .fields = fields});
+    for (int i = from; i < to; ++i) {
+      plane::RequestRecord request;
+      request.request_id = fmt::format("r-{}", i);
+      request.event_time = i * kHour;
+      plane::RowRecord row;
+      row.outcome = i == 3 ? plane::RowOutcome::kRefused : plane::RowOutcome::kServed;
+      plane::FieldValue value;
+      value.kind = expr::Datum::Kind::kInt;
+      value.i = 100 + i;
+      row.fields.assign(fields.size(), value);
+      request.rows = {row};
+      writer->append(request);
+    }
+    ASSERT_TRUE(writer->commit().ok());
+  };
+  // The service had no `wind` at first.
+  write({"size"}, 0, 2);
+  write({"size", "wind"}, 2, 8);
+  const std::vector<spec::Field> fields = {{.name = "wind", .type = expr::Type::kDouble},
+                                           {.name = "size", .type = expr::Type::kInt}};
+  const auto all = read_served_rows(dir, fields, INT64_MIN, INT64_MAX, 100);
+  ASSERT_TRUE(all.ok()) << all.error().str();
+  EXPECT_EQ(all->ids, (std::vector<std::string>{"r-2#0", "r-4#0", "r-5#0", "r-6#0", "r-7#0"}));
+  EXPECT_EQ(all->rows.find("wind")->doubles, (std::vector<double>{102, 104, 105, 106, 107}));
+  EXPECT_EQ(all->rows.find("size")->ints, (std::vector<std::int64_t>{102, 104, 105, 106, 107}));
+  EXPECT_EQ(all->incomplete, 2);
+  EXPECT_TRUE(all->is_all);
+  const auto newest = read_served_rows(dir, fields, INT64_MIN, INT64_MAX, 2).value();
+  EXPECT_EQ(newest.event_times, (std::vector<Micros>{6 * kHour, 7 * kHour}));
+  EXPECT_FALSE(newest.is_all);
+  const auto some = read_served_rows(dir, fields, 4 * kHour, 6 * kHour, 100).value();
+  EXPECT_EQ(some.event_times, (std::vector<Micros>{4 * kHour, 5 * kHour}));
+  EXPECT_TRUE(read_served_rows(dir, fields, kDay, INT64_MAX, 100).value().ids.empty());
+}
+
 TEST(Traffic, RowsOfAClassThatTheModelDoesNotHaveAreLeftOutAndCounted) {
   const std::string dir = ::testing::TempDir() + uuid7();
   ASSERT_TRUE(make_dirs(dir).ok());

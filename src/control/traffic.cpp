@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <unordered_map>
 
 #include "plane/journal.hpp"
@@ -357,6 +358,99 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   for (const auto& row : rows) {
     out.labels.push_back(row.label);
     out.label_accounts.push_back(row.label_account);
+    out.event_times.push_back(row.event_time);
+  }
+  return out;
+}
+
+namespace {
+
+/// The served rows of one segment, in the order in which they came.
+class ServedSegment {
+ public:
+  ServedSegment(const std::vector<spec::Field>& fields, Micros from, Micros to)
+      : fields_(fields), from_(from), to_(to) {}
+
+  std::vector<Row> rows{};
+  std::int64_t incomplete = 0;
+
+  /// False: the segment was removed meanwhile, and nor is what came before it there.
+  Result<bool> read(const std::string& spool, std::uint64_t segment) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool, {segment, 0}));
+    for (bool first = true;; first = false) {
+      auto record = reader->next();
+      if (!record.ok() && record.error().kind == ErrorKind::kNotFound) return false;
+      if (!record.ok()) return record.error();
+      if (!*record || reader->position().segment != segment) return true;
+      if (first) find_fields(reader->fields());
+      if (auto* request = std::get_if<plane::RequestRecord>(&**record)) take_in(*request);
+    }
+  }
+
+ private:
+  void find_fields(const std::vector<std::string>& names) {
+    for (const auto& field : fields_) {
+      const auto at = std::find(names.begin(), names.end(), field.name);
+      is_whole_ = is_whole_ && at != names.end();
+      places_.push_back(static_cast<std::size_t>(at - names.begin()));
+    }
+  }
+
+  void take_in(plane::RequestRecord& request) {
+    if (request.event_time < from_ || request.event_time >= to_) return;
+    for (std::size_t i = 0; i < request.rows.size(); ++i) {
+      auto& row = request.rows[i];
+      if (row.outcome != plane::RowOutcome::kServed) continue;
+      if (!is_whole_) {
+        ++incomplete;
+        continue;
+      }
+      Row kept{fmt::format("{}#{}", request.request_id, i), request.event_time};
+      for (const std::size_t place : places_) {
+        kept.values.push_back(place < row.fields.size() ? std::move(row.fields[place])
+                                                        : plane::FieldValue{});
+      }
+      rows.push_back(std::move(kept));
+    }
+  }
+
+  const std::vector<spec::Field>& fields_;
+  Micros from_;
+  Micros to_;
+  std::vector<std::size_t> places_{};
+  bool is_whole_ = true;  ///< the segment has all of the fields
+};
+
+}  // namespace
+
+Result<ServedRows> read_served_rows(const std::string& spool,
+                                    const std::vector<spec::Field>& fields, Micros from, Micros to,
+                                    std::int64_t limit) {
+  HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
+  ServedRows out;
+  std::vector<Row> rows;  // the newest first
+  for (; !segments.empty() && std::ssize(rows) < limit; segments.pop_back()) {
+    ServedSegment segment(fields, from, to);
+    HEDDLE_ASSIGN_OR_RETURN(const bool is_there, segment.read(spool, segments.back()));
+    if (!is_there) break;
+    out.incomplete += segment.incomplete;
+    rows.insert(rows.end(), std::make_move_iterator(segment.rows.rbegin()),
+                std::make_move_iterator(segment.rows.rend()));
+  }
+  out.is_all = segments.empty() && std::ssize(rows) <= limit;
+  if (std::ssize(rows) > limit) rows.resize(static_cast<std::size_t>(limit));
+  std::reverse(rows.begin(), rows.end());
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
+  std::vector<table::Column> columns;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    ColumnBuilder builder(fields[i]);
+    for (const auto& row : rows) builder.add(row.values[i]);
+    columns.push_back(builder.finish());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
+  for (auto& row : rows) {
+    out.ids.push_back(std::move(row.id));
     out.event_times.push_back(row.event_time);
   }
   return out;

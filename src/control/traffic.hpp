@@ -64,4 +64,19 @@ struct TrafficSelection {
                                                       const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);
 
+/// Served rows of recorded traffic, labelled or not, in event-time order.
+struct ServedRows {
+  table::Table rows{};  ///< the fields as received, typed by the contract, before its transforms
+  std::vector<std::string> ids{};  ///< row ids, `REQUEST#ROW`
+  std::vector<Micros> event_times{};
+  std::int64_t incomplete = 0;  ///< not among these: recorded before the journal had all fields
+  bool is_all = true;           ///< false: older ones are there and were not read
+};
+
+/// The newest `limit` of them with event times in [from, to). Memory: these, and one segment. Not
+/// for the control thread.
+[[nodiscard]] Result<ServedRows> read_served_rows(const std::string& spool,
+                                                  const std::vector<spec::Field>& fields,
+                                                  Micros from, Micros to, std::int64_t limit);
+
 }  // namespace heddle::control

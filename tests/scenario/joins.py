@@ -90,6 +90,7 @@ class World:
         page = (pathlib.Path(docs) / "joins.md").read_text()
         self.contract = blocks(page, "yaml")[0]
         self.commands = [line for line in blocks(page, "sh")[0].splitlines() if line]
+        self.skew = blocks(page, "sh")[1].strip()
         self.built = Project(heddle, small_project.make(self.dir / "joined", 12000))
         self.keys = self.dir / "joined-keys"
         write_project(self.built, self.contract)
@@ -218,6 +219,33 @@ def a_file_and_a_request_get_the_same_answers(world):
         assert reply.status == 200, reply
         answers = json.loads(reply.body, parse_float=str)["predictions"]
         assert [each["probability"] for each in answers] == [row["probability"] for row in served]
+        # What was sent is what the sources say, value by value; then a client sends what is old.
+        done = works(command(world, world.skew))
+        assert "300 served rows" in done.out, done
+        assert "`temperature`: every value is what source `weather` says" in done.out, done
+        stale = [dict(row) for row in body[:40]]
+        changed = [row for row in stale if row["temperature"] is not None][:3]
+        for row in changed:
+            row["temperature"] += 1.5
+        stale[7]["mean_delay"] = None
+        assert planes.predict({"rows": stale, "request_id": "stale"}).status == 200
+        told = project.json("skew", "late")
+        assert (told["rows"], told["differs"], told["incomplete"]) == (340, True, 0), told
+        by_name = {each["field"]: each for each in told["fields"]}
+        found = by_name["temperature"]
+        assert (found["equal"], found["different"]) == (337, 3), found
+        assert abs(found["largest"] - 1.5) < 1e-9, found
+        assert [each["row"] for each in found["examples"]] == [
+            f"stale#{stale.index(row)}" for row in changed
+        ], found
+        for example, row in zip(found["examples"], changed):
+            assert example["served"] == row["temperature"], (example, row)
+            assert abs(example["computed"] + 1.5 - row["temperature"]) < 1e-9, (example, row)
+        assert by_name["mean_delay"]["missing_served"] == 1, by_name
+        assert by_name["last_delay"]["equal"] == 340, by_name
+        assert project.run("skew", "late", "--fail-on-skew").code == 3
+        none = ("skew", "late", "--to", "2001-01-01")
+        bad_input.refused(project.run(*none), 6, "skew-no-rows")
         write(project.root / "had.csv", names, [[row[name] for name in names] for row in served])
         told = project.json(
             "score",

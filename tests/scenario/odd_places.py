@@ -43,6 +43,7 @@ WORDS = {
     "schema": ["Policy"],
     "score": ["/nonexistent.csv", "--service", "late", "-o", "scored.csv"],
     "replay": ["/nonexistent.csv", "--service", "late"],
+    "skew": ["late"],
     "stop": ["late"],
     "resume": ["late"],
     "apply": ["HEAD"],

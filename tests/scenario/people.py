@@ -208,6 +208,8 @@ def every_command(world):
         )
         works(project.run("score", rows, "-o", world.dir / "scored.csv", "--service", "late"))
         with_a_fault(world, project, rows)
+        # Nothing of this service comes from elsewhere.
+        refused(project.run("skew", "late"), 2, "skew-no-upstream")
         works(project.run("stop", "late"))
         works(project.run("resume", "late"))
         works(project.run("stop", "--all"))

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "up": "every scenario",
     "dev demo": "tests/demo.sh",
     "dev bench": "bench/",
+    "skew": "joins.py",
     "doctor": "people.py: it tells of this machine",
     "completion bash": "people.py: a script, and no data",
     "completion zsh": "people.py",
