@@ -222,6 +222,8 @@ TEST(Replies, OfAStatus) {
   status.quarantined = {{"s", "a", "", "r", "ann", "why", "line"}};
   status.incidents = {incident()};
   status.approvals = {approval()};
+  status.triggers = {{"nightly", "m", "runs", "2026-01-01T00:00:00Z", "its time", "approval-0001",
+                      "2026-01-01T00:01:00Z", "candidate sha256:a", "sha256:a", "nightly of `m`"}};
   status.next = {{"heddle", "why"}};
   doc::RecordConformance<StatusReply>(StatusReply::schema(), status).run("");
   const auto text = doc::to_json(StatusReply::schema().print(status));
