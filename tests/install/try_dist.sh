@@ -76,7 +76,7 @@ try() {  # PREFIX NAME: what anybody does first, then a run that trains
 
 echo "== the tarball, unpacked and moved"
 mkdir "$work/unpacked"
-tar -xzf "$work"/first/*.tar.gz -C "$work/unpacked"
+tar -xJf "$work"/first/*.tar.xz -C "$work/unpacked"
 mv "$work"/unpacked/* "$work/elsewhere"
 try "$work/elsewhere" tarball "$work/elsewhere/share/heddle/python"
 sed 's/  */ /' "$work/elsewhere/share/doc/heddle/libraries.txt" | while read -r library owner _; do
