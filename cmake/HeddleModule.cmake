@@ -1,10 +1,13 @@
-# heddle_module(NAME n LAYER k SRCS .. [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..] [ALONE ..])
+# heddle_module(
+#   NAME n LAYER k SRCS .. [SMALL] [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..] [ALONE ..])
 #
 # One static library a module (an interface library when it has no sources: a port), include root
 # `src/`. DEPS are Heddle modules of a lower layer (checked here at configure time, and over the
 # includes by scripts/check_layers.py); LIBS are third-party targets, private to the module. TESTS
 # are the module's *_test.cpp, built into one binary `<name>_test`; TEST_DEPS are further modules
-# only the tests link. ALONE are sources that are compiled by themselves.
+# only the tests link. ALONE are sources that are compiled by themselves. SMALL is a module that
+# decides, keeps or tells, and through whose loops no stream of rows or requests goes: it is
+# compiled for size (docs/adr/0015-distribution-and-sdk.md).
 set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
 
 # Every module's tests, for builds that want nothing else (scripts/sanitize.sh).
@@ -36,28 +39,35 @@ if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=")
   list(REMOVE_ITEM HEDDLE_WARNINGS -Werror)
 endif()
 
-add_library(heddle_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
-target_link_libraries(heddle_pch PUBLIC fmt::fmt)
-target_compile_options(heddle_pch PRIVATE ${HEDDLE_WARNINGS})
-target_precompile_headers(
-  heddle_pch
-  PRIVATE
-    <algorithm>
-    <array>
-    <cstdint>
-    <functional>
-    <map>
-    <memory>
-    <optional>
-    <span>
-    <string>
-    <string_view>
-    <unordered_map>
-    <utility>
-    <variant>
-    <vector>
-    <fmt/format.h>
-)
+# Not where a sanitizer runs: there everything is compiled alike.
+set(HEDDLE_SMALL_OPTIONS $<$<CONFIG:Release,RelWithDebInfo>:-Os> -ffunction-sections)
+
+# A precompiled header serves what is compiled with its own options.
+foreach(pch heddle_pch heddle_small_pch)
+  add_library(${pch} STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
+  target_link_libraries(${pch} PUBLIC fmt::fmt)
+  target_compile_options(${pch} PRIVATE ${HEDDLE_WARNINGS})
+  target_precompile_headers(
+    ${pch}
+    PRIVATE
+      <algorithm>
+      <array>
+      <cstdint>
+      <functional>
+      <map>
+      <memory>
+      <optional>
+      <span>
+      <string>
+      <string_view>
+      <unordered_map>
+      <utility>
+      <variant>
+      <vector>
+      <fmt/format.h>
+  )
+endforeach()
+target_compile_options(heddle_small_pch PRIVATE ${HEDDLE_SMALL_OPTIONS})
 
 # g++ 12 warns of std::string's own code where it comes from a precompiled header (GCC bug 105651).
 # Tests are compiled with -Og, which takes less time; what they try is optimised all the same.
@@ -99,7 +109,7 @@ target_precompile_headers(
 set_target_properties(heddle_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
 function(heddle_module)
-  cmake_parse_arguments(M "" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS;ALONE" ${ARGN})
+  cmake_parse_arguments(M "SMALL" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS;ALONE" ${ARGN})
   set_source_files_properties(${M_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   string(REPLACE "/" "_" id ${M_NAME})
   set(target heddle_${id})
@@ -107,7 +117,12 @@ function(heddle_module)
     set(scope PUBLIC)
     add_library(${target} STATIC ${M_SRCS})
     target_compile_options(${target} PRIVATE ${HEDDLE_WARNINGS})
-    target_precompile_headers(${target} REUSE_FROM heddle_pch)
+    if(M_SMALL)
+      target_compile_options(${target} PRIVATE ${HEDDLE_SMALL_OPTIONS})
+      target_precompile_headers(${target} REUSE_FROM heddle_small_pch)
+    else()
+      target_precompile_headers(${target} REUSE_FROM heddle_pch)
+    endif()
     set_target_properties(
       ${target}
       PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${HEDDLE_SOURCES_AT_ONCE}

@@ -4,30 +4,34 @@ plain Linux lacks.
 
     scripts/dist.py BUILD [OUT]      OUT: BUILD/dist
 
-Writes OUT/heddle-VERSION-linux-ARCH.tar.gz, OUT/heddle-VERSION-py3-none-manylinux_X_Y_ARCH.whl,
+Writes OUT/heddle-VERSION-linux-ARCH.tar.xz, OUT/heddle-VERSION-py3-none-manylinux_X_Y_ARCH.whl,
 OUT/heddle-VERSION-linux-ARCH.debug (the program's debug information; gdb finds it beside the
 program) and OUT/SHA256SUMS. The same build gives the same bytes: entries are sorted, owners and
 modes fixed, and every time is SOURCE_DATE_EPOCH, by default the commit's. The wheel's tag is
-computed from the symbol versions that the files need. Standard library only; runs cmake, objcopy,
-objdump, strip, ldconfig, dpkg-query.
+computed from the symbol versions that the files need. Prints the ten largest parts of each, and
+fails when one is larger than LIMIT. Standard library only; runs cmake, objcopy, objdump, strip,
+ldconfig, dpkg-query, libdeflate-gzip.
 """
 
 import base64
-import gzip
 import hashlib
+import lzma
 import os
 import pathlib
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import time
-import zipfile
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ARCH = platform.machine()
+# Bytes of the tarball and of the wheel at most: what somebody fetches to try it.
+LIMIT = 30_000_000
 
 # Opened with dlopen, so no file says that it needs it (src/trainer/xgboost.cpp).
 OPENED = ["libxgboost.so.0"]
@@ -53,8 +57,10 @@ POLICIES = [
     ("2_41", {"GLIBC": "2.41", "GLIBCXX": "3.4.33", "CXXABI": "1.3.15", "GCC": "14.0.0"}),
 ]
 
-# Compiled in, from headers alone: their licences go along as well.
-HEADERS = ["libcli11-dev", "nlohmann-json3-dev"]
+# Compiled in, from headers or archives: their licences go along as well.
+COMPILED_IN = ["libcli11-dev", "nlohmann-json3-dev"]
+# The archives of cmake/HeddleLibraries.cmake, where the program is not linked to the shared one.
+GIT_ARCHIVES = ["libgit2-dev", "libhttp-parser-dev", "libmbedtls-dev", "libpcre2-dev"]
 
 
 def die(message, hint):
@@ -170,35 +176,28 @@ def pack_libraries(program, stage, paths):
 def licences(stage, packed):
     """share/doc/heddle: the licence of everything that is packed, and a list of what it is."""
     folder = stage / "share/doc/heddle/licences"
+    folder.mkdir(parents=True, exist_ok=True)
     lines = []
-
-    def take(source, name, label):
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / name)
-        return label
-
-    for soname, path in [*packed, *((None, header) for header in HEADERS)]:
+    compiled_in = list(COMPILED_IN)
+    if not any(soname.startswith("libgit2.") for soname, _ in packed):
+        compiled_in += GIT_ARCHIVES
+    for soname, path in [*packed, *((None, package) for package in compiled_in)]:
         if soname is None:
             package = path
         elif wheel := re.search(r"^(.*/site-packages)/pyarrow/", path):
             info = next(pathlib.Path(wheel[1]).glob("pyarrow-*.dist-info"))
             for file in (*info.rglob("LICENSE*"), *info.rglob("NOTICE*")):
-                take(file, f"pyarrow-{file.name}", None)
+                shutil.copyfile(file, folder / f"pyarrow-{file.name}")
             lines.append(
                 f"{soname:28} {info.name.removesuffix('.dist-info').replace('-', ' ')} (PyPI)"
             )
             continue
         else:
             package = package_of(path)
-        label = take(
-            f"/usr/share/doc/{package.split(':')[0]}/copyright",
-            f"{package.split(':')[0]}.txt",
-            None,
-        )
+        name = package.split(":")[0]
+        shutil.copyfile(f"/usr/share/doc/{name}/copyright", folder / f"{name}.txt")
         version = run("dpkg-query", "-W", "-f", "${Version}", package)
-        lines.append(
-            f"{soname or '(headers)':28} {package.split(':')[0]} {version} (Debian){label or ''}"
-        )
+        lines.append(f"{soname or '(compiled in)':28} {name} {version} (Debian)")
     (stage / "share/doc/heddle/libraries.txt").write_text("\n".join(lines) + "\n")
 
 
@@ -240,59 +239,141 @@ def entries(folder):
             )
 
 
+class Xz:
+    """A file that `tarfile` writes to, which counts what it became."""
+
+    def __init__(self, raw):
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 3, "dict_size": 1 << 26}]
+        if ARCH == "x86_64":  # calls of one function from many places become equal bytes
+            filters.insert(0, {"id": lzma.FILTER_X86})
+        self.raw, self.written, self.read = raw, 0, 0
+        self.compressor = lzma.LZMACompressor(check=lzma.CHECK_CRC32, filters=filters)
+
+    def write(self, data):
+        self.read += len(data)
+        self.written += self.raw.write(self.compressor.compress(data))
+        return len(data)
+
+    def tell(self):
+        return self.read
+
+    def close(self):
+        self.written += self.raw.write(self.compressor.flush())
+
+
 def write_tarball(stage, out, prefix, epoch):
-    with open(out, "wb") as raw, gzip.GzipFile(
-        "", "wb", 6, raw, mtime=epoch
-    ) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name, file, mode in entries(stage):
-            info = tarfile.TarInfo(f"{prefix}/{name}")
-            info.size, info.mode, info.mtime = file.stat().st_size, mode, epoch
-            with open(file, "rb") as data:
-                tar.addfile(info, data)
+    """Returns (bytes in the tarball, bytes, name) of each file. The first is right to some ten kB:
+    neighbours are compressed together.
+    """
+    parts = []
+    with open(out, "wb") as raw:
+        packed = Xz(raw)
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for name, file, mode in entries(stage):
+                info = tarfile.TarInfo(f"{prefix}/{name}")
+                info.size, info.mode, info.mtime = file.stat().st_size, mode, epoch
+                before = packed.written
+                with open(file, "rb") as data:
+                    tar.addfile(info, data)
+                parts.append((packed.written - before, info.size, name))
+        packed.close()
+    return parts
+
+
+def deflated(data):
+    """As small as DEFLATE (RFC 1951) makes it, which every installer of wheels reads."""
+    if len(data) < 1024:  # not worth a process
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        return packer.compress(data) + packer.flush()
+    try:
+        done = subprocess.run(
+            ["libdeflate-gzip", "-12", "-c"], input=data, capture_output=True, check=True
+        )
+    except FileNotFoundError:
+        die("`libdeflate-gzip` is not installed", "`make deps` installs what is needed")
+    # RFC 1952: ten bytes and no optional field; after the data a checksum and the length
+    assert done.stdout[:4] == b"\x1f\x8b\x08\0", "libdeflate-gzip wrote a header of another form"
+    return done.stdout[10:-8]
+
+
+class Zip:
+    """An archive of entries that `deflated` has made, which `zipfile` does not take. Source: PKWARE
+    APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+    """
+
+    def __init__(self, path, date):
+        self.file, self.directory, self.count = open(path, "wb"), b"", 0
+        year, month, day, hour, minute, second = date
+        self.stamp = (hour << 11 | minute << 5 | second // 2) | (
+            (year - 1980) << 9 | month << 5 | day
+        ) << 16
+
+    def add(self, name, data, mode):
+        """Returns how many bytes it takes compressed."""
+        packed, encoded, at = deflated(data), name.encode(), self.file.tell()
+        # needs version 2.0, names in UTF-8, DEFLATE
+        shared = struct.pack("<HHHI", 20, 0x800, 8, self.stamp) + struct.pack(
+            "<IIIHH", zlib.crc32(data), len(packed), len(data), len(encoded), 0
+        )
+        self.file.write(struct.pack("<I", 0x04034B50) + shared + encoded + packed)
+        # made by Unix; no comment, the first disk, a regular file of that mode
+        self.directory += (
+            struct.pack("<IH", 0x02014B50, 3 << 8 | 20)
+            + shared
+            + struct.pack("<HHHII", 0, 0, 0, (0o100000 | mode) << 16, at)
+            + encoded
+        )
+        self.count += 1
+        return len(packed)
+
+    def close(self):
+        at = self.file.tell()
+        self.file.write(self.directory)
+        size = len(self.directory)
+        self.file.write(
+            struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, self.count, self.count, size, at, 0)
+        )
+        self.file.close()
 
 
 def write_wheel(stage, out, version, tag, epoch):
     """The Python package at the root; program, libraries and the rest below the environment's
-    prefix, in the tarball's places.
+    prefix, in the tarball's places. Returns (bytes in the wheel, bytes, name) of each file.
     """
     date = time.gmtime(max(epoch, 315532800))[:6]  # ZIP begins in 1980
-    records = []
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as wheel:
+    records, parts = [], []
+    wheel = Zip(out, date)
 
-        def add(name, data, mode=0o644):
-            info = zipfile.ZipInfo(name, date)
-            info.external_attr, info.compress_type, info.create_system = (
-                (0o100000 | mode) << 16,
-                zipfile.ZIP_DEFLATED,
-                3,
-            )
-            wheel.writestr(info, data)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            records.append(f"{name},sha256={digest},{len(data)}")
+    def add(name, data, mode=0o644):
+        parts.append((wheel.add(name, data, mode), len(data), name))
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        records.append(f"{name},sha256={digest},{len(data)}")
 
-        info = f"heddle-{version}.dist-info"
-        for name, file, mode in entries(stage):
-            if name.startswith("share/heddle/python/"):
-                add(name.removeprefix("share/heddle/python/"), file.read_bytes())
-            elif name == "bin/heddle":
-                add(f"heddle-{version}.data/scripts/heddle", file.read_bytes(), 0o755)
-            else:
-                add(f"heddle-{version}.data/data/{name}", file.read_bytes(), mode)
-        add(f"{info}/licenses/LICENSE", (ROOT / "LICENSE").read_bytes())
-        add(f"{info}/METADATA", METADATA.format(version=version).encode())
-        add(
-            f"{info}/WHEEL",
-            "Wheel-Version: 1.0\nGenerator: heddle dist\nRoot-Is-Purelib: false\nTag:"
-            f" py3-none-{tag}\n".encode(),
-        )
-        records.append(f"{info}/RECORD,,")
-        record = zipfile.ZipInfo(f"{info}/RECORD", date)
-        record.external_attr, record.compress_type, record.create_system = (
-            0o100644 << 16,
-            zipfile.ZIP_DEFLATED,
-            3,
-        )
-        wheel.writestr(record, "\n".join(records) + "\n")
+    info = f"heddle-{version}.dist-info"
+    for name, file, mode in entries(stage):
+        if name.startswith("share/heddle/python/"):
+            add(name.removeprefix("share/heddle/python/"), file.read_bytes())
+        elif name == "bin/heddle":
+            add(f"heddle-{version}.data/scripts/heddle", file.read_bytes(), 0o755)
+        else:
+            add(f"heddle-{version}.data/data/{name}", file.read_bytes(), mode)
+    add(f"{info}/licenses/LICENSE", (ROOT / "LICENSE").read_bytes())
+    add(f"{info}/METADATA", METADATA.format(version=version).encode())
+    add(
+        f"{info}/WHEEL",
+        "Wheel-Version: 1.0\nGenerator: heddle dist\nRoot-Is-Purelib: false\nTag:"
+        f" py3-none-{tag}\n".encode(),
+    )
+    records.append(f"{info}/RECORD,,")
+    wheel.add(f"{info}/RECORD", ("\n".join(records) + "\n").encode(), 0o644)
+    wheel.close()
+    return parts
+
+
+def print_parts(file, parts):
+    print(f"{file.name}: {len(parts)} files; the largest, in it and by itself, in bytes")
+    for packed, size, name in sorted(parts, reverse=True)[:10]:
+        print(f"{packed:12,} {size:12,}  {name}")
 
 
 METADATA = """\
@@ -353,8 +434,10 @@ def main(build, out):
     licences(stage, packed)
     needs = system_needs([stage / "bin/heddle", *(stage / "lib/heddle").iterdir()])
     tag = tag_of(needs)
-    write_tarball(stage, out / f"{name}.tar.gz", name, epoch)
-    write_wheel(stage, out / f"heddle-{version}-py3-none-{tag}.whl", version, tag, epoch)
+    tarball = out / f"{name}.tar.xz"
+    wheel = out / f"heddle-{version}-py3-none-{tag}.whl"
+    print_parts(tarball, write_tarball(stage, tarball, name, epoch))
+    print_parts(wheel, write_wheel(stage, wheel, version, tag, epoch))
     shutil.rmtree(stage)
     lines = []
     for file in sorted(out.iterdir()):
@@ -365,6 +448,12 @@ def main(build, out):
         f"{len(packed)} libraries packed; of the system it needs "
         + ", ".join(f"{family} {version} ({by})" for family, (version, by) in sorted(needs.items()))
     )
+    for file in (tarball, wheel):
+        if file.stat().st_size > LIMIT:
+            die(
+                f"{file.name} has {file.stat().st_size:,} bytes, more than {LIMIT:,}",
+                "its largest parts are above: leave out what no command opens",
+            )
     return 0
 
 

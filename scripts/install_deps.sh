@@ -40,9 +40,10 @@ pip_into() {
 libraries='libcli11-dev libfmt-dev libgit2-dev libgmock-dev libgtest-dev libnghttp2-dev libre2-dev
   libsimdjson-dev libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev nlohmann-json3-dev
   zlib1g-dev'
-tools='binutils:objdump ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++
-  git:git lld:ld.lld make:make ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl
-  pkg-config:pkg-config protobuf-compiler:protoc python3:python3 tar:tar valgrind:valgrind'
+tools='binutils:objdump ca-certificates:update-ca-certificates ccache:ccache cmake:cmake curl:curl
+  g++:g++ git:git libdeflate-tools:libdeflate-gzip lld:ld.lld make:make ninja-build:ninja npm:npm
+  openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config protobuf-compiler:protoc
+  python3:python3 tar:tar valgrind:valgrind xz-utils:xz'
 [ "$bench" = no ] || tools="$tools nghttp2-client:h2load nginx-light:nginx wrk:wrk"
 
 missing=

@@ -30,10 +30,10 @@ if [ "${1:-}" != --inside ]; then
   exec 3>&2
   "${apart[@]}" env -i PATH=/usr/local/bin:/usr/bin:/bin:/sbin HOME="$work" LANG=C.UTF-8 \
     "$BASH" "$source/tests/install/try_dist.sh" --inside \
-    "$build" "$work" "$python" "${#apart[@]}"
+    "$build" "$work" "$python" "${#apart[@]}" "$source"
   exit
 fi
-build=$2 work=$3 python=$4
+build=$2 work=$3 python=$4 source=$6
 if [ "$5" -gt 0 ]; then
   mount -t tmpfs none "$build"
   [ -z "$(ls -A "$build")" ] || fail "\`$build\` is not hidden"
@@ -76,7 +76,7 @@ try() {  # PREFIX NAME: what anybody does first, then a run that trains
 
 echo "== the tarball, unpacked and moved"
 mkdir "$work/unpacked"
-tar -xzf "$work"/first/*.tar.gz -C "$work/unpacked"
+tar -xJf "$work"/first/*.tar.xz -C "$work/unpacked"
 mv "$work"/unpacked/* "$work/elsewhere"
 try "$work/elsewhere" tarball "$work/elsewhere/share/heddle/python"
 sed 's/  */ /' "$work/elsewhere/share/doc/heddle/libraries.txt" | while read -r library owner _; do
@@ -103,4 +103,6 @@ PY
 "$work/venv/bin/python" -m pip uninstall -q -y --disable-pip-version-check heddle
 left=$(find "$work/venv/bin/heddle" "$work/venv/lib/heddle" ! -type d 2>/dev/null || true)
 [ -z "$left" ] || fail "\`pip uninstall\` left files: $left"
+echo "== an empty home: every command of docs/transcript.md"
+"$python" "$source/tests/scenario/empty_root.py" "$source/docs/transcript.md" "$work"/first/*.whl
 echo "both work, and took nothing of \`$build\`"
