@@ -1,6 +1,7 @@
 #include "control/control.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/file.hpp"
 #include "base/log.hpp"
@@ -130,7 +131,13 @@ Result<void> Control::publish_ledger() {
   return anchor_when_due(*core_);
 }
 
-Result<void> Control::look_at_triggers() { return control::look_at_triggers(*core_); }
+Result<void> Control::look_at_triggers() {
+  auto looked = control::look_at_triggers(*core_);
+  // Each second the same would hide what else is logged.
+  const std::string failed = looked.ok() ? "" : looked.error().str();
+  if (std::exchange(core_->triggers_failed, failed) == failed) return {};
+  return looked;
+}
 
 Result<void> Control::write_access_logs() {
   const auto now = std::chrono::steady_clock::now();

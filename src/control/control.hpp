@@ -95,7 +95,7 @@ class Control {
   [[nodiscard]] Result<void> write_access_logs();
 
   /// Starts the runs that triggers of heddle.yaml ask for, and hears how they end. Call it about
-  /// once a second.
+  /// once a second; an error is returned once, until it is another.
   [[nodiscard]] Result<void> look_at_triggers();
 
   [[nodiscard]] const Home& home() const noexcept;

@@ -64,6 +64,7 @@ struct Control::Core {
   WallClock wall_clock;
   /// Whether there may be rows of triggers: of those that are defined, or were.
   bool had_triggers = true;
+  std::string triggers_failed{};  ///< what was logged last of looking at them
   std::uint64_t published = 0;    ///< entries of the last published checkpoint
   bool restores = false;          ///< opened for `audit.restore`: nothing was held against git
   std::uint64_t anchor_seen = 0;  ///< entries that are anchored, or need not be; 0: never was

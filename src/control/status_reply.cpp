@@ -232,8 +232,14 @@ Result<StatusReply> status_of(Core& core) {
     out.next.push_back(
         {fmt::format("heddle approve {} --person NAME --key FILE", approval.id), approval.reason});
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto triggers, shown_triggers(core));
-  for (const ShownTrigger& each : triggers) out.triggers.push_back(trigger_item(each));
+  // What cannot be read of them must not hide the rest.
+  if (const auto triggers = shown_triggers(core); triggers.ok()) {
+    for (const ShownTrigger& each : *triggers) out.triggers.push_back(trigger_item(each));
+  } else {
+    auto& item = out.triggers.emplace_back();
+    item.outcome = triggers.error().message;
+    item.line = "nothing is started: " + item.outcome;
+  }
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", "applied"));
     if (row) out.applied = *row;

@@ -9,6 +9,7 @@
 
 #include "control/core_fixture.hpp"
 #include "control/service_locks.hpp"
+#include "control/status_reply.hpp"
 
 namespace heddle::control {
 namespace {
@@ -284,6 +285,11 @@ TEST_F(TriggersTest, ARowThatIsDamagedIsAnErrorWithItsName) {
   const auto looked = look_at_triggers(*core_);
   ASSERT_FALSE(looked.ok());
   EXPECT_THAT(looked.error().message, HasSubstr("row `t` of `triggers`"));
+  const auto status = status_of(*core_);
+  ASSERT_TRUE(status.ok()) << status.error().str();
+  ASSERT_EQ(status->triggers.size(), 1U);
+  EXPECT_THAT(status->triggers[0].line, HasSubstr("nothing is started: row `t` of `triggers`"));
+  EXPECT_EQ(status->services.size(), 1U);
 }
 
 }  // namespace
