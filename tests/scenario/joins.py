@@ -17,12 +17,11 @@ import shutil
 import sys
 import tempfile
 
-import bad_input
 import harness
 import numpy
 import pandas
 import small_project
-from harness import Planes, Project, works
+from harness import Planes, Project, refused, works
 
 CASES = []
 JOINED = ["temperature", "last_delay", "mean_delay", "trips_before"]
@@ -193,6 +192,34 @@ def training_sees_what_was_known(world):
 
 
 @case
+def a_file_is_replayed_as_a_client_would_send_it(world):
+    project = world.copy()
+    project.edit(
+        "people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]"
+    )
+    # A row that comes without its weather is refused: what is replayed has it.
+    text = (project.root / "contracts/trips.odcs.yaml").read_text()
+    bounded = text.replace(
+        "      - name: last_delay\n", "      - name: last_delay\n        required: true\n"
+    )
+    assert bounded != text
+    (project.root / "contracts/trips.odcs.yaml").write_text(bounded)
+    project.edit("models/late.yaml", 'from: "2001-01-01"', 'from: "2001-01-03"')
+    works(project.run("run", timeout=120))
+    project.apply()
+    rows = list(small_project.rows(13500))[12000:12300]
+    names = ["date", "distance", "origin", "destination", "delay"]
+    write(project.root / "replayed.csv", names, rows)
+    with Planes(project, "--lockstep") as planes:
+        planes.release(world)
+        told = project.json("replay", project.root / "replayed.csv", "--service", "late")
+        assert (told["rows"], told["failed"], told["rejected"]) == (300, 0, 0), told
+        assert told["answered"] == told["requests"] and told["watch"]["in_windows"] > 0, told
+        assert "`temperature`: computed from source `weather`" in told["notes"], told
+        assert project.json("quarantine", "show", "late")["rows"] == []
+
+
+@case
 def a_file_and_a_request_get_the_same_answers(world):
     project = world.built
     rows = [row[:4] for row in small_project.rows(13500)][12000:12300]
@@ -245,7 +272,7 @@ def a_file_and_a_request_get_the_same_answers(world):
         assert by_name["last_delay"]["equal"] == 340, by_name
         assert project.run("skew", "late", "--fail-on-skew").code == 3
         none = ("skew", "late", "--to", "2001-01-01")
-        bad_input.refused(project.run(*none), 6, "skew-no-rows")
+        refused(project.run(*none), 6, "skew-no-rows")
         write(project.root / "had.csv", names, [[row[name] for name in names] for row in served])
         told = project.json(
             "score",
@@ -270,33 +297,10 @@ def a_file_and_a_request_get_the_same_answers(world):
         assert sorted(told["joined"]) == ["trips", "weather"], told
 
 
-@case
-def a_file_is_replayed_as_a_client_would_send_it(world):
-    project = world.copy()
-    project.edit(
-        "people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]"
-    )
-    # A row that comes without its weather is refused: what is replayed has it.
-    text = (project.root / "contracts/trips.odcs.yaml").read_text()
-    bounded = text.replace(
-        "      - name: last_delay\n", "      - name: last_delay\n        required: true\n"
-    )
-    assert bounded != text
-    (project.root / "contracts/trips.odcs.yaml").write_text(bounded)
-    project.edit("models/late.yaml", 'from: "2001-01-01"', 'from: "2001-01-03"')
-    works(project.run("run", timeout=120))
-    project.apply()
-    rows = list(small_project.rows(13500))[12000:12300]
-    names = ["date", "distance", "origin", "destination", "delay"]
-    write(project.root / "replayed.csv", names, rows)
-    with Planes(project, "--lockstep") as planes:
-        planes.release(world)
-        # Whether its watch takes them hangs on what the project was sent before.
-        done = project.run("--json", "replay", project.root / "replayed.csv", "--service", "late")
-        told = json.loads(done.out)
-        assert (told["rows"], told["answered"], told["failed"]) == (300, told["requests"], 0), told
-        assert "`temperature`: computed from source `weather`" in told["notes"], told
-        assert project.json("quarantine", "show", "late")["rows"] == []
+def diagnosed(done, id_):
+    """Among the findings about the definitions."""
+    assert done.code == 2 and id_ in done.ids and "hint:" in done.err, done
+    return done
 
 
 @case
@@ -308,17 +312,16 @@ def what_changed_and_what_is_gone_is_told(world):
     why = works(project.run("plan"))
     assert "source `weather`, file `data/weather.csv` changed" in why.out + why.err, why
     file.write_text(lines.replace("temperature", "celsius", 1))
-    bad_input.refused(project.run("check"), 2, "column-missing")
+    diagnosed(project.run("check"), "column-missing")
     file.unlink()
-    done = project.run("run")
-    bad_input.refused(done, 2, "source-missing")
+    done = diagnosed(project.run("run"), "source-missing")
     assert "weather" in done.err, done
     file.write_text(lines)
     # A label is not seen before it is known.
     project.edit(
         "contracts/trips.odcs.yaml", "value: delay, delay: 1d}", "value: delay, delay: 1h}"
     )
-    bad_input.refused(project.run("check"), 2, "upstream-leak")
+    diagnosed(project.run("check"), "upstream-leak")
 
 
 def main():
