@@ -315,6 +315,8 @@ class Program::Code::Fitting {
 Result<FitResult> Program::fit(const table::Table& table, std::span<const double> labels) {
   HEDDLE_ASSIGN_OR_RETURN(auto views, code_->views(table));
   HEDDLE_TRY(check_folds(table.rows(), code_->definition.folds, labels.size()));
+  for (const Lookup& lookup : code_->lookups)
+    HEDDLE_CHECK(lookup.is_filled(), "a lookup has no table");
   HEDDLE_TRY(check_labels(code_->steps, labels));
   return Code::Fitting(*code_, std::move(views), table.rows(), labels).run();
 }

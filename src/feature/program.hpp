@@ -32,8 +32,16 @@ struct FitResult {
   std::vector<std::int64_t> fold_ends;  ///< row after the last one of each fold
 };
 
-/// A feature program: expressions over the contract's fields and other features, and encoders
-/// fitted on training rows. Target encoding of a combination of inputs is (sum + smoothing * prior)
+/// What a lookup reads: a table with these columns, the key's first and the value last.
+struct NeededTable {
+  std::string feature;
+  std::string source;  ///< of heddle.yaml
+  std::vector<std::string> columns;
+  std::vector<expr::Type> types;  ///< of each column
+};
+
+/// A feature program: expressions over the contract's fields and other features, lookups in
+/// reference tables that it carries, and encoders fitted on training rows. Target encoding of a combination of inputs is (sum + smoothing * prior)
 /// / (rows + smoothing), the prior being the mean label of all training rows (Micci-Barreca 2001,
 /// eq. 4, with m-estimate weights); one never seen gets the prior. Frequency encoding is its share
 /// of the training rows, 0 when never seen. A missing input gives a missing feature (NaN). An
@@ -56,6 +64,15 @@ class Program {
 
   Program(Program&&) noexcept;
   ~Program();
+
+  /// The tables that its lookups read, in the order of their features; a column may be there twice.
+  [[nodiscard]] std::vector<NeededTable> needed_tables() const;
+  /// Takes the rows of `needed_tables()[i]`, their columns in its order: only these are kept.
+  /// kUnprocessable `lookup-two-values`, `lookup-too-large`.
+  [[nodiscard]] Result<void> fill_lookup(std::size_t i, const table::Table& rows);
+  /// Takes the tables of another program, whose lookups are the same. kUnprocessable
+  /// `lookup-unknown` where it lacks one.
+  [[nodiscard]] Result<void> take_lookups(const Program& other);
 
   /// Fits every encoder on all of `rows` (event-time order, columns by name, one label a row: 0 or
   /// 1, or the number of a regression). The result encodes each of `folds` contiguous folds from

@@ -18,7 +18,9 @@
 #include "flow/refused_rows.hpp"
 #include "spec/load.hpp"
 #include "spec/task.hpp"
+#include "table/cell.hpp"
 #include "table/stream.hpp"
+#include "upstream/history.hpp"
 #include "upstream/joiner.hpp"
 
 namespace heddle::flow {
@@ -661,6 +663,69 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   return record;
 }
 
+namespace {
+
+/// The columns of a table that a lookup reads, in its order: one may be there twice. `lost`: cells
+/// that are none of the type, which say nothing.
+Result<table::Table> read_lookup(const spec::Project& project, const feature::NeededTable& needed,
+                                 std::int64_t& lost) {
+  table::ReadOptions reading;
+  for (std::size_t i = 0; i < needed.columns.size(); ++i) {
+    const std::string& name = needed.columns[i];
+    if (!reading.types.emplace(name, needed.types[i]).second) {
+      if (reading.types.at(name) == needed.types[i]) continue;
+      return Error{ErrorKind::kInvalid, "column-type",
+                   fmt::format("lookup `{}` reads column `{}` as two types", needed.feature, name),
+                   "let key and value have one type, or name two columns"};
+    }
+    reading.columns.push_back(name);
+  }
+  const table::Input input = spec::input_of(project, needed.source);
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, table::read_table(input, reading));
+  std::vector<table::Column> columns;
+  for (std::size_t i = 0; i < needed.columns.size(); ++i) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(needed.columns[i]));
+    if (!table::can_hold(column->type, needed.types[i])) {
+      return Error{ErrorKind::kUnprocessable, "column-type",
+                   fmt::format("lookup `{}`: column `{}` of source `{}` is a {}, and a {} is needed",
+                               needed.feature, needed.columns[i], needed.source,
+                               expr::type_name(column->type), expr::type_name(needed.types[i])),
+                   "name a column of that type, or correct `type`"};
+    }
+    columns.push_back(upstream::column_as(*column, needed.types[i], lost));
+    columns.back().name = fmt::format("{}", i);
+  }
+  return table::Table::make(std::move(columns));
+}
+
+/// The tables that features look up: from their sources; of recorded traffic those of what serves.
+Result<void> fill_lookups(Work& work, feature::Program& program) {
+  const auto needed = program.needed_tables();
+  if (needed.empty()) return {};
+  if (const Recorded* recorded = work.source().recorded; recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*work.host().objects, recorded->base));
+    HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
+    HEDDLE_ASSIGN_OR_RETURN(const auto serving, feature::Program::from_value(features));
+    return program.take_lookups(serving);
+  }
+  for (std::size_t i = 0; i < needed.size(); ++i) {
+    std::int64_t lost = 0;
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows,
+                            read_lookup(*work.definitions().project, needed[i], lost));
+    if (lost > 0)
+      work.note("features", fmt::format("`{}`: {} cells of source `{}` are none of their type and "
+                                        "count as missing",
+                                        needed[i].feature, lost, needed[i].source));
+    HEDDLE_TRY(program.fill_lookup(i, rows));
+    work.note("features", fmt::format("`{}`: looked up among {} rows of source `{}`",
+                                      needed[i].feature, rows.rows(), needed[i].source));
+  }
+  for (const Source& each : work.source().tables) HEDDLE_TRY(check_unchanged(each));
+  return {};
+}
+
+}  // namespace
+
 Result<StepRecord> run_features(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
@@ -669,6 +734,7 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));
+  HEDDLE_TRY(fill_lookups(work, program));
   const std::span<const double> all(labels->codes);
   HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),

@@ -76,23 +76,41 @@ FEATURES = """\
 """
 
 
-def write_project(project, contract):
-    write(project.root / "data/weather.csv", ["station", "observed", "temperature"], weather())
-    project.edit("heddle.yaml", "sources:\n", "sources:\n  weather: data/weather.csv\n")
+# The last place is not in the table, and the one before has no elevation.
+AIRPORTS = [
+    (place, "" if i == 4 else 13 + 250.5 * i, "coast" if i % 2 else "land")
+    for i, place in enumerate(small_project.PLACES[:-1])
+]
+
+
+def write_project(project, contract, lookups):
+    write(
+        project.root / "data/weather.csv",
+        ["station", "observed", "temperature"],
+        weather(),
+    )
+    project.edit(
+        "heddle.yaml",
+        "sources:\n",
+        "sources:\n  weather: data/weather.csv\n  airports: data/airports.csv\n",
+    )
     (project.root / "contracts/trips.odcs.yaml").write_text(contract)
-    project.edit("features/trips.yaml", "features:\n", "features:\n" + FEATURES)
+    project.edit(
+        "features/trips.yaml", "features:\n", "features:\n" + FEATURES + lookups
+    )
+    write(project.root / "data/airports.csv", ["code", "elevation", "region"], AIRPORTS)
 
 
 class World:
     def __init__(self, heddle, docs):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="heddle-joins-"))
         page = (pathlib.Path(docs) / "joins.md").read_text()
-        self.contract = blocks(page, "yaml")[0]
+        self.contract, self.lookups = blocks(page, "yaml")[:2]
         self.commands = [line for line in blocks(page, "sh")[0].splitlines() if line]
         self.skew = blocks(page, "sh")[1].strip()
         self.built = Project(heddle, small_project.make(self.dir / "joined", 12000))
         self.keys = self.dir / "joined-keys"
-        write_project(self.built, self.contract)
+        write_project(self.built, self.contract, self.lookups)
 
     def copy(self):
         root = self.dir / f"p{len(os.listdir(self.dir))}"
@@ -145,19 +163,25 @@ def expected(rows, trips, observations):
         of = known[(known["origin"] == origin) & (known["destination"] == destination)]
         times, delays = of["known"].to_numpy(), of["delay"].to_numpy()
         for place, when in zip(part["place"], part["date"].to_numpy()):
-            window = delays[(times < when) & (times >= when - numpy.timedelta64(7, "D"))]
+            window = delays[
+                (times < when) & (times >= when - numpy.timedelta64(7, "D"))
+            ]
             means[place] = window.mean() if len(window) else numpy.nan
     for origin, part in rows.groupby("origin"):
         times = trips.loc[trips["origin"] == origin, "date"].to_numpy()
         for place, when in zip(part["place"], part["date"].to_numpy()):
-            counts[place] = ((times < when) & (times >= when - numpy.timedelta64(1, "h"))).sum()
+            counts[place] = (
+                (times < when) & (times >= when - numpy.timedelta64(1, "h"))
+            ).sum()
     out["mean_delay"], out["trips_before"] = pandas.Series(means), pandas.Series(counts)
     return out
 
 
 def frames(project):
     trips = pandas.read_csv(project.root / "data/trips.csv", parse_dates=["date"])
-    observations = pandas.read_csv(project.root / "data/weather.csv", parse_dates=["observed"])
+    observations = pandas.read_csv(
+        project.root / "data/weather.csv", parse_dates=["observed"]
+    )
     return trips, observations
 
 
@@ -165,8 +189,12 @@ def hold_equal(given, due):
     """The same bits, but for means: those within 1e-12 of each other."""
     for name in ("temperature", "last_delay", "trips_before"):
         a, b = given[name].astype(float), due[name].astype(float)
-        assert ((a == b) | (a.isna() & b.isna())).all(), f"{name}:\n{a[a != b]}\n{b[a != b]}"
-    numpy.testing.assert_allclose(given["mean_delay"], due["mean_delay"], rtol=1e-12, atol=1e-12)
+        assert (
+            (a == b) | (a.isna() & b.isna())
+        ).all(), f"{name}:\n{a[a != b]}\n{b[a != b]}"
+    numpy.testing.assert_allclose(
+        given["mean_delay"], due["mean_delay"], rtol=1e-12, atol=1e-12
+    )
 
 
 @case
@@ -176,7 +204,10 @@ def training_sees_what_was_known(world):
     done = works(command(world, world.commands[1], timeout=120))
     said = done.out + done.err
     assert "`temperature`: computed from source `weather`" in said, said
-    assert "`last_delay`, `mean_delay`, `trips_before`: computed from source `trips`" in said, said
+    assert (
+        "`last_delay`, `mean_delay`, `trips_before`: computed from source `trips`"
+        in said
+    ), said
     works(command(world, world.commands[2]))
     (path,) = project.root.glob(".heddle/runs/steps/*/accepted.parquet")
     rows = pandas.read_parquet(path)
@@ -186,7 +217,9 @@ def training_sees_what_was_known(world):
     hold_equal(rows, due)
     assert len(rows) == 12000 and rows["temperature"].notna().mean() > 0.7
     # Nobody observed the weather at the last place.
-    assert rows.loc[rows["origin"] == small_project.PLACES[-1], "temperature"].isna().all()
+    assert (
+        rows.loc[rows["origin"] == small_project.PLACES[-1], "temperature"].isna().all()
+    )
     (snapshot,) = (project.root / ".heddle").glob("**/snapshot.json")
     assert list(json.loads(snapshot.read_text())["upstream"]) == ["weather"]
 
@@ -195,12 +228,15 @@ def training_sees_what_was_known(world):
 def a_file_is_replayed_as_a_client_would_send_it(world):
     project = world.copy()
     project.edit(
-        "people.yaml", "permissions: [predict, label]", "permissions: [predict, label, replay]"
+        "people.yaml",
+        "permissions: [predict, label]",
+        "permissions: [predict, label, replay]",
     )
     # A row that comes without its weather is refused: what is replayed has it.
     text = (project.root / "contracts/trips.odcs.yaml").read_text()
     bounded = text.replace(
-        "      - name: last_delay\n", "      - name: last_delay\n        required: true\n"
+        "      - name: last_delay\n",
+        "      - name: last_delay\n        required: true\n",
     )
     assert bounded != text
     (project.root / "contracts/trips.odcs.yaml").write_text(bounded)
@@ -212,18 +248,56 @@ def a_file_is_replayed_as_a_client_would_send_it(world):
     write(project.root / "replayed.csv", names, rows)
     with Planes(project, "--lockstep") as planes:
         planes.release(world)
-        told = project.json("replay", project.root / "replayed.csv", "--service", "late")
+        told = project.json(
+            "replay", project.root / "replayed.csv", "--service", "late"
+        )
         assert (told["rows"], told["failed"], told["rejected"]) == (300, 0, 0), told
-        assert told["answered"] == told["requests"] and told["watch"]["in_windows"] > 0, told
+        assert (
+            told["answered"] == told["requests"] and told["watch"]["in_windows"] > 0
+        ), told
         assert "`temperature`: computed from source `weather`" in told["notes"], told
         assert project.json("quarantine", "show", "late")["rows"] == []
+
+
+@case
+def a_table_is_part_of_the_features(world):
+    project = world.built
+    (path,) = project.root.glob(".heddle/runs/steps/*/features.json")
+    program = json.loads(path.read_text())
+    lookups = [each["name"] for each in program["features"] if each["kind"] == "lookup"]
+    by_name = dict(zip(lookups, program["lookups"], strict=True))
+    assert by_name["elevation"] == [
+        [place, None if elevation == "" else elevation]
+        for place, elevation, _ in AIRPORTS
+    ], by_name
+    assert by_name["region"] == [
+        [place, region] for place, _, region in AIRPORTS
+    ], by_name
+    other = world.copy()
+    file = other.root / "data/airports.csv"
+    text = file.read_text()
+    file.write_text(
+        text.replace("AAA,13,", "AAA,14,").replace("AAA,13.0,", "AAA,14.0,")
+    )
+    assert file.read_text() != text
+    why = works(other.run("plan"))
+    assert (
+        "source `airports`, file `data/airports.csv` changed" in why.out + why.err
+    ), why
+    file.write_text(text + "AAA,99,coast\n")
+    done = bad_input.refused(other.run("run"), 3, "lookup-two-values")
+    assert '["AAA"]' in done.err, done
+    file.write_text(text.replace("elevation", "height", 1))
+    bad_input.refused(other.run("check"), 2, "column-missing")
 
 
 @case
 def a_file_and_a_request_get_the_same_answers(world):
     project = world.built
     rows = [row[:4] for row in small_project.rows(13500)][12000:12300]
-    write(project.root / "more.csv", ["date", "distance", "origin", "destination"], rows)
+    write(
+        project.root / "more.csv", ["date", "distance", "origin", "destination"], rows
+    )
     project.apply()
     with Planes(project) as planes:
         planes.release(world)
@@ -245,11 +319,15 @@ def a_file_and_a_request_get_the_same_answers(world):
         reply = planes.predict({"rows": body, "request_id": "sent"})
         assert reply.status == 200, reply
         answers = json.loads(reply.body, parse_float=str)["predictions"]
-        assert [each["probability"] for each in answers] == [row["probability"] for row in served]
+        assert [each["probability"] for each in answers] == [
+            row["probability"] for row in served
+        ]
         # What was sent is what the sources say, value by value; then a client sends what is old.
         done = works(command(world, world.skew))
         assert "300 served rows" in done.out, done
-        assert "`temperature`: every value is what source `weather` says" in done.out, done
+        assert (
+            "`temperature`: every value is what source `weather` says" in done.out
+        ), done
         stale = [dict(row) for row in body[:40]]
         changed = [row for row in stale if row["temperature"] is not None][:3]
         for row in changed:
@@ -257,7 +335,11 @@ def a_file_and_a_request_get_the_same_answers(world):
         stale[7]["mean_delay"] = None
         assert planes.predict({"rows": stale, "request_id": "stale"}).status == 200
         told = project.json("skew", "late")
-        assert (told["rows"], told["differs"], told["incomplete"]) == (340, True, 0), told
+        assert (told["rows"], told["differs"], told["incomplete"]) == (
+            340,
+            True,
+            0,
+        ), told
         by_name = {each["field"]: each for each in told["fields"]}
         found = by_name["temperature"]
         assert (found["equal"], found["different"]) == (337, 3), found
@@ -267,13 +349,20 @@ def a_file_and_a_request_get_the_same_answers(world):
         ], found
         for example, row in zip(found["examples"], changed):
             assert example["served"] == row["temperature"], (example, row)
-            assert abs(example["computed"] + 1.5 - row["temperature"]) < 1e-9, (example, row)
+            assert abs(example["computed"] + 1.5 - row["temperature"]) < 1e-9, (
+                example,
+                row,
+            )
         assert by_name["mean_delay"]["missing_served"] == 1, by_name
         assert by_name["last_delay"]["equal"] == 340, by_name
         assert project.run("skew", "late", "--fail-on-skew").code == 3
         none = ("skew", "late", "--to", "2001-01-01")
         refused(project.run(*none), 6, "skew-no-rows")
-        write(project.root / "had.csv", names, [[row[name] for name in names] for row in served])
+        write(
+            project.root / "had.csv",
+            names,
+            [[row[name] for name in names] for row in served],
+        )
         told = project.json(
             "score",
             project.root / "had.csv",
@@ -284,14 +373,25 @@ def a_file_and_a_request_get_the_same_answers(world):
         )
         assert told["computed"] == [] and "joined" not in told, told
         had = read(project.root / "had.out.csv")
-        assert [row["probability"] for row in had] == [row["probability"] for row in served]
+        assert [row["probability"] for row in had] == [
+            row["probability"] for row in served
+        ]
         # Without them it is another answer: the model does look at them.
-        reply = planes.predict({"rows": [{k: row[k] for k in names[:4]} for row in body]})
+        reply = planes.predict(
+            {"rows": [{k: row[k] for k in names[:4]} for row in body]}
+        )
         bare = json.loads(reply.body, parse_float=str)["predictions"]
-        assert [each["probability"] for each in bare] != [row["probability"] for row in served]
+        assert [each["probability"] for each in bare] != [
+            row["probability"] for row in served
+        ]
         # The record of the file names the sources by their bytes.
         told = project.json(
-            "score", project.root / "more.csv", "-o", world.dir / "again.csv", "--service", "late"
+            "score",
+            project.root / "more.csv",
+            "-o",
+            world.dir / "again.csv",
+            "--service",
+            "late",
         )
         assert told["computed"] == JOINED, told
         assert sorted(told["joined"]) == ["trips", "weather"], told
@@ -313,7 +413,9 @@ def what_changed_and_what_is_gone_is_told(world):
     file.write_text(lines)
     # A label is not seen before it is known.
     project.edit(
-        "contracts/trips.odcs.yaml", "value: delay, delay: 1d}", "value: delay, delay: 1h}"
+        "contracts/trips.odcs.yaml",
+        "value: delay, delay: 1d}",
+        "value: delay, delay: 1h}",
     )
     refused(project.run("check"), 2, "upstream-leak")
 
