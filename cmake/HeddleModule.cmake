@@ -174,3 +174,35 @@ function(heddle_module)
     add_dependencies(unit_tests ${id}_test)
   endif()
 endfunction()
+
+# heddle_hot_first(PROGRAM): of an inline function that several modules have, the linker takes the
+# first copy. It shall be that of a module that goes through rows and requests, not of a SMALL one.
+function(heddle_hot_first program)
+  if(NOT LLD)
+    return()
+  endif()
+  set(first)
+  foreach(
+    module
+    serve
+    net
+    score
+    contract
+    feature
+    model
+    expr
+    plane
+    telemetry
+    runtime
+    table
+    stats
+    doc
+    base
+  )
+    list(APPEND first $<TARGET_FILE:heddle_${module}>)
+  endforeach()
+  target_link_options(
+    ${program}
+    PRIVATE LINKER:--whole-archive ${first} LINKER:--no-whole-archive LINKER:--gc-sections
+  )
+endfunction()
