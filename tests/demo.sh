@@ -18,7 +18,7 @@ if grep -Eq '(src|href)="(https?:)?//' "$out/report.html"; then
 fi
 
 # What the README says to try next, word for word.
-demo_block='/^```/ { inside = !inside; if (inside) block++; next } inside && block == 3'
+demo_block='/^```/ { taken = 0 } /^cd build\/demo/ { taken = 1 } taken'
 awk "$demo_block" "$source/README.md" |
   sed "s|build/demo|$out|; s|#.*||" > "$out/readme.sh"
 test -s "$out/readme.sh"
