@@ -281,11 +281,20 @@ class Looking {
     if (!reply.ok()) {
       row.outcome = fmt::format("failed: {} ({})", reply.error().message, reply.error().id);
     } else {
-      const std::int64_t ran = reply->result.int_or("ran", 0);
+      const doc::Value* ran = reply->result.find("ran");
       const doc::Value* candidate = reply->result.find("candidate");
-      if (ran > 0 && candidate != nullptr) row.candidate = candidate->string_or("bundle");
-      row.outcome = ran == 0 ? "nothing to do: the rows and definitions are those of before"
-                             : fmt::format("candidate {}", row.candidate);
+      const doc::Value* bundle = candidate == nullptr ? nullptr : candidate->find("bundle");
+      // `heddle run` writes both; without them nobody knows what came of it.
+      const bool is_known = ran != nullptr && ran->is_int() && bundle != nullptr &&
+                            bundle->is_string() && !bundle->as_string().empty();
+      if (!is_known) {
+        row.outcome = "failed: `heddle run` left a result that names no candidate";
+      } else if (ran->as_int() == 0) {
+        row.outcome = "nothing to do: the rows and definitions are those of before";
+      } else {
+        row.candidate = bundle->as_string();
+        row.outcome = fmt::format("candidate {}", row.candidate);
+      }
     }
     return end(row, reply.ok() ? reply->exit_code.value_or(0)
                                : error_kind_info(reply.error().kind).exit_code);

@@ -229,6 +229,11 @@ TEST_F(TriggersTest, ARunThatFailsSaysWhy) {
   EXPECT_EQ(ended().outcome, "nothing to do: the rows and definitions are those of before");
   EXPECT_EQ(row().candidate, "");
   EXPECT_EQ(row().fired, 2);
+  says(R"({"candidate": {"bundle": "sha256:new"}})");
+  clock_.at += kHour;
+  look();
+  EXPECT_EQ(ended().outcome, "failed: `heddle run` left a result that names no candidate");
+  EXPECT_EQ(row().candidate, "");
 }
 
 TEST_F(TriggersTest, NothingStartsWhileItsServiceIsStopped) {
