@@ -14,10 +14,12 @@ using watch::Subject;
 
 Registry<Cause>& causes() {
   static Registry<Cause> table(
-      {&unit_change(), &contract_fault(), &label_fault(), &prior_shift(), &time_shift(),
-       &covariate_shift(), &concept_shift(), &clock_jump(), &monitor_silent(),
-       &unrecorded_traffic(), &no_answers(), &costly_quarantine(), &label_conflict(), &new_class(),
-       &coverage_loss(), &fail_over(), &outlived_repair(), &unknown_cause()});
+      {&unit_change(),   &precision_loss(),    &missing_field(),   &null_burst(),
+       &format_change(), &new_category(),      &frozen_value(),    &contract_fault(),
+       &label_fault(),   &prior_shift(),       &time_shift(),      &covariate_shift(),
+       &concept_shift(), &clock_jump(),        &monitor_silent(),  &unrecorded_traffic(),
+       &no_answers(),    &costly_quarantine(), &label_conflict(),  &new_class(),
+       &coverage_loss(), &fail_over(),         &outlived_repair(), &unknown_cause()});
   return table;
 }
 

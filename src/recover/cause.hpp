@@ -113,6 +113,12 @@ class Cause {
 
 // The rows of the table.
 [[nodiscard]] const Cause& unit_change();
+[[nodiscard]] const Cause& precision_loss();
+[[nodiscard]] const Cause& missing_field();
+[[nodiscard]] const Cause& null_burst();
+[[nodiscard]] const Cause& format_change();
+[[nodiscard]] const Cause& new_category();
+[[nodiscard]] const Cause& frozen_value();
 [[nodiscard]] const Cause& contract_fault();
 [[nodiscard]] const Cause& label_fault();
 [[nodiscard]] const Cause& prior_shift();

@@ -2,14 +2,12 @@
 
 #include "plane/route.hpp"
 #include "recover/contract_alert.hpp"
-#include "recover/incident.hpp"
 
 namespace heddle::recover {
 namespace {
 
-/// Rows break the contract: they are refused already, until it is quiet; quarantine when most of
-/// one source breaks, also when it comes to that later.
-class ContractFault final : public ContractCause {
+/// Rows break the contract in no way that another cause names, or in several.
+class ContractFault final : public RowFault {
  public:
   std::string_view name() const noexcept override { return "contract fault"; }
 
@@ -20,14 +18,6 @@ class ContractFault final : public ContractCause {
         fmt::format("{:.1f} % of the rows of source {} break the contract, most of them rule `{}`",
                     100 * alert.last.value, plane::source_text(out.account, out.source), out.rule);
     return out;
-  }
-
-  Step first_step(const Incident& incident) const override {
-    return incident.refused_share >= kWholeSource ? Step::kQuarantine : Step::kAwaitQuiet;
-  }
-
-  std::string next(const Incident&) const override {
-    return "`heddle quarantine show` shows the refused rows; correct them upstream";
   }
 };
 

@@ -21,6 +21,7 @@ class UnitChange final : public ContractCause {
 
   std::optional<Diagnosis> match(const watch::Alert& alert, const watch::Watch&) const override {
     if (alert.first.subject != watch::Subject::kContract) return std::nullopt;
+    if (auto out = of_scale(alert)) return out;
     const doc::Value* ratio = alert.last.detail.find("ratio");
     if (ratio == nullptr || ratio->int_or("rows") < kRatioRows ||
         ratio->double_or("agreement") < kRatioAgreement)
@@ -52,6 +53,25 @@ class UnitChange final : public ContractCause {
   bool takes_sign(const Incident& incident, const watch::Alert& alert) const override {
     return alert.first.subject == watch::Subject::kColumn &&
            incident.diagnosis.column == alert.first.column;
+  }
+
+ private:
+  /// Another scale: a factor with an offset, or a constant that was added.
+  static std::optional<Diagnosis> of_scale(const watch::Alert& alert) {
+    const doc::Value* const affine = alert.last.detail.find("affine");
+    if (affine == nullptr || affine->int_or("rows") < kRatioRows ||
+        affine->double_or("agreement") < kRatioAgreement)
+      return std::nullopt;
+    Diagnosis out = of_contract(alert);
+    out.rule = affine->string_or("rule");
+    out.column = affine->string_or("column");
+    out.ratio = affine->double_or("slope", 1);
+    out.ratio_name = affine->string_or("name");
+    out.reason =
+        fmt::format("`{}` of source {} is {:.6g} times what its dependency says, and {:+.6g}: {}",
+                    out.column, plane::source_text(out.account, out.source), out.ratio,
+                    affine->double_or("offset"), out.ratio_name);
+    return out;
   }
 };
 

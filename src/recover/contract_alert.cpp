@@ -30,6 +30,20 @@ Diagnosis of_contract(const watch::Alert& alert) {
   return out;
 }
 
+std::optional<CommonSign> common_sign(const watch::Alert& alert, std::string_view sign,
+                                      double least) {
+  const doc::Value* const signs = alert.last.detail.find("signs");
+  const std::int64_t refused = alert.last.detail.int_or("refused");
+  if (signs == nullptr || !signs->is_object() || refused == 0) return std::nullopt;
+  std::optional<CommonSign> out;
+  for (const auto& [field, counts] : signs->as_object()) {
+    const double share = static_cast<double>(counts.int_or(sign)) / static_cast<double>(refused);
+    // The first of equals, so that a replay says the same.
+    if (share >= least && (!out || share > out->share)) out = CommonSign{field, share};
+  }
+  return out;
+}
+
 bool ContractCause::takes(const Incident& incident, const watch::Alert& alert,
                           const Diagnosis& diagnosis, bool related) const {
   // However late: rows of one sender that break the contract again are the same fault.
@@ -41,6 +55,21 @@ bool ContractCause::takes(const Incident& incident, const watch::Alert& alert,
 }
 
 bool ContractCause::takes_sign(const Incident&, const watch::Alert&) const { return false; }
+
+bool RowFault::takes(const Incident& incident, const watch::Alert& alert,
+                     const Diagnosis& diagnosis, bool related) const {
+  if (dynamic_cast<const RowFault*>(diagnosis.cause) != nullptr)
+    return same_sender(diagnosis, incident.diagnosis);
+  return ContractCause::takes(incident, alert, diagnosis, related);
+}
+
+Step RowFault::first_step(const Incident& incident) const {
+  return incident.refused_share >= kWholeSource ? Step::kQuarantine : Step::kAwaitQuiet;
+}
+
+std::string RowFault::next(const Incident&) const {
+  return "`heddle quarantine show` shows the refused rows; correct them upstream";
+}
 
 std::vector<Amendment> ContractCause::amendments(const Incident&, const spec::Monitor& monitor,
                                                  const spec::Contract&) const {

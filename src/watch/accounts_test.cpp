@@ -197,7 +197,7 @@ TEST(Accounts, AStandbyThatOneAccountAloneFavoursIsNamedAsThat) {
 }
 
 TEST(Accounts, RowsOfADayAreCountedBySender) {
-  SourceWindows windows(0.02, 50);
+  SourceWindows windows(0.02, 50, {});
   std::vector<Finding> out;
   plane::RowRecord good, bad;
   bad.outcome = plane::RowOutcome::kRefused;
@@ -214,7 +214,7 @@ TEST(Accounts, RowsOfADayAreCountedBySender) {
   StateWriter saved;
   windows.save(saved);
   const std::string bytes = saved.take();
-  SourceWindows back(0.02, 50);
+  SourceWindows back(0.02, 50, {});
   StateReader in(bytes);
   back.load(in);
   EXPECT_TRUE(in.done());

@@ -98,6 +98,24 @@ std::string ColumnWindows::only_account(const MetricReference& reference, std::s
   return {};
 }
 
+namespace {
+
+/// The share of the window in its largest bin, and of the reference in that bin: a value that
+/// stands still fills one.
+void set_commonest(const stats::Histogram& reference, const stats::Histogram& window,
+                   doc::Value& detail) {
+  const auto& counts = window.counts();
+  const auto largest = std::max_element(counts.begin(), counts.end());
+  const auto bin = static_cast<std::size_t>(largest - counts.begin());
+  // The first bin holds the rows without a value.
+  if (bin == 0 || window.total() == 0 || reference.total() == 0) return;
+  detail.set("commonest", static_cast<double>(*largest) / static_cast<double>(window.total()));
+  detail.set("commonest_before",
+             static_cast<double>(reference.counts()[bin]) / static_cast<double>(reference.total()));
+}
+
+}  // namespace
+
 Finding ColumnWindows::finding_of(const MetricReference& reference, const stats::Histogram& counts,
                                   const Window& window, Micros to) const {
   Finding f;
@@ -114,6 +132,7 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.detail =
       doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
   reference.metric.kind->detail(reference.reference, counts, f.detail);
+  if (f.alert) set_commonest(reference.reference, counts, f.detail);
   return f;
 }
 

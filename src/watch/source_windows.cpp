@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "stats/unit_ratio.hpp"
+#include "stats/value_map.hpp"
 
 namespace heddle::watch {
 
@@ -50,8 +51,35 @@ void SourceWindows::compare(Run& run, const DependencyReference& dependency,
   run.expected.push_back(it->second);
 }
 
-Finding SourceWindows::finish(const std::string& account, const std::string& source,
-                              Run& run) const {
+namespace {
+
+/// How the values of a dependency's column differ from what they should be: by a factor, by a map
+/// with an offset, by their grid. The diagnosis decides by the agreement.
+void compare_values(const std::string& column, const std::string& rule,
+                    std::span<const double> values, std::span<const double> expected,
+                    doc::Value& detail) {
+  const auto estimate = [&](doc::Value::Object members, double agreement, std::size_t rows) {
+    doc::Value out = doc::Value::object({{"column", column}, {"rule", rule}});
+    for (auto& [name, value] : members) out.set(name, std::move(value));
+    out.set("agreement", agreement);
+    out.set("rows", rows);
+    return out;
+  };
+  const stats::RatioEstimate ratio = stats::estimate_ratio(values, expected);
+  detail.set("ratio", estimate({{"ratio", ratio.ratio}}, ratio.agreement, ratio.rows));
+  if (const auto map = stats::estimate_affine(values, expected)) {
+    detail.set("affine",
+               estimate({{"name", map->name}, {"slope", map->slope}, {"offset", map->offset}},
+                        map->agreement, map->rows));
+  }
+  if (const auto grid = stats::estimate_rounding(values, expected))
+    detail.set("rounding", estimate({{"step", grid->step}}, grid->agreement, grid->rows));
+}
+
+}  // namespace
+
+Finding SourceWindows::finish(const std::string& account, const std::string& source, Run& run,
+                              RowSigns& signs) const {
   Finding f;
   f.key = "contract/" + (account.empty() ? source : account + "/" + source);
   f.subject = Subject::kContract;
@@ -72,16 +100,8 @@ Finding SourceWindows::finish(const std::string& account, const std::string& sou
        {"rules", std::move(rules)},
        {"rows_a_day",
         days == days_.end() ? run.rows : std::max(days->second.rows, days->second.before)}});
-  // A unit that changed shows as one ratio that most rows agree on. The diagnosis decides by the
-  // agreement.
-  if (!run.values.empty()) {
-    const stats::RatioEstimate fit = stats::estimate_ratio(run.values, run.expected);
-    f.detail.set("ratio", doc::Value::object({{"column", run.column},
-                                              {"rule", run.rule},
-                                              {"ratio", fit.ratio},
-                                              {"agreement", fit.agreement},
-                                              {"rows", fit.rows}}));
-  }
+  if (doc::Value seen = signs.take(); seen.size() > 0) f.detail.set("signs", std::move(seen));
+  if (!run.values.empty()) compare_values(run.column, run.rule, run.values, run.expected, f.detail);
   run = {};
   return f;
 }
@@ -95,6 +115,7 @@ void SourceWindows::row(const SeenRow& row, std::vector<Finding>& out) {
 /// What was counted may be of times that were not: the runs begin anew.
 void SourceWindows::set_back(Micros, RowCounts&) {
   runs_.clear();
+  signs_.clear();
   days_.clear();
 }
 
@@ -119,6 +140,12 @@ void SourceWindows::save(StateWriter& out) const {
       out.put(run.values[i]);
       out.put(run.expected[i]);
     }
+  }
+  out.put(std::uint64_t{signs_.size()});
+  for (const auto& [key, signs] : signs_) {
+    out.put(key.first);
+    out.put(key.second);
+    signs.save(out);
   }
   out.put(std::uint64_t{days_.size()});
   for (const auto& [key, days] : days_) {
@@ -149,6 +176,14 @@ void SourceWindows::load(StateReader& in) {
       run.expected.push_back(in.real());
     }
   }
+  signs_.clear();
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    std::string account = in.text();
+    std::string source = in.text();
+    RowSigns signs = no_signs_;
+    signs.load(in);
+    signs_.insert_or_assign({std::move(account), std::move(source)}, std::move(signs));
+  }
   days_.clear();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     std::string account = in.text();
@@ -161,7 +196,7 @@ void SourceWindows::load(StateReader& in) {
 const DetectorKind& source_windows() {
   static constexpr DetectorKind row("sources", [](const WatchOptions& options) {
     return Result<std::unique_ptr<Detector>>(std::make_unique<SourceWindows>(
-        options.monitor.refused_share, options.monitor.refused_rows));
+        options.monitor.refused_share, options.monitor.refused_rows, options.contract));
   });
   return row;
 }

@@ -13,6 +13,7 @@
 #include "watch/baseline.hpp"
 #include "watch/detector.hpp"
 #include "watch/finding.hpp"
+#include "watch/row_signs.hpp"
 #include "watch/state_bytes.hpp"
 
 namespace heddle::watch {
@@ -20,12 +21,12 @@ namespace heddle::watch {
 /// Looks at the rows of each source, by the account that sent them, in disjoint runs of
 /// `refused_rows` rows: which share the contract refused, by which rules, and, where a learned
 /// dependency broke, by which factor the value was off, and how many rows a day it sends. An alert
-/// needs the share and at least three rows. Rows of a quarantined source do not count: that
-/// decision stands already. Single-threaded.
+/// needs the share and at least three rows, and says what the refused rows have in common. Rows of
+/// a quarantined source do not count: that decision stands already. Single-threaded.
 class SourceWindows final : public Detector {
  public:
-  SourceWindows(double refused_share, std::int64_t refused_rows)
-      : share_(refused_share), size_(refused_rows) {}
+  SourceWindows(double refused_share, std::int64_t refused_rows, const spec::Contract& contract)
+      : share_(refused_share), size_(refused_rows), no_signs_(contract) {}
 
   /// `field_of(name)` gives the row's value of a field, null when absent.
   template <class FieldOf>
@@ -36,6 +37,11 @@ class SourceWindows final : public Detector {
     days_[{account, source}].add(event_time);
     Run& run = runs_[{account, source}];
     begin_row(run, row, event_time);
+    RowSigns& signs = signs_.try_emplace({account, source}, no_signs_).first->second;
+    if (row.outcome == plane::RowOutcome::kRefused)
+      signs.refused(row, field_of);
+    else
+      signs.usual(field_of);
     if (row.outcome == plane::RowOutcome::kRefused && baseline != nullptr) {
       for (const DependencyReference& dependency : baseline->dependencies) {
         if (std::find(row.rules.begin(), row.rules.end(), dependency.rule) == row.rules.end())
@@ -45,7 +51,7 @@ class SourceWindows final : public Detector {
         compare(run, dependency, parts, field_of(dependency.dependent));
       }
     }
-    if (run.rows >= size_) out.push_back(finish(account, source, run));
+    if (run.rows >= size_) out.push_back(finish(account, source, run, signs));
   }
 
   void row(const SeenRow& row, std::vector<Finding>& out) override;
@@ -75,13 +81,15 @@ class SourceWindows final : public Detector {
   static void begin_row(Run& run, const plane::RowRecord& row, Micros event_time);
   static void compare(Run& run, const DependencyReference& dependency,
                       std::span<const expr::Datum> determinant, const expr::Datum& value);
-  [[nodiscard]] Finding finish(const std::string& account, const std::string& source,
-                               Run& run) const;
+  [[nodiscard]] Finding finish(const std::string& account, const std::string& source, Run& run,
+                               RowSigns& signs) const;
 
   double share_;
   std::int64_t size_;
-  std::map<std::pair<std::string, std::string>, Run> runs_;   ///< by account and source
-  std::map<std::pair<std::string, std::string>, Days> days_;  ///< the same
+  RowSigns no_signs_;                                              ///< of a sender that is new
+  std::map<std::pair<std::string, std::string>, Run> runs_;        ///< by account and source
+  std::map<std::pair<std::string, std::string>, RowSigns> signs_;  ///< the same
+  std::map<std::pair<std::string, std::string>, Days> days_;       ///< the same
 };
 
 }  // namespace heddle::watch

@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/7";
+constexpr std::string_view kFormat = "heddle.watch-state/8";
 
 /// None for no prediction.
 std::vector<float> margins_of(const stats::Task& task, const std::vector<float>& prediction) {

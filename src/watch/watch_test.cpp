@@ -183,7 +183,7 @@ TEST(Watch, UnitChangeOfOneSourceIsNamed) {
 }
 
 TEST(Watch, OneAccountsBadRowsAreItsOwnInASourceThatOthersUseToo) {
-  SourceWindows windows(0.02, 50);
+  SourceWindows windows(0.02, 50, {});
   std::vector<Finding> out;
   const auto nothing = [](const std::string&) { return expr::Datum::null(); };
   plane::RowRecord good;
@@ -195,7 +195,7 @@ TEST(Watch, OneAccountsBadRowsAreItsOwnInASourceThatOthersUseToo) {
     StateWriter state;
     windows.save(state);
     const std::string bytes = state.take();
-    windows = SourceWindows(0.02, 50);
+    windows = SourceWindows(0.02, 50, {});
     StateReader in(bytes);
     windows.load(in);
     EXPECT_TRUE(in.done());

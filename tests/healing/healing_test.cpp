@@ -1,8 +1,11 @@
-// healing_test PROJECT HEDDLE [--only NAME] [--every N] [-v]: faults that end, labels that lie,
-// traffic without a fault. On every one of them Heddle must not be worse than the release that was
-// never updated by more than .002 log loss in any month, no incident may stay open for good, and no
-// cause may be named that is not true.
+// healing_test PROJECT HEDDLE VARIANTS [--only A,B] [--every N] [--json FILE] [-v]: faults laid
+// over the recorded traffic of the example, one variant (bench/heal) after another. Prints for each
+// what was wrong, what was named first and when, the response, and log loss by month beside the
+// release that was never updated and the oracle. A variant fails when a month is worse than never
+// by more than kHarm, when an incident stays open for good, or when a retrain could not be done;
+// one that is not named right fails only with `--names`.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <unistd.h>
 
@@ -10,10 +13,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
+#include "base/file.hpp"
+#include "doc/json.hpp"
 #include "healing/lab.hpp"
-#include "replay/fault_fixture.hpp"
-#include "spec/load.hpp"
+#include "healing/variant.hpp"
 
 namespace {
 
@@ -21,219 +26,253 @@ using heddle::from_civil;
 using heddle::kDay;
 using heddle::kHour;
 using heddle::Micros;
+using heddle::doc::Value;
+using heddle::healing::Account;
+using heddle::healing::Seen;
+using heddle::healing::Variant;
 using heddle::spec::Fault;
 
 constexpr double kHarm = 0.002;
-
-struct Case {
-  std::string name;
-  std::vector<Fault> faults;
-  std::vector<std::string> causes{};  ///< beside `kAlwaysTrue`: what may be named
-  bool labels_are_right = false;      ///< what a person says when asked
-};
-
-/// What is true of itself whatever the fault: the base rate of these months moves, acts are taken
-/// back, and what nobody can tell is said to be so.
-const std::vector<std::string> kAlwaysTrue{"unknown",    "prior shift",       "outlived repair",
-                                           "no answers", "costly quarantine", "monitor silent"};
+/// Labels come a day later and chunks are a day: an incident of the third day after a fault can
+/// still be about it.
+constexpr Micros kAftermath = 3 * kDay;
+/// An incident of the clean traffic comes again within so much of its time, whatever was laid over
+/// the rows.
+constexpr Micros kAgain = 3 * kDay;
 
 Micros day(int month, int number) { return from_civil({2001, month, number}); }
 
-/// A fault of those days, of one source or of all; `keys`: what else its definition says.
-Fault of(const std::string& name, const std::string& keys, Micros from, Micros to,
-         int source = -1) {
-  std::string text =
-      fmt::format("from: \"{}\"\nto: \"{}\"\n", heddle::format_time(from), heddle::format_time(to));
-  if (source >= 0) text += fmt::format("sources: [carrier-{}]\n", source);
-  return heddle::replay::fault_of(name, text + keys);
+struct Arguments {
+  std::string project;
+  std::string binary;
+  std::string variants;
+  std::set<std::string> only{};
+  std::string json{};
+  int every = 10;
+  bool names = false;
+  bool verbose = false;
+};
+
+bool parse(int argc, char** argv, Arguments& out) {
+  if (argc < 4) return false;
+  out.project = argv[1];
+  out.binary = argv[2];
+  out.variants = argv[3];
+  for (int i = 4; i < argc; ++i) {
+    const std::string_view key = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (key == "-v") {
+      out.verbose = true;
+    } else if (key == "--names") {
+      out.names = true;
+    } else if (key == "--only" && has_value) {
+      std::string_view list = argv[++i];
+      while (!list.empty()) {
+        const std::size_t end = std::min(list.find(','), list.size());
+        out.only.emplace(list.substr(0, end));
+        list.remove_prefix(std::min(end + 1, list.size()));
+      }
+    } else if (key == "--every" && has_value) {
+      out.every = std::atoi(argv[++i]);
+    } else if (key == "--json" && has_value) {
+      out.json = argv[++i];
+    } else {
+      return false;
+    }
+  }
+  return out.every > 0;
 }
 
-Fault shift_by(const std::string& by, Micros from, Micros to, int source = -1) {
-  return of("date", fmt::format("change: {{date: \"date + duration('{}')\"}}\n", by), from, to,
-            source);
-}
-
-Fault shift(int hours, Micros from, Micros to, int source = -1) {
-  return shift_by(fmt::format("{}h", hours), from, to, source);
-}
-
-Fault inverted(Micros from, Micros to) { return of("labels", "label: \"!label\"\n", from, to); }
-
-Fault wrong_labels(Micros from, Micros to, int source = -1) {
-  return of("labels", "sent_label: \"!label\"\n", from, to, source);
-}
-
-Fault kilometres(Micros from, Micros to, int source = -1) {
-  return of("distance", "change: {distance: round(distance * 1.609344)}\n", from, to, source);
-}
-
-Fault no_distance(Micros from, Micros to, int source = -1) {
-  return of("distance", "missing: [distance]\n", from, to, source);
-}
-
-Fault mornings(Micros from, Micros to, double share = 1) {
-  return of("labels",
-            fmt::format("where: date.getHours() >= 6 && date.getHours() < 12\n"
-                        "label: \"!label\"\nshare: [0, {}]\n",
-                        share),
-            from, to);
-}
-
-Fault dropped(double share, Micros from, Micros to) {
-  return of("labels", fmt::format("where: label\ndrop: true\nshare: [0, {}]\n", share), from, to);
-}
-
-Fault unknown_codes(double share, Micros from, Micros to) {
-  return of("origin", fmt::format("change: {{origin: origin + 'Q'}}\nshare: [0, {}]\n", share),
-            from, to);
-}
-
-/// Those of the example project.
-std::vector<Fault> of_the_demo(const std::string& project) {
-  const auto loaded = heddle::spec::load_project(project);
-  if (!loaded.ok()) return {};
-  std::vector<Fault> out;
-  for (const auto& [name, fault] : loaded->project.faults) out.push_back(fault);
+/// Incidents that the variant has and the clean traffic has not.
+std::vector<const Seen*> beside_clean(const Account& account, const Account& clean) {
+  std::vector<const Seen*> out;
+  for (const Seen& incident : account.incidents) {
+    // What goes back on an act says nothing of its own.
+    if (incident.cause == "outlived repair") continue;
+    const bool comes_anyway = std::ranges::any_of(clean.incidents, [&](const Seen& other) {
+      return other.cause == incident.cause &&
+             std::abs(other.raised_at - incident.raised_at) <= kAgain;
+    });
+    if (!comes_anyway) out.push_back(&incident);
+  }
   return out;
 }
 
-std::vector<Case> cases(const std::string& project) {
-  const Micros end = day(7, 1);
-  const std::vector<std::string> time{"time shift"};
-  const std::vector<std::string> unit{"unit change"};
-  const std::vector<std::string> contract{"contract fault"};
-  const std::vector<std::string> concept_shift{"concept shift"};
-  const std::vector<std::string> label{"label fault"};
-  const std::vector<std::string> turned{"label fault", "concept shift"};
-  return {
-      {"clean", {}},
-      {"shift-2", {shift(5, day(5, 1), day(5, 3))}, time},
-      {"shift-3", {shift(5, day(5, 1), day(5, 4))}, time},
-      {"shift-5", {shift(5, day(5, 1), day(5, 6))}, time},
-      {"shift-month-end", {shift(5, day(4, 27), day(5, 1))}, time},
-      {"shift-12", {shift(5, day(5, 1), day(5, 13))}, time},
-      {"two-shifts", {shift(5, day(5, 1), day(5, 20)), shift(-3, day(5, 20), end)}, time},
-      {"labels-3", {wrong_labels(day(4, 10), day(4, 13))}, label},
-      {"labels-7-source", {wrong_labels(day(4, 10), day(4, 17), 1)}, label},
-      {"prior-7", {dropped(0.7, day(5, 1), day(5, 8))}},
-      // A quarantine makes a new route table while a recalibration is in force: it stays on trial.
-      {"missing-5", {no_distance(day(5, 5), day(5, 10))}, contract},
-      // The only one of these that retrains.
-      {"concept", {mornings(day(6, 8), end)}, concept_shift},
-      // beside the twelve
-      {"shift", {shift(5, day(5, 11), end)}, time},
-      {"two-shifts-gap", {shift(5, day(5, 1), day(5, 15)), shift(9, day(5, 20), end)}, time},
-      {"shift-8-4", {shift(8, day(4, 20), day(4, 24))}, time},
-      {"shift-mid", {shift(-5, day(4, 3) + 11 * kHour, day(4, 12) + 15 * kHour)}, time},
-      {"shift-source", {shift(5, day(5, 1), day(5, 9), 1)}, {"time shift", "covariate shift"}},
-      {"shift-back-3", {shift(-3, day(5, 4), day(5, 14))}, time},
-      {"shift-half", {shift_by("30m", day(5, 4), day(5, 24))}, time},
-      {"shift-first-days", {shift(5, day(3, 2), day(3, 6))}, time},
-      {"concept-10", {mornings(day(5, 1), day(5, 11))}, concept_shift},
-      {"concept-10-all", {inverted(day(5, 1), day(5, 11))}, turned, true},
-      {"concept-gradual",
-       {mornings(day(4, 10), day(4, 17), 0.25), mornings(day(4, 17), day(4, 24), 0.5),
-        mornings(day(4, 24), day(5, 1), 0.75), mornings(day(5, 1), end)},
-       concept_shift},
-      {"all-inverted", {inverted(day(5, 1), end)}, turned, true},
-      {"all-inverted-unanswered", {inverted(day(5, 1), end)}, turned},
-      {"labels-3-source", {wrong_labels(day(5, 10), day(5, 13), 2)}, label},
-      {"labels-7", {wrong_labels(day(4, 10), day(4, 17))}, label},
-      {"labels-14", {wrong_labels(day(4, 10), day(4, 24))}, label},
-      {"labels-14-source", {wrong_labels(day(4, 10), day(4, 24), 1)}, label},
-      {"prior", {dropped(0.7, day(5, 1), end)}},
-      {"prior-3", {dropped(0.9, day(4, 1), day(4, 4))}},
-      {"prior-returns",
-       {dropped(0.7, day(4, 5), day(4, 19)), dropped(0.7, day(5, 10), day(5, 24))}},
-      {"unit-2", {kilometres(day(4, 10), day(4, 12), 1)}, unit},
-      {"unit-7", {kilometres(day(4, 10), day(4, 17), 1)}, unit},
-      {"unit-30", {kilometres(day(4, 10), day(5, 10), 1)}, unit},
-      {"unit-7-all", {kilometres(day(4, 10), day(4, 17))}, unit},
-      {"missing-5-source", {no_distance(day(5, 5), day(5, 10), 1)}, contract},
-      {"codes-30", {unknown_codes(0.3, day(5, 5), day(6, 1))}, contract},
-      {"unit-and-labels",
-       {kilometres(day(4, 10), day(4, 20), 1), wrong_labels(day(4, 14), day(4, 18))},
-       {"unit change", "label fault"}},
-      {"shift-and-concept",
-       {shift(5, day(5, 1), day(5, 15)), mornings(day(5, 8), end)},
-       {"time shift", "concept shift"}},
-      {"demo",
-       of_the_demo(project),
-       {"unit change", "contract fault", "time shift", "concept shift"}},
-  };
+struct Verdict {
+  std::set<std::string> causes;      ///< true ones
+  const Seen* first = nullptr;       ///< the first incident of the variant's own
+  std::vector<std::string> named{};  ///< all of them
+  bool is_right = false;
+  std::vector<std::string> faults{};  ///< why the variant fails
+};
+
+bool is_within(const Variant& variant, const Seen& incident) {
+  return std::ranges::any_of(variant.faults, [&](const Fault& fault) {
+    const Micros to = std::min(fault.to, day(7, 1));
+    return incident.raised_at >= fault.from && incident.raised_at < to + kAftermath;
+  });
+}
+
+void name_right(const Variant& variant, const Account& account, const Account& clean,
+                Verdict& out) {
+  for (const Fault& fault : variant.faults) out.causes.insert(fault.cause);
+  std::set<std::string> named;
+  for (const Seen* incident : beside_clean(account, clean)) {
+    if (!variant.faults.empty() && !is_within(variant, *incident)) {
+      // Of nothing that was there: as false as a wrong name.
+      out.named.push_back("(" + incident->cause + ")");
+      continue;
+    }
+    if (out.first == nullptr) out.first = incident;
+    if (named.insert(incident->cause).second) out.named.push_back(incident->cause);
+  }
+  out.causes.erase("");
+  const bool is_first_right = out.first != nullptr && out.causes.contains(out.first->cause);
+  const bool all =
+      std::ranges::all_of(out.causes, [&](const auto& cause) { return named.contains(cause); });
+  const bool only_own =
+      std::ranges::all_of(named, [&](const auto& cause) { return cause == variant.own; });
+  out.is_right = (is_first_right && all) || (only_own && variant.nothing_is_right);
+}
+
+Verdict judge(const Variant& variant, const Account& account, const Account& clean) {
+  Verdict out;
+  name_right(variant, account, clean, out);
+  for (const auto& month : account.months) {
+    const double worse = month.heddle.log_loss - month.never.log_loss;
+    if (worse > kHarm) out.faults.push_back(fmt::format("harm in {}: {:+.4f}", month.name, worse));
+  }
+  for (const Seen& incident : account.incidents) {
+    if (incident.is_stuck)
+      out.faults.push_back(fmt::format("{} is stuck in {}", incident.id, incident.step));
+  }
+  for (const auto& why : account.failed_retrains) out.faults.push_back(why);
+  return out;
+}
+
+std::string after(const Variant& variant, const Seen& incident) {
+  Micros from = INT64_MIN;
+  for (const Fault& fault : variant.faults) {
+    if (fault.from <= incident.confirmed_at) from = std::max(from, fault.from);
+  }
+  if (from == INT64_MIN) return "";
+  return fmt::format("{} h", (incident.confirmed_at - from) / kHour);
+}
+
+void print(const Variant& variant, const Account& account, const Verdict& verdict,
+           bool is_verbose) {
+  fmt::print("{:<24} {:<9} {:<30} {:<40} {:>6} {:<44}", variant.name,
+             verdict.is_right ? "right" : "WRONG", fmt::join(verdict.causes, ", "),
+             fmt::format("{}", fmt::join(verdict.named, ", ")),
+             verdict.first == nullptr ? "" : after(variant, *verdict.first),
+             verdict.first == nullptr ? "" : verdict.first->response);
+  for (const auto& month : account.months) {
+    fmt::print("  {} {:.3f}/{:.3f}/{:.3f}", month.name.substr(5), month.heddle.log_loss,
+               month.never.log_loss, month.oracle.log_loss);
+  }
+  fmt::print("  refused {}", account.refused);
+  for (const auto& fault : verdict.faults) fmt::print("  FAILED: {}", fault);
+  fmt::print("\n");
+  if (is_verbose) {
+    for (const auto& d : account.days)
+      fmt::print("   day {} {:.4f} {:.4f} {:.4f} {:+.4f}\n", d.name, d.heddle.log_loss,
+                 d.never.log_loss, d.oracle.log_loss, d.heddle.log_loss - d.never.log_loss);
+    for (const auto& d : account.decisions) fmt::print("   {}\n", d);
+    for (const Seen& incident : account.incidents) {
+      fmt::print("   {} {} [{}] {} -> {}\n", incident.id, incident.cause, incident.step,
+                 incident.reason, incident.response);
+      for (const auto& line : incident.timeline) fmt::print("       {}\n", line);
+    }
+  }
+  std::fflush(stdout);
+}
+
+Value to_value(const Variant& variant, const Account& account, const Verdict& verdict) {
+  Value out = Value::object();
+  out.set("variant", variant.name);
+  out.set("right", verdict.is_right);
+  out.set("causes", fmt::format("{}", fmt::join(verdict.causes, ", ")));
+  out.set("named", fmt::format("{}", fmt::join(verdict.named, ", ")));
+  out.set("response", verdict.first == nullptr ? std::string() : verdict.first->response);
+  out.set("after", verdict.first == nullptr ? std::string() : after(variant, *verdict.first));
+  Value months = Value::array();
+  for (const auto& month : account.months) {
+    Value each = Value::object();
+    each.set("month", month.name);
+    each.set("heddle", month.heddle.log_loss);
+    each.set("never", month.never.log_loss);
+    each.set("oracle", month.oracle.log_loss);
+    months.push(std::move(each));
+  }
+  out.set("months", std::move(months));
+  out.set("refused", account.refused);
+  out.set("failed", fmt::format("{}", fmt::join(verdict.faults, "; ")));
+  return out;
+}
+
+heddle::Result<Account> play(const Arguments& arguments, const Variant& variant) {
+  heddle::healing::Options options;
+  options.project = arguments.project;
+  options.binary = arguments.binary;
+  options.from = day(3, 1);
+  options.to = day(7, 1);
+  options.every = variant.every > 0 ? variant.every : arguments.every;
+  options.faults = variant.faults;
+  options.labels_are_right = variant.labels_are_right;
+  if (variant.nobody_answers) options.transform_after = options.others_after = -1;
+  options.scratch = std::filesystem::temp_directory_path() /
+                    fmt::format("heddle-healing-{}-{}", variant.name, ::getpid());
+  std::filesystem::remove_all(options.scratch);
+  auto account = heddle::healing::play(options);
+  std::filesystem::remove_all(options.scratch);
+  return account;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3)
-    return std::fprintf(stderr, "healing_test PROJECT HEDDLE [--only NAME] [--every N] [-v]\n"), 2;
-  std::string only;
-  heddle::healing::Options options;
-  options.project = argv[1];
-  options.binary = argv[2];
-  options.from = day(3, 1);
-  options.to = day(7, 1);
-  std::size_t most = 12;
-  for (int i = 3; i < argc; ++i) {
-    if (std::strcmp(argv[i], "-v") == 0)
-      options.verbose = true;
-    else if (std::strcmp(argv[i], "--all") == 0)
-      most = 1000;
-    else if (std::strcmp(argv[i], "--only") == 0)
-      only = argv[++i], most = 1000;
-    else if (std::strcmp(argv[i], "--every") == 0)
-      options.every = std::atoi(argv[++i]);
-    else if (std::strcmp(argv[i], "--from") == 0)
-      options.from = *heddle::parse_time(std::string(argv[++i]) + "T00:00:00Z");
-    else if (std::strcmp(argv[i], "--unanswered") == 0)
-      options.transform_after = options.others_after = -1;
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) {
+    std::fprintf(stderr,
+                 "healing_test PROJECT HEDDLE VARIANTS [--only A,B] [--every N] [--json FILE] "
+                 "[--names] [-v]\n");
+    return 2;
   }
-  int harmful = 0;
-  std::size_t at = 0;
-  for (const Case& each : cases(options.project)) {
-    if (at++ >= most ||
-        (!only.empty() && ("," + only + ",").find("," + each.name + ",") == std::string::npos))
-      continue;
-    options.faults = each.faults;
-    options.labels_are_right = each.labels_are_right;
-    options.scratch = std::filesystem::temp_directory_path() /
-                      fmt::format("heddle-healing-{}-{}", each.name, ::getpid());
-    std::filesystem::remove_all(options.scratch);
-    const auto account = heddle::healing::play(options);
-    std::filesystem::remove_all(options.scratch);
-    if (!account.ok()) {
-      fmt::print("{}: {}\n", each.name, account.error().str());
-      return 1;
-    }
-    bool harm = account->stuck_incidents > 0 || !account->failed_retrains.empty();
-    fmt::print("{:<16}", each.name);
-    for (const auto& month : account->months) {
-      const double worse = month.heddle.log_loss - month.never.log_loss;
-      harm = harm || worse > kHarm;
-      fmt::print("  {} {:.4f}/{:.4f}{}", month.name.substr(5), month.heddle.log_loss,
-                 month.never.log_loss, worse > kHarm ? " HARM" : "");
-    }
-    fmt::print("  open {} refused {}", account->open_incidents, account->refused);
-    if (account->stuck_incidents > 0) fmt::print(" STUCK {}", account->stuck_incidents);
-    for (const auto& cause : account->causes) {
-      const auto is = [&](const std::string& other) { return other == cause; };
-      if (std::ranges::any_of(kAlwaysTrue, is) || std::ranges::any_of(each.causes, is)) continue;
-      fmt::print(" MISNAMED {}", cause);
-      harm = true;
-    }
-    for (const auto& why : account->failed_retrains) fmt::print(" FAILED: {}", why);
-    fmt::print("\n");
-    harmful += harm ? 1 : 0;
-    if (options.verbose) {
-      for (const auto& d : account->days)
-        fmt::print("   day {} {:.4f} {:.4f} {:+.4f}\n", d.name, d.heddle.log_loss, d.never.log_loss,
-                   d.heddle.log_loss - d.never.log_loss);
-      for (const auto& d : account->decisions) fmt::print("   {}\n", d);
-    }
-    for (const auto& i : account->incidents) fmt::print("   {}\n", i);
-    std::fflush(stdout);
+  const auto variants = heddle::healing::read_variants(arguments.variants);
+  if (!variants.ok()) return fmt::print("{}\n", variants.error().str()), 1;
+  for (const auto& name : arguments.only) {
+    const auto is = [&](const Variant& each) { return each.name == name; };
+    if (std::ranges::none_of(*variants, is))
+      return fmt::print("there is no variant `{}` in {}\n", name, arguments.variants), 1;
   }
-  fmt::print("{} of the runs failed\n", harmful);
-  return harmful == 0 ? 0 : 1;
+  std::map<int, Account> clean;  // by how thin the traffic is
+  int failed = 0, wrong = 0, played = 0;
+  Value all = Value::array();
+  for (const Variant& variant : *variants) {
+    if (!arguments.only.empty() && !arguments.only.contains(variant.name)) continue;
+    const int every = variant.every > 0 ? variant.every : arguments.every;
+    if (!clean.contains(every)) {
+      Variant without{"without-faults"};
+      without.every = every;
+      auto account = play(arguments, without);
+      if (!account.ok()) return fmt::print("{}\n", account.error().str()), 1;
+      clean.emplace(every, *std::move(account));
+    }
+    // What is named in traffic without a fault is named for nothing, and beside itself it has none.
+    const auto account = play(arguments, variant);
+    if (!account.ok()) return fmt::print("{}: {}\n", variant.name, account.error().str()), 1;
+    const Verdict verdict =
+        judge(variant, *account, variant.faults.empty() ? Account{} : clean.at(every));
+    print(variant, *account, verdict, arguments.verbose);
+    all.push(to_value(variant, *account, verdict));
+    ++played;
+    wrong += verdict.is_right ? 0 : 1;
+    failed += verdict.faults.empty() ? 0 : 1;
+  }
+  fmt::print("{} of {} named right; {} of them failed\n", played - wrong, played, failed);
+  if (!arguments.json.empty()) {
+    const auto written = heddle::write_file_atomic(arguments.json, heddle::doc::to_json(all));
+    if (!written.ok()) return fmt::print("{}\n", written.error().str()), 1;
+  }
+  return failed == 0 && (!arguments.names || wrong == 0) ? 0 : 1;
 }

@@ -17,6 +17,7 @@
 #include "bundle/bundle.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
+#include "demo/judge.hpp"
 #include "policy/ssh_key_fixture.hpp"
 #include "recover/cause.hpp"
 #include "replay/recording.hpp"
@@ -31,6 +32,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t kBlock = 128;  ///< rows between ticks, as `heddle replay` sends them
 constexpr Micros kRequestSpan = 10 * kMinute;
 constexpr Micros kLabelDelay = kDay;
+/// The labels that the oracle waits for after a change.
+constexpr Micros kOracleSpan = 5 * kDay;
 constexpr Micros kStuckAfter = 15 * kDay;  ///< no step of the ladder waits longer
 
 struct Sent {
@@ -188,22 +191,21 @@ class Lab {
     std::vector<std::int64_t> all(static_cast<std::size_t>(rows));
     for (std::int64_t i = 0; i < rows; ++i) all[static_cast<std::size_t>(i)] = i;
     table_ = recording_->received(all);
-    HEDDLE_ASSIGN_OR_RETURN(const score::Plan* never, plan(first_));
-    HEDDLE_ASSIGN_OR_RETURN(const auto without, never->score_table(table_));
-    scored_.reserve(all.size());
+    truth_.rows.reserve(all.size());
+    replayed_.rows.reserve(all.size());
     for (std::int64_t begin = 0; begin < rows;) {
       const Micros day = recording_->event_time(begin) / kDay;
       std::int64_t end = begin;
       while (end < rows && end - begin < static_cast<std::int64_t>(kBlock) &&
              recording_->event_time(end) / kDay == day)
         ++end;
-      HEDDLE_TRY(block(begin, end, without));
+      HEDDLE_TRY(block(begin, end));
       begin = end;
     }
     return {};
   }
 
-  Result<void> block(std::int64_t begin, std::int64_t end, const score::TableResult& never) {
+  Result<void> block(std::int64_t begin, std::int64_t end) {
     const Micros start = recording_->event_time(begin);
     while (!labels_.empty() && labels_.front().due <= start) {
       writer_->append(
@@ -243,18 +245,24 @@ class Lab {
         request.route_version = applied_;
       }
       const plane::RowRecord answer = score(row, request, *primary, standby);
+      replay::RowAnswer told;
+      told.recorded = row;
       if (answer.outcome == plane::RowOutcome::kServed) {
-        const float probability = never.predictions[static_cast<std::size_t>(row)];
+        told.outcome = replay::Outcome::kServed;
+        told.prediction = answer.prediction[0];
         if (const auto label = recording_->sent_label(row)) {
           sent.push_back({fmt::format("{}#{}", request.request_id, request.rows.size()),
                           time + kLabelDelay, *label});
         }
-        if (const auto label = recording_->label(row); label && !std::isnan(probability))
-          scored_.push_back({time, static_cast<std::uint8_t>(std::get<bool>(*label) ? 1 : 0),
-                             answer.prediction[0], probability, probability});
       } else {
         ++refused_;
       }
+      replayed_.rows.push_back(told);
+      replay::TruthRow truth;
+      truth.recorded = row;
+      truth.event_time = time;
+      truth.label = recording_->label(row);
+      truth_.rows.push_back(truth);
       request.rows.push_back(answer);
     }
     for (auto& [source, request] : open) {
@@ -358,10 +366,27 @@ class Lab {
     return {};
   }
 
+  /// What the first release and the oracle would have said of the rows that were served.
+  Result<std::vector<replay::ScoredRow>> scored() const {
+    demo::JudgeInput input;
+    input.objects = objects_.get();
+    input.first_release = first_;
+    input.retrain_rows = static_cast<std::int64_t>(
+        static_cast<double>(recording_->rows()) * static_cast<double>(kOracleSpan) /
+        static_cast<double>(std::max<Micros>(options_.to - options_.from, kOracleSpan)));
+    const auto windows = demo::fault_windows(options_.faults, options_.from, options_.to);
+    input.true_changes = demo::true_changes(windows, options_.to);
+    input.recording = recording_.get();
+    input.truth = &truth_;
+    input.replayed = &replayed_;
+    return demo::judge(input);
+  }
+
   Result<Account> account() {
     Account out;
-    out.months = replay::quality_by_month(scored_);
-    out.days = replay::quality_by_day(scored_);
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, scored());
+    out.months = replay::quality_by_month(rows);
+    out.days = replay::quality_by_day(rows);
     out.refused = refused_;
     HEDDLE_TRY(ledger_->read(0, [&](const ledger::Entry& entry) {
       out.decisions.push_back(fmt::format(
@@ -373,27 +398,35 @@ class Lab {
     // Also those that the ladder let go: a cause that was named is named, however long ago.
     HEDDLE_ASSIGN_OR_RETURN(const auto incidents, control_->incidents());
     for (const auto& incident : incidents) {
-      out.causes.emplace_back(incident.diagnosis.cause->name());
-      out.open_incidents += incident.open() ? 1 : 0;
-      const Micros age = control_->ladder().last_tick() - incident.step_since;
-      // A source is shut out for as long as its fault lasts.
-      const bool waits_rightly =
-          incident.step == recover::Step::kAwaitReadmit &&
-          std::any_of(options_.faults.begin(), options_.faults.end(),
-                      [&](const spec::Fault& fault) { return fault.to >= options_.to - kDay; });
-      out.stuck_incidents += incident.open() && age > kStuckAfter && !waits_rightly ? 1 : 0;
-      out.incidents.push_back(fmt::format(
-          "{} {} [{}] {} -> {}", incident.id, incident.diagnosis.cause->name(),
-          recover::step_name(incident.step), incident.diagnosis.reason, incident.response));
+      out.incidents.push_back(seen(incident));
       for (const auto& entry : incident.timeline) {
         if (entry.what.starts_with("retrain.start failed"))
           out.failed_retrains.push_back(entry.what);
       }
-      if (!options_.verbose) continue;
-      for (const auto& entry : incident.timeline)
-        out.incidents.push_back(
-            fmt::format("    {} {}", format_time(entry.at).substr(0, 16), entry.what));
     }
+    return out;
+  }
+
+  Seen seen(const recover::Incident& incident) const {
+    Seen out{incident.id,
+             std::string(incident.diagnosis.cause->name()),
+             incident.diagnosis.reason,
+             incident.response,
+             std::string(recover::step_name(incident.step)),
+             incident.raised_at,
+             incident.confirmed_at,
+             incident.open(),
+             false,
+             {}};
+    const Micros age = control_->ladder().last_tick() - incident.step_since;
+    // A source is shut out for as long as its fault lasts.
+    const bool waits_rightly =
+        incident.step == recover::Step::kAwaitReadmit &&
+        std::any_of(options_.faults.begin(), options_.faults.end(),
+                    [&](const spec::Fault& fault) { return fault.to >= options_.to - kDay; });
+    out.is_stuck = incident.open() && age > kStuckAfter && !waits_rightly;
+    for (const auto& entry : incident.timeline)
+      out.timeline.push_back(fmt::format("{} {}", format_time(entry.at).substr(0, 16), entry.what));
     return out;
   }
 
@@ -418,7 +451,8 @@ class Lab {
   Digest first_;
   std::map<Digest, std::unique_ptr<const score::Plan>> plans_;
   std::deque<Sent> labels_;
-  std::vector<replay::ScoredRow> scored_;
+  replay::Truth truth_;
+  replay::Replayed replayed_;
   std::set<std::string> readmitted_;
   std::map<std::string, int> clean_;
   score::RowResult result_;

@@ -31,18 +31,30 @@ struct Options {
   Micros others_after = 4 * kHour;
   bool labels_are_right = false;  ///< what a person says of labels that look turned over; false:
                                   ///< nobody knows
-  bool verbose = false;
+};
+
+/// An incident as it stood at the end.
+struct Seen {
+  std::string id;
+  std::string cause;
+  std::string reason;
+  std::string response;
+  std::string step;
+  Micros raised_at = 0;
+  Micros confirmed_at = 0;
+  bool is_open = false;
+  bool is_stuck = false;              ///< open, and in one step for longer than any deadline
+  std::vector<std::string> timeline;  ///< `2001-05-04T10:00 what`
 };
 
 struct Account {
-  std::vector<replay::PeriodQuality> months;  ///< over the labels as the world had them
+  /// Over the labels as the world had them, and the rows that Heddle served. The oracle is the
+  /// first release refitted on five days of rows after each true change.
+  std::vector<replay::PeriodQuality> months;
   std::vector<replay::PeriodQuality> days;
   std::vector<std::string> decisions;        ///< `2001-05-04 slot.swap applied: reason`
-  std::vector<std::string> incidents;        ///< `incident-0001 time shift done: response`
+  std::vector<Seen> incidents;               ///< in order of opening
   std::vector<std::string> failed_retrains;  ///< that could not be done; a gate is no such thing
-  std::vector<std::string> causes;           ///< that were named, in order of opening
-  int open_incidents = 0;
-  int stuck_incidents = 0;  ///< open, and in one step for longer than any deadline
   std::int64_t refused = 0;
 };
 

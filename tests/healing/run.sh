@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh TEST HEDDLE SOURCE BUILD ARGUMENTS...: the healing test on the models that the main job
+# run.sh TEST HEDDLE SOURCE BUILD ARGUMENTS...: the variants of bench/heal on the models that the main job
 # trained, or on ones trained for it.
 set -eu
 test=$1 heddle=$2 source=$3 build=$4
@@ -17,4 +17,4 @@ if [ ! -d "$project/.heddle/objects" ]; then
     commit -q -m flights
   "$heddle" --project "$project" run
 fi
-exec "$test" "$project" "$heddle" "$@"
+exec "$test" "$project" "$heddle" "$source/bench/heal" "$@"

@@ -193,12 +193,14 @@ class Honest(threading.Thread):
 
 def disk_use(folder):
     """Bytes on the disk. Inputs of jobs are links, counted once; files come and go meanwhile."""
-    files = {}
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            found = path.lstat()
-            files[found.st_ino] = found.st_blocks * 512
-    return sum(files.values())
+    blocks = {}
+    # `os.walk` passes over a folder that is gone by the time it is opened; `rglob` raises.
+    for parent, folders, files in os.walk(folder):
+        for name in folders + files:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(os.path.join(parent, name))
+                blocks[found.st_ino] = found.st_blocks * 512
+    return sum(blocks.values())
 
 
 class Watching(threading.Thread):
@@ -225,7 +227,7 @@ class Watching(threading.Thread):
                 http.client.HTTPException,
                 subprocess.TimeoutExpired,
             ) as failure:
-                self.failed.append(repr(failure)[:1000])
+                self.failed.append(f"{time.strftime('%H:%M:%S')} {repr(failure)[:1000]}")
 
     def look(self):
         worked = cpu_seconds(self.pids["control"])
