@@ -15,8 +15,8 @@ class Cause;
 /// Why a confirmed alert stands, as far as the windows say.
 struct Diagnosis {
   const Cause* cause = &unknown_cause();  ///< a row of `causes()`
-  std::string column{};                   ///< unit change, time shift
-  std::string source{};                   ///< unit change, contract fault of one source; empty: all
+  std::string column{};                   ///< that it is about; empty: of none
+  std::string source{};                   ///< whose rows break the contract; empty: all
   std::string account{};                  ///< who sends the rows of `source`; empty: nobody knows
   std::string only_account{};  ///< columns and labels: the one whose rows alone show it, where
                                ///< several use the service; empty: the rows of several do

@@ -62,8 +62,8 @@ const Schema<Diagnosis>& diagnosis_schema() {
           }
         },
         [](const D& from) -> std::optional<Value> { return Value(from.cause->name()); });
-    t.text("column", &D::column, "unit change, time shift; empty: of none");
-    t.text("source", &D::source, "unit change, contract fault of one source; empty: all");
+    t.text("column", &D::column, "that it is about; empty: of none");
+    t.text("source", &D::source, "whose rows break the contract; empty: all");
     t.text("account", &D::account, "who sends the rows of `source`; empty: nobody knows");
     t.text("only_account", &D::only_account,
            "the account whose rows alone show it; empty: the rows of several do");

@@ -284,6 +284,15 @@ class Lab {
       const table::Column& column = *table_.find(name);
       const auto i = static_cast<std::size_t>(row);
       expr::Datum value;
+      if (const auto text = column.malformed_text(i)) {
+        // Sent as the text that stands there; the journal has it so too.
+        raw.push_back(expr::Datum::string(*text));
+        plane::FieldValue field;
+        field.kind = expr::Datum::Kind::kString;
+        field.s = std::string(*text);
+        out.fields.push_back(std::move(field));
+        continue;
+      }
       if (!column.valid.empty() && column.valid[i] == 0) {
         raw.push_back(expr::Datum::null());
         out.fields.emplace_back();
