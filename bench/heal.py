@@ -51,18 +51,21 @@ def main():
         run.wait()
     rows = [row for out, _ in runs for row in json.loads(out.read_text())]
     rows.sort(key=lambda row: row["variant"])
-    print(
-        f"every {arguments.every}. flight, March to June 2001; log loss: Heddle/never updated/oracle"
-    )
+    print(f"every {arguments.every}. flight, March to June 2001")
+    print("log loss by month: Heddle/never updated/oracle")
     for row in rows:
         print(f"{row['variant']:<22} {'right' if row['right'] else 'WRONG'} {row['causes'] or '-'}")
-        print(f"    named {row['named'] or 'nothing'} after {row['after'] or '-'}: {row['response']}")
+        print(
+            f"    named {row['named'] or 'nothing'} after {row['after'] or '-'}: {row['response']}"
+        )
         print(f"    {months(row)}  refused {row['refused']}")
         if row["failed"]:
             print(f"    FAILED: {row['failed']}")
     right = sum(row["right"] for row in rows)
     failed = sum(bool(row["failed"]) for row in rows)
-    print(f"{right} of {len(rows)} named right ({right / len(rows):.0%}, goal 90 %), {failed} failed")
+    print(
+        f"{right} of {len(rows)} named right ({right / len(rows):.0%}, goal 90 %), {failed} failed"
+    )
     (build / "bench" / "heal.json").write_text(json.dumps(rows, indent=1))
     return 0
 

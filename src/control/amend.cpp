@@ -80,6 +80,16 @@ void append_item(std::vector<std::string>& lines, std::string_view key, std::str
   lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end), item.begin(), item.end());
 }
 
+/// Where the keys of the mapping in [begin, end) stand: what its first line says, else two deeper
+/// than the key that heads it.
+std::size_t indent_below(const std::vector<std::string>& lines, std::size_t begin, std::size_t end,
+                         std::size_t indent) {
+  for (std::size_t i = begin; i < end; ++i) {
+    if (!is_blank(lines[i])) return indent_of(lines[i]);
+  }
+  return indent + 2;
+}
+
 /// Sets dotted keys in block style; false when a key on the way is written in flow style.
 bool set_value(std::vector<std::string>& lines, std::string_view path, std::string_view addition) {
   std::size_t begin = 0, end = lines.size(), indent = 0;
@@ -92,6 +102,10 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
       lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end),
                    std::string(indent, ' ') + key + ":");
     if (dot == path.npos) {
+      // A value that was a block is more lines than its key's.
+      const std::size_t last = missing ? at + 1 : block_end(lines, at, indent);
+      lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(at + 1),
+                  lines.begin() + static_cast<std::ptrdiff_t>(last));
       lines[at] = std::string(indent, ' ') + key + ": " + std::string(addition);
       return true;
     }
@@ -99,7 +113,7 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
     begin = at + 1;
     end = missing ? begin : block_end(lines, at, indent);
     path.remove_prefix(dot + 1);
-    indent += 2;
+    indent = indent_below(lines, begin, end, indent);
   }
 }
 
@@ -111,10 +125,29 @@ Error not_amendable(std::string_view where) {
       "add it by hand: the incident's page has the text"};
 }
 
-/// The same on the parsed document, for flow style: comments of the file are lost, and the review
-/// shows it.
-Result<std::string> set_in_document(std::string_view text, std::string_view path,
-                                    std::string_view addition) {
+/// The document with one item more in its list `key`; `addition` is the item, or a list of it.
+Result<doc::Value> appended_in_document(std::string_view text, std::string_view key,
+                                        std::string_view addition) {
+  HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "definition"));
+  HEDDLE_ASSIGN_OR_RETURN(auto item, doc::parse_yaml(addition, "addition"));
+  if (!document.is_object()) return not_amendable(key);
+  const doc::Value* const there = document.find(key);
+  if (there == nullptr || there->is_null())
+    document.set(std::string(key), doc::Value::array());
+  else if (!there->is_array())
+    return not_amendable(key);
+  doc::Value& list = *document.find(key);
+  if (item.is_array()) {
+    for (doc::Value& each : item.as_array()) list.push(std::move(each));
+  } else {
+    list.push(std::move(item));
+  }
+  return document;
+}
+
+/// The document with the value at dotted keys.
+Result<doc::Value> set_in_document(std::string_view text, std::string_view path,
+                                   std::string_view addition) {
   HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "definition"));
   HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_yaml(addition, "addition"));
   doc::Value* at = &document;
@@ -128,7 +161,7 @@ Result<std::string> set_in_document(std::string_view text, std::string_view path
   }
   if (!holds_members()) return not_amendable(path);
   at->set(std::string(path), std::move(value));
-  return doc::to_yaml(document);
+  return document;
 }
 
 constexpr const char* kCustom = "customProperties";
@@ -220,18 +253,24 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
 
 Result<std::string> amend(std::string_view text, std::string_view path, std::string_view addition) {
   while (!addition.empty() && addition.back() == '\n') addition.remove_suffix(1);
+  const bool appends = path.size() > 2 && path.substr(path.size() - 2) == "[]";
+  const std::string_view key = appends ? path.substr(0, path.size() - 2) : path;
+  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, appends ? appended_in_document(text, key, addition)
+                                                     : set_in_document(text, key, addition));
   auto lines = lines_of(text);
-  std::string amended;
-  if (path.size() > 2 && path.substr(path.size() - 2) == "[]") {
-    append_item(lines, path.substr(0, path.size() - 2), addition);
-    amended = join(lines);
-  } else if (set_value(lines, path, addition)) {
-    amended = join(lines);
-  } else {
-    HEDDLE_ASSIGN_OR_RETURN(amended, set_in_document(text, path, addition));
+  bool is_edited = true;
+  if (appends)
+    append_item(lines, key, addition);
+  else
+    is_edited = set_value(lines, key, addition);
+  // YAML can be written in ways that an edit by lines does not see. The file keeps its form and its
+  // comments where the edit says what was meant; else the review shows that they are lost.
+  if (is_edited) {
+    std::string amended = join(lines);
+    const auto read = doc::parse_yaml(amended, "definition");
+    if (read.ok() && *read == wanted) return amended;
   }
-  HEDDLE_TRY(doc::parse_yaml(amended, "definition"));
-  return amended;
+  return doc::to_yaml(wanted);
 }
 
 }  // namespace heddle::control

@@ -38,6 +38,24 @@ TEST(Amend, SetsAValueInBlockAndFlowStyle) {
   EXPECT_EQ(doc::parse_yaml(*flow, "f")->find("refused")->int_or("rows"), 25);
 }
 
+TEST(Amend, AFileThatIsWrittenOtherwiseIsAmendedTheSame) {
+  // Four spaces a level, with a comment that stays.
+  EXPECT_EQ(*amend("train:\n    rows: 1  # few\n    window: 60d\n", "train.window", "30d"),
+            "train:\n    rows: 1  # few\n    window: 30d\n");
+  EXPECT_EQ(*amend("train:\n    rows: 1\n", "train.other", "2"),
+            "train:\n    rows: 1\n    other: 2\n");
+  // A value that was a block goes with its lines.
+  EXPECT_EQ(*amend("a:\n  b:\n    - 1\n    - 3\n  c: 4\n", "a.b", "[2]"), "a:\n  b: [2]\n  c: 4\n");
+  // A list in flow style, and a key that a multi-line text only seems to have.
+  const auto flow = amend("rules: [{id: a}]\n", "rules[]", "- id: b\n");
+  ASSERT_TRUE(flow.ok());
+  EXPECT_EQ(*doc::parse_yaml(*flow, "f"), *doc::parse_yaml("rules: [{id: a}, {id: b}]", "f"));
+  const auto text = amend("note: |\n  x\nwhy: \"a\n  b: 1\"\nb: 3\n", "b", "2");
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(doc::parse_yaml(*text, "f")->int_or("b"), 2);
+  EXPECT_FALSE(amend("rules: 3\n", "rules[]", "- id: b\n").ok());
+}
+
 TEST(Secret, ResolvesAtUseAndNamesOnlyTheName) {
   ::setenv("HEDDLE_TEST_SECRET", "open sesame", 1);
   EXPECT_EQ(*resolve_secret("${env:HEDDLE_TEST_SECRET}"), "open sesame");

@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh TEST HEDDLE SOURCE BUILD ARGUMENTS...: the variants of bench/heal on the models that the main job
-# trained, or on ones trained for it.
+# run.sh TEST HEDDLE SOURCE BUILD ARGUMENTS...: the variants of bench/heal on the models that the
+# main job trained, or on ones trained for it.
 set -eu
 test=$1 heddle=$2 source=$3 build=$4
 shift 4
