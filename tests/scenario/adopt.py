@@ -602,7 +602,16 @@ def an_endpoint_says_what_it_is_sent(world):
     world.move(project)
     trained = works(world.shell(drafts.next_of(done.err), world.dir))
     with world.up(drafts.next_of(trained.err), project) as said:
-        works(world.shell(drafts.next_of(said), project))
+        first = json.loads(works(world.shell(drafts.next_of(said), project)).out)
+        # Worked out again by asking the endpoint again.
+        why = ["why", first["request_id"], "--reproduce"]
+        told = json.loads(works(world.run("--project", project, "--json", *why)).out)
+        (row,) = told["requests"][0]["rows"]
+        assert row["answer"]["probability"] == first["predictions"][0]["probability"], row
+        assert row["reproduced"] == {"equal": True, "tolerance": 1e-6}, row
+        assert row["features"] == [] and "a runtime scores" in row["not_explained"], row
+        text = works(world.run("--project", project, *why)).out
+        assert "worked out again: equal within 1e-06" in text, text
         service = heddle.load("bought", project=project)
         rows = frame[["age", "income", "member"]].head(40).astype(object).to_dict("records")
         got = numbers_of(service.predict(rows))
@@ -627,6 +636,9 @@ def an_endpoint_says_what_it_is_sent(world):
         assert words_of in done.err and not absent.exists(), done
     server.shutdown()
     server.server_close()
+    # What answered is down: what is recorded is told all the same.
+    done = world.run("--project", project, *why)
+    assert done.code == 3 and "not worked out again: what scored the row cannot be" in done.out
     done = world.run("init", world.project(), "--model", model, *words)
     assert done.id == "adopt-endpoint" and url in done.err, done
     return "fields of its metadata"
