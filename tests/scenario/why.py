@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`heddle why`: from an answer that was really served back to its row, repairs, features, bundle and
-approver; worked out again, told to who may not see values, and after the journal was trimmed.
+"""`heddle why`: from an answer that was really served back to its row, repairs, features, bundle
+and approver; worked out again, told to who may not see values, and after the journal was trimmed.
 
     why.py HEDDLE      standard library only; exit 0 when every case holds
 """
@@ -49,12 +49,11 @@ class World:
             "{minimum: 10, maximum: 6000},\n         customProperties: [{property: repairs,"
             " vendor: heddle, value: {decimal: ','}}]}",
         )
-        self.built.edit(
-            contract,
-            "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n",
-            "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-            "          - {property: repairs, vendor: heddle, value: {trim: true, case: upper}}\n",
+        code = (
+            "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}"
         )
+        clean = "          - {property: repairs, vendor: heddle, value: {trim: true, case: upper}}"
+        self.built.edit(contract, code, f"{code}\n{clean}")
         self.built.edit("services/late.yaml", "autonomy:", "access_log: {fields: true}\nautonomy:")
         self.built.commit()
         works(self.built.run("run"))
