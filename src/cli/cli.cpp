@@ -44,6 +44,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_report_command(app, invocation);
   add_traffic_commands(app, invocation);
   add_skew_command(app, invocation);
+  add_why_command(app, invocation);
   add_doctor_command(app, invocation);
   add_completion_command(app, invocation);
   add_dev_commands(app, invocation);

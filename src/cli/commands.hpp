@@ -34,6 +34,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation);      // score
 void add_report_command(CLI::App& app, Invocation& invocation);      // report
 void add_traffic_commands(CLI::App& app, Invocation& invocation);    // replay label
 void add_skew_command(CLI::App& app, Invocation& invocation);        // skew
+void add_why_command(CLI::App& app, Invocation& invocation);         // why
 void add_doctor_command(CLI::App& app, Invocation& invocation);      // doctor
 void add_completion_command(CLI::App& app, Invocation& invocation);  // completion
 void add_dev_commands(CLI::App& app, Invocation& invocation);        // dev demo bench

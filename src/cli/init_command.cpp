@@ -12,6 +12,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/model_endpoint.hpp"
 #include "cli/model_source.hpp"
 #include "cli/reading_progress.hpp"
 #include "doc/diagnostic.hpp"
@@ -239,7 +240,8 @@ doc::Value to_value(const draft::Column& column) {
 /// A model that is there, with what it says of itself. It was opened in the sandbox and nowhere
 /// else.
 struct Opened {
-  draft::ModelFiles files{};
+  draft::ModelFiles files{};                  ///< of an endpoint what a person named alone
+  std::optional<draft::Endpoint> endpoint{};  ///< then nothing was opened: it was asked
   train::Signature signature{};
   std::string origin{};
 };
@@ -253,7 +255,18 @@ std::string python_path(const std::string& python, const std::string& directory)
   return is_below ? fmt::format("${{project:{}}}", relative.string()) : python;
 }
 
+Result<Opened> ask_endpoint(const Console& console, const InitOptions& options) {
+  if (!console.json()) console.message(fmt::format("asking `{}` what it is", options.model));
+  HEDDLE_ASSIGN_OR_RETURN(auto source, find_endpoint(options.model));
+  Opened out;
+  out.files.from = options.model;
+  out.endpoint = std::move(source.endpoint);
+  out.signature = std::move(source.signature);
+  return out;
+}
+
 Result<Opened> open_model(const Console& console, const InitOptions& options) {
+  if (names_endpoint(options.model)) return ask_endpoint(console, options);
   HEDDLE_ASSIGN_OR_RETURN(auto source,
                           find_model(options.model, options.tracking, options.modules));
   spec::Exec exec;
@@ -348,6 +361,11 @@ void print_model(const Console& console, const Outcome& outcome) {
                            model.origin.empty() ? "" : fmt::format(" ({})", model.origin),
                            model.signature.of_class, model.signature.library,
                            model.signature.features.size()));
+  if (model.endpoint)
+    return console.data(
+        fmt::format("scored by the endpoint, which is sent {}; its output `{}` is "
+                    "read",
+                    adopted.inputs_reason, model.endpoint->output));
   console.data(fmt::format(
       "scored by {}: {}",
       adopted.are_features ? "the engine, where its answers are the library's" : "a worker",
@@ -439,7 +457,10 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   for (const auto& path : options.data)
     out.project.source_paths.push_back(source_path(path, options.directory));
   out.project.person = draft::own_person(home == nullptr ? "" : home);
-  if (out.model) out.project.model = out.model->files;
+  if (out.model && out.model->endpoint)
+    out.project.endpoint = out.model->endpoint;
+  else if (out.model)
+    out.project.model = out.model->files;
   out.files = draft::draft_project(out.decisions, out.project);
   out.was_there = path_exists(options.directory + "/heddle.yaml");
   out.next = fmt::format("cd {} && heddle run", in_shell(options.directory));
@@ -491,7 +512,8 @@ void add_init_command(CLI::App& app, Invocation& invocation) {
       ->required();
   command->add_option("--model", options->model,
                       "a model that is there, to be served as it is: a file of XGBoost, LightGBM, "
-                      "CatBoost, ONNX or scikit-learn, an MLflow folder, or models:/NAME@ALIAS");
+                      "CatBoost, ONNX or scikit-learn, an MLflow folder, models:/NAME@ALIAS, or an "
+                      "endpoint, http://HOST:PORT/v2/models/NAME");
   command->add_option("--python", options->python,
                       "of --model: the environment with its library; default: the active one, else "
                       ".venv here, else python3");

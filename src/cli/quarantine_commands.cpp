@@ -213,7 +213,16 @@ class RowsFile {
 struct RowAnswers {
   control::OpenScoreReply by;
   batch::Report report;
+  /// That stay, whatever a contract says: what they sent is not recorded.
+  std::vector<control::RefusedRowItem> kept_back{};
 };
+
+/// As `quarantine.show` has them.
+doc::Value rows_as_shown(const std::string& service,
+                         const std::vector<control::RefusedRowItem>& rows) {
+  const control::RefusedRowsReply reply{.service = service, .rows = rows};
+  return *control::RefusedRowsReply::schema().print(reply).find("rows");
+}
 
 /// The rows by what serves now; nothing of it is visible yet.
 Result<RowAnswers> answered(const Invocation& invocation, const std::string& root,
@@ -300,13 +309,15 @@ int print_answered(const Console& console, const SettleArguments& arguments, con
   const bool is_done = entry.has_value();
   const int code = is_done && report.refused > 0 ? kSomeStay : 0;
   if (console.json()) {
-    auto reply = doc::Value::object({{"act", arguments.act},
-                                     {"rows", report.rows},
-                                     {"answered", report.served},
-                                     {"stay", report.refused},
-                                     {"rules", doc::counts_of(report.rules)},
-                                     {"bundle", done.by.bundle.str()},
-                                     {"applied", is_done}});
+    auto reply =
+        doc::Value::object({{"act", arguments.act},
+                            {"rows", report.rows},
+                            {"answered", report.served},
+                            {"stay", report.refused},
+                            {"rules", doc::counts_of(report.rules)},
+                            {"unanswerable", rows_as_shown(arguments.service, done.kept_back)},
+                            {"bundle", done.by.bundle.str()},
+                            {"applied", is_done}});
     if (entry) reply.set("entry", *entry);
     console.document(reply);
     return code;
@@ -319,6 +330,13 @@ int print_answered(const Console& console, const SettleArguments& arguments, con
     console.message(fmt::format("  {} rows break `{}`", rows, rule));
   for (const auto& [repair, values] : report.repaired)
     console.message(fmt::format("  {} values were changed by repair `{}`", values, repair));
+  if (!done.kept_back.empty()) {
+    console.message(
+        fmt::format("{} of them can never be answered by `{}`: what they sent is not "
+                    "recorded",
+                    done.kept_back.size(), arguments.act));
+    print_rows(console, done.kept_back);
+  }
   if (!is_done) {
     say_how(console);
   } else if (report.refused > 0) {
@@ -341,9 +359,13 @@ std::vector<control::RefusedRowItem> keep_back(const std::string& act,
 
 Error none_answerable(std::span<const control::RefusedRowItem> rows,
                       const SettleArguments& arguments) {
+  constexpr std::size_t kNamed = 5;
+  std::vector<std::string> first;
+  for (const auto& row : rows.first(std::min(rows.size(), kNamed)))
+    first.push_back(fmt::format("`{}`: {}", row.id(), failing_in_words(row)));
   return Error{ErrorKind::kUnprocessable, "rows-unanswerable",
-               fmt::format("none of {} rows can be answered: the first broke `{}`", rows.size(),
-                           rows.front().rules.front()),
+               fmt::format("none of {} rows can be answered: {}{}", rows.size(),
+                           fmt::join(first, "; "), rows.size() > kNamed ? "; ..." : ""),
                fmt::format("have them sent again, and let these go: `heddle quarantine discard {}`",
                            arguments.service)};
 }
@@ -379,7 +401,10 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
   if (arguments.file.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(auto rows, chosen_rows(invocation, console, arguments));
     kept_back = keep_back(arguments.act, rows);
-    if (rows.empty()) return none_answerable(kept_back, arguments);
+    if (rows.empty()) {
+      if (!console.json()) print_rows(console, kept_back);
+      return none_answerable(kept_back, arguments);
+    }
     if (!arguments.yes && !console.json())
       print_rows(console, std::span(rows).first(std::min(rows.size(), kMostShown)));
     options.id_column = rows.front().fields.find("row_id") != nullptr ? "heddle_row_id" : "row_id";
@@ -393,6 +418,7 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
   }
   HEDDLE_ASSIGN_OR_RETURN(auto done, answered(invocation, root, arguments, std::move(options)));
   count_kept_back(kept_back, done.report);
+  done.kept_back = std::move(kept_back);
   const batch::Report& report = done.report;
   if (!arguments.yes || report.served == 0) return print_answered(console, arguments, done, {});
   auto request = settle_request(arguments, report.served_ids, report.served);

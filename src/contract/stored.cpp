@@ -1,5 +1,9 @@
 #include "contract/stored.hpp"
 
+#include <utility>
+
+#include "contract/definition.hpp"
+
 namespace heddle::contract {
 namespace {
 
@@ -190,6 +194,19 @@ const Schema<StoredContract>& contract_schema() {
     return t;
   }();
   return schema;
+}
+
+Result<spec::Contract> definition_of(const Value& stored) {
+  HEDDLE_ASSIGN_OR_RETURN(auto read, contract_schema().parse(stored));
+  spec::Contract out;
+  out.identity.name = std::move(read.name);
+  out.version = std::move(read.version);
+  out.fields = std::move(read.fields);
+  out.row_rules = std::move(read.row_rules);
+  out.set_rules = std::move(read.set_rules);
+  out.transforms = std::move(read.transforms);
+  out.deduplicate = std::move(read.deduplicate);
+  return out;
 }
 
 }  // namespace heddle::contract

@@ -536,6 +536,7 @@ const std::vector<OperationRow>& operation_table() {
       row("schema", "read", "JSON Schema of a kind of definition", show_schema),
       row("bundle", "read", "what is in a bundle, and what its gates said", inspect_bundle),
       row("score", "owner", "the same contract, features and model over a file", score_file),
+      row("why", "read", "from an answer back to its row, bundle, data and approver", why_answered),
       row("stop", "stop", "stop a service: requests get 503 until a person resumes", stop),
       row("resume", "owner", "clear a stop, as a person", resume),
       row("clock.set", "owner", "event time follows its clock again, as a person says", clock_set),

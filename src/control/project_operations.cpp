@@ -52,4 +52,13 @@ Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& reques
   return core.working.ask("score", words, call.caller.waits);
 }
 
+Result<WorkReply> why_answered(Control::Core& core, const WhyRequest& request, const Call& call) {
+  std::vector<std::string> words;
+  if (!request.service.empty()) words.push_back("--service=" + request.service);
+  if (request.reproduce) words.emplace_back("--reproduce");
+  if (!call.caller.owner) words.emplace_back("--without-values");
+  words.insert(words.end(), {"--", request.id});
+  return core.working.ask("why", words, call.caller.waits);
+}
+
 }  // namespace heddle::control

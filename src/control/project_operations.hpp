@@ -7,7 +7,7 @@
 namespace heddle::control {
 
 // Operations on the work tree and its bundles: `heddle check`, `plan`, `schema`, `bundle inspect`,
-// `run` and `score`, for every surface.
+// `run` and `score`, and `heddle why` on what is recorded, for every surface.
 
 [[nodiscard]] Result<CheckReply> check_project(Control::Core& core, const NoRequest& request,
                                                const Call& call);
@@ -21,5 +21,9 @@ namespace heddle::control {
                                             const Call& call);
 [[nodiscard]] Result<WorkReply> score_file(Control::Core& core, const ScoreFileRequest& request,
                                            const Call& call);
+
+/// Values of rows are in the reply to the owner alone.
+[[nodiscard]] Result<WorkReply> why_answered(Control::Core& core, const WhyRequest& request,
+                                             const Call& call);
 
 }  // namespace heddle::control

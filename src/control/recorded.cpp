@@ -139,6 +139,22 @@ Result<RefusedRows> read_refused_rows(const std::string& spool, const RefusedQue
   return out;
 }
 
+Result<std::vector<RecordedRequest>> find_requests(const std::string& spool,
+                                                   std::string_view request_id) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(spool));
+  std::vector<RecordedRequest> out;
+  for (auto segment = segments.rbegin(); segment != segments.rend() && out.empty(); ++segment) {
+    HEDDLE_TRY(each_record(spool, *segment,
+                           [&](const plane::Record& record, const plane::JournalReader& reader) {
+                             const auto* request = std::get_if<plane::RequestRecord>(&record);
+                             if (request != nullptr && request->request_id == request_id)
+                               out.push_back({*segment, *request, reader.fields()});
+                             return true;
+                           }));
+  }
+  return out;
+}
+
 Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
                            plane::JournalPosition end,
                            const std::function<bool(const plane::Record&)>& sink) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -64,6 +65,19 @@ struct RefusedQuery {
 [[nodiscard]] Result<RefusedRows> read_refused_rows(const std::string& spool,
                                                     const RefusedQuery& query,
                                                     std::uint64_t most_bytes = kMostReadAtOnce);
+
+/// A request as the journal has it.
+struct RecordedRequest {
+  std::uint64_t segment = 0;
+  plane::RequestRecord request{};
+  std::vector<std::string> fields{};  ///< names of its rows' fields, in their order
+};
+
+/// The requests of that id in the newest segment that has one, in their order: a client may have
+/// used it more than once. Reads from the newest segment back to it, all of the journal where there
+/// is none: not for the control thread.
+[[nodiscard]] Result<std::vector<RecordedRequest>> find_requests(const std::string& spool,
+                                                                 std::string_view request_id);
 
 /// The records with event times in [from, to) and those without one, in their order, of the journal
 /// up to `end`; `sink` says whether it wants more. All that is kept of the time is read, one record

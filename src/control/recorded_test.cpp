@@ -103,6 +103,30 @@ TEST_F(RecordedTest, OneAnswerReadsALittleAndSaysWhereTheNextGoesOn) {
   }
 }
 
+TEST_F(RecordedTest, ARequestIsFoundByItsId) {
+  for (const int hour : {0, 173, kHours - 1}) {
+    const auto found = find_requests(spool_, fmt::format("q{}", hour)).value();
+    ASSERT_EQ(found.size(), 1U) << hour;
+    EXPECT_EQ(found[0].request.event_time, hour * kHour);
+    EXPECT_EQ(found[0].request.rows[0].fields[0].i, hour);
+    EXPECT_EQ(found[0].fields, std::vector<std::string>{"distance"});
+    // It is where it says.
+    EXPECT_EQ(found[0].segment == plane::list_segments(spool_)->front(), hour == 0) << hour;
+  }
+  EXPECT_TRUE(find_requests(spool_, "q").value().empty());
+  EXPECT_TRUE(find_requests(spool_, "q400").value().empty());
+  EXPECT_TRUE(find_requests(spool_ + "/none", "q0").value().empty());
+}
+
+TEST_F(RecordedTest, OfAnIdThatCameAgainTheNewestSegmentCounts) {
+  add(0);
+  add(0);
+  ASSERT_TRUE(writer_->commit().ok());
+  const auto found = find_requests(spool_, "q0").value();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].segment, plane::list_segments(spool_)->back());
+}
+
 TEST_F(RecordedTest, OfATimeOnlyItsSegmentsAreRead) {
   EXPECT_EQ(count(0, kHours).value(), kHours);
   EXPECT_EQ(count(390, 395).value(), 5);

@@ -402,6 +402,18 @@ const doc::Schema<ScoreFileRequest>& ScoreFileRequest::schema() {
   return schema;
 }
 
+const doc::Schema<WhyRequest>& WhyRequest::schema() {
+  static const auto schema = [] {
+    auto t = request_of<WhyRequest>("which answer");
+    t.text("id", &WhyRequest::id, "`request_id` of the answer, or `REQUEST#ROW`").filled();
+    t.text("service", &WhyRequest::service, "that answered; default: every one is looked at")
+        .optional();
+    t.boolean("reproduce", &WhyRequest::reproduce, "work the answer out again").optional();
+    return t;
+  }();
+  return schema;
+}
+
 std::string request_cell(const doc::ObjectSchema& request) {
   std::string cell;
   for (const auto& key : request.keys) {

@@ -225,6 +225,13 @@ struct ScoreFileRequest {
   [[nodiscard]] static const doc::Schema<ScoreFileRequest>& schema();
 };
 
+struct WhyRequest {
+  std::string id;         ///< of a request, or `REQUEST#ROW`
+  std::string service{};  ///< empty: any that has it
+  bool reproduce = false;
+  [[nodiscard]] static const doc::Schema<WhyRequest>& schema();
+};
+
 /// The members of a request as docs/operations.md lists them: `service`, `slot`? (what it is).
 [[nodiscard]] std::string request_cell(const doc::ObjectSchema& request);
 

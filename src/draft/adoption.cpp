@@ -265,6 +265,10 @@ Result<ClassesOf> match_classes(const train::Signature& signature, const std::st
 }
 
 Inputs inputs_of(const train::Signature& signature, const std::vector<const Reading*>& columns) {
+  if (signature.kind == "endpoint") {
+    return signature.is_named ? Inputs{false, "one tensor a field, by its name"}
+                              : Inputs{true, "one matrix, its columns in this order"};
+  }
   bool are_numbers = true;
   bool are_exact = true;
   for (const Reading* column : columns) {

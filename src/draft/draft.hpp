@@ -38,11 +38,19 @@ struct ModelFiles {
   std::string from{};       ///< what a person named
 };
 
+/// A model that somebody else serves (docs/formats/runtime.md, `upstream`).
+struct Endpoint {
+  std::string url{};     ///< of the server
+  std::string model{};   ///< its name there
+  std::string output{};  ///< the tensor that is read
+};
+
 struct Project {
   std::string name;                       ///< of the project
   std::vector<std::string> source_paths;  ///< as heddle.yaml names them
   Person person;
-  std::optional<ModelFiles> model{};  ///< of `Decisions::adopted`
+  std::optional<ModelFiles> model{};   ///< of `Decisions::adopted`
+  std::optional<Endpoint> endpoint{};  ///< likewise, in its place
   int port = 8000;
   int grpc_port = 8001;
   int control_port = 8010;

@@ -115,6 +115,17 @@ std::string exec_of(const Decisions& decisions, const Names& names, const ModelF
   return out;
 }
 
+/// Where the model is served that answers, and what it is sent.
+std::string runtime_of(const Decisions& decisions, const Endpoint& endpoint) {
+  const Adoption& adopted = *decisions.adopted;
+  return fmt::format(
+      "# It is served elsewhere, by {}: nothing of it is trained here.\nruntime:\n"
+      "  kind: upstream\n  url: {}\n  model: {}\n  inputs: {}  # {}\n  output: {}\n",
+      comment(adopted.signature->library), quoted(endpoint.url), quoted(endpoint.model),
+      adopted.are_features ? "features" : "fields", comment(adopted.inputs_reason),
+      quoted(endpoint.output));
+}
+
 /// A bound of what one feature may say: well above the best that is kept, and below what a leak
 /// would.
 double leak_bound(const Decisions& decisions) {
@@ -217,7 +228,9 @@ std::string draft_model(const Decisions& decisions, const Names& names, const Pr
   const double share = held_out(decisions);
   out += fmt::format("  validation_fraction: {}  # of {} rows\n  test_fraction: {}\n", share,
                      counted(decisions.labelled()), share);
-  if (project.model) {
+  if (project.endpoint) {
+    out += runtime_of(decisions, *project.endpoint);
+  } else if (project.model) {
     out += exec_of(decisions, names, *project.model);
   } else {
     out += "trainer: xgboost\nparameters:\n  tree_method: hist\n";

@@ -300,7 +300,10 @@ std::ptrdiff_t place_of(const std::vector<table::ColumnInfo>& found, std::string
          found.begin();
 }
 
-Result<void> check_columns(const std::vector<table::ColumnInfo>& found, const std::string& path) {
+}  // namespace
+
+Result<void> check_access_columns(const std::vector<table::ColumnInfo>& found,
+                                  const std::string& path) {
   if (place_of(found, "probability") < std::ssize(found)) {
     return Error{
         ErrorKind::kConflict, "access-version",
@@ -322,13 +325,11 @@ Result<void> check_columns(const std::vector<table::ColumnInfo>& found, const st
                "see docs/formats/access-log.md"};
 }
 
-}  // namespace
-
 Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment) {
   const std::string path = access_path(folder, segment);
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
   const auto& found = reader->columns();
-  HEDDLE_TRY(check_columns(found, path));
+  HEDDLE_TRY(check_access_columns(found, path));
   AccessSegment out;
   out.segment = segment;
   ledger::CompactRange tree;

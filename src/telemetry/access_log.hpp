@@ -13,6 +13,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "plane/journal.hpp"
+#include "table/table.hpp"
 
 namespace heddle::telemetry {
 
@@ -56,6 +57,11 @@ struct AccessSource {
 /// gone, kConflict (`access-version`) when it is of another version, kCorrupt when it is no access
 /// log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
+
+/// Whether a file has the columns of an access log. kConflict (`access-version`), kCorrupt
+/// (`access-format`).
+[[nodiscard]] Result<void> check_access_columns(const std::vector<table::ColumnInfo>& found,
+                                                const std::string& path);
 
 /// What an access log may take of its disk, which has `free_bytes` left (negative: not known): the
 /// `bytes` that its definition says, or a quarter of what it has and the disk has left, where that

@@ -9,6 +9,7 @@ owner's environment, is what files, requests and the Python client say.
 
 import http.server
 import json
+import math
 import os
 import pathlib
 import re
@@ -508,6 +509,141 @@ def a_model_of_a_registry(world):
     return "by its alias"
 
 
+class Served(http.server.BaseHTTPRequestHandler):
+    """Models that somebody else serves; `rule` answers, the others say what they are."""
+
+    protocol_version = "HTTP/1.1"
+    field = [("age", "INT64", [-1]), ("income", "FP64", [-1, 1]), ("member", "BOOL", [-1])]
+    number = [("probability", "FP64", [-1])]
+    models = {
+        "rule": (field, [("label", "INT64", [-1]), ("probability", "FP64", [-1])]),
+        "silent": ([], number),
+        "matrix": ([("x", "FP32", [-1, 3])], number),
+        "image": ([("age", "INT64", [-1]), ("photo", "FP32", [-1, 64, 64])], number),
+        "odd": ([("age", "JSON", [-1])], number),
+        "labels": (field, [("label", "INT64", [-1])]),
+        "two": (field, [("a", "FP32", [-1]), ("b", "FP32", [-1])]),
+        "other": ([("weight", "FP64", [-1])], number),
+    }
+
+    def log_message(self, *unused):
+        pass
+
+    def say(self, body, status=200):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        name = self.path.removeprefix("/proxy").removeprefix("/v2/models/")
+        if name in ("/v2", "/v2/health/ready"):
+            return self.say({"name": "served", "extensions": []})
+        if name == "hidden":
+            return self.say({"error": "who are you?"}, 401)
+        if name == "text":
+            return self.say("a model")
+        if name not in self.models:
+            return self.say({"error": "unknown"}, 404)
+        inputs, outputs = (
+            [dict(zip(("name", "datatype", "shape"), each)) for each in part]
+            for part in self.models[name]
+        )
+        self.say({"name": name, "platform": "rules", "inputs": inputs, "outputs": outputs})
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        data = {each["name"]: each["data"] for each in request["inputs"]}
+        answers = [rule(*row) for row in zip(data["age"], data["income"], data["member"])]
+        output = {"name": "probability", "datatype": "FP64", "shape": [len(answers)]}
+        self.say({"model_name": "rule", "outputs": [{**output, "data": answers}]})
+
+
+def rule(age, income, member):
+    """What the endpoint answers: that from which the sample was drawn."""
+    odds = (age - 45) / 12 + ((income or 40000) - 40000) / 8000 - member
+    return 1 / (1 + math.exp(-odds))
+
+
+def an_endpoint_says_what_it_is_sent(world):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    root = world.dir / "endpoint"
+    root.mkdir()
+    frame = sample_of().drop(columns=["spent", "plan"])
+    frame["income"] = frame["income"].fillna(40000)
+    frame.to_csv(root / "sample.csv", index=False)
+    project = world.project()
+    words = ["--data", root / "sample.csv", "--yes"]
+    model = f"{url}/proxy/v2/models/rule"
+    done = works(world.run("init", project, "--model", model, *words))
+    assert "scored by the endpoint, which is sent one tensor a field" in done.out, done
+    assert "model-unsaid" in done.out and "target `bought`" in done.out, done
+    told = json.loads(
+        works(world.run("--json", "init", world.project(), "--model", model, *words)).out
+    )
+    assert told["model"]["features"] == ["age", "income", "member"], told
+    text = (project / "models/bought.yaml").read_text()
+    for line in (
+        "  kind: upstream",
+        f'  url: "{url}/proxy"',
+        '  model: "rule"',
+        "  inputs: fields  # one tensor a field, by its name",
+        '  output: "probability"',
+    ):
+        assert f"{line}\n" in text, (line, text)
+    assert "trainer: xgboost" not in text and not (project / "trainers").exists()
+    # What it does not read is asked of nobody.
+    contract = next((project / "contracts").glob("*.yaml")).read_text()
+    assert 'name: "age"' in contract and 'name: "city"' not in contract, contract
+    world.move(project)
+    trained = works(world.shell(drafts.next_of(done.err), world.dir))
+    with world.up(drafts.next_of(trained.err), project) as said:
+        first = json.loads(works(world.shell(drafts.next_of(said), project)).out)
+        # Worked out again by asking the endpoint again.
+        why = ["why", first["request_id"], "--reproduce"]
+        told = json.loads(works(world.run("--project", project, "--json", *why)).out)
+        (row,) = told["requests"][0]["rows"]
+        assert row["answer"]["probability"] == first["predictions"][0]["probability"], row
+        assert row["reproduced"] == {"equal": True, "tolerance": 1e-6}, row
+        assert row["features"] == [] and "a runtime scores" in row["not_explained"], row
+        text = works(world.run("--project", project, *why)).out
+        assert "worked out again: equal within 1e-06" in text, text
+        service = heddle.load("bought", project=project)
+        rows = frame[["age", "income", "member"]].head(40).astype(object).to_dict("records")
+        got = numbers_of(service.predict(rows))
+    wanted = [rule(**row) for row in rows]
+    assert all(abs(a - b) < 1e-6 for a, b in zip(got, wanted)), (got, wanted)
+    for name, code, id_, words_of in (
+        ("nobody", 6, "adopt-endpoint-unknown", "no model `nobody`"),
+        ("hidden", 4, "adopt-endpoint-unknown", "wants a token"),
+        ("text", 10, "adopt-endpoint", "does not answer as"),
+        ("silent", 3, "adopt-endpoint-inputs", "has no `inputs`"),
+        ("matrix", 3, "adopt-endpoint-inputs", "input `x` has more than one value a row"),
+        ("image", 3, "adopt-endpoint-inputs", "input `photo`"),
+        ("odd", 3, "adopt-endpoint-inputs", "of type `JSON`"),
+        ("labels", 3, "adopt-endpoint-outputs", "names no output of floats"),
+        ("two", 3, "adopt-endpoint-outputs", "`a`, `b`"),
+        ("other", 3, "adopt-feature-absent", "`weight`"),
+        ("rule/versions/2", 2, "adopt-uri", "no address of a model"),
+    ):
+        absent = world.project()
+        done = world.run("init", absent, "--model", f"{url}/v2/models/{name}", *words)
+        refused(done, code, id_)
+        assert words_of in done.err and not absent.exists(), done
+    server.shutdown()
+    server.server_close()
+    # What answered is down: what is recorded is told all the same.
+    done = world.run("--project", project, *why)
+    assert done.code == 3 and "not worked out again: what scored the row cannot be" in done.out
+    done = world.run("init", world.project(), "--model", model, *words)
+    assert done.id == "adopt-endpoint" and url in done.err, done
+    return "fields of its metadata"
+
+
 RAISES = """\
 import pickle, sys
 class Late:
@@ -574,6 +710,7 @@ FAST = [
     a_pipeline_with_one_hot_is_served_by_a_worker,
     what_is_wrong_is_said_and_leaves_nothing,
     a_model_of_a_registry,
+    an_endpoint_says_what_it_is_sent,
 ]
 DEEP = [
     categories_of_lightgbm,

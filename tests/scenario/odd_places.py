@@ -44,6 +44,7 @@ WORDS = {
     "score": ["/nonexistent.csv", "--service", "late", "-o", "scored.csv"],
     "replay": ["/nonexistent.csv", "--service", "late"],
     "skew": ["late"],
+    "why": ["q-17"],
     "stop": ["late"],
     "resume": ["late"],
     "apply": ["HEAD"],

@@ -147,6 +147,11 @@ def every_command(world):
         assert slots(project)["primary"] == standby
         works(project.run("release", "rollback", "late"))
         assert slots(project)["primary"] == bundle
+        planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the bundle answers")
+        trip = {"date": "2001-01-10T05:00:00Z", "distance": 260, "origin": "AAA"}
+        body = {"rows": [{**trip, "destination": "BBB"}], "request_id": "q-1"}
+        assert planes.predict(body).status == 200
+        works(project.run("why", "q-1", "--reproduce"))
         works(project.run("release", "history", "late"))
         works(project.run("release", "canary", "late"))
         compared = works(project.run("release", "compare", "late", "--bundle", standby)).out

@@ -179,6 +179,7 @@ def score(world, project):
             scored = list(csv.DictReader(file))
         planes.until(lambda: planes.get("/health/ready").status == 200, "it answers")
         same_as_served(planes, scored[:50])
+        told_as_answered(planes, project, scored[0])
     return scored
 
 
@@ -206,6 +207,23 @@ def same_as_served(planes, scored):
                 assert row[name] == value, (row, answer)
             elif name in ("value", "lower", "upper"):
                 assert float(row[name]) == value, (row, answer)
+
+
+def told_as_answered(planes, project, row):
+    """`heddle why` has the numbers of the answer, of each output, and works them out again."""
+    given = {name: float(text) for name, text in row.items() if is_given(name) and text}
+    body = {"rows": [given], "request_id": "asked", "explain": True}
+    (answer,) = planes.predict(body).json["predictions"]
+    (request,) = project.json("why", "asked", "--reproduce")["requests"]
+    (told,) = request["rows"]
+    assert told["reproduced"] == {"equal": True}, told
+    for name, value in told["answer"].items():
+        assert answer[name] == value, (name, value, answer)
+    added = {each["name"]: each["contribution"] for each in told["features"]}
+    wanted = answer["contributions"]
+    if "probabilities" in answer:  # by class there, by feature here
+        wanted = {name: [of[name] for of in wanted.values()] for name in added}
+    assert added == wanted, (added, wanted)
 
 
 @case

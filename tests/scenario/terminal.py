@@ -54,7 +54,8 @@ def normal(text, project, places):
         text,
         flags=re.S,
     )
-    text = text.replace("system:" + small_project.os_user(), "system:USER")
+    for kind in ("system:", "os-user:"):
+        text = text.replace(kind + small_project.os_user(), kind + "USER")
     text = re.sub(r"[\w+/]{43,}=+", "BASE64", text)
     text = re.sub(r"\b20[2-9]\d-\d\d-\d\dT[\d:.]+Z", "NOW", text)
     for port in set(
@@ -65,6 +66,9 @@ def normal(text, project, places):
     ):
         text = re.sub(rf"\b{port}\b", "PORT", text)
     text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", "UUID", text)
+    # What is said each second of what takes longer.
+    text = re.sub(r"^comparing: \d+ of .*\n", "", text, flags=re.M)
+    text = re.sub(r"answered in \d+ us", "answered in N us", text)
     # A digest, a commit, and what is printed of one; a word of twelve letters without a digit is
     # none.
     text = re.sub(
@@ -269,6 +273,11 @@ def traffic(world, run, planes):
     run.both("quarantine", "restore", "late", *of_rows, code=6)  # nobody settled any
     for act in ("reprocess", "accept"):
         run.both("quarantine", act, "late", *of_rows, "-o", world.dir / "settled.csv")
+    row = run.project.json("quarantine", "show", "late", "--limit", "1")["rows"][0]
+    run.both("why", f"{row['request_id']}#{row['row']}", "--reproduce", note="of a refused row")
+    run_of = row["request_id"].rsplit("-", 1)[0]
+    run.both("why", f"{run_of}-00000000#0", "--reproduce", note="of a served one")
+    run("why", "q-17", code=6)
     run.both("status", note="with an incident")
 
 
