@@ -34,6 +34,7 @@ const Schema<CustomProperty>& custom_property_keys() {
 
 /// 3.0 writes `validValues: [...]` beside the rule, from 3.1 on it stands under `arguments`.
 void set_argument(Quality& into, const std::string& key, const doc::Value& value) {
+  // Where both stand, the one that is written first counts.
   if (into.arguments.find(key) == nullptr) into.arguments.set(key, value);
 }
 
@@ -277,6 +278,7 @@ const Schema<Property>& property_keys() {
         reader.report(name->position(), "bad-name", "a property's name is empty",
                       "write the column's name");
       const doc::Value* type = value.find("logicalType");
+      // A type that is written and was not taken: its finding stands already.
       into.has_unknown_type = into.logical_type.empty() && type != nullptr && !type->is_null();
       read_old_keys(into, value, reader);
       const doc::Value* enumeration = value.find("enum");
