@@ -29,6 +29,7 @@ void tell_request(const std::string& root, const Console& console) {
   const auto loaded = spec::load_project(root);
   if (!loaded.ok() || loaded->project.services.empty()) return;
   const auto& [name, service] = *loaded->project.services.begin();
+  // curl may not trust its certificate.
   if (!service.tls.certificate.empty()) return;
   console.message(
       fmt::format("next: curl -sSf --retry 30 --retry-delay 1 --retry-connrefused -H "
@@ -41,6 +42,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
        bool lockstep) {
   auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
+  // Before the planes are started: they inherit the limit.
   raise_open_files();
   if (only == "control" || only == "data") {
     const auto ended = only == "control" ? run_control_plane(*root, *invocation.wiring)
@@ -139,6 +141,7 @@ Result<StatusNow> status_now(const Invocation& invocation) {
     HEDDLE_ASSIGN_OR_RETURN(now.reply, control::StatusReply::schema().parse(answered->reply));
     if (!project.ok() && project.error().id != "nothing-applied") return project.error();
   } else {
+    // With neither a control plane nor what was applied there is nothing to tell.
     if (!project.ok()) return answered.error();
     now.locked = answered.error();
     now.reply = status_of_locked(*project, *now.locked);

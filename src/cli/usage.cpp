@@ -46,6 +46,7 @@ Named named_command(const CLI::App& app, int argc, const char* const* argv) {
   Named named{&app, app.get_name()};
   for (int i = 1; i < argc && !commands_of(*named.app).empty(); ++i) {
     const std::string word = argv[i];
+    // What follows `--` names no command.
     if (word == "--") break;
     if (word.starts_with("-")) {
       if (takes_next(*named.app, word)) ++i;

@@ -65,6 +65,7 @@ std::string draft_monitor(const Decisions& decisions, const Names& names) {
       names.model, names.model);
   out += fmt::format("window: {}  # {}\nwindow_rows: {}\n", duration(windows.duration()),
                      comment(windows.reason()), windows.rows());
+  // Longer than a chunk and the delay of its labels together, as the monitor's check asks.
   out += fmt::format(
       "label_delay: 1d  # yours to say: how long after its row a true value is known\n"
       "label_retention: {}\n",
