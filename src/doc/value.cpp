@@ -43,6 +43,7 @@ bool Value::bool_or(std::string_view key, bool fallback) const {
 }
 
 Value& Value::set(std::string key, Value value) {
+  // A null becomes what is built of it.
   if (is_null()) data_ = Object{};
   if (Value* present = find(key)) {
     *present = std::move(value);

@@ -111,6 +111,7 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
       }
       case Op::kMatch: match(*code_->patterns[at->index], top[-1]); break;
       case Op::kSkipIfFalse:
+        // One before its target, for the loop goes on by one.
         if (is(top[-1], false)) at = begin + at->index - 1;
         break;
       case Op::kSkipIfTrue:
