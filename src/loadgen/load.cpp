@@ -173,6 +173,7 @@ Result<void> Generator::resolve() {
 
 void Generator::build_requests() {
   const Target& target = options_.target;
+  // Without a body there is one request all the same.
   const std::size_t count = std::max<std::size_t>(1, target.bodies.size());
   for (std::size_t i = 0; i < count; ++i) {
     std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", target.method,
@@ -340,6 +341,7 @@ bool Generator::read_replies(std::size_t index, bool ended) {
       give_up(index, !ended);  // cut off by the end of the connection: lost rather than malformed
       return false;
     }
+    // Answers come in the order of the requests (RFC 9112, 9.3.2).
     const Sent sent = c.sent.front();
     c.sent.pop_front();
     --in_flight_;
@@ -482,10 +484,12 @@ void Generator::close_loop(std::size_t index) {
 
 void Generator::sweep(std::size_t index, std::int64_t at) {
   Connection& c = connections_[index];
+  // The first one waits longest: those behind it have time.
   if (c.phase == Connection::Phase::kUp && !c.sent.empty() &&
       at - c.sent.front().intended_ns >= options_.timeout_ns)
     give_up(index, false);
   if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(index);
+  // After the end too, for as long as requests that wait are still sent.
   if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs)
     connect(index);
 }
@@ -503,6 +507,7 @@ void Generator::sweep() {
 
 void Generator::take_event(std::size_t index, std::uint32_t what) {
   const Connection& c = connections_[index];
+  // Whether it was made is in SO_ERROR, whatever the event says.
   if (c.phase == Connection::Phase::kConnecting) return connected(index);
   if (c.phase != Connection::Phase::kUp) return;
   if ((what & EPOLLOUT) != 0) flush(index);
@@ -568,6 +573,7 @@ void Generator::wait_for_start() {
   measure_from_ = begin + options_.warmup_ns;
   end_ = measure_from_ + options_.duration_ns;
   while (now() < begin)
+    // Connections that are still being made are taken meanwhile.
     take_events(std::clamp<std::int64_t>(begin - now() - kSpinNs, 0, kLongestWaitNs));
   start_ = begin;
   if (!options_.closed) return;

@@ -130,6 +130,7 @@ void say_hours(const ColumnReport& column, const Pair& pair, std::vector<std::st
   doc::Value detail;
   pair.plan.statistic->detail(pair.reference.bins, pair.file.bins, detail);
   const std::int64_t lag = detail.int_or("lag_hours");
+  // Shifted by the lag, the hours must be nearer by half at least.
   if (lag == 0 || detail.double_or("residual", 1) > column.values->size / 2) {
     out.emplace_back("other hours of the day (UTC)");
     return;
