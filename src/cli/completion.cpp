@@ -45,6 +45,7 @@ complete -f -n 'test -n "$(__heddle_words)"' -a '(__heddle_words)' -c heddle
 constexpr int kFirstWord = 3;  ///< after `heddle completion words`
 
 std::vector<const CLI::App*> commands_below(const CLI::App& app) {
+  // Without a name it is a group of options, without a group it is hidden.
   return app.get_subcommands(
       [](const CLI::App* one) { return !one->get_name().empty() && !one->get_group().empty(); });
 }

@@ -156,6 +156,7 @@ Check check_sandbox() {
 }
 
 Check check_files() {
+  // Raised to the hard limit, as the planes do it.
   const std::uint64_t limit = raise_open_files();
   Check check{"open files", "ok", fmt::format("{} a process", limit), "as many connections at once",
               false};

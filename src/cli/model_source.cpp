@@ -52,6 +52,7 @@ constexpr Flavor kFlavors[] = {{"sklearn", "pickled_model"},
                                {"onnx", "data"}};
 
 std::string mlflow_type(const std::string& mlflow) {
+  // The names of MLflow's `DataType`.
   if (mlflow == "double" || mlflow == "float") return "number";
   if (mlflow == "long" || mlflow == "integer") return "integer";
   if (mlflow == "boolean" || mlflow == "string") return mlflow;
@@ -83,6 +84,7 @@ Result<std::vector<train::SignatureFeature>> mlflow_columns(const doc::Value& ml
     const doc::Value* const type = each.is_object() ? each.find("type") : nullptr;
     if (type == nullptr || !type->is_string())
       return bad_signature(described, "each of its `inputs` needs a `type`");
+    // A tensor has no columns to be named.
     if (type->as_string() == "tensor") return std::vector<train::SignatureFeature>{};
     const doc::Value* const name = each.find("name");
     is_unnamed = is_unnamed || name == nullptr;

@@ -66,6 +66,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   // That of a supervisor before this one may be ending still. Each start of the plane waits too: it
   // would be taken for one that fails.
   if (const auto free = DataPlaneLock::take(home); !free.ok()) return console.fail(free.error());
+  // What is released has a route table.
   const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
     Supervisor::Plane started{
@@ -96,6 +97,7 @@ struct StatusNow {
 
 /// What a service does now: what was decided, as far as a data plane carries it out.
 std::string state_now(const std::string& decided, const DataPlaneNow& data) {
+  // Any other word, for example `stopped`, is as true without a data plane.
   if (!data.running) return decided == "released" ? "not running" : decided;
   if (!data.told) return decided;  // it runs, and tells this machine's accounts nothing
   if (data.told->stopped) return "stopped";

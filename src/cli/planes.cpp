@@ -248,6 +248,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
+  // From here on it can be replaced; before, the signal is ignored.
   struct sigaction action{};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);

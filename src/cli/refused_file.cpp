@@ -118,6 +118,7 @@ Result<control::RefusedRowsReply> rows_of_file(const control::Wiring& wiring,
     return Error{ErrorKind::kNotFound, "service-unknown",
                  fmt::format("no service `{}`", file.service), "see `heddle status`"};
   }
+  // What is applied was checked: its names lead somewhere.
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
   control::RefusedRowsReply out;

@@ -57,6 +57,7 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
                           invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, out.by.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
+  // Without a baseline there is nothing to hold the inputs against.
   std::optional<watch::Baseline> baseline;
   if (bundle.has(bundle::kBaseline)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));

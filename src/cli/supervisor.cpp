@@ -140,6 +140,7 @@ void Planes::reap() {
     }
     const ExitStatus exit = *ours->process->ended();
     ours->process.reset();
+    // While all of them end, none is started again.
     if (!ending_) on_end(static_cast<std::size_t>(ours - children_.begin()), exit);
   }
 }

@@ -145,6 +145,7 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
     return Error{ErrorKind::kNotFound, "service-unknown",
                  fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
   }
+  // What is applied was checked: its names lead somewhere.
   const auto& model = project.models.at(service->second.model);
   const std::string& named = project.feature_sets.at(model.features).contract;
   const auto& contract = project.contracts.at(named);

@@ -252,6 +252,7 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   }
 
   code.check_row_rules(out);
+  // Transforms are written for rows that keep the rules.
   if (!out.refused && !code.transforms.empty()) code.transform(out);
 }
 

@@ -209,6 +209,7 @@ class Contract::Code::Compiler {
     auto used = rule.properties;
     if (!rule.field.empty()) used.push_back(rule.field);
     for (const auto& name : used) {
+      // Called for its error: no field has the name.
       if (!names_.contains(name)) HEDDLE_TRY(place_of(name, rule.id));
     }
     return {};

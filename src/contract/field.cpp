@@ -95,6 +95,7 @@ class FieldCompiler {
           part.insert_value(is_time ? doc::Value(*parse_time(value.as_string())) : value));
       out_.keys.push_back(key);
     }
+    // For the binary search of `has_key`.
     std::sort(out_.keys.begin(), out_.keys.end());
     return {};
   }

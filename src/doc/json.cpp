@@ -76,6 +76,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   /// megabyte has 100,000 keys, and reading it must not take their square.
   bool repeated(const std::string& name) {
     const auto& members = stack_.back().as_object();
+    // Few keys are compared faster than they are hashed.
     if (members.size() < kFew) return stack_.back().find(name) != nullptr;
     auto& seen = wide_.back();
     if (seen.empty()) {

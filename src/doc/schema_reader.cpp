@@ -191,6 +191,7 @@ void Reader::warn_once(std::string topic, Position at, std::string id, std::stri
     ++found->second.more;
     return;
   }
+  // Kept until `finish`, when it is known how often it came.
   found->second.diagnostic = diagnostic(at, std::move(id), std::move(message), std::move(hint));
   found->second.diagnostic.severity = Severity::kWarning;
 }

@@ -14,6 +14,7 @@ double Value::as_double() const {
 
 const Value* Value::find(std::string_view key) const noexcept {
   if (const auto* object = std::get_if<Object>(&data_)) {
+    // In their order: an object keeps it, and most have few members.
     for (const auto& member : *object) {
       if (member.first == key) return &member.second;
     }

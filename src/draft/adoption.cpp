@@ -255,6 +255,7 @@ Result<ClassesOf> match_classes(const train::Signature& signature, const std::st
   // Codes of sorted classes, as encoders of labels give them.
   out.classes = values;
   std::sort(out.classes.begin(), out.classes.end(), [](const auto& a, const auto& b) {
+    // Whole numbers by their value, so that 10 stands after 9.
     const bool are_numbers = a.find_first_not_of("-0123456789") == std::string::npos &&
                              b.find_first_not_of("-0123456789") == std::string::npos;
     return are_numbers ? std::atoll(a.c_str()) < std::atoll(b.c_str()) : a < b;

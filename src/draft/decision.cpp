@@ -299,6 +299,7 @@ class Decider {
     const auto found = std::find_if(values.begin(), values.end(), [&](const auto& entry) {
       return entry.value == out_.positive;
     });
+    // Of the rows that have a value.
     out_.base_rate =
         static_cast<double>(found->count) / static_cast<double>(values[0].count + values[1].count);
     out_.task_reason =

@@ -231,6 +231,7 @@ class FindingsOf {
     std::vector<double> of;
     std::int64_t rows = 0;
     for (std::size_t row = 0; row < codes.size(); ++row) {
+      // Without a value, or without a label.
       if (codes[row] < 0 || std::isnan(target_.codes[row])) continue;
       const auto code = static_cast<std::size_t>(codes[row]);
       // The first row of a value says what all of its rows must have.

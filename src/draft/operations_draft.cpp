@@ -32,6 +32,7 @@ std::string distributions(const Decisions& decisions, const Windows& windows) {
     else
       columns.push_back(&column);
   }
+  // Only so many are watched: those that say most of the target.
   std::stable_sort(columns.begin(), columns.end(), [](const Column* a, const Column* b) {
     return a->association.explained > b->association.explained;
   });

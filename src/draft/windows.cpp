@@ -52,6 +52,7 @@ Windows::Windows(const Decisions& decisions)
   std::iota(order_.begin(), order_.end(), 0U);
   std::stable_sort(order_.begin(), order_.end(),
                    [&](std::size_t a, std::size_t b) { return times[a] < times[b]; });
+  // As many blocks as the reference will have windows.
   blocks_ = static_cast<std::size_t>(std::clamp<double>(
       static_cast<double>(rows) / std::max(a_window, static_cast<double>(rows_)), 2, kMostBlocks));
 }

@@ -286,6 +286,7 @@ class Evaluation {
 
   void look_up(const TextTable& table) {
     const ColumnView& column = columns_[static_cast<std::size_t>(table.variable)];
+    // The last entry of a table stands for rows without a text.
     const std::int32_t missing =
         static_cast<std::int32_t>((table.is_boxed ? table.boxed.size() : table.states.size()) - 1);
     std::array<std::int32_t, kRun> entries;
@@ -504,6 +505,7 @@ class Evaluation {
       if (!constant->is_constant || other->is_boxed || other->is_constant) continue;
       if (const auto same = in_kind(constant->constant, other->kind)) constant->constant = *same;
     }
+    // Where the result will be: the place of the first operand.
     auto* const to = buffer(depth_ - 2).bools.data();
     const Kind kind = a.is_constant ? b.kind : a.kind;
     if (!a.holds(kind) || !b.holds(kind)) return false;

@@ -501,6 +501,7 @@ class Compiler {
             fmt::format("`{}` takes {} here, not {}", wanted, type_name(asked), type_name(given)));
       }
     }
+    // A copy, since the program outlives the environment.
     code_.functions.push_back(*at);
     emit(Op::kHost, code_.functions.size() - 1, count);
     pop(count);

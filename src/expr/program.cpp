@@ -75,6 +75,7 @@ bool is(const Datum& value, bool wanted) { return value.kind == Kind::kBool && v
 
 Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept {
   auto& buffers = *scratch.buffers_;
+  // As deep as the deepest program that this thread met.
   if (buffers.stack.size() < code_->max_stack) buffers.stack.resize(code_->max_stack);
   buffers.strings.reset();
   Datum* top = buffers.stack.data();  // one past the topmost value

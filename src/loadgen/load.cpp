@@ -159,6 +159,7 @@ Result<void> Generator::resolve() {
   }
   std::memcpy(&address_, found->ai_addr, sizeof address_);
   ::freeaddrinfo(found);
+  // 127.0.0.0/8.
   const bool loopback = (ntohl(address_.sin_addr.s_addr) >> 24) == 127;
   if (!loopback && !target.allow_remote) {
     return Error{
@@ -297,6 +298,7 @@ void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply
   // From the intended moment on, so that a server which stalls is charged with what could not be
   // sent meanwhile; the time on the wire stands beside it.
   const auto since_sent = static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - sent.sent_ns));
+  // Three digits may say up to 999; what is past 599 counts as 599.
   ++outcome_.statuses[static_cast<std::size_t>(std::clamp(reply.status, 0, 599))];
   outcome_.every_ns.record(latency);
   Slice& part = slice(sent.intended_ns);
@@ -600,6 +602,7 @@ bool Generator::is_over(std::int64_t at) {
       backlog_.pop_front();
     }
   }
+  // Nothing that was sent in time is out any more, and the sweep has seen it.
   return at >= end_ + options_.timeout_ns + kSweepNs;
 }
 

@@ -144,6 +144,7 @@ void count_column(const table::Column& column, const CountingPlan& plan, char de
   Values values(column, plan.type, plan.of_lengths, decimal);
   for (std::int64_t row = 0; row < column.length(); ++row) {
     const Datum value = values.at(row);
+    // A text that is no value of the type counts as none.
     if (value.is_null() || value.is_error()) {
       ++out.missing;
       out.bins.add(stats::Binning::kMissing);
@@ -189,6 +190,7 @@ std::optional<Type> common_type(const Reading* a, const Reading* b, bool a_is_cs
 
 bool is_free_text(const Reading& reading) noexcept {
   const auto& column = *reading.column;
+  // Values that come less than twice each, on average.
   const bool is_once = 2 * column.values.estimate() > static_cast<double>(column.present());
   return reading.type == Type::kString &&
          (reading.is_key || (reading.kind == Kind::kText && is_once));

@@ -42,6 +42,7 @@ void settle(Read& read) {
 Side side_of(const Reading& reading) {
   Side out;
   out.kind = profile::in_words(reading.kind);
+  // Words between numbers are no values in a report.
   out.missing = reading.missing + reading.odd;
   out.distinct = reading.column->distinct();
   return out;
@@ -90,6 +91,7 @@ void draw_from(const CountingPlan& plan, const Counted& reference, const Counted
   const auto at = [](const Counted& of, std::size_t bin) {
     return bin < of.bins.counts().size() ? of.bins.counts()[bin] : 0;
   };
+  // Bin 0 is of missing values, the last one of all that have no bin of their own.
   for (std::size_t i = 0; i < names.size(); ++i)
     out.frequent.push_back({shortened(names[i]), at(reference, 1 + i), at(file, 1 + i)});
   out.other_values = Frequency{"", at(reference, 1 + names.size()), at(file, 1 + names.size())};

@@ -76,6 +76,7 @@ void say_categories(const ColumnReport& column, const Pair& pair, std::vector<st
   Shares of_most;
   for (const Frequency& value : column.frequent) {
     const Shares shares{share_of(value.reference, n), share_of(value.file, m)};
+    // A rare value may be missing in the other file by chance, and is not told then.
     if (value.reference == 0 && is_no_chance(shares.file, n, pair.chance))
       came.emplace_back(shares.file, &value);
     if (value.file == 0 && is_no_chance(shares.reference, m, pair.chance))

@@ -26,6 +26,7 @@ std::string_view type_due(Aggregate aggregate, Type type) {
   switch (aggregate) {
     case Aggregate::kLast: return "";
     case Aggregate::kCount: return is_number ? "" : "an `integer` or a `number`";
+    // Both are computed as doubles, whatever the column is.
     case Aggregate::kSum:
     case Aggregate::kMean: return type == Type::kDouble ? "" : "a `number`";
     case Aggregate::kMin:

@@ -125,6 +125,8 @@ std::vector<expr::Domain> row_domains(const expr::Environment& environment,
     if (field->minimum) domain.low = *field->minimum;
     if (field->maximum) domain.high = *field->maximum;
     for (const doc::Value& value : field->enum_values) {
+      // ISO texts of timestamps are among them and count for nothing: only a variable of texts is
+      // held to its list.
       if (value.is_string()) domain.texts.push_back(value.as_string());
     }
   }

@@ -241,6 +241,7 @@ class EvaluationChecker : public Checking {
     const auto& name = evaluation.base_service;
     const Service* service =
         refer(evaluation.identity, "base_service", name, project_.services, "service");
+    // Nothing is named, or `refer` reported it.
     if (service == nullptr || service->model == evaluation.model) return;
     report(evaluation.identity.file, at(evaluation.identity, "base_service"), "base-service-other",
            fmt::format("service `{}` serves model `{}`, and this is an evaluation of `{}`", name,

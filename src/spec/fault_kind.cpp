@@ -194,6 +194,7 @@ class FaultChecker : public Checking {
     need_field(fault.identity.file, place, contract, name, fmt::format("`{}`", key));
     const auto field = std::find_if(contract.fields.begin(), contract.fields.end(),
                                     [&](const Field& each) { return each.name == name; });
+    // Requests carry it, or `need_field` reported it.
     if (field == contract.fields.end() || !field->label_time) return;
     report(fault.identity.file, place, "reads-label",
            fmt::format("`{}` names `{}`, which comes with the label and not with a request", key,

@@ -224,6 +224,7 @@ class Loader {
     const std::string name = value->string_or("kind", std::string(of_folder.name()));
     std::vector<std::string> known;
     for (const Kind* kind : kinds().rows()) {
+      // A kind without a folder has one file, whose name says what it is.
       if (kind->folder().empty()) continue;
       if (kind->name() == name) return kind->read(definition_file(path, *value), loaded_.project);
       known.emplace_back(kind->name());
@@ -331,6 +332,7 @@ Result<Loaded> load_contracts(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code code;
   const bool is_folder = fs::is_directory(path, code);
+  // Files of enums are looked for beside the contract.
   const std::string root = is_folder ? path : fs::path(path).parent_path().string();
   std::vector<std::string> names;
   if (is_folder) {
@@ -340,6 +342,7 @@ Result<Loaded> load_contracts(const std::string& path) {
       if (ending == ".yaml" || ending == ".yml")
         names.push_back(fs::relative(at->path(), path, code).string());
     }
+    // By name, since the order of a folder differs between machines.
     std::sort(names.begin(), names.end());
   } else if (path_exists(path)) {
     names.push_back(fs::path(path).filename().string());

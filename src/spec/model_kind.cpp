@@ -429,6 +429,7 @@ const Schema<Model>& model_keys() {
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       settle_own_trainer(into, value, reader);
       for (const char* key : {"trainer", "parameters", "search", "exec"}) {
+        // Only what is written contradicts it; nobody wrote a default.
         const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
         if (found != nullptr)
           reader.report(found->position(), "bad-runtime",
@@ -752,6 +753,7 @@ class ModelChecker : public Checking {
     const doc::Value& content = model.identity.content;
     const doc::Value* const standby = content.find("standby");
     std::set<std::string> standby_taken;
+    // A standby is trained beside any model, one with a runtime too.
     const Training of_standby{trainer_of(model, model.standby_trainer, "standby"), model.task};
     if (of_standby.of != nullptr) {
       check_fixed(file, of_standby, model.standby_parameters,
@@ -770,6 +772,7 @@ class ModelChecker : public Checking {
     }
     if (model.runtime.has_value()) return;  // nothing else is trained
     const Training training{trainer_of(model, model.trainer, "trainer"), model.task};
+    // It does not train this task, which was reported.
     if (training.of == nullptr) return;
     std::set<std::string> taken;
     check_fixed(file, training, model.parameters, content.find("parameters"), taken);
@@ -784,6 +787,7 @@ class ModelChecker : public Checking {
     // Without a value: what a search sets has an effect for some of the values that it may draw.
     for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
     check_unused(file, training, set, [&](const std::string& name) {
+      // A parameter of the search stands in its space, any other among the fixed ones.
       for (std::size_t i = 0; i < model.search.space.size(); ++i) {
         const bool is_here = model.search.space[i].name == name && space != nullptr &&
                              space->is_array() && i < space->size();

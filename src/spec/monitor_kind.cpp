@@ -34,6 +34,7 @@ class MonitorCheck {
              "quarantine would be proposed to end at once",
              "write how many good rows a quarantine may hold back");
     }
+    // 0 is a time here: labels may come at once, and there need be no cool-down.
     for (const auto& [key, value] : {std::pair{"label_delay", monitor_.label_delay},
                                      {"label_retention", monitor_.label_retention},
                                      {"cool_down", monitor_.cool_down}})

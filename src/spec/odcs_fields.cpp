@@ -84,6 +84,7 @@ Error no_value(const Field& field, const doc::Value& value) {
 }  // namespace
 
 std::optional<Micros> parse_time_of_day(std::string_view text) noexcept {
+  // Two digits each: `7:05` is no time of day.
   const auto hours = part(text, 0, 23, kHour);
   if (!hours || text.size() < 5 || text[2] != ':') return std::nullopt;
   const auto minutes = part(text, 3, 59, kMinute);
@@ -129,6 +130,7 @@ std::string re2_pattern(std::string_view ecma) {
 
 namespace {
 
+// A value of YAML counts as it is, a text as the cell of a file is read.
 std::optional<doc::Value> as_bool(const Field& field, const doc::Value& value) {
   if (value.is_bool()) return value;
   const auto cell = cell_of(field, value);
@@ -580,6 +582,7 @@ std::string read_pattern(const doc::Value& value, const std::string& what, Reade
                   "look-around and back-references are not in RE2: write the rule as an expression",
                   static_cast<int>(value.as_string().size()));
   }
+  // The error reported keeps a bad pattern from ever being run.
   return pattern;
 }
 

@@ -72,6 +72,7 @@ const Schema<Quality>& quality_keys() {
         "severity", &Quality::severity,
         "`error` refuses, `warning` and `info` let pass and say so; another counts as `error` and "
         "is reported");
+    // They come in the order in which they are written: the first keeps the id of the rule.
     for (const auto& [operation, about] : std::vector<std::pair<std::string, std::string>>{
              {"mustBe", "a number"},
              {"mustNotBe", "a number"},
@@ -274,6 +275,7 @@ const Schema<Property>& property_keys() {
     t.finally([](Property& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       const doc::Value* name = value.find("name");
+      // An empty text satisfies `required`.
       if (name != nullptr && name->is_string() && name->as_string().empty())
         reader.report(name->position(), "bad-name", "a property's name is empty",
                       "write the column's name");

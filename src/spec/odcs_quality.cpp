@@ -357,6 +357,7 @@ bool check_unit(const Quality& quality, const SetRule& rule, Reader& reader) {
 void read_arguments(const Quality& quality, SetRule& rule, Reader& reader) {
   const auto list = [&](const char* key) {
     const doc::Value* found = quality.arguments.find(key);
+    // `has_arguments` saw that it is a list.
     return found == nullptr ? doc::Value::Array() : found->as_array();
   };
   for (const auto& item : list("properties")) rule.properties.push_back(item.as_string());
@@ -447,6 +448,7 @@ void QualityReader::read_sql(const Quality& quality, const std::string& field) {
   // In its own words, not in the parser's, which ends early.
   if (quality.query.empty()) why = "it has no `query`";
   if (measure.ok() && !measure->condition.empty()) {
+    // Compiled here, so that a rule that cannot be counted is told like every other one.
     const auto program = expr::Program::compile(
         measure->condition, target_environment(contract_.fields), expr::Type::kBool);
     if (!program.ok())

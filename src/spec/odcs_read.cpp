@@ -105,6 +105,7 @@ void read_object_properties(const std::vector<CustomProperty>& customs, std::str
   for (const auto& custom : customs) {
     if (!is_ours(custom, known, reader)) continue;
     const bool is_known = std::find(known.begin(), known.end(), custom.property) != known.end();
+    // The other two are objects, which is checked where they are read.
     if (!is_known || (custom.property == "transforms" && !custom.value.is_array())) {
       report_unknown(custom, known, of, reader);
       continue;

@@ -80,6 +80,7 @@ class PeopleCheck {
     unique(names_, person.name, person.position, "person");
     check_name(person);
     for (const auto& role : person.roles) {
+      // `*` would be a pattern where a rule names the role.
       const bool is_role = !role.empty() && std::all_of(role.begin(), role.end(), [](char c) {
         return static_cast<unsigned char>(c) >= 0x20 && c != '*';
       });

@@ -109,6 +109,7 @@ class SourceReader {
   std::optional<char> sign(std::string_view key, const std::string& text) {
     if (text.empty()) return std::nullopt;
     const auto byte = static_cast<unsigned char>(text.front());
+    // Printable ASCII, or a tab.
     const bool is_sign =
         text.size() == 1 && byte < 0x80 && (byte >= 0x20 || byte == '\t') && byte != 0x7f;
     if (is_sign) return text.front();
@@ -172,6 +173,7 @@ void check_trigger(Trigger& into, const doc::Value& value, Reader& reader) {
   const auto wrong = [&](const char* key, std::string message, std::string hint) {
     reader.report(value.find(key)->position(), "bad-value", std::move(message), std::move(hint));
   };
+  // No time at all, and less than none, are below it too.
   if (value.find("new_data") != nullptr && into.new_data < kSecond)
     wrong("new_data", "`new_data` is how often the source is looked at, from 1s on",
           "write for example `new_data: 10m`");

@@ -70,6 +70,7 @@ Result<void> check_numbers(const Field& field) {
         fmt::format("its minimum {} is above its maximum {}", *r.clip_minimum, *r.clip_maximum),
         "swap the two");
   }
+  // What is made of an integer has to be one.
   if (field.type != Type::kInt) return {};
   if (!is_whole_or_none(r.scale) || !is_whole_or_none(r.offset))
     return cannot(field, "scale", "the field is an integer, and what it gives is none",
@@ -106,6 +107,7 @@ void read_nulls(Repairs& into, const Value& value, Reader& reader) {
     if (item.is_string()) {
       into.nulls.push_back(item.as_string());
     } else if (item.is_int() || item.is_double()) {
+      // As texts: a cell is compared as it is written.
       into.nulls.push_back(item.is_int() ? fmt::to_string(item.as_int())
                                          : fmt::to_string(item.as_double()));
     } else {

@@ -206,6 +206,7 @@ class Parser {
           out.field = field;
         }
       } else {
+        // `COUNT(1)` and `COUNT(DISTINCT a)`, for example.
         return unexpected();
       }
       return symbol(")") ? Result<void>() : unexpected();
@@ -271,6 +272,7 @@ class Parser {
   }
 
   Result<std::string> predicate() {
+    // A bracket opens a condition here and no value: `(a + b) > 1` is not read.
     if (symbol("(")) {
       HEDDLE_ASSIGN_OR_RETURN(const auto inner, disjunction());
       if (!symbol(")")) return unexpected();

@@ -138,6 +138,7 @@ Error other_type(std::string_view type, std::string_view rest) {
   }
   if (type == "ssh-dss")
     return no_key("DSA keys are not taken any more", "make one with `ssh-keygen -t ed25519`");
+  // Options of an authorized_keys line or names of an allowed_signers one may stand before it.
   while (!rest.empty()) {
     if (is_known(word_of(rest)))
       return no_key(fmt::format("`{}` stands before the key", type.substr(0, 40)),
