@@ -36,8 +36,10 @@ Value Program::to_value() const {
     for (auto& [order, row] : rows) tuples.push(std::move(row));
     combinations.push(std::move(tuples));
   }
-  return program_schema().print(
-      {code.definition, code.fields, code.rows, code.sum, std::move(combinations)});
+  Value lookups = Value::array();
+  for (const Lookup& lookup : code.lookups) lookups.push(lookup.to_value());
+  return program_schema().print({code.definition, code.fields, code.rows, code.sum,
+                                 std::move(combinations), std::move(lookups)});
 }
 
 Result<Program> Program::from_value(const Value& value) {
@@ -47,6 +49,12 @@ Result<Program> Program::from_value(const Value& value) {
   Code& code = *program->code_;
   code.rows = stored.rows;
   code.sum = stored.sum;
+  if (stored.lookups.size() != code.lookups.size())
+    return malformed("its lookups do not match its features");
+  for (std::size_t i = 0; i < code.lookups.size(); ++i) {
+    const auto read = code.lookups[i].from_value(stored.lookups.as_array()[i]);
+    if (!read.ok()) return malformed(read.error().message);
+  }
   const auto& combinations = stored.combinations.as_array();
   if (combinations.size() != code.combinations.size())
     return malformed("its combinations do not match its features");
