@@ -83,6 +83,16 @@ struct Program::Code {
   [[nodiscard]] Result<std::vector<expr::ColumnView>> views(const table::Table& rows_table) const;
 };
 
+/// NaN: missing.
+inline float as_model_reads(const expr::Datum& value) noexcept {
+  switch (value.kind) {
+    case expr::Datum::Kind::kBool: return value.b ? 1.0f : 0.0f;
+    case expr::Datum::Kind::kInt:
+    case expr::Datum::Kind::kDouble: return static_cast<float>(value.number());
+    default: return __builtin_nanf("");
+  }
+}
+
 template <class Encode>
 void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out,
                         Scratch::Buffers& buffers, const Encode& encode) const noexcept {
@@ -112,13 +122,7 @@ void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out
     }
     buffers.slots[fields.size() + s] = value;
     if (step.output < 0) continue;
-    float& place = out[static_cast<std::size_t>(step.output)];
-    switch (value.kind) {
-      case expr::Datum::Kind::kBool: place = value.b ? 1.0f : 0.0f; break;
-      case expr::Datum::Kind::kInt:
-      case expr::Datum::Kind::kDouble: place = static_cast<float>(value.number()); break;
-      default: place = __builtin_nanf("");
-    }
+    out[static_cast<std::size_t>(step.output)] = as_model_reads(value);
   }
 }
 

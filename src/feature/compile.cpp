@@ -7,8 +7,9 @@
 namespace heddle::feature {
 namespace {
 
-/// Of the JSON of all tables. Each bundle carries it, and JSON of more than 64 MiB is not read.
-constexpr std::size_t kMostLookupBytes = 32 << 20;
+/// Of the JSON of all tables, some 400,000 small rows: each bundle carries it, and everything that
+/// serves has it in memory.
+constexpr std::size_t kMostLookupBytes = 8 << 20;
 
 using expr::Type;
 using spec::Feature;

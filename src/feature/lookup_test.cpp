@@ -211,7 +211,7 @@ TEST(Lookups, TablesThatNoBundleCanCarryAreRefused) {
     added = program.add_to_lookup(i, elevations({fmt::format("{}{}", rows++, text)}, {1}));
   ASSERT_FALSE(added.ok());
   EXPECT_EQ(added.error().id, "lookup-too-large");
-  EXPECT_EQ(rows, 32);
+  EXPECT_EQ(rows, 8);
 }
 
 /// What a plain map gives for random rows over random tables, whatever the types of the key.

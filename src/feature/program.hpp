@@ -72,7 +72,7 @@ class Program {
   /// Adds rows of `needed_tables()[i]`, all or a part of them: its columns by their place, each of
   /// its type. Returns how many lack a part of the key, and so say nothing. kUnprocessable:
   /// `lookup-two-values` when two rows of a key differ, `lookup-too-large` when all tables are
-  /// more than 32 MiB as JSON.
+  /// more than 8 MiB as JSON.
   [[nodiscard]] Result<std::int64_t> add_to_lookup(std::size_t i, const table::Table& rows);
   /// Takes the tables of another program, whose lookups are the same. kUnprocessable
   /// `lookup-unknown` when it lacks one.
