@@ -19,10 +19,11 @@ AT_ONCE = 2
 
 def play(build, every, names, at):
     out = build / "bench" / f"heal-{at}.json"
+    out.unlink(missing_ok=True)
     command = ["sh", str(ROOT / "tests/healing/run.sh"), str(build / "tests/healing_test")]
     command += [str(build / "bin/heddle"), str(ROOT), str(build), "--every", str(every)]
     command += ["--only", ",".join(names), "--json", str(out)]
-    return out, subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    return out, subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def months(row):
@@ -47,8 +48,11 @@ def main():
         names = arguments.only.split(",")
     parts = [names[at::AT_ONCE] for at in range(AT_ONCE)]
     runs = [play(build, arguments.every, part, at) for at, part in enumerate(parts) if part]
-    for _, run in runs:
-        run.wait()
+    for out, run in runs:
+        said, _ = run.communicate()
+        # It ends with 1 also where a variant harmed, and then has written what it saw.
+        if not out.exists():
+            sys.exit(f"{out} was not written: {said[-2000:]}")
     rows = [row for out, _ in runs for row in json.loads(out.read_text())]
     rows.sort(key=lambda row: row["variant"])
     print(f"every {arguments.every}. flight, March to June 2001")

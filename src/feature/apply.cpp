@@ -143,6 +143,20 @@ Result<void> check_folds(std::int64_t n, std::int64_t folds, std::size_t labels)
   return {};
 }
 
+/// A table without rows would make its features missing in every row, and nobody would know.
+Result<void> check_lookups(const Program::Code& code) {
+  for (std::size_t s = 0; s < code.steps.size(); ++s) {
+    const int lookup = code.steps[s].lookup;
+    if (lookup < 0 || code.lookups[static_cast<std::size_t>(lookup)].size() > 0) continue;
+    const Feature& feature = code.definition.features[s];
+    return Error{ErrorKind::kUnprocessable, "lookup-empty",
+                 fmt::format("lookup `{}`: no row of source `{}` has a key in `{}`", feature.name,
+                             feature.source, fmt::join(feature.columns, "`, `")),
+                 "check the file, and the columns that `key` names"};
+  }
+  return {};
+}
+
 /// A target encoder has nothing to learn from a label that never differs.
 Result<void> check_labels(const std::vector<Step>& steps, std::span<const double> labels) {
   const bool targets = std::any_of(steps.begin(), steps.end(), [](const Step& step) {
@@ -315,6 +329,7 @@ class Program::Code::Fitting {
 Result<FitResult> Program::fit(const table::Table& table, std::span<const double> labels) {
   HEDDLE_ASSIGN_OR_RETURN(auto views, code_->views(table));
   HEDDLE_TRY(check_folds(table.rows(), code_->definition.folds, labels.size()));
+  HEDDLE_TRY(check_lookups(*code_));
   HEDDLE_TRY(check_labels(code_->steps, labels));
   return Code::Fitting(*code_, std::move(views), table.rows(), labels).run();
 }

@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "expr/program.hpp"
+#include "feature/lookup.hpp"
 #include "feature/program.hpp"
 #include "table/lookup.hpp"
 
 namespace heddle::feature {
 
-/// At most this many inputs of an encoder.
+/// At most this many inputs of an encoder, and parts of a lookup's key.
 inline constexpr std::size_t kMaxInputs = 8;
 
 /// A value that encoders read: a field or a feature. Slots are the fields in row order, then the
@@ -33,7 +34,9 @@ struct Step {
   spec::Feature::Kind kind = spec::Feature::Kind::kExpression;
   int output = -1;  ///< column of the matrix, -1 when hidden
   std::optional<expr::Program> program{};
-  int combination = -1;
+  int combination = -1;                   ///< of an encoder
+  int lookup = -1;                        ///< index into `Code::lookups`
+  expr::Type type = expr::Type::kDouble;  ///< of its value
   double smoothing = 0;
   std::vector<double> values{};  ///< of each tuple, after fitting
   double unseen = 0;
@@ -63,6 +66,7 @@ struct Program::Code {
   std::vector<Step> steps;
   std::vector<Input> inputs;
   std::vector<Combination> combinations;
+  std::vector<Lookup> lookups;  ///< in the order of their features
   std::vector<std::string> names;
   std::int64_t rows = 0;  ///< it was fitted on; 0 before
   double sum = 0;         ///< of their labels
@@ -78,6 +82,16 @@ struct Program::Code {
   void finish();
   [[nodiscard]] Result<std::vector<expr::ColumnView>> views(const table::Table& rows_table) const;
 };
+
+/// NaN: missing.
+inline float as_model_reads(const expr::Datum& value) noexcept {
+  switch (value.kind) {
+    case expr::Datum::Kind::kBool: return value.b ? 1.0f : 0.0f;
+    case expr::Datum::Kind::kInt:
+    case expr::Datum::Kind::kDouble: return static_cast<float>(value.number());
+    default: return __builtin_nanf("");
+  }
+}
 
 template <class Encode>
 void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out,
@@ -100,19 +114,15 @@ void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out
         buffers.strings[s].assign(value.str());
         value = expr::Datum::string(buffers.strings[s]);
       }
-    } else {
+    } else if (step.combination >= 0) {
       const double number = encode(step, buffers);
       if (number == number) value = expr::Datum::real(number);
+    } else {
+      value = lookups[static_cast<std::size_t>(step.lookup)].find(buffers.slots);
     }
     buffers.slots[fields.size() + s] = value;
     if (step.output < 0) continue;
-    float& place = out[static_cast<std::size_t>(step.output)];
-    switch (value.kind) {
-      case expr::Datum::Kind::kBool: place = value.b ? 1.0f : 0.0f; break;
-      case expr::Datum::Kind::kInt:
-      case expr::Datum::Kind::kDouble: place = static_cast<float>(value.number()); break;
-      default: place = __builtin_nanf("");
-    }
+    out[static_cast<std::size_t>(step.output)] = as_model_reads(value);
   }
 }
 

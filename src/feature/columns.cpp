@@ -15,6 +15,10 @@ Columns::Columns(const Program::Code& code, std::vector<expr::ColumnView> fields
       tuples_(code.combinations.size()),
       has_tuples_(code.combinations.size()) {
   for (const Input& input : code.inputs) keys_.emplace_back(input.part);
+  for (const Lookup& lookup : code.lookups) {
+    auto& keys = lookup_keys_.emplace_back();
+    for (const auto& part : lookup.parts()) keys.emplace_back(part.key);
+  }
 }
 
 void Columns::apply(std::int64_t begin, std::int64_t end, float* out) {
@@ -45,11 +49,13 @@ void Columns::compute(std::size_t step, std::size_t rows) {
   Values& to = values_[step];
   to.ints.clear(), to.doubles.clear(), to.codes.clear(), to.valid.clear();
   to.view = {};
-  to.view.type = s.program ? s.program->type() : Type::kDouble;
+  to.view.type = s.program ? s.program->type() : s.type;
   to.view.length = static_cast<std::int64_t>(rows);
   if (s.program) {
     s.program->evaluate_batches(slots_, 0, static_cast<std::int64_t>(rows), scratch_,
                                 [&](const expr::Batch& batch) { take(batch, to); });
+  } else if (s.lookup >= 0) {
+    look_up(s, rows, to);
   } else {
     encode(s, rows, to);
   }
@@ -123,6 +129,27 @@ void Columns::encode(const Step& step, std::size_t rows, Values& to) {
     to.doubles[i] = number;
     // NaN is how an encoder says that it has no value.
     to.valid[i] = number == number ? 1 : 0;
+  }
+}
+
+void Columns::look_up(const Step& step, std::size_t rows, Values& to) {
+  const auto at = static_cast<std::size_t>(step.lookup);
+  const Lookup& lookup = code_.lookups[at];
+  const auto& parts = lookup.parts();
+  std::int64_t key[kMaxInputs];
+  for (std::size_t row = 0; row < rows; ++row) {
+    bool is_whole = true;
+    for (std::size_t i = 0; i < parts.size() && is_whole; ++i) {
+      const expr::ColumnView& view = slots_[static_cast<std::size_t>(parts[i].slot)];
+      const bool is_missing = view.valid != nullptr && view.valid[row] == 0;
+      const auto part =
+          is_missing ? std::nullopt : lookup_keys_[at][i].at(view, static_cast<std::int64_t>(row));
+      is_whole = part.has_value();
+      key[i] = part.value_or(0);
+    }
+    const Datum value = is_whole ? lookup.value_of({key, parts.size()}) : Datum::null();
+    to.valid.push_back(value.is_null() ? 0 : 1);
+    add(value.is_null() ? zero_of(to.view.type) : value, to);
   }
 }
 

@@ -37,15 +37,17 @@ class Columns {
   void take(const expr::Batch& batch, Values& to);
   static void add(const expr::Datum& value, Values& to);
   void encode(const Step& step, std::size_t rows, Values& to);
+  void look_up(const Step& step, std::size_t rows, Values& to);
   /// The tuple of each row of a combination, found once a block.
   const std::vector<std::int32_t>& tuples_of(std::size_t combination, std::size_t rows);
   void write(std::size_t step, std::size_t rows, float* out) const;
 
   const Program::Code& code_;
   std::vector<expr::ColumnView> fields_;
-  std::vector<expr::ColumnView> slots_;  ///< of the block: fields, then steps
-  std::vector<Values> values_;           ///< of each step
-  std::vector<table::KeyColumn> keys_;   ///< of each input
+  std::vector<expr::ColumnView> slots_;                     ///< of the block: fields, then steps
+  std::vector<Values> values_;                              ///< of each step
+  std::vector<table::KeyColumn> keys_;                      ///< of each input
+  std::vector<std::vector<table::KeyColumn>> lookup_keys_;  ///< of each part of each lookup
   std::vector<std::vector<std::int32_t>> tuples_;
   std::vector<std::uint8_t> has_tuples_;  ///< of the block
   expr::Program::Scratch scratch_;

@@ -7,6 +7,10 @@
 namespace heddle::feature {
 namespace {
 
+/// Of the JSON of all tables, some 400,000 small rows: each bundle carries it, and everything that
+/// serves has it in memory.
+constexpr std::size_t kMostLookupBytes = 8 << 20;
+
 using expr::Type;
 using spec::Feature;
 
@@ -132,10 +136,11 @@ class Program::Code::Compiler {
   static Result<std::vector<std::string>> names_of(const Feature& feature) {
     if (feature.kind != Feature::Kind::kExpression) {
       if (!feature.inputs.empty() && feature.inputs.size() <= kMaxInputs) return feature.inputs;
-      return invalid(
-          "feature-inputs",
-          fmt::format("feature `{}` encodes {} inputs", feature.name, feature.inputs.size()),
-          fmt::format("give 1 to {}", kMaxInputs));
+      return invalid("feature-inputs",
+                     fmt::format("feature `{}` {} {} inputs", feature.name,
+                                 feature.kind == Feature::Kind::kLookup ? "looks up by" : "encodes",
+                                 feature.inputs.size()),
+                     fmt::format("give 1 to {}", kMaxInputs));
     }
     auto parsed = expr::names_in(feature.expression.text);
     if (!parsed.ok()) return expression_error(feature, parsed.error());
@@ -164,7 +169,7 @@ class Program::Code::Compiler {
   Error unknown_name(const Feature& feature, const std::string& name) const {
     const std::string near = doc::nearest(name, known_);
     return invalid("feature-unknown-name",
-                   fmt::format("feature `{}` encodes `{}`, which is neither field nor feature",
+                   fmt::format("feature `{}` reads `{}`, which is neither field nor feature",
                                feature.name, name),
                    near.empty() ? fmt::format("there are `{}`", fmt::join(known_, "`, `"))
                                 : fmt::format("did you mean `{}`?", near));
@@ -178,11 +183,16 @@ class Program::Code::Compiler {
     step.smoothing = feature.smoothing;
     Type type = Type::kDouble;
     const bool is_expression = feature.kind == Feature::Kind::kExpression;
-    encoded_[i] = !is_expression || std::any_of(reads_[i].begin(), reads_[i].end(),
-                                                [&](std::size_t j) { return encoded_[j] != 0; });
+    const bool is_lookup = feature.kind == Feature::Kind::kLookup;
+    encoded_[i] = (!is_expression && !is_lookup) ||
+                  std::any_of(reads_[i].begin(), reads_[i].end(),
+                              [&](std::size_t j) { return encoded_[j] != 0; });
     if (is_expression) {
       HEDDLE_ASSIGN_OR_RETURN(step.program, compile_expression(feature));
       type = step.program->type();
+    } else if (is_lookup) {
+      HEDDLE_ASSIGN_OR_RETURN(step.lookup, add_lookup(feature));
+      type = step.type = feature.type;
     } else {
       HEDDLE_ASSIGN_OR_RETURN(step.combination, add_combination(feature));
     }
@@ -224,6 +234,45 @@ class Program::Code::Compiler {
                      "encode it, or mark it `hidden: true` when other features use it");
     }
     return program;
+  }
+
+  /// A table that is filled later, and what its key is read from.
+  Result<int> add_lookup(const Feature& feature) {
+    const Type type = feature.type;
+    const bool is_numeric = type == Type::kBool || type == Type::kInt || type == Type::kDouble;
+    if (!is_numeric && (type != Type::kString || !feature.hidden)) {
+      return invalid("feature-type",
+                     fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
+                                 expr::type_name(type)),
+                     "encode it, or mark it `hidden: true` when other features use it");
+    }
+    if (feature.columns.size() != feature.inputs.size()) {
+      return invalid("feature-inputs",
+                     fmt::format("feature `{}` looks {} inputs up in {} columns", feature.name,
+                                 feature.inputs.size(), feature.columns.size()),
+                     "name a column for each");
+    }
+    std::vector<Lookup::Part> parts;
+    for (const auto& name : feature.inputs) {
+      if (const auto found = index_.find(name);
+          found != index_.end() && encoded_[found->second] != 0) {
+        return invalid(
+            "feature-nested-encoder",
+            fmt::format("feature `{}` looks up by `{}`, which is encoded", feature.name, name),
+            "look up by the fields that it is made of");
+      }
+      const int slot = slots_.at(name);
+      const Type part = environment_.variables[static_cast<std::size_t>(slot)].type;
+      if (part == Type::kDuration) {
+        return invalid("feature-inputs",
+                       fmt::format("feature `{}` looks up by `{}`, a duration, which no table has",
+                                   feature.name, name),
+                       "look up by a number, a text, a boolean or a time");
+      }
+      parts.push_back({slot, table::KeyPart(part)});
+    }
+    code_.lookups.emplace_back(std::move(parts), type);
+    return static_cast<int>(code_.lookups.size()) - 1;
   }
 
   /// The combination of inputs that an encoder reads; encoders of the same inputs share one.
@@ -290,6 +339,55 @@ Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const sp
   auto code = std::make_unique<Code>();
   HEDDLE_TRY(Code::Compiler(*code, set).run(fields));
   return Program(std::move(code));
+}
+
+std::vector<NeededTable> Program::needed_tables() const {
+  std::vector<NeededTable> out;
+  for (std::size_t s = 0; s < code_->steps.size(); ++s) {
+    const Step& step = code_->steps[s];
+    if (step.lookup < 0) continue;
+    const Feature& feature = code_->definition.features[s];
+    NeededTable& table = out.emplace_back();
+    table.feature = feature.name;
+    table.source = feature.source;
+    table.columns = feature.columns;
+    for (const auto& part : code_->lookups[static_cast<std::size_t>(step.lookup)].parts())
+      table.types.push_back(part.key.type());
+    table.columns.push_back(feature.value);
+    table.types.push_back(feature.type);
+  }
+  return out;
+}
+
+Result<std::int64_t> Program::add_to_lookup(std::size_t i, const table::Table& rows) {
+  const std::string name = needed_tables().at(i).feature;
+  HEDDLE_ASSIGN_OR_RETURN(const std::int64_t keyless, code_->lookups[i].add(rows, name));
+  std::size_t bytes = 0;
+  for (const Lookup& lookup : code_->lookups) bytes += lookup.bytes();
+  if (bytes <= kMostLookupBytes) return keyless;
+  return Error{ErrorKind::kUnprocessable, "lookup-too-large",
+               fmt::format("lookup `{}`: the tables that features look up are more than {} MiB",
+                           name, kMostLookupBytes >> 20),
+               "they travel in every bundle: let clients send the value, by `upstream` of a field "
+               "(docs/joins.md), or leave out rows that no request asks for"};
+}
+
+Result<void> Program::take_lookups(const Program& other) {
+  const auto mine = needed_tables(), theirs = other.needed_tables();
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    const auto same = std::find_if(theirs.begin(), theirs.end(), [&](const NeededTable& each) {
+      return each.source == mine[i].source && each.columns == mine[i].columns &&
+             each.types == mine[i].types;
+    });
+    if (same == theirs.end()) {
+      return Error{ErrorKind::kUnprocessable, "lookup-unknown",
+                   fmt::format("what serves has no table of the lookup `{}`", mine[i].feature),
+                   "run `heddle run` and release its candidate: it brings the table"};
+    }
+    const Lookup& table = other.code_->lookups[static_cast<std::size_t>(same - theirs.begin())];
+    HEDDLE_TRY(code_->lookups[i].from_value(table.to_value()));
+  }
+  return {};
 }
 
 const std::vector<std::string>& Program::feature_names() const noexcept { return code_->names; }

@@ -37,6 +37,8 @@ void check_feature(Feature& into, const Value& value, Reader& reader) {
   must("expression", into.kind == Kind::kExpression);
   must("inputs", into.kind != Kind::kExpression);
   must("smoothing", into.kind == Kind::kTargetEncoding);
+  for (const char* key : {"source", "columns", "value", "type"})
+    must(key, into.kind == Kind::kLookup);
 }
 
 const Schema<Feature>& feature_schema() {
@@ -46,7 +48,8 @@ const Schema<Feature>& feature_schema() {
     t.choice("kind", &Feature::kind,
              {{"expression", Kind::kExpression},
               {"target_encoding", Kind::kTargetEncoding},
-              {"frequency_encoding", Kind::kFrequencyEncoding}},
+              {"frequency_encoding", Kind::kFrequencyEncoding},
+              {"lookup", Kind::kLookup}},
              "what it is");
     t.custom(
          "expression", Shape::kText, "of `expression`: its text",
@@ -59,7 +62,7 @@ const Schema<Feature>& feature_schema() {
          })
         .optional();
     t.custom(
-         "inputs", Shape::kTexts, "of an encoding: fields and features that it reads",
+         "inputs", Shape::kTexts, "of an encoding or a lookup: fields and features that it reads",
          [](Feature& into, const Value& value, Reader&) {
            into.inputs =
                doc::list_of<std::string>(value, [](const Value& item) { return item.as_string(); });
@@ -75,6 +78,27 @@ const Schema<Feature>& feature_schema() {
          [](const Feature& from) -> std::optional<Value> {
            if (from.kind != Kind::kTargetEncoding) return std::nullopt;
            return from.smoothing;
+         })
+        .optional();
+    t.text("source", &Feature::source, "of `lookup`: the source that its table was read from")
+        .optional();
+    t.texts("columns", &Feature::columns, "of `lookup`: the table's, one for each of `inputs`")
+        .optional();
+    t.text("value", &Feature::value, "of `lookup`: the column that is looked up").optional();
+    t.custom(
+         "type", Shape::kText, "of `lookup`: `bool`, `int`, `double` or `string`",
+         [](Feature& into, const Value& value, Reader& reader) {
+           for (const Type each : {Type::kBool, Type::kInt, Type::kDouble, Type::kString}) {
+             if (value.as_string() == expr::type_name(each)) {
+               into.type = each;
+               return;
+             }
+           }
+           reader.refuse("", "is no type of a lookup");
+         },
+         [](const Feature& from) -> std::optional<Value> {
+           if (from.kind != Kind::kLookup) return std::nullopt;
+           return std::string(expr::type_name(from.type));
          })
         .optional();
     t.boolean("hidden", &Feature::hidden, "other features read it, the model does not").optional();
@@ -123,6 +147,16 @@ const Schema<StoredProgram>& program_schema() {
           into.combinations = value;
         },
         [](const Stored& from) -> std::optional<Value> { return from.combinations; });
+    t.custom(
+         "lookups", Shape::kAny,
+         "one for each `lookup`, in the order of the features: arrays of the key's values and then "
+         "the value, sorted by the JSON of the key",
+         [](Stored& into, const Value& value, Reader& reader) {
+           if (!value.is_array()) return reader.refuse("", "must be a list");
+           into.lookups = value;
+         },
+         [](const Stored& from) -> std::optional<Value> { return from.lookups; })
+        .optional();
     return t;
   }();
   return schema;

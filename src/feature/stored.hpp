@@ -17,6 +17,8 @@ struct StoredProgram {
   double sum = 0;
   /// One for each distinct list of inputs: lists of the inputs' values, rows, sum.
   doc::Value combinations = doc::Value::array();
+  /// One for each lookup, in the order of the features: lists of the key's values and the value.
+  doc::Value lookups = doc::Value::array();
 };
 
 /// `heddle.features/2`: docs/formats/features.md. kCorrupt `feature-malformed`.

@@ -12,6 +12,31 @@ Error malformed(const std::string& what) {
                fmt::format("the feature program is malformed: {}", what), "make the bundle anew"};
 }
 
+/// What training rows said of each tuple of a combination, as `to_value` gave it.
+Result<void> read_combination(const Value& rows, std::vector<Input>& inputs,
+                              Combination& combination) {
+  if (!rows.is_array()) return malformed("a combination is no list");
+  const std::size_t width = combination.inputs.size();
+  for (const auto& row : rows.as_array()) {
+    if (!row.is_array() || row.size() != width + 2)
+      return malformed("a tuple has the wrong number of values");
+    const auto& parts = row.as_array();
+    if (!parts[width].is_int() || !parts[width + 1].is_number())
+      return malformed("a count is no integer, or a sum no number");
+    std::int64_t key[kMaxInputs];
+    for (std::size_t k = 0; k < width; ++k) {
+      Input& input = inputs[static_cast<std::size_t>(combination.inputs[k])];
+      HEDDLE_ASSIGN_OR_RETURN(key[k], input.part.insert_value(parts[k]));
+    }
+    if (static_cast<std::size_t>(combination.tuples.insert({key, width})) !=
+        combination.counts.size())
+      return malformed("a tuple appears twice");
+    combination.counts.push_back(parts[width].as_int());
+    combination.sums.push_back(parts[width + 1].as_double());
+  }
+  return {};
+}
+
 }  // namespace
 
 Value Program::to_value() const {
@@ -36,8 +61,10 @@ Value Program::to_value() const {
     for (auto& [order, row] : rows) tuples.push(std::move(row));
     combinations.push(std::move(tuples));
   }
-  return program_schema().print(
-      {code.definition, code.fields, code.rows, code.sum, std::move(combinations)});
+  Value lookups = Value::array();
+  for (const Lookup& lookup : code.lookups) lookups.push(lookup.to_value());
+  return program_schema().print({code.definition, code.fields, code.rows, code.sum,
+                                 std::move(combinations), std::move(lookups)});
 }
 
 Result<Program> Program::from_value(const Value& value) {
@@ -47,32 +74,17 @@ Result<Program> Program::from_value(const Value& value) {
   Code& code = *program->code_;
   code.rows = stored.rows;
   code.sum = stored.sum;
+  if (stored.lookups.size() != code.lookups.size())
+    return malformed("its lookups do not match its features");
+  for (std::size_t i = 0; i < code.lookups.size(); ++i) {
+    const auto read = code.lookups[i].from_value(stored.lookups.as_array()[i]);
+    if (!read.ok()) return malformed(read.error().message);
+  }
   const auto& combinations = stored.combinations.as_array();
   if (combinations.size() != code.combinations.size())
     return malformed("its combinations do not match its features");
-  for (std::size_t c = 0; c < combinations.size(); ++c) {
-    Combination& combination = code.combinations[c];
-    if (!combinations[c].is_array()) return malformed("a combination is no list");
-    for (const auto& row : combinations[c].as_array()) {
-      const std::size_t width = combination.inputs.size();
-      if (!row.is_array() || row.size() != width + 2)
-        return malformed("a tuple has the wrong number of values");
-      const auto& parts = row.as_array();
-      if (!parts[width].is_int() || !parts[width + 1].is_number())
-        return malformed("a count is no integer, or a sum no number");
-      std::int64_t key[kMaxInputs];
-      for (std::size_t k = 0; k < width; ++k) {
-        HEDDLE_ASSIGN_OR_RETURN(
-            key[k], code.inputs[static_cast<std::size_t>(combination.inputs[k])].part.insert_value(
-                        parts[k]));
-      }
-      if (static_cast<std::size_t>(combination.tuples.insert({key, width})) !=
-          combination.counts.size())
-        return malformed("a tuple appears twice");
-      combination.counts.push_back(parts[width].as_int());
-      combination.sums.push_back(parts[width + 1].as_double());
-    }
-  }
+  for (std::size_t c = 0; c < combinations.size(); ++c)
+    HEDDLE_TRY(read_combination(combinations[c], code.inputs, code.combinations[c]));
   if (code.rows > 0) code.finish();
   return program;
 }

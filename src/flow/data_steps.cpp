@@ -1,7 +1,9 @@
 // Steps from the source to feature matrices.
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <numeric>
+#include <set>
 
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
@@ -19,6 +21,7 @@
 #include "spec/load.hpp"
 #include "spec/task.hpp"
 #include "table/stream.hpp"
+#include "upstream/history.hpp"
 #include "upstream/joiner.hpp"
 
 namespace heddle::flow {
@@ -661,6 +664,99 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   return record;
 }
 
+namespace {
+
+/// The columns that a lookup reads: each once, though a lookup may name it more than once.
+table::ReadOptions lookup_reading(const feature::NeededTable& needed) {
+  table::ReadOptions out;
+  for (std::size_t i = 0; i < needed.columns.size(); ++i) {
+    if (out.types.emplace(needed.columns[i], needed.types[i]).second)
+      out.columns.push_back(needed.columns[i]);
+  }
+  return out;
+}
+
+/// The columns of a lookup by their place. `lost`: cells that are none of the type, which count as
+/// missing.
+Result<table::Table> lookup_columns(const feature::NeededTable& needed, const table::Table& rows,
+                                    std::int64_t& lost) {
+  std::vector<table::Column> columns;
+  for (std::size_t i = 0; i < needed.columns.size(); ++i) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(needed.columns[i]));
+    columns.push_back(upstream::column_as(*column, needed.types[i], lost));
+    columns.back().name = fmt::to_string(i);
+  }
+  return table::Table::make(std::move(columns));
+}
+
+/// The table of lookup `i`, a chunk of its source after the other.
+Result<void> fill_lookup(Work& work, feature::Program& program, std::size_t i,
+                         const feature::NeededTable& needed) {
+  const table::Input input = spec::input_of(*work.definitions().project, needed.source);
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader,
+                          table::TableReader::open(input, lookup_reading(needed)));
+  std::int64_t rows = 0;
+  std::int64_t keyless = 0;
+  std::int64_t lost = 0;
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto chunk, reader->next());
+    if (!chunk) break;
+    HEDDLE_ASSIGN_OR_RETURN(const auto columns, lookup_columns(needed, *chunk, lost));
+    HEDDLE_ASSIGN_OR_RETURN(const std::int64_t without, program.add_to_lookup(i, columns));
+    rows += columns.rows();
+    keyless += without;
+  }
+  work.note("features",
+            fmt::format("`{}`: {} rows of source `{}`{}", needed.feature, rows, needed.source,
+                        keyless == 0 ? "" : fmt::format(", {} without a key", keyless)));
+  if (lost > 0)
+    work.note(
+        "features",
+        fmt::format("`{}`: {} cells of source `{}` are none of their type and count as missing",
+                    needed.feature, lost, needed.source));
+  return {};
+}
+
+/// The tables that features look up: from their sources; of recorded traffic those of what serves.
+Result<void> fill_lookups(Work& work, feature::Program& program) {
+  const auto needed = program.needed_tables();
+  if (needed.empty()) return {};
+  if (const Recorded* recorded = work.source().recorded; recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*work.host().objects, recorded->base));
+    HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
+    HEDDLE_ASSIGN_OR_RETURN(const auto serving, feature::Program::from_value(features));
+    return program.take_lookups(serving);
+  }
+  for (std::size_t i = 0; i < needed.size(); ++i)
+    HEDDLE_TRY(fill_lookup(work, program, i, needed[i]));
+  for (const Source& each : work.source().tables) HEDDLE_TRY(check_unchanged(each));
+  return {};
+}
+
+/// How many rows a lookup found nothing for, and which features are missing in all rows: a key that
+/// is written in another way shows here and nowhere else.
+void tell_missing(Work& work, const feature::Program& program, const table::Matrix& train) {
+  const auto& names = program.feature_names();
+  std::vector<std::int64_t> missing(names.size());
+  for (std::int64_t row = 0; row < train.rows; ++row) {
+    for (std::size_t k = 0; k < names.size(); ++k)
+      missing[k] += std::isnan(train.row(row)[k]) ? 1 : 0;
+  }
+  std::set<std::string> lookups;
+  for (const auto& each : program.needed_tables()) lookups.insert(each.feature);
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    if (missing[k] == train.rows) {
+      work.note("features",
+                fmt::format("warning: `{}` is missing in every row to train on", names[k]));
+    } else if (missing[k] > 0 && lookups.contains(names[k])) {
+      work.note("features", fmt::format("`{}`: missing in {} of {} rows to train on", names[k],
+                                        missing[k], train.rows));
+    }
+  }
+}
+
+}  // namespace
+
 Result<StepRecord> run_features(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
@@ -669,10 +765,12 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));
+  HEDDLE_TRY(fill_lookups(work, program));
   const std::span<const double> all(labels->codes);
   HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),
                                       all.first(static_cast<std::size_t>(parts.train_end))));
+  tell_missing(work, program, fitted.train);
   HEDDLE_ASSIGN_OR_RETURN(
       auto validation,
       program.apply(rows->slice(parts.train_end, parts.validation_end), threads_of(work)));

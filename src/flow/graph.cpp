@@ -100,7 +100,7 @@ class GraphBuilder {
 
   Result<void> add_rows();
   Result<void> add_enums(Step& rows) const;
-  void add_upstream(Step& step) const;
+  static void add_sources(Step& step, const std::vector<Source>& sources);
   void add_snapshot_and_split();
   void add_features();
   void add_standby();
@@ -143,7 +143,7 @@ Result<void> GraphBuilder::add_rows() {
   // The same bytes are other rows when they are read in another way.
   if (!source_.form.empty())
     rows.inputs.push_back({"`heddle.yaml`: how the source is written", source_.form});
-  add_upstream(rows);
+  add_sources(rows, source_.upstream);
   const bool learns = std::any_of(d_.contract->fields.begin(), d_.contract->fields.end(),
                                   [](const spec::Field& field) {
                                     return field.repairs.impute == spec::Impute::kMedian ||
@@ -184,9 +184,9 @@ Result<void> GraphBuilder::add_enums(Step& rows) const {
   return {};
 }
 
-/// What fields of the rows are computed from: other rows, and how they are written.
-void GraphBuilder::add_upstream(Step& step) const {
-  for (const Source& each : source_.upstream) {
+/// Other rows than those of the model: their bytes, and how they are written.
+void GraphBuilder::add_sources(Step& step, const std::vector<Source>& sources) {
+  for (const Source& each : sources) {
     step.inputs.push_back({fmt::format("source `{}`, {}", each.name, each.what), each.content});
     if (!each.form.empty())
       step.inputs.push_back(
@@ -200,7 +200,7 @@ void GraphBuilder::add_snapshot_and_split() {
       .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
       .body = run_snapshot};
   // It names them.
-  add_upstream(snapshot);
+  add_sources(snapshot, source_.upstream);
   steps_.push_back(std::move(snapshot));
   Step split{.name = "split",
              .version = 2,
@@ -231,6 +231,12 @@ void GraphBuilder::add_features() {
       .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
       .inputs = {part_of(identity, "folds", digest_of_text(fmt::to_string(d_.features->folds)))},
       .body = run_features};
+  add_sources(features, source_.tables);
+  const bool looks_up = std::any_of(
+      d_.features->features.begin(), d_.features->features.end(),
+      [](const spec::Feature& each) { return each.kind == spec::Feature::Kind::kLookup; });
+  // A retrain takes the tables of what serves.
+  if (looks_up && is_recorded()) features.inputs.push_back({"what serves", source_.recorded->base});
   std::string order;
   if (const doc::Value* list = identity.content.find("features");
       list != nullptr && list->is_array()) {

@@ -70,6 +70,21 @@ Types types_in(const std::string& source, const std::vector<spec::Field>& joined
   return out;
 }
 
+/// The tables that the features look up, each once.
+Result<std::vector<Source>> tables_of(const Definitions& definitions, const Cache& cache) {
+  std::map<std::string, Types> types;
+  for (const auto& feature : definitions.features->features) {
+    if (feature.kind == spec::Feature::Kind::kLookup)
+      types[feature.source].emplace(feature.value, feature.type);
+  }
+  std::vector<Source> out;
+  for (const auto& [name, columns] : types) {
+    HEDDLE_ASSIGN_OR_RETURN(auto source, file_source(definitions, name, columns, cache));
+    out.push_back(std::move(source));
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Source> source_of(const Definitions& definitions, const Cache& cache) {
@@ -78,6 +93,7 @@ Result<Source> source_of(const Definitions& definitions, const Cache& cache) {
   for (const auto& field : contract.fields) types.emplace(field.name, field.type);
   HEDDLE_ASSIGN_OR_RETURN(auto out,
                           file_source(definitions, definitions.model->source, types, cache));
+  HEDDLE_ASSIGN_OR_RETURN(out.tables, tables_of(definitions, cache));
   if (upstream::sources_of(contract.fields).empty()) return out;
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(out.input));
   out.joined = upstream::fields_to_join(contract.fields, columns);
@@ -99,7 +115,9 @@ Source source_of(const Recorded& recorded) {
 
 Result<void> remember(const Source& source, const Cache& cache) {
   if (source.recorded != nullptr) return {};
-  for (const Source& each : source.upstream) HEDDLE_TRY(remember(each, cache));
+  for (const auto* others : {&source.upstream, &source.tables}) {
+    for (const Source& each : *others) HEDDLE_TRY(remember(each, cache));
+  }
   const auto moment_ago =
       std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()) - 1;
   HEDDLE_ASSIGN_OR_RETURN(const auto parts, table::parts_of(source.input));

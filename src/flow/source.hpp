@@ -26,6 +26,7 @@ struct Source {
   Digest form{};         ///< of how they are written, as declared and as found; empty: as usual
   std::vector<spec::Field> joined{};   ///< `upstream` fields that the files lack: computed
   std::vector<Source> upstream{};      ///< what they are computed from, this source itself left out
+  std::vector<Source> tables{};        ///< what features look up, by name
   const Recorded* recorded = nullptr;  ///< borrowed; null: a file
   const Recipe* recipe = nullptr;      ///< borrowed; null: a search finds one
 };
@@ -33,7 +34,7 @@ struct Source {
 /// The files of the model's source. Their bytes are read unless the cache knows the digest of files
 /// of this stamp (sizes, inodes, times of the last write): a project that was moved or copied has
 /// the same content under another path. Of rows without their `upstream` fields also the sources of
-/// these. kNotFound, kInvalid.
+/// these, and the tables that features look up. kNotFound, kInvalid.
 [[nodiscard]] Result<Source> source_of(const Definitions& definitions, const Cache& cache);
 
 [[nodiscard]] Source source_of(const Recorded& recorded);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Fields that are known upstream, through the real binary: the contract and the commands of
-docs/joins.md over trips and weather. What is computed for the rows is what pandas computes; a file
-without the columns, one with them and requests get the same answers.
+"""Fields that are known upstream and features that are looked up, through the real binary: the
+contract, the features and the commands of docs/joins.md over trips, weather and airports. What is
+computed for the rows is what pandas computes; a file without the columns, one with them and
+requests get the same answers.
 
     joins.py HEDDLE DOCS      needs pandas and pyarrow; exit 0 when every case holds
 """
@@ -76,23 +77,35 @@ FEATURES = """\
 """
 
 
-def write_project(project, contract):
+# The last place is not in the table, and the one before has no elevation.
+AIRPORTS = [
+    (place, "" if i == 4 else 13 + 250.5 * i, "coast" if i % 2 else "land")
+    for i, place in enumerate(small_project.PLACES[:-1])
+]
+
+
+def write_project(project, contract, lookups):
     write(project.root / "data/weather.csv", ["station", "observed", "temperature"], weather())
-    project.edit("heddle.yaml", "sources:\n", "sources:\n  weather: data/weather.csv\n")
+    write(project.root / "data/airports.csv", ["code", "elevation", "region"], AIRPORTS)
+    project.edit(
+        "heddle.yaml",
+        "sources:\n",
+        "sources:\n  weather: data/weather.csv\n  airports: data/airports.csv\n",
+    )
     (project.root / "contracts/trips.odcs.yaml").write_text(contract)
-    project.edit("features/trips.yaml", "features:\n", "features:\n" + FEATURES)
+    project.edit("features/trips.yaml", "features:\n", "features:\n" + FEATURES + lookups)
 
 
 class World:
     def __init__(self, heddle, docs):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="heddle-joins-"))
         page = (pathlib.Path(docs) / "joins.md").read_text()
-        self.contract = blocks(page, "yaml")[0]
+        self.contract, self.lookups = blocks(page, "yaml")[:2]
         self.commands = [line for line in blocks(page, "sh")[0].splitlines() if line]
         self.skew = blocks(page, "sh")[1].strip()
         self.built = Project(heddle, small_project.make(self.dir / "joined", 12000))
         self.keys = self.dir / "joined-keys"
-        write_project(self.built, self.contract)
+        write_project(self.built, self.contract, self.lookups)
 
     def copy(self):
         root = self.dir / f"p{len(os.listdir(self.dir))}"
@@ -189,6 +202,114 @@ def training_sees_what_was_known(world):
     assert rows.loc[rows["origin"] == small_project.PLACES[-1], "temperature"].isna().all()
     (snapshot,) = (project.root / ".heddle").glob("**/snapshot.json")
     assert list(json.loads(snapshot.read_text())["upstream"]) == ["weather"]
+
+
+def diagnosed(done, id_):
+    """Among the findings about the definitions."""
+    assert done.code == 2 and id_ in done.ids and "hint:" in done.err, done
+    return done
+
+
+def step_file(project, name):
+    (path,) = project.root.glob(f".heddle/runs/steps/*/{name}")
+    return path
+
+
+@case
+def what_is_looked_up_is_what_pandas_merges(world):
+    project = world.built
+    program = json.loads(step_file(project, "features.json").read_text())
+    lookups = [each["name"] for each in program["features"] if each["kind"] == "lookup"]
+    tables = dict(zip(lookups, program["lookups"], strict=True))
+    assert tables["elevation"] == [
+        [place, None if elevation == "" else elevation] for place, elevation, _ in AIRPORTS
+    ], tables
+    assert tables["region"] == [[place, region] for place, _, region in AIRPORTS], tables
+    names = [each["name"] for each in program["features"] if not each.get("hidden")]
+    assert "elevation" in names and "region" not in names, names
+    parts = [
+        numpy.fromfile(step_file(project, f"{part}.f32"), dtype="<f4", offset=16)
+        for part in ("train", "validation", "test")
+    ]
+    given = pandas.DataFrame(numpy.concatenate(parts).reshape(-1, len(names)), columns=names)
+    rows = pandas.read_parquet(step_file(project, "accepted.parquet"))
+    airports = pandas.read_csv(project.root / "data/airports.csv")
+    due = rows[["origin"]].merge(airports, how="left", left_on="origin", right_on="code")
+    assert len(given) == len(due) == 12000
+    coastal = (due["region"] == "coast").where(due["region"].notna()).astype("float32")
+    for name, column in (("elevation", due["elevation"].astype("float32")), ("coastal", coastal)):
+        pandas.testing.assert_series_equal(
+            given[name], column, check_names=False, check_exact=True, obj=name
+        )
+    assert 0 < due["elevation"].isna().sum() < len(due) and coastal.nunique() == 2
+
+
+@case
+def sums_and_extremes_of_windows_are_those_of_pandas(world):
+    project = world.copy()
+    names = ["sum", "min", "max", "mean", "count"]
+    fields = "".join(f"""\
+      - name: {name}_delay
+        logicalType: {"number" if name in ("sum", "mean") else "integer"}
+        customProperties:
+          - property: upstream
+            vendor: heddle
+            value: {{source: trips, key: {{origin: origin, destination: destination}}, time: date,
+                    value: delay, aggregate: {name}, window: 6h, delay: 1d}}
+""" for name in names).replace("mean_delay", "mean_of_6h")
+    contract = project.root / "contracts/trips.odcs.yaml"
+    before, after = world.contract.split("      - name: delay\n")
+    contract.write_text(before + fields + "      - name: delay\n" + after)
+    works(project.run("run", "--until", "validate.rows", timeout=120))
+    paths = project.root.glob(".heddle/runs/steps/*/accepted.parquet")
+    rows = pandas.read_parquet(max(paths, key=lambda path: path.stat().st_mtime_ns))
+    rows["date"] = pandas.to_datetime(rows["date"], utc=True)
+    trips, _ = frames(project)
+    route = ["origin", "destination"]
+    # One line of time for what is known and for who asks, just before the row's own time; askers
+    # have no value themselves.
+    known = trips[route + ["delay"]].assign(time=(trips["date"] + DAY).dt.as_unit("us"), row=-1)
+    moment = rows["date"].dt.as_unit("us") - pandas.Timedelta(microseconds=1)
+    asked = rows[route].assign(time=moment, delay=numpy.nan, row=range(len(rows)))
+    events = pandas.concat([known, asked]).sort_values(route + ["time"], ignore_index=True)
+    windows = events.groupby(route).rolling("6h", on="time", closed="both")["delay"].agg(names)
+    due = events.join(windows.reset_index(drop=True)[names])
+    due = due[due["row"] >= 0].set_index("row").sort_index()
+    due["count"] = due["count"].fillna(0)
+    for name in names:
+        given = rows["mean_of_6h" if name == "mean" else f"{name}_delay"].astype(float)
+        numpy.testing.assert_allclose(given, due[name], rtol=1e-12, atol=0, err_msg=name)
+    assert 0.3 < rows["sum_delay"].notna().mean() < 1 and rows["count_delay"].max() > 3
+
+
+@case
+def what_is_wrong_with_a_table_is_told(world):
+    project = world.copy()
+    file = project.root / "data/airports.csv"
+    text = file.read_text()
+    file.write_text(text.replace("AAA,13.0,", "AAA,14.0,", 1))
+    assert file.read_text() != text
+    why = works(project.run("plan"))
+    assert "source `airports`, file `data/airports.csv` changed" in why.out + why.err, why
+    file.write_text(text + "AAA,99,coast\n")
+    done = refused(project.run("run", "--until", "features"), 3, "lookup-two-values")
+    assert '["AAA"]: 13.0 and 99.0' in done.err, done
+    file.write_text("code,elevation,region\n")
+    refused(project.run("run", "--until", "features"), 3, "lookup-empty")
+    with open(file, "w") as out:
+        out.write("code,elevation,region\n")
+        out.writelines(f"{'x' * 1000}{i},1,coast\n" for i in range(9000))
+    refused(project.run("run", "--until", "features"), 3, "lookup-too-large")
+    file.write_text(text.replace("elevation", "height", 1))
+    diagnosed(project.run("check"), "column-missing")
+    file.unlink()
+    done = diagnosed(project.run("run"), "source-missing")
+    assert "airports" in done.err, done
+    project.edit(
+        "features/trips.yaml", "{source: airports, key: {origin", "{source: air, key: {origin"
+    )
+    file.write_text(text)
+    diagnosed(project.run("check"), "unknown-name")
 
 
 @case
@@ -295,12 +416,6 @@ def a_file_and_a_request_get_the_same_answers(world):
         )
         assert told["computed"] == JOINED, told
         assert sorted(told["joined"]) == ["trips", "weather"], told
-
-
-def diagnosed(done, id_):
-    """Among the findings about the definitions."""
-    assert done.code == 2 and id_ in done.ids and "hint:" in done.err, done
-    return done
 
 
 @case
