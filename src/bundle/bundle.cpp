@@ -66,7 +66,7 @@ Result<Config> take_config(std::vector<Layer>& layers, const doc::Value& documen
 
 std::string media_type_of(std::string_view title) {
   if (title == kModel) return "application/vnd.cncf.model.weight.v1.raw";
-  // ModelPack has no type for these: the nearest that a client of it knows how to pull.
+  // The nearest of ModelPack's media types.
   if (title == kFeatures || title == kCalibration || title == kConfig)
     return "application/vnd.cncf.model.weight.config.v1.raw";
   if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";

@@ -81,8 +81,7 @@ Digest subject_of(std::string_view model, std::string_view runtime, std::string_
 }
 
 bool is_adopted(const Bundle& bundle) {
-  // A bundle that was trained here was scored by its own
-  // library: only an adopted model needs a certificate.
+  // Only a model that was there before is certified: the trainer's record says `adopted`.
   if (!bundle.has(kTrainer)) return false;
   const auto trainer = bundle.json(kTrainer);
   return trainer.ok() && trainer->find("adopted") != nullptr;

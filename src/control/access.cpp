@@ -108,8 +108,8 @@ Result<void> take_over(Core& core, const std::string& service, std::uint64_t don
 Result<void> prune(Core& core, const spec::Service& service) {
   const std::string& name = service.identity.name;
   const std::string folder = core.home.access(name);
-  // The bound of the definition, or less where the disk is small or nearly full.
   const auto bound = service.access_log.bytes;
+  // The bound of the definition, or less where the disk is small or nearly full.
   const auto [bytes, old] =
       telemetry::past_bound(folder, bound, system_files().free_bytes(folder.c_str()));
   if (old.empty()) return {};
@@ -283,8 +283,6 @@ Error in_entry(const ledger::Entry& entry, Error error) {
 }  // namespace
 
 Result<AccessReply> list_access_logs(Core& core, const std::string& wanted) {
-  // A segment that was turned again after a crash has
-  // one line, by its key; the last entry of it counts.
   std::map<std::pair<std::string, std::int64_t>, AccessSegmentItem> found;
   std::map<std::string, std::int64_t> pruned;  // by service: through which
   std::optional<Error> unread;

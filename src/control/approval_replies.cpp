@@ -20,7 +20,6 @@ std::string command_to_ask(const policy::Approval& approval) {
       approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
   const auto& action = approval.action;
   if (action == "release.rollback") return "heddle release rollback " + service;
-  // What is asked again depends on what it was: each action is another command of the same person.
   if (action == "canary.abort") return "heddle release abort " + service;
   if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
   if (action == "shadow.set")

@@ -217,7 +217,7 @@ Result<void> audit_decisions(Control::Core& core, std::vector<ledger::Finding>& 
   HEDDLE_ASSIGN_OR_RETURN(const auto applied, applied_of(*core.state));
   const auto checked = check_applied(*core.state, applied);
   if (checked.ok()) return {};
-  // Only `applied-not-decided` is a finding; another error means that it could not be checked.
+  // Another kind of error means that it could not be checked, and is no finding.
   if (checked.error().kind != ErrorKind::kCorrupt) return checked.error();
   findings.push_back({checked.error().id, checked.error().message});
   return {};

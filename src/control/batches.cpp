@@ -13,10 +13,9 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const auto& releases = service->releases();
   const std::string& name = service->service().identity.name;
+  // A file is scored by the same release as requests: who stopped the service stopped both.
   if (releases.stopped()) {
     return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name),
-                 // A file is scored by the same release as
-                 // requests: who stopped the service stopped both.
                  "a person clears that: `heddle resume`"};
   }
   Digest bundle;

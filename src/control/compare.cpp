@@ -157,7 +157,7 @@ Result<Rows> rows_of_traffic(const Question& question, Comparison& out) {
   selection.until = question.input->until;
   selection.most_bytes = kMostCompared;
   selection.end = question.input->end;
-  // A row that lacks a field would be refused by one of the two, and be compared for neither.
+  // A row that lacks a field could be refused by one of the two, and be compared for neither.
   selection.every_field = true;
   selection.task = question.base.plan->task();
   selection.progress = question.input->progress;

@@ -105,8 +105,8 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     // learn of it now.
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
-  // For an apply or a restore no service is opened: the first has
-  // definitions that nobody may run, the second must not decide.
+  // Definitions that this version refuses open no service, and
+  // nor does a state that is restored: neither may decide.
   if (!whole || core->restores) return std::unique_ptr<Control>(new Control(std::move(core)));
   core->running = core->project;
   // Whom a Monitor names is told of the service that it watches, and of no other.

@@ -61,11 +61,11 @@ void ServiceJournal::trim() {
 }
 
 Result<doc::Value> ServiceJournal::unread_stops() const {
+  // A reader of its own: the place of the one that decides must not move.
   HEDDLE_ASSIGN_OR_RETURN(const auto reader,
                           plane::JournalReader::open(spool_, reader_->position()));
   auto stops = doc::Value::array();
   for (;;) {
-    // A reader of its own: the place of the one that decides must not move.
     HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
     if (!record) return stops;
     if (const auto* stop = std::get_if<plane::StopRecord>(&*record))

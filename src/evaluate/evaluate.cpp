@@ -56,7 +56,6 @@ std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evalua
 /// Few rows of several classes, or features that say nothing, cannot tell of one feature alone.
 void name_untold(const Leakage& leakage, stats::TaskKind task, Absent& absent) {
   const std::string measure(spec::single_feature_measure(task));
-  // Only of two classes is the measure always defined; of others the reason is named.
   if (task == stats::TaskKind::kBinary || !std::isnan(leakage.numbers.at(measure))) return;
   absent.emplace("leakage." + measure, task == stats::TaskKind::kClasses
                                            ? "no two classes have ten held-out rows each"
@@ -154,7 +153,7 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   add_group("standby", evidence.standby, numbers);
   std::vector<spec::Gate> gates;
   Absent absent = input.absent;
-  // A retrain on recorded traffic has no split of a run that could be looked at.
+  // Without both sides of a split there is no leakage to look for.
   if (input.split.train_rows != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(evidence.leakage, leakage(input.split));
     add_group("leakage", evidence.leakage.numbers, numbers);

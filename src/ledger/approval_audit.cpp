@@ -51,7 +51,7 @@ std::string ApprovalAudit::check_yes(std::uint64_t index, const Entry& entry) {
   const auto found = asked_.find(entry.approval);
   if (found == asked_.end()) return wrong("nothing was asked for under that id");
   Asked& asked = found->second;
-  // An approval serves once.
+  // What was rejected, lapsed or used takes no further yes.
   if (!asked.closed.empty()) return wrong(fmt::format("it was {} before", asked.closed));
   if (entry.actor_type != "person") return wrong("it is no person's");
   if (entry.actor == asked.entry.actor ||

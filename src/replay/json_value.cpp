@@ -67,7 +67,7 @@ void append_value(const expr::Datum& value, std::string& out) {
       if (std::isfinite(value.d))
         fmt::format_to(std::back_inserter(out), "{}", value.d);
       else
-        // JSON has no such numbers: a text reaches the contract, which refuses it as any sender's.
+        // JSON has no such numbers: they go as texts, and the contract decides.
         out.append(std::isnan(value.d) ? "null" : value.d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
       break;
     case expr::Datum::Kind::kTimestamp: append_time(value.i, out); break;

@@ -157,7 +157,7 @@ LagFit explain_by_lag(const Histogram& reference, const Histogram& current) {
   if (n == 0 || current.counts().size() != reference.counts().size()) return best;
   for (int step = 1; step <= n / 2; ++step) {
     for (const int lag : {step, -step}) {
-      // Half a day back is half a day forth, and was tried as such.
+      // Half way round is the same in both directions, and was tried as such.
       if (2 * lag == -n) continue;
       Histogram shifted(static_cast<std::size_t>(n));
       for (int i = 0; i < n; ++i) {

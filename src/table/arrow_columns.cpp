@@ -310,7 +310,7 @@ Result<void> ColumnReader::append_times(const arrow::Array& array, const Selecti
                  : Cell::kValue;
     });
   };
-  // Days are 32 bits wide, all other times 64.
+  // Of these types DATE32 alone is 32 bits wide.
   if (array.type_id() == arrow::Type::DATE32)
     return scaled(static_cast<const arrow::Date32Array&>(array).raw_values());
   const auto* values = array.type_id() == arrow::Type::DATE64

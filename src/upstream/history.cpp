@@ -125,8 +125,6 @@ void append(table::Column& to, const Datum& value, table::StringIndex& texts) {
 
 table::Column column_as(const table::Column& column, Type type, std::int64_t& lost) {
   const auto view = column.view();
-  // Integers may be asked for as reals, and reals from
-  // integers: only those need a copy even of their own type.
   const bool has_no_other =
       column.type == type && column.malformed.empty() && type != Type::kDouble;
   if (has_no_other) return column;
@@ -303,7 +301,6 @@ Range History::between(std::int32_t code, Micros from, Micros before) const noex
   const auto begin = times_.begin() + static_cast<std::ptrdiff_t>(at == 0 ? 0 : ends_[at - 1]);
   const auto end = times_.begin() + static_cast<std::ptrdiff_t>(ends_[at]);
   const auto last = std::lower_bound(begin, end, before);
-  // A window may begin after its end where times are at the edge of what 64 bits hold.
   const auto first = std::min(std::lower_bound(begin, end, from), last);
   return {static_cast<std::size_t>(first - times_.begin()),
           static_cast<std::size_t>(last - times_.begin())};

@@ -36,8 +36,7 @@ std::vector<Field> fields_to_join(std::span<const Field> fields,
     const bool is_there = std::any_of(columns.begin(), columns.end(), [&](const auto& column) {
       return column.name == field.name;
     });
-    // Rows that bring the column themselves keep it: a
-    // replay of what was joined must not join again.
+    // Rows that bring the column themselves keep it.
     if (field.upstream && !is_there) out.push_back(field);
   }
   return out;
