@@ -61,6 +61,7 @@ int days_in_month(int year, int month) {
 
 /// `2001-02-28` as the beginning of that day.
 std::optional<Micros> read_date(std::string_view text, std::size_t& at) {
+  // Exactly four digits: ISO 8601 wants an agreement between the parties for more.
   const int year = read_digits(text, at, 4);
   if (year < 0 || !take(text, at, '-')) return std::nullopt;
   const int month = read_pair(text, at, 1, 12);
@@ -92,6 +93,7 @@ std::optional<Micros> read_time_of_day(std::string_view text, std::size_t& at) {
   if (minute < 0) return std::nullopt;
   const Micros time = hour * kHour + minute * kMinute;
   if (!take(text, at, ':')) return time;
+  // A leap second, 60, is refused: it has no place of its own in microseconds since 1970.
   const int second = read_pair(text, at, 0, 59);
   if (second < 0) return std::nullopt;
   if (!take(text, at, '.')) return time + second * kSecond;
@@ -103,6 +105,7 @@ std::optional<Micros> read_time_of_day(std::string_view text, std::size_t& at) {
 /// `Z`, `+05:30`, `+0530` or `+05`: how far a time is ahead of UTC.
 std::optional<Micros> read_offset(std::string_view text, std::size_t& at) {
   if (take(text, at, 'Z')) return 0;
+  // The caller has seen that there is a character.
   const char sign = text[at++];
   if (sign != '+' && sign != '-') return std::nullopt;
   const int hours = read_pair(text, at, 0, 23);
@@ -119,6 +122,7 @@ std::optional<Micros> read_offset(std::string_view text, std::size_t& at) {
 
 /// The unit at `text[at]`, moving `at` past it; 0 when it is none.
 Micros take_unit(std::string_view text, std::size_t& at) {
+  // Before `m`: `5ms` would be five minutes and an `s`.
   if (text.substr(at, 2) == "ms") {
     at += 2;
     return kSecond / 1000;
@@ -182,6 +186,7 @@ std::optional<Micros> parse_time(std::string_view text) noexcept {
   std::size_t at = 0;
   const auto day = read_date(text, at);
   if (!day || at == text.size()) return day;
+  // RFC 3339, section 5.6, allows a space in place of the `T`.
   if (!take(text, at, 'T') && !take(text, at, ' ')) return std::nullopt;
   const auto since_midnight = read_time_of_day(text, at);
   if (!since_midnight) return std::nullopt;
@@ -200,6 +205,7 @@ std::optional<Micros> parse_duration(std::string_view text) noexcept {
     Micros value = 0;
     std::size_t digits = 0;
     for (; is_digit_at(text, at); ++at, ++digits) {
+      // Twelve digits fit 64 bits before the unit is looked at.
       if (digits == 12) return std::nullopt;
       value = value * 10 + (text[at] - '0');
     }

@@ -54,6 +54,7 @@ std::optional<int> number_of(std::string_view text, const CronField& field) {
   std::string lower;
   for (const char c : text)
     lower.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  // A name before a number: neither can be the other.
   for (std::size_t i = 0; i < field.names.size(); ++i) {
     if (field.names[i] == lower) return field.first_name + static_cast<int>(i);
   }
@@ -127,11 +128,14 @@ bool Cron::has_day(Micros midnight) const {
   const bool is_day = (days_ >> date.day & 1) != 0;
   // 1970-01-01 was a Thursday.
   const bool is_week_day = (week_days_ >> (((midnight / kDay + 4) % 7 + 7) % 7) & 1) != 0;
+  // As cron has it: where both days are restricted,
+  // either one will do; else the restricted one counts.
   return is_any_day_ || is_any_week_day_ ? is_day && is_week_day : is_day || is_week_day;
 }
 
 std::optional<int> Cron::minute_from(int minute) const {
   for (; minute < kMinutesOfDay; ++minute) {
+    // The rest of an hour that does not fit is passed over at once.
     if ((hours_ >> minute / 60 & 1) == 0) {
       minute += 59 - minute % 60;
       continue;

@@ -87,7 +87,9 @@ Result<Digest> Digest::parse(std::string_view text) {
   const Error bad{ErrorKind::kInvalid, "digest-malformed",
                   fmt::format("`{}` is not a digest", text.substr(0, 100)),
                   "a digest is `sha256:` and 64 lower-case hex digits"};
+  // 7 characters of `sha256:` and 64 hex digits.
   if (text.size() != 71 || text.substr(0, 7) != "sha256:") return bad;
+  // Lower case only, so that one digest has one text.
   for (const char c : text.substr(7)) {
     if (c >= 'A' && c <= 'F') return bad;
   }

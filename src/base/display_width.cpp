@@ -158,6 +158,7 @@ std::size_t display_width(std::string_view text) noexcept {
   while (!text.empty()) {
     const auto [point, size] = first_of(text);
     text.remove_prefix(size);
+    // ASCII is most text, and needs no table.
     if (point < 0x80) {
       ++width;
     } else if (!is_in(kJoins, point)) {

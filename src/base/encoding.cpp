@@ -21,6 +21,7 @@ int hex_value(char c) {
 std::optional<std::uint32_t> read_group(std::string_view four, bool last, std::size_t& pad) {
   std::uint32_t group = 0;
   for (std::size_t j = 0; j < 4; ++j) {
+    // Before its padding a group has at least two characters.
     if (four[j] == '=' && last && j >= 2) {
       ++pad;
       group <<= 6;

@@ -50,6 +50,7 @@ Result<Config> take_config(std::vector<Layer>& layers, const doc::Value& documen
   const doc::Value* const member = document.find("heddle");
   const auto layer = std::find_if(layers.begin(), layers.end(),
                                   [](const Layer& each) { return each.title == kConfig; });
+  // Exactly one of the two places: with both it would be chance which config counts.
   if ((member == nullptr) == (layer == layers.end())) {
     return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`"
                                              : "it has two configs of Heddle's");
@@ -65,6 +66,7 @@ Result<Config> take_config(std::vector<Layer>& layers, const doc::Value& documen
 
 std::string media_type_of(std::string_view title) {
   if (title == kModel) return "application/vnd.cncf.model.weight.v1.raw";
+  // The nearest of ModelPack's media types.
   if (title == kFeatures || title == kCalibration || title == kConfig)
     return "application/vnd.cncf.model.weight.config.v1.raw";
   if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";
@@ -100,6 +102,7 @@ bool Bundle::has(std::string_view title) const noexcept {
 
 Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Config& config) {
   layers.push_back(
+      // Canonical, so that equal configs have equal bytes and thus one digest.
       {std::string(kConfig), {}, doc::to_canonical_json(config_schema().print(config))});
   // By title, so that the same parts are the same bundle in whatever order they came.
   std::sort(layers.begin(), layers.end(),
@@ -108,6 +111,7 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Co
   doc::Value diff_ids = doc::Value::array();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
+    // Sorted by title, so that two of one title are neighbours.
     if (i > 0 && layer.title == layers[i - 1].title) {
       return Error{ErrorKind::kInvalid, "bundle-title",
                    fmt::format("two layers have the title `{}`", layer.title), "give each its own"};
@@ -116,9 +120,11 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, const Co
     doc::Value entry =
         descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest,
                    layer.bytes.size());
+    // Clients of OCI read the title, those of ModelPack the path: both are the layer's name.
     entry.set("annotations", doc::Value::object({{std::string(kTitle), layer.title},
                                                  {std::string(kFilepath), layer.title}}));
     descriptors.push(std::move(entry));
+    // No layer is compressed, so that the digest of the content is that of the blob.
     diff_ids.push(digest.str());
   }
   doc::Value document = doc::Value::object();
@@ -151,6 +157,7 @@ Result<std::vector<Digest>> parts(store::Objects& objects, const Digest& digest)
   const doc::Value* const layers = manifest.ok() ? manifest->find("layers") : nullptr;
   if (layers == nullptr || !layers->is_array())
     return corrupt(digest, "its manifest is incomplete");
+  // The manifest first: whoever copies the parts must have it to open the bundle.
   std::vector<Digest> out{digest};
   const auto add = [&](const doc::Value* part) -> Result<void> {
     auto named = Digest::parse(part == nullptr ? "" : part->string_or("digest"));
@@ -169,6 +176,7 @@ Result<Digest> find(store::Objects& objects, std::string_view text) {
   std::string_view digits = text;
   if (digits.starts_with(kSha256)) digits.remove_prefix(kSha256.size());
   const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  // Fewer digits would soon name several bundles, and more than 64 are no digest.
   if (!is_hex || digits.size() < kFewestDigits || digits.size() > 2 * sizeof(Digest::bytes)) {
     return Error{
         ErrorKind::kInvalid, "digest-malformed",
@@ -198,6 +206,8 @@ Result<Digest> find(store::Objects& objects, std::string_view text) {
 
 Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string manifest_bytes, objects.get(digest));
+  // The manifest names all other digests: once it is
+  // checked, the digest of a bundle covers every byte.
   if (sha256(manifest_bytes) != digest)
     return corrupt(digest, "the bytes of the manifest do not match");
   auto manifest = doc::parse_json(manifest_bytes);
@@ -207,6 +217,7 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   const doc::Value* layers = manifest->find("layers");
   if (config == nullptr || layers == nullptr || !layers->is_array())
     return corrupt(digest, "its manifest is incomplete");
+  // Before the layers: what is no bundle is told without reading a large model.
   HEDDLE_ASSIGN_OR_RETURN(const std::string config_bytes, read_part(objects, digest, *config));
   auto document = doc::parse_json(config_bytes);
   if (!document.ok()) return corrupt(digest, "its config is no JSON");
@@ -233,6 +244,7 @@ bool complete(store::Objects& objects, const Digest& digest) {
   const auto bytes = objects.get(digest);
   const auto manifest = bytes.ok() ? doc::parse_json(*bytes) : Result<doc::Value>(bytes.error());
   if (!manifest.ok()) return false;
+  // The parts are looked for and not read: a bundle may be large, and `open` checks the bytes.
   const auto there = [&](const doc::Value* part) {
     const auto named = Digest::parse(part == nullptr ? "" : part->string_or("digest"));
     return named.ok() && objects.has(*named);

@@ -67,6 +67,7 @@ const Schema<Change>& change_schema(Change::Kind kind) {
     case Kind::kTransformWithdrawn: return withdrawn;
     case Kind::kCalibration: return calibration;
   }
+  // Not reached: every kind is handled above.
   return retrain;
 }
 
@@ -78,6 +79,7 @@ void read_change(Config& into, const Value& value, Reader& reader) {
   for (const auto each : kChanges) {
     const auto& schema = change_schema(each);
     if (kind == nullptr || !kind->is_string()) break;
+    // By the schemas themselves, so that a kind is named once.
     if (schema.keys.front().choices.front() == kind->as_string())
       return reader.read(schema, value, &into.change.emplace());
   }
@@ -87,6 +89,7 @@ void read_change(Config& into, const Value& value, Reader& reader) {
 void read_learned(Config& into, const Value& value, Reader&) {
   using Kind = Learned::Kind;
   into.learned =
+      // Null and absent differ: null says that rows had times and nobody knows the last.
       value.is_null() ? Learned{Kind::kUnknown, 0} : Learned{Kind::kUntil, value.as_int()};
 }
 

@@ -8,6 +8,7 @@
 namespace heddle::bundle {
 
 bool ParityCertificate::holds() const noexcept {
+  // A certificate over no rows or no paths would hold of anything.
   return rows > 0 && answered > 0 && !paths.empty() &&
          std::all_of(paths.begin(), paths.end(), [&](const ParityPath& path) {
            return path.rows > 0 && path.largest <= tolerance;
@@ -80,6 +81,7 @@ Digest subject_of(std::string_view model, std::string_view runtime, std::string_
 }
 
 bool is_adopted(const Bundle& bundle) {
+  // Only a model that was there before is certified: the trainer's record says `adopted`.
   if (!bundle.has(kTrainer)) return false;
   const auto trainer = bundle.json(kTrainer);
   return trainer.ok() && trainer->find("adopted") != nullptr;
@@ -99,6 +101,8 @@ Result<void> check_parity(const Bundle& bundle) {
                  "make the bundle with `heddle run`, which certifies it"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto certificate, parity_schema().parse_text(layer(kParity)));
+  // The bytes and not the certificate's word: one that
+  // was copied from another bundle says nothing of this.
   if (certificate.subject != subject_of(layer(kModel), layer(kRuntime), layer(kRuntimeFiles))) {
     return Error{ErrorKind::kCorrupt, "parity-other",
                  fmt::format("the certificate of parity of bundle {} is of another model",

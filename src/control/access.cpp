@@ -109,6 +109,7 @@ Result<void> prune(Core& core, const spec::Service& service) {
   const std::string& name = service.identity.name;
   const std::string folder = core.home.access(name);
   const auto bound = service.access_log.bytes;
+  // The bound of the definition, or less where the disk is small or nearly full.
   const auto [bytes, old] =
       telemetry::past_bound(folder, bound, system_files().free_bytes(folder.c_str()));
   if (old.empty()) return {};
@@ -129,12 +130,16 @@ Result<void> prune(Core& core, const spec::Service& service) {
 /// Segments after the last one that was turned are the product's to remove only after it turned
 /// them, and the one that is being written is always there.
 Result<void> look_for_holes(Core& core, const std::string& service, std::uint64_t done) {
+  // Nothing was turned yet: where the journal begins is not a hole.
   if (done == 0) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(service)));
+  // The newest segment is not newer than what was turned: the
+  // journal was removed, and the numbers of a new one start again.
   const bool gone = segments.empty() || segments.back() <= done;
   if (!gone && segments.front() <= done + 1) return {};
   HEDDLE_TRY(core.ledger->record_missing("journal", "service/" + service));
   return core.state->write([&](store::Txn& txn) {
+    // Past the hole, so that one loss is recorded once and not at every tick.
     return txn.put("control", done_key(service), fmt::to_string(gone ? 0 : segments.front() - 1));
   });
 }
@@ -142,6 +147,7 @@ Result<void> look_for_holes(Core& core, const std::string& service, std::uint64_
 /// Without an access log: what is finished now is not turned later, and not missed.
 Result<void> pass_over(Core& core, const std::string& service, std::uint64_t done) {
   HEDDLE_ASSIGN_OR_RETURN(const auto segments, plane::list_segments(core.home.spool(service)));
+  // The last segment is still written; the one before it is the newest that is finished.
   if (segments.size() < 2 || segments[segments.size() - 2] <= done) return {};
   return core.state->write([&](store::Txn& txn) {
     return txn.put("control", done_key(service), fmt::to_string(segments[segments.size() - 2]));
@@ -163,8 +169,10 @@ Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t s
     return repaired_of(lineage, bundle, row, names);
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto made, telemetry::write_access(source, core.home.access(name)));
+  // A crash here turns the same segment again: `done` moves with the entry, in one transaction.
   failpoint("control-access-written");
   return core.state->write([&](store::Txn& txn) -> Result<void> {
+    // A segment with ticks and labels alone has nothing to be proven, and gets no entry.
     if (made.rows > 0) HEDDLE_TRY(core.ledger->append(txn, entry_of(name, made)));
     return txn.put("control", done_key(name), std::to_string(segment));
   });
@@ -180,6 +188,7 @@ Result<void> write_access_log(Core& core, const std::string& name, ServiceContro
     return {};
   }));
   if (service.access_log.bytes == 0) {
+    // Recorded traffic is kept for the access log; without one its own bound alone counts.
     control.archived(UINT64_MAX);
     return pass_over(core, name, done);
   }
@@ -190,6 +199,8 @@ Result<void> write_access_log(Core& core, const std::string& name, ServiceContro
   const auto waiting = std::count_if(segments.begin(), segments.end(),
                                      [&](std::uint64_t segment) { return segment > done; });
   const bool far_behind = static_cast<std::size_t>(waiting) > kFarBehind;
+  // The loop of the control plane serves requests between
+  // its ticks: the slice bounds how long they wait.
   const auto until = std::chrono::steady_clock::now() + (far_behind ? 3 * kSlice : kSlice);
   bool made = false;
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written

@@ -52,6 +52,7 @@ const Schema<AskedReply>& AskedReply::schema() {
              "of a release, and then alone: the two bundles are compared first, send the same "
              "request again");
     add_form(t, &A::asked, asked_schema());
+    // The reply is one of two forms: the members of the other one are required only here.
     t.finally([](A& into, const Value& value, Reader& reader) {
       if (!into.comparing) need_form(asked_schema(), value, reader);
     });
@@ -76,6 +77,7 @@ const Schema<ByHandReply>& ByHandReply::schema() {
     t.text("approval", &B::approval, "waiting: for this one");
     t.text("reason", &B::reason, "waiting: as the ledger has it");
     t.finally([](B& into, const Value& value, Reader& reader) {
+      // `applied` says which form it is; each has one member that it cannot be without.
       const char* needed = into.applied ? "service" : "approval";
       if (value.find(needed) == nullptr) reader.refuse(needed, "is missing");
     });

@@ -46,6 +46,7 @@ std::size_t find_key(const std::vector<std::string>& lines, std::string_view key
 std::size_t block_end(const std::vector<std::string>& lines, std::size_t at, std::size_t indent) {
   std::size_t last = at + 1;
   for (std::size_t i = at + 1; i < lines.size(); ++i) {
+    // A comment says nothing of where a block ends, whatever its indentation.
     if (is_blank(lines[i])) continue;
     const bool item = indent_of(lines[i]) == indent && lines[i][indent] == '-';
     if (indent_of(lines[i]) <= indent && !item) break;
@@ -64,6 +65,7 @@ void append_item(std::vector<std::string>& lines, std::string_view key, std::str
   std::size_t at = find_key(lines, key, 0, 0, lines.size());
   if (at == lines.size()) lines.push_back(std::string(key) + ":");
   const std::size_t end = block_end(lines, at, 0);
+  // Two spaces for a list that has no item yet; else as its authors wrote the first one.
   std::size_t indent = 2;
   for (std::size_t i = at + 1; i < end; ++i) {
     if (!is_blank(lines[i]) && lines[i][indent_of(lines[i])] == '-') {
@@ -74,6 +76,7 @@ void append_item(std::vector<std::string>& lines, std::string_view key, std::str
   auto item = lines_of(addition);
   const bool dashed = !item.empty() && item[0].substr(0, 2) == "- ";
   for (std::size_t i = 0; i < item.size(); ++i) {
+    // Lines after the first stand below the text of the item, not below its dash.
     const std::string lead = dashed ? "" : i == 0 ? "- " : "  ";
     item[i] = std::string(indent, ' ') + lead + item[i];
   }
@@ -109,8 +112,10 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
       lines[at] = std::string(indent, ' ') + key + ": " + std::string(addition);
       return true;
     }
+    // Lines cannot be added below `key: {...}`; the caller does it on the parsed document.
     if (lines[at].find('{') != std::string::npos) return false;
     begin = at + 1;
+    // A key that was just added heads nothing so far: the next one has to be added below it.
     end = missing ? begin : block_end(lines, at, indent);
     path.remove_prefix(dot + 1);
     indent = indent_below(lines, begin, end, indent);
@@ -215,6 +220,8 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
                                      const std::vector<spec::Transform>& transforms) {
   HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "contract"));
   auto* schema = document.find("schema");
+  // A contract of one object may say its transforms at the document or
+  // in the object; of several, only the object says whose they are.
   const bool is_one_object = schema == nullptr || !schema->is_array() || schema->size() <= 1;
   const auto has_transforms = [](const doc::Value& holder) {
     const auto* customs = holder.find(kCustom);
@@ -224,6 +231,7 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
   doc::Value* holder = is_one_object ? &document : nullptr;
   if (schema != nullptr && schema->is_array()) {
     for (auto& item : schema->as_array()) {
+      // They are added where its authors have put theirs, so that a contract keeps one list.
       if (is_one_object ? has_transforms(item) : item.string_or("name") == object) holder = &item;
     }
   }
@@ -252,6 +260,7 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
 }
 
 Result<std::string> amend(std::string_view text, std::string_view path, std::string_view addition) {
+  // A trailing newline would become an empty line in the middle of the file.
   while (!addition.empty() && addition.back() == '\n') addition.remove_suffix(1);
   const bool appends = path.size() > 2 && path.substr(path.size() - 2) == "[]";
   const std::string_view key = appends ? path.substr(0, path.size() - 2) : path;

@@ -23,6 +23,7 @@ Error unsigned_(const std::string& path) {
 
 Result<Ed25519Public> verifier_of(const Home& home) {
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(home.control_public_key()));
+  // The file ends in a newline, as a text file does; the key is the hex before it.
   while (!text.empty() && text.back() == '\n') text.pop_back();
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, hex_decode(text));
   Ed25519Public key{};
@@ -36,6 +37,7 @@ Result<Ed25519Public> verifier_of(const Home& home) {
 std::string errors_of(const spec::Loaded& loaded) {
   std::vector<std::string> texts;
   std::size_t more = 0;
+  // Every error is counted and only the first ones are named: a message is read in a terminal.
   for (const auto& diagnostic : loaded.diagnostics) {
     if (diagnostic.severity != doc::Severity::kError) continue;
     if (texts.size() == kNamed) {
@@ -87,6 +89,8 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
     applied.emplace();
     applied->commit = *commit;
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, applied_row(txn, "applied-digest"));
+    // A digest that does not parse was not written by an apply:
+    // it is told as tampering and not as a fault of the reader.
     auto definitions = Digest::parse(digest);
     if (!definitions.ok()) return not_by_us("no digest in `applied-digest`");
     applied->definitions = *definitions;
@@ -106,6 +110,8 @@ Result<std::optional<ledger::Entry>> newest_apply(store::State& state, std::uint
   std::optional<ledger::Entry> newest;
   HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
+    // All of them are read, for the newest counts; the
+    // caller starts at the entry that the state names.
     return txn.read_log(from, size, [&](std::uint64_t, std::string_view text) {
       if (text.find(marked) == std::string_view::npos) return true;
       auto entry = ledger::parse_entry(text);
@@ -127,8 +133,11 @@ bool is_of(const ledger::Entry& entry, const Applied& applied) {
 }  // namespace
 
 Result<void> check_applied(store::State& state, const std::optional<Applied>& applied) {
+  // From the entry that the state names: an older apply cannot be the newest one.
   HEDDLE_ASSIGN_OR_RETURN(const auto newest, newest_apply(state, applied ? applied->entry : 0));
   if (!applied && !newest) return {};
+  // Number, commit and digest must all agree: each row
+  // can be changed alone by who can write the file.
   if (applied && newest && is_of(*newest, *applied)) return {};
   const auto by_state = applied ? fmt::format("commit {} runs since entry {}",
                                               applied->commit.substr(0, 12), applied->entry)
@@ -180,6 +189,7 @@ Result<Applied> read_applied(const Home& home) {
 
 Result<std::map<std::string, Digest>> released_primaries(const Home& home,
                                                          const spec::Project& project) {
+  // The signed tables and not the state: this runs in processes that do not open the state.
   std::map<std::string, Digest> primaries;
   for (const auto& [name, service] : project.services) {
     if (!path_exists(home.route(name))) continue;  // nothing was ever released
@@ -192,6 +202,8 @@ Result<std::map<std::string, Digest>> released_primaries(const Home& home,
 
 Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,
                                   const std::string& commit) {
+  // A shallow clone, or one from before the apply, lacks
+  // the commit; the error of git would not say what to do.
   if (!git.resolve(commit).ok()) {
     return Error{ErrorKind::kNotFound, "applied-missing",
                  fmt::format("the repository of `{}` does not have the commit {} that was applied",

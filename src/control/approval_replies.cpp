@@ -80,6 +80,7 @@ std::vector<NextItem> approval_next(const policy::Approval& approval) {
       const bool in_spite = approval.op_id.find(kAskedAgain) != std::string::npos;
       return {{ask + (in_spite ? " --again" : ""), "ask again, as it is now"}};
     }
+    // It was carried out: there is nothing to do.
     case Status::kUsed: break;
   }
   return {};
@@ -115,6 +116,8 @@ void show_evidence(store::Objects& objects, const policy::Approval& approval,
   // By name of the evidence, a member of the reply.
   const auto read = [&](const policy::Named& item, const auto& schema, const auto& take) {
     const auto bytes = objects.get(item.digest);
+    // What cannot be read does not keep the rest from
+    // being shown; who signs is told what is missing.
     if (!bytes.ok()) return void(reply.unread = unread(item, bytes.error()));
     auto value = schema.parse_text(*bytes);
     if (!value.ok()) return void(reply.unread = unread(item, value.error()));

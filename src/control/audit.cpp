@@ -51,11 +51,15 @@ class SignatureAudit {
  private:
   void note(const ledger::Entry& entry) {
     const auto text = [&](const char* name) { return entry.attributes.string_or(name); };
+    // A yes and a request keep their proof under different names, in
+    // different signature namespaces: one cannot pass for the other.
     const bool is_yes = entry.action == "approval.approve";
     const auto statement = text(is_yes ? "statement" : "request_statement");
     const auto armored = text(is_yes ? "signature" : "request_signature");
     if (!is_yes) return note_request(entry, statement, armored);
     if (statement.empty()) return;  // of before statements were recorded
+    // The statement must be the one that the entry names by digest:
+    // a valid signature over another statement is no yes to this.
     const auto named = std::pair<std::string, Digest>("statement", sha256(statement));
     if (std::find(entry.evidence.begin(), entry.evidence.end(), named) == entry.evidence.end())
       return report("approval-signature-invalid", entry.seq, entry.actor,
@@ -69,6 +73,7 @@ class SignatureAudit {
                     const std::string& armored) {
     if (entry.attributes.string_or("proof") != "signature") return;
     if (!statement.empty()) {
+      // By `op_id`, so that the entry that carries it out later is not reported as unsigned.
       asked_.insert(entry.op_id);
       const bool is_first = applied_.empty() && entry.action == kApplyAction;
       signed_.push_back({entry.seq, entry.actor,
@@ -104,6 +109,7 @@ class SignatureAudit {
       good = policy::verify_signature(*person, each.statement, each.armored, name_space);
     }
     if (good.ok()) return {};
+    // An error of I/O says nothing of the signature, and must not be a finding about a person.
     if (good.error().kind != ErrorKind::kDenied) return good.error();
     report(id, each.entry, each.person, good.error().message);
     return {};
@@ -120,6 +126,7 @@ class SignatureAudit {
         if (auto loaded = spec::load_commit(*core_.git, core_.home.root(), commit); loaded.ok())
           people = std::move(loaded->project.people);
       }
+      // Also a commit that is not there is kept: many signatures name the same one.
       known = people_.emplace(commit, std::move(people)).first;
     }
     return known->second ? &*known->second : nullptr;
@@ -140,6 +147,8 @@ Result<std::map<std::string, std::uint64_t>> stops_by_ledger(Control::Core& core
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
     if (entry.result != "applied" || !entry.target.starts_with(kService)) return true;
     const std::string scope = entry.target.substr(kService.size());
+    // The first entry of a stop that stands is its
+    // cause; a stop of what is stopped changes nothing.
     if (entry.action == "service.stop") stopped.try_emplace(scope, entry.seq);
     // Who resumes everything resumes each service.
     if (entry.action == "service.resume" && scope == "*") stopped.clear();
@@ -170,6 +179,7 @@ Result<std::map<std::string, bool>> stops_by_state(Control::Core& core,
       }
       const bool is_stopped = releases->stopped();
       const auto at = standing.find(std::string(name));
+      // Both must say it: a stop in one of the two alone is no stop that holds.
       if (at != standing.end()) at->second = is_stopped;
       if (at == standing.end() && is_stopped) standing[std::string(name)] = false;
       return true;
@@ -207,6 +217,7 @@ Result<void> audit_decisions(Control::Core& core, std::vector<ledger::Finding>& 
   HEDDLE_ASSIGN_OR_RETURN(const auto applied, applied_of(*core.state));
   const auto checked = check_applied(*core.state, applied);
   if (checked.ok()) return {};
+  // Another kind of error means that it could not be checked, and is no finding.
   if (checked.error().kind != ErrorKind::kCorrupt) return checked.error();
   findings.push_back({checked.error().id, checked.error().message});
   return {};

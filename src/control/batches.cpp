@@ -13,6 +13,7 @@ Result<OpenScoreReply> open_batch(Control::Core& core, const std::string& servic
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const auto& releases = service->releases();
   const std::string& name = service->service().identity.name;
+  // A file is scored by the same release as requests: who stopped the service stopped both.
   if (releases.stopped()) {
     return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name),
                  "a person clears that: `heddle resume`"};
@@ -68,6 +69,7 @@ doc::Value attributes_of(const batch::FileProfile& profile) {
 
 Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& service_name,
                                       const doc::Value& given, const policy::Actor& actor) {
+  // Before anything is stored: a profile of a service that is not there has no place.
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(service_name));
   const std::string& name = service->service().identity.name;
   HEDDLE_ASSIGN_OR_RETURN(const auto profile, batch::profile_schema().parse(given));
@@ -81,6 +83,8 @@ Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& se
   proposal.evidence = {{"input", profile.input},
                        {"output", profile.output},
                        {"refused_output", profile.refused_output}};
+  // The whole profile is evidence: rules see the counts,
+  // a reader of the ledger can fetch the rest by digest.
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(given)));
   proposal.evidence.push_back({"profile", kept});
   proposal.attributes = attributes_of(profile);
@@ -89,6 +93,8 @@ Result<RecordScoreReply> record_batch(Control::Core& core, const std::string& se
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           core.policy->act(
                               proposal,
+                              // In the transaction of the decision: a batch is
+                              // listed if, and only if, it is in the ledger.
                               [&](store::Txn& txn) {
                                 return txn.put("batches", fmt::format("{}/{}", name, id),
                                                kept.str());

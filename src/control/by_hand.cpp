@@ -16,6 +16,8 @@ constexpr std::size_t kLongestReason = 2'000;
 bool has_control(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
+    // C1 is U+0080 to U+009F, in UTF-8 the byte 0xC2 and
+    // one of 0x80 to 0x9F; 0xC2 0xA0 is a no-break space.
     const bool is_c1 =
         byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
     if (byte < 0x20 || byte == 0x7F || is_c1) return true;
@@ -67,6 +69,7 @@ Result<ByHandReply> act_on_incident(Control::Core& core, Kind kind, const Incide
   recover::ByHand what;
   what.kind = kind;
   HEDDLE_ASSIGN_OR_RETURN(what.text, checked_reason(request.reason));
+  // By any unambiguous beginning; the act is recorded under the full id.
   HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.id));
   what.incident = found.incident.id;
   return act(core, found.service, what, request.again, request.by, call);

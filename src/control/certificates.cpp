@@ -58,9 +58,11 @@ Result<Recorded> record(Core& core, store::Txn& txn, const std::string& service,
   HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
   TlsRow row = last.value_or(TlsRow{});
   auto& heard = row.heard;
+  // The journal is read again from its last place after a crash: the same act comes twice.
   if (std::find(heard.begin(), heard.end(), now.id) != heard.end()) return out;
   heard.push_back(now.id);
   if (heard.size() > kMostHeard) heard.erase(heard.begin());
+  // A restart with the same files is heard, and makes no entry: entries are of changes.
   out.what = difference(last, now);
   out.changed = last.has_value();
   if (!out.what.empty()) {
@@ -90,6 +92,7 @@ Result<void> record_certificates(Core& core, const std::string& service, Service
     Recorded done;
     HEDDLE_TRY(core.state->write([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(done, record(core, txn, service, told));
+      // The first files of a service are recorded and no news for anybody.
       if (done.what.empty() || !done.changed) return {};
       return core.outbox->put(
           txn, fmt::format("tls/{}/{}", service, told.id),

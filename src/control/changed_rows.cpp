@@ -10,8 +10,12 @@ Result<void> ChangedRows::put(store::Txn& txn, std::string_view collection, std:
                               std::string_view bytes) {
   Key row{std::string(collection), std::string(key)};
   const Digest digest = sha256(bytes);
+  // Known by digest and not by bytes: the rows of a
+  // service may be large, and are compared at each tick.
   if (const auto at = stored_.find(row); at != stored_.end() && at->second == digest) return {};
   HEDDLE_TRY(txn.put(collection, key, bytes));
+  // Not known until the transaction is committed: after
+  // a rollback the state has the bytes of before.
   pending_[std::move(row)] = digest;
   return {};
 }

@@ -14,6 +14,8 @@ Result<void> keep_comparable(release::Releases& next, const Digest& before, cons
     const auto other = task_of(bundle);
     return other && *other != *task;
   };
+  // A new primary decides what it can be compared with, and empties
+  // the other slots; another slot that does not fit is refused.
   if (next.primary() != before) {
     next.leave_only([&](const Digest& bundle) { return !differs(bundle); });
     return {};

@@ -51,6 +51,7 @@ Result<void> load(Side& side) {
 /// The fields that either reads of a request, typed as both have them.
 Result<std::vector<spec::Field>> fields_of_both(const Side& base, const Side& candidate) {
   const auto wanted = base.plan->contract().request_fields();
+  // The base's first, in its order; the candidate adds what only it reads.
   std::vector<spec::Field> fields(wanted.begin(), wanted.end());
   for (const auto& field : candidate.plan->contract().request_fields()) {
     const auto same = std::find_if(fields.begin(), fields.end(), [&](const spec::Field& other) {
@@ -108,12 +109,15 @@ Result<Answered> answer(const Side& base, const Side& candidate, const Rows& row
   }
   Answered out;
   for (std::size_t row = 0; row < rows.labels.size(); ++row) {
+    // Counted for both even where the row is left out:
+    // many refusals are a difference that no metric shows.
     out.refused_by_base += by_base->refused[row];
     out.refused_by_candidate += by_candidate->refused[row];
     if (by_base->refused[row] != 0 || by_candidate->refused[row] != 0) continue;
     out.rows.push_back(static_cast<std::int64_t>(row));
     const auto add = [&](const score::TableResult& from, std::vector<float>& to) {
       const auto begin = from.margins.begin() + static_cast<std::ptrdiff_t>(row * from.outputs);
+      // Margins of a row stand side by side, as many as the model has outputs.
       to.insert(to.end(), begin, begin + static_cast<std::ptrdiff_t>(from.outputs));
     };
     add(*by_base, out.base);
@@ -153,9 +157,11 @@ Result<Rows> rows_of_traffic(const Question& question, Comparison& out) {
   selection.until = question.input->until;
   selection.most_bytes = kMostCompared;
   selection.end = question.input->end;
+  // A row that lacks a field could be refused by one of the two, and be compared for neither.
   selection.every_field = true;
   selection.task = question.base.plan->task();
   selection.progress = question.input->progress;
+  // After what either learned: strictly, for the bound itself was learned from.
   if (question.learned != INT64_MIN) selection.from = question.learned + 1;
   auto traffic = read_labelled_rows(question.input->spool, question.fields, selection);
   if (!traffic.ok())
@@ -186,6 +192,7 @@ Result<Rows> rows_held_out(const Question& question) {
   }
   Rows out{std::move(held->rows), std::move(held->labels), std::move(held->times),
            "the candidate's held-out rows"};
+  // Nothing can be cut away; the note says so to who reads the verdict.
   if (out.times.empty() || question.learned == INT64_MIN) {
     out.note = "it is not known whether what serves has learned from some of these rows";
     return out;
@@ -317,6 +324,7 @@ const doc::Schema<ComparisonRequest>& ComparisonRequest::schema() {
 
 std::string comparison_name(std::string_view op_id, const Digest& base, const Digest& candidate) {
   constexpr std::size_t kUnique = 16;  // hex digits
+  // Of the operation and both bundles: the same question after a restart finds the work that runs.
   const auto all = sha256(fmt::format("{} {} {}", op_id, base.str(), candidate.str()));
   return "compare-" + all.hex().substr(0, kUnique);
 }

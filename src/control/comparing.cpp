@@ -25,9 +25,11 @@ Result<std::optional<Comparison>> Comparing::result(const Digest& base, const Di
     HEDDLE_TRY(start(base, candidate));
   }
   asked_ = now;
+  // An error here is one of the job itself: it is dropped, and the next question starts it anew.
   const auto ended = job_->has_ended();
   if (ended.ok() && !*ended) return std::optional<Comparison>();
   auto compared = ended.ok() ? read_result() : Result<Comparison>(ended.error());
+  // Whatever came of it: a result is handed out once, and a failed job must not answer for ever.
   job_.reset();
   HEDDLE_TRY(compared);
   return std::optional(*std::move(compared));
@@ -64,6 +66,7 @@ Result<Comparison> Comparing::read_result() {
 
 ComparisonProgress Comparing::progress() const {
   if (!job_) return {};
+  // Before the first rows are read there is no such file: that is 0 of 0.
   const auto text = job_->peek(kWorkProgress);
   if (!text.ok()) return {};
   const auto value = comparison_progress_schema().parse_text(*text);

@@ -58,6 +58,8 @@ const Schema<Comparison>& comparison_schema() {
         .one_of({"better", "worse", "unclear"});
     t.text("why_not_traffic", &C::why_not_traffic, "why held-out rows were taken");
     t.finally([](C& into, const Value& value, Reader& reader) {
+      // Which members there are follows from `compared`; the
+      // schema alone would take a comparison without its rows.
       const bool says_why = value.find("why") != nullptr;
       if (!into.compared && !says_why) return reader.refuse("why", "is missing");
       if (!into.compared) return;

@@ -40,6 +40,7 @@ bool decides(const std::string& file) {
 /// What counts: the applied commit's definitions, before the first apply those of HEAD.
 Result<spec::Loaded> definitions_of(const Control::Core& core, Control::Purpose purpose) {
   std::string commit;
+  // Before the first apply nothing counts, so nothing is lost by taking HEAD.
   if (core.applied) {
     commit = core.applied->commit;
   } else {
@@ -48,6 +49,8 @@ Result<spec::Loaded> definitions_of(const Control::Core& core, Control::Purpose 
   auto loaded = load_applied(*core.git, core.home.root(), commit);
   const bool refused = !loaded.ok() && loaded.error().id == "applied-invalid";
   if (!refused || purpose != Control::Purpose::kApply) return loaded;
+  // A new version of Heddle may refuse what an old one
+  // applied: without this nobody could apply the correction.
   HEDDLE_ASSIGN_OR_RETURN(auto partly, spec::load_commit(*core.git, core.home.root(), commit));
   for (const auto& diagnostic : partly.diagnostics) {
     // A rule that cannot be read must not be missing when the next definitions are judged.
@@ -64,6 +67,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   auto core = std::make_unique<Core>(root, wiring);
   HEDDLE_TRY(make_dirs(core->home.dir()));
   HEDDLE_TRY(make_dirs(core->home.dir() + "/keys"));
+  // Before the state is opened: two processes must never append to one ledger.
   auto lock = FileLock::acquire(core->home.lock());
   if (!lock.ok()) {
     if (lock.error().kind != ErrorKind::kConflict) return lock.error();
@@ -72,10 +76,12 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
                  "a command runs still, or a control plane is busy: try again when it has ended"};
   }
   core->lock.emplace(std::move(*lock));
+  // Room that a stop on a full disk may use, taken while there is some.
   core->reserve.fill();
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
   HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
+  // Before any definition is read: a commit that no decision put there must not rule.
   HEDDLE_TRY(check_applied(*core->state, core->applied));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, definitions_of(*core, purpose));
   const bool whole = !loaded.has_errors();
@@ -99,6 +105,8 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     // learn of it now.
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
+  // Definitions that this version refuses open no service, and
+  // nor does a state that is restored: neither may decide.
   if (!whole || core->restores) return std::unique_ptr<Control>(new Control(std::move(core)));
   core->running = core->project;
   // Whom a Monitor names is told of the service that it watches, and of no other.
@@ -125,6 +133,7 @@ Result<void> Control::publish_ledger() {
   core_->reserve.fill();  // once a stop on a full disk has used it and there is room again
   HEDDLE_TRY(core_->wall_clock.look(*core_->state, *core_->ledger));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core_->ledger->size());
+  // Most ticks decide nothing; a checkpoint is signed only for new entries.
   if (size == core_->published) return {};
   HEDDLE_TRY(core_->ledger->publish());
   core_->published = size;
@@ -144,6 +153,7 @@ Result<void> Control::write_access_logs() {
   Result<void> outcome;
   for (const auto& [name, service] : core_->services) {
     auto& after = core_->access_after[name];
+    // A service whose log fails waits alone: the others are written meanwhile.
     if (now < after) continue;
     auto written = write_access_log(*core_, name, *service);
     if (written.ok()) continue;
@@ -170,6 +180,8 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
     const bool held = caller.owner ||
                       std::find(caller.permissions.begin(), caller.permissions.end(), permission) !=
                           caller.permissions.end();
+    // The permission is looked at before the request is parsed:
+    // a stranger learns nothing of what it would have done.
     if (!held) {
       return Error{ErrorKind::kDenied, "operation-denied",
                    fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation,

@@ -43,6 +43,7 @@ Result<void> note_control_key(Core& core, const Known& known) {
   const auto now = hex_of(core.control_key);
   if (known.control_key == now) return {};
   return core.state->write([&](store::Txn& txn) -> Result<void> {
+    // The first key is no change of one.
     if (!known.control_key.empty()) {
       auto entry = entry_of("key.control", now.substr(0, 16),
                             "route tables are signed by another key from now on");
@@ -138,6 +139,8 @@ Result<Known> known_of(store::State& state) {
 Result<void> look_after_custody(Core& core, const Known& known, bool restores) {
   if (restores) return {};
   HEDDLE_ASSIGN_OR_RETURN(core.anchor_seen, core.ledger->check_anchor(*core.git));
+  // After the anchor was checked: what is noted is appended,
+  // and must not be appended to a ledger that was cut.
   HEDDLE_TRY(note_control_key(core, known));
   return note_place(core);
 }
@@ -154,6 +157,7 @@ Result<void> anchor_when_due(Core& core) {
     }));
   }
   if (!due) {
+    // Looked at once: the same records are not read again at the next tick.
     core.anchor_seen = size;
     return {};
   }
@@ -163,6 +167,7 @@ Result<void> anchor_when_due(Core& core) {
       log::error("the ledger's checkpoint is not kept in git: {}", done.error().str());
     core.anchor_failed = done.error().id;
     core.anchor_after = time + kAnchorPause;
+    // A decision is not undone for want of its anchor; the next try is after the pause.
     return {};
   }
   core.anchor_failed.clear();
@@ -173,6 +178,8 @@ Result<void> anchor_when_due(Core& core) {
 Result<RestoreReply> restore_ledger(Core& core, const RestoreRequest& request, const Call& call) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, call, request.by));
   HEDDLE_ASSIGN_OR_RETURN(const auto reason, checked_reason(request.reason));
+  // A user of the system is not enough here: what
+  // counts is changed for everybody who verifies later.
   if (person.proof.how != "signature") {
     return Error{ErrorKind::kDenied, "restore-unsigned",
                  "that an older state counts is signed by a person",

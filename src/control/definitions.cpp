@@ -16,6 +16,8 @@ std::string applied_fact(const std::optional<Applied>& applied) {
 /// What of an approval's statement is not so once `next` runs under `rules`; empty: nothing.
 std::string made_untrue(const policy::Approval& approval, const Applied& next,
                         const Digest& rules) {
+  // Approvals name the policy they were asked under: a yes
+  // given under other rules would be a yes to something else.
   if (approval.policy != rules) return "the policy it was asked under was replaced";
   if (approval.action != kApplyAction) return {};
   const auto then = approval.binds.string_or(kApplied);
@@ -78,8 +80,10 @@ Result<ApplyReply> apply_definitions(Control::Core& core, const std::string& rev
   Applied next{commit, loaded.digest()};
   HEDDLE_ASSIGN_OR_RETURN(const auto book, policy::Rulebook::compile(loaded.project));
   HEDDLE_ASSIGN_OR_RETURN(
+      // The definitions and their entry are one transaction: a crash leaves both or neither.
       const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
         HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
+        // The decision's own entry, which `act` has appended before this runs.
         next.entry = entries - 1;
         HEDDLE_TRY(txn.put("control", "applied", next.commit));
         HEDDLE_TRY(txn.put("control", "applied-digest", next.definitions.str()));
@@ -106,11 +110,15 @@ Result<ApplyReply> apply_definitions(Control::Core& core, const std::string& rev
                      ? "add a rule for `definition.apply` to the policy, or ask somebody who may"
                      : how};
   }
+  // After the commit: rules of definitions that were
+  // not applied must not be in force for a moment.
   HEDDLE_TRY(core.policy->load(loaded.project));
   core.project = std::move(loaded.project);
   core.applied = next;
   HEDDLE_TRY(publish_applied(core.home, *core.git, core.control_key, next));
   std::vector<std::pair<std::string, Error>> failed;
+  // Policies count at once and everything else at the next start; a
+  // service that cannot take them is locked and the others go on.
   for (auto& [name, service] : core.services) {
     if (auto taken = service->take_policies(core.project, next.entry); !taken.ok())
       failed.emplace_back(name, taken.error());
@@ -126,6 +134,7 @@ Result<void> apply_first(Control::Core& core) {
   HEDDLE_ASSIGN_OR_RETURN(const auto head, core.git->head());
   const auto reply = apply_definitions(core, head, system_user());
   if (reply.ok() && reply->applied) return {};
+  // Of a denied one the person is told what to do; another error is of the definitions themselves.
   if (!reply.ok() && reply.error().id != "apply-denied") return reply.error();
   return Error{ErrorKind::kDenied, "nothing-applied",
                "no definitions were applied yet, and policy does not let the system do it",

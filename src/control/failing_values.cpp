@@ -10,6 +10,7 @@ std::vector<std::string> fields_of_rule(const spec::Contract& contract, const st
   for (const auto& row_rule : contract.row_rules) {
     if (row_rule.id != rule) continue;
     auto out = row_rule.determinant;
+    // A functional dependency names its fields; an expression has them in its text.
     if (!row_rule.dependent.empty()) out.push_back(row_rule.dependent);
     const auto names = expr::names_in(row_rule.expression.text);
     if (row_rule.kind != spec::RowRule::Kind::kExpression || !names.ok()) return out;
@@ -22,6 +23,8 @@ std::vector<std::string> fields_of_rule(const spec::Contract& contract, const st
   // `unknown-field/NAME`, `not-a-scalar/NAME`: what the contract does not have or cannot hold.
   if (const auto slash = rule.find('/'); slash != std::string::npos)
     return {rule.substr(slash + 1)};
+  // `FIELD-CHECK`: the name of a field may have dashes of
+  // its own, that of a check has none behind the last one.
   const auto dash = rule.rfind('-');
   const std::string of = rule.substr(0, dash);
   const bool is_field =

@@ -10,6 +10,7 @@ Result<std::string> find_named(std::string_view given, const std::vector<std::st
                                std::string_view what) {
   std::vector<std::string> found;
   for (const auto& name : known) {
+    // A whole name wins: one id may be the beginning of another.
     if (name == given) return name;
     if (!given.empty() && name.starts_with(given)) found.push_back(name);
   }
@@ -54,6 +55,7 @@ Result<FoundIncident> incident_named(Control::Core& core, std::string_view given
       all.push_back({name, std::move(incident)});
     }
   }
+  // It may be one of the service that cannot be read: that there is no such incident is not known.
   const auto named = find_named(given, known, "incident");
   if (!named.ok() && unread) return *unread;
   HEDDLE_TRY(named);
@@ -95,6 +97,7 @@ Result<std::vector<NextItem>> incident_next(Control::Core& core, const FoundInci
                     source.empty() ? "" : " --source " + source),
         "the rows that were refused, with their rules");
   }
+  // Only while the source is shut out: to let in what is in is an error.
   if (const auto held =
           core.services.at(service)->quarantine_of(incident.diagnosis.account, source);
       incident.open() && !source.empty() && held) {

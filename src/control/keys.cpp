@@ -17,6 +17,8 @@ Error key_lost(std::string_view id, const std::string& path, std::string_view si
 
 Result<Ed25519Key> open_control_key(const Home& home, const std::string& known_key) {
   const bool known = path_exists(home.control_public_key());
+  // Either trace of an older key will do, the public file or what the
+  // state noted: a new key must not quietly take the place of a lost one.
   if ((known || !known_key.empty()) && !path_exists(home.control_key()))
     return key_lost("control-key-lost", home.control_key(), "route tables");
   HEDDLE_ASSIGN_OR_RETURN(auto key, Ed25519Key::load_or_create(home.control_key()));
@@ -38,6 +40,7 @@ Result<Ed25519Key> open_control_key(const Home& home, const std::string& known_k
 }
 
 Result<Ed25519Key> open_ledger_key(const Home& home, bool has_entries) {
+  // Likewise: checkpoints by another key would look like a ledger of somebody else.
   const bool signed_before = has_entries || path_exists(home.dir() + "/tiles/vkey");
   if (signed_before && !path_exists(home.ledger_key()))
     return key_lost("ledger-key-lost", home.ledger_key(), "the ledger's checkpoints");

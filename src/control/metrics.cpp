@@ -100,6 +100,7 @@ Result<std::string> Control::metrics() {
   text.family("heddle_watermark_seconds", "gauge",
               "Event time up to which every decision is finished");
   each([&](const std::string& label, const ServiceControl& service) {
+    // Before the first tick there is none, and no number would be true.
     if (service.watermark() != INT64_MIN)
       text.sample(label, static_cast<double>(service.watermark()) * 1e-6);
   });
@@ -116,6 +117,8 @@ Result<std::string> Control::metrics() {
   text.family("heddle_service_locked", "gauge",
               "1: its state, journal or route cannot be read, so that nothing of it is decided");
   for (const auto& [name, unused] : core_->running.services) {
+    // A service that was opened again stays in the list
+    // of locks until it has read past what it failed at.
     const bool is_locked = core_->locked.contains(name) && !core_->services.contains(name);
     text.sample(fmt::format("service=\"{}\"", name), is_locked ? 1 : 0);
   }

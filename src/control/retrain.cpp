@@ -67,6 +67,7 @@ Result<RetrainResult> retrained(const std::string& dir, const Wiring& wiring) {
   selection.from = request.from;
   selection.until = request.until;
   selection.limit = request.rows;
+  // The folder has its own objects: the process sees what it was given and nothing of the project.
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(dir + "/" + kWorkObjects));
   HEDDLE_ASSIGN_OR_RETURN(const auto serving, bundle::open(*objects, request.base));
   selection.task = serving.config().task;

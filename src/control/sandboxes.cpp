@@ -47,6 +47,8 @@ Result<void> record_sandboxes(Core& core, const std::string& service, ServiceCon
   if (!told.has_value()) return {};
   return core.state->write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto last, last_of(txn, service));
+    // A data plane tells of its workers with every table
+    // that it applies: only another sandbox is an entry.
     if (last.workers == *told) return {};
     const SandboxRow row{last.number + 1, *told};
     if (!row.workers.empty()) HEDDLE_TRY(core.ledger->append(txn, entry_of(service, row)));

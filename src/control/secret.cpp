@@ -21,6 +21,7 @@ Result<std::string> resolve_secret(std::string_view text) {
   }
   if (inner.substr(0, 5) == "file:") {
     HEDDLE_ASSIGN_OR_RETURN(auto value, read_file(std::string(inner.substr(5))));
+    // An editor ends the file in a newline, which is no part of the secret.
     while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
     return value;
   }

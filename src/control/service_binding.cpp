@@ -85,10 +85,12 @@ doc::Value ServiceDecisions::binds_of(const policy::Proposal& proposal) const {
 std::string ServiceDecisions::made_untrue(const policy::Approval& approval,
                                           const release::Releases& next) const {
   if (approval.binds.string_or("service") != service_) return {};
+  // A yes that was not carried out yet must not act on a service that was stopped since.
   if (next.stopped() && approval.status == policy::Approval::Status::kApproved)
     return "the service was stopped after the yes";
   for (const auto& [name, value] : approval.binds.as_object()) {
     const auto now = fact(next, name);
+    // A term has no value of now: it says what the act is, and cannot become untrue.
     if (!now || !value.is_string() || *now == value.as_string()) continue;
     return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name, value.as_string(),
                        *now);

@@ -114,6 +114,7 @@ Result<void> ServiceControl::check_by_hand(const recover::ByHand& what) const {
 
 Result<ByHandReply> ServiceControl::act_by_hand(const recover::ByHand& what,
                                                 const policy::Actor& actor, bool again) {
+  // Before a decision is recorded: what cannot be done is not an act, and asks nobody.
   HEDDLE_TRY(check_by_hand(what));
   policy::Proposal proposal;
   proposal.action = action_of(what.kind);
@@ -208,6 +209,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
   const bool is_over = !is_about_source(act.kind) && act.kind != Kind::kOpen &&
                        watched_incident(act.incident) == nullptr;
   const auto keep = [&](store::Txn& txn) -> Result<void> {
+    // The decision's own entry, which the engine has appended by now.
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     act.entry = entries - 1;
     if (is_over) return note_closed_incident(txn, act);

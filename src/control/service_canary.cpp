@@ -39,6 +39,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   const auto run = releases().canary();
   if (!run.running()) {
     look_.reset();
+    // What was judged and compared was about the canary that ended.
     promotion_.reset();
     return {};
   }
@@ -49,6 +50,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
     cohorts_.follow(run.started, run.stepped, watch_->task());
     look_ = CanaryLook{run.stepped};
     promotion_.reset();
+    // A step that has no time of its own counts from the tick that first sees it.
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
     next_look_ = since + rules.interval;
     told_at_ = since;
@@ -74,6 +76,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
                           record_judgement(judgement, evidence, held, event_time));
   decisions_->note();
+  // Replaced as a whole: what the look before waited for is not what this one does.
   look_ = CanaryLook{run.stepped, judgement, event_time, recorded.entry};
   if (judgement.verdict == watch::Verdict::kInconclusive) {
     look_->held = held;

@@ -31,6 +31,8 @@ Result<void> ServiceControl::follow_clock(const plane::ActRecord& act) {
   }
   clock_jump_.reset();
   if (!back) return {};
+  // Every clock that is ahead of the new time would wait for it: the
+  // watch, the ladder, the canary's looks, and work that is due.
   watch_->set_back(act.event_time);
   ladder_->set_back(act.event_time);
   last_tick_ = watermark_ = act.event_time;
@@ -48,6 +50,7 @@ Result<Asked> ServiceControl::set_clock(const std::string& jump, const std::stri
                  fmt::format("event time of `{}` and its clock agree", service_.identity.name),
                  "there is nothing to set: `heddle status` has the event time"};
   }
+  // A person who looked at one jump must not confirm the next one.
   if (jump != clock_jump_->id) {
     return Error{ErrorKind::kConflict, "clock-other-jump",
                  fmt::format("it is about the jump `{}`, the one that stands is `{}`",

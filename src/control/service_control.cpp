@@ -394,6 +394,7 @@ Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
 Result<void> ServiceControl::take_policies(const spec::Project& project, std::uint64_t decision) {
   bounds_ = spec::bounds_of(project, service_.identity.name);
   ladder_->bound_retrain(retrain_rows(bounds_));
+  // On a copy: the table that serves stays as it is where nothing comes of it.
   release::Releases next = releases();
   next.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
   // Nothing was ever released, or the bound is as it was: a new table would say nothing new.
@@ -496,6 +497,8 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, id);
   Digest left;
   if (proposal.action == "slot.fail-over") {
+    // The slot that was left is said by its bundle:
+    // which of the two serves may have changed since.
     HEDDLE_ASSIGN_OR_RETURN(left, Digest::parse(act->target));
   }
   // The act is about the canary of the table that was in force there, which may be over here.

@@ -176,6 +176,8 @@ Result<void> ServiceDecisions::name_repairs(policy::Proposal& proposal, const Di
 Result<std::optional<std::string>> ServiceDecisions::asked_comparison(policy::Proposal& proposal) {
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(proposal.op_id));
   using Status = policy::Approval::Status;
+  // A question that is open keeps the comparison that it
+  // was put with: who signs must see what was decided on.
   if (!asked || (asked->status != Status::kPending && asked->status != Status::kApproved))
     return std::optional<std::string>();
   const auto known =
@@ -184,6 +186,7 @@ Result<std::optional<std::string>> ServiceDecisions::asked_comparison(policy::Pr
   if (known == asked->evidence.end()) return std::optional<std::string>();
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, parts_.objects->get(known->digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto then, comparison_schema().parse_text(bytes));
+  // Of another primary it would compare with what does not serve any more.
   if (then.base != releases().primary()) return std::optional<std::string>();
   proposal.evidence.push_back(*known);
   return std::optional(then.verdict_or_none());

@@ -51,6 +51,7 @@ void ServiceJournal::archived(std::uint64_t segment) {
 }
 
 void ServiceJournal::trim() {
+  // Whichever needs the older segments: what is read again after a crash, or the access log.
   const std::uint64_t needed =
       std::min(saved_, archived_ == UINT64_MAX ? UINT64_MAX : archived_ + 1);
   if (needed <= consumed_) return;
@@ -60,6 +61,7 @@ void ServiceJournal::trim() {
 }
 
 Result<doc::Value> ServiceJournal::unread_stops() const {
+  // A reader of its own: the place of the one that decides must not move.
   HEDDLE_ASSIGN_OR_RETURN(const auto reader,
                           plane::JournalReader::open(spool_, reader_->position()));
   auto stops = doc::Value::array();

@@ -124,6 +124,7 @@ Result<bool> pump_one(Core& core, const std::string& name, ServiceControl& servi
 Result<void> note_lock(Core& core, const std::string& name, const Error& why) {
   HEDDLE_TRY(record_lock(core, name, why));
   auto& lock = core.locked[name];
+  // Doubled each time: what stays damaged is not tried twice a second.
   lock.pause =
       lock.pause == milliseconds{0} ? kFirstPause : std::min(2 * lock.pause, kLongestPause);
   lock.again = std::chrono::steady_clock::now() + lock.pause;
@@ -149,6 +150,7 @@ Result<void> open_services(Core& core) {
     if (auto opened = open_one(core, service); !opened.ok())
       failed.emplace_back(name, opened.error());
   }
+  // One that is locked beside others that run is told by those; alone, nothing is left to tell it.
   if (core.services.empty() && !failed.empty()) return failed.front().second;
   for (const auto& [name, why] : failed) HEDDLE_TRY(note_lock(core, name, why));
   return {};
@@ -176,6 +178,7 @@ Result<bool> pump_services(Core& core) {
     more = more || *pumped;
     if (!*pumped) HEDDLE_TRY(unlock(core, name));
   }
+  // After the loop: a lock takes the service out of the map that the loop goes over.
   for (const auto& [name, why] : failed) HEDDLE_TRY(lock_service(core, name, why));
   return more;
 }

@@ -85,6 +85,7 @@ Result<void> ServiceControl::change_with_bundle(const policy::Proposal& proposal
   }
   if (action == "canary.raise") {
     HEDDLE_ASSIGN_OR_RETURN(const auto weight, weight_in(proposal));
+    // A yes may come after the canary took another step.
     if (next.canary().next_weight() != weight) {
       return Error{ErrorKind::kConflict, "canary-other-step",
                    fmt::format("{:g}% is not the canary's next step", weight / 100.0),
@@ -139,6 +140,7 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   }
   const auto& [last, answered] = before;
   if (!last) return {};
+  // The same question: it is joined with the evidence that it was put with.
   if (last->status == Status::kPending && last->action == proposal.action &&
       last->binds == proposal.binds) {
     proposal.op_id = last->op_id;
@@ -312,6 +314,8 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
     HEDDLE_ASSIGN_OR_RETURN(row, txn.get(kWaiting, approval));
     return {};
   }));
+  // Nothing was kept for it: an apply is asked for again,
+  // and an agent proposes its act again by itself.
   if (!row) return false;
   auto waiting = waiting_row_schema().parse_text(*row);
   if (!waiting.ok()) return in_row(kWaiting, approval, std::move(waiting.error()));

@@ -32,6 +32,7 @@ Result<Digest> ServiceControl::without(const recover::Act& act) {
 
 Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, bool candidate,
                                                           const Digest& bundle) {
+  // Loaded once: an alternative stays on trial over many route tables.
   auto& plan = plans_[bundle];
   if (!plan) {
     HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));
@@ -48,6 +49,7 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
     score::RowResult result;
     score::Scratch scratch;
   };
+  // The watch copies what it is given; the working memory is one.
   auto working = std::make_shared<Scoring>();
   return watch::Alternative{std::move(trial), candidate,
                             [plan, working](const std::vector<plane::FieldValue>& fields) {
@@ -106,6 +108,7 @@ Result<void> ServiceControl::try_alternatives() {
       alternative->quantile = interval->quantile;
     route.alternatives.push_back(*std::move(alternative));
   }
+  // Those that are tried no more go: a plan holds a whole model.
   plans_ = std::move(used);
   watch_->keep_trials(names);
   watch_->register_route(std::move(route));

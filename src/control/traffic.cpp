@@ -248,6 +248,7 @@ class ColumnBuilder {
     switch (column_.type) {
       case expr::Type::kString:
         valid = value.kind == Kind::kString;
+        // A code is needed in any case; that of the empty text stands where there is no value.
         column_.codes.push_back(valid ? code_of(value.s) : code_of({}));
         break;
       case expr::Type::kDouble:
@@ -264,6 +265,7 @@ class ColumnBuilder {
         break;
       }
       default:
+        // A boolean is 0 or 1 in a column of integers, as the table has it.
         valid = value.kind == Kind::kInt || value.kind == Kind::kBool;
         column_.ints.push_back(value.i);
     }
@@ -332,6 +334,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   out.lacks = collector.lacks();
   const auto recorded = collector.recorded();
   auto rows = std::move(collector).take_rows();
+  // Names of accounts by their number, as far as a row uses them.
   for (const auto& row : rows) {
     while (out.accounts.size() <= row.label_account)
       out.accounts.push_back(collector.account(static_cast<std::uint16_t>(out.accounts.size())));

@@ -40,8 +40,10 @@ std::optional<std::string> data_of(const Core& core, const Trigger& trigger, Mic
   std::string known;
   for (const table::Part& part : *parts) {
     struct stat file{};
+    // A part that went between the listing and this is a folder that is being written.
     if (::stat(part.path.c_str(), &file) != 0) return std::nullopt;
     const Micros written = file.st_mtim.tv_sec * kSecond + file.st_mtim.tv_nsec / 1000;
+    // A time in the future is of another clock and never settles: it is taken as it is.
     if (written > now - kSettled && written <= now) return std::nullopt;
     known += fmt::format("{}\n{} {}\n", part.name, file.st_size, written);
   }
@@ -84,6 +86,7 @@ class Looking {
         now_(core.wiring.clock->wall()) {}
 
   Result<void> look() {
+    // In the order in which a trigger goes through them: noted, running, waiting for a yes, idle.
     if (is_new_) return begin();
     if (row_.runs) return follow();
     if (!row_.approval.empty()) return answer();
@@ -121,6 +124,7 @@ class Looking {
   }
 
   [[nodiscard]] Result<bool> is_stopped() const {
+    // Of everything, or of any one service that has the model.
     HEDDLE_ASSIGN_OR_RETURN(const auto stopped, core_.policy->stopped());
     bool found = std::find(stopped.begin(), stopped.end(), "*") != stopped.end();
     each_service(core_, trigger_, [&](const std::string& name, const ServiceControl&) {
@@ -170,6 +174,7 @@ class Looking {
   Result<std::optional<Due>> has_labels(Due& due) {
     due.row.labels = labels_of(core_, trigger_);
     // The watch began anew.
+    // A smaller count would keep the trigger silent until the old one is reached again.
     if (due.row.labels < row_.labels) {
       HEDDLE_TRY(write(due.row));
       return std::optional<Due>();
@@ -237,6 +242,8 @@ class Looking {
         core_.policy->act(
             proposal(row), [&](store::Txn& txn) { return put(txn, started); }, {},
             [&](store::Txn& txn, const Decision& decided) -> Result<void> {
+              // What was allowed has written its row with
+              // the decision; the others write theirs here.
               if (decided.effect == policy::Effect::kAllow || decided.applied) return {};
               stored = after(decided);
               return put(txn, stored);
@@ -246,6 +253,7 @@ class Looking {
               decision.applied            ? "started"
               : decision.approval.empty() ? row_.outcome
                                           : "waits for " + decision.approval);
+    // A repeated one was decided before a crash: its run may not have begun.
     if (decision.applied || decision.repeated) return follow();
     return {};
   }
@@ -372,8 +380,11 @@ Result<void> look_at_triggers(Core& core) {
   for (const Trigger& trigger : core.project.triggers) {
     std::optional<TriggerRow> row;
     if (const auto found = rows.find(trigger.name); found != rows.end()) row = found->second;
+    // What is left of the rows afterwards is of triggers
+    // that the definitions do not have any more.
     rows.erase(trigger.name);
     auto looked = Looking(core, trigger, std::move(row)).look();
+    // One trigger that fails keeps no other from its time; the first error is told.
     if (!looked.ok() && outcome.ok()) outcome = std::move(looked);
   }
   for (const auto& [name, row] : rows) HEDDLE_TRY(forget(*core.state, name));

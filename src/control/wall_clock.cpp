@@ -30,6 +30,8 @@ Result<void> WallClock::look(store::State& state, ledger::Ledger& ledger) {
   const auto last = std::exchange(last_, now);
   Micros expected = now.wall;
   if (last) {
+    // From the steady clock, which nobody sets; after a
+    // start there is only the newest entry to compare with.
     expected = last->wall + (now.mono_ns - last->mono_ns) / 1000;
   } else {
     HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
@@ -37,6 +39,7 @@ Result<void> WallClock::look(store::State& state, ledger::Ledger& ledger) {
       return {};
     }));
   }
+  // Below five minutes it is the usual correction of a clock, and no entry.
   if (now.wall <= expected + kJump && now.wall >= expected - kJump) return {};
   auto reason = fmt::format("the wall clock says {}, {} says {}", format_time(now.wall),
                             last ? "the steady clock" : "the newest entry", format_time(expected));

@@ -44,6 +44,7 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   for (const auto& repair : contract.repairs())
     route.repair += (route.repair.empty() ? "" : ",") + repair.id;
+  // Without a repair the rows of the journal are what the model saw.
   if (route.repair.empty()) return route;
   auto shared = std::make_shared<const contract::Contract>(std::move(contract));
   auto check = std::make_shared<contract::RowCheck>();
@@ -63,6 +64,8 @@ Result<watch::Route> read_watched_route(store::Objects& objects, const Digest& p
 
 Result<watch::Route> watched_or_not(Result<watch::Route> route, const Digest& primary,
                                     std::uint64_t version, const stats::Task& task) {
+  // A bundle that is gone or damaged is a route that is
+  // not watched; a fault of the disk is tried again.
   if (!route.ok() && route.error().kind != ErrorKind::kCorrupt &&
       route.error().kind != ErrorKind::kNotFound)
     return route;

@@ -66,6 +66,8 @@ const doc::Schema<Taken>& taken_schema() {
 class FilesTaken final : public spec::Files {
  public:
   FilesTaken(std::string dir, const Taken& taken) : dir_(std::move(dir)) {
+    // By digest, so that no path of a commit is a path
+    // in the worker's folder: one may begin with `..`.
     for (const auto& file : taken.files) files_.emplace(file.path, file.digest);
   }
   Result<std::string> read(const std::string& path) const override {
@@ -191,6 +193,7 @@ Result<void> WorkInputs::add_definitions(store::Git& git, const std::string& roo
 Result<void> WorkInputs::add_bundle(store::Objects& from, const Digest& bundle) {
   if (bundle.empty()) return {};
   auto parts = bundle::parts(from, bundle);
+  // The worker says what is missing, where a person reads it.
   if (!parts.ok()) return {};
   if (const auto opened = bundle::open(from, bundle);
       opened.ok() && !opened->config().lineage.held_out.empty())
@@ -212,6 +215,7 @@ Result<void> WorkInputs::add_journal(const std::string& spool, const WorkNeeds& 
   for (const auto& [number, unused] : segments) {
     std::string path = plane::segment_path(spool, number);
     if (number == numbers.back()) {
+      // The newest segment is still written: a digest of it would not hold a moment later.
       const std::string copy = folder + "/newest.seg";
       std::error_code failed;
       fs::copy_file(path, copy, fs::copy_options::overwrite_existing, failed);

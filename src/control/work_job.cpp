@@ -78,6 +78,7 @@ Result<void> WorkJob::start(Inputs inputs) {
 
 Result<bool> WorkJob::has_ended() {
   if (gathered_.valid()) {
+    // A deferred one is never ready by itself: `get` below does it.
     if (gathered_.wait_for(std::chrono::seconds(0)) == std::future_status::timeout) return false;
     HEDDLE_ASSIGN_OR_RETURN(auto inputs, gathered_.get());
     HEDDLE_TRY(start(std::move(inputs)));
@@ -87,6 +88,7 @@ Result<bool> WorkJob::has_ended() {
 
 Result<WorkJob::End> WorkJob::take() {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, parts_.runner->wait(*handle_));
+  // Waited for once: the destructor must not stop it.
   handle_.reset();
   End end{outcome.exit_code, outcome.timed_out};
   const std::string blobs = fmt::format("{}/", kWorkBlobs);
@@ -94,6 +96,7 @@ Result<WorkJob::End> WorkJob::take() {
     if (path == kWorkProgress) continue;
     HEDDLE_ASSIGN_OR_RETURN(auto bytes, objects_->get(digest));
     if (path.starts_with(blobs)) {
+      // What it made goes to the project's objects, under the digest that it has there as well.
       HEDDLE_TRY(parts_.objects->put(bytes));
     } else if (path == kWorkResult) {
       end.result = std::move(bytes);

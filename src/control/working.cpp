@@ -40,6 +40,7 @@ Result<Working::Running> Working::start(const std::string& name,
                                         const std::vector<std::string>& words) const {
   const std::string dir = folder(name);
   std::error_code failed;
+  // A result of the run before must not pass for one of this.
   std::filesystem::remove_all(dir, failed);
   HEDDLE_TRY(make_dirs(dir));
   ProcessOptions options;
@@ -50,6 +51,7 @@ Result<Working::Running> Working::start(const std::string& name,
   options.in = StandardStream::null();
   options.out = StandardStream::write(dir + "/log");
   options.err = StandardStream::output();
+  // So that an end of it ends its own workers too.
   options.leads_group = true;
   HEDDLE_ASSIGN_OR_RETURN(auto process, ChildProcess::start(options));
   return Running{words, std::move(process)};

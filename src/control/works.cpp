@@ -76,6 +76,7 @@ Result<bool> Works::ended_by(Micros event_time) {
 Result<bool> Works::has_ended(Item& item) {
   const std::string folder = folder_of(item.work);
   const std::string result = folder + "/" + kWorkResult;
+  // It ended before a restart: the result is kept, and the process is not begun again.
   if (path_exists(result)) return true;
   const auto ends = [&]() -> Result<bool> {
     if (!item.job) {
@@ -91,6 +92,7 @@ Result<bool> Works::has_ended(Item& item) {
     return ended;
   }();
   if (ends.ok() && !*ends) return false;
+  // Its folder goes with it, whatever the reason of the end.
   item.job.reset();
   if (ends.ok()) return true;
   // A disk may do what it did not, and this program is there once it is installed again.
@@ -116,6 +118,7 @@ Result<void> Works::keep_result(const Work& work, WorkJob& job) const {
   HEDDLE_ASSIGN_OR_RETURN(const auto end, job.take());
   HEDDLE_TRY(write_file_atomic(folder + "/log", end.log));
   if (work.command == kRetrain && end.result) HEDDLE_TRY(name_bundle(*end.result));
+  // The log first: where there is a result, all that belongs to it is there.
   if (end.result) return write_file_atomic(folder + "/" + kWorkResult, *end.result);
   // It ended without a result: that is its result, with the reason for people.
   return write_file_atomic(
@@ -164,6 +167,8 @@ void Works::forget_taken() {
 }
 
 void Works::due_by(Micros to) {
+  // After event time was set back, nothing may wait for
+  // a time that lies ahead by the length of the jump.
   for (Item& item : items_) item.work.due = std::min(item.work.due, to);
 }
 

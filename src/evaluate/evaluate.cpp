@@ -14,6 +14,7 @@ namespace {
 void add_extremes(const SliceResult& slice, Numbers& numbers) {
   for (const auto& [value, metrics] : slice.values) {
     for (const auto& [metric, number] : metrics) {
+      // A value of the slice on which the metric is not defined has no extreme to offer.
       if (std::isnan(number)) continue;
       const std::string name = fmt::format("slices.{}.{}", slice.name, metric);
       const auto low = numbers.try_emplace(name + "_min", number).first;
@@ -32,6 +33,7 @@ void add_group(std::string_view group, const Numbers& from, Numbers& to) {
 std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition,
                                       stats::TaskKind task) {
   std::vector<spec::Gate> gates;
+  // Rows without times have no order that could be violated.
   if (leakage.numbers.contains("time_order_violations"))
     gates.push_back({"leakage-time-order",
                      {"leakage.time_order_violations == 0.0", {}},
@@ -45,6 +47,7 @@ std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evalua
                            : definition.single_feature_auc_max;
   gates.push_back(
       {"leakage-single-feature",
+       // `:#` keeps the decimal point: a bound of 1 would be an integer in the expression.
        {fmt::format("leakage.{} <= {:#}", spec::single_feature_measure(task), bound), {}},
        "no feature alone predicts the target"});
   return gates;
@@ -101,6 +104,8 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
     to.insert(to.end(), of_row.begin(), of_row.end());
   };
   for (std::size_t row = 0; row < whole.labels.size(); ++row) {
+    // Without an answer of the base, or learned from
+    // by it: such a row would favour one of the two.
     if (!std::isfinite(input.base->margins[row * outputs])) continue;
     common.push_back(static_cast<std::int64_t>(row));
     add(input.base->margins, row, of_base);
@@ -108,6 +113,7 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
     labels.push_back(whole.labels[row]);
   }
   base.rows = static_cast<std::int64_t>(common.size());
+  // `fails`: a base that serves and cannot be measured must not let a gate on it pass.
   if (common.empty()) {
     base.missing = {
         fmt::format("of {} held-out rows the base answers none that it has not learned from ({} "
@@ -124,7 +130,10 @@ Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Number
   for (const auto& each : differences) numbers["base." + each.metric] = each.base;
   base.metrics = differences;
   numbers["base.rows"] = static_cast<double>(base.rows);
+  // Both answer every row: what was measured of the candidate holds as it is.
   if (common.size() == whole.labels.size()) return {};
+  // Else a gate would hold a metric of all rows of the
+  // candidate against one of few rows of the base.
   std::erase_if(numbers, [](const auto& item) {
     return item.first.starts_with("metrics.") || item.first.starts_with("slices.");
   });
@@ -144,6 +153,7 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   add_group("standby", evidence.standby, numbers);
   std::vector<spec::Gate> gates;
   Absent absent = input.absent;
+  // Without both sides of a split there is no leakage to look for.
   if (input.split.train_rows != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(evidence.leakage, leakage(input.split));
     add_group("leakage", evidence.leakage.numbers, numbers);
@@ -155,6 +165,7 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   numbers.insert(input.more_numbers.begin(), input.more_numbers.end());
   if (input.is_bounded)
     name_empty_slices(definition, evidence, input.predictions.rows->rows(), absent);
+  // On its own copy: gates that do not read the base are judged on all held-out rows.
   Numbers beside_base = numbers;
   NoBase no_base;
   if (input.base != nullptr) {
@@ -167,6 +178,7 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   for (const auto& gate : gates) {
     HEDDLE_ASSIGN_OR_RETURN(
         auto results,
+        // Each gate by itself, since the numbers that it reads depend on what it names.
         run_gates(std::span(&gate, 1), reads_base(gate) ? beside_base : numbers, no_base, absent));
     evidence.passed = evidence.passed && !results.front().failed();
     evidence.gates.push_back(std::move(results.front()));
@@ -190,6 +202,7 @@ std::string to_statement(const Evidence& evidence, std::span<const Resource> sub
   doc::Value::Array warned;
   doc::Value::Array failed;
   for (const auto& gate : evidence.gates) {
+    // What was not judged is neither passed nor failed: in-toto has `warnedTests` for it.
     auto& list = gate.passed ? passed : gate.failed() ? failed : warned;
     list.emplace_back(gate.id);
   }

@@ -182,12 +182,14 @@ Numbers read_numbers(const Value& value, Reader& reader) {
 Value print_numbers(const Numbers& numbers) {
   Value value = Value::object();
   for (const auto& [name, number] : numbers)
+    // JSON has no NaN: what is not known is null.
     value.set(name, std::isfinite(number) ? Value(number) : Value());
   return value;
 }
 
 void read_base(const Value& value, Reader& reader, BaseEvidence& into) {
   const Value* measured = value.find("measured");
+  // Without `measured` the shorter form is read, and says itself which member is missing.
   const bool is_measured = measured != nullptr && measured->is_bool() && measured->as_bool();
   reader.read(base_schema(is_measured), value, &into);
 }
@@ -213,6 +215,8 @@ const Schema<Evidence>& evidence_schema() {
          "leakage", Shape::kMap,
          "leakage checks by name, and `single_feature`; absent: they were not looked at",
          [](E& into, const Value& value, Reader& reader) {
+           // Of the one member that is a text the rest are
+           // numbers by name, which vary with the task.
            Value numbers = value;
            const Value* feature = value.find("single_feature");
            if (feature == nullptr || !feature->is_string())

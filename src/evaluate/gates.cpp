@@ -25,6 +25,7 @@ void explain(GateResult& result, const std::vector<std::string>& missing, const 
   };
   std::set<std::string> excuses;
   for (const auto& name : missing) excuses.insert(excuse(name));
+  // One name without an excuse is enough for a failure: the gate could not be judged for a fault.
   if (!excuses.empty() && !excuses.contains("")) {
     result.not_judged = fmt::to_string(fmt::join(excuses, "; "));
     return;
@@ -83,6 +84,7 @@ GateRow row_of(const std::set<std::string>& names, const Numbers& numbers) {
   for (const auto& name : names) {
     row.environment.variables.push_back({name, expr::Type::kDouble});
     const auto number = numbers.find(name);
+    // NaN is unknown to a gate and not a number: every comparison with it would quietly be false.
     const bool known = number != numbers.end() && !std::isnan(number->second);
     row.values.push_back(known ? expr::Datum::real(number->second) : expr::Datum::null());
   }
@@ -95,6 +97,7 @@ Result<GateResult> run_gate(const spec::Gate& gate, const GateRow& row,
   auto program = expr::Program::compile(gate.when.text, row.environment, expr::Type::kBool);
   if (!program.ok()) {
     Error error = program.error();
+    // An error of the whole evaluation: a gate that does not compile never gave an answer.
     error.message = fmt::format("gate `{}`: {}", gate.id, error.message);
     return error;
   }
@@ -110,6 +113,7 @@ Result<GateResult> run_gate(const spec::Gate& gate, const GateRow& row,
     }
   }
   const expr::Datum answer = program->evaluate(row.values, scratch);
+  // Null is no pass: a gate passes only where its condition is known to hold.
   result.passed = answer.is_true();
   if (answer.is_null() || answer.is_error()) explain(result, missing, no_base, absent);
   return result;

@@ -30,14 +30,17 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
     for (const std::string_view word : column.dictionary->views()) words.push_back(hash_text(word));
   }
   for (std::size_t row = 0; row < hashes.size(); ++row) {
+    // `null` in ASCII, so that a missing value differs from 0 and from an empty text.
     std::uint64_t value = 0x6e756c6c;
     if (column.valid.empty() || column.valid[row] != 0) {
       value = column.type == expr::Type::kString
                   ? words[static_cast<std::size_t>(column.codes[row])]
               : column.type == expr::Type::kDouble
+                  // Adding 0 makes -0 a 0: the two are equal, and their bits are not.
                   ? mix(std::bit_cast<std::uint64_t>(column.doubles[row] + 0.0))
                   : mix(static_cast<std::uint64_t>(column.ints[row]));
     }
+    // By position: the same values in other columns are another row.
     hashes[row] = mix(hashes[row] ^ value);
   }
 }
@@ -48,11 +51,13 @@ double association_of(const stats::Task& task, std::span<const float> values,
   switch (task.kind) {
     case stats::TaskKind::kBinary: {
       const double auc = stats::auc(values, labels);
+      // A feature that predicts the other class as well gives the target away just as much.
       return std::max(auc, 1 - auc);
     }
     case stats::TaskKind::kClasses: return stats::pairwise_auc(values, labels, task.outputs());
     case stats::TaskKind::kRegression: break;
   }
+  // By ranks: any monotone function of the target is found, not only a straight line.
   return std::abs(stats::rank_correlation(values, labels));
 }
 
@@ -93,10 +98,12 @@ void count_duplicates(const Split& split, Numbers& numbers) {
   std::vector<std::uint64_t> test_hashes(static_cast<std::size_t>(split.test_rows->rows()), 0);
   for (const auto& column : split.train_rows->columns()) {
     const table::Column* other = split.test_rows->find(column.name);
+    // Columns that only one table has, or in another type, cannot make rows equal.
     if (other == nullptr || other->type != column.type) continue;
     add_column(column, train_hashes);
     add_column(*other, test_hashes);
   }
+  // 64 bits of hash: among a million rows a chance collision is no concern here.
   std::sort(train_hashes.begin(), train_hashes.end());
   std::int64_t duplicates = 0;
   for (const std::uint64_t hash : test_hashes)

@@ -39,6 +39,7 @@ Result<std::vector<Checkpoint>> read_ref(store::Git& git, const VerifierKey& key
   std::vector<Checkpoint> all;
   const std::string ref = anchor_ref(key);
   const auto tip = git.resolve(ref);
+  // An anchor that cannot be read is no missing one: without it a ledger that was cut would pass.
   if (!tip.ok() && tip.error().kind != ErrorKind::kNotFound)
     return unreadable(ref, tip.error().message);
   if (!tip.ok()) return all;
@@ -48,6 +49,7 @@ Result<std::vector<Checkpoint>> read_ref(store::Git& git, const VerifierKey& key
   // Where the ref was moved back by hand, git's log of it says where it stood.
   for (int i = 0; i < kMostMoves; ++i) {
     const auto before = git.resolve(fmt::format("{}@{{{}}}", ref, i));
+    // No more moves are kept, or git keeps none: the ref as it stands is all that is known.
     if (!before.ok()) break;
     const auto found = checkpoint_at(git, *before, key);
     if (found.ok() && std::find(all.begin(), all.end(), *found) == all.end()) all.push_back(*found);
@@ -59,6 +61,7 @@ Result<std::vector<Checkpoint>> read_ref(store::Git& git, const VerifierKey& key
 
 Result<std::vector<Checkpoint>> read_anchors(store::Git& git, const VerifierKey& key) {
   HEDDLE_ASSIGN_OR_RETURN(std::vector<Checkpoint> all, read_ref(git, key));
+  // The ref of older versions, one for all work trees of a repository.
   const auto earlier = git.read(kRefOfBefore, "checkpoint");
   if (!earlier.ok()) {
     if (earlier.error().kind == ErrorKind::kNotFound) return all;

@@ -51,12 +51,14 @@ std::string ApprovalAudit::check_yes(std::uint64_t index, const Entry& entry) {
   const auto found = asked_.find(entry.approval);
   if (found == asked_.end()) return wrong("nothing was asked for under that id");
   Asked& asked = found->second;
+  // What was rejected, lapsed or used takes no further yes.
   if (!asked.closed.empty()) return wrong(fmt::format("it was {} before", asked.closed));
   if (entry.actor_type != "person") return wrong("it is no person's");
   if (entry.actor == asked.entry.actor ||
       entry.actor == asked.entry.attributes.string_or("claimed"))
     return wrong("who says yes is who asked");
   if (statement_of(entry) != statement_of(asked.entry)) return wrong("it is to something else");
+  // One of several yeses is not enough: its result is `one-of-several`.
   if (entry.result == "approved") asked.approved = true;
   return {};
 }
@@ -72,6 +74,7 @@ std::string ApprovalAudit::check_applied(std::uint64_t index, const Entry& entry
   if (!asked.closed.empty())
     return wrong(fmt::format("`{}` was {} before", entry.approval, asked.closed));
   if (!asked.approved) return wrong(fmt::format("no person approved `{}`", entry.approval));
+  // A yes to one act must not carry out another: everything that names it has to agree.
   if (asked.entry.op_id != entry.op_id || asked.entry.action != entry.action ||
       asked.entry.target != entry.target || asked.entry.subjects != entry.subjects) {
     return wrong(fmt::format("`{}` is for another act", entry.approval));

@@ -50,6 +50,7 @@ Result<SignatureLine> read_signature(std::string_view line) {
   if (space == std::string_view::npos || !good_name(line.substr(0, space)))
     return malformed("a signature line is not one");
   auto bytes = base64_decode(line.substr(space + 1));
+  // Four bytes of the key's id, and a signature of at least one.
   if (!bytes || bytes->size() < 5) return malformed("a signature is not base64");
   return SignatureLine{line.substr(0, space), std::move(*bytes)};
 }
@@ -75,6 +76,8 @@ Result<Checkpoint> parse_body(std::string_view body) {
 std::uint32_t VerifierKey::id() const {
   std::string text = name;
   text += '\n';
+  // Key id of C2SP `signed-note`: the first four bytes of
+  // SHA-256 over name, newline, algorithm (1: Ed25519) and key.
   text += '\x01';
   text += view(key);
   const auto hash = sha256(text);
@@ -100,6 +103,7 @@ Result<VerifierKey> VerifierKey::parse(std::string_view text) {
   const auto bytes = base64_decode(text.substr(second + 1));
   if (!good_name(key.name) || !bytes || bytes->size() != 33 || (*bytes)[0] != '\x01') return bad;
   std::copy(bytes->begin() + 1, bytes->end(), key.key.begin());
+  // The id is written and can be computed: a text that disagrees with itself was mistyped.
   if (text.substr(first + 1, second - first - 1) != hex_encode(big_endian(key.id()))) return bad;
   return key;
 }
@@ -122,6 +126,7 @@ bool is_by(const SignatureLine& signature, const VerifierKey& key) {
 }  // namespace
 
 Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key) {
+  // The last empty line ends the body, as `signed-note` has it.
   const auto blank = note.rfind("\n\n");
   if (blank == std::string_view::npos || !note.ends_with('\n'))
     return malformed("it has no signature");
@@ -133,9 +138,11 @@ Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key
     const auto end = rest.find('\n');
     const auto line = rest.substr(0, end);
     rest.remove_prefix(end + 1);
+    // A bound, so that a file that was made to be long is not read line after line.
     if (lines == 64) return malformed("a signature line is not one");
     HEDDLE_ASSIGN_OR_RETURN(const auto signature, read_signature(line));
     if (!is_by(signature, key)) continue;  // others may sign too, witnesses for one
+    // Two lines of one key must not be a choice of which one is looked at.
     if (signed_by_key ||
         !ed25519_verify(key.key, body, std::string_view(signature.bytes).substr(4))) {
       return Error{ErrorKind::kCorrupt, "checkpoint-signature",
@@ -149,6 +156,7 @@ Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key
                  fmt::format("the checkpoint is not signed by `{}`", key.str()),
                  "it is of another ledger, or the key was changed"};
   }
+  // Signed by our key, and of another log: a key must not lend its word to that.
   if (checkpoint.origin != key.name) {
     return Error{
         ErrorKind::kCorrupt, "checkpoint-origin",

@@ -16,6 +16,7 @@ void HistoryMark::add(std::string_view note) {
 std::string HistoryMark::str() const { return fmt::format("{} {}", notes, chain.str()); }
 
 bool HistoryMark::begins(const History& history) const {
+  // Fewer notes than the state knows: the history was cut.
   if (history.notes.size() < notes) return false;
   HistoryMark found;
   for (std::uint64_t i = 0; i < notes; ++i) found.add(history.notes[i]);
@@ -68,6 +69,7 @@ Result<void> append_history(FilePort& files, const std::string& directory, std::
   if (fd < 0) return file_error("write", path);
   const std::string record = std::string(note) + "\n";
   const auto size = static_cast<std::int64_t>(whole_bytes);
+  // A torn record at the end is cut off first: the new one must follow a whole one.
   const bool written = files.ftruncate(fd, size) == 0 && write_all(files, fd, record, size) == 0 &&
                        files.fsync(fd) == 0;
   std::optional<Error> error;

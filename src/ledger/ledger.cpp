@@ -84,9 +84,11 @@ struct Ledger::Impl {
   Result<std::uint64_t> append(store::Txn& txn, Entry entry) {
     HEDDLE_ASSIGN_OR_RETURN(auto head, read_head(txn));
     entry.seq = head.range.size();
+    // Never back: entries stay in order of time when the clock is set back.
     entry.t = head.t = std::max(clock.wall(), head.t);
     HEDDLE_ASSIGN_OR_RETURN(const auto json, to_json(entry));
     HEDDLE_ASSIGN_OR_RETURN(const auto number, txn.append(json));
+    // The log and the head are one: another number means that one of the two was changed.
     if (number != entry.seq) return inconsistent(number, "the state's own head");
     head.range.append(leaf_hash(json));
     std::string bytes;
@@ -162,6 +164,7 @@ struct Ledger::Impl {
       const auto from = tiles.size();
       HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
         HEDDLE_ASSIGN_OR_RETURN(head, read_head(txn));
+        // In portions, so that a long ledger is never in memory as a whole.
         return txn.read_log(from, std::min(head.range.size(), from + 1024),
                             [&](std::uint64_t, std::string_view entry) {
                               entries.emplace_back(entry);

@@ -10,6 +10,7 @@
 namespace heddle::replay {
 namespace {
 
+/// SplitMix64 (Steele, Lea, Flood 2014).
 std::uint64_t split_mix(std::uint64_t x) noexcept {
   x += 0x9e3779b97f4a7c15ull;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -44,6 +45,7 @@ Result<std::vector<spec::Fault>> faults_named(const spec::Project& project,
   if (text == "none") return std::vector<spec::Fault>{};
   if (text == "all") return there;
   std::vector<spec::Fault> chosen;
+  // Up to and with the size: a comma at the end is an empty name, and is refused as one.
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string name = text.substr(begin, end - begin);
@@ -56,6 +58,7 @@ Result<std::vector<spec::Fault>> faults_named(const spec::Project& project,
 }
 
 double seeded_draw(std::uint64_t seed, std::uint64_t row) noexcept {
+  // 53 bits, as many as a double has, give a number in [0, 1).
   return static_cast<double>(split_mix(split_mix(seed) ^ row) >> 11) * 0x1.0p-53;
 }
 

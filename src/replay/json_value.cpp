@@ -36,6 +36,7 @@ void append_time(Micros time, std::string& out) {
   rest %= kMinute;
   out.push_back(':');
   two_digits(static_cast<int>(rest / kSecond), out);
+  // A whole second is sent without a fraction, as most senders write it.
   if (rest % kSecond != 0) fmt::format_to(std::back_inserter(out), ".{:06}", rest % kSecond);
   out.append("Z\"");
 }
@@ -49,6 +50,7 @@ void append_string(std::string_view text, std::string& out) {
       out.push_back('\\');
       out.push_back(c);
     } else if (static_cast<unsigned char>(c) < 0x20) {
+      // RFC 8259, section 7: control characters must be escaped; other UTF-8 stands as it is.
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
     } else {
       out.push_back(c);
@@ -65,6 +67,7 @@ void append_value(const expr::Datum& value, std::string& out) {
       if (std::isfinite(value.d))
         fmt::format_to(std::back_inserter(out), "{}", value.d);
       else
+        // JSON has no such numbers: they go as texts, and the contract decides.
         out.append(std::isnan(value.d) ? "null" : value.d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
       break;
     case expr::Datum::Kind::kTimestamp: append_time(value.i, out); break;

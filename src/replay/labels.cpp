@@ -83,6 +83,7 @@ std::optional<stats::Label> Labels::at(std::size_t row) const {
   }
 }
 
+/// Ascending, so that a label is read before its place is written.
 void Labels::keep(std::span<const std::int64_t> rows) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     codes_[i] = codes_[static_cast<std::size_t>(rows[i])];

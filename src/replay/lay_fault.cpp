@@ -39,6 +39,7 @@ class RowExpression {
   /// of the row, and until the next row.
   template <class ValueOf>
   Datum evaluate(const ValueOf& value_of) {
+    // Only what the expression reads: a row may have hundreds of columns.
     for (const int i : program_.variables())
       row_[static_cast<std::size_t>(i)] = value_of(static_cast<std::size_t>(i));
     return program_.evaluate(row_, scratch_);
@@ -72,6 +73,7 @@ auto values_in(const Labels& labels, const std::vector<expr::ColumnView>& views,
 
 /// By place, whether the fault touches a source's rows.
 std::vector<bool> touched_sources(const spec::Fault& fault, std::span<const std::string> names) {
+  // A fault that names no source is of every source.
   std::vector<bool> out(names.size(), fault.sources.empty());
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::find(fault.sources.begin(), fault.sources.end(), names[i]) != fault.sources.end())
@@ -129,6 +131,8 @@ class FieldChanges {
           [&](std::size_t field) { return views_[field].at(static_cast<std::int64_t>(row)); });
     }
     for (std::size_t i = 0; i < changes_.size(); ++i) fields.set(changes_[i].first, row, sent_[i]);
+    // After the changes, which may read a field that is then
+    // left out; a renamed field carries its changed value.
     for (const std::size_t field : missing_) fields.leave_out(field, row);
     for (const auto& [field, name] : renamed_) fields.rename(field, row, name);
   }

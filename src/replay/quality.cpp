@@ -41,9 +41,11 @@ std::vector<PeriodQuality> by_name(std::span<const ScoredRow> rows, std::size_t 
   // A day's name begins with its month's: format each day once.
   std::map<Micros, Columns> days;
   for (const ScoredRow& row : rows)
+    // Down also before 1970: the remainder of a negative time is negative.
     days[row.event_time - ((row.event_time % kDay) + kDay) % kDay].add(row);
   std::map<std::string, Columns> periods;
   for (auto& [day, columns] : days) {
+    // 7 characters of `2001-04-10` are its month, all 10 its day.
     Columns& period = periods[format_date(day).substr(0, length)];
     const auto append = [](auto& to, const auto& from) {
       to.insert(to.end(), from.begin(), from.end());
@@ -103,6 +105,8 @@ std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const Row
     const bool was_refused = answers[i].outcome == Outcome::kRefused;
     const FaultBits bits = truth.rows[i].faults;
     refused += was_refused ? 1 : 0;
+    // A refusal is right where any fault of the refusable
+    // groups is in the row, whichever rule found it.
     rightly += was_refused && (bits & any) != 0 ? 1 : 0;
     for (std::size_t g = 0; g < masks.size(); ++g) {
       if ((bits & masks[g]) == 0) continue;

@@ -66,6 +66,7 @@ Result<table::Table> read_rows(const Recording::Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(const auto named, named_fields(options));
   const auto add = [&](const std::string& name) {
     auto& columns = reading.columns;
+    // What is computed from other sources is in no column of the file.
     if (name.empty() || options.joined_fields.contains(name)) return;
     if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
   };
@@ -106,6 +107,7 @@ table::Table in_time(table::Table rows, const table::Column& time,
     if (!is_known || (time.ints[i] >= options.from && time.ints[i] < options.to))
       kept.push_back(row);
   }
+  // Nothing to leave out: the rows need no copy.
   if (std::ssize(kept) == rows.rows()) return rows;
   return rows.take(kept);
 }
@@ -147,6 +149,7 @@ Result<table::Table> Recording::choose_rows(const Options& options) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
   HEDDLE_ASSIGN_OR_RETURN(table::Column time, read_column(options, all, options.time_field));
   if (options.as_text.contains(options.time_field)) {
+    // The rows are others now, so their times are read again.
     all = in_time(std::move(all), time, options);
     HEDDLE_ASSIGN_OR_RETURN(time, read_column(options, all, options.time_field));
   }
@@ -164,6 +167,7 @@ Result<table::Table> Recording::choose_rows(const Options& options) {
   chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
   for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) {
     const auto row = static_cast<std::size_t>(order[i]);
+    // Every n-th in order of time, so that a thinned replay covers the same span.
     chosen.push_back(order[i]);
     times_.push_back(times[row]);
     if (!time.valid.empty() && time.valid[row] == 0) ++untimed_;
@@ -193,6 +197,7 @@ Result<void> Recording::set_sources(const Options& options, const table::Table& 
   const auto sources = static_cast<std::uint32_t>(std::max<std::size_t>(options.sources.size(), 1));
   std::vector<std::uint8_t> of_code;
   for (const std::string_view value : by->dictionary->views())
+    // Hashed once for each distinct value, and not once for each row.
     of_code.push_back(static_cast<std::uint8_t>(crc32(value) % sources));
   for (std::size_t i = 0; i < n; ++i) {
     // A row without a value is of the first source.

@@ -54,6 +54,7 @@ double pairwise_auc(std::span<const float> x, std::span<const double> codes, std
       for (std::size_t b = 0; b < classes; ++b)
         wins[a * classes + b] += equal[a] * (below[b] + 0.5 * equal[b]);
     }
+    // After the whole tie: rows of one value are not above each other.
     for (std::size_t a = 0; a < classes; ++a) below[a] += equal[a];
     begin = end;
   }
@@ -62,6 +63,8 @@ double pairwise_auc(std::span<const float> x, std::span<const double> codes, std
   double pairs = 0;
   for (std::size_t a = 0; a < classes; ++a) {
     for (std::size_t b = a + 1; b < classes; ++b) {
+      // The AUC of a pair with few rows is mostly chance,
+      // and its distance from a half never averages out.
       if (rows[a] < kLeastRows || rows[b] < kLeastRows) continue;
       const double auc = wins[a * classes + b] / (rows[a] * rows[b]);
       sum += std::max(auc, 1 - auc);
@@ -82,6 +85,7 @@ double rank_correlation(std::span<const float> x, std::span<const double> y) {
     aa += (a[i] - mean) * (a[i] - mean);
     bb += (b[i] - mean) * (b[i] - mean);
   }
+  // One side is constant: no correlation is defined, and 0 would say that it was looked at.
   return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : kNan;
 }
 

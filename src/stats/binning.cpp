@@ -17,13 +17,16 @@ Binning Binning::numbers(std::span<const double> values, int quantiles) {
   std::vector<double> distinct;
   std::unique_copy(sorted.begin(), sorted.end(), std::back_inserter(distinct));
   const auto parts = static_cast<std::size_t>(std::max(1, quantiles));
+  // As few values as bins: each value is a point of its own.
   if (distinct.size() <= parts + 1) return from_points(std::move(distinct));
   std::vector<double> points;
   for (std::size_t i = 0; i < parts; ++i) {
     // The products fit: a column in memory has fewer than 2^58 rows.
     const double point = sorted[sorted.size() * i / parts];
+    // A value that holds several quantiles is one point.
     if (points.empty() || point > points.back()) points.push_back(point);
   }
+  // The largest value is a point too, so that what lies above the reference has its own bin.
   if (sorted.back() > points.back()) points.push_back(sorted.back());
   return from_points(std::move(points));
 }
@@ -65,12 +68,14 @@ std::size_t Binning::bin(double value) const noexcept {
 
 std::size_t Binning::bin(std::string_view value) const noexcept {
   const auto it = index_.find(std::string(value));
+  // Categories that the reference had not share the last bin.
   return 1 + (it == index_.end() ? names_.size() : it->second);
 }
 
 std::size_t Binning::bin_time(std::int64_t micros) const noexcept {
   constexpr std::int64_t kHourMicros = 3'600'000'000;
   constexpr std::int64_t kDayMicros = 24 * kHourMicros;
+  // Down also before 1970: the remainder of a negative time is negative.
   const std::int64_t in_day = (micros % kDayMicros + kDayMicros) % kDayMicros;
   return 1 + static_cast<std::size_t>(in_day / kHourMicros);
 }
@@ -79,6 +84,8 @@ std::vector<std::string> top_categories(const std::unordered_map<std::string, st
                                         std::size_t k) {
   std::vector<std::pair<std::int64_t, std::string>> all;
   all.reserve(counts.size());
+  // The most frequent first; of equal counts the name
+  // decides, so that the result does not depend on the map.
   for (const auto& [name, count] : counts) all.emplace_back(-count, name);
   std::sort(all.begin(), all.end());
   if (all.size() > k) all.resize(k);
@@ -98,6 +105,7 @@ void Histogram::add(std::size_t bin, std::int64_t count) noexcept {
 }
 
 void Histogram::merge(const Histogram& other) {
+  // A default histogram takes the shape of the first that is merged into it.
   if (counts_.empty()) counts_.resize(other.counts_.size(), 0);
   for (std::size_t i = 0; i < other.counts_.size() && i < counts_.size(); ++i)
     add(i, other.counts_[i]);
@@ -149,6 +157,7 @@ LagFit explain_by_lag(const Histogram& reference, const Histogram& current) {
   if (n == 0 || current.counts().size() != reference.counts().size()) return best;
   for (int step = 1; step <= n / 2; ++step) {
     for (const int lag : {step, -step}) {
+      // Half way round is the same in both directions, and was tried as such.
       if (2 * lag == -n) continue;
       Histogram shifted(static_cast<std::size_t>(n));
       for (int i = 0; i < n; ++i) {

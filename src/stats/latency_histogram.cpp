@@ -29,6 +29,7 @@ std::uint64_t LatencyHistogram::end_of(std::size_t bucket) noexcept {
 LatencyHistogram::LatencyHistogram() : buckets_(bucket_of(kLargest) + 1, 0) {}
 
 void LatencyHistogram::record(std::uint64_t value, std::uint64_t times) noexcept {
+  // Clipped, so that a hung request cannot ask for a bucket that is not there.
   value = std::min(value, kLargest);
   buckets_[bucket_of(value)] += times;
   count_ += times;
@@ -51,12 +52,14 @@ double LatencyHistogram::mean() const noexcept {
 
 std::uint64_t LatencyHistogram::quantile(double q) const noexcept {
   if (count_ == 0) return 0;
+  // At least the first row: the quantile 0 is the least value.
   const auto rank = std::max<std::uint64_t>(
       1,
       static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t i = bucket_of(least_); i < buckets_.size(); ++i) {
     seen += buckets_[i];
+    // A bucket's end may lie above every value that was recorded.
     if (seen >= rank) return std::min(end_of(i), greatest_);
   }
   return greatest_;

@@ -43,6 +43,7 @@ const Metric& loss_metric(TaskKind task) {
 }
 
 std::optional<double> error_of_mean(const std::vector<double>& differences) {
+  // Of one difference there is no variance to estimate.
   if (differences.size() < 2) return std::nullopt;
   const auto n = static_cast<double>(differences.size());
   double mean = 0;

@@ -13,6 +13,7 @@ double macro_f1(const ClassCounts& counts) {
   int classes = 0;
   for (std::size_t k = 0; k < counts.right.size(); ++k) {
     const std::int64_t either = counts.labelled[k] + counts.predicted[k];
+    // A class that is neither labelled nor predicted has no F1, and does not count as 0.
     if (either == 0) continue;
     sum += 2 * static_cast<double>(counts.right[k]) / static_cast<double>(either);
     ++classes;

@@ -222,6 +222,7 @@ Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows
 template <class Array>
 Result<void> ColumnReader::append_integers(const Array& array, const Selection& rows) {
   using Value = typename Array::value_type;
+  // A contract may ask for reals of an integer column.
   if (column_.type == Type::kDouble) {
     return fill(array, rows, column_.doubles, [&](std::int64_t row, double& out) {
       out = static_cast<double>(array.Value(row));
@@ -281,6 +282,7 @@ Result<void> ColumnReader::append_cells(const arrow::Array& array, const Selecti
           array, rows, column_.ints,
           [&](std::int64_t row, std::int64_t& out) {
             return read(row, out, [](const Datum& d) {
+              // Truths are kept among the integers, as 0 and 1.
               return d.kind == Datum::Kind::kBool ? std::int64_t{d.b} : d.i;
             });
           },
@@ -308,11 +310,13 @@ Result<void> ColumnReader::append_times(const arrow::Array& array, const Selecti
                  : Cell::kValue;
     });
   };
+  // Of these types DATE32 alone is 32 bits wide.
   if (array.type_id() == arrow::Type::DATE32)
     return scaled(static_cast<const arrow::Date32Array&>(array).raw_values());
   const auto* values = array.type_id() == arrow::Type::DATE64
                            ? static_cast<const arrow::Date64Array&>(array).raw_values()
                            : static_cast<const arrow::TimestampArray&>(array).raw_values();
+  // Nanoseconds cannot be multiplied into microseconds.
   if (factor != 0) return scaled(values);
   return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
     out = floor_thousand(values[row]);
@@ -329,6 +333,7 @@ Result<void> ColumnReader::append_indexed(const arrow::Array& array, const arrow
   // A dictionary may hold values that no row has: whether one is an error is said where a row has
   // it.
   target.strict = false;
+  // A reader of its own, so that words that no row uses get no code in this column.
   ColumnReader reader(column_.name, target);
   HEDDLE_TRY(reader.append(distinct, {}));
   const Column values = reader.finish();

@@ -62,12 +62,14 @@ Error failure_of(const OwnTraining& training, const doc::Value& result,
                                                 "returned", "answers",     "memory",
                                                 "disk",     "outside",     "file"};
   const std::string what = result.string_or("failed");
+  // The kind comes from the trainer's own process: what is not known becomes no id.
   const bool is_known = std::find(std::begin(kKinds), std::end(kKinds), what) != std::end(kKinds);
   const std::string type = cut(result.string_or("type"));
   const std::int64_t line = result.int_or("line");
   std::string place = cut(result.string_or("file", training.file));
   if (line > 0) place += fmt::format(":{}", line);
   const std::string function = cut(result.string_or("function"));
+  // Code at the top of a file is in no function that a reader could look for.
   if (!function.empty() && function != "<module>") place += fmt::format(" in {}", function);
   // What Heddle's helper says itself holds no row; what a library says may.
   const bool is_helpers =
@@ -88,6 +90,7 @@ Error failure_of(const OwnTraining& training, const doc::Value& result,
 Error ended(const OwnTraining& training, const runtime::OnceEnd& end) {
   std::string last;
   if (!end.last_lines.empty()) last = end.last_lines.back();
+  // Before the timeout: a process that was ended for its memory may be past its time as well.
   if (last.find("more than `memory_bytes`") != std::string::npos)
     return own_error("own-memory", fmt::format("{}: {}", training.file, last),
                      "raise `exec.memory_bytes`, or train on fewer rows");
@@ -145,12 +148,14 @@ runtime::Once in_sandbox(const std::string& python, std::string_view program) {
   runtime::Once once;
   // Unbuffered: what it prints is told as it comes.
   once.place.command = {python, "-u", "-B", std::string(program)};
+  // One thread each: trials run side by side, and sums of several threads differ from run to run.
   once.environment = {"OMP_NUM_THREADS=1",    "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1",
                       "NUMBA_CACHE_DIR=/tmp", "MPLCONFIGDIR=/tmp",      "PYTHONHASHSEED=0"};
   return once;
 }
 
 Error without_python(const std::string& python, const Error& error) {
+  // Another error is of the sandbox and not of a missing environment.
   if (error.id != "runtime-program" && error.id != "secret-not-set") return error;
   return Error{
       ErrorKind::kNotFound, "own-python",
@@ -173,6 +178,7 @@ Result<OwnFitted> fit_own(const OwnTraining& training, const runtime::LineSink& 
   once.place.memory_bytes = training.memory_bytes;
   once.whole_sandbox = training.whole_sandbox;
   once.timeout_ms = training.timeout_s * 1000;
+  // Not found until the process has ended and its folder was read.
   Result<Left> left = Error{ErrorKind::kNotFound, "once-output", "", ""};
   auto end = runtime::run_once(once, said, [&](int scratch) -> Result<void> {
     left = take_out(scratch);
@@ -182,6 +188,7 @@ Result<OwnFitted> fit_own(const OwnTraining& training, const runtime::LineSink& 
   if (!left.ok()) return ended(training, *end);
   const doc::Value& result = left->result;
   if (result.find("failed") != nullptr) return failure_of(training, result, said);
+  // `how.json` and the model itself: with fewer files than two there is nothing to serve.
   if (end->exit_code != 0 || left->model.size() < 2) return ended(training, *end);
   OwnFitted out;
   out.returned = cut(result.string_or("returned"));
@@ -210,6 +217,8 @@ Result<std::string> lock_of(const spec::Exec& exec, const std::string& directory
       once, [&](std::string_view line) { text += fmt::format("{}\n", line); },
       [](int) { return Result<void>(); });
   if (!end.ok()) return without_python(exec.python, end.error());
+  // The first line says that the helper ran: an interpreter
+  // that prints something else is no Python of ours.
   if (end->exit_code != 0 || !text.starts_with("# python "))
     return own_error("own-ended",
                      fmt::format("the environment's interpreter ended ({}): {}", end->how,

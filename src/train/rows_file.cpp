@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kMagic[8] = {'H', 'D', 'L', 'R', 'O', 'W', 'S', '2'};
 constexpr std::size_t kHeader = 32;
+/// Bounds of a damaged head, low enough that the sizes below do not overflow.
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 36;
 constexpr std::int64_t kMaxColumns = 1 << 16;
 
@@ -76,6 +77,7 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
   }
   RowsFile file;
   file.address_ = map_file(fd, file.size_);
+  // A mapping keeps the file, and needs no descriptor.
   ::close(fd);
   const Error corrupt{ErrorKind::kCorrupt, "rows-file",
                       fmt::format("`{}` is no file of rows, or was cut off", path),
@@ -90,6 +92,7 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
     return corrupt;
   const auto rows = static_cast<std::size_t>(trained + validated);
   const std::size_t row_size = static_cast<std::size_t>(columns) * sizeof(float) + sizeof(double);
+  // To the byte: a file that was cut off, or has more, is not what was written.
   if (kHeader + rows * row_size != file.size_) return corrupt;
   // Labels first: the head keeps them aligned, whatever the count of floats is.
   const auto* labels = reinterpret_cast<const double*>(bytes + kHeader);

@@ -77,6 +77,7 @@ class Run {
         changed_.wait(lock, [this] { return !ended_.empty(); });
         ended.swap(ended_);
       }
+      // By number, so that what is told does not depend on which thread woke first.
       std::sort(ended.begin(), ended.end());
       for (const int number : ended) {
         --running;
@@ -110,6 +111,8 @@ class Run {
     Trial& trial = trials_[static_cast<std::size_t>(number)];
     trial.number = number;
     std::vector<Tpe::Observation> history;
+    // Only those that every machine has by now, whatever
+    // the order of their ends: the proposals are the same.
     for (int i = 0; i <= number - 1 - std::max(1, input_.search.parallel); ++i) {
       const Trial& earlier = trials_[static_cast<std::size_t>(i)];
       if (earlier.state == Trial::State::kFinished)
@@ -127,6 +130,7 @@ class Run {
          input_.own ? kOwn : "", input_.own ? input_.own_digest.str() : ""}));
     const std::string dir = folder(number);
     const auto before = read_file(dir + "/params.json");
+    // A result counts only for the same parameters: a changed search tries anew.
     if (before.ok() && *before == params && read_result(trial).ok() &&
         trial.state == Trial::State::kFinished) {
       trial.resumed = true;

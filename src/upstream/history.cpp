@@ -29,9 +29,11 @@ class Columns {
     if (std::find(names.begin(), names.end(), column.name) == names.end())
       names.push_back(column.name);
     const Type type = type_of(column);
+    // What is only counted is read in whatever type the file has it.
     if (type == Type::kDyn) return {};
     const auto [at, is_new] = reading_.types.emplace(column.name, type);
     if (is_new || at->second == type) return {};
+    // One field asks for integers and another for reals: a real column serves both.
     if (is_of_numbers(at->second) && is_of_numbers(type)) {
       at->second = Type::kDouble;
       return {};
@@ -57,6 +59,7 @@ class Columns {
     }
     if (options_.of_rows != nullptr) {
       for (const auto& name : options_.of_rows->text_fields()) {
+        // A text stays a text for the contract to repair: read as its type it would be missing.
         if (reading_.types.contains(name)) reading_.as_text.insert(name);
       }
     }
@@ -131,6 +134,8 @@ table::Column column_as(const table::Column& column, Type type, std::int64_t& lo
   table::StringIndex texts;
   for (std::int64_t row = 0; row < view.length; ++row) {
     Datum value = table::as_type(type, column.cell(view, row));
+    // What cannot be read counts as missing and is
+    // told in a note: one bad row must not stop a run.
     if (value.is_error()) {
       ++lost;
       value = Datum::null();
@@ -138,6 +143,7 @@ table::Column column_as(const table::Column& column, Type type, std::int64_t& lo
     append(out, value, texts);
   }
   if (type == Type::kString) {
+    // A dictionary has at least one word, which the codes of missing values point to.
     if (texts.size() == 0) texts.insert("");
     out.dictionary = std::make_shared<const table::Dictionary>(texts.values());
   }
@@ -181,6 +187,7 @@ Result<NeededRows> needed_rows(const History::Options& options) {
   std::int64_t lost = 0;
   HEDDLE_ASSIGN_OR_RETURN(out.time, needed(options, rows, {options.time, Type::kTimestamp}, lost));
   const std::int64_t untimed = out.time.null_count();
+  // Single rows without a time are noted; without any time the column is the wrong one.
   if (rows.rows() > 0 && untimed == rows.rows()) {
     return Error{ErrorKind::kUnprocessable, "upstream-no-time",
                  fmt::format("no row of source `{}` has a time that can be read in `{}`",
@@ -220,6 +227,7 @@ Result<History> History::read(const Options& options) {
   const auto codes = out.number(rows.keys, rows.time);
   const auto order = out.order(codes, rows.time);
   out.times_.reserve(order.size());
+  // In the order of the key and then of time, so that what was known is one range of it.
   for (const auto row : order) out.times_.push_back(rows.time.ints[static_cast<std::size_t>(row)]);
   for (auto& value : rows.values) {
     HEDDLE_ASSIGN_OR_RETURN(const auto one, table::Table::make({std::move(value)}));
@@ -231,6 +239,7 @@ Result<History> History::read(const Options& options) {
 
 std::vector<std::int32_t> History::number(const std::vector<table::Column>& keys,
                                           const table::Column& time) {
+  // -1: no row sees it, for it has no time or a part of its key is missing.
   std::vector<std::int32_t> codes(time.ints.size(), -1);
   std::vector<table::KeyColumn> columns;
   std::vector<expr::ColumnView> views;
@@ -276,6 +285,7 @@ std::vector<std::int64_t> History::order(const std::vector<std::int32_t>& codes,
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     const auto begin = order.begin() + static_cast<std::ptrdiff_t>(ends_[i] - counts[i]);
     const auto end = order.begin() + static_cast<std::ptrdiff_t>(ends_[i]);
+    // Files are mostly in order of time already.
     if (!std::is_sorted(begin, end, earlier)) std::stable_sort(begin, end, earlier);
   }
   return order;

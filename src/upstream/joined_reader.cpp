@@ -13,6 +13,7 @@ class JoinedReader final : public table::TableReader {
         keys_(std::move(keys)),
         joiner_(joiner),
         columns_(rows_->columns()) {
+    // Computed columns come last: those of the file keep their places.
     for (const auto& field : joiner.fields()) columns_.push_back({field.name, field.type});
   }
 

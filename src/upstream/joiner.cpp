@@ -17,6 +17,7 @@ using spec::Field;
 /// a - b, or the first of all times.
 Micros less(Micros a, Micros b) {
   Micros out = 0;
+  // A difference below the first time is that: everything has happened since.
   return __builtin_sub_overflow(a, b, &out) ? INT64_MIN : out;
 }
 
@@ -35,6 +36,7 @@ std::vector<Field> fields_to_join(std::span<const Field> fields,
     const bool is_there = std::any_of(columns.begin(), columns.end(), [&](const auto& column) {
       return column.name == field.name;
     });
+    // Rows that bring the column themselves keep it.
     if (field.upstream && !is_there) out.push_back(field);
   }
   return out;
@@ -99,6 +101,7 @@ std::size_t Joiner::Parts::history_of(const Options& options, const Field& field
     at = histories_of.insert(histories_of.end(), std::move(wanted));
   }
   if (!value.name.empty() &&
+      // A count of rows needs no column.
       std::find(at->values.begin(), at->values.end(), value) == at->values.end())
     at->values.push_back(value);
   return static_cast<std::size_t>(at - histories_of.begin());
@@ -109,6 +112,7 @@ Joiner::Joiner(Joiner&&) noexcept = default;
 Joiner::~Joiner() = default;
 
 Result<Joiner> Joiner::open(const Options& options) {
+  // What was known then needs a then: without a time every row would see its own future.
   if (options.time_field.empty() && !options.fields.empty()) {
     return Error{
         ErrorKind::kInvalid, "bad-upstream",
@@ -174,6 +178,7 @@ class Filling {
     out_.name = field.name;
     out_.type = field.type;
     out_.valid.assign(count, 0);
+    // Null in each row until a value is found, with zeros below: equal columns have equal bytes.
     if (field.type == Type::kDouble) {
       out_.doubles.assign(count, 0);
     } else if (field.type == Type::kString) {
@@ -219,6 +224,7 @@ Result<table::Column> Joiner::Parts::compute(
   std::vector<std::int64_t> key(std::max<std::size_t>(1, columns.size()), 0);
   Filling out(one.field, one.series, time.length());
   for (std::size_t row = 0; row < time.ints.size(); ++row) {
+    // A row without a time, or without a part of its key, has no history: its value is missing.
     bool is_whole = time.valid.empty() || time.valid[row] != 0;
     for (std::size_t i = 0; i < columns.size() && is_whole; ++i) {
       const auto part = columns[i].at(views[i], static_cast<std::int64_t>(row));
@@ -241,6 +247,7 @@ Result<table::Column> Joiner::Parts::compute(
 Result<std::vector<table::Column>> Joiner::columns(const table::Table& rows) const {
   std::map<std::string, table::Column> read;
   for (const auto& name : parts_->reads) {
+    // As training reads them, so that a key that a repair changes joins the same rows.
     auto repaired = parts_->contract->repaired(rows, name);
     if (!repaired.ok()) {
       Error error = repaired.error();
@@ -252,6 +259,7 @@ Result<std::vector<table::Column>> Joiner::columns(const table::Table& rows) con
     }
     std::int64_t lost = 0;
     const Type type = parts_->type_of(name);
+    // Not counted here: the contract tells of the rows' own values.
     read.emplace(name, column_as(*repaired, type == Type::kDyn ? repaired->type : type, lost));
   }
   std::vector<table::Column> out;
