@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -19,6 +21,26 @@
 #include "base/file_port.hpp"
 
 namespace heddle::fixture {
+
+/// A folder that this process may not read while it lives. Root may read any: it is then nobody
+/// meanwhile, so that the folders above must be open to all.
+class ClosedFolder {
+ public:
+  explicit ClosedFolder(std::string path) : path_(std::move(path)) {
+    ::chmod(path_.c_str(), 0);
+    is_root_ = ::geteuid() == 0 && ::seteuid(65534) == 0;
+  }
+  ~ClosedFolder() {
+    if (is_root_ && ::seteuid(0) != 0) std::abort();
+    ::chmod(path_.c_str(), 0755);
+  }
+  ClosedFolder(const ClosedFolder&) = delete;
+  ClosedFolder& operator=(const ClosedFolder&) = delete;
+
+ private:
+  std::string path_;
+  bool is_root_ = false;
+};
 
 /// How a disk fails.
 struct Fault {

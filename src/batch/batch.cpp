@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <limits>
 #include <set>
 #include <thread>
 
@@ -24,11 +23,12 @@ namespace heddle::batch {
 namespace {
 
 constexpr std::int64_t kFewestRowsAThread = 512;
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// What stands among a row's rules where another row of the file stands for it.
 constexpr std::uint16_t kDuplicate = UINT16_MAX;  // no rule has this number
 constexpr std::string_view kDeduplicate = "deduplicate";
+/// What stands among a row's rules where the model's runtime did not answer.
+constexpr std::uint16_t kUnanswered = UINT16_MAX - 1;  // no rule has this number
 
 /// Distinct sets of rules or repairs; the first is empty.
 struct Sets {
@@ -56,6 +56,7 @@ struct Share {
   Sets broken, repaired;
   std::vector<std::uint32_t> served_broken, refused_broken;      ///< places in `broken`
   std::vector<std::uint32_t> served_repaired, refused_repaired;  ///< places in `repaired`
+  std::int64_t unanswered = 0;                                   ///< of the whole file
   Profile profile;                                               ///< of the whole file
 
   void clear() {
@@ -92,11 +93,21 @@ void score_rows(const score::Plan& plan, bool accepts, const Cells& cells,
       share.refused_repaired.push_back(repairs);
       continue;
     }
+    const auto& prediction = share.result.prediction;
+    // A runtime did not answer. As an answered row it would have a number, or the name of a class,
+    // that nobody predicted.
+    if (prediction.empty()) {
+      auto marks = share.result.check.broken;  // those that warn
+      marks.push_back(kUnanswered);
+      share.refused.push_back(row);
+      share.refused_broken.push_back(share.broken.place_of(marks));
+      share.refused_repaired.push_back(repairs);
+      ++share.unanswered;
+      continue;
+    }
     share.served.push_back(row);
     share.served_broken.push_back(rules);
     share.served_repaired.push_back(repairs);
-    auto& prediction = share.result.prediction;
-    prediction.resize(plan.task().outputs(), kNaN);  // empty: a runtime did not answer
     share.predictions.insert(share.predictions.end(), prediction.begin(), prediction.end());
     share.profile.add(share.result.check.row, prediction);
   }
@@ -366,7 +377,7 @@ class Scoring {
     refused_ = std::move(refused_writer);
     for (unsigned i = 0; i < std::max(1u, options_.threads); ++i)
       shares_.emplace_back(
-          Profile(plan_.contract().request_fields(), plan_.task().kind, options_.baseline));
+          Profile(plan_.contract().request_fields(), plan_.task(), options_.baseline));
     return {};
   }
 
@@ -476,8 +487,9 @@ class Scoring {
   std::string name_rules(const std::vector<std::uint16_t>& rules, std::int64_t rows) {
     std::string out;
     for (const auto rule : rules) {
-      const std::string id =
-          rule == kDuplicate ? std::string(kDeduplicate) : plan_.contract().rules()[rule].id;
+      const std::string id = rule == kDuplicate    ? std::string(kDeduplicate)
+                             : rule == kUnanswered ? std::string(kNoAnswer)
+                                                   : plan_.contract().rules()[rule].id;
       report_.rules[id] += rows;
       out += (out.empty() ? "" : ",") + id;
     }
@@ -581,6 +593,7 @@ class Scoring {
 
   void describe() {
     for (std::size_t i = 1; i < shares_.size(); ++i) shares_[0].profile.merge(shares_[i].profile);
+    for (const auto& share : shares_) report_.unanswered += share.unanswered;
     for (std::size_t i = 0; i < repaired_.size(); ++i) {
       if (repaired_[i] > 0) report_.repaired[plan_.contract().repairs()[i].id] = repaired_[i];
     }
@@ -617,6 +630,11 @@ class Scoring {
 };
 
 }  // namespace
+
+std::string rule_in_words(const std::string& rule, std::int64_t rows) {
+  if (rule != kNoAnswer) return fmt::format("{} rows break `{}`", rows, rule);
+  return fmt::format("{} rows got no answer from the model's runtime (`{}`)", rows, rule);
+}
 
 std::string refused_path(const std::string& output) {
   const auto dot = output.rfind('.');

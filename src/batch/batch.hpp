@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.hpp"
@@ -15,6 +16,9 @@
 #include "watch/baseline.hpp"
 
 namespace heddle::batch {
+
+/// What stands among the rules of a row that the model's runtime did not answer, as in the journal.
+inline constexpr std::string_view kNoAnswer = "no-answer";
 
 struct Options {
   table::Input input;                  ///< files of rows, and how they are written
@@ -43,8 +47,9 @@ struct Options {
 struct Report {
   std::int64_t rows = 0;
   std::int64_t served = 0;
-  std::int64_t refused = 0;
-  std::int64_t warned = 0;  ///< served rows that broke a rule
+  std::int64_t refused = 0;     ///< rows that are not served, those without an answer too
+  std::int64_t unanswered = 0;  ///< of them: the contract takes them, and the runtime is silent
+  std::int64_t warned = 0;      ///< served rows that broke a rule
   std::map<std::string, std::int64_t>
       rules{};  ///< rows that broke each rule; those that none broke are not here
   std::map<std::string, std::int64_t> repaired{};  ///< values that each repair changed, likewise
@@ -63,6 +68,9 @@ struct Report {
                                             ///< Dropped uncalled: neither does
 };
 
+/// What is said of the rows of one of `Report::rules`: that they break it, or had no answer.
+[[nodiscard]] std::string rule_in_words(const std::string& rule, std::int64_t rows);
+
 /// `out.parquet` -> `out.refused.parquet`.
 [[nodiscard]] std::string refused_path(const std::string& output);
 
@@ -73,7 +81,8 @@ struct Report {
 /// `bundle`. Answers: `probability`; `label` and `probabilities.CLASS` of each
 /// class, with an interval `set` (a JSON list of classes); `value`, with an interval `lower` and
 /// `upper`. Refused rows: every column that was read, as it came, then `validation`,
-/// `repairs` and `bundle`; also those that another row stands for (`deduplicate`). A cell of CSV is
+/// `repairs` and `bundle`; also those that another row stands for (`deduplicate`) and those that a
+/// runtime did not answer (`kNoAnswer`), which have no prediction to write. A cell of CSV is
 /// what the contract's type makes of its text, else the contract refuses it. kUnprocessable
 /// `score-contract-mismatch` when the file cannot be of this contract: a required field has no
 /// column, or a number's column holds text. kConflict `score-input-changed` when the file was

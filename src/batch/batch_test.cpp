@@ -11,7 +11,9 @@
 
 #include "base/file.hpp"
 #include "batch/cells.hpp"
+#include "doc/json.hpp"
 #include "score/bundle_fixture.hpp"
+#include "statistic/statistic.hpp"
 #include "stats/conformal_bounds.hpp"
 #include "table/stream.hpp"
 
@@ -403,6 +405,84 @@ TEST_F(BatchTest, NoRowsAreAnEmptyFile) {
   ASSERT_TRUE(report.ok()) << report.error().str();
   EXPECT_EQ(report->rows, 0);
   EXPECT_EQ(*read_file(path("out.csv")), "date,origin,distance,probability,validation,bundle\n");
+}
+
+/// A worker (tests/fixtures/worker) answers by `distance`: 20 is more likely `late`, 70 `early`,
+/// 1001 makes it fail.
+class WorkerTest : public BatchTest {
+ protected:
+  void SetUp() override {
+    BatchTest::SetUp();
+    task_ = {.kind = stats::TaskKind::kClasses, .classes = {"early", "late", "lost"}};
+    spec::Contract definition = score::fixture::contract();
+    definition.row_rules.clear();
+    definition.fields.push_back({.name = "prediction", .type = expr::Type::kDouble});
+    const auto contract =
+        contract::Contract::compile(definition, [](const std::string&, const std::string&) {
+          return Result<std::vector<std::string>>(std::vector<std::string>{});
+        });
+    ASSERT_TRUE(contract.ok()) << contract.error().str();
+    spec::FeatureSet set;
+    set.identity.name = "trips";
+    set.features = {{.name = "x", .expression = {"distance", {}}}};
+    const auto program = feature::Program::compile(set, contract->request_fields());
+    ASSERT_TRUE(program.ok()) << program.error().str();
+    const auto files = runtime::pack_folder("tests/fixtures/worker");
+    ASSERT_TRUE(files.ok()) << files.error().str();
+    runtime::Runtime runtime;
+    runtime.command = {"/usr/bin/python3", "serve.py", "--task", "classes"};
+    runtime.output = "probabilities";
+    auto plan = score::Plan::from_runtime(contract->to_value(), program->to_value(), runtime,
+                                          *files, task_, score::uncalibrated(task_));
+    ASSERT_TRUE(plan.ok()) << plan.error().str();
+    plan_ = *std::move(plan);
+  }
+  stats::Task task_;
+};
+
+TEST_F(WorkerTest, ARowWithoutAnAnswerIsAmongTheRefusedAndCounted) {
+  write("in.csv",
+        "key,date,origin,distance\n"
+        "a,2001-04-01,ABQ,20\nb,2001-04-01,ABQ,1001\nc,2001-04-01,ABQ,70\n"
+        "d,2001-04-01,ABQ,9999\n");
+  const auto report = score("in.csv", "out.csv", 1, {"key"});
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->served, 2);
+  EXPECT_EQ(report->refused, 2);
+  EXPECT_EQ(report->unanswered, 1);
+  EXPECT_EQ(report->rules.at("no-answer"), 1);
+  EXPECT_THAT(*read_file(path("out.csv")), testing::HasSubstr("\na,late,"));
+  EXPECT_THAT(*read_file(path("out.csv")), testing::HasSubstr("\nc,early,"));
+  EXPECT_THAT(*read_file(path("out.csv")), testing::Not(testing::HasSubstr("\nb,")));
+  EXPECT_THAT(*read_file(path("out.refused.csv")),
+              testing::HasSubstr("b,2001-04-01,ABQ,1001,no-answer,"));
+  EXPECT_EQ(report->profile.find("fields")->as_array().front().int_or("missing"), 0);
+}
+
+TEST_F(WorkerTest, TheLikeliestClassIsHeldAgainstTheBaseline) {
+  watch::MetricReference likeliest;
+  likeliest.metric = {
+      .name = "answers", .column = "prediction", .kind = &statistic::total_variation()};
+  likeliest.binning = stats::Binning::categories({"late", "early"});
+  likeliest.reference = stats::Histogram(likeliest.binning.size());
+  for (const char* name : {"late", "late", "early"})
+    likeliest.reference.add(*likeliest.bin_of(expr::Datum::string(name)));
+  watch::Baseline baseline;
+  baseline.metrics.push_back(likeliest);
+  write("in.csv",
+        "date,origin,distance\n2001-04-01,ABQ,20\n2001-04-01,ABQ,30\n2001-04-01,ABQ,70\n");
+  Options options;
+  options.input = path("in.csv");
+  options.output = path("out.csv");
+  options.baseline = &baseline;
+  const auto report = score_file(*plan_, options);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  const auto& metric = report->profile.find("metrics")->as_array().at(0);
+  EXPECT_EQ(metric.double_or("statistic"), 0) << doc::to_json(metric);
+  std::vector<std::int64_t> counts;
+  for (const auto& count : metric.find("counts")->as_array()) counts.push_back(count.as_int());
+  const auto wanted = likeliest.reference.counts();
+  EXPECT_EQ(counts, std::vector<std::int64_t>(wanted.begin(), wanted.end()));
 }
 
 TEST_F(BatchTest, TwoWritersOfOneFileDoNotMix) {

@@ -20,10 +20,11 @@ namespace heddle::batch {
 /// Counts only: no value of a row is in it. One thread.
 class Profile {
  public:
-  Profile(std::span<const spec::Field> fields, stats::TaskKind task,
-          const watch::Baseline* baseline);  ///< both outlive it
+  Profile(std::span<const spec::Field> fields, const stats::Task& task,
+          const watch::Baseline* baseline);  ///< all three outlive it
 
-  /// A row that was served: typed, after the contract's transforms, with its prediction.
+  /// A row that was served: typed, after the contract's transforms, with its prediction, all
+  /// finite.
   void add(std::span<const expr::Datum> row, std::span<const float> prediction);
   void merge(const Profile& other);
 
@@ -41,7 +42,7 @@ class Profile {
     stats::Histogram window;
   };
   std::span<const spec::Field> fields_;
-  stats::TaskKind task_;
+  const stats::Task* task_;
   std::vector<std::int64_t> missing_;
   std::array<std::int64_t, kBins> scores_{};
   std::vector<Metric> metrics_;

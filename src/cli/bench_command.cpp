@@ -48,12 +48,13 @@ struct BenchArguments {
 
 Result<std::int64_t> duration_option(std::string_view option, const std::string& text) {
   const auto micros = parse_duration(text);
-  if (!micros)
+  std::int64_t nanos = 0;
+  // The generator counts nanoseconds, which end after 292 years.
+  if (!micros || __builtin_mul_overflow(*micros, std::int64_t{1'000}, &nanos))
     return Error{ErrorKind::kInvalid, "duration-malformed",
                  fmt::format("`--{} {}` is not a duration", option, text),
                  "for example 10s or 250ms"};
-  // The generator counts nanoseconds.
-  return *micros * 1'000;
+  return nanos;
 }
 
 Result<std::string> first_line(const std::string& path) {

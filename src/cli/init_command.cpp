@@ -12,6 +12,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/draft_place.hpp"
 #include "cli/model_endpoint.hpp"
 #include "cli/model_source.hpp"
 #include "cli/reading_progress.hpp"
@@ -76,18 +77,6 @@ void ask_wishes(const profile::Profile& profile, draft::Wishes& wishes) {
                          possible.times.front());
 }
 
-/// A path as a shell takes it.
-std::string in_shell(const std::string& path) {
-  const bool is_plain = !path.empty() && std::all_of(path.begin(), path.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '/' || c == '.' || c == '_' || c == '-' || c == '+' ||
-           c == '@' || c >= 0x80;
-  });
-  if (is_plain && path.front() != '-') return path;
-  std::string out = "'";
-  for (const char c : path) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 /// How heddle.yaml names the file: relative where it lies beside or below the project.
 std::string source_path(const std::string& data, const std::string& directory) {
   const fs::path file = fs::weakly_canonical(fs::absolute(data));
@@ -118,9 +107,16 @@ class Workshop {
       HEDDLE_TRY(write_file_atomic(to, file.text));
     }
     // Whoever may read the folder that it stands in may read it.
-    std::error_code ignored;
-    for (const auto& entry : fs::recursive_directory_iterator(path_, ignored)) {
-      if (entry.is_directory()) ::chmod(entry.path().c_str(), 0755);
+    std::error_code failed;
+    for (fs::recursive_directory_iterator at(path_, failed), end; !failed && at != end;
+         at.increment(failed)) {
+      std::error_code gone;
+      if (at->is_directory(gone)) ::chmod(at->path().c_str(), 0755);
+    }
+    if (failed) {
+      return Error{ErrorKind::kIo, "init-write",
+                   fmt::format("`{}` cannot be read: {}", path_, failed.message()),
+                   "name a folder that can be written"};
     }
     ::chmod(path_.c_str(), 0755);
     return {};
@@ -141,40 +137,6 @@ Result<void> check_draft(const std::string& root, const Console& console) {
   return Error{ErrorKind::kInternal, "init-draft-invalid",
                "the definitions that were drafted do not hold together (above)",
                "this is a fault of Heddle: report it with the column's name and a few values"};
-}
-
-/// Puts the drafted files into `directory`; all of them or none.
-Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::File>& files,
-                          const std::string& directory) {
-  std::error_code failed;
-  if (!path_exists(directory)) {
-    // In one step: nobody sees half of a draft.
-    fs::rename(workshop.path(), directory, failed);
-    if (!failed) return {};
-    return Error{ErrorKind::kIo, "init-write",
-                 fmt::format("`{}` cannot be made: {}", directory, failed.message()),
-                 "name a folder that can be written"};
-  }
-  std::vector<fs::path> done;  // folders before what is in them
-  for (const auto& file : files) {
-    const fs::path to = fs::path(directory) / file.path;
-    // Its own rules stay.
-    if (file.path == ".gitignore" && path_exists(to.string())) continue;
-    if (fs::create_directories(to.parent_path(), failed)) done.push_back(to.parent_path());
-    // Written and not moved there: a folder that is there already may be on another file system
-    // than what it stands in, as a mounted volume is.
-    auto written = failed ? Result<void>(Error{ErrorKind::kIo, "init-write", failed.message(), ""})
-                          : write_file_atomic(to.string(), file.text);
-    if (!written.ok()) {
-      std::error_code ignored;  // a file that stays is named by the next try
-      for (auto each = done.rbegin(); each != done.rend(); ++each) fs::remove(*each, ignored);
-      return Error{ErrorKind::kIo, "init-write",
-                   fmt::format("`{}` cannot be written: {}", to.string(), written.error().message),
-                   "nothing is left of the draft: make room or name another folder"};
-    }
-    done.push_back(to);
-  }
-  return {};
 }
 
 /// Files of a folder that is no project, which the draft would replace.
@@ -483,7 +445,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   HEDDLE_TRY(workshop.write(out.files));
   // Before anything is in its place: what does not hold together leaves nothing behind.
   HEDDLE_TRY(check_draft(workshop.path(), console));
-  HEDDLE_TRY(put_in_place(workshop, out.files, place.string()));
+  HEDDLE_TRY(put_in_place(workshop.path(), out.files, place.string()));
   HEDDLE_ASSIGN_OR_RETURN(out.repository, commit_draft(invocation, place.string(), out.files));
   if (!out.repository.next.empty()) out.next = out.repository.next + " && " + out.next;
   return out;

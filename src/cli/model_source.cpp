@@ -34,7 +34,16 @@ Result<void> check_model_size(std::uintmax_t bytes, const std::string& what) {
 Result<void> add_model_file(draft::ModelFiles& files, const std::string& path,
                             const fs::path& from) {
   std::error_code failed;
-  HEDDLE_TRY(check_model_size(fs::file_size(from, failed), from.string()));
+  // A folder or a device has no size, and no bytes to commit.
+  const bool is_file = fs::is_regular_file(from, failed);
+  const std::uintmax_t bytes_of_it = is_file ? fs::file_size(from, failed) : 0;
+  if (!is_file || failed) {
+    return Error{ErrorKind::kInvalid, "adopt-no-file",
+                 failed ? fmt::format("`{}` cannot be read: {}", from.string(), failed.message())
+                        : fmt::format("`{}` is no file", from.string()),
+                 "name a file that you may read"};
+  }
+  HEDDLE_TRY(check_model_size(bytes_of_it, from.string()));
   HEDDLE_ASSIGN_OR_RETURN(auto bytes, read_file(from.string()));
   files.all.push_back({path, std::move(bytes)});
   return {};
@@ -114,6 +123,30 @@ std::string mlflow_main(const doc::Value& mlmodel) {
   return flavors->find("python_function") == nullptr ? "" : "MLmodel";
 }
 
+/// Every file of the folder, sorted, so that the same folder gives the same draft.
+Result<std::vector<fs::path>> files_of_model(const fs::path& folder, const std::string& named) {
+  std::uintmax_t bytes = 0;
+  std::error_code failed;
+  std::vector<fs::path> found;
+  fs::recursive_directory_iterator at(folder, failed), end;
+  for (; !failed && at != end; at.increment(failed)) {
+    // A link may lead out of the folder.
+    if (at->symlink_status(failed).type() != fs::file_type::regular) continue;
+    bytes += at->file_size(failed);
+    if (failed) break;
+    found.push_back(at->path());
+  }
+  if (failed) {
+    // A part of a model is another model.
+    return Error{ErrorKind::kIo, "file-io-failed",
+                 fmt::format("cannot read all of the folder `{}`: {}", named, failed.message()),
+                 "see that you may read every folder in it"};
+  }
+  HEDDLE_TRY(check_model_size(bytes, named));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 Result<ModelSource> mlflow_folder(const fs::path& folder, const std::string& named) {
   const std::string described = (folder / "MLmodel").string();
   if (!path_exists(described)) {
@@ -136,18 +169,7 @@ Result<ModelSource> mlflow_folder(const fs::path& folder, const std::string& nam
   HEDDLE_ASSIGN_OR_RETURN(out.columns, mlflow_columns(*mlmodel, described));
   const std::string below = std::string(kTrainers) + "model/";
   out.files.main = below + main;
-  std::uintmax_t bytes = 0;
-  std::error_code failed;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, failed)) {
-    // A link may lead out of the folder.
-    if (entry.is_symlink() || !entry.is_regular_file()) continue;
-    found.push_back(entry.path());
-    bytes += entry.file_size();
-  }
-  HEDDLE_TRY(check_model_size(bytes, named));
-  // Sorted, so that the same folder gives the same draft.
-  std::sort(found.begin(), found.end());
+  HEDDLE_ASSIGN_OR_RETURN(const auto found, files_of_model(folder, named));
   const bool is_whole = main == "MLmodel";
   bool has_main = false;
   for (const auto& path : found) {

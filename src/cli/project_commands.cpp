@@ -164,6 +164,13 @@ int show_plan(const Invocation& invocation, const Console& console, const RunArg
     for (const auto& step : plan->steps) {
       // The plan of one step is the plan of all it needs, so it is made whole.
       if (step.name != why) continue;
+      if (console.json()) {
+        // As of a whole plan, with the one step.
+        const flow::Plan one{plan->model, {step}};
+        console.document(
+            control::PlanReply::schema().print({one, origin->commit, origin->dirty()}));
+        return 0;
+      }
       console.data(
           fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
       return 0;

@@ -225,9 +225,11 @@ doc::Value rows_as_shown(const std::string& service,
   return *control::RefusedRowsReply::schema().print(reply).find("rows");
 }
 
-/// The rows by what serves now; nothing of it is visible yet.
+/// The rows by what serves now; nothing of it is visible yet. `rows`: those of requests; empty:
+/// `options` name a file of them.
 Result<RowAnswers> answered(const Invocation& invocation, const std::string& root,
-                            const SettleArguments& arguments, batch::Options options) {
+                            const SettleArguments& arguments,
+                            std::span<const control::RefusedRowItem> rows, batch::Options options) {
   RowAnswers out;
   HEDDLE_ASSIGN_OR_RETURN(
       out.by, call_for<control::OpenScoreReply>(
@@ -236,6 +238,13 @@ Result<RowAnswers> answered(const Invocation& invocation, const std::string& roo
                           invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, out.by.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
+  std::optional<RowsFile> file;
+  if (!rows.empty()) {
+    options.id_column = id_column_for(rows, plan->contract().fields());
+    HEDDLE_ASSIGN_OR_RETURN(auto written, RowsFile::write(root, rows, options.id_column));
+    options.input = written.path();
+    file.emplace(std::move(written));
+  }
   options.output = arguments.output;
   options.slot = out.by.slot;
   options.accepts = arguments.act == "accept";
@@ -329,7 +338,7 @@ int print_answered(const Console& console, const SettleArguments& arguments, con
                               done.by.bundle.short_str(), done.by.slot, report.refused,
                               is_done ? "stay" : "would stay"));
   for (const auto& [rule, rows] : report.rules)
-    console.message(fmt::format("  {} rows break `{}`", rows, rule));
+    console.message("  " + batch::rule_in_words(rule, rows));
   for (const auto& [repair, values] : report.repaired)
     console.message(fmt::format("  {} values were changed by repair `{}`", values, repair));
   if (!done.kept_back.empty()) {
@@ -398,10 +407,10 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
                         const SettleArguments& arguments) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   batch::Options options;
-  std::optional<RowsFile> file;
+  std::vector<control::RefusedRowItem> rows;       // of requests
   std::vector<control::RefusedRowItem> kept_back;  // that stay, whatever the contract says
   if (arguments.file.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(auto rows, chosen_rows(invocation, console, arguments));
+    HEDDLE_ASSIGN_OR_RETURN(rows, chosen_rows(invocation, console, arguments));
     kept_back = keep_back(arguments.act, rows);
     if (rows.empty()) {
       if (!console.json()) print_rows(console, kept_back);
@@ -409,17 +418,13 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
     }
     if (!arguments.yes && !console.json())
       print_rows(console, std::span(rows).first(std::min(rows.size(), kMostShown)));
-    // A field of the rows may have that name.
-    options.id_column = rows.front().fields.find("row_id") != nullptr ? "heddle_row_id" : "row_id";
     // Requests do not know each other: each is answered.
     options.keeps_duplicates = true;
-    HEDDLE_ASSIGN_OR_RETURN(auto written, RowsFile::write(root, rows, options.id_column));
-    options.input = written.path();
-    file.emplace(std::move(written));
   } else {
     HEDDLE_TRY(take_file(*invocation.wiring, root, arguments, options));
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto done, answered(invocation, root, arguments, std::move(options)));
+  HEDDLE_ASSIGN_OR_RETURN(auto done,
+                          answered(invocation, root, arguments, rows, std::move(options)));
   count_kept_back(kept_back, done.report);
   done.kept_back = std::move(kept_back);
   const batch::Report& report = done.report;

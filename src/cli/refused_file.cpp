@@ -142,4 +142,18 @@ Result<control::RefusedRowsReply> rows_of_file(const control::Wiring& wiring,
   return out;
 }
 
+std::string id_column_for(std::span<const control::RefusedRowItem> rows,
+                          std::span<const spec::Field> fields) {
+  std::string name = "row_id";
+  const auto is_taken = [&] {
+    return std::any_of(fields.begin(), fields.end(),
+                       [&](const spec::Field& field) { return field.name == name; }) ||
+           std::any_of(rows.begin(), rows.end(), [&](const control::RefusedRowItem& row) {
+             return row.fields.find(name) != nullptr;
+           });
+  };
+  while (is_taken()) name = "heddle_" + name;
+  return name;
+}
+
 }  // namespace heddle::cli

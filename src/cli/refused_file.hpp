@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "control/series_reply.hpp"
 #include "control/wiring.hpp"
+#include "spec/contract.hpp"
 #include "table/input.hpp"
 
 namespace heddle::cli {
@@ -33,5 +35,10 @@ struct RefusedFile {
                                                              const std::string& root,
                                                              const RefusedFile& file,
                                                              std::int64_t limit);
+
+/// The column of the rows' ids in a file that is written of them: `row_id`, or with `heddle_`
+/// before it as often as it takes until neither a row nor the contract has a field of that name.
+[[nodiscard]] std::string id_column_for(std::span<const control::RefusedRowItem> rows,
+                                        std::span<const spec::Field> fields);
 
 }  // namespace heddle::cli

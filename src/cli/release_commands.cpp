@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "cli/commands.hpp"
@@ -13,6 +12,7 @@
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "policy/statement.hpp"
+#include "spec/shares.hpp"
 #include "watch/judgement.hpp"
 
 namespace heddle::cli {
@@ -249,15 +249,13 @@ void print_release(const Console& console, const control::AskedReply& reply) {
 /// `5%` in ten-thousandths.
 Result<std::int64_t> weight_of(const std::string& text) {
   if (text.empty()) return 0;
-  double percent = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  const bool rest = end == text.data() + text.size() - 1 && *end == '%';
-  if (error != std::errc() || !rest || percent <= 0 || percent > 50) {
+  const auto share = spec::parse_share(text);
+  if (!share || *share == 0 || *share > 5'000) {
     return Error{ErrorKind::kInvalid, "weight-malformed",
                  fmt::format("`{}` is no weight of a canary", text),
                  "write a step of the service, as `5%`; 50% is the most"};
   }
-  return std::llround(percent * 100);
+  return static_cast<std::int64_t>(*share);
 }
 
 std::string percent(double ten_thousandths) { return fmt::format("{:g}%", ten_thousandths / 100); }

@@ -8,6 +8,7 @@
 #include "batch/batch.hpp"
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
+#include "cli/number_option.hpp"
 #include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
@@ -159,7 +160,7 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   if (!report.written.empty()) console.message(fmt::format("  read with {}", report.written));
   for (const auto& note : done.notes) console.message("  " + note);
   for (const auto& [rule, rows] : report.rules)
-    console.message(fmt::format("  {} rows break `{}`", rows, rule));
+    console.message("  " + batch::rule_in_words(rule, rows));
   for (const auto& [repair, values] : report.repaired)
     console.message(fmt::format("  {} values were changed by repair `{}`", values, repair));
   if (!report.left_out.empty()) {
@@ -178,8 +179,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
     }
   }
   if (partly) {
-    console.message(fmt::format("{:.2f} % of the rows were refused, more than {:.2f} %",
-                                share * 100, arguments.most_refused * 100));
+    console.message(fmt::format("{:.2f} % of the rows were {}, more than {:.2f} %", share * 100,
+                                report.unanswered > 0 ? "refused or not answered" : "refused",
+                                arguments.most_refused * 100));
     console.message(fmt::format(
         "\nhint: see them in `{}`; --max-refused SHARE says how many are fine", refused));
   }
@@ -214,7 +216,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation) {
   command
       ->add_option("--max-refused", arguments->most_refused,
                    "share of refused rows past which the exit code is 20")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_from(0, 1));
   command->add_option("--threads", arguments->threads, "scoring threads (default: one per CPU)")
       ->check(CLI::Range(1, 256));
   arguments->by = add_asked_by(*command);

@@ -12,6 +12,7 @@
 #include "control/home.hpp"
 #include "control/replies.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_lists.hpp"
 #include "net/client.hpp"
 
 namespace heddle::cli {
@@ -99,6 +100,35 @@ bool is_refusal(const Error& error) {
          error.kind == ErrorKind::kNotFound;
 }
 
+/// What a person need not wait for the control plane's answer to know.
+void tell_at_once(const Console& console, const Stopped& done, bool answered) {
+  if (!done.unrecorded.empty()) {
+    console.message(
+        fmt::format("{} stopped, and the disk takes no record of it: a data plane that is started "
+                    "again serves; see what the system's log says of that disk",
+                    fmt::join(done.unrecorded, ", ")));
+  }
+  if (answered || done.services.empty()) return;
+  console.message(
+      fmt::format("stopped {} on the data plane; the control plane has not answered yet",
+                  fmt::join(done.services, ", ")));
+}
+
+/// `entry`: of the ledger; absent where the control plane has not recorded it, and `not_recorded`
+/// says why.
+doc::Value stop_document(const std::string& service, const Stopped& done,
+                         const Result<control::StopReply>& reply) {
+  const auto text = [](const std::string& each) { return doc::Value(each); };
+  auto out = doc::Value::object({{"service", service},
+                                 {"data_planes", doc::to_list(done.services, text)},
+                                 {"unrecorded", doc::to_list(done.unrecorded, text)}});
+  if (reply.ok())
+    out.set("entry", reply->entry);
+  else
+    out.set("not_recorded", reply.error().message);
+  return out;
+}
+
 }  // namespace
 
 int stop_services(const Invocation& invocation, const Console& console, const std::string& service,
@@ -119,26 +149,20 @@ int stop_services(const Invocation& invocation, const Console& console, const st
                      // A stop that was decided comes by the route table; without a decision there
                      // is nothing to wait for.
                      (answered && reply.ok() ? kRoutePatience : std::chrono::milliseconds(0));
-  const auto [stopped, unrecorded] =
-      see_them_stopped(data_planes(control::Home(*root), service), until);
-  if (!unrecorded.empty()) {
-    console.message(
-        fmt::format("{} stopped, and the disk takes no record of it: a data plane that is started "
-                    "again serves; see what the system's log says of that disk",
-                    fmt::join(unrecorded, ", ")));
-  }
-  const std::string what = service == "*" ? "everything" : service;
-  if (!answered && !stopped.empty())
-    console.message(
-        fmt::format("stopped {} on the data plane; the control plane has not answered "
-                    "yet",
-                    fmt::join(stopped, ", ")));
+  const Stopped done = see_them_stopped(data_planes(control::Home(*root), service), until);
+  const auto& stopped = done.services;
+  if (!console.json()) tell_at_once(console, done, answered);
   // It is waited for after all: it may be a refusal still.
   if (!answered) reply = record.get();
   if (!reply.ok() && (stopped.empty() || is_refusal(reply.error())))
     return console.fail(reply.error());
+  if (console.json()) {
+    console.document(stop_document(service, done, reply));
+    return 0;
+  }
   if (reply.ok()) {
-    console.message(fmt::format("stopped `{}` (ledger entry {})", what, reply->entry));
+    console.message(fmt::format("stopped `{}` (ledger entry {})",
+                                service == "*" ? "everything" : service, reply->entry));
   } else {
     console.message(
         fmt::format("stopped {} on the data plane. It is not in the ledger yet: {}; "

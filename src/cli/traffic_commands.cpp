@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/number_option.hpp"
 #include "cli/rows_input.hpp"
 #include "cli/session.hpp"
 #include "contract/contract.hpp"
@@ -16,6 +17,7 @@
 #include "doc/schema.hpp"
 #include "replay/replayer.hpp"
 #include "spec/load.hpp"
+#include "spec/never.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -165,9 +167,11 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
   options.label_delay = project.monitors.at(service->second.monitor).label_delay;
   if (!arguments.label_delay.empty()) {
     const auto delay = parse_duration(arguments.label_delay);
-    if (!delay) {
+    // Added to the time of each row: the sum must fit.
+    if (!delay || *delay > spec::kLongest) {
       return Error{ErrorKind::kInvalid, "duration-malformed",
-                   fmt::format("`{}` is not a duration", arguments.label_delay),
+                   fmt::format("`{}` is not a duration{}", arguments.label_delay,
+                               delay ? " that ends: at most 36500d" : ""),
                    "write it as in a Monitor: `36h`, `1d`, `90m`"};
     }
     options.label_delay = *delay;
@@ -384,10 +388,14 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
                      "event time from a row to its label; default: the Monitor's `label_delay`");
   replay->add_option("--block-rows", arguments->block_rows, "rows between two ticks")
       ->check(CLI::Range(1, 1000));
-  replay->add_option("--pause-every", arguments->pause_hours,
-                     "event hours after which to say `at TIME` and wait for a line on stdin");
-  replay->add_option("--speed", arguments->speed,
-                     "event seconds a second at most; 0: as fast as answers come");
+  replay
+      ->add_option("--pause-every", arguments->pause_hours,
+                   "event hours after which to say `at TIME` and wait for a line on stdin")
+      ->check(number_from(0, static_cast<double>(spec::kLongest / kHour)));
+  replay
+      ->add_option("--speed", arguments->speed,
+                   "event seconds a second at most; 0: as fast as answers come")
+      ->check(number_from(0, 1e12));
   replay->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {
       auto done = run_replay(invocation, console, *arguments);

@@ -134,8 +134,16 @@ Result<std::string> Demo::fingerprint() const {
   hasher.update_field(binary.str());
   std::vector<std::string> files;
   std::error_code error;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(options_.example, error)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
+  for (std::filesystem::recursive_directory_iterator at(options_.example, error), end;
+       !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    if (at->is_regular_file(gone)) files.push_back(at->path());
+  }
+  // Without a part of it another example would pass for this one.
+  if (error) {
+    return Error{ErrorKind::kIo, "demo-files",
+                 fmt::format("cannot read `{}`: {}", options_.example, error.message()),
+                 "restore examples/flights"};
   }
   files.push_back(options_.data + "/flights-3m.parquet");
   files.push_back(options_.data + "/airports.csv");

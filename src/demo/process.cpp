@@ -56,8 +56,11 @@ int Background::stop() { return process_.stop(SIGINT, kGraceMs).status(); }
 
 std::vector<pid_t> children_of(pid_t parent) {
   std::vector<pid_t> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+  std::error_code failed;
+  // Not by a range, whose steps throw: processes end while their list is read.
+  for (std::filesystem::directory_iterator at("/proc", failed), end; !failed && at != end;
+       at.increment(failed)) {
+    const auto& entry = *at;
     const std::string name = entry.path().filename();
     if (name.empty() || name[0] < '0' || name[0] > '9') continue;
     std::ifstream stat(entry.path() / "stat");

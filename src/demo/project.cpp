@@ -26,14 +26,23 @@ Error io(const std::string& what, const std::error_code& error) {
                "check the folder and the space on the disk"};
 }
 
+/// Removes what is in the folder, but for these names; a folder that is not there is empty.
+Result<void> clear(const std::string& folder, const std::set<std::string>& kept) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (!kept.contains(at->path().filename().string())) fs::remove_all(at->path(), error);
+    if (error) break;
+  }
+  if (!error || error == std::errc::no_such_file_or_directory) return {};
+  return io(fmt::format("cannot clear `{}`", folder), error);
+}
+
 Result<void> copy_tree(const std::string& from, const std::string& to) {
   std::error_code error;
   fs::create_directories(to, error);
   if (error) return io(fmt::format("cannot make `{}`", to), error);
   // Definitions that the example no longer has must not linger.
-  for (const auto& entry : fs::directory_iterator(to, error)) {
-    if (entry.path().filename() != ".heddle") fs::remove_all(entry.path(), error);
-  }
+  HEDDLE_TRY(clear(to, {".heddle"}));
   fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
   if (error) return io(fmt::format("cannot copy `{}` to `{}`", from, to), error);
   return {};
@@ -102,10 +111,7 @@ Result<DemoProject> prepare_project(const std::string& example, const std::strin
   project.signers = fs::absolute(out + "/allowed_signers").lexically_normal();
 
   HEDDLE_TRY(copy_tree(example, project.root));
-  for (const auto& entry : fs::directory_iterator(project.state_dir(), error)) {
-    const std::string name = entry.path().filename();
-    if (name != "objects" && name != "runs") fs::remove_all(entry.path(), error);
-  }
+  HEDDLE_TRY(clear(project.state_dir(), {"objects", "runs"}));
   fs::create_directory_symlink(fs::absolute(data).lexically_normal(), project.root + "/data",
                                error);
   if (error) return io("cannot link the data into the project", error);

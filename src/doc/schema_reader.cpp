@@ -107,11 +107,22 @@ bool are_digests(const Key& key, const Value& value) {
   return std::all_of(value.as_array().begin(), value.as_array().end(), is_digest);
 }
 
+/// About the span of times that can be written (years 1 to 9999).
+constexpr Micros kLongestDuration = Micros{10'000} * 365 * kDay;
+
 /// The text of a value whose type is right.
 std::optional<Fault> form_fault(const Key& key, const Value& value, const std::string& name) {
-  if (key.shape == Shape::kDuration && !parse_duration(value.as_string()))
-    return Fault{"bad-duration", fmt::format("`{}` is not a duration", value.as_string()),
-                 "write it like `4h`, `1d` or `250ms`"};
+  if (key.shape == Shape::kDuration) {
+    const auto duration = parse_duration(value.as_string());
+    if (!duration)
+      return Fault{"bad-duration", fmt::format("`{}` is not a duration", value.as_string()),
+                   "write it like `4h`, `1d` or `250ms`"};
+    // Durations are added to each other and to times: the sum of a few must fit into 64 bits.
+    if (*duration > kLongestDuration)
+      return Fault{"bad-duration",
+                   fmt::format("`{}` is longer than 10,000 years", value.as_string()),
+                   fmt::format("write at most `{}d`", kLongestDuration / kDay)};
+  }
   if (key.shape == Shape::kTime && !parse_time(value.as_string()))
     return Fault{"bad-time", fmt::format("`{}` is not a date or time", value.as_string()),
                  "write it like `2001-02-28` or `2001-02-28T12:00:00Z`"};

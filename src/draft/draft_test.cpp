@@ -180,6 +180,29 @@ TEST_F(Drafting, WhatIsSuspiciousIsSaidWithCountsAndRows) {
   for (const auto& each : checked(*made)) ADD_FAILURE() << doc::render_concise(each);
 }
 
+TEST_F(Drafting, AValueOutOfItsRangeIsSaidWhereMostAreNegative) {
+  const auto examples_of = [&](int odd) {
+    const auto made = decide_of(rows_of(
+        200,
+        [&](int i) {
+          const double west = -70 - noise(i);
+          return fmt::format("{:.3f},{:.2f},{}", i < odd ? -500 - noise(i) : west, noise(i + 500),
+                             noise(i + 900) < .5 ? "yes" : "no");
+        },
+        "longitude,x,answer"));
+    EXPECT_TRUE(made.ok());
+    std::vector<std::string> out;
+    for (const auto& finding : made->findings)
+      if (finding.id == "impossible-values") out = finding.examples;
+    return out;
+  };
+  const auto one = examples_of(1);
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_TRUE(one[0].starts_with("row 1: longitude = -50")) << one[0];
+  // A tenth of them: they are on another scale.
+  EXPECT_TRUE(examples_of(20).empty());
+}
+
 TEST_F(Drafting, MixedTimeZonesAndGapsAreSaid) {
   const auto made = decide_of(rows_of(
       300,

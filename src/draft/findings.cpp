@@ -520,10 +520,14 @@ class FindingsOf {
         if (!profile::has_word(column.name(), rule.word) ||
             (numbers.low >= rule.low && numbers.high <= rule.high))
           continue;
-        // Where many are out of the range, the name means something else, or another scale.
-        if (static_cast<double>(numbers.negative) > kOddShare * static_cast<double>(numbers.count))
-          continue;
         const auto values = profile::numbers_of(rows_of(column.name()), column.reading);
+        const auto known = std::count_if(values.begin(), values.end(),
+                                         [](double value) { return !std::isnan(value); });
+        const auto outside = std::count_if(values.begin(), values.end(), [&](double value) {
+          return value < rule.low || value > rule.high;
+        });
+        // Where many are out of the range, the name means something else, or another scale.
+        if (static_cast<double>(outside) > kOddShare * static_cast<double>(known)) continue;
         std::vector<std::string> examples;
         for (std::size_t row = 0; row < values.size() && examples.size() < kMostExamples; ++row) {
           if (values[row] < rule.low || values[row] > rule.high)

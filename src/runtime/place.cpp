@@ -86,7 +86,11 @@ void open_to_others(const std::string& folder) {
   constexpr perms kRead = perms::group_read | perms::others_read;
   constexpr perms kEnter = kRead | perms::group_exec | perms::others_exec;
   open_one(folder, kEnter);
-  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
+  std::error_code ended;
+  // Not by a range, whose steps throw.
+  for (fs::recursive_directory_iterator at(folder, ended), end; !ended && at != end;
+       at.increment(ended)) {
+    const auto& entry = *at;
     const bool enter = entry.is_directory(ignored) ||
                        (entry.status(ignored).permissions() & perms::owner_exec) != perms::none;
     open_one(entry.path(), enter ? kEnter : kRead);

@@ -33,7 +33,8 @@ Consequence of_never(Use use) {
     case Use::kGate:
       return {Severity::kError, "no candidate ever passes it",
               "compare with a value that the metric can have"};
-    case Use::kMonitorRule: return {Severity::kError, "it alerts whatever comes", kCompare};
+    // A row counts as bad where the expression is true (watch::RuleWindows).
+    case Use::kMonitorRule: return {Severity::kError, "it never alerts", kCompare};
     case Use::kTouched: return {Severity::kError, "the fault touches no row", kCompare};
     default:
       return {Severity::kWarning, "the rule never applies",
@@ -58,7 +59,8 @@ Consequence of_always(Use use) {
     case Use::kGate:
       return {Severity::kWarning, "every candidate with that metric passes it",
               "compare with a value that the metric can miss"};
-    case Use::kMonitorRule: return {Severity::kError, "it never alerts", kCompare};
+    // A row counts as bad where the expression is true (watch::RuleWindows).
+    case Use::kMonitorRule: return {Severity::kError, "it alerts whatever comes", kCompare};
     case Use::kTouched:
       return {Severity::kWarning, "the fault touches every row that has what it reads",
               "correct the condition, or remove it"};

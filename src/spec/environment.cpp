@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <initializer_list>
 
 namespace heddle::spec {
 
@@ -154,32 +155,61 @@ std::vector<expr::Domain> metric_domains(const expr::Environment& environment,
   return out;
 }
 
-std::vector<expr::Domain> gate_domains(const expr::Environment& gates) {
+namespace {
+
+/// What follows the first of these groups that the name begins with; empty: none, or nothing.
+std::string_view behind(std::string_view name, std::initializer_list<std::string_view> groups) {
+  for (const std::string_view group : groups) {
+    if (name.starts_with(group)) return name.substr(group.size());
+  }
+  return {};
+}
+
+/// The metric in the name of a slice's extreme: `auc` of `slices.place.auc_min`. A slice may have
+/// the name of a metric, so that its name is taken off whole.
+std::string_view metric_of_slice(std::string_view name, const Evaluation& evaluation) {
+  for (const auto& slice : evaluation.slices) {
+    std::string_view rest = behind(name, {fmt::format("slices.{}.", slice.name)});
+    if (!rest.ends_with("_min") && !rest.ends_with("_max")) continue;
+    rest.remove_suffix(4);
+    return rest;
+  }
+  return {};
+}
+
+/// The range of a metric of stats::metrics, or of its number of one class, `recall.late`.
+expr::Domain range_of(std::string_view metric) {
+  if (metric == "rows") return {.low = 0};
+  const std::string_view first = metric.substr(0, metric.find('.'));
+  const stats::Metric* found = stats::metrics().find(first);
+  if (found == nullptr || (first != metric && !found->is_per_class())) return {};
+  return {.low = found->low(), .high = found->high()};
+}
+
+}  // namespace
+
+std::vector<expr::Domain> gate_domains(const expr::Environment& gates,
+                                       const Evaluation& evaluation) {
+  const auto is_own = [&](std::string_view metric) {
+    return std::any_of(
+        evaluation.metrics.begin(), evaluation.metrics.end(),
+        [&](const Metric& each) { return each.name == metric && !each.expression.text.empty(); });
+  };
   std::vector<expr::Domain> out;
   for (const auto& variable : gates.variables) {
     expr::Domain& domain = out.emplace_back();
-    // Whether the variable is of that metric, by the word after a dot: with nothing behind it, a
-    // slice's `_min` or `_max`, or the class of a metric that each class has.
-    const auto is_of = [&](std::string_view metric, bool is_per_class = false) {
-      const std::size_t found = variable.name.find(metric);
-      const bool is_word =
-          found != std::string::npos && found > 0 && variable.name[found - 1] == '.';
-      if (!is_word) return false;
-      const std::string_view rest = std::string_view(variable.name).substr(found + metric.size());
-      return rest.empty() || rest == "_min" || rest == "_max" ||
-             (is_per_class && rest.front() == '.');
-    };
-    for (const stats::Metric* metric : stats::metrics().rows()) {
-      if (is_of(metric->name(), metric->is_per_class()))
-        domain.low = metric->low(), domain.high = metric->high();
-    }
-    for (const char* share :
-         {"duplicate_share", "single_feature_auc", "single_feature_correlation"}) {
-      if (is_of(share)) domain.low = 0, domain.high = 1;
-    }
-    for (const char* count : {"rows", "time_order_violations", "duplicate_rows"}) {
-      if (is_of(count)) domain.low = 0;
-    }
+    std::string_view metric = behind(variable.name, {"metrics.", "standby.", "base."});
+    if (metric.empty()) metric = metric_of_slice(variable.name, evaluation);
+    // What the project computes itself is any number, whatever it is called.
+    if (!metric.empty() && !is_own(metric)) domain = range_of(metric);
+    // The simple answers are measured by the task's own metrics alone.
+    const std::string_view simple = behind(variable.name, {"constant.", "one_feature.", "last."});
+    if (!simple.empty()) domain = range_of(simple);
+    const std::string_view check = behind(variable.name, {"leakage."});
+    const bool is_count = check == "time_order_violations" || check == "duplicate_rows";
+    if (!check.empty()) domain.low = 0;
+    // The others are shares, or measures of one feature.
+    if (!check.empty() && !is_count) domain.high = 1;
   }
   return out;
 }

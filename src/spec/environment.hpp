@@ -49,6 +49,9 @@ namespace heddle::spec {
 [[nodiscard]] std::vector<expr::Domain> metric_domains(const expr::Environment& environment,
                                                        std::span<const Field> fields,
                                                        const stats::Task& task);
-[[nodiscard]] std::vector<expr::Domain> gate_domains(const expr::Environment& gates);
+/// Of a gate's numbers: the ranges of built-in metrics and checks. A metric that the evaluation
+/// computes by an expression takes any value, if it has a built-in one's name too.
+[[nodiscard]] std::vector<expr::Domain> gate_domains(const expr::Environment& gates,
+                                                     const Evaluation& evaluation);
 
 }  // namespace heddle::spec

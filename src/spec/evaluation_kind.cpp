@@ -112,7 +112,7 @@ class EvaluationChecker : public Checking {
       // Before the compiler, which would call such a name unknown and propose another one.
       if (names_other_metric(evaluation, gate, *model, gates)) continue;
       compile(file, fmt::format("gate `{}`", gate.id), gate.when,
-              {gates, gate_domains(gates), Use::kGate}, expr::Type::kBool);
+              {gates, gate_domains(gates, evaluation), Use::kGate}, expr::Type::kBool);
     }
     check_leakage_bound(evaluation, task.kind);
     if (model->time_field.empty()) {

@@ -340,7 +340,13 @@ Result<Loaded> load_contracts(const std::string& path) {
          at.increment(code)) {
       const std::string ending = at->path().extension().string();
       if (ending == ".yaml" || ending == ".yml")
-        names.push_back(fs::relative(at->path(), path, code).string());
+        names.push_back(at->path().lexically_relative(path).string());
+    }
+    // What cannot be read is not checked, and "OK" would say that it was.
+    if (code) {
+      return Error{ErrorKind::kIo, "file-io-failed",
+                   fmt::format("cannot read all of the folder `{}`: {}", path, code.message()),
+                   "see that you may read every folder in it, or name one contract"};
     }
     // By name, since the order of a folder differs between machines.
     std::sort(names.begin(), names.end());

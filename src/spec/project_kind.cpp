@@ -130,9 +130,8 @@ class SourceReader {
     }
     const char delimiter = form.delimiter.value_or('\0');
     const bool is_twice =
-        delimiter != '\0' &&
-        (form.quote == delimiter || form.escape == delimiter || form.decimal == delimiter);
-    if (is_twice && form.decimal != delimiter) {
+        delimiter != '\0' && (form.quote == delimiter || form.escape == delimiter);
+    if (is_twice) {
       report("delimiter", "source-sign", "one sign cannot both separate cells and quote them",
              "choose another one");
     }

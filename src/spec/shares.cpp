@@ -19,7 +19,8 @@ std::optional<std::uint32_t> parse_share(std::string_view text) {
   text.remove_suffix(1);
   double percent = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100)
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(percent >= 0 && percent <= 100))  // false for `nan`, which `from_chars` takes
     return std::nullopt;
   const double parts = percent * 100;
   // More digits than are kept are refused, not rounded; the rest is room for the product's own

@@ -53,6 +53,8 @@ TEST_F(SourcesTest, WhatIsDeclaredWronglyIsToldWhereItStands) {
       {"{delimiter: \";\"}", "missing-key"},
       {"{path: data/rows.csv, delimiter: \"--\"}", "source-sign"},
       {"{path: data/rows.csv, delimiter: \";\", quote: \";\"}", "source-sign"},
+      {"{path: data/rows.csv, delimiter: \",\", quote: \",\", decimal: \",\"}", "source-sign"},
+      {"{path: data/rows.csv, delimiter: \",\", escape: \",\", decimal: \",\"}", "source-sign"},
       {"{path: data/rows.csv, header: false}", "source-columns"},
       {"{path: data/rows.csv, header: true, columns: [a]}", "source-columns"},
       {"{path: data/rows.csv, encoding: ebcdic}", "unknown-value"},

@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/file_fixture.hpp"
 #include "doc/json.hpp"
 #include "spec/kinds.hpp"
+#include "spec/shares.hpp"
 #include "spec/spec_fixture.hpp"
 #include "table/table.hpp"
 
@@ -450,6 +452,16 @@ TEST_F(SpecTest, ContractsWithoutAProject) {
             "new.yaml:1:13: error[unknown-value]: version `v4.0.0` of the Open Data Contract "
             "Standard is not read");
   EXPECT_EQ(load_contracts(root_ + "/data").error().id, "contract-not-found");
+  {
+    // Not "OK" of the contracts that come before a folder that cannot be read.
+    std::filesystem::create_directory(root_ + "/contracts/closed");
+    ASSERT_EQ(::chmod(root_.c_str(), 0755), 0);
+    const fixture::ClosedFolder closed(root_ + "/contracts/closed");
+    const auto some = load_contracts(root_ + "/contracts");
+    ASSERT_FALSE(some.ok());
+    EXPECT_EQ(some.error().id, "file-io-failed");
+  }
+  std::filesystem::remove(root_ + "/contracts/closed");
   const std::string head = "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\n";
   put("contracts/old.yaml", head + "schema: []\n");
   EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "no-fields");
@@ -511,6 +523,10 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       {size + "quality: {}\nrefused_rows: 0\n", "out-of-range"},
       {size + "quality: {}\nwindow_rows: 9000000000000000000\n", "never-alerts"},
       {size + "quality: {}\nwindow_rows: 0\n", "out-of-range"},
+      // Together they would not fit into 64 bits.
+      {size + "label_delay: 1d\nquality: {chunk_duration: 106751991d}\n", "bad-duration"},
+      {size + "quality: {}\nwindow: 3650001d\n", "bad-duration"},
+      {size + "quality: {}\nwindow: 3650000d\n", "never-alerts"},
       {size + "quality: {}\nwindow: 99999d\n", "never-alerts"},
       {size + "quality: {}\ncool_down: 99999d\n", "never-alerts"},
       {size + "quality: {}\nlabel_retention: 99999d\n", "never-alerts"},
@@ -679,12 +695,12 @@ TEST_F(SpecTest, AnExpressionThatFailsOrDecidesAlikeOnEveryRowIsTold) {
       {"monitors/w.yaml",
        "quality:",
        "rules: [{id: r, expression: getHours(at) < 24}]\nquality:",
-       {"monitors/w.yaml:6:29: error[always-true]: rule `r` is always true: it never alerts"}},
+       {"monitors/w.yaml:6:29: error[always-true]: rule `r` is always true: it alerts whatever "
+        "comes"}},
       {"monitors/w.yaml",
        "quality:",
        "rules: [{id: r, expression: at == at && size == null && size > 1}]\nquality:",
-       {"monitors/w.yaml:6:29: error[never-true]: rule `r` is never true: it alerts whatever "
-        "comes"}},
+       {"monitors/w.yaml:6:29: error[never-true]: rule `r` is never true: it never alerts"}},
       {"policies/p.yaml",
        "action: slot.swap",
        "action: slot.swap, when: a.b == 1 && false",
@@ -706,6 +722,37 @@ TEST_F(SpecTest, AnExpressionThatFailsOrDecidesAlikeOnEveryRowIsTold) {
     EXPECT_EQ(found, each.expected) << each.with;
     put(each.file, before);
   }
+}
+
+TEST_F(SpecTest, AMetricOfTheProjectHasNoBuiltInRange) {
+  const auto gate = [&](const std::string& name, const std::string& own, const std::string& slice) {
+    put("evaluations/e.yaml",
+        fmt::format("apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n"
+                    "  - {{name: auc}}\n"
+                    "  - {{name: {}, expression: probability, aggregation: sum}}\n"
+                    "slices: [{{name: {}, field: place}}]\ngates:\n"
+                    "  - {{id: good, when: {} >= 100}}\n",
+                    own, slice, name));
+    return findings();
+  };
+  EXPECT_EQ(gate("metrics.accuracy", "accuracy", "place"), Lines{});
+  EXPECT_EQ(gate("slices.place.log_loss_max", "log_loss", "place"), Lines{});
+  EXPECT_EQ(gate("slices.recall.profit_min", "profit", "recall"), Lines{});
+  // A built-in metric keeps its range, also of a slice that is called like one.
+  for (const char* name : {"metrics.auc", "base.auc", "slices.recall.auc_min", "constant.auc"}) {
+    const Lines found = gate(name, "profit", "recall");
+    ASSERT_EQ(found.size(), 1U) << name;
+    EXPECT_NE(found[0].find("error[never-true]"), std::string::npos) << found[0];
+  }
+  // The simple answers are measured by the built-in metrics, whatever the project computes.
+  EXPECT_EQ(gate("constant.auc", "log_loss", "place").size(), 1U);
+}
+
+TEST_F(SpecTest, AShareIsANumber) {
+  EXPECT_EQ(parse_share("5%"), 500U);
+  EXPECT_EQ(parse_share("0.01%"), 1U);
+  for (const char* text : {"nan%", "-nan%", "inf%", "101%", "-1%", "0.001%", "5", "%", ""})
+    EXPECT_FALSE(parse_share(text).has_value()) << text;
 }
 
 TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {

@@ -217,7 +217,9 @@ def every_command(world):
         refused(project.run("skew", "late"), 2, "skew-no-upstream")
         works(project.run("stop", "late"))
         works(project.run("resume", "late"))
-        works(project.run("stop", "--all"))
+        told = project.json("stop", "--all")
+        assert (told["service"], told["data_planes"], told["unrecorded"]) == ("*", ["late"], [])
+        assert told["entry"] > 0 and "not_recorded" not in told, told
         works(project.run("resume"))
         works(project.run("audit", "verify"))
         works(project.run("audit", "verify", "--rebuild"))

@@ -148,7 +148,7 @@ def before_anything_runs(world, run):
     run("version")
     run.both("check")
     run.both("plan")
-    run("plan", "--why", "train")
+    run.both("plan", "--why", "train")
     run.both("run")
     run("schema", "Evaluation")
     reported = ("report", "trips", "--out", world.dir / "trips.html")
@@ -213,7 +213,7 @@ def releases(world, run, planes):
     # Each where a digest is taken, by what commands print of one.
     short = bundle[:19]
     run.both("bundle", "inspect", short)
-    run("bundle", "verify", short[7:])
+    run.both("bundle", "verify", short[7:])
     run("bundle", "verify", "sha256:", code=2)
     run("bundle", "verify", "sha256:000000000000", code=6)
     run("release", "promote", "late", "--slot", "standby", "--bundle", standby[:19])
