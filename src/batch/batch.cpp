@@ -236,6 +236,7 @@ class Scoring {
 
   Result<Report> run() {
     HEDDLE_ASSIGN_OR_RETURN(parts_, table::parts_of(options_.input));
+    // First, to be compared with at the end.
     HEDDLE_ASSIGN_OR_RETURN(const std::string before, table::stamp_of(parts_));
     HEDDLE_TRY(open());
     HEDDLE_TRY(find_duplicates());
@@ -276,10 +277,12 @@ class Scoring {
     for (const auto& field : plan_.contract().fields())
       reading.types.emplace(field.name, field.type);
     reading.as_text = plan_.contract().text_fields();
+    // Nobody chose: every column is read.
     if (options_.columns.empty()) return reading;
     HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
     auto& read = reading.columns;
     read = options_.columns;
+    // Read in any case; whether it is carried is another matter.
     for (const auto& field : plan_.contract().request_fields()) {
       const bool there = std::any_of(all.begin(), all.end(),
                                      [&](const auto& column) { return column.name == field.name; });
@@ -399,6 +402,7 @@ class Scoring {
                               plan_.contract().check_table(whole, options_.threads));
       std::vector<std::int64_t> numbers;
       for (std::int64_t row = 0; row < whole.rows(); ++row) {
+        // A row that is refused stands for no other.
         if (check.refused[static_cast<std::size_t>(row)] != 0) continue;
         numbers.push_back(first + row);
         if (is_marked(whole, row)) of_another_file.push_back(first + row);
@@ -446,6 +450,7 @@ class Scoring {
     const auto most = static_cast<std::int64_t>(shares_.size());
     const std::int64_t count = std::clamp<std::int64_t>(chunk.rows() / kFewestRowsAThread, 1, most);
     std::vector<std::int64_t> duplicates;
+    // Numbers of rows of the file, as places in this chunk.
     for (; next_duplicate_ < duplicates_.size() &&
            duplicates_[next_duplicate_] < report_.rows + chunk.rows();
          ++next_duplicate_)
@@ -487,6 +492,7 @@ class Scoring {
       std::vector<std::int64_t> rows(sets.size(), 0);
       for (const auto place : share.*which) ++rows[place];
       std::vector<std::int32_t> codes(sets.size());
+      // Each set of rules is written once, and counted for all of its rows.
       for (std::size_t i = 0; i < codes.size(); ++i) {
         if (rows[i] > 0) codes[i] = texts.code_of(name_rules(sets[i], rows[i]));
         if (warned != nullptr && !sets[i].empty()) *warned += rows[i];

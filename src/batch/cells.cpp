@@ -11,6 +11,7 @@ using expr::Datum;
 using expr::Type;
 
 Cells::Texts texts_of(const spec::Field& field) {
+  // A field of texts has its value as it stands.
   if (!field.repairs.any() || field.type == Type::kString) return Cells::Texts::kTyped;
   return field.repairs.reads_text() ? Cells::Texts::kAsTheyAre : Cells::Texts::kTypedElse;
 }
@@ -28,7 +29,9 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     for (std::size_t i = 0; i < file.columns().size(); ++i) {
       if (file.columns()[i].name == field.name) at = static_cast<int>(i);
     }
+    // A field that may be missing may have no column.
     if (at < 0) (field.required ? missing : out.absent_).push_back(field.name);
+    // The cells of a text file are of any type; a file with types must have one that fits.
     if (at >= 0 && !out.text_) {
       const Type type = file.columns()[static_cast<std::size_t>(at)].type;
       const bool reads_text = type == Type::kString && field.repairs.reads_text();
@@ -76,6 +79,7 @@ void Cells::row(std::span<const Source> sources, std::int64_t row,
                       : source.column->received(source.view, row);
     if (!text_ || out[i].kind != Datum::Kind::kString || texts_[i] == Texts::kAsTheyAre) continue;
     const Datum value = table::cell_of_text(out[i].str(), type_[i], decimal_);
+    // A text that says no value stays one: a repair may read it.
     if (is_typed || !value.is_error()) out[i] = value;
   }
 }

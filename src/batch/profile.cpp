@@ -14,6 +14,7 @@ Profile::Profile(std::span<const spec::Field> fields, stats::TaskKind task,
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (fields[i].name == metric.metric.column) field = static_cast<int>(i);
     }
+    // A column that is neither a field nor the answer has no value here.
     if (field < 0 && metric.metric.column != "prediction") continue;
     metrics_.push_back({&metric, field, stats::Histogram(metric.binning.size())});
   }
@@ -22,6 +23,7 @@ Profile::Profile(std::span<const spec::Field> fields, stats::TaskKind task,
 void Profile::add(std::span<const expr::Datum> row, std::span<const float> prediction) {
   const float score = *std::max_element(prediction.begin(), prediction.end());
   for (std::size_t i = 0; i < missing_.size(); ++i) missing_[i] += row[i].is_null() ? 1 : 0;
+  // NaN where a runtime did not answer.
   if (task_ != stats::TaskKind::kRegression && std::isfinite(score))
     ++scores_[std::min<std::size_t>(static_cast<std::size_t>(score * kBins), kBins - 1)];
   for (auto& metric : metrics_) {

@@ -52,6 +52,7 @@ Result<std::int64_t> duration_option(std::string_view option, const std::string&
     return Error{ErrorKind::kInvalid, "duration-malformed",
                  fmt::format("`--{} {}` is not a duration", option, text),
                  "for example 10s or 250ms"};
+  // The generator counts nanoseconds.
   return *micros * 1'000;
 }
 
@@ -76,6 +77,7 @@ Result<score::Reference> sample_of(const bundle::Bundle& bundle) {
                           score::table_of(out.kept, fields, score::reference_schema()));
   HEDDLE_ASSIGN_OR_RETURN(const auto written, contract::written_rows(fields, rows));
   HEDDLE_ASSIGN_OR_RETURN(out.kept, score::keep_rows(fields, written.rows));
+  // A row that no text can say is not sent, like one that the contract refuses.
   for (std::size_t row = 0; row < written.unwritable.size(); ++row) {
     if (written.unwritable[row] != 0) out.margins[row].reset();
   }
@@ -104,6 +106,7 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
       continue;
     HEDDLE_ASSIGN_OR_RETURN(token, first_line(home.token(account.name)));
   }
+  // A body that was given is sent as it is, and needs no bundle.
   if (!target.bodies.empty()) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto key_text, first_line(home.control_public_key()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key_bytes, hex_decode(key_text));
@@ -123,6 +126,7 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
     doc::Value object = doc::Value::object();
     for (std::size_t f = 0; f < kept.fields.size(); ++f) {
       const auto& value = kept.rows[r].as_array()[f];
+      // A missing value is a field that a client does not send.
       if (!value.is_null()) object.set(kept.fields[f], value);
     }
     target.bodies.push_back(
@@ -145,6 +149,7 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
   loadgen::Target& target = o.target;
   target.allow_remote = a.allow_remote;
   std::string token = a.token;
+  // The file's token counts before `--token`.
   if (!a.token_file.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(token, first_line(a.token_file));
   }
@@ -216,6 +221,7 @@ Result<int> bench(const Invocation& invocation, const Console& console, const Be
     HEDDLE_TRY(write_file_atomic(a.html, page));
     console.message(fmt::format("wrote {}", a.html));
   }
+  // A ramp goes on until a step fails, so that only a plain run is judged by that.
   return failed == 0 ? 0 : error_kind_info(ErrorKind::kUnavailable).exit_code;
 }
 

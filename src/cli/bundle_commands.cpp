@@ -105,6 +105,7 @@ void add_bundle_commands(CLI::App& app, Invocation& invocation) {
       ->required();
   verify_command->callback([&invocation, digest] {
     invocation.run = [=, &invocation](const Console& console) {
+      // To open it is to verify it: every layer is compared with its digest.
       const auto bundle = open_bundle(invocation, *digest);
       if (!bundle.ok()) return console.fail(bundle.error());
       console.data(fmt::format("{}: {} layers, every byte as it was packed", bundle->digest().str(),

@@ -24,6 +24,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
                  "folder of the project; default: found from the working directory");
   app.add_flag("--json", invocation.json, "data as JSON on stdout");
   app.add_option("--document", invocation.document, "where the JSON goes instead")->group("");
+  // `--json` and `--project` may also stand behind the command's name.
   app.fallthrough();
   app.add_subcommand("version", "the version of this program")->callback([&invocation] {
     invocation.run = [](const Console& console) {
@@ -49,6 +50,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_dev_commands(app, invocation);
   add_trainer_commands(app, invocation);
   add_worker_commands(app, invocation);
+  // Before the line is parsed: one that is still being written is no whole command.
   if (asks_for_candidates(argc, argv)) return print_candidates(app, argc, argv);
   try {
     app.parse(argc, argv);

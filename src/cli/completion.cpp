@@ -45,6 +45,7 @@ complete -f -n 'test -n "$(__heddle_words)"' -a '(__heddle_words)' -c heddle
 constexpr int kFirstWord = 3;  ///< after `heddle completion words`
 
 std::vector<const CLI::App*> commands_below(const CLI::App& app) {
+  // Without a name it is a group of options, without a group it is hidden.
   return app.get_subcommands(
       [](const CLI::App* one) { return !one->get_name().empty() && !one->get_group().empty(); });
 }
@@ -71,6 +72,7 @@ struct At {
 
 At find(const CLI::App& app, const std::vector<std::string>& words) {
   At at{&app};
+  // The last word is the one that is being written.
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     const auto& word = words[i];
     if (word.starts_with("-")) {
@@ -151,6 +153,7 @@ void add_options(const CLI::App& app, std::vector<Candidate>& out) {
 const CLI::Option* positional_of(const CLI::App& app, std::size_t number) {
   const auto all = app.get_options([](const CLI::Option* one) { return one->get_positional(); });
   if (all.empty()) return nullptr;
+  // The last argument may take any number of words.
   const bool repeats = all.back()->get_items_expected_max() > 1;
   if (number < all.size()) return all[number];
   return repeats ? all.back() : nullptr;
@@ -169,6 +172,7 @@ std::vector<Candidate> candidates(const CLI::App& app, const std::vector<std::st
   } else {
     for (const auto* each : commands_below(*at.app))
       all.emplace_back(each->get_name(), summary_of(each->get_description()));
+    // A command with commands below it has no arguments of its own.
     if (const auto* asked = positional_of(*at.app, at.positional); all.empty() && asked != nullptr)
       all = values_of(*asked, at.project);
   }

@@ -57,6 +57,7 @@ std::string format_rows(const std::vector<std::vector<std::string>>& rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += row[i];
+      // Nothing behind the last cell: no line ends in spaces.
       if (i + 1 < row.size()) line += std::string(widths[i] - display_width(row[i]) + 2, ' ');
     }
     out += line + "\n";

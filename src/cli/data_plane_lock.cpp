@@ -27,9 +27,11 @@ bool lock(int fd, pid_t& holder) {
   wanted.l_type = F_WRLCK;
   wanted.l_whence = SEEK_SET;
   if (::fcntl(fd, F_SETLK, &wanted) == 0) return true;
+  // Anything else is a file system that takes no lock: the caller tells the two apart by errno.
   if (errno != EACCES && errno != EAGAIN) return false;
   holder = 0;
   if (::fcntl(fd, F_GETLK, &wanted) == 0 && wanted.l_type != F_UNLCK) holder = wanted.l_pid;
+  // F_GETLK may have changed it.
   errno = EAGAIN;
   return false;
 }
@@ -80,6 +82,7 @@ Result<DataPlaneLock> DataPlaneLock::take(const Options& options) {
     // After a moment: one that is just ending may still answer.
     if (waited >= options.grace && options.answers()) return runs(holder);
     if (waited >= options.patience) return ends(holder, waited);
+    // Once for each process that holds it.
     if (holder != 0 && std::exchange(told, holder) != holder) {
       log::warn("process {}, a data plane of this project, has not ended: waiting up to {:.0f} s",
                 holder, static_cast<double>(options.patience.count()) / 1e3);

@@ -23,6 +23,7 @@ std::string reading_token(const spec::Project& project) {
       return std::find(account.permissions.begin(), account.permissions.end(), permission) !=
              account.permissions.end();
     };
+    // Either of the two lets an account ask.
     if (!may("read") && !may("predict")) continue;
     auto token = read_file(home.token(account.name));
     if (!token.ok()) continue;
@@ -65,6 +66,7 @@ const doc::Schema<ServiceTold>& told_schema() {
 /// The members that are read of what a data plane said.
 Result<ServiceTold> read_told(const doc::Value& body) {
   auto read = doc::Value::object();
+  // The schema refuses members that it does not know, and a newer data plane may say more.
   for (const auto& key : told_schema().keys) {
     if (const auto* member = body.find(key.name)) read.set(key.name, *member);
   }
@@ -110,6 +112,7 @@ DataPlaneNow probe_data_plane(const spec::Project& project, const spec::Service&
   }
   const auto body = doc::parse_json(reply->body);
   if (reply->status != 200 || !body.ok() || !is_of(*body, service)) {
+    // It refused the token, so it runs.
     out.running = reply->status == 401 || reply->status == 403;
     out.problem = fmt::format("it answers {}: {}", reply->status,
                               std::string_view(reply->body).substr(0, 200));

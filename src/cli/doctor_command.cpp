@@ -71,6 +71,7 @@ Check check_rows() {
   std::error_code ignored;
   std::string path =
       (std::filesystem::temp_directory_path(ignored) / "heddle-doctor-XXXXXX.csv").string();
+  // `.csv` is a suffix of four characters.
   const int fd = ::mkstemps(path.data(), 4);
   const bool written = fd >= 0 && ::write(fd, "a\n1\n", 4) == 4;
   if (fd >= 0) ::close(fd);
@@ -105,6 +106,7 @@ Check check_signing() {
   if (check.state != "ok") return check;
   // Before OpenSSH 8.0 there are no signatures of files.
   const std::string line = first_line_of({"ssh-keygen", "-Y", "sign"});
+  // An older one says `unknown option -- Y`.
   if (line.find("option") == line.npos || line.find("-- Y") == line.npos) return check;
   check.state = "missing";
   check.found += "; it signs no files";
@@ -117,6 +119,7 @@ Check check_python() {
       check_program("python3", "`trainer: exec`, models that Python serves, `heddle init --model`",
                     false, {"python3", "--version"}, "python3 python3-venv");
   if (check.state != "ok") return check;
+  // Debian's python3 comes without both.
   if (first_line_of({"python3", "-c", "import venv, ensurepip; print('yes')"}) == "yes")
     return check;
   check.state = "limited";
@@ -153,6 +156,7 @@ Check check_sandbox() {
 }
 
 Check check_files() {
+  // Raised to the hard limit, as the planes do it.
   const std::uint64_t limit = raise_open_files();
   Check check{"open files", "ok", fmt::format("{} a process", limit), "as many connections at once",
               false};
@@ -179,6 +183,7 @@ Check check_memory() {
 Check check_clock() {
   Check check{"clock", "ok", "synchronised", "event time of live traffic, ends of approvals",
               false};
+  // Without a mode it only reads, which takes no rights.
   timex state{};
   if (::adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0) return check;
   check.state = "limited";
@@ -211,6 +216,7 @@ Check check_disk(const std::string& folder) {
     check.hint = "see who owns the folder";
     return check;
   }
+  // What is kept for root alone (f_bfree) does not count.
   const double free = static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
   check.found = fmt::format("{:.1f} GiB free in `{}`", free / kGiB, folder);
   if (free < kEnoughDisk) {

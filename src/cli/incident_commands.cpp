@@ -26,9 +26,11 @@ void print_incidents(const Console& console, const control::IncidentsReply& repl
 /// The members of an incident that have no place of their own on the screen.
 doc::Value incident_facts(const control::IncidentReply& reply) {
   auto facts = control::IncidentReply::schema().print(reply);
+  // What is null is not printed.
   for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page",
                             "next", "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
+  // Under the name that the reply gives it.
   if (!reply.ratio_name.empty()) facts.set(reply.ratio_name, reply.ratio);
   if (reply.lag_hours != 0) facts.set("lag_hours", reply.lag_hours);
   return facts;
@@ -84,6 +86,7 @@ int run_by_hand(const Invocation& invocation, const Console& console, const char
     console.document(control::ByHandReply::schema().print(*reply));
     return 0;
   }
+  // Asked for, and not done yet: no error.
   if (!reply->applied) {
     print_waiting(console, *reply->approval, *reply->reason);
     return 0;

@@ -40,6 +40,7 @@ struct InitOptions {
 };
 
 bool may_ask(const InitOptions& options, const Console& console) {
+  // Questions stand on stderr: stdout may go to a file.
   return !options.yes && !console.json() && ::isatty(STDIN_FILENO) == 1 &&
          ::isatty(STDERR_FILENO) == 1;
 }
@@ -91,6 +92,7 @@ std::string source_path(const std::string& data, const std::string& directory) {
   const fs::path file = fs::weakly_canonical(fs::absolute(data));
   const fs::path root = fs::weakly_canonical(fs::absolute(directory));
   const fs::path relative = file.lexically_relative(root);
+  // One step up is beside the project. From farther away the path would not survive a move.
   const auto ups = std::count(relative.begin(), relative.end(), fs::path(".."));
   return relative.empty() || ups > 1 ? file.string() : relative.string();
 }
@@ -98,6 +100,7 @@ std::string source_path(const std::string& data, const std::string& directory) {
 /// Where the files are written before they are in place; removed with what is left in it.
 class Workshop {
  public:
+  // On the file system of the project's folder, so that it can be renamed into its place.
   explicit Workshop(const std::string& beside)
       : path_(fmt::format("{}.init-{}", beside, ::getpid())) {}
   ~Workshop() {
@@ -144,6 +147,7 @@ Result<void> put_in_place(const Workshop& workshop, const std::vector<draft::Fil
                           const std::string& directory) {
   std::error_code failed;
   if (!path_exists(directory)) {
+    // In one step: nobody sees half of a draft.
     fs::rename(workshop.path(), directory, failed);
     if (!failed) return {};
     return Error{ErrorKind::kIo, "init-write",
@@ -395,6 +399,7 @@ std::vector<std::pair<std::string, std::string>> changes_of(const Outcome& outco
   std::vector<std::pair<std::string, std::string>> changes;
   for (const auto& file : outcome.files) {
     const auto before = read_file(directory + "/" + file.path);
+    // A model's bytes are compared as a whole: a difference by lines says nothing of them.
     const bool is_model =
         outcome.model &&
         std::any_of(outcome.model->files.all.begin(), outcome.model->files.all.end(),
@@ -428,6 +433,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
     read.error().hint = "check the path of `--data`";
   HEDDLE_ASSIGN_OR_RETURN(profile, std::move(read));
   out.seconds = progress.seconds();
+  // What a model reads says which columns are which: nothing is asked.
   if (out.model)
     options.wishes.signature = &signature;
   else if (may_ask(options, console))
@@ -441,6 +447,7 @@ Result<Outcome> start_project(const Invocation& invocation, const Console& conso
   out.project.person = draft::own_person(home == nullptr ? "" : home);
   if (out.model) out.project.model = out.model->files;
   out.files = draft::draft_project(out.decisions, out.project);
+  // Looked for before anything is written: a project is never written over.
   out.was_there = path_exists(options.directory + "/heddle.yaml");
   out.next = fmt::format("cd {} && heddle run", in_shell(options.directory));
   if (out.was_there) {

@@ -52,6 +52,7 @@ Result<AsFound> audit_as_found(const Invocation& invocation, const std::string& 
     key.key = own.public_key;
   }
   const auto git = invocation.wiring->open_git(root);
+  // Without git there is no anchor to compare with; the files are verified all the same.
   HEDDLE_ASSIGN_OR_RETURN(found.audit,
                           ledger::verify({tiles, key, nullptr, git.ok() ? git->get() : nullptr}));
   found.looked = true;

@@ -87,6 +87,7 @@ class TrackingServer {
     options.max_response = std::size_t{512} << 20;
     options.timeout_ms = 60'000;
     if (const char* const token = std::getenv("MLFLOW_TRACKING_TOKEN")) options.token = token;
+    // A server behind a proxy may stand below a path.
     std::string prefix = parts->target;
     while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
     return TrackingServer(url, std::move(prefix), net::HttpClient(std::move(options)));
@@ -151,6 +152,7 @@ Result<void> copy_artifacts(TrackingServer& registry, const std::string& path, c
                                       fmt::format("artifacts `{}`", path)));
   HEDDLE_TRY(make_dirs(to.string()));
   for (const auto& each : doc::items_of(listed.find("files"))) {
+    // The server's word does not say where on this disk a file goes: only its last part is taken.
     const std::string name = fs::path(each.string_or("path")).filename().string();
     if (name.empty() || name == "." || name == "..") continue;
     if (++count > kMostArtifacts || depth > kMostArtifactDepth) {
@@ -191,6 +193,7 @@ Result<std::string> registered_version(TrackingServer& registry, const RegistryN
                    fmt::format("model `{}`", named.name)));
   std::int64_t newest = 0;
   const doc::Value* const model = found.find("registered_model");
+  // One of each stage, in no order to rely on.
   for (const auto& each :
        doc::items_of(model == nullptr ? nullptr : model->find("latest_versions")))
     newest = std::max<std::int64_t>(newest, std::atoll(each.string_or("version").c_str()));
@@ -231,6 +234,7 @@ Result<Downloaded> download_model(const std::string& uri, const std::string& tra
     return Downloaded(std::move(folder), origin);
   }
   const std::string local = stored.starts_with("file://") ? stored.substr(7) : stored;
+  // A store on this machine is read where it is, and not removed afterwards.
   if (local.starts_with("/") && path_exists(local))
     return Downloaded(std::make_shared<const fs::path>(local), origin);
   return Error{ErrorKind::kUnprocessable, "adopt-store",

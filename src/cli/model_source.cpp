@@ -52,6 +52,7 @@ constexpr Flavor kFlavors[] = {{"sklearn", "pickled_model"},
                                {"onnx", "data"}};
 
 std::string mlflow_type(const std::string& mlflow) {
+  // The names of MLflow's `DataType`.
   if (mlflow == "double" || mlflow == "float") return "number";
   if (mlflow == "long" || mlflow == "integer") return "integer";
   if (mlflow == "boolean" || mlflow == "string") return mlflow;
@@ -83,6 +84,7 @@ Result<std::vector<train::SignatureFeature>> mlflow_columns(const doc::Value& ml
     const doc::Value* const type = each.is_object() ? each.find("type") : nullptr;
     if (type == nullptr || !type->is_string())
       return bad_signature(described, "each of its `inputs` needs a `type`");
+    // A tensor has no columns to be named.
     if (type->as_string() == "tensor") return std::vector<train::SignatureFeature>{};
     const doc::Value* const name = each.find("name");
     is_unnamed = is_unnamed || name == nullptr;
@@ -104,6 +106,7 @@ std::string mlflow_main(const doc::Value& mlmodel) {
     const doc::Value* const found = flavors->find(each.name);
     if (found == nullptr || !found->is_object()) continue;
     const std::string file = found->string_or(each.file);
+    // A path that leads out of the folder is no file of the model.
     const bool is_plain =
         !file.empty() && file.front() != '/' && file.find("..") == std::string::npos;
     if (is_plain) return file;
@@ -137,11 +140,13 @@ Result<ModelSource> mlflow_folder(const fs::path& folder, const std::string& nam
   std::error_code failed;
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder, failed)) {
+    // A link may lead out of the folder.
     if (entry.is_symlink() || !entry.is_regular_file()) continue;
     found.push_back(entry.path());
     bytes += entry.file_size();
   }
   HEDDLE_TRY(check_model_size(bytes, named));
+  // Sorted, so that the same folder gives the same draft.
   std::sort(found.begin(), found.end());
   const bool is_whole = main == "MLmodel";
   bool has_main = false;
@@ -231,6 +236,7 @@ Result<void> complete(train::Signature& signature,
   }
   for (std::size_t i = 0; i < columns.size(); ++i) {
     auto& feature = signature.features[i];
+    // A model without names has the columns in their order.
     if (!signature.is_named) feature.name = columns[i].name;
     const auto found = std::find_if(columns.begin(), columns.end(),
                                     [&](const auto& each) { return each.name == feature.name; });
@@ -254,6 +260,7 @@ std::string find_python(const std::string& wanted) {
   if (path.empty() && path_exists(".venv/bin/python")) path = ".venv";
   if (path.empty()) return "python3";
   const bool is_name = path.find('/') == std::string::npos && !path_exists(path);
+  // A name on PATH, or a reference that is resolved where it is run.
   if (is_name || path.starts_with("${")) return path;
   std::error_code failed;
   return fs::absolute(path, failed).lexically_normal().string();

@@ -71,6 +71,7 @@ Result<void> settle_place(const control::Home& home) {
   if (!folder) return {};
   const std::string path = home.dir() + "/place.json";
   const Place here{home.root(), *folder};
+  // Mostly nothing has changed, and then no lock is taken.
   if (read_place(path) == here) return {};
   const auto lock = lock_of(home);
   if (!lock.ok()) return lock.error();

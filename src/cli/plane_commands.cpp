@@ -29,6 +29,7 @@ void tell_request(const std::string& root, const Console& console) {
   const auto loaded = spec::load_project(root);
   if (!loaded.ok() || loaded->project.services.empty()) return;
   const auto& [name, service] = *loaded->project.services.begin();
+  // curl may not trust its certificate.
   if (!service.tls.certificate.empty()) return;
   console.message(
       fmt::format("next: curl -sSf --retry 30 --retry-delay 1 --retry-connrefused -H "
@@ -41,6 +42,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
        bool lockstep) {
   auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
+  // Before the planes are started: they inherit the limit.
   raise_open_files();
   if (only == "control" || only == "data") {
     const auto ended = only == "control" ? run_control_plane(*root, *invocation.wiring)
@@ -64,6 +66,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   // That of a supervisor before this one may be ending still. Each start of the plane waits too: it
   // would be taken for one that fails.
   if (const auto free = DataPlaneLock::take(home); !free.ok()) return console.fail(free.error());
+  // What is released has a route table.
   const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
     Supervisor::Plane started{
@@ -94,6 +97,7 @@ struct StatusNow {
 
 /// What a service does now: what was decided, as far as a data plane carries it out.
 std::string state_now(const std::string& decided, const DataPlaneNow& data) {
+  // Any other word, for example `stopped`, is as true without a data plane.
   if (!data.running) return decided == "released" ? "not running" : decided;
   if (!data.told) return decided;  // it runs, and tells this machine's accounts nothing
   if (data.told->stopped) return "stopped";
@@ -139,6 +143,7 @@ Result<StatusNow> status_now(const Invocation& invocation) {
     HEDDLE_ASSIGN_OR_RETURN(now.reply, control::StatusReply::schema().parse(answered->reply));
     if (!project.ok() && project.error().id != "nothing-applied") return project.error();
   } else {
+    // With neither a control plane nor what was applied there is nothing to tell.
     if (!project.ok()) return answered.error();
     now.locked = answered.error();
     now.reply = status_of_locked(*project, *now.locked);

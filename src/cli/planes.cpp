@@ -97,6 +97,7 @@ class AppliedRights {
   /// Reads the definitions again when others were applied.
   void look() {
     const auto text = read_file(home_.applied());
+    // Mostly the text is as it was, and the definitions are not read again.
     if (!text.ok() || *text == seen_ || std::chrono::steady_clock::now() < again_) return;
     const auto project = control::applied_project(home_, wiring_);
     if (!project.ok()) {
@@ -110,6 +111,7 @@ class AppliedRights {
     for (const auto& account : project->service_accounts)
       (*rights)[account.name] = {account.permissions, account.sources};
     seen_ = *text;
+    // Only the exchange is under the lock: who serves does not wait for git.
     const std::lock_guard lock(mutex_);
     rights_ = std::move(rights);
   }
@@ -145,6 +147,7 @@ Result<std::vector<net::ListenerFd>> serve_until_asked(serve::Options options, F
   for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     auto outcome = serve::run(options, stop_asked, successor_follows);
     if (stop_asked) return outcome;
+    // The last one to fall ends the process, with its own error.
     if (++fallen.count == fallen.services) {
       stop_asked = true;
       return outcome;
@@ -156,6 +159,7 @@ Result<std::vector<net::ListenerFd>> serve_until_asked(serve::Options options, F
     for (auto waited = milliseconds{0}; waited < pause && !stop_asked; waited += milliseconds{50})
       std::this_thread::sleep_for(milliseconds{50});
     if (stop_asked) return outcome;
+    // It is tried again, so it does not count as fallen.
     --fallen.count;
   }
 }
@@ -222,6 +226,7 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   stop_on_signals();
   HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
   HEDDLE_TRY(control->apply_first());
+  // After the first apply, which may have brought accounts that need a token.
   HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
   api::Options options;
   options.control = control.get();
@@ -243,6 +248,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
+  // From here on it can be replaced; before, the signal is ignored.
   struct sigaction action{};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);

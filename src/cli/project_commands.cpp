@@ -32,6 +32,7 @@ std::string counted(std::size_t count, std::string_view one) {
 
 /// Prints what was found; an error when it holds one.
 Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
+  // The document has the diagnostics, errors too.
   if (console.json()) return loaded;
   for (const auto& diagnostic : loaded.diagnostics) {
     console.message(doc::render_full(diagnostic, loaded.project.root, console.color()));
@@ -75,6 +76,7 @@ std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_v
 int check(Invocation& invocation, const Console& console, const std::string& path) {
   // Contracts are kept where there is no project, and are worth a check there.
   const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
+  // A path to a project is as good as `--project`.
   if (!path.empty() && !is_alone) invocation.project = path;
   auto found = load_to_check(invocation, path, is_alone);
   if (!found.ok()) return console.fail(found.error());
@@ -86,6 +88,7 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
   }
   if (is_alone) {
+    // By file, for one of them may hold several contracts.
     std::set<std::string> files;
     for (const auto& [name, contract] : project.contracts) files.insert(contract.identity.file);
     console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
@@ -253,6 +256,7 @@ int run(const Invocation& invocation, const Console& console, const RunArguments
   }
   console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached,
                               result->seconds));
+  // A run that ends before its last step has no candidate.
   if (!result->candidate.bundle.empty()) {
     console.data(fmt::format("candidate {}", result->candidate.bundle.str()));
     console.data(fmt::format("standby   {}", result->candidate.standby.str()));

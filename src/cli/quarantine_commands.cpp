@@ -55,6 +55,7 @@ Result<std::vector<control::RefusedRowItem>> refused_rows(const Invocation& invo
     rows.insert(rows.begin(), std::move_iterator(reply.rows->begin()),
                 std::move_iterator(reply.rows->end()));
     const std::int64_t left = limit - std::ssize(rows);
+    // It stopped at its own bound, and `before` is where the rest begins.
     if (reply.before && left > 0) {
       request.set("before", *reply.before);
       request.set("limit", left);
@@ -298,6 +299,7 @@ int print_answered(const Console& console, const SettleArguments& arguments, con
                    std::optional<std::uint64_t> entry) {
   const batch::Report& report = done.report;
   const bool is_done = entry.has_value();
+  // Before anything is done, rows that would stay are no failure.
   const int code = is_done && report.refused > 0 ? kSomeStay : 0;
   if (console.json()) {
     auto reply = doc::Value::object({{"act", arguments.act},
@@ -382,6 +384,7 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
     if (rows.empty()) return none_answerable(kept_back, arguments);
     if (!arguments.yes && !console.json())
       print_rows(console, std::span(rows).first(std::min(rows.size(), kMostShown)));
+    // A field of the rows may have that name.
     options.id_column = rows.front().fields.find("row_id") != nullptr ? "heddle_row_id" : "row_id";
     // Requests do not know each other: each is answered.
     options.keeps_duplicates = true;
@@ -394,6 +397,7 @@ Result<int> answer_rows(const Invocation& invocation, const Console& console,
   HEDDLE_ASSIGN_OR_RETURN(auto done, answered(invocation, root, arguments, std::move(options)));
   count_kept_back(kept_back, done.report);
   const batch::Report& report = done.report;
+  // Without an answered row there is nothing to record and no file to write.
   if (!arguments.yes || report.served == 0) return print_answered(console, arguments, done, {});
   auto request = settle_request(arguments, report.served_ids, report.served);
   request.set("stay", report.refused);

@@ -35,6 +35,7 @@ std::vector<std::string> parts_of(std::string_view list) {
 }
 
 doc::Value value_of(const table::Column& column, std::int64_t row) {
+  // What could not be read as the column's type is shown as it was written.
   if (const auto text = column.malformed_text(static_cast<std::size_t>(row)))
     return std::string(*text);
   const expr::Datum value = column.view().at(row);
@@ -75,6 +76,8 @@ control::RefusedRowItem item_of(const spec::Contract& contract, const table::Tab
 Result<table::Input> refused_file(const control::Wiring& wiring, const std::string& root,
                                   const RefusedFile& file) {
   HEDDLE_ASSIGN_OR_RETURN(auto input, input_as(wiring, root, file.service, file.path, file.as));
+  // `heddle score` wrote the file in a form of its own; only what stands in the cells is the
+  // source's.
   table::Form form;
   form.decimal = input.form.decimal;
   input.form = form;
@@ -115,12 +118,14 @@ Result<control::RefusedRowsReply> rows_of_file(const control::Wiring& wiring,
     return Error{ErrorKind::kNotFound, "service-unknown",
                  fmt::format("no service `{}`", file.service), "see `heddle status`"};
   }
+  // What is applied was checked: its names lead somewhere.
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
   control::RefusedRowsReply out;
   out.service = file.service;
   auto& items = out.rows.emplace();
   table::ReadOptions reading;
+  // As they stand: the row may have been refused for how a cell is written.
   reading.as_written = true;
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(input, reading));
   const std::string name = std::filesystem::path(file.path).filename().string();

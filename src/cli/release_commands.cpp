@@ -278,6 +278,7 @@ void print_canary(const Console& console, const control::CanaryReply& reply) {
                                              {"rows", fmt::to_string(run.cohorts.canary_rows),
                                               fmt::to_string(run.cohorts.baseline_rows), ""}};
   for (const auto& measure : run.cohorts.measures) {
+    // A cohort without such rows has no number.
     const bool known = std::isfinite(measure.canary) && std::isfinite(measure.baseline);
     rows.push_back({measure.name, number_of(measure.canary), number_of(measure.baseline),
                     known ? std::string(watch::verdict_name(measure.verdict)) : "not measured"});

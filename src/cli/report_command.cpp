@@ -34,6 +34,7 @@ Result<table::Input> report_rows(const Invocation& invocation,
   if (as.empty() && !may_be_source) return table::Input(named, {});
   const auto root = find_project(invocation.project);
   if (!root.ok()) {
+    // Without a project a name can only be a file's.
     if (as.empty()) return table::Input(named, {});
     return root.error();
   }
@@ -44,6 +45,7 @@ Result<table::Input> report_rows(const Invocation& invocation,
                                            : table::Input(named, {});
   }
   HEDDLE_ASSIGN_OR_RETURN(table::Input input, input_as(loaded.project, "", named.front(), as));
+  // Its form is what `--as` asks for; the files are those that were named.
   input.paths = named;
   return input;
 }
@@ -60,6 +62,7 @@ Result<void> check_report_output(const std::string& path) {
 
 Result<Report> make_page(const Invocation& invocation, const Console& console,
                          const ReportArguments& arguments) {
+  // First, for reading the files may take long.
   HEDDLE_TRY(check_report_output(arguments.out));
   HEDDLE_ASSIGN_OR_RETURN(const auto file, report_rows(invocation, arguments.files, arguments.as));
   std::optional<table::Input> reference;

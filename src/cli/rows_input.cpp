@@ -78,6 +78,8 @@ Result<FileJoin> join_of(const spec::Project& project, const std::string& servic
     out.sources.emplace(name, bytes->digest);
   }
   HEDDLE_ASSIGN_OR_RETURN(auto joiner, upstream::Joiner::open(options));
+  // Again after they were read: the digest of a file that was still written to would be of bytes
+  // that nobody read.
   for (const auto& [name, stamp] : stamps) {
     const auto parts = table::parts_of(spec::input_of(project, name));
     const auto now = parts.ok() ? table::stamp_of(*parts) : Result<std::string>(parts.error());

@@ -57,6 +57,7 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
                           invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, out.by.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
+  // Without a baseline there is nothing to hold the inputs against.
   std::optional<watch::Baseline> baseline;
   if (bundle.has(bundle::kBaseline)) {
     HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
@@ -78,6 +79,7 @@ Result<Scored> score(const Invocation& invocation, const Console& console,
   options.refused = arguments.refused;
   options.columns = arguments.columns;
   options.slot = out.by.slot;
+  // `hardware_concurrency` is 0 where it cannot tell.
   options.threads = arguments.threads > 0
                         ? arguments.threads
                         : std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
@@ -132,6 +134,7 @@ doc::Value document_of(const ScoreArguments& arguments, const Scored& done,
   value.set("notes", std::move(notes));
   if (!report.written.empty()) value.set("written", report.written);
   for (const auto& [key, item] : report.profile.as_object()) {
+    // The format is of the stored profile, not of this document.
     if (key != "format") value.set(key, item);
   }
   return value;

@@ -133,6 +133,7 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root,
                                                control::Control::Purpose purpose) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
+    // Whoever has the project open is asked; only without one is the lock taken here.
     if (control_answers(root)) {
       const control::Home home(root);
       HEDDLE_ASSIGN_OR_RETURN(auto secret, read_file(home.owner_secret()));
@@ -167,6 +168,7 @@ Result<doc::Value> call_operation(const Invocation& invocation, std::string_view
   const auto all = control::Control::operations();
   const auto named = std::find_if(all.begin(), all.end(),
                                   [&](const auto& each) { return each.name == operation; });
+  // To read twice does no harm. An act might be done twice, so it is not asked for again.
   if (named != all.end() && named->permission == "read") {
     HEDDLE_ASSIGN_OR_RETURN(auto answered, ask(root, *invocation.wiring, operation, request));
     return std::move(answered.reply);
@@ -190,6 +192,7 @@ Result<std::string> find_project(const std::string& given) {
   for (std::string at = dir; !at.empty(); at = at.substr(0, at.find_last_of('/'))) {
     // What was applied runs also where the file in the work tree is gone.
     if (path_exists(at + "/heddle.yaml") || path_exists(control::Home(at).applied())) return at;
+    // A folder that was named is the one that is meant: nothing above it is looked at.
     if (!given.empty()) break;
   }
   return Error{ErrorKind::kNotFound, "project-not-found",

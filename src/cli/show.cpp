@@ -54,6 +54,7 @@ std::string indented(std::string_view text, int indent) {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     if (begin > 0) out += '\n';
+    // An empty line stays empty.
     if (end > begin) out += margin + std::string(text.substr(begin, end - begin));
     begin = end + 1;
   }
@@ -64,6 +65,7 @@ std::string format_table(const doc::Value& list) {
   std::vector<std::string> names;
   for (const auto& item : list.as_array()) {
     for (const auto& [name, value] : item.as_object()) {
+      // A column without a value in any row is left out.
       if (!is_empty(value) && std::find(names.begin(), names.end(), name) == names.end())
         names.push_back(name);
     }

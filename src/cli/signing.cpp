@@ -46,6 +46,7 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
   // is ours, and may have to be JSON.
   if (::isatty(STDERR_FILENO) == 0) keygen.err = StandardStream::capture();
   const auto finished = run_process(std::move(keygen));
+  // Both files go, whatever came of it; the signature is written beside the statement.
   ::unlink(path.c_str());
   auto signature = read_file(path + ".sig");
   ::unlink((path + ".sig").c_str());
@@ -76,6 +77,7 @@ Result<doc::Value> asked_as(const Invocation& invocation, std::string_view opera
   if (!by.key.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
     HEDDLE_ASSIGN_OR_RETURN(const auto project, project_name(root, *invocation.wiring));
+    // The time and the random text make each statement one of its kind.
     const policy::SignedRequest about{project, std::string(operation), by.name,
                                       invocation.wiring->clock->wall(),
                                       hex_encode(random_bytes(16))};

@@ -91,6 +91,7 @@ Result<Skew> find_skew(const Invocation& invocation, const SkewArguments& argume
   upstream::Joiner::Options options;
   options.project = &project;
   options.contract = &contract;
+  // No column counts as there: what clients sent is computed once more.
   options.fields = upstream::fields_to_join(contract.request_fields(), {});
   options.time_field = of.model->time_field;
   options.own_source = of.model->source;

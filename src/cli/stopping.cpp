@@ -109,12 +109,15 @@ int stop_services(const Invocation& invocation, const Console& console, const st
     return call_as<control::StopReply>(invocation, "stop",
                                        doc::Value::object({{"service", service}}), by);
   });
+  // A control plane that hangs does not keep the data planes running.
   const bool answered = record.wait_for(kControlPatience) == std::future_status::ready;
   Result<control::StopReply> reply = control::StopReply{};
   if (answered) reply = record.get();
   // Who may not stop must not do it by the other way.
   if (!reply.ok() && is_refusal(reply.error())) return console.fail(reply.error());
   const auto until = std::chrono::steady_clock::now() +
+                     // A stop that was decided comes by the route table; without a decision there
+                     // is nothing to wait for.
                      (answered && reply.ok() ? kRoutePatience : std::chrono::milliseconds(0));
   const auto [stopped, unrecorded] =
       see_them_stopped(data_planes(control::Home(*root), service), until);
@@ -130,6 +133,7 @@ int stop_services(const Invocation& invocation, const Console& console, const st
         fmt::format("stopped {} on the data plane; the control plane has not answered "
                     "yet",
                     fmt::join(stopped, ", ")));
+  // It is waited for after all: it may be a refusal still.
   if (!answered) reply = record.get();
   if (!reply.ok() && (stopped.empty() || is_refusal(reply.error())))
     return console.fail(reply.error());

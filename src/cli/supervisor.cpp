@@ -140,6 +140,7 @@ void Planes::reap() {
     }
     const ExitStatus exit = *ours->process->ended();
     ours->process.reset();
+    // While all of them end, none is started again.
     if (!ending_) on_end(static_cast<std::size_t>(ours - children_.begin()), exit);
   }
 }
@@ -152,6 +153,7 @@ void Planes::on_end(std::size_t plane, ExitStatus exit) {
   // It ran for a while: what ended it is new.
   if (!quick) child.back_off_ns = kFirstBackOffNs;
   if (!by_signal) return plan_restart(plane, exit);
+  // One that is killed again and again must not keep the machine busy.
   child.start_at_ns = clock_.mono_ns() + (quick ? kBackOffNs : 0);
   log::warn("the {} plane was ended by signal {}: starting it again", planes_[plane].name,
             exit.signal);
@@ -193,6 +195,7 @@ Result<void> Supervisor::run() {
   Planes planes(planes_);
   for (;;) {
     planes.start_due();
+    // The wait has an end, so that a start that becomes due is not missed.
     const timespec wait{0, 50'000'000};
     const int number = sigtimedwait(&signals, nullptr, &wait);
     if ((number == SIGINT || number == SIGTERM) && !planes.ending()) planes.end_all();

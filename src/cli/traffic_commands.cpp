@@ -41,6 +41,7 @@ struct ReplayArguments {
 /// Says on stdout where the replay is and waits for a line on stdin; false when that has ended.
 bool wait_for_word(Micros event_time) {
   std::printf("at %s\n", format_time(event_time).c_str());
+  // Who drives the replay waits for the line, and a pipe is buffered.
   std::fflush(stdout);
   char line[256];
   return std::fgets(line, sizeof line, stdin) != nullptr;
@@ -117,6 +118,7 @@ Result<std::vector<std::string>> set_contract(const spec::Project& project,
                                 return spec::load_enum(project, file, column);
                               }));
   const auto contract = std::make_shared<const contract::Contract>(std::move(compiled));
+  // Where nothing is repaired, what the contract makes of a row is the row.
   if (!contract->repairs().empty()) {
     options.as_text = contract->text_fields();
     options.repaired = [contract](const table::Table& rows, const std::string& field) {
@@ -143,6 +145,7 @@ Result<replay::Options> options_of(const spec::Project& project, const ReplayArg
     return Error{ErrorKind::kNotFound, "service-unknown",
                  fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
   }
+  // What is applied was checked: its names lead somewhere.
   const auto& model = project.models.at(service->second.model);
   const std::string& named = project.feature_sets.at(model.features).contract;
   const auto& contract = project.contracts.at(named);
@@ -243,6 +246,7 @@ class ReplayProgress {
  private:
   [[nodiscard]] bool is_pause_due(Micros event_time) const {
     if (arguments_.pause_hours <= 0) return false;
+    // The first call is a pause too.
     return paused_ == INT64_MIN ||
            event_time - paused_ >= static_cast<Micros>(arguments_.pause_hours * kHour);
   }

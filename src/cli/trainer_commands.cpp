@@ -73,6 +73,7 @@ int lock_trainer(const Invocation& invocation, const Console& console, const std
   const auto gone = new_in(before.ok() ? *before : "", *text);
   if (const auto written = write_file_atomic(path, *text); !written.ok())
     return console.fail(written.error());
+  // One of its lines is the head.
   const std::size_t packages = lines_of(*text).size() - 1;
   if (console.json()) {
     doc::Value::Array now;
@@ -86,6 +87,7 @@ int lock_trainer(const Invocation& invocation, const Console& console, const std
     return 0;
   }
   console.data(fmt::format("{}: {} packages", exec.lock, packages));
+  // Of the first lock everything would be new.
   if (!before.ok()) return 0;
   for (const auto& each : gone) console.data("- " + each);
   for (const auto& each : added) console.data("+ " + each);

@@ -44,8 +44,10 @@ struct Named {
 
 Named named_command(const CLI::App& app, int argc, const char* const* argv) {
   Named named{&app, app.get_name()};
+  // A command with none below it takes what follows as its arguments.
   for (int i = 1; i < argc && !commands_of(*named.app).empty(); ++i) {
     const std::string word = argv[i];
+    // What follows `--` names no command.
     if (word == "--") break;
     if (word.starts_with("-")) {
       if (takes_next(*named.app, word)) ++i;

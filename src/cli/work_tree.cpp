@@ -38,6 +38,7 @@ WorkTreeNote compare_with_applied(const Invocation& invocation, const std::strin
   const auto git = invocation.wiring->open_git(*root);
   const auto work = spec::load_project(*root);
   if (!git.ok()) return note;
+  // Without heddle.yaml there is nothing to compare.
   if (!work.ok()) {
     note.changes.push_back(work.error().message);
     note.next = "git restore heddle.yaml";

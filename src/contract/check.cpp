@@ -22,6 +22,7 @@ std::int32_t DependencyCode::find(std::span<const Datum> row) const noexcept {
   std::int64_t key[kMaxKey];
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto part = parts[i].find(row[static_cast<std::size_t>(determinant[i])]);
+    // No learned tuple has this value.
     if (!part) return -1;
     key[i] = *part;
   }
@@ -50,6 +51,7 @@ bool within(const spec::Field& field, const Datum& value) noexcept {
     return inside(field, value.number(), field.minimum, field.maximum);
   if (value.kind == Datum::Kind::kTimestamp)
     return inside(field, value.i, field.earliest, field.latest);
+  // It is a time of day: another text is refused by its type's rule before.
   return inside(field, *spec::parse_time_of_day(value.str()), field.earliest, field.latest);
 }
 
@@ -130,6 +132,7 @@ Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out
   if (is_day && !value.is_error() && !has_form(field.form, value)) value = Datum::error();
   judge(code.type, !value.is_error());
   if (code.required >= 0) judge(code.required, true);
+  // Nothing can be asked of it, so that the other rules stay unknown.
   if (value.is_error()) return {};
   // The place of a text in the enumeration; whether that one fits the pattern was worked out
   // before.
@@ -152,6 +155,7 @@ void Contract::Code::check_expression(const ExpressionCode& rule, RowCheck& out)
            RuleState::kBroken;
   });
   if (malformed) return;
+  // Null and an error break it: it could not be shown to hold.
   if (rule.program.evaluate(out.row, out.scratch->program).is_true()) {
     out.states[static_cast<std::size_t>(rule.rule)] = RuleState::kClean;
   } else {
@@ -161,6 +165,7 @@ void Contract::Code::check_expression(const ExpressionCode& rule, RowCheck& out)
 
 void Contract::Code::check_dependency(const DependencyCode& rule, RowCheck& out) const noexcept {
   const Datum& dependent = out.row[static_cast<std::size_t>(rule.dependent)];
+  // Whether it may be missing is the matter of `required`.
   if (dependent.is_null()) return;
   const std::int32_t tuple = rule.find(out.row);
   if (tuple < 0) return;  // never learned: nobody knows what belongs to it
@@ -197,6 +202,7 @@ void Contract::Code::transform(RowCheck& out) const noexcept {
     const auto field = static_cast<std::size_t>(transform.field);
     Datum value = table::as_type(definition.fields[field].type,
                                  transform.program.evaluate(out.row, out.scratch->program));
+    // The row was accepted, and features know what missing is.
     if (value.is_error()) value = {};
     // The program's strings live until its next run, the row's as long as the row.
     if (value.kind == Datum::Kind::kString) {
@@ -215,6 +221,7 @@ Datum Contract::Code::repair(std::size_t i, const Datum& raw, RowCheck& out) con
   Made made = 0;
   const Datum value =
       repairs_of_field->apply(raw, FieldRepairs::Upto::kAll, out.scratch->repaired[i], made);
+  // A bit for each repair that changed it; the lowest is taken away each time.
   for (unsigned rest = made; rest != 0; rest &= rest - 1) {
     out.repaired.push_back(static_cast<std::uint16_t>(
         repairs_of_field->number(static_cast<std::size_t>(__builtin_ctz(rest)))));
@@ -245,15 +252,18 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   }
 
   code.check_row_rules(out);
+  // Transforms are written for rows that keep the rules.
   if (!out.refused && !code.transforms.empty()) code.transform(out);
 }
 
 bool Contract::accept(RowCheck& check) const noexcept {
   const Code& code = *code_;
+  // What is malformed is no value that a model could be given.
   for (std::size_t i = 0; i < code.request_count; ++i) {
     const auto type = static_cast<std::size_t>(code.fields[i].type);
     if (check.states[type] == RuleState::kBroken) return false;
   }
+  // `check` did not transform what it refused.
   if (check.refused && !code.transforms.empty()) code.transform(check);
   check.refused = false;
   return true;

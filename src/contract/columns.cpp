@@ -157,6 +157,7 @@ void FieldColumn::judge_reals() {
     masks_[i] = is_number ? (bounds.inside(value) ? Mask{0} : range_) : of_none;
     valid_[i] = is_number ? 1 : 0;
   }
+  // What stands in a cell without a value was judged too, and does not count.
   for (std::size_t i = 0; raw_.valid != nullptr && i < rows_; ++i) {
     if (raw_.valid[at(i)] != 0) continue;
     masks_[i] = mask_of_missing(i);
@@ -171,8 +172,10 @@ void FieldColumn::judge_whole(const Judge& judge) {
   const std::int64_t* const values = raw_.ints + begin_;
   for (std::size_t i = 0; i < rows_; ++i) {
     masks_[i] = judge(values[i]);
+    // Only a time can be none: every integer is a value of its type.
     valid_[i] = (masks_[i] & kTypeBit) == 0 ? 1 : 0;
   }
+  // As in `judge_reals`.
   for (std::size_t i = 0; raw_.valid != nullptr && i < rows_; ++i) {
     if (raw_.valid[at(i)] != 0) continue;
     masks_[i] = mask_of_missing(i);
@@ -199,6 +202,7 @@ void FieldColumn::judge_times() {
   const Mask range = range_;
   judge_whole([&](std::int64_t value) {
     const Mask inside = value >= low && value <= high ? Mask{0} : range;
+    // An integer beyond the times that there are is none.
     return table::is_time(value) ? inside : kTypeBit;
   });
 }

@@ -73,6 +73,7 @@ class Contract::Code::Compiler {
     if (!twice_.empty())
       return invalid("contract-rule-twice", fmt::format("two rules are called `{}`", twice_),
                      "rename one; fields' own rules are `<field>-type` and so on");
+    // `RowCheck::broken` has 16 bits for each.
     if (code_.rules.size() > UINT16_MAX)
       return invalid("contract-too-many-rules", "a contract has at most 65535 rules", "split it");
     return {};
@@ -100,6 +101,7 @@ class Contract::Code::Compiler {
   /// Those that a request carries come first.
   Result<void> add_fields() {
     auto& fields = code_.definition.fields;
+    // Stable: both groups keep the order of the document, which is the order of a row.
     std::stable_partition(fields.begin(), fields.end(),
                           [](const spec::Field& field) { return !field.label_time; });
     code_.request_count = static_cast<std::size_t>(std::count_if(
@@ -207,6 +209,7 @@ class Contract::Code::Compiler {
     auto used = rule.properties;
     if (!rule.field.empty()) used.push_back(rule.field);
     for (const auto& name : used) {
+      // Called for its error: no field has the name.
       if (!names_.contains(name)) HEDDLE_TRY(place_of(name, rule.id));
     }
     return {};

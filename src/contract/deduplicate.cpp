@@ -29,6 +29,7 @@ Result<void> Deduplicator::add(const table::Table& accepted,
   std::vector<expr::ColumnView> views;
   for (const auto& name : rule_.key) {
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, column_of(accepted, name));
+    // By the first part: all parts are of one table.
     if (!is_begun_) parts_.emplace_back(column->type);
     views.push_back(column->view());
   }
@@ -40,6 +41,7 @@ Result<void> Deduplicator::add(const table::Table& accepted,
   for (auto& part : parts_) columns.emplace_back(part, &part);
   std::array<std::int64_t, kMostParts> key{};
   for (std::int64_t row = 0; row < accepted.rows(); ++row) {
+    // A row without its whole key or its time is no other row's repetition: it stays.
     bool is_whole = times.valid == nullptr || times.valid[row] != 0;
     for (std::size_t i = 0; i < columns.size() && is_whole; ++i) {
       const auto part = columns[i].at(views[i], row);
@@ -49,11 +51,13 @@ Result<void> Deduplicator::add(const table::Table& accepted,
     if (!is_whole) continue;
     const Kept mine{numbers[static_cast<std::size_t>(row)], times.ints[row]};
     const auto at = static_cast<std::size_t>(keys_.insert({key.data(), columns.size()}));
+    // A key that is new has the next number.
     if (at == kept_.size()) {
       kept_.push_back(mine);
       continue;
     }
     Kept& there = kept_[at];
+    // At equal times the first row of the file stays, or the last one where the last is kept.
     const bool is_better = rule_.keep_last ? mine.time >= there.time : mine.time < there.time;
     dropped_.push_back(is_better ? std::exchange(there, mine).number : mine.number);
   }

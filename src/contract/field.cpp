@@ -68,6 +68,7 @@ class FieldCompiler {
   }
 
   Result<void> enumeration(const Contract::LoadEnum& load_enum) {
+    // A stored contract has the values; a definition has them read.
     if (!field_.enum_file.empty() && field_.enum_values.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(const auto values, load_enum(field_.enum_file, field_.enum_column));
       for (const auto& value : values) field_.enum_values.emplace_back(value);
@@ -86,6 +87,7 @@ class FieldCompiler {
         out_.values.insert(value.as_string());
         continue;
       }
+      // Numbers and times by their keys, which the check of a row finds without making a text.
       table::KeyPart part(field_.type);
       const bool is_time = field_.type == Type::kTimestamp;
       HEDDLE_ASSIGN_OR_RETURN(
@@ -93,6 +95,7 @@ class FieldCompiler {
           part.insert_value(is_time ? doc::Value(*parse_time(value.as_string())) : value));
       out_.keys.push_back(key);
     }
+    // For the binary search of `has_key`.
     std::sort(out_.keys.begin(), out_.keys.end());
     return {};
   }
@@ -114,6 +117,7 @@ class FieldCompiler {
     HEDDLE_ASSIGN_OR_RETURN(
         out_.expression, compile_pattern(field_.pattern, fmt::format("field `{}`", field_.name)));
     out_.pattern = rule("pattern", fmt::format("`{}` matches `{}`", field_.name, field_.pattern));
+    // Once for each value of the enum, not for each row.
     for (const auto& value : out_.values.values()) {
       out_.value_fits.push_back(RE2::PartialMatch(value, *out_.expression) ? 1 : 0);
     }

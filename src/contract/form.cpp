@@ -34,10 +34,12 @@ bool is_hostname(std::string_view text) {
 /// comments.
 bool is_email(std::string_view text) {
   const std::size_t at = text.rfind('@');
+  // 64 bytes before the `@` (RFC 5321, 4.5.3.1.1).
   if (at == std::string_view::npos || at == 0 || at > 64) return false;
   const std::string_view local = text.substr(0, at);
   static constexpr std::string_view kSpecials = "!#$%&'*+-/=?^_`{|}~.";
   const bool is_atom = std::all_of(local.begin(), local.end(), [](char c) {
+    // Bytes of UTF-8 are letters too (RFC 6531).
     return is_alnum(c) || (static_cast<unsigned char>(c) & 0x80U) != 0 ||
            kSpecials.find(c) != std::string_view::npos;
   });

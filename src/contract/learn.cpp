@@ -86,6 +86,7 @@ Result<void> Contract::learn(const table::Table& rows) {
   HEDDLE_ASSIGN_OR_RETURN(const RepairedRows repaired, RepairedRows::of(code, rows));
   const auto columns = repaired.columns();
   code.learned.clear();
+  // Nothing is to be learned, and the rows need not be looked at.
   if (code.dependencies.empty()) return {};
   std::vector<Learning> all;
   all.reserve(code.dependencies.size());
@@ -193,6 +194,7 @@ Result<void> Contract::learn_imputed(const table::Table& rows) {
     FieldRepairs* const repairs = code.field_repairs[i].get();
     if (repairs == nullptr || !repairs->learns()) continue;
     spec::Field& field = code.definition.fields[i];
+    // What was learned before must not fill the gaps of the rows that are learned from.
     repairs->set_imputed(doc::Value());
     field.repairs.imputed = doc::Value();
     HEDDLE_ASSIGN_OR_RETURN(const table::Column column, repaired(rows, field.name));

@@ -128,6 +128,7 @@ bool FieldRepairs::learns() const noexcept {
 /// What a text says where it is no value of a string field.
 Datum FieldRepairs::typed(std::string_view text, Made& made) const noexcept {
   if (!repairs_.reads_text()) return table::as_type(type_, Datum::string(text));
+  // Blanks say nothing.
   if (trimmed(text).empty()) return Datum::null();
   if (!dates_.empty()) {
     for (const auto& format : dates_) {
@@ -140,6 +141,7 @@ Datum FieldRepairs::typed(std::string_view text, Made& made) const noexcept {
     return Datum::error();
   }
   const Datum value = table::cell_of_text(text, type_, repairs_.decimal.front());
+  // A number without a comma needed no repair.
   if (!value.is_error() && text.find(repairs_.decimal.front()) != std::string_view::npos)
     made |= bit(kDecimal);
   return value;
@@ -181,6 +183,7 @@ bool FieldRepairs::is_null(const Datum& value) const noexcept {
 Datum FieldRepairs::scaled(const Datum& value) const noexcept {
   if (type_ == Type::kInt) {
     std::int64_t out = value.i;
+    // By whole numbers only (`check_repairs`), so that nothing is rounded.
     const bool is_past =
         (repairs_.scale &&
          __builtin_mul_overflow(out, static_cast<std::int64_t>(*repairs_.scale), &out)) ||
@@ -209,6 +212,7 @@ Datum FieldRepairs::apply(const Datum& raw, Upto upto, std::string& buffer,
   made = 0;
   Datum value =
       raw.kind == Datum::Kind::kString ? of_text(raw, buffer, made) : table::as_type(type_, raw);
+  // No later repair has a value to go on with; the type's own rule refuses it.
   if (value.is_error()) return value;
   if (!value.is_null() && is_null(value)) {
     made |= bit(kNulls);
@@ -327,6 +331,7 @@ class RepairedColumn {
   }
 
   table::Column finish() {
+    // Readers skip a look at each row where there is no mask.
     if (!has_missing_) out_.valid.clear();
     if (malformed_texts_.size() == 0) {
       out_.malformed.clear();
@@ -334,6 +339,7 @@ class RepairedColumn {
       out_.malformed_texts = std::make_shared<const table::Dictionary>(malformed_texts_.values());
     }
     if (out_.type == Type::kString) {
+      // A column of texts has a dictionary, if with nothing to say.
       if (strings_.size() == 0) strings_.insert("");
       out_.dictionary = std::make_shared<const table::Dictionary>(strings_.values());
     }

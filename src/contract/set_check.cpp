@@ -47,6 +47,7 @@ class ValueList {
     if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble) {
       const bool is_listed =
           std::any_of(numbers_.begin(), numbers_.end(), [&](const doc::Value& number) {
+            // Both as integers: past 2^53 two of them may be one double.
             if (number.is_int() && value.kind == Datum::Kind::kInt)
               return number.as_int() == value.i;
             return number.as_double() == value.number();
@@ -79,6 +80,8 @@ std::size_t count_distinct(const std::vector<std::int64_t>& keys) {
   int bits = 1;
   while ((keys.size() >> bits) > kPart) ++bits;
   const auto part_of = [bits](std::int64_t key) {
+    // By the high bits of a product with 2^64 over the golden ratio: keys that are near to each
+    // other part.
     return (static_cast<std::uint64_t>(key) * 0x9e3779b97f4a7c15ULL) >> (64 - bits);
   };
   std::vector<std::size_t> ends((std::size_t{1} << bits) + 1, 0);
@@ -252,6 +255,7 @@ class SetMeasure {
   Result<std::int64_t> duplicates() {
     std::vector<std::string> names = rule_.properties;
     if (names.empty() && !rule_.field.empty()) names.push_back(rule_.field);
+    // Of no property it is about rows that repeat as a whole.
     if (names.empty()) {
       for (const auto& field : fields_) names.push_back(field.name);
     }

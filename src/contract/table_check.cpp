@@ -329,6 +329,7 @@ Result<TableCheck> Contract::check_table(const table::Table& rows, unsigned thre
     parts[static_cast<std::size_t>(i)].check(rows.rows() * i / shares,
                                              rows.rows() * (i + 1) / shares, out.refused);
   };
+  // The threads end with this block, before what they wrote is read.
   {
     std::vector<std::jthread> others;
     for (std::int64_t i = 1; i < shares; ++i) others.emplace_back(check_share, i);
@@ -339,6 +340,7 @@ Result<TableCheck> Contract::check_table(const table::Table& rows, unsigned thre
   for (std::size_t k = 0; k < parts[0].accepted().size(); ++k) {
     Accepted& first = parts[0].accepted()[k];
     if (shares > 1) first.reserve(kept);
+    // In the order of the shares, which is that of the rows.
     for (std::size_t i = 1; i < parts.size(); ++i) first.append(parts[i].accepted()[k].finish());
     finished.push_back(first.finish());
   }

@@ -74,6 +74,7 @@ Result<Contract> Contract::from_value(const Value& value) {
   c.set_rules = std::move(stored.set_rules);
   c.transforms = std::move(stored.transforms);
   c.deduplicate = std::move(stored.deduplicate);
+  // It has all that it needs: what it refers to cannot be read here.
   auto contract = compile(
       c, [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
         return malformed(fmt::format("it refers to `{}`", file));
@@ -81,6 +82,7 @@ Result<Contract> Contract::from_value(const Value& value) {
   if (!contract.ok()) return malformed(contract.error().message);
   Code& code = *contract->code_;
   const auto& learned = stored.learned;
+  // Nothing is there where it was stored before it learned.
   if (!learned.empty() && learned.size() != code.dependencies.size())
     return malformed("what was learned does not match its rules");
   for (std::size_t i = 0; i < learned.size(); ++i) {
@@ -99,6 +101,7 @@ Result<Contract> Contract::from_value(const Value& value) {
       }
       HEDDLE_ASSIGN_OR_RETURN(const std::int64_t dependent,
                               rule.dependent_part.insert_value(tuple.as_array().back()));
+      // A tuple that is new has the next number.
       if (static_cast<std::size_t>(rule.tuples.insert({key, rule.parts.size()})) !=
           rule.values.size()) {
         return malformed(fmt::format("a tuple of `{}` appears twice", report.rule));

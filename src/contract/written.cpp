@@ -61,6 +61,7 @@ table::Column written_column(const FieldWriter& writer, const table::Column& col
     out.valid.push_back(text ? 1 : 0);
     out.codes.push_back(texts.insert(text.value_or("")));
   }
+  // A column of texts has a dictionary, if with nothing to say.
   if (texts.size() == 0) texts.insert("");
   out.dictionary = std::make_shared<const table::Dictionary>(texts.values());
   return out;

@@ -32,6 +32,7 @@ std::string line_of(const std::string& path, int line) {
 /// At most `most` bytes of it, and no half of a character.
 std::string_view beginning_of(std::string_view text, std::size_t most) {
   if (text.size() <= most) return text;
+  // Bytes that go on with a character begin with the bits 10.
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
   return text.substr(0, most);
 }
@@ -69,6 +70,7 @@ std::string render_full(const Diagnostic& diagnostic, const std::string& root, b
                        diagnostic.position.column);
     const std::string line = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file,
                                      diagnostic.position.line);
+    // Without its line, where the file cannot be read any more, the place alone is told.
     if (!line.empty() && diagnostic.position.column > 0) {
       constexpr std::size_t kExcerpt = 120;
       const std::string_view excerpt = beginning_of(line, kExcerpt);
@@ -110,6 +112,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& known
     return folded(a) == folded(b);
   };
   std::string best;
+  // At most a third of the name and one letter more may differ: what is farther is no hint.
   std::size_t best_distance = name.size() / 3 + 2;
   for (const auto& candidate : known) {
     // Levenshtein distance by one row of the dynamic programme.

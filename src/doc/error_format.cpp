@@ -5,6 +5,7 @@ namespace {
 
 std::vector<std::pair<std::string, ErrorKind>> kinds() {
   std::vector<std::pair<std::string, ErrorKind>> names;
+  // `kInternal` is the last of them.
   for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
     const auto kind = static_cast<ErrorKind>(i);
     names.emplace_back(error_kind_info(kind).name, kind);

@@ -49,6 +49,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(std::size_t, const std::string&,
                    const nlohmann::json::exception& exception) override {
     std::string text = exception.what();
+    // What stands before the place are the library's own words.
     const auto at = text.find("at line");
     error_ = Error{ErrorKind::kInvalid, "json-malformed",
                    "malformed JSON " + (at == text.npos ? text : text.substr(at)),
@@ -75,6 +76,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   /// megabyte has 100,000 keys, and reading it must not take their square.
   bool repeated(const std::string& name) {
     const auto& members = stack_.back().as_object();
+    // Few keys are compared faster than they are hashed.
     if (members.size() < kFew) return stack_.back().find(name) != nullptr;
     auto& seen = wide_.back();
     if (seen.empty()) {
@@ -112,11 +114,13 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 };
 
 void write_double(std::string& out, double value) {
+  // JSON has no word for infinities and NaN.
   if (!std::isfinite(value)) {
     out += "null";
     return;
   }
   char buffer[40];
+  // The shortest text that reads back as the same number.
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
   out += text;

@@ -8,6 +8,7 @@ namespace {
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
+  // 0xC0 and 0xC1 would begin overlong forms, 0xF5 and up what lies past U+10FFFF.
   const std::size_t length = lead < 0xC2 || lead > 0xF4 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
   if (length == 0 || text.size() < length) return 0;
   // The second byte's range keeps out overlong forms, surrogates and what lies past U+10FFFF.
@@ -46,6 +47,7 @@ void append_json_string(std::string_view text, std::string& out) {
           out += text.substr(i, length);
           i += length - 1;
         } else {
+          // JSON is UTF-8 (RFC 8259, 8.1): a byte that is none becomes U+FFFD.
           out += kReplacement;
         }
     }

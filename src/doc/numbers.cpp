@@ -9,6 +9,7 @@ namespace heddle::doc {
 
 Value exact_number(double number) {
   if (std::isfinite(number)) return number;
+  // As a word: JSON has no such numbers.
   return std::isnan(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity";
 }
 

@@ -7,6 +7,7 @@ static_assert(std::endian::native == std::endian::little,
 
 std::uint64_t ProtoReader::varint() {
   std::uint64_t out = 0;
+  // Ten bytes of seven bits at most; bits past the 64th are lost.
   for (unsigned shift = 0; shift < 64; shift += 7) {
     if (bytes_.empty()) break;
     const auto byte = static_cast<unsigned char>(bytes_[0]);
@@ -37,6 +38,7 @@ bool ProtoReader::next() {
       case kFixed64: (void)fixed<std::uint64_t>(); break;
       case kFixed32: (void)fixed<std::uint32_t>(); break;
       case kBytes: (void)bytes(); break;
+      // Groups, which are not read, and what is no wire type.
       default: fail(); break;
     }
   }
@@ -74,6 +76,7 @@ double ProtoReader::wide_real() {
 
 std::string_view ProtoReader::bytes() {
   unread_ = false;
+  // Of another wire type no size fits.
   const std::uint64_t size = wire_ == kBytes ? varint() : ~std::uint64_t{0};
   if (failed_ || size > bytes_.size()) {
     fail();
@@ -130,6 +133,7 @@ void ProtoWriter::bytes(std::uint32_t field, std::string_view value) {
 }
 
 void ProtoWriter::close(std::size_t at) {
+  // One byte was left for the length, which takes more from 128 on.
   std::size_t size = out_.size() - at - 1;
   std::string rest;
   std::size_t length = size;

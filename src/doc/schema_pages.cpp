@@ -99,6 +99,7 @@ Value schema_of(const ObjectSchema& object, const Key& key, std::set<const Objec
 
 Value schema_of(const ObjectSchema& object, std::set<const ObjectSchema*>& open) {
   Value out = Value::object({{"type", "object"}});
+  // A schema that holds itself is just an object there.
   if (!open.insert(&object).second) return out;
   Value properties = Value::object();
   Value needed = Value::array();
@@ -113,6 +114,7 @@ Value schema_of(const ObjectSchema& object, std::set<const ObjectSchema*>& open)
   out.set("properties", std::move(properties));
   if (needed.size() > 0) out.set("required", std::move(needed));
   if (object.others_about.empty()) out.set("additionalProperties", false);
+  // Only inside of itself: beside it, it is described again.
   open.erase(&object);
   return out;
 }

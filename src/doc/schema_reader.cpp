@@ -118,6 +118,7 @@ std::optional<Fault> form_fault(const Key& key, const Value& value, const std::s
   if ((key.shape == Shape::kDigest || key.shape == Shape::kDigests) && !are_digests(key, value))
     return Fault{"digest-malformed", fmt::format("`{}` must be {}", name, shape_name(key.shape)),
                  "a digest is `sha256:` and 64 lower-case hex digits"};
+  // Only texts and digests can be asked to be filled.
   if (key.is_filled && value.as_string().empty())
     return Fault{"empty-value", fmt::format("`{}` must not be empty", name), about(key)};
   return std::nullopt;
@@ -147,10 +148,12 @@ std::string_view Reader::line(int number) const {
 }
 
 Position Reader::key_position(std::string_view key, Position value) const {
+  // The key stands before its value: on the same line, or above it where the value is a block.
   for (int number = value.line; number >= 1 && number > value.line - 50; --number) {
     const std::string_view content = line(number);
     for (std::size_t at = content.find(key); at != std::string_view::npos;
          at = content.find(key, at + 1)) {
+      // What stands behind the value's beginning is part of it.
       if (number == value.line && static_cast<int>(at) + 1 > value.column) break;
       std::size_t after = at + key.size();
       if (after < content.size() && (content[after] == '"' || content[after] == '\'')) ++after;
@@ -188,6 +191,7 @@ void Reader::warn_once(std::string topic, Position at, std::string id, std::stri
     ++found->second.more;
     return;
   }
+  // Kept until `finish`, when it is known how often it came.
   found->second.diagnostic = diagnostic(at, std::move(id), std::move(message), std::move(hint));
   found->second.diagnostic.severity = Severity::kWarning;
 }
@@ -285,6 +289,7 @@ void Reader::read_member(const ObjectSchema& object, const std::string& name, co
   const bool is_other = key == object.keys.end() && !object.others_about.empty();
   if (is_other) return;  // `finish` reads it
   if (key == object.keys.end()) return unknown_key(object, name, member);
+  // A key that is required and null is not absent but wrong.
   if (object.null_is_absent && member.is_null() && !key->is_required) return;
   if (!has_shape(object, *key, member)) return;
   if (key->set) {
@@ -341,6 +346,7 @@ void Reader::read(const ObjectSchema& object, const Value& value, void* into) {
                             : fmt::format("{} needs the key `{}`", object.name, key.name),
            fmt::format("add `{}: ...`: {}", key.name, key.about));
   }
+  // In any case: what concerns several keys is told with what is wrong with each.
   if (object.finish) object.finish(into, value, *this);
 }
 

@@ -39,6 +39,7 @@ Result<std::string> open_signed_text(std::string_view text, const Ed25519Public&
     return Error{ErrorKind::kCorrupt, "envelope-malformed", "the envelope is not of base64",
                  "write the file again"};
   }
+  // The bytes are signed, not what they mean: nothing of them is parsed before this.
   if (!ed25519_verify(key, *payload, *signature)) {
     return Error{ErrorKind::kCorrupt, "envelope-unsigned",
                  "the signature is not by the control plane's key", "write the file again"};

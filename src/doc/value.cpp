@@ -14,6 +14,7 @@ double Value::as_double() const {
 
 const Value* Value::find(std::string_view key) const noexcept {
   if (const auto* object = std::get_if<Object>(&data_)) {
+    // In their order: an object keeps it, and most have few members.
     for (const auto& member : *object) {
       if (member.first == key) return &member.second;
     }
@@ -43,6 +44,7 @@ bool Value::bool_or(std::string_view key, bool fallback) const {
 }
 
 Value& Value::set(std::string key, Value value) {
+  // A null becomes what is built of it.
   if (is_null()) data_ = Object{};
   if (Value* present = find(key)) {
     *present = std::move(value);

@@ -29,6 +29,7 @@ Value plain_scalar(const std::string& text) {
     return Value();
   if (text == "true" || text == "True" || text == "TRUE") return Value(true);
   if (text == "false" || text == "False" || text == "FALSE") return Value(false);
+  // `from_chars` takes no `+`.
   const char* begin = text.data() + (text[0] == '+' ? 1 : 0);
   const char* end = text.data() + text.size();
   std::int64_t integer = 0;
@@ -38,6 +39,7 @@ Value plain_scalar(const std::string& text) {
   if (text == ".inf" || text == ".Inf") return Value(std::numeric_limits<double>::infinity());
   if (text == "-.inf" || text == "-.Inf") return Value(-std::numeric_limits<double>::infinity());
   double number = 0;
+  // Not `inf` and `nan`, which `from_chars` would take.
   const char first = *begin == '-' ? begin[1] : *begin;
   if ((first >= '0' && first <= '9') || first == '.') {
     if (const auto [at, code] = std::from_chars(begin, end, number);
@@ -63,6 +65,7 @@ class Converter {
     Value value;
     switch (node.Type()) {
       case YAML::NodeType::Scalar:
+        // `?` is of a plain text, `!` of one in quotes; any other tag was written.
         if (node.Tag() != "?" && node.Tag() != "!" && !node.Tag().empty()) {
           return error_at(file_, at, "yaml-tag", fmt::format("tag `{}` is not allowed", node.Tag()),
                           "write the value plainly");
@@ -166,8 +169,10 @@ class Converter {
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 bool needs_quotes(const std::string& text) {
+  // What would be read as another type needs quotes to stay a text.
   if (text.empty() || text == "<<" || !plain_scalar(text).is_string()) return true;
   if (text.front() == ' ' || text.back() == ' ' || text.back() == ':') return true;
+  // Indicators, which begin no plain text (YAML 1.2, 5.3).
   if (std::string_view("-?:,[]{}#&*!|>'\"%@`").find(text.front()) != std::string_view::npos)
     return true;
   // Tabs too: before a `#` or behind a `:` they are as good as a space.

@@ -55,8 +55,10 @@ bool is_number_kind(Kind kind) {
 
 /// Why a column cannot be what the model reads; empty: it can.
 std::string kind_conflict(const train::SignatureFeature& feature, const Reading& column) {
+  // A constant is a number where its one value is.
   const bool has_number = is_number_kind(column.kind) ||
                           (column.kind == Kind::kConstant && column.type != expr::Type::kString);
+  // First what cannot be read whatever the model asks for.
   switch (column.kind) {
     case Kind::kEmpty: return "no row of the sample has a value of it";
     case Kind::kOtherTime: return "its dates are not written as ISO 8601";
@@ -73,11 +75,13 @@ std::string kind_conflict(const train::SignatureFeature& feature, const Reading&
   if (feature.type == "timestamp" && !column.is_time())
     return fmt::format("the model reads a time, and the sample has {}{}",
                        profile::in_words(column.kind), example_value(column));
+  // A whole number may be a code that is a text to the model; one with a fraction is no code.
   if (feature.type == "string" && column.type == expr::Type::kDouble)
     return fmt::format("the model reads a text, and the sample has {}{}",
                        profile::in_words(column.kind), example_value(column));
   if (feature.type == "category" && !feature.categories.empty()) {
     const bool are_texts = feature.categories.front().is_string();
+    // Then no value of the sample could be a category of the model.
     if (are_texts == has_number)
       return fmt::format("the model's categories are {} like `{}`, and the sample has {}{}",
                          are_texts ? "texts" : "numbers", label_text(feature.categories.front()),
@@ -164,6 +168,7 @@ bool is_same_label(std::string_view a, std::string_view b) {
   const std::string y(b);
   const double number_a = std::strtod(x.c_str(), &end_a);
   const double number_b = std::strtod(y.c_str(), &end_b);
+  // Both are numbers as a whole: `1` and `1.0` are one label.
   if (!x.empty() && !y.empty() && *end_a == 0 && *end_b == 0) return number_a == number_b;
   const auto is_truth = [](std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
@@ -212,6 +217,7 @@ Result<Matching> Matching::of(const train::Signature& signature,
     HEDDLE_ASSIGN_OR_RETURN(out.features_, by_place(signature, columns, target));
   }
   HEDDLE_TRY(check_kinds(signature, columns, out.features_));
+  // A column is left that can be the target.
   if (out.features_.size() < columns.size()) return out;
   return not_adopted(
       "adopt-no-target",
@@ -227,6 +233,7 @@ Result<ClassesOf> match_classes(const train::Signature& signature, const std::st
   for (const auto& each : signature.classes) labels.push_back(label_text(each));
   if (labels.empty()) return out;
   std::vector<std::string> found;
+  // In the model's order, in the words of the file.
   for (const auto& label : labels) {
     if (const auto* value = value_of_label(values, label)) found.push_back(*value);
   }
@@ -248,6 +255,7 @@ Result<ClassesOf> match_classes(const train::Signature& signature, const std::st
   // Codes of sorted classes, as encoders of labels give them.
   out.classes = values;
   std::sort(out.classes.begin(), out.classes.end(), [](const auto& a, const auto& b) {
+    // Whole numbers by their value, so that 10 stands after 9.
     const bool are_numbers = a.find_first_not_of("-0123456789") == std::string::npos &&
                              b.find_first_not_of("-0123456789") == std::string::npos;
     return are_numbers ? std::atoll(a.c_str()) < std::atoll(b.c_str()) : a < b;

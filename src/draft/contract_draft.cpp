@@ -27,6 +27,7 @@ double rounded(double value, bool up) {
   if (value == 0 || !std::isfinite(value)) return value;
   const double unit = std::pow(10, std::floor(std::log10(std::abs(value))) - 1);
   const double steps = value / unit;
+  // A little less, so that a step that is whole but for its last bit is not rounded once more.
   return (up ? std::ceil(steps - 1e-9) : std::floor(steps + 1e-9)) * unit;
 }
 
@@ -42,6 +43,7 @@ std::string_view logical_type(const Reading& reading) {
     case expr::Type::kInt: return "integer";
     case expr::Type::kDouble: return "number";
     case expr::Type::kTimestamp:
+      // No row has a time of day.
       return reading.column->midnights == reading.column->times ? "date" : "timestamp";
     default: return "string";
   }
@@ -137,6 +139,7 @@ class ContractDraft {
                           "nothing",
                           counted(reading.missing), counted(profile.rows)));
     } else if (reading.missing == 0 && !reading.is_key) {
+      // Nothing is said of a key: a request may leave it out, since no feature is made of it.
       line(6, fmt::format("  required: true  # none of {} rows lacks it", counted(profile.rows)));
     } else if (reading.missing > 0) {
       line(6, fmt::format("  required: false  # {} of {} rows lack it", counted(reading.missing),
@@ -228,6 +231,7 @@ class ContractDraft {
                   "  # open: any value reaches the model, and a rule below says which are known");
     const auto& values = reading.column->values;
     const auto n = static_cast<double>(std::max<std::int64_t>(1, reading.column->present()));
+    // The estimate of Good and Turing, by the values that came once.
     const double fresh = static_cast<double>(values.singletons()) / n;
     const bool is_short = std::all_of(values.entries().begin(), values.entries().end(),
                                       [](const auto& entry) { return entry.value.size() < 100; });
@@ -292,6 +296,7 @@ class ContractDraft {
     std::vector<std::vector<int>> codes;
     const table::Table rows = decisions_.profile->sample.rows();
     for (const Column& column : decisions_.columns) {
+      // Several rows for each value: where each value has one row, it determines everything.
       const bool is_looked_at = column.in_contract && !column.is_label && !column.reading.is_key &&
                                 column.reading.kind == Kind::kCategory &&
                                 column.reading.missing == 0 &&

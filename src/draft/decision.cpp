@@ -43,6 +43,7 @@ bool can_be_target(const Reading& reading) {
     case Kind::kCategory:
       return reading.column->values.is_exact() &&
              reading.column->values.entries().size() <= kMostClasses;
+    // Numbers and truths, unless each row has another value.
     default: return !reading.is_key;
   }
 }
@@ -105,6 +106,7 @@ std::string positive_of(const std::vector<profile::DistinctSample::Entry>& value
   for (const auto& entry : values) {
     if (is_yes(entry.value)) return entry.value;
   }
+  // They are in the order of their counts: the rarer one is last.
   return values.back().value;
 }
 
@@ -132,8 +134,10 @@ class Decider {
     HEDDLE_TRY(choose_target());
     HEDDLE_TRY(choose_task());
     HEDDLE_TRY(choose_time());
+    // What follows is measured against the target.
     choose_columns();
     look_for_findings(out_, target_);
+    // After the findings, which leave out what the model reads all the same.
     keep_what_the_model_reads();
     HEDDLE_TRY(check_left());
     return std::move(out_);
@@ -218,6 +222,7 @@ class Decider {
 
   /// As the model says, or as a person does.
   Result<std::optional<TaskKind>> wanted_task() const {
+    // A model that does not say its task leaves it to the person.
     if (!is_adopted() || wishes_.signature->task.empty()) return wishes_.task;
     for (const auto kind : {TaskKind::kBinary, TaskKind::kClasses, TaskKind::kRegression}) {
       if (stats::task_name(kind) != wishes_.signature->task) continue;
@@ -267,6 +272,7 @@ class Decider {
                       counted(reading.column->distinct()), wishes_.task ? "--task" : "the model"),
           wishes_.task ? "leave --task out, or name a target of two values"
                        : "name the column that the model predicts with --target");
+    // A number with a fraction is no class; without `values` there are too many to be classes.
     const bool may_be_classes =
         !values.empty() && values.size() <= kMostClasses && reading.kind != Kind::kNumber;
     const bool classes = wanted ? wanted == TaskKind::kClasses
@@ -274,6 +280,7 @@ class Decider {
                                                   are_classes(values, profile_.rows));
     if (classes && may_be_classes && reading.kind != Kind::kNumberInText)
       return take_classes(values);
+    // Classes that somebody asked for are not answered by a regression.
     if (is_number && !(classes && wanted)) return take_regression();
     return refused(
         ErrorKind::kUnprocessable, "init-target-kind",
@@ -292,6 +299,7 @@ class Decider {
     const auto found = std::find_if(values.begin(), values.end(), [&](const auto& entry) {
       return entry.value == out_.positive;
     });
+    // Of the rows that have a value.
     out_.base_rate =
         static_cast<double>(found->count) / static_cast<double>(values[0].count + values[1].count);
     out_.task_reason =
@@ -314,6 +322,7 @@ class Decider {
     else
       std::sort(out_.classes.begin(), out_.classes.end());
     HEDDLE_ASSIGN_OR_RETURN(const ClassesOf of_model, classes_of_model(values));
+    // The order is the model's, in which it answers.
     if (!of_model.classes.empty()) out_.classes = of_model.classes;
     out_.task_reason = fmt::format("{} values, the rarest in {} rows", values.size(),
                                    counted(values.back().count));
@@ -424,6 +433,7 @@ class Decider {
       column.left_out = reason_against(column.reading);
       column.in_contract =
           column.left_out.empty() || (column.reading.is_key && !column.reading.is_row_number);
+      // What is not read as it is written is not asked for either.
       if (column.reading.kind == Kind::kOtherTime || column.reading.kind == Kind::kCommaNumber)
         column.in_contract = false;
       if (!column.left_out.empty()) continue;
@@ -449,6 +459,7 @@ class Decider {
     for (std::size_t i = 0; i < out_.columns.size(); ++i) {
       Column& column = out_.columns[i];
       if (column.is_label || !model_reads(i)) continue;
+      // What a draft without a model would leave out.
       if (!column.left_out.empty() || !reason_against(column.reading).empty())
         kept.push_back(column.name());
       column.left_out.clear();
@@ -503,6 +514,7 @@ class Decider {
 }  // namespace
 
 std::int64_t Decisions::labelled() const {
+  // A value of another kind than the column's is no label.
   return profile->rows - target_column().reading.missing - target_column().reading.odd;
 }
 
@@ -525,6 +537,7 @@ Result<Decisions> decide(const profile::Profile& profile, const Wishes& wishes) 
 
 std::string counted(std::int64_t count) {
   std::string digits = fmt::to_string(count);
+  // Before a sign stands no comma.
   for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > (count < 0 ? 1 : 0); at -= 3)
     digits.insert(static_cast<std::size_t>(at), ",");
   return digits;

@@ -45,12 +45,14 @@ std::vector<Line> compared(const std::vector<std::string_view>& a,
   const auto at = [&](std::size_t i, std::size_t j) -> std::uint32_t& {
     return common[i * (m + 1) + j];
   };
+  // From the end, so that the walk below can go forward.
   for (std::size_t i = n; i-- > 0;) {
     for (std::size_t j = m; j-- > 0;)
       at(i, j) = a[i] == b[j] ? at(i + 1, j + 1) + 1 : std::max(at(i + 1, j), at(i, j + 1));
   }
   std::size_t i = 0;
   std::size_t j = 0;
+  // Where either could come next, what goes stands before what comes.
   while (i < n || j < m) {
     if (i < n && j < m && a[i] == b[j]) {
       out.push_back({' ', a[i]});
@@ -83,6 +85,7 @@ std::string difference(std::string_view before, std::string_view after, std::str
   std::size_t new_line = 1;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (is_shown[i] != 0) {
+      // Each run of lines begins with its place, as in a unified diff.
       if (i == 0 || is_shown[i - 1] == 0) out += fmt::format("@@ -{} +{} @@\n", old_line, new_line);
       out += lines[i].mark;
       out += lines[i].text;

@@ -21,6 +21,7 @@ std::string plain_name(std::string_view text, std::string_view fallback) {
   }
   while (!out.empty() && out.back() == '_') out.pop_back();
   if (out.empty()) return std::string(fallback);
+  // An expression takes no name that begins with a digit.
   return std::isdigit(static_cast<unsigned char>(out.front())) != 0 ? "n" + out : out;
 }
 

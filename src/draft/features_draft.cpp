@@ -21,6 +21,7 @@ class FeaturesDraft {
   FeaturesDraft(const Decisions& decisions, const Names& names)
       : decisions_(decisions), names_(names) {
     for (const Column& column : decisions_.columns) {
+      // A feature of that name would be taken for the label.
       if (column.is_label) taken_.insert(column.name());
     }
   }
@@ -32,6 +33,7 @@ class FeaturesDraft {
         "apiVersion: heddle/v1\nkind: FeatureSet\nname: {0}\ncontract: {0}\nfolds: 5\nfeatures:\n",
         names_.rows);
     if (decisions_.adopted && decisions_.adopted->are_features) {
+      // In the model's order.
       for (const auto& name : decisions_.adopted->columns) add(name, in_expression(name));
       return std::move(out_);
     }
@@ -98,6 +100,7 @@ class FeaturesDraft {
     const std::string base = plain_name(column.name(), "time");
     const Parts parts = parts_of(column);
     const auto part = [&](const char* what, std::size_t count, const char* call) {
+      // A part that is the same in every row says nothing.
       if (count > 1)
         add(base + "_" + what, fmt::format("{}.{}()", time, call),
             fmt::format("{} of them", count));
@@ -110,6 +113,7 @@ class FeaturesDraft {
       add(base + "_before",
           fmt::format("int({}) - int({})", in_expression(decisions_.time_column()->name()), name),
           "seconds from it to the row's time");
+    // Within one hour of one day only the seconds tell times apart.
     if (parts.hours < 2 && parts.weekdays < 2 && parts.months < 2 && parts.years < 2)
       add(base + "_seconds", fmt::format("int({})", time),
           fmt::format("it spans {}", format_duration(profile.latest - profile.earliest)));
@@ -131,6 +135,7 @@ class FeaturesDraft {
     for (const double since : profile::numbers_of(*rows.find(column.name()), column.reading)) {
       if (std::isnan(since)) continue;
       const Micros time = column.reading.column->earliest + static_cast<Micros>(since);
+      // Rounded down, before 1970 too.
       const Micros day = (time - (time % kDay + kDay) % kDay) / kDay;
       hours.insert((time - day * kDay) / kHour);
       weekdays.insert((day % 7 + 7) % 7);
@@ -150,6 +155,8 @@ class FeaturesDraft {
     const std::string why =
         fmt::format("{} values in {} rows", counted(column.reading.column->distinct()),
                     counted(column.reading.column->present()));
+    // For several classes there is no target encoding, so that the most frequent values stand for
+    // themselves however many there are.
     if (is_few || is_classes) {
       // Of two values one says all.
       const std::size_t shown = values.size() == 2 ? 1 : std::min(values.size(), most);

@@ -231,13 +231,16 @@ class FindingsOf {
     std::vector<double> of;
     std::int64_t rows = 0;
     for (std::size_t row = 0; row < codes.size(); ++row) {
+      // Without a value, or without a label.
       if (codes[row] < 0 || std::isnan(target_.codes[row])) continue;
       const auto code = static_cast<std::size_t>(codes[row]);
+      // The first row of a value says what all of its rows must have.
       if (of.size() <= code) of.resize(code + 1, -1);
       if (of[code] < 0) of[code] = target_.codes[row];
       if (of[code] != target_.codes[row]) return false;
       ++rows;
     }
+    // Values that hardly come again prove nothing.
     return of.size() >= 2 &&
            static_cast<double>(rows) >= kRowsOfValue * static_cast<double>(of.size());
   }
@@ -253,6 +256,7 @@ class FindingsOf {
       // Equal texts have one code.
       const auto codes = profile::codes_of(rows_of(column.name()));
       for (std::size_t row = 0; row < hashes.size(); ++row)
+        // A missing value has the code -1: two of them are equal too.
         hashes[row] = profile::mixed(hashes[row] ^ static_cast<std::uint64_t>(codes[row] + 1));
       looked_at.push_back(column.name());
     }
@@ -297,6 +301,7 @@ class FindingsOf {
     }
     if (of_whole == 0) return;
     repeated = 0;  // said once
+    // The sample keeps one in 2^level of the distinct rows.
     const double all =
         static_cast<double>(of_whole) * static_cast<double>(std::uint64_t{1} << whole.level());
     add("duplicate-rows",

@@ -34,6 +34,7 @@ std::string target_of(const Decisions& decisions) {
   const std::string name = in_expression(reading.name());
   switch (decisions.task) {
     case TaskKind::kBinary:
+      // A probability of `false` is one of the negation.
       if (reading.type == expr::Type::kBool)
         return profile::look_at(decisions.positive).look == profile::Look::kBoolean &&
                        decisions.positive.find_first_of("tT") == 0
@@ -41,6 +42,7 @@ std::string target_of(const Decisions& decisions) {
                    : "!" + name;
       if (reading.type == expr::Type::kString)
         return fmt::format("{} == {}", name, literal(decisions.positive));
+      // `1` of a column of doubles is written `1.0`, as its literals are.
       return fmt::format("{} == {}", name,
                          reading.type == expr::Type::kDouble &&
                                  decisions.positive.find_first_of(".eE") == std::string::npos
@@ -123,6 +125,7 @@ double leak_bound(const Decisions& decisions) {
   // the smaller side.
   const double chance = 3 * std::sqrt(best * (1 - best) / std::max(test_rows(decisions) / 4, 1.0));
   const double bound = std::max(best + (1 - best) * .75, best + chance);
+  // Never so low that an ordinary column passes for a leak.
   return std::clamp(std::ceil(bound * 1000) / 1000, .95, 1.0);
 }
 
@@ -151,6 +154,7 @@ std::string gate(std::string_view id, std::string_view when, std::string_view wh
 }
 
 std::string slices_of(const Decisions& decisions) {
+  // A slice of fewer rows says little.
   const auto rows = static_cast<std::int64_t>(test_rows(decisions) / 20);
   std::string out;
   int count = 0;

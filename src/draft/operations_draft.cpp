@@ -32,6 +32,7 @@ std::string distributions(const Decisions& decisions, const Windows& windows) {
     else
       columns.push_back(&column);
   }
+  // Only so many are watched: those that say most of the target.
   std::stable_sort(columns.begin(), columns.end(), [](const Column* a, const Column* b) {
     return a->association.explained > b->association.explained;
   });
@@ -65,6 +66,7 @@ std::string draft_monitor(const Decisions& decisions, const Names& names) {
       names.model, names.model);
   out += fmt::format("window: {}  # {}\nwindow_rows: {}\n", duration(windows.duration()),
                      comment(windows.reason()), windows.rows());
+  // Longer than a chunk and the delay of its labels together, as the monitor's check asks.
   out += fmt::format(
       "label_delay: 1d  # yours to say: how long after its row a true value is known\n"
       "label_retention: {}\n",

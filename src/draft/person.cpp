@@ -37,9 +37,11 @@ void add_git_key(Person& person, const std::string& home) {
   const auto done = run_process(std::move(git));
   if (!done.ok() || !done->exit.ok()) return;
   std::string key = first_line(done->out);
+  // `key::` stands before a key that is written out (git-config, `user.signingkey`).
   if (key.starts_with("key::")) key = key.substr(5);
   if (add_key(person, key, "the key that git signs with")) return;
   if (key.starts_with("~/")) key = home + key.substr(1);
+  // git may name the private key: the public one stands beside it.
   const std::string file = key.ends_with(".pub") ? key : key + ".pub";
   if (const auto text = read_file(file); text.ok()) add_key(person, *text, file);
 }
@@ -59,6 +61,7 @@ Person own_person(const std::string& home) {
     if (!name.ends_with(".pub")) continue;
     if (const auto text = read_file(folder + "/" + name); text.ok())
       add_key(out, *text, folder + "/" + name);
+    // One key is enough.
     if (!out.keys.empty()) return out;
   }
   add_git_key(out, home);

@@ -13,6 +13,7 @@ double median_of(std::vector<double> values) {
   std::erase_if(values, [](double x) { return std::isnan(x); });
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  // Of an even count the upper one: a value that some row has.
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
 }
@@ -36,6 +37,7 @@ doc::Value typical_of(const Column& column, const table::Table& rows) {
       return !value.empty() && (value[0] == 't' || value[0] == 'T');
     }
     case expr::Type::kTimestamp: {
+      // As the contract has it, which asks for a date where no row has a time of day.
       const bool is_date = profile.midnights == profile.times;
       return is_date ? format_date(profile.latest) : format_time(profile.latest);
     }

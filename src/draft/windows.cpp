@@ -26,6 +26,7 @@ constexpr double kMostMissing = 0.5;
 Windows::Windows(const Decisions& decisions)
     : decisions_(decisions), rows_of_(decisions.profile->sample.rows()) {
   const std::int64_t rows = decisions.labelled();
+  // So many windows give the reference a spread to learn from.
   rows_ = std::clamp<std::int64_t>(rows / kWindows, 20, 500);
   chunk_rows_ = std::clamp<std::int64_t>(rows / 40, 20, 2000);
   const Column* time = decisions.time_column();
@@ -35,6 +36,7 @@ Windows::Windows(const Decisions& decisions)
   }
   const auto& column = *time->reading.column;
   const double span = static_cast<double>(std::max<Micros>(1, column.latest - column.earliest));
+  // Four whole weeks, where no shorter window has enough rows.
   duration_ = 28 * kDay;
   for (const Micros candidate : {kDay, 7 * kDay, 28 * kDay}) {
     if (static_cast<double>(rows) * static_cast<double>(candidate) / span <
@@ -50,6 +52,7 @@ Windows::Windows(const Decisions& decisions)
   std::iota(order_.begin(), order_.end(), 0U);
   std::stable_sort(order_.begin(), order_.end(),
                    [&](std::size_t a, std::size_t b) { return times[a] < times[b]; });
+  // As many blocks as the reference will have windows.
   blocks_ = static_cast<std::size_t>(std::clamp<double>(
       static_cast<double>(rows) / std::max(a_window, static_cast<double>(rows_)), 2, kMostBlocks));
 }
@@ -66,6 +69,7 @@ std::vector<double> Windows::distances(const Column& column) const {
     numbers = profile::numbers_of(values, column.reading);
     binning = stats::Binning::numbers(numbers);
   }
+  // More bins than there can be codes: a row has one at most, and a missing value is -1.
   const std::size_t bins = is_number ? binning.size() : codes.size() + 2;
   const auto bin_at = [&](std::size_t row) {
     return is_number ? binning.bin(numbers[row]) : static_cast<std::size_t>(codes[row] + 1);
@@ -96,6 +100,7 @@ std::string Windows::against(const Column& column) const {
     return "it is text, of which most values come once";
   if (order_.empty()) return "";
   const auto found = distances(column);
+  // One block has no spread.
   if (found.size() < 2) return "";
   const double n = static_cast<double>(found.size());
   const double mean = std::accumulate(found.begin(), found.end(), 0.0) / n;

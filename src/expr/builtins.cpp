@@ -16,6 +16,7 @@ namespace {
 using Arguments = std::span<const Datum>;
 using Kind = Datum::Kind;
 
+/// Rounded down, so that a time before 1970 is in the second, hour or day that it lies in.
 Micros floor_div(Micros value, Micros unit) { return value / unit - (value % unit < 0 ? 1 : 0); }
 Micros in_day(Micros time) { return time % kDay + (time % kDay < 0 ? kDay : 0); }
 
@@ -74,6 +75,7 @@ Datum day_of_year(Arguments a, StringPool&) {
 Datum parse_integer(Arguments a, StringPool&) {
   const auto text = a[0].str();
   std::int64_t value = 0;
+  // `from_chars` takes neither spaces nor a `+`, so that neither is part of a number.
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   return code == std::errc() && end == text.data() + text.size() && !text.empty()
              ? Datum::integer(value)
@@ -83,6 +85,7 @@ Datum parse_integer(Arguments a, StringPool&) {
 Datum parse_real(Arguments a, StringPool&) {
   const auto text = a[0].str();
   double value = 0;
+  // `inf` and `nan` are numbers here, in any case of letters.
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   return code == std::errc() && end == text.data() + text.size() && !text.empty()
              ? Datum::real(value)
@@ -219,6 +222,7 @@ const Builtin kBuiltins[] = {
      }},
     {"getFullYear", "t", kI, false,
      [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).year); }},
+    // CEL counts months from 0, and the days of `getDayOfMonth` and `getDayOfYear` too.
     {"getMonth", "t", kI, false,
      [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).month - 1); }},
     {"getDate", "t", kI, false,
@@ -260,12 +264,14 @@ const Builtin kBuiltins[] = {
     {"round", "n", kD, false, real_function<round_half_away>},
     {"sqrt", "n", kD, false,
      [](Arguments a, StringPool&) { return Datum::real(std::sqrt(a[0].number())); }},
+    // By `stats`: the C library's last bit depends on the machine.
     {"exp", "n", kD, false,
      [](Arguments a, StringPool&) { return Datum::real(stats::exp(a[0].number())); }},
     {"log", "n", kD, false,
      [](Arguments a, StringPool&) { return Datum::real(stats::log(a[0].number())); }},
     {"log1p", "n", kD, false,
      [](Arguments a, StringPool&) { return Datum::real(stats::log1p(a[0].number())); }},
+    // With NaN the first argument comes out; `extreme` in values.cpp follows from that.
     {"min", "ii", kI, false,
      [](Arguments a, StringPool&) { return Datum::integer(std::min(a[0].i, a[1].i)); }},
     {"min", "nn", kD, false,
@@ -407,6 +413,7 @@ int compare_mixed(std::int64_t whole, double real) noexcept {
   if (real < -0x1p63) return 1;
   const auto truncated = static_cast<std::int64_t>(real);
   const int result = order(whole, truncated);
+  // Equal so far: the fraction that was cut off decides.
   return result != 0 ? result : order(0.0, real - static_cast<double>(truncated));
 }
 

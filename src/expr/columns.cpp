@@ -57,6 +57,7 @@ std::uint8_t state_in(const Vector& v, std::size_t row) {
 /// An error beats null beats a value.
 std::uint8_t worse(std::uint8_t a, std::uint8_t b) {
   if (a == Batch::kFailed || b == Batch::kFailed) return Batch::kFailed;
+  // Missing is 0 and a value 1: only of two values there is one.
   return a & b;
 }
 
@@ -166,6 +167,7 @@ class Evaluation {
     first_ = first;
     rows_ = rows;
     depth_ = 0;
+    // No text of the run before is borrowed any more.
     strings_.reset();
     evaluate(begin, end, nullptr);
     return place(0);
@@ -179,6 +181,7 @@ class Evaluation {
   Vector& top() { return place(depth_ - 1); }
   /// The next place of the stack, emptied.
   Vector& push() {
+    // As deep as the deepest program that this thread met, and no memory is taken after that.
     if (depth_ == scratch_.buffers.size()) {
       scratch_.buffers.push_back(std::make_unique<VectorBuffer>());
       scratch_.stack.emplace_back();
@@ -283,6 +286,7 @@ class Evaluation {
 
   void look_up(const TextTable& table) {
     const ColumnView& column = columns_[static_cast<std::size_t>(table.variable)];
+    // The last entry of a table stands for rows without a text.
     const std::int32_t missing =
         static_cast<std::int32_t>((table.is_boxed ? table.boxed.size() : table.states.size()) - 1);
     std::array<std::int32_t, kRun> entries;
@@ -332,6 +336,7 @@ class Evaluation {
     auto& arguments = scratch_.arguments;
     arguments.resize(count);
     for (std::size_t i = 0; i < rows_; ++i) {
+      // Such a row may fail here, and what it would give is thrown away.
       if (active != nullptr && active[i] == 0) {
         out[i] = {};
         continue;
@@ -409,6 +414,7 @@ class Evaluation {
       for (std::size_t i = 0; i < rows_; ++i) to.bools[i] = value.bools[i] == 0 ? 1 : 0;
       out.bools = to.bools.data();
     } else if (is_packed && instruction.op == Op::kToDouble) {
+      // Only an integer is converted; what is a double, or has no number, stays.
       if (value.kind != Kind::kInt) return;
       for (std::size_t i = 0; i < rows_; ++i) to.doubles[i] = static_cast<double>(value.ints[i]);
       out.kind = Kind::kDouble;
@@ -499,6 +505,7 @@ class Evaluation {
       if (!constant->is_constant || other->is_boxed || other->is_constant) continue;
       if (const auto same = in_kind(constant->constant, other->kind)) constant->constant = *same;
     }
+    // Where the result will be: the place of the first operand.
     auto* const to = buffer(depth_ - 2).bools.data();
     const Kind kind = a.is_constant ? b.kind : a.kind;
     if (!a.holds(kind) || !b.holds(kind)) return false;
@@ -646,6 +653,7 @@ class Evaluation {
     }
     for (std::size_t i = 0; active != nullptr && i < rows_; ++i) open[i] &= active[i];
     const std::size_t count = counted(open);
+    // The left side decides every row.
     if (count == 0) return after;
     evaluate(at + 1, after - 1, count == rows_ ? nullptr : open.data());
     const Vector b = top();
@@ -845,6 +853,7 @@ void finish(TextTable& table) {
     if (has_value && datum.kind == Kind::kDouble) word = std::bit_cast<std::int64_t>(datum.d);
     table.words.push_back(word);
   }
+  // All but the last entry, which stands for rows without a text.
   table.always = std::all_of(table.states.begin(), table.states.end() - 1,
                              [](std::uint8_t state) { return state == Batch::kValue; });
 }
@@ -869,6 +878,7 @@ TextTable table_of(const Code& code, const Part& part, const ColumnView& column,
   table.begin = part.begin;
   table.end = part.end;
   table.variable = part.variable;
+  // Texts made on the way to a result; those that are one are kept below.
   StringPool unkept;
   Evaluation evaluation(code, columns, scratch, unkept, {});
   for (std::size_t first = 0; first < entries; first += kRun) {

@@ -71,6 +71,7 @@ Type other_arithmetic(char op, Type a, Type b) {
 }  // namespace
 
 Type arithmetic_type(char op, Type a, Type b) {
+  // A null that is written out has every type, so the other side says it.
   if (a == Type::kDyn || b == Type::kDyn) return common_type(a, b);
   if (is_number(a) && is_number(b)) {
     if (a == Type::kInt && b == Type::kInt) return Type::kInt;
@@ -81,6 +82,7 @@ Type arithmetic_type(char op, Type a, Type b) {
 }
 
 const Builtin* overload_of(std::string_view name, std::span<const Type> types) {
+  // In the order of the table: the form for integers stands before the one for numbers.
   for (const Builtin& builtin : builtins()) {
     if (builtin.name != name || builtin.signature.size() != types.size()) continue;
     bool is_fitting = true;
@@ -230,6 +232,7 @@ class Compiler {
 
   Result<Type> name(const Node& node) {
     for (std::size_t i = 0; i < environment_.variables.size(); ++i) {
+      // Of two variables of one name the first counts.
       if (environment_.variables[i].name != node.text) continue;
       variables.insert(static_cast<int>(i));
       emit(Op::kVariable, i);
@@ -282,6 +285,7 @@ class Compiler {
 
   Result<Type> membership(const Node& node, Type a, Type b) {
     if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
+    // A list holds constants, so that this is known now.
     if (b == Type::kList && node.children[1].kind == Node::Kind::kList && never_in(a)) {
       return error_at(node.offset, "expression-type",
                       fmt::format("no item of the list is a {}", type_name(a)),
@@ -385,6 +389,8 @@ class Compiler {
     if (type == Type::kDouble) {
       emit(Op::kToDouble);
     } else {
+      // A jump to the next instruction stands in its place: what comes after it has its number
+      // already.
       code_.instructions[to_double] = {Op::kJump, 0, static_cast<std::uint32_t>(to_double + 1), 0};
     }
     code_.instructions[jump].index = static_cast<std::uint32_t>(code_.instructions.size());
@@ -495,6 +501,7 @@ class Compiler {
             fmt::format("`{}` takes {} here, not {}", wanted, type_name(asked), type_name(given)));
       }
     }
+    // A copy, since the program outlives the environment.
     code_.functions.push_back(*at);
     emit(Op::kHost, code_.functions.size() - 1, count);
     pop(count);
@@ -538,6 +545,7 @@ Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_v
   Compiler compiler(environment, *code);
   HEDDLE_ASSIGN_OR_RETURN(code->type, compiler.compile(root));
   if (expected != Type::kDyn && code->type != expected && code->type != Type::kDyn) {
+    // Whole numbers are numbers; no other type is converted unasked.
     if (expected == Type::kDouble && code->type == Type::kInt) {
       compiler.emit(Op::kToDouble);
       code->type = Type::kDouble;

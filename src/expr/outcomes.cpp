@@ -137,6 +137,7 @@ class Analysis {
     auto& items = lists_.emplace_back();
     for (const Node& child : node.children) {
       const Values value = of(child, assumed, faults);
+      // What is no constant does not compile, and is reported there.
       items.push_back(value.items.empty() ? Datum::null() : value.items.front());
     }
     views_.push_back({items.data(), static_cast<std::uint32_t>(items.size())});
@@ -208,6 +209,7 @@ class Analysis {
 
   Values comparison(const Node& node, const Values& a, const Values& b) {
     Values out = Values::listed(Type::kBool, {});
+    // All that comes of it is null or an error, which `add_absences` says.
     if (a.has_none() || b.has_none()) return out;
     if ((a.type == Type::kDyn) || (b.type == Type::kDyn)) return Values::any(Type::kBool);
     if (are_few(a, b)) {
@@ -298,6 +300,7 @@ class Analysis {
 
   static Values logical(const Values& a, const Values& b, bool decides) {
     Values out = Values::listed(Type::kBool, {});
+    // Every pair, for one side may decide where the other has no value: `false && error` is false.
     for (const Datum& x : outcomes_in(a)) {
       for (const Datum& y : outcomes_in(b)) out.add(merge(x, y, decides));
     }
@@ -352,6 +355,7 @@ class Analysis {
     const Values& first = arguments[0];
     if (node.text == "is_null") return null_test(first, true);
     Values out = Values::listed(type, {});
+    // The first where it is there; the second only where the first may be missing.
     Values present = first;
     present.may_be_null = false;
     out = either(out, type == Type::kDouble ? as_double(present) : present);
@@ -367,6 +371,7 @@ class Analysis {
     std::size_t combinations = 1;
     for (const Values& each : arguments) {
       combinations = each.is_listed ? combinations * each.items.size() : kMostCombinations + 1;
+      // Before the product gets too large to be one.
       if (combinations > kMostCombinations) break;
     }
     if (combinations > kMostCombinations) return call_of(builtin.name, arguments, builtin.result);
@@ -424,6 +429,7 @@ class Cases {
       if (term.places.size() < 2) continue;
       std::vector<Values> cells = cells_of(term);
       if (cells.size() < 2) continue;
+      // What is not split needs no case.
       cases *= cells.size();
       // The first analysis stands then: it allows too much, and reports nothing that is right.
       if (cases * nodes_ > kMostWork) return std::nullopt;
@@ -432,6 +438,7 @@ class Cases {
     Values out = Values::listed(Type::kBool, {});
     for (std::size_t i = 0; i < cases; ++i) {
       Assumed assumed;
+      // The cases are counted like numbers whose digits are the splits.
       std::size_t rest = i;
       for (const Split& split : splits) {
         for (const Node* place : split.places)
@@ -496,6 +503,7 @@ class Cases {
     } else if (has_bounds(values.type)) {
       if (!split_numbers(term, cells)) return {};
     } else {
+      // Each text that is compared with, and all others together.
       Values other = values;
       other.may_be_null = false;
       other.may_be_error = false;
@@ -535,6 +543,7 @@ class Cases {
     double low = values.low;
     for (const double at : cuts) {
       const bool is_point = !is_whole || std::floor(at) == at;
+      // The largest value below the point, which is a case by itself.
       between(low, is_whole ? std::ceil(at) - 1 : std::nextafter(at, -Values::kInfinity));
       if (is_point) between(at, at);
       low = is_whole ? std::floor(at) + 1 : std::nextafter(at, Values::kInfinity);

@@ -75,6 +75,7 @@ bool is(const Datum& value, bool wanted) { return value.kind == Kind::kBool && v
 
 Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept {
   auto& buffers = *scratch.buffers_;
+  // As deep as the deepest program that this thread met.
   if (buffers.stack.size() < code_->max_stack) buffers.stack.resize(code_->max_stack);
   buffers.strings.reset();
   Datum* top = buffers.stack.data();  // one past the topmost value
@@ -111,6 +112,7 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
       }
       case Op::kMatch: match(*code_->patterns[at->index], top[-1]); break;
       case Op::kSkipIfFalse:
+        // One before its target, for the loop goes on by one.
         if (is(top[-1], false)) at = begin + at->index - 1;
         break;
       case Op::kSkipIfTrue:

@@ -404,6 +404,7 @@ class Parser {
 
   Result<Node> sum() {
     HEDDLE_ASSIGN_OR_RETURN(auto left, product());
+    // From the left, so that `a - b - c` is `(a - b) - c`.
     while (is("+") || is("-")) {
       const std::string symbol = tokens_[at_++].text;
       HEDDLE_ASSIGN_OR_RETURN(auto right, product());
@@ -525,6 +526,7 @@ class Parser {
     if (!take("["))
       return syntax_error(token.offset, fmt::format("`{}` was not expected here", token.text));
     node.kind = Node::Kind::kList;
+    // A comma may stand before the closing bracket.
     while (!take("]")) {
       HEDDLE_ASSIGN_OR_RETURN(auto item, ternary());
       node.children.push_back(std::move(item));
@@ -542,6 +544,7 @@ class Parser {
     switch (token.kind) {
       case TokenKind::kEnd: return syntax_error(token.offset, "the expression ends too early");
       case TokenKind::kInt:
+        // It is a number only behind a minus, where `unary` took it.
         if (token.i == INT64_MIN)
           return syntax_error(token.offset, "an integer is out of range", "integers have 64 bits");
         node.kind = Node::Kind::kInt;
@@ -576,6 +579,7 @@ class Parser {
 std::string written(std::string_view name) {
   static constexpr std::string_view kWords[] = {"true", "false", "null", "in"};
   bool plain = !name.empty();
+  // Each part of a dotted name by itself.
   for (std::size_t begin = 0; plain && begin <= name.size();) {
     const std::string_view part = name.substr(begin, name.find('.', begin) - begin);
     plain =

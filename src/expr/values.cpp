@@ -119,9 +119,11 @@ Values whole_part(const Values& argument, Type type) {
 
 Values bucket_of(const Values& value, const Values& width, Type type) {
   const auto [narrow, wide] = width.bounds();
+  // No width is above 0.
   if (!(wide > 0)) return Values::failure(type);
   const auto [low, high] = value.bounds();
   Span span;
+  // A width of 0 or less fails, so that the others begin above it.
   const double least = narrow > 0 ? narrow : 0;
   for (const double x : {low, high}) {
     for (const double y : {least, wide}) span.take(std::floor(x / y));
@@ -139,6 +141,7 @@ struct Reach {
   double low;
   double high;
 };
+// Years: 64 bits of microseconds reach about 292,000 of them from 1970.
 constexpr Reach kOfTimes[] = {{"getFullYear", -300000, 300000},
                               {"getMonth", 0, 11},
                               {"getDate", 1, 31},
@@ -155,6 +158,7 @@ constexpr Reach kOfTimes[] = {{"getFullYear", -300000, 300000},
 
 Values part_of_duration(std::string_view name, const Values& argument, Type type) {
   const auto [low, high] = argument.bounds();
+  // With the sign of the duration.
   if (name == "getMilliseconds") return Values::between(type, -999, 999);
   const Micros unit = name == "getHours" ? kHour : name == "getMinutes" ? kMinute : kSecond;
   const auto divisor = static_cast<double>(unit);
@@ -492,6 +496,7 @@ Values parsed(const Values& text, Type type) {
     return Values::failure(type);
   Values out = Values::any(type);
   out.may_be_error = true;
+  // As `in_range` bounds what is computed.
   if (type == Type::kTimestamp) out.low = kFirstTime, out.high = kLastTime;
   return out;
 }
@@ -510,6 +515,7 @@ Values call_of(std::string_view name, const std::vector<Values>& arguments, Type
   const bool is_none = std::any_of(arguments.begin(), arguments.end(),
                                    [](const Values& each) { return each.has_none(); });
   if (is_none) return Values::listed(type, {});
+  // Sizes have 32 bits.
   if (name == "size") return Values::between(type, 0, 0x1p32);
   const Reach* const reach = x.type == Type::kTimestamp ? reach_of(name) : nullptr;
   if (reach != nullptr) return Values::between(type, reach->low, reach->high);

@@ -7,6 +7,7 @@
 namespace heddle::loadgen {
 namespace {
 
+// Finer where servers stop keeping up; the last one shows what too much does.
 constexpr std::array<double, 11> kShares{0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.2};
 constexpr int kMisses = 2;
 
@@ -50,6 +51,7 @@ Result<Knee> find_knee(Options options, std::int64_t p99_limit_ns,
     HEDDLE_ASSIGN_OR_RETURN(step.outcome, run(options));
     step.why = why_not_held(step.outcome, p99_limit_ns);
     step.holds = step.why.empty();
+    // A step that holds above one that does not is luck.
     held = held && step.holds;
     if (held) knee.knee = step.rate;
     missed = step.holds ? 0 : missed + 1;

@@ -159,6 +159,7 @@ Result<void> Generator::resolve() {
   }
   std::memcpy(&address_, found->ai_addr, sizeof address_);
   ::freeaddrinfo(found);
+  // 127.0.0.0/8.
   const bool loopback = (ntohl(address_.sin_addr.s_addr) >> 24) == 127;
   if (!loopback && !target.allow_remote) {
     return Error{
@@ -173,6 +174,7 @@ Result<void> Generator::resolve() {
 
 void Generator::build_requests() {
   const Target& target = options_.target;
+  // Without a body there is one request all the same.
   const std::size_t count = std::max<std::size_t>(1, target.bodies.size());
   for (std::size_t i = 0; i < count; ++i) {
     std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", target.method,
@@ -296,6 +298,7 @@ void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply
   // From the intended moment on, so that a server which stalls is charged with what could not be
   // sent meanwhile; the time on the wire stands beside it.
   const auto since_sent = static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - sent.sent_ns));
+  // Three digits may say up to 999; what is past 599 counts as 599.
   ++outcome_.statuses[static_cast<std::size_t>(std::clamp(reply.status, 0, 599))];
   outcome_.every_ns.record(latency);
   Slice& part = slice(sent.intended_ns);
@@ -340,6 +343,7 @@ bool Generator::read_replies(std::size_t index, bool ended) {
       give_up(index, !ended);  // cut off by the end of the connection: lost rather than malformed
       return false;
     }
+    // Answers come in the order of the requests (RFC 9112, 9.3.2).
     const Sent sent = c.sent.front();
     c.sent.pop_front();
     --in_flight_;
@@ -482,10 +486,12 @@ void Generator::close_loop(std::size_t index) {
 
 void Generator::sweep(std::size_t index, std::int64_t at) {
   Connection& c = connections_[index];
+  // The first one waits longest: those behind it have time.
   if (c.phase == Connection::Phase::kUp && !c.sent.empty() &&
       at - c.sent.front().intended_ns >= options_.timeout_ns)
     give_up(index, false);
   if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(index);
+  // After the end too, for as long as requests that wait are still sent.
   if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs)
     connect(index);
 }
@@ -503,6 +509,7 @@ void Generator::sweep() {
 
 void Generator::take_event(std::size_t index, std::uint32_t what) {
   const Connection& c = connections_[index];
+  // Whether it was made is in SO_ERROR, whatever the event says.
   if (c.phase == Connection::Phase::kConnecting) return connected(index);
   if (c.phase != Connection::Phase::kUp) return;
   if ((what & EPOLLOUT) != 0) flush(index);
@@ -568,6 +575,7 @@ void Generator::wait_for_start() {
   measure_from_ = begin + options_.warmup_ns;
   end_ = measure_from_ + options_.duration_ns;
   while (now() < begin)
+    // Connections that are still being made are taken meanwhile.
     take_events(std::clamp<std::int64_t>(begin - now() - kSpinNs, 0, kLongestWaitNs));
   start_ = begin;
   if (!options_.closed) return;
@@ -594,6 +602,7 @@ bool Generator::is_over(std::int64_t at) {
       backlog_.pop_front();
     }
   }
+  // Nothing that was sent in time is out any more, and the sweep has seen it.
   return at >= end_ + options_.timeout_ns + kSweepNs;
 }
 

@@ -35,6 +35,7 @@ Plot percentile_plot(const Outcome& o, bool closed) {
   plot.title = "Latency by percentile";
   plot.log_y = true;
   plot.y_text = y_latency;
+  // At least ten, so that the axis has a nine.
   const std::uint64_t most =
       std::max({o.served_ns.count(), o.shed_ns.count(), o.every_ns.count(), std::uint64_t{10}});
   plot.x.to = std::max(1.0, std::log10(static_cast<double>(most)));
@@ -47,6 +48,7 @@ Plot percentile_plot(const Outcome& o, bool closed) {
   const auto line = [&](const LatencyHistogram& h, const char* name, const char* colour) {
     if (h.count() == 0) return;
     Plot::Line out{name, colour};
+    // Past the share of one request there is only the largest.
     const double end = std::log10(static_cast<double>(h.count()));
     for (double x = 0; x < end; x += plot.x.to / 240)
       out.points.emplace_back(x, static_cast<double>(h.quantile(1 - std::pow(10, -x))));
@@ -89,6 +91,7 @@ Plot rate_plot(const Outcome& o) {
   Plot::Line served{"served", "c"}, shed{"shed", "b"}, failed{"failed", "bad"};
   for (std::size_t i = 0; i < o.slices.size(); ++i) {
     const double from = static_cast<double>(i) * static_cast<double>(o.slice_ns) / 1e9;
+    // The end may cut the last slice short.
     const double width = std::min(static_cast<double>(o.slice_ns) / 1e9, o.seconds - from);
     const double x = from + width / 2;
     served.points.emplace_back(x, static_cast<double>(o.slices[i].served) / width);

@@ -15,14 +15,17 @@ std::string_view without_spaces(std::string_view text) {
 }  // namespace
 
 bool ReplyReader::read_status(std::string_view head) {
+  // `HTTP/1.1 200` has twelve characters.
   if (!head.starts_with("HTTP/1.") || head.size() < 12 || head[8] != ' ') return false;
   const auto read = std::from_chars(head.data() + 9, head.data() + 12, status_);
   if (read.ec != std::errc{} || read.ptr != head.data() + 12) return false;
+  // 1.1 keeps the connection unless a header says otherwise, 1.0 does not (RFC 9112, 9.3).
   keep_alive_ = head[7] == '1';
   return status_ >= 100;
 }
 
 bool ReplyReader::read_length(std::string_view value) {
+  // A second length is refused, even one that is the same.
   if (has_length_) return false;
   const auto read = std::from_chars(value.data(), value.data() + value.size(), length_);
   has_length_ = read.ec == std::errc{} && read.ptr == value.data() + value.size();
@@ -58,6 +61,7 @@ bool ReplyReader::read_head(std::string_view head) {
       return false;
     at = next;
   }
+  // Both would leave open where the body ends (RFC 9112, 6.3).
   return !(chunked_ && has_length_);
 }
 
@@ -74,6 +78,7 @@ ReplyReader::State ReplyReader::find_head(std::string_view bytes, bool ended) {
   while (body_at_ == 0) {
     const std::size_t end = bytes.find("\r\n\r\n", std::max(at_, searched_));
     if (end == std::string_view::npos) {
+      // The beginning of the blank line may have come already.
       searched_ = bytes.size() > 3 ? bytes.size() - 3 : 0;
       return ended || bytes.size() - at_ > kMostHead ? State::kBad : State::kNeedMore;
     }

@@ -71,6 +71,7 @@ std::string over_time(const Outcome& o) {
   // A line of a terminal holds no more.
   if (high == 0 || o.slices.size() > 400) return {};
   std::string line;
+  // At least half as high again as the least, so that noise does not fill the whole height.
   const double range = std::log(std::max(high, low * 1.5)) - std::log(low);
   for (const Slice& slice : o.slices) {
     if (slice.served == 0) {
@@ -120,6 +121,7 @@ std::string unanswered_text(const Outcome& o) {
 }  // namespace
 
 std::string format_ns(double ns) {
+  // Three significant digits.
   const auto digits = [](double v) { return v < 10 ? 2 : v < 100 ? 1 : 0; };
   if (ns < 999.5) return fmt::format("{:.0f} ns", ns);
   if (ns < 999.5e3) return fmt::format("{:.{}f} us", ns / 1e3, digits(ns / 1e3));

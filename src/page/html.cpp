@@ -110,6 +110,7 @@ HtmlTable::HtmlTable(const std::vector<std::string>& head) {
 void HtmlTable::row(const std::vector<std::string>& cells) {
   out_ += "<tr>";
   for (std::size_t i = 0; i < cells.size(); ++i) {
+    // The cells are HTML already: whoever has a text escapes it.
     out_ += fmt::format("<td{}>{}</td>", i < numeric_.size() && numeric_[i] ? " class=\"n\"" : "",
                         cells[i]);
   }

@@ -26,6 +26,7 @@ double nice_step(double range, int wanted) {
   const double raw = range / wanted;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   for (const double m : {1.0, 2.0, 5.0}) {
+    // A little more, so that a round number is not missed by its last bit.
     if (raw <= m * power * (1 + 1e-9)) return m * power;
   }
   return 10 * power;
@@ -184,6 +185,7 @@ void draw_legend(const std::vector<Named>& all, double left, std::string& out) {
     put(out, R"(<line class="line line-{}" x1="{:.1f}" x2="{:.1f}" y1="13" y2="13"/>)", each.colour,
         x, x + 22);
     put(out, R"(<text class="legend" x="{:.1f}" y="17">{}</text>)", x + 28, escape_html(each.name));
+    // About seven units for a column of text in this font.
     x += 46 + 7.0 * static_cast<double>(display_width(each.name));
   }
 }
@@ -213,6 +215,7 @@ std::string cut_to(const std::string& text, std::size_t most) {
 Axis month_axis(Micros from, Micros to) {
   Axis axis{static_cast<double>(from), static_cast<double>(to)};
   CivilDate at = civil_date(from);
+  // From the first of the month, whose label stands in the part that is shown.
   at.day = 1;
   while (from_civil(at) < to) {
     const Micros begin = from_civil(at);
@@ -261,6 +264,7 @@ Axis time_axis(Micros from, Micros to, int wanted) {
   for (int i = 0; i <= wanted; ++i) {
     const Micros at = from + range / wanted * i;
     std::string text = format_time(at).substr(0, 16);
+    // Over days the time of day says little.
     if (range >= 4 * kDay) text.resize(std::min<std::size_t>(text.size(), 10));
     std::replace(text.begin(), text.end(), 'T', ' ');
     axis.grid.push_back(static_cast<double>(at));

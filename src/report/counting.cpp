@@ -105,6 +105,7 @@ CountingPlan::Grid grid_of(const std::vector<Datum>& values, Type type) {
   };
   double low = places.front();
   double high = places.back();
+  // The range of the middle 99 % of the values.
   const double most = at(.995) - at(.005);
   constexpr double kFarOut = 3;
   if (most > 0 && high - low > kFarOut * most) {
@@ -115,6 +116,7 @@ CountingPlan::Grid grid_of(const std::vector<Datum>& values, Type type) {
   high = std::min(high, kLargest);
   if (type == Type::kInt && high - low < kMostWholeBins) {
     low = std::floor(low);
+    // Half a unit to either side: each number is the middle of its bin.
     return {low - .5, 1, static_cast<std::size_t>(std::ceil(high) - low) + 1};
   }
   if (!(high > low)) {
@@ -127,6 +129,7 @@ CountingPlan::Grid grid_of(const std::vector<Datum>& values, Type type) {
 
 void add_to_grid(const CountingPlan::Grid& grid, double place, Counted& out) {
   const double last = grid.from + grid.width * static_cast<double>(grid.bins);
+  // A little beyond: the end of the last bin is a sum, which was rounded.
   if (place < grid.from || place > last * (1 + (last > 0 ? 1e-12 : -1e-12))) {
     ++out.outside;
     return;
@@ -141,6 +144,7 @@ void count_column(const table::Column& column, const CountingPlan& plan, char de
   Values values(column, plan.type, plan.of_lengths, decimal);
   for (std::int64_t row = 0; row < column.length(); ++row) {
     const Datum value = values.at(row);
+    // A text that is no value of the type counts as none.
     if (value.is_null() || value.is_error()) {
       ++out.missing;
       out.bins.add(stats::Binning::kMissing);
@@ -186,6 +190,7 @@ std::optional<Type> common_type(const Reading* a, const Reading* b, bool a_is_cs
 
 bool is_free_text(const Reading& reading) noexcept {
   const auto& column = *reading.column;
+  // Values that come less than twice each, on average.
   const bool is_once = 2 * column.values.estimate() > static_cast<double>(column.present());
   return reading.type == Type::kString &&
          (reading.is_key || (reading.kind == Kind::kText && is_once));
@@ -206,6 +211,7 @@ CountingPlan plan_column(const std::string& name, Type type, bool of_lengths, co
     out.bins = out.statistic->bins(values);
     return out;
   }
+  // By the reference where it has values, since the file is held against it.
   const std::size_t used = of_reference > 0 ? of_reference : values.size();
   out.bins = out.statistic->bins(std::span(values).first(used));
   out.grid = grid_of(values, out.type);

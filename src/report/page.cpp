@@ -155,6 +155,7 @@ class Page {
   void columns() {
     bool in_others = false;
     bool is_open = false;
+    // They come in this order: what changed, then the others.
     for (const ColumnReport& column : report_.columns) {
       const bool is_other = column.state == State::kSame || column.state == State::kAlone;
       if (!is_open || is_other != in_others) {

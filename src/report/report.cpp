@@ -42,6 +42,7 @@ void settle(Read& read) {
 Side side_of(const Reading& reading) {
   Side out;
   out.kind = profile::in_words(reading.kind);
+  // Words between numbers are no values in a report.
   out.missing = reading.missing + reading.odd;
   out.distinct = reading.column->distinct();
   return out;
@@ -90,6 +91,7 @@ void draw_from(const CountingPlan& plan, const Counted& reference, const Counted
   const auto at = [](const Counted& of, std::size_t bin) {
     return bin < of.bins.counts().size() ? of.bins.counts()[bin] : 0;
   };
+  // Bin 0 is of missing values, the last one of all that have no bin of their own.
   for (std::size_t i = 0; i < names.size(); ++i)
     out.frequent.push_back({shortened(names[i]), at(reference, 1 + i), at(file, 1 + i)});
   out.other_values = Frequency{"", at(reference, 1 + names.size()), at(file, 1 + names.size())};
@@ -125,6 +127,7 @@ class Reporter {
     HEDDLE_ASSIGN_OR_RETURN(file_, read_file_of(input_, progress_));
     if (has_reference()) {
       HEDDLE_ASSIGN_OR_RETURN(reference_, read_file_of(*reference_input_, progress_));
+      // Before `settle`, which says what each column is.
       HEDDLE_TRY(share_nulls(file_, reference_));
       HEDDLE_TRY(share_nulls(reference_, file_));
       settle(reference_);
@@ -147,6 +150,7 @@ class Reporter {
     input.form.nulls = std::move(nulls);
     const auto declared = to.profile.nulls;
     HEDDLE_ASSIGN_OR_RETURN(to, read_file_of(input, progress_));
+    // The file's own words are told of; the other's are only read as missing.
     to.profile.nulls = declared;
     return {};
   }
@@ -194,6 +198,8 @@ class Reporter {
   Result<void> count() {
     if (has_reference()) {
       HEDDLE_ASSIGN_OR_RETURN(counted_reference_, count_rows(reference_, plans_, progress_));
+      // The file is counted next: what of it lies outside of the reference's range is known by
+      // this.
       for (std::size_t i = 0; i < plans_.size(); ++i) {
         const auto& numbers = counted_reference_[i].numbers;
         if (numbers.count == 0) continue;
@@ -265,6 +271,7 @@ class Reporter {
                              ? std::max(column.values ? column.values->size : 0,
                                         column.missing ? column.missing->size : 0)
                              : 0;
+      // Negated, so that the farthest comes first.
       return std::pair(at - kOrder.begin(), -far);
     };
     std::stable_sort(out_.columns.begin(), out_.columns.end(),

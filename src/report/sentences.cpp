@@ -76,6 +76,7 @@ void say_categories(const ColumnReport& column, const Pair& pair, std::vector<st
   Shares of_most;
   for (const Frequency& value : column.frequent) {
     const Shares shares{share_of(value.reference, n), share_of(value.file, m)};
+    // A rare value may be missing in the other file by chance, and is not told then.
     if (value.reference == 0 && is_no_chance(shares.file, n, pair.chance))
       came.emplace_back(shares.file, &value);
     if (value.file == 0 && is_no_chance(shares.reference, m, pair.chance))
@@ -130,6 +131,7 @@ void say_hours(const ColumnReport& column, const Pair& pair, std::vector<std::st
   doc::Value detail;
   pair.plan.statistic->detail(pair.reference.bins, pair.file.bins, detail);
   const std::int64_t lag = detail.int_or("lag_hours");
+  // Shifted by the lag, the hours must be nearer by half at least.
   if (lag == 0 || detail.double_or("residual", 1) > column.values->size / 2) {
     out.emplace_back("other hours of the day (UTC)");
     return;

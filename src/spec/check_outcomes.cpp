@@ -17,6 +17,8 @@ struct Consequence {
 constexpr std::string_view kCompare = "compare with a value that rows can have";
 constexpr std::string_view kCount = "a count is a whole number from 0 on, a share 0 to 100 percent";
 
+// Of what is true of no row. An error where the project would not work (nothing passes, nothing can
+// be learned), a warning where it works and says less than was meant.
 Consequence of_never(Use use) {
   switch (use) {
     case Use::kRefusal: return {Severity::kError, "it refuses every row", kCompare};
@@ -41,6 +43,8 @@ Consequence of_never(Use use) {
 
 Consequence of_always(Use use) {
   switch (use) {
+    // A row that lacks what the rule reads gives null, and a refusal takes null for broken: the
+    // rule still refuses something, so it is no error.
     case Use::kRefusal:
     case Use::kWarning:
       return {Severity::kWarning, "only a row that lacks what it reads breaks it",
@@ -49,6 +53,7 @@ Consequence of_always(Use use) {
     case Use::kSetWarning: return {Severity::kWarning, "no set of rows breaks it", kCount};
     case Use::kCount:
       return {Severity::kWarning, "every row counts that has what it reads", kCompare};
+    // The label is the same on every row either way.
     case Use::kTarget: return of_never(use);
     case Use::kGate:
       return {Severity::kWarning, "every candidate with that metric passes it",
@@ -74,10 +79,12 @@ OutcomeFinding finding(const Consequence& consequence, std::string id, const std
 std::vector<OutcomeFinding> check_outcomes(Use use, const std::string& what,
                                            const expr::Outcomes& outcomes) {
   std::vector<OutcomeFinding> out;
+  // A part that fails on every row makes it moot what the whole may come out as.
   for (const auto& fault : outcomes.faults) {
     out.push_back({fault.offset, Severity::kError, "always-fails",
                    fmt::format("{}: {}", what, fault.message), fault.hint});
   }
+  // A fault may send a missing value, or always the same one: that can be what it is for.
   if (!out.empty() || use == Use::kSent) return out;
   if (!outcomes.may_be_value) {
     out.push_back({0, Severity::kError, "always-fails",

@@ -30,6 +30,7 @@ class ServicesCheck {
  public:
   ServicesCheck(const Project& project, std::vector<doc::Diagnostic>& out)
       : project_(project), out_(out) {
+    // First, so that a clash with it is reported at the service, whose port is the one to change.
     listeners_.push_back({"control_port", nullptr, "127.0.0.1", project.control_port});
   }
 
@@ -51,6 +52,7 @@ class ServicesCheck {
     int port = 0;
 
     [[nodiscard]] bool collides(const Listener& other) const {
+      // Hosts are IPv4 addresses or `localhost` (`bad-host`), so that their texts can be compared.
       const auto everywhere = [](std::string_view name) { return name == "0.0.0.0"; };
       const auto same = [](std::string_view a, std::string_view b) {
         constexpr std::string_view kLocal = "localhost";
@@ -86,6 +88,7 @@ class ServicesCheck {
                             other.service->identity.name);
     }
     const Service& service = *mine.service;
+    // A default that collides stands nowhere in the file: the hint says which key to write.
     const bool written = service.identity.content.find(mine.key) != nullptr;
     add(service.identity.file, position_of(service.identity.content, mine.key), "port-in-use",
         std::move(message),
@@ -98,6 +101,7 @@ class ServicesCheck {
     const auto found = project_.monitors.find(service.monitor);
     if (found == project_.monitors.end()) return;  // `unknown-name` says it
     const Monitor& monitor = found->second;
+    // A monitor of a service that does not exist has its own finding, `unknown-name`.
     if (monitor.service == service.identity.name || !project_.services.contains(monitor.service))
       return;
     add(service.identity.file, position_of(service.identity.content, "monitor"),
@@ -112,6 +116,7 @@ class ServicesCheck {
     const doc::Value* list = policy.identity.content.find("services");
     for (std::size_t i = 0; i < policy.services.size(); ++i) {
       if (project_.services.contains(policy.services[i])) continue;
+      // One name may stand as a text instead of a list: then the list's place is the name's.
       const bool listed = list != nullptr && list->is_array() && i < list->as_array().size();
       add(policy.identity.file,
           listed ? list->as_array()[i].position()
@@ -123,6 +128,8 @@ class ServicesCheck {
 
   void policies(const Service& service) {
     for (const auto& [section, part] : kSections) {
+      // Rules of several policies are weighed together, these sections are not: two would leave
+      // open which of them counts.
       const Policy* first = nullptr;
       for (const auto& [name, policy] : project_.policies) {
         const doc::Value* said = section_of(policy, section, part);

@@ -26,6 +26,7 @@ std::string_view type_due(Aggregate aggregate, Type type) {
   switch (aggregate) {
     case Aggregate::kLast: return "";
     case Aggregate::kCount: return is_number ? "" : "an `integer` or a `number`";
+    // Both are computed as doubles, whatever the column is.
     case Aggregate::kSum:
     case Aggregate::kMean: return type == Type::kDouble ? "" : "a `number`";
     case Aggregate::kMin:
@@ -58,8 +59,10 @@ void UpstreamChecker::check_values(const Contract& contract, const Field& field)
           "declare it of a field that requests bring");
   }
   const bool is_count = upstream.aggregate == Aggregate::kCount;
+  // A count without a column counts the rows.
   if (upstream.value.empty() && !is_count)
     found(contract, field, "names no `value`", "name the column of the source that is taken");
+  // Only `last` needs no window: the newest row counts, however old it is.
   if (upstream.aggregate != Aggregate::kLast && !upstream.window) {
     found(contract, field, "has no `window`",
           "say how far back rows are seen, for example `window: 7d`");
@@ -79,12 +82,15 @@ void UpstreamChecker::check_key(const Contract& contract, const Field& field) {
   for (const auto& [name, column] : field.upstream->key) {
     need_field(contract.identity.file, field.upstream->position, contract, name, "`upstream`");
     const Field* const of = field_named(contract, name);
+    // `need_field` reported it.
     if (of == nullptr) continue;
     if (of->label_time) {
       found(contract, field,
             fmt::format("has the label `{}` in its key, which no request has", name),
             "name fields that a request carries");
     } else if (of->upstream) {
+      // A key is compared before anything is computed: a computed field would need an order among
+      // the fields, and could need itself.
       found(contract, field, fmt::format("has `{}` in its key, which is `upstream` itself", name),
             "name fields that rows have by themselves");
     }
@@ -142,6 +148,7 @@ void UpstreamChecker::check_columns(const Contract& contract, const Field& field
 void UpstreamChecker::check(const Model& model, const Contract& contract) {
   for (const Field& field : contract.fields) {
     if (!field.upstream) continue;
+    // Labels and times of rows are of the model, so this cannot be said of the contract alone.
     if (model.time_field.empty()) {
       found(contract, field,
             fmt::format("asks what was known at a row's time, and model `{}` has no `time_field`",
@@ -165,9 +172,14 @@ void UpstreamChecker::check_leak(const Model& model, const Contract& contract, c
   const Field* const value = field_named(contract, upstream.value);
   const auto own = project_.sources.find(model.source);
   const auto seen = project_.sources.find(upstream.source);
+  // Compared by their paths, since two names may be of one source.
   const bool is_own = own != project_.sources.end() && seen != project_.sources.end() &&
                       own->second.paths == seen->second.paths;
+  // Only columns of the model's own source are known to be the contract's fields; which column of
+  // another source is a label, nobody says.
   if (!is_own || value == nullptr || !value->label_time) return;
+  // Of several monitors the longest delay counts. Without any it stays 0, and any written delay is
+  // enough.
   Micros due = 0;
   for (const auto& [name, service] : project_.services) {
     const auto monitor = project_.monitors.find(service.monitor);

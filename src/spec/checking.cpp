@@ -41,14 +41,18 @@ doc::Position Checking::inside(const std::string& file, const Expression& expres
                                std::size_t offset) const {
   doc::Position at = expression.position;
   const auto text = texts_.find(file);
+  // A definition from memory, or one whose place is not known.
   if (text == texts_.end() || at.line < 1) return at;
   std::size_t begin = 0;
   for (int i = 1; i < at.line; ++i) begin = text->second.find('\n', begin) + 1;
   begin += static_cast<std::size_t>(at.column - 1);
   if (begin >= text->second.size()) return at;
   const char first = text->second[begin];
+  // The text of a block scalar is indented or folded in the file: offsets do not carry over.
   if (first == '|' || first == '>') return at;
   if (first == '"' || first == '\'') ++begin, ++at.column;
+  // An escape or a folded line makes the file's text another than the expression's: its beginning
+  // is as near as it gets.
   if (text->second.compare(begin, expression.text.size(), expression.text) != 0) return at;
   at.column += static_cast<int>(offset);
   return at;
@@ -64,6 +68,7 @@ expr::Type Checking::compile(const std::string& file, const std::string& what,
   }
   const Error& error = program.error();
   std::size_t offset = 0;
+  // `Program::compile` gives the place as `offset N`.
   if (error.where.starts_with("offset ")) {
     std::from_chars(error.where.data() + 7, error.where.data() + error.where.size(), offset);
   }
@@ -85,6 +90,7 @@ void Checking::check_outcome(const std::string& file, const std::string& what,
 
 void Checking::unique(const std::string& file, std::set<std::string>& seen, const std::string& name,
                       doc::Position position, std::string_view what) {
+  // Two that lack a name are not duplicates of each other: `missing-key` tells of both.
   if (name.empty() || seen.insert(name).second) return;
   report(file, position, "duplicate-name", fmt::format("{} `{}` appears twice", what, name),
          "rename one of the two");
@@ -97,6 +103,7 @@ bool Checking::has_field(const Contract& contract, const std::string& name) cons
 
 void Checking::need_field(const std::string& file, doc::Position position, const Contract& contract,
                           const std::string& name, std::string_view what) {
+  // No name was written: where one is needed, `missing-key` says so.
   if (name.empty() || has_field(contract, name)) return;
   if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) {
     report(file, position, "field-not-read",
@@ -119,6 +126,7 @@ void Checking::check_unread(const Contract& contract, const std::string& text,
                             const std::string& file, doc::Position position,
                             const std::string& what) {
   const auto names = expr::names_in(text);
+  // What does not parse is reported when it is compiled.
   if (!names.ok()) return;
   for (const auto& name : *names) {
     if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end())
@@ -137,6 +145,7 @@ bool Checking::reads_label(const Contract& contract, const std::string& text,
     report(file, position, "reads-label",
            fmt::format("{} reads `{}`, which is known only after the answer", what, field.name),
            "use what a request carries; the target may enter only through `target_encoding`");
+    // One label is enough to refuse it.
     return true;
   }
   return false;

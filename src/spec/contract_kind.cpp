@@ -26,6 +26,7 @@ class ContractChecker : public Checking {
       unique(file, seen, field.name, field.position, "field");
       check_field(contract, field);
     }
+    // Rules of rows and of sets share their ids: a refusal names a rule by nothing else.
     std::set<std::string> ids;
     for (const auto& rule : contract.row_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
@@ -57,6 +58,7 @@ class ContractChecker : public Checking {
              "rename the column at the source");
     }
     const bool is_open = field.minimum_excluded || field.maximum_excluded;
+    // `minimum: 5` with `maximum: 5` allows 5, unless a bound leaves itself out.
     const auto allows_none = [&](const auto& low, const auto& high) {
       return low && high && (*low > *high || (is_open && *low == *high));
     };
@@ -91,6 +93,7 @@ class ContractChecker : public Checking {
       need_field(file, dedup.position, contract, name, "`deduplicate`");
       const auto field = std::find_if(contract.fields.begin(), contract.fields.end(),
                                       [&](const Field& each) { return each.name == name; });
+      // `need_field` reported it.
       if (field == contract.fields.end()) continue;
       if (field->label_time) {
         report(
@@ -109,12 +112,14 @@ class ContractChecker : public Checking {
   void check_row_rule(const Contract& contract, const RowRule& rule) {
     const std::string& file = contract.identity.file;
     const std::string name = fmt::format("rule `{}`", rule.id);
+    // A dependency has no expression: what determines what is learned from the rows.
     if (rule.kind != RowRule::Kind::kExpression) {
       for (const auto& field : rule.determinant)
         need_field(file, rule.position, contract, field, name);
       need_field(file, rule.position, contract, rule.dependent, name);
       return;
     }
+    // A row is checked before its label is known, so that no rule of a row can read one.
     if (reads_label(contract, rule.expression.text, file, rule.expression.position, name)) return;
     check_unread(contract, rule.expression.text, file, rule.expression.position, name);
     const expr::Environment environment = request_environment(contract.fields);
@@ -135,6 +140,7 @@ class ContractChecker : public Checking {
     const expr::Environment environment = request_environment(contract.fields);
     compile(file, name, transform.expression,
             {environment, row_domains(environment, contract.fields, false)},
+            // Of a field that is not there any type will do: the name was reported.
             field == contract.fields.end() ? expr::Type::kDyn : field->type);
   }
 
@@ -155,6 +161,7 @@ class ContractChecker : public Checking {
              fmt::format("the name of field `{}` has spaces around it", name),
              "remove them here and from the column's name");
     }
+    // ASCII only, as the reader of tables folds the names of columns.
     std::string folded = name;
     for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const auto [first, is_fresh] = folds.emplace(std::move(folded), name);
@@ -170,12 +177,15 @@ class ContractChecker : public Checking {
     const std::string& file = contract.identity.file;
     const std::string what = fmt::format("rule `{}`", rule.id);
     if (!rule.condition.empty()) {
+      // Unlike a rule of a row, the condition may read labels: a set that is trained on has them.
       const expr::Environment rows = target_environment(contract.fields);
       check_outcome(file, fmt::format("the condition of {}", what), {rule.condition, rule.position},
                     {rows, row_domains(rows, contract.fields, false), Use::kCount});
     }
     const auto measured = measure_of(rule);
     if (!measured) return;
+    // What is asked of the number is judged as an expression of `n`, over every number that a count
+    // or a share can be.
     const expr::Environment value{{{"n", rule.percent ? expr::Type::kDouble : expr::Type::kInt}},
                                   {}};
     const double most = rule.percent ? 100 : std::numeric_limits<double>::infinity();
@@ -189,6 +199,8 @@ class ContractChecker : public Checking {
   static std::optional<std::string> measure_of(const SetRule& rule) {
     const bool is_count = rule.metric.ends_with("Values") || rule.metric == "rowCount";
     if (!is_count || rule.operands.empty()) return std::nullopt;
+    // 17 digits are exact, the exponent makes it a double however whole it is, and the brackets are
+    // for a sign.
     const auto number = [&](std::size_t i) { return fmt::format("({:.17e})", rule.operands[i]); };
     const std::pair<std::string_view, const char*> operations[] = {
         {"mustBe", "=="},           {"mustNotBe", "!="},
@@ -197,6 +209,7 @@ class ContractChecker : public Checking {
     for (const auto& [operation, symbol] : operations) {
       if (rule.operation == operation) return fmt::format("n {} {}", symbol, number(0));
     }
+    // What is left are the two ranges, the only operators with two operands.
     if (rule.operands.size() < 2) return std::nullopt;
     const std::string between = fmt::format("n >= {} && n <= {}", number(0), number(1));
     return rule.operation == "mustNotBeBetween" ? fmt::format("!({})", between) : between;
@@ -214,6 +227,7 @@ class ContractChecker : public Checking {
         if (value.ok()) continue;
         report(contract.identity.file, field.position, value.error().id,
                fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
+        // One finding a file: where the column is the wrong one, every line of it has the fault.
         break;
       }
       return;

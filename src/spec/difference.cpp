@@ -20,6 +20,8 @@ bool is_data(const Project& project, const std::string& file) {
     const auto& paths = source.second.paths;
     return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
       const std::string inside = path_in_project(project, path);
+      // A path may be a file, a folder, or a pattern, whose `*` stays within one folder
+      // (FNM_PATHNAME).
       return inside == file || file.starts_with(inside + "/") ||
              ::fnmatch(inside.c_str(), file.c_str(), FNM_PATHNAME) == 0;
     });
@@ -45,6 +47,8 @@ Result<std::vector<Difference>> differences(const Loaded& work, store::Git& git,
   for (const auto& [file, digest] : then.files) {
     const auto now = work.files.find(file);
     if (now != work.files.end() && now->second == digest) continue;
+    // Bytes may differ where git sees the same file, for example in line ends that its filters
+    // change.
     HEDDLE_ASSIGN_OR_RETURN(const bool equal, same(git, commit, file));
     if (equal) continue;
     const bool gone = now == work.files.end();

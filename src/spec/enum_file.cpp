@@ -31,6 +31,7 @@ std::string text_of(const expr::Datum& value) {
   switch (value.kind) {
     case expr::Datum::Kind::kBool: return value.b ? "true" : "false";
     case expr::Datum::Kind::kInt: return fmt::to_string(value.i);
+    // The shortest text that reads back as the same number.
     case expr::Datum::Kind::kDouble: return fmt::to_string(value.d);
     case expr::Datum::Kind::kTimestamp: return format_time(value.i);
     default: return std::string(value.str());
@@ -57,6 +58,8 @@ Result<void> read_column(const table::Input& file, const std::string& column, Va
             fmt::format("column `{}` of `{}` holds text that is not UTF-8", column, file.text()),
             "save the file as UTF-8, or declare the `encoding` of its source"};
       }
+      // A missing value is no value of the enum: whether one may be missing is what `required`
+      // says.
       if (!value.is_null()) out.add(text_of(value));
     }
   }
@@ -68,6 +71,7 @@ void read_lines(std::string_view text, Values& out) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
+    // Files from Windows end their lines in `\r\n`. An empty line is no value.
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (!line.empty()) out.add(line);
   }
@@ -81,6 +85,8 @@ Result<std::vector<std::string>> load_enum(const Project& project, const std::st
   const std::string path = source == project.sources.end() ? file : source->second.text();
   const table::Input input = input_of(project, file);
   const auto parts = table::parts_of(input);
+  // A pattern without a file is told like a file that is not there; what else is wrong has its own
+  // message.
   if (!parts.ok() && parts.error().kind != ErrorKind::kNotFound) return parts.error();
   const bool is_there = parts.ok() && std::all_of(parts->begin(), parts->end(), [](const auto& p) {
                           return path_exists(p.path);
@@ -91,6 +97,7 @@ Result<std::vector<std::string>> load_enum(const Project& project, const std::st
                  "put the file there, or change `enumFile`"};
   }
   Values values;
+  // Without a column it is a text of one value a line, whatever its name ends in.
   if (column.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(input.paths.front()));
     read_lines(text, values);

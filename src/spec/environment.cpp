@@ -9,6 +9,7 @@ namespace heddle::spec {
 expr::Environment request_environment(std::span<const Field> fields) {
   expr::Environment environment;
   for (const auto& field : fields) {
+    // No request carries a label, so that nothing which is computed of a request may name one.
     if (!field.label_time) environment.variables.push_back({field.name, field.type});
   }
   return environment;
@@ -51,6 +52,7 @@ expr::Environment answer_environment(const stats::Task& task) {
 
 expr::Environment metric_environment(std::span<const Field> fields, const stats::Task& task) {
   expr::Environment environment = answer_environment(task);
+  // Answers first: `metric_domains` counts on it, and of two of one name the first counts.
   for (const auto& field : fields) environment.variables.push_back({field.name, field.type});
   return environment;
 }
@@ -68,6 +70,7 @@ expr::Environment gate_environment(const Evaluation& evaluation, const Model& mo
       stats::metric_names(model.declared(), model.coverage.has_value());
   names.emplace_back("rows");
   for (const auto& metric : evaluation.metrics) {
+    // A metric of the project may have the name of a built-in one, and is declared once.
     if (std::find(names.begin(), names.end(), metric.name) == names.end())
       names.push_back(metric.name);
   }
@@ -75,11 +78,15 @@ expr::Environment gate_environment(const Evaluation& evaluation, const Model& mo
     add("metrics." + metric);
     add("standby." + metric);
     add("base." + metric);
+    // Of a slice only the worst and the best value can be named: which values there are is known
+    // when rows are read.
     for (const auto& slice : evaluation.slices) {
       add(fmt::format("slices.{}.{}_min", slice.name, metric));
       add(fmt::format("slices.{}.{}_max", slice.name, metric));
     }
   }
+  // The simple answers are measured by the task's own metrics alone. The last answer needs rows in
+  // the order of time.
   for (const stats::Metric* metric : stats::metrics_of(model.task)) {
     add(fmt::format("constant.{}", metric->name()));
     add(fmt::format("one_feature.{}", metric->name()));
@@ -104,6 +111,7 @@ std::vector<expr::Domain> row_domains(const expr::Environment& environment,
   std::vector<expr::Domain> out;
   for (const auto& variable : environment.variables) {
     expr::Domain& domain = out.emplace_back();
+    // By type too: `label` or an answer may share its name with a field of another type.
     const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& each) {
       return each.name == variable.name && each.type == variable.type;
     });
@@ -111,10 +119,14 @@ std::vector<expr::Domain> row_domains(const expr::Environment& environment,
     domain = {};
     // No value of a field is infinite or NaN (docs/oip.md).
     if (field->type == expr::Type::kDouble) domain = {-DBL_MAX, DBL_MAX, false, {}};
+    // A row that is still to be checked may break the bounds of its fields, so that they hold only
+    // of rows that were accepted.
     if (!is_accepted) continue;
     if (field->minimum) domain.low = *field->minimum;
     if (field->maximum) domain.high = *field->maximum;
     for (const doc::Value& value : field->enum_values) {
+      // ISO texts of timestamps are among them and count for nothing: only a variable of texts is
+      // held to its list.
       if (value.is_string()) domain.texts.push_back(value.as_string());
     }
   }
@@ -146,6 +158,8 @@ std::vector<expr::Domain> gate_domains(const expr::Environment& gates) {
   std::vector<expr::Domain> out;
   for (const auto& variable : gates.variables) {
     expr::Domain& domain = out.emplace_back();
+    // Whether the variable is of that metric, by the word after a dot: with nothing behind it, a
+    // slice's `_min` or `_max`, or the class of a metric that each class has.
     const auto is_of = [&](std::string_view metric, bool is_per_class = false) {
       const std::size_t found = variable.name.find(metric);
       const bool is_word =

@@ -25,6 +25,7 @@ const Schema<Evaluation>& evaluation_keys() {
       const stats::Metric* built_in = stats::metrics().find(into.name);
       if (into.expression.text.empty()) {
         if (built_in != nullptr) {
+          // True unless it is written: a built-in metric then has its own direction.
           into.lower_is_better = into.lower_is_better && built_in->lower_is_better();
         } else {
           const std::string near = doc::nearest(into.name, stats::metrics().names());
@@ -108,12 +109,14 @@ class EvaluationChecker : public Checking {
     std::set<std::string> seen;
     for (const auto& gate : evaluation.gates) {
       unique(file, seen, gate.id, gate.when.position, "gate");
+      // Before the compiler, which would call such a name unknown and propose another one.
       if (names_other_metric(evaluation, gate, *model, gates)) continue;
       compile(file, fmt::format("gate `{}`", gate.id), gate.when,
               {gates, gate_domains(gates), Use::kGate}, expr::Type::kBool);
     }
     check_leakage_bound(evaluation, task.kind);
     if (model->time_field.empty()) {
+      // Without a time no row can be out of order, and the gate would judge nothing.
       for (const auto& gate : evaluation.gates) {
         const auto read = expr::names_in(gate.when.text);
         if (!read.ok() ||
@@ -127,6 +130,7 @@ class EvaluationChecker : public Checking {
       }
     }
     const Contract* contract = contract_of(*model);
+    // An unknown feature set or contract was reported where it is named.
     if (contract == nullptr) return;
     const expr::Environment metrics = metric_environment(contract->fields, task);
     std::set<std::string> names;
@@ -166,6 +170,7 @@ class EvaluationChecker : public Checking {
   bool names_other_metric(const Evaluation& evaluation, const Gate& gate, const Model& model,
                           const expr::Environment& gates) {
     const auto read = expr::names_in(gate.when.text);
+    // What does not parse is reported when the gate is compiled.
     if (!read.ok()) return false;
     const stats::Task task = model.declared();
     const std::string what = fmt::format("gate `{}`", gate.id);
@@ -173,7 +178,9 @@ class EvaluationChecker : public Checking {
       const bool is_known = std::any_of(gates.variables.begin(), gates.variables.end(),
                                         [&](const auto& each) { return each.name == name; });
       const std::string_view metric = metric_in(name);
+      // A name that is in no group of metrics is left to the compiler.
       if (is_known || metric.empty()) continue;
+      // Of one class, as in `recall.late`, the metric is what stands before the dot.
       const std::string_view first = metric.substr(0, metric.find('.'));
       const stats::Metric* found = stats::find_metric(task.kind, first);
       if (found != nullptr && found->needs_interval() && !model.coverage) {
@@ -187,6 +194,7 @@ class EvaluationChecker : public Checking {
         report_other_task(evaluation.identity.file, gate.when.position, what, first, task);
         return true;
       }
+      // Classes that are learned have no variables: they are known only when rows are read.
       if (found != nullptr && found->is_per_class() && first != metric && task.classes.empty()) {
         report(evaluation.identity.file, gate.when.position, "classes-not-declared",
                fmt::format("{} names `{}` of a class, and model `{}` learns its classes from the "
@@ -233,6 +241,7 @@ class EvaluationChecker : public Checking {
     const auto& name = evaluation.base_service;
     const Service* service =
         refer(evaluation.identity, "base_service", name, project_.services, "service");
+    // Nothing is named, or `refer` reported it.
     if (service == nullptr || service->model == evaluation.model) return;
     report(evaluation.identity.file, at(evaluation.identity, "base_service"), "base-service-other",
            fmt::format("service `{}` serves model `{}`, and this is an evaluation of `{}`", name,

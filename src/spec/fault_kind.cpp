@@ -38,6 +38,7 @@ void read_share(Fault& into, const doc::Value& value, Reader& reader) {
     // Written so that NaN is refused too.
     if (into.share_from >= 0 && into.share_from < into.share_to && into.share_to <= 1) return;
   }
+  // As if it were not written, so that nothing else is found because of it.
   into.share_from = 0, into.share_to = 1;
   reader.report(value.position(), "bad-share", "`share` is two rising numbers from 0 to 1",
                 "write `share: [0, 0.05]` for one row in twenty");
@@ -48,6 +49,7 @@ bool has_effect(const doc::Value& value) {
   const auto is_written = [&](const char* key) {
     const doc::Value* const found = value.find(key);
     if (found == nullptr || found->is_null()) return false;
+    // An empty map or list names no field.
     return !(found->is_object() || found->is_array()) || found->size() > 0;
   };
   const auto keys = {"change", "missing", "rename", "label", "sent_label"};
@@ -57,6 +59,7 @@ bool has_effect(const doc::Value& value) {
 /// What concerns several keys of one fault.
 void check_keys(Fault& into, const doc::Value& value, Reader& reader) {
   if (into.from >= into.to) {
+    // The default of `to` is past every time: only one that is written can be too early.
     reader.report(value.find("to")->position(), "bad-value",
                   "`to` is not after `from`: the fault touches no row",
                   "the event time `to` is exclusive: of one day write the next");
@@ -79,6 +82,7 @@ void check_keys(Fault& into, const doc::Value& value, Reader& reader) {
       reader.report(at, "bad-value", fmt::format("`{}` cannot be the name of a fault", name),
                     "letters, digits and `.`, `_`, `-`, `@`, `+`");
     } else if (name == "all" || name == "none") {
+      // `--faults all` and `--faults none` already mean every fault and no fault.
       reader.report(at, "bad-value",
                     fmt::format("`heddle replay --faults {}` has another meaning", name),
                     "give the fault another name");
@@ -167,6 +171,7 @@ class FaultChecker : public Checking {
   void check_sources(const Fault& fault, const Contract& contract) {
     std::set<std::string> known{std::string(kNoSource)};
     for (const auto& [name, service] : project_.services) {
+      // Only services whose rows the fault can touch.
       if (contract_of(service) == &contract)
         known.insert(service.sources.begin(), service.sources.end());
     }
@@ -189,6 +194,7 @@ class FaultChecker : public Checking {
     need_field(fault.identity.file, place, contract, name, fmt::format("`{}`", key));
     const auto field = std::find_if(contract.fields.begin(), contract.fields.end(),
                                     [&](const Field& each) { return each.name == name; });
+    // Requests carry it, or `need_field` reported it.
     if (field == contract.fields.end() || !field->label_time) return;
     report(fault.identity.file, place, "reads-label",
            fmt::format("`{}` names `{}`, which comes with the label and not with a request", key,
@@ -205,6 +211,8 @@ class FaultChecker : public Checking {
              fmt::format("`{}` is not sent, so that nothing else of it shows", field),
              "take it out of `missing`, or out of `change` and `rename`");
     }
+    // No name of the contract is free, be its field renamed as well: a swap of two fields is a
+    // `change`.
     std::set<std::string> taken;
     for (const Field& field : contract.fields) taken.insert(field.name);
     for (const auto& [field, name] : fault.rename) {
@@ -227,6 +235,7 @@ class FaultChecker : public Checking {
     const Setting setting{environment, row_domains(environment, contract.fields, false),
                           Use::kSent};
     for (const auto& [field, expression] : fault.change) {
+      // Said before it is compiled: to the compiler a label is just an unknown name here.
       if (reads_label(contract, expression.text, fault.identity.file, expression.position,
                       fmt::format("`change.{}`", field)))
         continue;
@@ -268,6 +277,8 @@ class FaultChecker : public Checking {
       if (contract_of(model) != &contract) continue;
       const auto target =
           expr::Program::compile(model.target.text, target_environment(contract.fields));
+      // Models that disagree leave `label` without one type; the check of what reads it is then the
+      // replay's.
       if (!target.ok() || (found && *found != target->type())) return std::nullopt;
       found = target->type();
     }

@@ -18,6 +18,7 @@ class WorkTree final : public Files {
     namespace fs = std::filesystem;
     const std::string path = root_ + "/" + folder;
     std::error_code code;
+    // A project need not have every folder.
     if (!fs::is_directory(path, code)) return std::vector<std::string>{};
     std::vector<std::string> names;
     fs::directory_iterator at(path, code);
@@ -28,6 +29,8 @@ class WorkTree final : public Files {
       return Error{ErrorKind::kIo, "file-io-failed",
                    fmt::format("cannot read the folder `{}`: {}", folder, code.message()),
                    "see that you may read it"};
+    // The order of a folder is the file system's. Sorted, a project reads the same on every
+    // machine.
     std::sort(names.begin(), names.end());
     return names;
   }

@@ -19,9 +19,11 @@ doc::Diagnostic from_error(const Error& error, const std::string& file) {
   diagnostic.message = error.message;
   diagnostic.file = file;
   diagnostic.hint = error.hint;
+  // Shown where the error has no place in the file.
   diagnostic.position = {1, 1};
   // `file:line:col`
   const std::size_t column = error.where.rfind(':');
+  // From the right, since a path may hold colons.
   const std::size_t line = column == std::string::npos || column == 0
                                ? std::string::npos
                                : error.where.rfind(':', column - 1);
@@ -66,6 +68,7 @@ class Loader {
     note_unread_at_top();
     note_enum_files();
     check_project(project, texts_, *files_, loaded_.diagnostics);
+    // After the checks, which read the files of the trainers.
     note_trainers();
     sort();
     return std::move(loaded_);
@@ -74,9 +77,12 @@ class Loader {
   /// One contract file of a folder without a project; `name`: relative to `root`. `must_be`:
   /// whether another kind is an error.
   Loaded contract_alone(const std::string& name, bool must_be) {
+    // In a folder, YAML of other kinds is nobody's mistake; a file that was named is to be a
+    // contract.
     if (const auto value = parse(name);
         value && (must_be || value->string_or("kind") == "DataContract")) {
       for (Contract& contract : contracts_of(definition_file(name, *value))) {
+        // By file too: two files may hold contracts of one name, and each is checked alone.
         std::string key = fmt::format("{}:{}", name, contract.identity.name);
         loaded_.project.contracts.emplace(std::move(key), std::move(contract));
       }
@@ -93,6 +99,7 @@ class Loader {
     texts_[path] = yaml;
     Contract contract;
     if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
+      // A document always gives at least one contract, if without fields.
       contract = std::move(contracts_of(definition_file(path, *value)).front());
     } else {
       loaded_.diagnostics.push_back(from_error(value.error(), path));
@@ -124,6 +131,7 @@ class Loader {
   void note_unread(const std::string& path, bool is_named_so) {
     if (is_named_so) return warn_unread(path, "the ending is `.yaml` or `.yml`, in small letters");
     const auto below = files_->list(path);
+    // A folder that cannot be read may hold some, so that it is told of.
     const bool holds_some =
         !below.ok() || std::any_of(below->begin(), below->end(),
                                    [](const auto& name) { return is_yaml(lower(name)); });
@@ -141,6 +149,7 @@ class Loader {
         const std::string_view file = kind->file();
         if (file.empty() || name == file) continue;
         const std::string_view stem = file.substr(0, file.rfind('.'));
+        // `heddle.yml` and `Heddle.yaml`, for example.
         if (small == file || small == fmt::format("{}.yml", stem))
           warn_unread(name, fmt::format("its name is `{}`", file));
       }
@@ -153,7 +162,9 @@ class Loader {
       for (const auto& field : contract.fields) {
         if (field.enum_file.empty()) continue;
         const std::string path = path_in_project(loaded_.project, field.enum_file);
+        // Outside of the project, or a source of several files: it is data, which no commit holds.
         if (path.empty() || loaded_.files.contains(path)) continue;
+        // One that cannot be read is reported by the check of the contract.
         if (const auto text = files_->read(path); text.ok()) loaded_.files[path] = sha256(*text);
       }
     }
@@ -174,6 +185,7 @@ class Loader {
       loaded_.diagnostics.push_back(from_error(text.error(), file));
       return std::nullopt;
     }
+    // Before it is parsed: a file with a fault decides too, and mending it changes the digest.
     loaded_.files[file] = sha256(*text);
     texts_[file] = std::move(*text);
     auto value = doc::parse_yaml(texts_[file], file);
@@ -208,9 +220,11 @@ class Loader {
   void load_definition(const std::string& path, const Kind& of_folder) {
     const auto value = parse(path);
     if (!value) return;
+    // Without `kind` it is of its folder's.
     const std::string name = value->string_or("kind", std::string(of_folder.name()));
     std::vector<std::string> known;
     for (const Kind* kind : kinds().rows()) {
+      // A kind without a folder has one file, whose name says what it is.
       if (kind->folder().empty()) continue;
       if (kind->name() == name) return kind->read(definition_file(path, *value), loaded_.project);
       known.emplace_back(kind->name());
@@ -220,6 +234,7 @@ class Loader {
     diagnostic.id = "unknown-kind";
     diagnostic.message = fmt::format("there is no kind `{}`", name);
     diagnostic.file = path;
+    // It has a `kind`, else the folder's would have been found.
     diagnostic.position = value->find("kind")->position();
     diagnostic.length = static_cast<int>(name.size());
     diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `"))
@@ -239,6 +254,7 @@ class Loader {
     };
     std::stable_sort(all.begin(), all.end(),
                      [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    // Several checks may find the same at the same place, which is told once.
     all.erase(std::unique(all.begin(), all.end(),
                           [&](const auto& a, const auto& b) { return key(a) == key(b); }),
               all.end());
@@ -268,6 +284,7 @@ Digest Loaded::digest() const {
 Result<Loaded> load_project(const std::string& root) {
   std::error_code code;
   const auto absolute = std::filesystem::weakly_canonical(root, code);
+  // Where the path cannot be resolved, what was given serves: reading it says what is wrong.
   const std::string folder = code ? root : absolute.string();
   const auto files = work_tree(folder);
   return Loader(folder, files.get()).load();
@@ -315,6 +332,7 @@ Result<Loaded> load_contracts(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code code;
   const bool is_folder = fs::is_directory(path, code);
+  // Files of enums are looked for beside the contract.
   const std::string root = is_folder ? path : fs::path(path).parent_path().string();
   std::vector<std::string> names;
   if (is_folder) {
@@ -324,6 +342,7 @@ Result<Loaded> load_contracts(const std::string& path) {
       if (ending == ".yaml" || ending == ".yml")
         names.push_back(fs::relative(at->path(), path, code).string());
     }
+    // By name, since the order of a folder differs between machines.
     std::sort(names.begin(), names.end());
   } else if (path_exists(path)) {
     names.push_back(fs::path(path).filename().string());

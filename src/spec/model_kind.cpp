@@ -37,6 +37,7 @@ void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& re
     else if (parameter.is_double())
       text = fmt::format("{}", parameter.as_double());
     else if (parameter.is_bool())
+      // Trainers read true and false as 1 and 0.
       text = fmt::format("{:d}", parameter.as_bool());
     else
       reader.report(parameter.position(), "wrong-type",
@@ -55,6 +56,7 @@ void set_classes(Model& into, const doc::Value& value, Reader& reader) {
   if (!value.is_array() || value.size() < 2 || value.size() > kMostClasses)
     return wrong(value.position(),
                  fmt::format("`classes` must be a list of 2 to {} classes", kMostClasses), kForm);
+  // The first one says which of the two all must be.
   into.whole_classes = value.as_array().front().is_int();
   std::set<std::string> seen;
   for (const auto& item : value.as_array()) {
@@ -194,6 +196,8 @@ const Schema<Model>& train_keys() {
              "share of the rows, last in their order, for evaluation");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       check_times(into, value, reader);
+      // At least a tenth is left to train on. Neither part may be empty: the search is measured on
+      // the one, the gates on the other.
       if (into.validation_fraction <= 0 || into.test_fraction <= 0 ||
           into.validation_fraction + into.test_fraction >= 0.9) {
         reader.report(value.position(), "out-of-range",
@@ -239,6 +243,7 @@ void check_runtime(Runtime& into, const doc::Value& value, Reader& reader) {
           "add `url: http://host:port` and `model: NAME`");
   if (!process && !(into.files.empty() && into.command.empty()))
     wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
+  // A definition is committed: only where a secret is found may stand in it.
   if (!into.token.empty() && !into.token.starts_with("${")) {
     reader.report(value.find("token")->position(), "secret-in-file",
                   "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
@@ -310,6 +315,8 @@ const Schema<Exec>& exec_keys() {
              {{"fields", kFields}, {"features", Runtime::Inputs::kFeatures}},
              "the columns of its rows: the contract's fields, or the feature set's columns");
     t.integer("timeout_s", &Exec::timeout_s, "seconds for one training", 1);
+    // A worker's options stand beside the trainer's and belong to another struct, which the
+    // schema's own methods cannot reach.
     const auto of_worker = [](auto Runtime::* member) {
       return [member](Exec& into, const doc::Value& value, Reader&) {
         using M = std::remove_reference_t<decltype(into.worker.*member)>;
@@ -322,6 +329,7 @@ const Schema<Exec>& exec_keys() {
     t.custom("memory_bytes", Shape::kInteger,
              "memory of all its processes, of a worker too; files may take a quarter as much again",
              of_worker(&Runtime::memory_bytes));
+    // A custom key gets its bounds by itself.
     t.keys.back().at_least = 16 << 20;
     t.custom("sandbox", Shape::kText,
              "`available`: behind what this machine has of the sandbox; `full`: not without all",
@@ -361,6 +369,7 @@ const Schema<Exec>& exec_keys() {
 /// `trainer: exec` and `exec` stand together, and then parameters have types.
 void settle_own_trainer(Model& into, const doc::Value& value, Reader& reader) {
   const bool is_own = into.trainer == "exec";
+  // All were read as texts before it was known whose parameters they are.
   const doc::Value* const parameters = value.find("parameters");
   if (is_own && parameters != nullptr && parameters->is_object())
     set_typed_parameters(into.parameters, *parameters);
@@ -420,6 +429,7 @@ const Schema<Model>& model_keys() {
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       settle_own_trainer(into, value, reader);
       for (const char* key : {"trainer", "parameters", "search", "exec"}) {
+        // Only what is written contradicts it; nobody wrote a default.
         const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
         if (found != nullptr)
           reader.report(found->position(), "bad-runtime",
@@ -445,6 +455,7 @@ class ModelChecker : public Checking {
   void check(Model& model) {
     const std::string& file = model.identity.file;
     refer(model.identity, "features", model.features, project_.feature_sets, "feature set");
+    // `source` stands in `train`, where `refer` does not look.
     if (!model.source.empty() && !project_.sources.contains(model.source)) {
       std::vector<std::string> names;
       for (const auto& [name, path] : project_.sources) names.push_back(name);
@@ -472,6 +483,7 @@ class ModelChecker : public Checking {
     check_runtime(model);
     check_exec(model);
     check_trainers(model);
+    // What follows needs its fields; an unknown feature set or contract was reported.
     if (contract == nullptr) return;
     const doc::Value* train = model.identity.content.find("train");
     const doc::Value* time_field = train == nullptr ? nullptr : train->find("time_field");
@@ -495,6 +507,7 @@ class ModelChecker : public Checking {
     const auto type = typed.ok() ? typed->type() : expr::Type::kNull;
     // What does not compile is compiled again below, for the finding with its place.
     const bool is_bool = !typed.ok() || type == expr::Type::kBool;
+    // Only a bool has two outcomes that can be judged; a number or a text may come out as it likes.
     if (compile(file, "the target", model.target,
                 {targets, row_domains(targets, contract.fields, true),
                  is_bool ? Use::kTarget : Use::kValue},
@@ -549,6 +562,7 @@ class ModelChecker : public Checking {
   /// Whether the declared classes are of the target's type.
   void check_class_types(const Model& model, expr::Type type) {
     const bool is_int = type == expr::Type::kInt;
+    // Classes that are learned are of the target's type by themselves.
     if (model.task != stats::TaskKind::kClasses || model.classes.empty() ||
         model.whole_classes == is_int)
       return;
@@ -579,6 +593,7 @@ class ModelChecker : public Checking {
   void check_runtime(Model& model) {
     if (!model.runtime.has_value()) return;
     const doc::Value* written = model.identity.content.find("runtime");
+    // The default depends on the task, which the target may have said only now.
     if (written == nullptr || written->find("output") == nullptr)
       model.runtime->output = output_name(model.task);
     // Sorted classes of the training rows need not be the order of somebody else's columns.
@@ -605,6 +620,8 @@ class ModelChecker : public Checking {
     exec.sources.clear();
     const auto read = [&](std::string_view key, const std::string& path, std::string hint) {
       if (path.empty()) return;  // missing-key says it
+      // Normalised: `a/../b` or an absolute path is another text than the file's path in the
+      // project.
       const std::string plain = path_in_project(project_, path);
       // The files are part of the bundle, and of a commit: a path that leads elsewhere would be of
       // one machine.
@@ -736,6 +753,7 @@ class ModelChecker : public Checking {
     const doc::Value& content = model.identity.content;
     const doc::Value* const standby = content.find("standby");
     std::set<std::string> standby_taken;
+    // A standby is trained beside any model, one with a runtime too.
     const Training of_standby{trainer_of(model, model.standby_trainer, "standby"), model.task};
     if (of_standby.of != nullptr) {
       check_fixed(file, of_standby, model.standby_parameters,
@@ -754,6 +772,7 @@ class ModelChecker : public Checking {
     }
     if (model.runtime.has_value()) return;  // nothing else is trained
     const Training training{trainer_of(model, model.trainer, "trainer"), model.task};
+    // It does not train this task, which was reported.
     if (training.of == nullptr) return;
     std::set<std::string> taken;
     check_fixed(file, training, model.parameters, content.find("parameters"), taken);
@@ -768,6 +787,7 @@ class ModelChecker : public Checking {
     // Without a value: what a search sets has an effect for some of the values that it may draw.
     for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
     check_unused(file, training, set, [&](const std::string& name) {
+      // A parameter of the search stands in its space, any other among the fixed ones.
       for (std::size_t i = 0; i < model.search.space.size(); ++i) {
         const bool is_here = model.search.space[i].name == name && space != nullptr &&
                              space->is_array() && i < space->size();
@@ -783,12 +803,14 @@ class ModelChecker : public Checking {
                        std::set<std::string>& taken) {
     using Kind = SearchDimension::Kind;
     if (dimension.name.empty()) return;  // missing-key says it
+    // A trainer of one's own may take `rounds` like every other parameter.
     if (dimension.name == "rounds" && !training.of->is_own()) {
       report(file, position, "fixed-parameter",
              "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
       return;
     }
     check_once(file, training, dimension.name, position, taken);
+    // Choices are drawn as they are written; each is looked at below.
     const bool draws_integers = dimension.kind == Kind::kInteger ||
                                 dimension.kind == Kind::kLogInteger ||
                                 dimension.kind == Kind::kChoice;
@@ -800,6 +822,7 @@ class ModelChecker : public Checking {
       return;
     }
     std::vector<double> values = dimension.choices;
+    // Between two bounds that the trainer takes, it takes every value.
     if (dimension.kind != Kind::kChoice) values = {dimension.low, dimension.high};
     for (const double value : values) {
       const auto fault = trainer::check_parameter(*training.of, training.task, dimension.name,

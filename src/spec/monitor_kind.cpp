@@ -34,6 +34,7 @@ class MonitorCheck {
              "quarantine would be proposed to end at once",
              "write how many good rows a quarantine may hold back");
     }
+    // 0 is a time here: labels may come at once, and there need be no cool-down.
     for (const auto& [key, value] : {std::pair{"label_delay", monitor_.label_delay},
                                      {"label_retention", monitor_.label_retention},
                                      {"cool_down", monitor_.cool_down}})
@@ -46,6 +47,7 @@ class MonitorCheck {
       need_new_name(names, item, "metric", metric.name);
       need_range(item, of, "floor", metric.floor, 0, 1);
       need_range(item, of, "sds", metric.sds, 0, kEndless);
+      // The threshold is max(floor, mean + sds * sd), which then is the mean itself.
       if (metric.floor == 0 && metric.sds == 0) {
         always(position_of(item, "floor"),
                fmt::format("{}half of all windows are above the reference mean, and `floor` and "
@@ -84,6 +86,7 @@ class MonitorCheck {
       const auto field =
           std::find_if(contract.fields.begin(), contract.fields.end(),
                        [&](const Field& each) { return each.name == metric.column; });
+      // The name is the answer's, even where the contract has a field of that name.
       const bool prediction = metric.column == "prediction";
       // A label is not there yet when a window ends.
       if (!prediction && (field == contract.fields.end() || field->label_time)) {
@@ -114,6 +117,7 @@ class MonitorCheck {
  private:
   void labels() {
     const doc::Value& content = monitor_.identity.content;
+    // At equal times the row is forgotten as its label comes.
     if (monitor_.label_delay >= monitor_.label_retention) {
       never(
           position_of(content, "label_retention"),
@@ -121,6 +125,7 @@ class MonitorCheck {
               "a label comes {} after its row, which is forgotten after {}: no label finds its row",
               format_duration(monitor_.label_delay), format_duration(monitor_.label_retention)),
           "set `label_retention` above `label_delay`, by several chunks");
+      // The bounds of chunks below rest on these two: one finding is enough.
       return;
     }
     if (!monitor_.labelled_quality) {
@@ -354,6 +359,7 @@ const Schema<Monitor>& monitor_keys() {
     t.integer("attempts", &Notification::attempts, "how often it is tried", 1);
     t.finally([](Notification& into, const doc::Value& value, Reader& reader) {
       const doc::Value* secret = value.find("secret");
+      // Everyone who may read the repository would have the key.
       if (secret != nullptr && !into.secret.starts_with("${env:") &&
           !into.secret.starts_with("${file:")) {
         reader.report(secret->position(), "secret-in-file", "a secret stands in a definition",
@@ -403,6 +409,7 @@ class MonitorChecker : public Checking {
     check_monitor_numbers(monitor, diagnostics_);
     const Service* service =
         refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    // Where the monitor that the service names does not exist, the service has the finding.
     if (service != nullptr && service->monitor != monitor.identity.name &&
         project_.monitors.contains(service->monitor)) {
       report(file, at(monitor.identity, "service"), "monitor-unused",
@@ -413,6 +420,7 @@ class MonitorChecker : public Checking {
     }
     const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
     if (contract == nullptr) return;
+    // `contract_of` found both.
     const Model& model = project_.models.at(service->model);
     check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features), model,
                           diagnostics_);

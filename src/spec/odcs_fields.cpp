@@ -46,6 +46,7 @@ std::optional<Micros> fraction(std::string_view text, std::size_t& at) {
 
 /// `Z`, `+HH:MM` or `-HH:MM`: all that may follow a time of day.
 std::optional<Micros> zone_offset(std::string_view text) {
+  // No zone means UTC.
   if (text.empty() || text == "Z") return Micros{0};
   if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
   const auto hours = part(text, 1, 23, kHour);
@@ -54,6 +55,7 @@ std::optional<Micros> zone_offset(std::string_view text) {
   return (text[0] == '-' ? -1 : 1) * (*hours + *minutes);
 }
 
+/// The whole text as a number, or nothing.
 std::optional<int> number_in(const std::string& text) {
   int out = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -70,6 +72,7 @@ expr::Datum cell_of(const Field& field, const doc::Value& value) {
 Error no_value(const Field& field, const doc::Value& value) {
   const std::string text = value.is_string() ? fmt::format("`{}`", value.as_string())
                                              : fmt::format("a value of type {}", value.type_name());
+  // Dates and times of day are no types here: the form has the word that was written.
   const std::string type = field.form == Form::kDate   ? "date"
                            : field.form == Form::kTime ? "time"
                                                        : std::string(expr::type_name(field.type));
@@ -81,6 +84,7 @@ Error no_value(const Field& field, const doc::Value& value) {
 }  // namespace
 
 std::optional<Micros> parse_time_of_day(std::string_view text) noexcept {
+  // Two digits each: `7:05` is no time of day.
   const auto hours = part(text, 0, 23, kHour);
   if (!hours || text.size() < 5 || text[2] != ':') return std::nullopt;
   const auto minutes = part(text, 3, 59, kMinute);
@@ -88,6 +92,7 @@ std::optional<Micros> parse_time_of_day(std::string_view text) noexcept {
   Micros time = *hours + *minutes;
   std::size_t at = 5;
   if (at < text.size() && text[at] == ':') {
+    // A leap second, `:60`, is not taken.
     const auto seconds = part(text, at + 1, 59, kSecond);
     if (!seconds) return std::nullopt;
     time += *seconds;
@@ -125,6 +130,7 @@ std::string re2_pattern(std::string_view ecma) {
 
 namespace {
 
+// A value of YAML counts as it is, a text as the cell of a file is read.
 std::optional<doc::Value> as_bool(const Field& field, const doc::Value& value) {
   if (value.is_bool()) return value;
   const auto cell = cell_of(field, value);
@@ -144,6 +150,7 @@ std::optional<doc::Value> as_int(const Field& field, const doc::Value& value) {
 }
 
 std::optional<doc::Value> as_double(const Field& field, const doc::Value& value) {
+  // NaN equals nothing, so that no row could have it.
   if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
   const auto cell = cell_of(field, value);
   if (cell.kind != expr::Datum::Kind::kDouble) return std::nullopt;
@@ -270,14 +277,18 @@ std::optional<Layout> iso_layout(std::string layout) {
     return true;
   };
   Layout out;
+  // To the JDK, `YYYY` and `DD` are the week-based year and the day of the year; contracts that
+  // write them mean the calendar.
   out.date = take("yyyy-MM-dd") || take("uuuu-MM-dd") || take("YYYY-MM-DD");
   if (out.date && layout.empty()) return out;
   if (out.date && !take("T") && !take(" ")) return std::nullopt;
+  // What is left is a time of day, alone or behind a date.
   if (!take("HH:mm")) return std::nullopt;
   out.time = true;
   if (take(":ss") && take(".")) {
     while (take("S") || take("n")) continue;
   }
+  // Letters of a zone in any number: `XXX`, `Z`, `VV`.
   take(" ");
   return layout.find_first_not_of("ZXxVOz") == std::string::npos ? std::optional(out)
                                                                  : std::nullopt;
@@ -330,6 +341,7 @@ class OptionReader {
       case Option::kDigits:
       case Option::kMultiple: return is_number();
       case Option::kBound: return is_number() || is_time();
+      // A time of day is held as text, and has bounds like a time instead of lengths.
       case Option::kText: return field_.type == Type::kString && !is_time();
       case Option::kZone: return is_time();
       case Option::kFormat: return field_.type != Type::kBool;
@@ -390,6 +402,7 @@ class OptionReader {
 
   static bool is_exact(std::int64_t value) {
     const auto real = static_cast<double>(value);
+    // INT64_MAX becomes 2^63, which no longer fits and must not be cast back.
     return real < 0x1p63 && static_cast<std::int64_t>(real) == value;
   }
 
@@ -490,6 +503,7 @@ class OptionReader {
     const bool is_signed = format[0] == 'i';
     // Whole numbers have 64 bits here: wider types are bounded by that alone.
     if (*bits < 64) {
+      // For example -128 to 127 of `i8`, 0 to 255 of `u8`.
       const double most = std::ldexp(1.0, is_signed ? *bits - 1 : *bits) - 1;
       tighten(field_.minimum, is_signed ? -most - 1 : 0.0, true, false);
       tighten(field_.maximum, most, false, false);
@@ -568,6 +582,7 @@ std::string read_pattern(const doc::Value& value, const std::string& what, Reade
                   "look-around and back-references are not in RE2: write the rule as an expression",
                   static_cast<int>(value.as_string().size()));
   }
+  // The error reported keeps a bad pattern from ever being run.
   return pattern;
 }
 

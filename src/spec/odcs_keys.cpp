@@ -34,6 +34,7 @@ const Schema<CustomProperty>& custom_property_keys() {
 
 /// 3.0 writes `validValues: [...]` beside the rule, from 3.1 on it stands under `arguments`.
 void set_argument(Quality& into, const std::string& key, const doc::Value& value) {
+  // Where both stand, the one that is written first counts.
   if (into.arguments.find(key) == nullptr) into.arguments.set(key, value);
 }
 
@@ -71,6 +72,7 @@ const Schema<Quality>& quality_keys() {
         "severity", &Quality::severity,
         "`error` refuses, `warning` and `info` let pass and say so; another counts as `error` and "
         "is reported");
+    // They come in the order in which they are written: the first keeps the id of the rule.
     for (const auto& [operation, about] : std::vector<std::pair<std::string, std::string>>{
              {"mustBe", "a number"},
              {"mustNotBe", "a number"},
@@ -273,10 +275,12 @@ const Schema<Property>& property_keys() {
     t.finally([](Property& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       const doc::Value* name = value.find("name");
+      // An empty text satisfies `required`.
       if (name != nullptr && name->is_string() && name->as_string().empty())
         reader.report(name->position(), "bad-name", "a property's name is empty",
                       "write the column's name");
       const doc::Value* type = value.find("logicalType");
+      // A type that is written and was not taken: its finding stands already.
       into.has_unknown_type = into.logical_type.empty() && type != nullptr && !type->is_null();
       read_old_keys(into, value, reader);
       const doc::Value* enumeration = value.find("enum");

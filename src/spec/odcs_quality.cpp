@@ -94,8 +94,10 @@ std::string QualityReader::id_of(const Quality& quality, const std::string& fiel
   const std::string about = field.empty() ? contract_.object : field;
   std::string id = !quality.id.empty() ? quality.id : quality.name;
   if (id.empty()) id = fmt::format("{}-{}", about, what);
+  // A rule of another field may have it: with the field's name before it, both can stay.
   if (is_taken(id)) id = fmt::format("{}-{}", about, id);
   if (!is_taken(id)) return id;
+  // Several rules of one metric under one field, for example, none of them with an id.
   int number = 2;
   while (is_taken(fmt::format("{}-{}", id, number))) ++number;
   return fmt::format("{}-{}", id, number);
@@ -140,6 +142,7 @@ bool QualityReader::has_operands(const Quality& quality, const std::string& id) 
     return false;
   }
   for (const Operator& each : quality.operators) {
+    // `mustBeBetween` and `mustNotBeBetween`.
     const bool is_pair = each.name.ends_with("Between");
     const doc::Value& value = each.operand;
     const bool is_right = is_pair ? value.is_array() && value.size() == 2 &&
@@ -184,6 +187,7 @@ namespace {
 
 bool takes_argument(const SetRule& rule, const std::string& key) {
   if (key == "missingValues") return rule.metric == "missingValues";
+  // Under a property, duplicates are of that property alone.
   if (key == "properties") return rule.metric == "duplicateValues" && rule.field.empty();
   return (key == "validValues" || key == "pattern") && rule.metric == "invalidValues";
 }
@@ -301,6 +305,7 @@ void QualityReader::read_bounds(const Quality& quality, const std::string& field
   // Counted are the rows outside: a missing value is not compared, so it does not count.
   rule.metric = "rowCount";
   const std::string name = expr::written(field);
+  // The condition is true outside of the bounds.
   for (const auto& [which, order, other] :
        {std::tuple{"min", "<", "maxCheck"}, std::tuple{"max", ">", "minCheck"}}) {
     // `maxCheck` has no `min`, and `minCheck` no `max`.
@@ -352,6 +357,7 @@ bool check_unit(const Quality& quality, const SetRule& rule, Reader& reader) {
 void read_arguments(const Quality& quality, SetRule& rule, Reader& reader) {
   const auto list = [&](const char* key) {
     const doc::Value* found = quality.arguments.find(key);
+    // `has_arguments` saw that it is a list.
     return found == nullptr ? doc::Value::Array() : found->as_array();
   };
   for (const auto& item : list("properties")) rule.properties.push_back(item.as_string());
@@ -377,6 +383,7 @@ bool complete_valid_values(const Quality& quality, const Contract& contract, Set
                            Reader& reader) {
   if (rule.metric != "invalidValues" || !rule.arguments.empty() || !rule.pattern.empty())
     return true;
+  // The field is there: `check_counted` asked for one, and rules of unread properties are skipped.
   rule.arguments = field_of(contract, rule.field)->enum_values;
   if (!rule.arguments.empty()) return true;
   return refuse(reader, quality, rule.id, "has neither `validValues` nor `pattern`",
@@ -438,8 +445,10 @@ void QualityReader::read_sql(const Quality& quality, const std::string& field) {
   for (const Field& each : contract_.fields) names.push_back(each.name);
   const auto measure = spec::read_sql(quality.query, {objects, names, field});
   std::string why = measure.ok() ? "" : measure.error().message;
+  // In its own words, not in the parser's, which ends early.
   if (quality.query.empty()) why = "it has no `query`";
   if (measure.ok() && !measure->condition.empty()) {
+    // Compiled here, so that a rule that cannot be counted is told like every other one.
     const auto program = expr::Program::compile(
         measure->condition, target_environment(contract_.fields), expr::Type::kBool);
     if (!program.ok())
@@ -533,6 +542,7 @@ void QualityReader::read_custom(const Quality& quality, const std::string& field
                    "add `implementation: {expression: ...}`");
     return;
   }
+  // In short: a text alone is the expression.
   const doc::Value* expression = how.is_string() ? &how : how.find("expression");
   const doc::Value* dependency = how.find("dependency");
   if (expression != nullptr && expression->is_string()) {
@@ -553,6 +563,7 @@ void QualityReader::keys() {
     SetRule rule;
     Quality named;
     named.id = id;
+    // A rule of the contract's own may have that id already.
     rule.id = id_of(named, "", "");
     rule.metric = metric;
     rule.operation = "mustBe";

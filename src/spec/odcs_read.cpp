@@ -54,6 +54,7 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
                     "a field's `role` can only be `label`", "write `value: label`, or remove it");
     }
   } else if (custom.property == "enumFile") {
+    // In short: a text alone is the file, with one value a line.
     field.enum_file =
         custom.value.is_string() ? custom.value.as_string() : custom.value.string_or("file");
     field.enum_column = custom.value.string_or("column");
@@ -93,6 +94,7 @@ void read_repairs_for_all(const CustomProperty& custom, Contract& contract, Read
                   "`scale`, `offset`, `clip` and `impute` are of one field",
                   "write them under the `customProperties` of the field");
   }
+  // A field's own repairs were read before, and count where both say something.
   for (Field& field : contract.fields) add_for_all(all, field);
 }
 
@@ -103,10 +105,12 @@ void read_object_properties(const std::vector<CustomProperty>& customs, std::str
   for (const auto& custom : customs) {
     if (!is_ours(custom, known, reader)) continue;
     const bool is_known = std::find(known.begin(), known.end(), custom.property) != known.end();
+    // The other two are objects, which is checked where they are read.
     if (!is_known || (custom.property == "transforms" && !custom.value.is_array())) {
       report_unknown(custom, known, of, reader);
       continue;
     }
+    // Nobody could tell which object's fields are meant.
     if (!is_one_object) {
       reader.report(custom.position, "bad-schema",
                     fmt::format("`{}` stands over several schema objects", custom.property),
@@ -147,6 +151,7 @@ void read_enum(const odcs::Property& property, Field& field, Reader& reader) {
 void read_property(const odcs::Property& property, Contract& contract, Reader& reader) {
   const auto type = odcs::type_of(property, reader);
   if (!type) {
+    // Kept by name: a rule that reads it is told why rows do not have it.
     contract.unread.push_back(property.name);
     return;
   }
@@ -171,6 +176,7 @@ Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
   Contract contract;
   contract.object = object.name;
   for (const auto& property : object.properties) read_property(property, contract, reader);
+  // After every property, since a rule may read fields that stand further down.
   odcs::QualityReader quality(object, contract, reader);
   for (const auto& property : object.properties) {
     const bool is_read = std::find(contract.unread.begin(), contract.unread.end(), property.name) ==
@@ -178,8 +184,10 @@ Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
     quality.read(property.quality, property.name, is_read);
   }
   quality.read(object.quality, "", true);
+  // Last, so that rules with an id of their own have theirs.
   quality.keys();
   read_object_properties(object.custom, "a schema object", true, contract, reader);
+  // A misspelt type took its field away, and was reported.
   const bool is_misread =
       std::any_of(object.properties.begin(), object.properties.end(),
                   [](const auto& property) { return property.has_unknown_type; });

@@ -22,6 +22,7 @@ class PeopleCheck {
       : project_(project), out_(out) {}
 
   void run() {
+    // Accounts first: no person may have the name of one.
     for (const auto& account : project_.service_accounts) check(account);
     for (const auto& person : project_.people) check(person);
   }
@@ -41,6 +42,8 @@ class PeopleCheck {
   void check(const ServiceAccount& account) {
     unique(accounts_, account.name, account.position, "service account");
     check_sources(account);
+    // The name is also a file's: a `.` at its beginning would hide the file, or lead out of the
+    // folder.
     if (is_plain_name(account.name) && account.name.front() != '.') return;
     report(account.position, "people-name",
            fmt::format("`{}` cannot be the name of a service account", account.name),
@@ -77,6 +80,7 @@ class PeopleCheck {
     unique(names_, person.name, person.position, "person");
     check_name(person);
     for (const auto& role : person.roles) {
+      // `*` would be a pattern where a rule names the role.
       const bool is_role = !role.empty() && std::all_of(role.begin(), role.end(), [](char c) {
         return static_cast<unsigned char>(c) >= 0x20 && c != '*';
       });
@@ -134,6 +138,7 @@ class PeopleCheck {
                   std::map<std::string, std::string>& owners, const std::string& value,
                   const Person& person, doc::Position at) {
     const auto [owner, fresh] = owners.try_emplace(value, person.name);
+    // A key that a person has twice makes nobody two people.
     if (fresh || owner->second == person.name) return;
     report(at, id, fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
            "a person has one name; let each have an own one");

@@ -45,6 +45,7 @@ class PolicyCheck {
             "write `within: 7d`");
     }
     too_long(rule.position, fmt::format("rule `{}`: `within`", rule.id), rule.approval_within);
+    // Without a role anybody may approve.
     const auto holders = std::count_if(people_.begin(), people_.end(), [&](const Person& person) {
       return rule.approver_role.empty() || std::find(person.roles.begin(), person.roles.end(),
                                                      rule.approver_role) != person.roles.end();
@@ -90,6 +91,7 @@ class PolicyCheck {
     for (const auto& [key, share] :
          {std::pair<std::string_view, double>{"failed_share", rule.failed_share},
           {"refused_share", rule.refused_share}}) {
+      // Only 0 is left to find: below it a share was out of range.
       if (share != 0) continue;
       add("always-applies", position_of(*section, key),
           fmt::format("failover: every share is 0 or more, so `{}` 0 changes to the standby at one",
@@ -102,6 +104,7 @@ class PolicyCheck {
     const doc::Value* recovery = policy_.identity.content.find("recovery");
     const doc::Value* section = recovery == nullptr ? nullptr : recovery->find("retrain");
     if (section == nullptr) return;
+    // 0 stands for a value that was refused and reported.
     if (policy_.retrain_max_rows > 0 && policy_.retrain_max_rows < kLeastRetrainRows) {
       never(position_of(*section, "max_rows"),
             fmt::format("recovery: {} rows are too few to retrain on", policy_.retrain_max_rows),
@@ -205,6 +208,7 @@ const Schema<Policy>& policy_keys() {
     t.describes({"description"});
     t.finally([](PolicyRule& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
+      // Where `needs` stands without a role, its own schema says that the role is missing.
       if (into.effect == Effect::kRequireApproval && into.approver_role.empty() &&
           value.find("needs") == nullptr) {
         reader.report(value.position(), "missing-key",
@@ -226,6 +230,7 @@ const Schema<Policy>& policy_keys() {
   static const Schema<Policy> failover = [] {
     Schema<Policy> t("failover", "the data plane's own switch to the standby");
     using Get = void (*)(FailOverRule&, const doc::Value&);
+    // These are a struct deeper than the schema's own methods reach.
     const auto more = [&](std::string key, Shape shape, double at_least, std::string about,
                           Get set) {
       t.custom(
@@ -332,6 +337,7 @@ class PolicyChecker : public Checking {
           report(file, inside(file, *rule.when, offset), "bad-expression",
                  fmt::format("rule `{}`: {}", rule.id, names.error().message), names.error().hint);
         }
+        // Nothing is declared, and what is not declared may be anything (`outcomes_of`).
         static const expr::Environment unknown;
         check_outcome(file, fmt::format("the condition of rule `{}`", rule.id), *rule.when,
                       {unknown, {}, Use::kPolicyRule});
@@ -351,6 +357,7 @@ class PolicyChecker : public Checking {
       }
     }
     check_policy_numbers(policy, project_.people, diagnostics_);
+    // Among the ids of the rules: a refusal names a rule or a budget by its id alone.
     for (std::size_t i = 0; i < policy.budgets.size(); ++i)
       unique(file, seen, policy.budgets[i].id, at(policy.identity, "budgets", i), "budget");
   }

@@ -52,6 +52,7 @@ const Schema<WrittenSource>& source_keys() {
         "nulls", Shape::kTexts,
         "cells without quotes that are missing values; by default the empty one, `NULL`, `null`",
         [](WrittenSource& into, const doc::Value& value, Reader&) {
+          // An empty list counts too: then no cell stands for a missing value.
           into.nulls.emplace();
           if (value.is_string()) into.nulls->push_back(value.as_string());
           if (!value.is_array()) return;
@@ -90,10 +91,12 @@ class SourceReader {
     table::Input out{written.paths, {}};
     out.form.format = written.format;
     out.form.encoding = written.encoding;
+    // By its name, since the sign itself cannot be seen in YAML.
     out.form.delimiter =
         written.delimiter == "tab" ? std::optional('\t') : sign("delimiter", written.delimiter);
     out.form.decimal = sign("decimal", written.decimal);
     out.form.escape = sign("escape", written.escape);
+    // The empty text says that no cell is quoted; without the key the default holds.
     if (written.quote)
       out.form.quote = written.quote->empty() ? std::optional('\0') : sign("quote", *written.quote);
     out.form.names = written.columns;
@@ -106,6 +109,7 @@ class SourceReader {
   std::optional<char> sign(std::string_view key, const std::string& text) {
     if (text.empty()) return std::nullopt;
     const auto byte = static_cast<unsigned char>(text.front());
+    // Printable ASCII, or a tab.
     const bool is_sign =
         text.size() == 1 && byte < 0x80 && (byte >= 0x20 || byte == '\t') && byte != 0x7f;
     if (is_sign) return text.front();
@@ -119,6 +123,7 @@ class SourceReader {
       report("header", "source-columns", "a source without a header needs the names of its columns",
              "name them in `columns`, in the order of the cells");
     }
+    // `columns` alone already says that there is no header: only `header: true` contradicts it.
     if (written.header && !written.columns.empty() && value_.find("header") != nullptr) {
       report("columns", "source-columns", "the header names the columns already",
              "leave `columns` out, or write `header: false`");
@@ -168,6 +173,7 @@ void check_trigger(Trigger& into, const doc::Value& value, Reader& reader) {
   const auto wrong = [&](const char* key, std::string message, std::string hint) {
     reader.report(value.find(key)->position(), "bad-value", std::move(message), std::move(hint));
   };
+  // No time at all, and less than none, are below it too.
   if (value.find("new_data") != nullptr && into.new_data < kSecond)
     wrong("new_data", "`new_data` is how often the source is looked at, from 1s on",
           "write for example `new_data: 10m`");
@@ -254,6 +260,7 @@ std::optional<doc::Diagnostic> source_fault(const std::string& name, const std::
                                             const std::string& root) {
   const bool is_absolute = std::filesystem::path(path).is_absolute();
   const auto parts = table::parts_of(is_absolute ? path : root + "/" + path);
+  // One look is enough: a folder or a pattern gives only files that are there, a plain path itself.
   if (parts.ok() && path_exists(parts->front().path)) return std::nullopt;
   if (parts.ok() || parts.error().kind == ErrorKind::kNotFound) return source_missing(name, path);
   if (parts.error().kind != ErrorKind::kInvalid) return std::nullopt;
@@ -274,6 +281,7 @@ void check_sources(const ProjectFile& written, const DefinitionFile& file,
       if (!fault) continue;
       fault->file = file.path;
       fault->position = written.source_positions.at(name);
+      // What is marked is the path, where the entry is nothing else.
       fault->length = input.form.empty() ? static_cast<int>(path.size()) : 1;
       file.diagnostics.push_back(*std::move(fault));
     }

@@ -70,6 +70,7 @@ Result<void> check_numbers(const Field& field) {
         fmt::format("its minimum {} is above its maximum {}", *r.clip_minimum, *r.clip_maximum),
         "swap the two");
   }
+  // What is made of an integer has to be one.
   if (field.type != Type::kInt) return {};
   if (!is_whole_or_none(r.scale) || !is_whole_or_none(r.offset))
     return cannot(field, "scale", "the field is an integer, and what it gives is none",
@@ -84,6 +85,7 @@ Result<void> check_impute(const Field& field) {
   const Repairs& r = field.repairs;
   if (r.impute == Impute::kMedian && !is_of_numbers(field.type))
     return wrong_type(field, "impute", "numbers where it is a median");
+  // A median or a mode is learned from rows; only a constant can be checked now.
   if (r.imputed.is_null()) return {};
   const auto value = typed_value(field, r.imputed);
   if (value.ok()) return {};
@@ -105,6 +107,7 @@ void read_nulls(Repairs& into, const Value& value, Reader& reader) {
     if (item.is_string()) {
       into.nulls.push_back(item.as_string());
     } else if (item.is_int() || item.is_double()) {
+      // As texts: a cell is compared as it is written.
       into.nulls.push_back(item.is_int() ? fmt::to_string(item.as_int())
                                          : fmt::to_string(item.as_double()));
     } else {
@@ -125,6 +128,7 @@ const Schema<Repairs>& clip_keys(bool is_record) {
     t.number("minimum", &Repairs::clip_minimum, "lower values become it");
     t.number("maximum", &Repairs::clip_maximum, "higher values become it");
     t.finally([](Repairs& into, const Value& value, Reader& reader) {
+      // A bound that was refused was written: it is not told of as missing too.
       if (!into.clip_minimum && !into.clip_maximum && value.size() == 0)
         reader.report(value.position(), "repair-value", "`clip` has no bound",
                       "write `clip: {minimum: 0, maximum: 100}`, or one of the two");
@@ -146,6 +150,7 @@ void read_impute(Repairs& into, const Value& value, bool may_have_both, Reader& 
   const Value* learn = value.find("learn");
   const std::string how = value.string_or("learn");
   const std::size_t known = (constant != nullptr ? 1 : 0) + (learn != nullptr ? 1 : 0);
+  // A record has the value that was learned beside the way it was learned.
   if (known == 0 || value.size() != known || (known == 2 && !may_have_both))
     return refuse("`impute` has either `value` or `learn`, and nothing else");
   if (learn != nullptr && how != "median" && how != "mode")
@@ -273,6 +278,7 @@ Result<void> check_repairs(const Field& field) {
 void add_for_all(const Repairs& all, Field& field) {
   Repairs& own = field.repairs;
   const bool had = own.any();
+  // What stands on the object is for the fields that can have it, so that another type is no error.
   if (field.type == Type::kString) {
     own.trim = own.trim || all.trim;
     if (own.letter_case == LetterCase::kAny) own.letter_case = all.letter_case;

@@ -6,6 +6,7 @@
 namespace heddle::spec {
 namespace {
 
+/// The smaller of the two; what is not stated narrows nothing.
 template <class T>
 void narrow(std::optional<T>& into, const std::optional<T>& stated) {
   if (stated) into = std::min(into.value_or(*stated), *stated);
@@ -19,6 +20,7 @@ ServiceBounds bounds_of(const Project& project, std::string_view service) {
   std::optional<std::int64_t> good_rows, max_rows;
   for (const auto& [name, policy] : project.policies) {
     if (!policy.is_for(service)) continue;
+    // Not allowed unless a policy says so; of several that do, the first has the numbers.
     if (policy.fail_over_allowed && !bounds.fail_over_allowed) {
       bounds.fail_over_allowed = true;
       bounds.fail_over = policy.fail_over;

@@ -14,6 +14,8 @@ namespace {
 /// A host name or an address without scheme, port and path, or `*.` before a name.
 bool is_host_pattern(std::string_view name) {
   if (name.starts_with("*.")) name.remove_prefix(2);
+  // 253 characters are the longest name in text: DNS has 255 octets with its lengths (RFC 1035,
+  // 2.3.4).
   if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.'))
     return false;
   if (name.find("..") != std::string_view::npos) return false;
@@ -48,6 +50,7 @@ void check_judgement(JudgementRules& into, const doc::Value& value, Reader& read
 /// Adds a step to those before it, which must rise.
 void add_step(CanaryRules& into, const doc::Value& item, doc::Position at, Reader& reader) {
   const auto share = parse_share(item.as_string());
+  // In ten-thousandths: half at most, for the baseline beside the canary gets as many requests.
   if (!share || *share == 0 || *share > 5'000 ||
       (!into.steps.empty() && *share <= into.steps.back())) {
     reader.report(at, "bad-share",
@@ -60,6 +63,7 @@ void add_step(CanaryRules& into, const doc::Value& item, doc::Position at, Reade
 }
 
 void read_steps(CanaryRules& into, const doc::Value& value, Reader& reader) {
+  // Steps that are written replace the default ones.
   into.steps.clear();
   if (value.is_string()) add_step(into, value, value.position(), reader);
   if (value.is_array()) {
@@ -90,6 +94,7 @@ void check_canary(CanaryRules& into, const doc::Value& value, Reader& reader) {
 /// What a listener takes.
 bool is_listening_address(const std::string& host) {
   in_addr address{};
+  // `inet_pton` takes four whole numbers only, not `127.1`.
   return host == "localhost" || ::inet_pton(AF_INET, host.c_str(), &address) == 1;
 }
 
@@ -136,6 +141,7 @@ const Schema<CanaryRules>& canary_keys() {
     Schema<CanaryRules> t("canary", "how a canary takes over and when it is judged");
     t.custom("steps", Shape::kTexts,
              "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most", read_steps);
+    // It stands beside the steps and counts in the judgement.
     t.custom("minimum_rows", Shape::kInteger,
              "rows of canary and of baseline before a step is judged good",
              [](CanaryRules& into, const doc::Value& value, Reader&) {
@@ -323,6 +329,7 @@ class ServiceKind final : public BuiltInKind<Service, ServiceChecker> {
   ServiceKind() : BuiltInKind("Service", "services", service_keys, &Project::services) {}
   void check(const Checking& all) const override {
     BuiltInKind::check(all);
+    // Once, after each was checked alone: it compares them with each other.
     check_services(all.project(), all.diagnostics());
   }
 };

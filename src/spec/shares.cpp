@@ -22,6 +22,8 @@ std::optional<std::uint32_t> parse_share(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100)
     return std::nullopt;
   const double parts = percent * 100;
+  // More digits than are kept are refused, not rounded; the rest is room for the product's own
+  // error.
   if (std::abs(parts - std::round(parts)) > 1e-6) return std::nullopt;
   return static_cast<std::uint32_t>(std::lround(parts));
 }

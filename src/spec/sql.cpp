@@ -19,6 +19,7 @@ Error beyond(const std::string& what) {
                "write the rule with `type: library` or with `type: custom`, `engine: heddle`"};
 }
 
+// ASCII only: another name has to be quoted, or is no token that the parser takes.
 bool is_name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 /// The text up to the next `quote`, which is doubled where it belongs to the text; `at` moves past
@@ -69,6 +70,7 @@ Result<Token> text_token(std::string_view query, std::size_t& at) {
 
 Result<Token> number_token(std::string_view query, std::size_t& at) {
   const std::size_t begin = at;
+  // A sign ends it: `1e-5` is refused where the parser meets its `-`.
   while (at < query.size() && (is_name_char(query[at]) || query[at] == '.')) ++at;
   std::string number(query.substr(begin, at - begin));
   // `0x10`, `1_000` and `5L` are numbers to some databases only.
@@ -121,6 +123,7 @@ Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& 
     HEDDLE_ASSIGN_OR_RETURN(auto token, next_token(query, at, object, field));
     out.push_back(std::move(token));
   }
+  // The parser stops at it, so that a next token is always there.
   out.push_back({});
   return out;
 }
@@ -135,6 +138,7 @@ class Parser {
     SqlMeasure out;
     if (!word("SELECT")) return unexpected();
     HEDDLE_TRY(aggregate(out));
+    // A name for the result changes nothing.
     if (word("AS")) {
       if (!is_name()) return unexpected();
       ++at_;
@@ -143,6 +147,7 @@ class Parser {
     HEDDLE_TRY(object());
     if (word("WHERE")) {
       HEDDLE_ASSIGN_OR_RETURN(const auto where, disjunction());
+      // `COUNT(column)` has a condition by itself.
       out.condition =
           out.condition.empty() ? where : fmt::format("({}) && ({})", out.condition, where);
     }
@@ -161,6 +166,7 @@ class Parser {
   }
 
   bool word(std::string_view wanted) {
+    // A quoted word is a name, never a keyword.
     const bool is_same =
         now().kind == Token::Kind::kName && now().text.size() == wanted.size() &&
         std::equal(wanted.begin(), wanted.end(), now().text.begin(),
@@ -200,6 +206,7 @@ class Parser {
           out.field = field;
         }
       } else {
+        // `COUNT(1)` and `COUNT(DISTINCT a)`, for example.
         return unexpected();
       }
       return symbol(")") ? Result<void>() : unexpected();
@@ -210,6 +217,7 @@ class Parser {
   /// A field's name as the expression language has it: quoted where it is no plain word.
   Result<std::string> field_name() {
     const std::string& name = tokens_[at_++].text;
+    // By its exact letters: databases differ in how they fold names.
     if (std::find(names_.fields.begin(), names_.fields.end(), name) == names_.fields.end()) {
       return beyond(fmt::format("`{}`, which is no field that rows have", name));
     }
@@ -264,6 +272,7 @@ class Parser {
   }
 
   Result<std::string> predicate() {
+    // A bracket opens a condition here and no value: `(a + b) > 1` is not read.
     if (symbol("(")) {
       HEDDLE_ASSIGN_OR_RETURN(const auto inner, disjunction());
       if (!symbol(")")) return unexpected();
@@ -303,6 +312,7 @@ class Parser {
       items += (items.empty() ? "" : ", ") + item;
     } while (symbol(","));
     if (!symbol(")")) return unexpected();
+    // A missing `left` gives null with and without NOT, as in SQL, and the row does not count.
     return fmt::format("{}({} in [{}])", is_not ? "!" : "", left, items);
   }
 
@@ -355,6 +365,7 @@ class Parser {
 Result<SqlMeasure> read_sql(std::string_view query, const SqlNames& names) {
   HEDDLE_ASSIGN_OR_RETURN(
       auto tokens,
+      // `{object}` stands for the first of its names.
       tokens_of(query, names.objects.empty() ? "" : names.objects.front(), names.field));
   return Parser(std::move(tokens), names).query();
 }

@@ -26,6 +26,7 @@ class Wire {
     if (rest_.size() < 4) return std::nullopt;
     std::size_t length = 0;
     for (int i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(rest_[i]);
+    // Subtracted, not added: with a length of 2^32 - 1 a sum could wrap.
     if (rest_.size() - 4 < length) return std::nullopt;
     const auto text = rest_.substr(4, length);
     rest_.remove_prefix(4 + length);
@@ -42,15 +43,18 @@ class Wire {
 std::optional<std::size_t> bits_of(std::optional<std::string_view> number) {
   if (!number || number->empty()) return std::nullopt;
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>((*number)[i]); };
+  // An mpint (RFC 4251, 5): two's complement, so that the high bit is a sign.
   const bool is_negative = byte(0) >= 0x80;
   const bool is_padded = number->size() > 1 && byte(0) == 0 && byte(1) < 0x80;
   if (is_negative || is_padded) return std::nullopt;
+  // A zero byte that keeps a high bit positive is no digit.
   const std::size_t first = byte(0) == 0 ? 1 : 0;
   if (first == number->size()) return std::nullopt;
   return (number->size() - first - 1) * 8 + static_cast<std::size_t>(std::bit_width(byte(first)));
 }
 
 bool is_point(std::optional<std::string_view> point, std::string_view curve) {
+  // SEC 1, 2.3.3: a 4, then both coordinates; 66 bytes hold the 521 bits of the third curve.
   const std::size_t bytes = curve == "nistp256" ? 32 : curve == "nistp384" ? 48 : 66;
   return point && point->size() == 1 + 2 * bytes && point->front() == 4;  // uncompressed
 }
@@ -66,6 +70,7 @@ bool is_ed25519(Wire& wire) {
 
 bool is_ecdsa(Wire& wire, std::string_view curve) {
   const auto named = wire.next();
+  // The curve is named in the type and in the bytes, and both must agree.
   return named && *named == curve && is_point(wire.next(), curve);
 }
 
@@ -80,6 +85,7 @@ Error not_of_type(std::string_view type) {
 }
 
 Result<void> check_rsa(Wire& wire) {
+  // The exponent comes first (RFC 4253, 6.6).
   const auto exponent = bits_of(wire.next());
   const auto modulus = bits_of(wire.next());
   if (!exponent || !modulus) return not_of_type("ssh-rsa");
@@ -99,6 +105,7 @@ Result<void> check_bytes(std::string_view type, Wire& wire) {
   } else if (type == "sk-ssh-ed25519@openssh.com") {
     whole = is_ed25519(wire) && has_application(wire);
   } else {
+    // `is_known` leaves `sk-ecdsa-sha2-nistp256@openssh.com`, which has one curve.
     whole = is_ecdsa(wire, "nistp256") && has_application(wire);
   }
   return whole ? Result<void>() : not_of_type(type);
@@ -131,6 +138,7 @@ Error other_type(std::string_view type, std::string_view rest) {
   }
   if (type == "ssh-dss")
     return no_key("DSA keys are not taken any more", "make one with `ssh-keygen -t ed25519`");
+  // Options of an authorized_keys line or names of an allowed_signers one may stand before it.
   while (!rest.empty()) {
     if (is_known(word_of(rest)))
       return no_key(fmt::format("`{}` stands before the key", type.substr(0, 40)),
@@ -146,13 +154,16 @@ Result<std::string> ssh_public_key(std::string_view line) {
   auto rest = line;
   const auto type = word_of(rest);
   if (!is_known(type)) return other_type(type, rest);
+  // Only now: a private key, of several lines, has its own message.
   if (std::any_of(line.begin(), line.end(), is_control))
     return no_key("it is more than one line, or holds control characters");
   auto bytes = base64_decode(word_of(rest));
   if (!bytes.ok()) return no_key("what follows its type is not base64");
   Wire wire(*bytes);
+  // The type stands in the bytes again. Another one there would be another key under this name.
   if (wire.next() != type) return not_of_type(type);
   HEDDLE_TRY(check_bytes(type, wire));
+  // Bytes behind the key would give one key a second text.
   if (!wire.at_end()) return not_of_type(type);
   return bytes;
 }

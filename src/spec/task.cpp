@@ -8,6 +8,8 @@ namespace {
 
 using stats::TaskKind;
 
+/// Whether it is a whole number as it is printed, so that a class has one name: `01` and `+1` are
+/// none.
 bool is_whole(const std::string& name) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);

@@ -52,6 +52,7 @@ Schema<Upstream> with_upstream_keys(Schema<Upstream> t, bool is_record) {
             {"max", Aggregate::kMax}},
            "what is made of the rows that are seen; default: `last`, the newest one's")
       .optional();
+  // `7d` cannot be printed back as it was written; microseconds can, and mean the same.
   if (is_record) {
     t.micros("window", &Upstream::window, "microseconds: how far back rows are seen");
     t.micros("delay", &Upstream::delay, "microseconds from a row's time to when it is known");

@@ -60,6 +60,7 @@ Result<int> write_ref(git_repository* repository, const std::string& ref,
   const std::string folder = git_repository_commondir(repository);  // ends with a slash
   HEDDLE_ASSIGN_OR_RETURN(const auto turn, take_turn(folder, ref, patience));
   const std::string file = folder + ref + ".lock";
+  // A lock that lies there now and does not change may have been left by a program that was killed.
   const auto found = identity_of(file);
   const auto until = steady_clock::now() + patience;
   for (bool removed = false;;) {

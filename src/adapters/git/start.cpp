@@ -25,6 +25,7 @@ class Library {
 
 Result<Signature> author_of(git_repository* repository, const Clock& clock) {
   git_signature* raw = nullptr;
+  // Whom git's configuration names, else the user of the system.
   if (git_signature_default(&raw, repository) == 0) return Signature(raw);
   const std::string user = os_user_name(::geteuid());
   if (git_signature_new(&raw, user.c_str(), fmt::format("{}@localhost", user).c_str(),

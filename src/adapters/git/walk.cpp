@@ -92,6 +92,7 @@ bool is_whole(const std::string& bytes) {
 }  // namespace
 
 Result<void> check_whole(git_repository* repository, const std::string& id) {
+  // The objects of a linked work tree lie with the main one.
   const char* folder = git_repository_commondir(repository);
   if (folder == nullptr || id.size() < 3) return {};
   const auto bytes =
@@ -137,6 +138,8 @@ Result<Tree> tree_by_id(git_repository* repository, const std::string& id) {
 Result<Entry> find_in_tree(git_repository* repository, const git_tree* top, std::string_view path,
                            std::string_view shown) {
   std::vector<std::string> parts;
+  // The path is taken apart as a link's target is: `.`, `..` and doubled slashes mean what they do
+  // there.
   if (!follow({}, path, {""}, 0, parts)) return not_found(shown);
   int links = 0;
   Tree held;

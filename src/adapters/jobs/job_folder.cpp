@@ -54,6 +54,7 @@ Result<std::vector<std::string>> files_below(const std::string& folder, const st
     if (at->symlink_status(failed).type() == fs::file_type::regular)
       files.push_back(at->path().lexically_relative(from).generic_string());
   }
+  // A folder that the job did not make holds nothing.
   if (failed && failed != std::errc::no_such_file_or_directory)
     return job_error("read", folder, failed);
   return files;
@@ -142,6 +143,7 @@ Result<std::map<std::string, Digest>> JobFolder::take(const jobs::Job& job,
       HEDDLE_ASSIGN_OR_RETURN(files, files_below(path() + "/" + output, path()));
     }
     for (const std::string& file : files) {
+      // An input is in the store already, and a link is no output.
       if (job.inputs.contains(file) || !is_own_file(path(), file)) continue;
       HEDDLE_ASSIGN_OR_RETURN(taken[file], objects.add_file(path() + "/" + file));
     }

@@ -28,6 +28,7 @@ class ProcessRunner final : public jobs::Runner {
     for (auto& [handle, job] : jobs_) {
       if (!job->finished) job->child->kill();
     }
+    // Without the lock, which each thread takes at its end.
     auto jobs = std::move(jobs_);
     lock.unlock();
     for (auto& [handle, job] : jobs) {
@@ -46,6 +47,7 @@ class ProcessRunner final : public jobs::Runner {
     running->thread =
         std::thread([this, program, running, &started] { body(program, *running, started); });
     if (auto result = ready.get(); !result.ok()) {
+      // It has ended, for nothing was started.
       running->thread.join();
       return result.error();
     }
@@ -65,6 +67,7 @@ class ProcessRunner final : public jobs::Runner {
     if (jobs_.erase(handle) == 0) return unknown(handle);
     lock.unlock();
     job->thread.join();
+    // Without the lock: outputs may be large.
     HEDDLE_ASSIGN_OR_RETURN(job->outcome.outputs, job->folder.take(job->job, *job->objects));
     return std::move(job->outcome);
   }
@@ -121,6 +124,7 @@ class ProcessRunner final : public jobs::Runner {
 
   /// The path of what the job runs.
   Result<std::string> program_of(const jobs::Job& job, JobFolder& folder, store::Objects& objects) {
+    // By its bytes: the same name may be another version.
     for (const std::string& path : options_.programs) {
       const auto digest = jobs::program_digest(path);
       if (digest.ok() && *digest == job.program) return path;

@@ -69,6 +69,7 @@ class Layout final : public store::Objects {
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(path));
     const std::string blob = path_of(digest);
     if (path_exists(blob)) {
+      // A blob that is there and damaged is written anew.
       if (const auto present = sha256_file(blob); present.ok() && *present == digest) return digest;
     }
     // Beside it first: what is there under the blob's name is whole, whenever the power fails.
@@ -98,6 +99,7 @@ class Layout final : public store::Objects {
     if (!failed) return {};
     fs::copy_file(blob, path, failed);
     if (failed) return file_fault("place", path, failed);
+    // The copy is read back; a link is the blob itself.
     HEDDLE_ASSIGN_OR_RETURN(const Digest copied, sha256_file(path));
     if (copied == digest) return {};
     fs::remove(path, failed);

@@ -23,6 +23,7 @@ void put(std::string& out, std::uint64_t number) {
     out.push_back(static_cast<char>(number >> shift & 0xff));
 }
 
+// 64 bits find what a disk changed; they stop nobody who computes them anew.
 std::int64_t first_eight(const Digest& digest) {
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < 8; ++i) sum = sum << 8 | digest.bytes[i];
@@ -40,6 +41,7 @@ std::string_view column(sqlite3_stmt* statement, int index) {
 }
 
 void sum_function(sqlite3_context* context, int count, sqlite3_value** values) {
+  // A row of the log has two values, one of `kv` three.
   sqlite3_result_int64(
       context, count == 2 ? sum_of(static_cast<std::uint64_t>(sqlite3_value_int64(values[0])),
                                    blob_of(values[1]))

@@ -113,6 +113,7 @@ Result<void> backup(sqlite3* db, const std::string& path, int version) {
   sqlite3_bind_text(statement.get(), 1, temporary.c_str(), -1, SQLITE_TRANSIENT);
   if (sqlite3_step(statement.get()) != SQLITE_DONE)
     return sqlite_error(db, "back up before a migration");
+  // It is on the disk before its name says that it is a backup.
   const int fd = ::open(temporary.c_str(), O_RDONLY | O_CLOEXEC);
   const bool synced = fd >= 0 && ::fsync(fd) == 0;
   if (fd >= 0) ::close(fd);

@@ -246,6 +246,7 @@ class SqliteState final : public store::State {
       Use use(sql_.size.get());
       entries = use.step() == SQLITE_ROW && use.number(0) > 0;
     }
+    // Before the checkpoint, which an open statement would keep from emptying the log.
     sql_ = {};
     const bool whole =
         !broken_ && sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
@@ -354,6 +355,7 @@ class SqliteState final : public store::State {
       if (!member->result) (void)execute(db_.get(), "ROLLBACK TO member");
       (void)execute(db_.get(), "RELEASE member");
     }
+    // Nobody has anything to keep.
     if (!anything) {
       (void)execute(db_.get(), "ROLLBACK");
       return;
@@ -395,12 +397,15 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
   }
   ::close(fd);
   const auto same = check_file_sum(path);  // before SQLite begins a new one
+  // One thread at a time uses it (`busy_`), so that SQLite needs no lock of its own.
   sqlite3* raw = nullptr;
   const int opened =
       sqlite3_open_v2(path.c_str(), &raw,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   Database db(raw);
   if (opened != SQLITE_OK) return sqlite_error(db.get(), "open the state");
+  // FULL: what is committed is on the disk. Without mmap a disk that fails is an error and no
+  // signal.
   HEDDLE_TRY(
       execute(db.get(),
               "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA journal_mode = WAL;"
