@@ -41,6 +41,8 @@ Result<int> Approver::look(Micros now) {
       story_.event(now, "waits", fmt::format("{} asks for a person: {}", id, approval.action),
                    approval.reason);
     }
+    // A person takes time to answer. Outside the replay (`now` is 0) no event time passes, so the
+    // answer is given at once.
     if (now != 0 && approval.asked_at != 0 && now < approval.asked_at + patience(approval.action))
       continue;
     HEDDLE_TRY(approve(approval, now));
@@ -79,10 +81,12 @@ bool Approver::verify(const std::string& id) {
     if (!write_file_atomic(file, armored, 0600).ok()) return false;
     ProcessOptions verify{{"ssh-keygen", "-Y", "verify", "-f", project_.signers, "-I",
                            project_.person, "-n", kNamespace, "-s", file}};
+    // `ssh-keygen -Y verify` reads what was signed from its standard input.
     const auto finished = run_command(std::move(verify), shown->string_or("statement"));
     if (!finished.ok() || !finished->exit.ok()) return false;
     any = true;
   }
+  // An approval without any signature is not proved, though none of them failed.
   return any;
 }
 
@@ -90,6 +94,7 @@ Result<void> Approver::finish() {
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply,
                           session_.call("approval.list", doc::Value::object({{"all", true}})));
   for (const doc::Value& value : list_of(reply, "approvals")) {
+    // What was never told to the reader stays out of the account.
     if (const auto at = seen_.find(value.string_or("id")); at != seen_.end())
       at->second.state = value.string_or("state");
   }

@@ -37,6 +37,7 @@ constexpr std::size_t kPlotPoints = 400;
 constexpr int kStartPatienceMs = 30'000;
 
 volatile std::sig_atomic_t interrupted = 0;
+// Only a flag: a handler may do little more. Phases and the replay look at it between their steps.
 void on_interrupt(int) { interrupted = 1; }
 
 double quantile(std::vector<float> values, double q) {
@@ -147,6 +148,7 @@ Result<std::string> Demo::fingerprint() const {
   }
   files.push_back(options_.data + "/flights-3m.parquet");
   files.push_back(options_.data + "/airports.csv");
+  // The order of a listing depends on the file system, and the fingerprint must not.
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(file));
@@ -212,6 +214,7 @@ Result<void> Demo::bring_up() {
   planes_.emplace(std::move(planes));
   session_.emplace(project_.state_dir());
   for (int waited = 0;; waited += 20) {
+    // A process that ended will not come up: waiting on would only delay its message.
     if (!planes_->alive() || waited > kStartPatienceMs) {
       const auto said = read_file(log);
       return Error{ErrorKind::kUnavailable, "demo-up-failed",
@@ -300,7 +303,9 @@ Result<void> Demo::replay_traffic() {
   replay.lockstep = true;
   replay.block_rows = kBlockRows;
   HEDDLE_ASSIGN_OR_RETURN(replay.token, read_file(project_.state_dir() + "/tokens/replayer"));
+  // The newline at the end of the file is no part of the token.
   while (!replay.token.empty() && replay.token.back() == '\n') replay.token.pop_back();
+  // The callback below can only stop the replay; why it did is kept here, and returned after.
   Result<void> trouble;
   replay.wait_watermark = [this](Micros event_time) {
     return session_->wait_watermark(project_.service, event_time);

@@ -34,6 +34,7 @@ struct Reign {
 Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>& served,
                         const Reign& reign, std::vector<float>& out) {
   std::vector<std::int64_t> rows;
+  // In pieces, so that the received rows of a whole replay are not in memory at once.
   for (std::size_t begin = reign.from; begin < reign.to; begin += kRowsAtOnce) {
     const std::size_t end = std::min(begin + kRowsAtOnce, reign.to);
     rows.clear();
@@ -63,6 +64,7 @@ Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
   input.train = {fitted.train.values.data(), labels.data(), fitted.train.rows,
                  fitted.train.columns};
   input.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.rounds));
+  // All rows are trained on, so none are held out that could stop it before the release's rounds.
   input.early_stopping_rounds = 0;
   input.seed = config.seed;
   HEDDLE_ASSIGN_OR_RETURN(const train::Trained trained, train::train(input));
@@ -128,6 +130,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   std::vector<float> never(served.size(), std::nanf(""));
   HEDDLE_TRY(score_rows(input, served, {0, served.size(), first.get()}, never));
 
+  // Until enough rows came after the first change, the oracle is the first release itself.
   std::vector<float> oracle = never;
   std::vector<std::unique_ptr<const score::Plan>> plans;
   std::vector<Reign> reigns;
@@ -139,6 +142,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
                                                   }) -
                                  served.begin());
     const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
+    // Too few rows came after this change: a refit would have none left to answer.
     if (end >= served.size()) continue;
     std::vector<std::int64_t> rows;
     std::vector<double> labels;
@@ -150,6 +154,7 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     }
     const table::Table received = input.recording->received(rows);
     HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
+    // The earlier oracle answers until this one has its rows.
     if (!reigns.empty()) reigns.back().to = end;
     reigns.push_back({end, served.size(), plan.get()});
     plans.push_back(std::move(plan));
@@ -173,6 +178,7 @@ std::vector<FaultWindow> fault_windows(std::span<const spec::Fault> faults, Micr
                                        Micros end) {
   std::vector<FaultWindow> out;
   for (const spec::Fault& fault : faults) {
+    // A fault may be defined past the traffic; only its part of the traffic can be noticed.
     const Micros from = std::clamp(fault.from, begin, end);
     const Micros to = std::clamp(fault.to, begin, end);
     auto at = std::find_if(out.begin(), out.end(), [&](const FaultWindow& window) {
@@ -188,6 +194,7 @@ std::vector<FaultWindow> fault_windows(std::span<const spec::Fault> faults, Micr
     at->members.push_back(fault.identity.name);
   }
   for (FaultWindow& window : out) {
+    // The title comes first: after it, the name stands in for a cause that is not given.
     window.title = window.cause.empty() ? fmt::format("({})", window.name)
                                         : fmt::format("({}) {}", window.name, window.cause);
     const recover::Cause* const cause = recover::causes().find(window.cause);
@@ -202,6 +209,7 @@ std::vector<Micros> true_changes(std::span<const FaultWindow> faults, Micros end
   for (const FaultWindow& fault : faults) {
     if (fault.is_refused) continue;
     out.push_back(fault.from);
+    // The end of a fault is a change too, unless the traffic ends with it.
     if (fault.to < end) out.push_back(fault.to);
   }
   std::sort(out.begin(), out.end());
@@ -279,10 +287,13 @@ std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& in
     IncidentAccount incident = read_incident(value);
     name_true_cause(incident, faults);
     if (incident.responded_at != 0 && changes_answers(incident.response)) {
+      // An act after which the answers lost more than the untouched release's was wrong, even where
+      // the diagnosis was right.
       const Micros until = judged_until(incident, incidents);
       incident.is_false = incident.is_false || lost_between(days, incident.responded_at, until) > 0;
     }
     const auto rows_until = [&](Micros at) {
+      // -1 says that it did not happen; 0 rows would say at once.
       return at == 0 ? -1 : replay::rows_between(truth, incident.changed_at, at);
     };
     incident.rows_to_alert = rows_until(incident.raised_at);

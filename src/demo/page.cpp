@@ -25,6 +25,7 @@ std::string time_cell(Micros time) {
 
 std::string with_commas(std::int64_t n) {
   std::string digits = std::to_string(n);
+  // From the right: a comma does not move the places that are still to come.
   for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3)
     digits.insert(static_cast<std::size_t>(i), ",");
   return digits;
@@ -47,6 +48,7 @@ std::string quality_plot(const Account& account, bool auc) {
                         replay::Quality replay::PeriodQuality::* of) {
     Plot::Line out{name, colour};
     for (const replay::PeriodQuality& day : account.days) {
+      // At noon, since the value stands for the whole day.
       const auto t = parse_time(day.name);
       if (t)
         out.points.emplace_back(static_cast<double>(*t + kDay / 2),
@@ -67,8 +69,10 @@ std::string incident_lanes(const Account& account) {
   lanes.bands = fault_bands(account);
   for (const IncidentAccount& i : account.incidents) {
     Lanes::Lane lane{fmt::format("{} · {}", i.id, i.diagnosed_cause)};
+    // An incident that is still open reaches to the end of the plot.
     const Micros end = i.recovered_at != 0 ? i.recovered_at : account.to;
     const auto span = [&](Micros a, Micros b, const char* colour, const char* what) {
+      // A step that did not happen has time 0, and no span.
       if (a != 0 && b != 0 && b >= a)
         lane.spans.push_back({static_cast<double>(a), static_cast<double>(b), colour,
                               fmt::format("{}: {} to {}", what, time_cell(a), time_cell(b))});
@@ -76,6 +80,7 @@ std::string incident_lanes(const Account& account) {
     span(i.changed_at, i.raised_at, "bad", "change until alert");
     span(i.raised_at, i.confirmed_at, "wait", "alert until confirmation");
     span(i.confirmed_at, i.responded_at, "a", "confirmation until response");
+    // An incident can recover without a response: its last span then begins at the confirmation.
     span(i.responded_at != 0 ? i.responded_at : i.confirmed_at, end, "c",
          "response until recovered");
     lanes.lanes.push_back(std::move(lane));
@@ -92,6 +97,7 @@ std::string metric_plots(const Account& account) {
     plot.width = 480;
     plot.height = 150;
     plot.zero_based = true;
+    // Without titles: these plots are too small for them.
     plot.bands = fault_bands(account, false);
     Plot::Line line{"", "a"};
     for (const auto& [at, value] : series.points)
@@ -165,6 +171,7 @@ std::string to_page(const Account& account) {
                        "#to confirm", "#to response", "#Time to response"});
   for (const IncidentAccount& i : account.incidents) {
     const bool right = i.true_cause == i.diagnosed_cause;
+    // Without a response, or without a known change, there is no time to response.
     const bool responded = i.responded_at != 0 && i.changed_at != 0;
     incidents.row({escape_html(i.id), escape_html(i.true_cause),
                    fmt::format("<span class=\"{}\">{}</span>", right ? "good" : "bad",

@@ -36,8 +36,10 @@ Result<FinishedProcess> must_run(ProcessOptions command,
   const std::string shown = fmt::format("{}", fmt::join(command.argv, " "));
   HEDDLE_ASSIGN_OR_RETURN(FinishedProcess finished,
                           run_command(std::move(command), {}, on_message));
+  // Output that was cut would be read as if it were whole, so it counts as a failure.
   if (finished.exit.ok() && !finished.is_cut) return finished;
   const std::string& said = finished.err.empty() ? finished.out : finished.err;
+  // The last 2,000 bytes: an error comes at the end of what a command says.
   return Error{ErrorKind::kInternal, "demo-step-failed",
                fmt::format("`{}` ended with {}: {}", shown, finished.exit.str(),
                            said.substr(said.size() > 2000 ? said.size() - 2000 : 0)),
@@ -63,6 +65,7 @@ std::vector<pid_t> children_of(pid_t parent) {
     const auto& entry = *at;
     const std::string name = entry.path().filename();
     if (name.empty() || name[0] < '0' || name[0] > '9') continue;
+    // A process can end after it was listed: its line is then empty, and is passed over below.
     std::ifstream stat(entry.path() / "stat");
     std::string line;
     std::getline(stat, line);
@@ -78,6 +81,7 @@ std::string command_line(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/cmdline", pid));
   std::string text((std::istreambuf_iterator<char>(file)), {});
   for (char& c : text) {
+    // `cmdline` ends each argument with a NUL byte (proc(5)).
     if (c == '\0') c = ' ';
   }
   return text;
@@ -87,6 +91,7 @@ std::int64_t peak_bytes(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/status", pid));
   std::string line;
   while (std::getline(file, line)) {
+    // The largest resident set so far, in kB (proc(5)).
     if (line.starts_with("VmHWM:")) return std::atoll(line.c_str() + 6) * 1024;
   }
   return 0;

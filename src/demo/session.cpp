@@ -34,6 +34,7 @@ Result<doc::Value> Session::call(std::string_view operation, const doc::Value& r
     if (answer.ok()) {
       auto value = doc::parse_json(answer->body);
       if (answer->status < 400) return value;
+      // An error's body need not be JSON: it then stands in the message as it came.
       const doc::Value about = value.ok() ? *value : doc::Value();
       return Error{answer->status == 404 ? ErrorKind::kNotFound : ErrorKind::kInternal,
                    about.string_or("id", "demo-operation"),
@@ -41,6 +42,8 @@ Result<doc::Value> Session::call(std::string_view operation, const doc::Value& r
                                about.string_or("error", answer->body)),
                    about.string_or("hint")};
     }
+    // Nothing listens while the control plane starts, so one that cannot be reached is asked again
+    // until the deadline.
     if (answer.error().kind != ErrorKind::kUnavailable || system_clock().mono_ns() >= deadline)
       return answer.error();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -51,6 +54,7 @@ Result<void> Session::wait_watermark(const std::string& service, Micros event_ti
   constexpr std::int64_t kPatience = 300'000'000'000;
   const std::int64_t deadline = system_clock().mono_ns() + kPatience;
   const doc::Value request = doc::Value::object({{"service", service}});
+  // Doubling keeps a short wait short, and keeps a long one from taking a core.
   auto pause = std::chrono::microseconds(100);
   while (true) {
     HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, call("watermark", request));
@@ -70,11 +74,13 @@ Micros time_of(const doc::Value& value, std::string_view key) {
   const doc::Value* at = value.find(key);
   if (at == nullptr) return 0;
   if (at->is_int()) return at->as_int();
+  // A text that is no time gives 0 as well, which callers take for "did not happen".
   if (at->is_string()) return parse_time(at->as_string()).value_or(0);
   return 0;
 }
 
 const doc::Value::Array& list_of(const doc::Value& value, std::string_view key) {
+  // Static, since a reference to it is returned.
   static const doc::Value::Array kNone;
   const doc::Value* at = value.find(key);
   return at != nullptr && at->is_array() ? at->as_array() : kNone;

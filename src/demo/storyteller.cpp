@@ -34,6 +34,7 @@ std::string Storyteller::paint(std::string_view code, std::string_view text) con
 }
 
 void Storyteller::print(std::string_view text) {
+  // The webhook's thread tells events too; a line must not be broken by another.
   const std::lock_guard lock(mutex_);
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
@@ -56,12 +57,14 @@ void Storyteller::event(Micros event_time, std::string_view kind, std::string_vi
 
 void Storyteller::decision(const doc::Value& decision) {
   const std::int64_t entry = decision.int_or("seq", -1);
+  // A decision without a ledger entry cannot be recognised again, so it is always told.
   if (entry >= 0 && !told_.insert(entry).second) return;
   const std::string effect = decision.string_or("decision");
   const std::string result = decision.string_or("result");
   const std::string action = decision.string_or("action");
   const bool by_person = action.starts_with("approval.");
   const bool waits = effect == "require_approval" && result == "requested";
+  // A refusal comes first: one by a person is shown as denied, not as the person's yes.
   const std::string_view kind = effect == "deny" || result == "denied" ? "denied"
                                 : waits                                ? "waits"
                                 : by_person                            ? "person"

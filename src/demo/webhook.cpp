@@ -27,6 +27,7 @@ Result<std::unique_ptr<WebhookReceiver>> WebhookReceiver::open(
 }
 
 WebhookReceiver::~WebhookReceiver() {
+  // `open` failed before the thread began: there is no server to stop.
   if (!thread_.joinable()) return;
   server_->stop();
   thread_.join();
@@ -37,6 +38,7 @@ std::string WebhookReceiver::url() const {
 }
 
 void WebhookReceiver::handle(const net::Request& request, net::Response& response) {
+  // The signature covers the body as it came, and is checked first: forged bytes reach no parser.
   const std::string expected = "sha256=" + hex_encode(hmac_sha256(secret_, request.body));
   if (!equal_constant_time(expected, request.header("Heddle-Signature"))) {
     ++forged_;
@@ -45,6 +47,8 @@ void WebhookReceiver::handle(const net::Request& request, net::Response& respons
   }
   response.status = 204;
   const std::string id(request.header("Heddle-Notification"));
+  // A notification that is sent again is told once; its sender still gets the 204 that says that
+  // it came.
   if (!id.empty() && !seen_.insert(id).second) return;
   ++received_;
   if (auto value = doc::parse_json(request.body); value.ok()) on_notification_(*value);

@@ -20,6 +20,7 @@ template <class T>
 void extend(Step<T>* path, int depth, T zero, T one, int feature) {
   path[depth] = {feature, zero, one, depth == 0 ? T{1} : T{0}};
   const T count = static_cast<T>(depth + 1);
+  // From the last step down: each weight is read by its neighbour before it changes.
   for (int i = depth - 1; i >= 0; --i) {
     path[i + 1].weight += one * path[i].weight * static_cast<T>(i + 1) / count;
     path[i].weight = zero * path[i].weight * static_cast<T>(depth - i) / count;
@@ -33,6 +34,7 @@ void unwind(Step<T>* path, int depth, int index) {
   const T count = static_cast<T>(depth + 1);
   T next = path[depth].weight;
   for (int i = depth - 1; i >= 0; --i) {
+    // With `one` 0 the row leaves the path at this feature: what is left is a share of `zero`.
     if (one != 0) {
       const T before = path[i].weight;
       path[i].weight = next * count / (static_cast<T>(i + 1) * one);
@@ -41,6 +43,7 @@ void unwind(Step<T>* path, int depth, int index) {
       path[i].weight = path[i].weight * count / (zero * static_cast<T>(depth - i));
     }
   }
+  // Weights stay at their places: they belong to a count of features and not to a feature.
   for (int i = index; i < depth; ++i) {
     path[i].feature = path[i + 1].feature;
     path[i].zero = path[i + 1].zero;
@@ -83,6 +86,7 @@ struct Walk {
     extend(path, depth, zero, one, feature);
     const Node& node = tree.nodes[index];
     if (node.leaf()) {
+      // Step 0 is the root's, which belongs to no feature.
       for (int i = 1; i <= depth; ++i) {
         const T weight = unwound_sum(path, depth, i);
         phi[path[i].feature] += weight * (path[i].one - path[i].zero) * static_cast<T>(node.value);
@@ -133,6 +137,7 @@ double mean_of_leaves(const ParsedTree& tree) {
 
 template <class T>
 std::vector<Step<T>> path_room(int depth) {
+  // Each level keeps a copy of the path above it, one step longer: the copies form a triangle.
   const auto levels = static_cast<std::size_t>(depth) + 3;
   return std::vector<Step<T>>(levels * (levels + 1) / 2);
 }
@@ -189,6 +194,7 @@ Result<void> explain(const ParsedForest& forest, int depth, std::span<const floa
         "computed",
         "serve the model in the format of the library that trained it: XGBoost or LightGBM");
   }
+  // The walk recurses once for each level, and its room grows with the square of the depth.
   if (depth > kDeepestExplained)
     return refusal(
         fmt::format("a tree is {} deep, contributions go to {}", depth, kDeepestExplained),

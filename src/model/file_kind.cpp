@@ -121,6 +121,7 @@ bool is_safetensors(std::string_view bytes) {
   if (bytes.size() < 10 || bytes[8] != '{') return false;
   std::uint64_t length = 0;
   for (std::size_t i = 8; i-- > 0;) length = length << 8 | static_cast<unsigned char>(bytes[i]);
+  // A length past the end of the file means that the first bytes are no length.
   return length >= 2 && length <= bytes.size() - 8;
 }
 
@@ -135,6 +136,7 @@ std::optional<Error> named_json(std::string_view bytes) {
     return is_no_model("a snapshot of a training session of XGBoost (`serialize`)", kSaveModel);
   }
   if (holds(bytes, "\"learner\"")) {
+    // A model and a configuration share the outer object; the trees tell them apart.
     const bool config = holds(bytes, "\"learner_train_param\"") && !holds(bytes, "\"trees\"");
     if (!config) return std::nullopt;
     return is_no_model("a configuration of XGBoost (`save_config`), which has no trees",

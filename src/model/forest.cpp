@@ -56,6 +56,7 @@ class Forest final : public Scorer {
   Forest& operator=(const Forest&) = delete;
 
   void lay_out(const LoadOptions& options) {
+    // The only layout that takes every forest: there is always one to choose.
     layouts_.push_back(make_interleaved<Sum>(compiled_));
     if (options.layout == Layout::kMeasured || options.layout == Layout::kPerfect) {
       if (auto perfect = make_perfect<Sum>(compiled_)) layouts_.push_back(std::move(perfect));
@@ -63,8 +64,10 @@ class Forest final : public Scorer {
     if (options.layout == Layout::kMeasured || options.layout == Layout::kLanes) {
       if (auto lanes = make_lanes<Sum>(compiled_)) layouts_.push_back(std::move(lanes));
     }
+    // A layout that was asked for and cannot hold this forest leaves the interleaved one here.
     for (auto& choice : chosen_) choice = layouts_.back().get();
     if (options.layout == Layout::kMeasured && layouts_.size() > 1) measure();
+    // A layout that no size of batch uses would only hold memory.
     std::erase_if(layouts_, [&](const auto& layout) {
       return std::find(std::begin(chosen_), std::end(chosen_), layout.get()) == std::end(chosen_);
     });

@@ -32,6 +32,8 @@ class Interleaved final : public TreeLayout<Sum> {
   void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override {
     const std::size_t width = forest_.width();
     std::int64_t done = 0;
+    // As many whole groups as the buffer holds, and 128 at most, for which `block` has sums. A row
+    // too wide for any group in the buffer goes alone.
     const auto block_rows =
         static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kSide *
         kSide;
@@ -57,6 +59,7 @@ class Interleaved final : public TreeLayout<Sum> {
 
   [[nodiscard]] std::uint32_t next(const Step& node, float value) const noexcept {
     if constexpr (kSets) {
+      // A threshold of NaN marks a test on a set of categories.
       if (node.threshold != node.threshold) {
         const std::uint32_t* const set = forest_.sets.data() + node.extra;
         const std::uint32_t code = std::min(std::bit_cast<std::uint32_t>(value), set[0]);
@@ -85,6 +88,7 @@ class Interleaved final : public TreeLayout<Sum> {
         std::int32_t depth = 0;
         for (std::size_t j = 0; j < kSide; ++j) {
           at[j] = forest_.trees[t + j].root;
+          // The deepest tree sets the steps: a leaf leads to itself, so the others wait at theirs.
           depth = std::max(depth, forest_.trees[t + j].depth);
         }
         for (; depth > 0; --depth) {
@@ -154,6 +158,7 @@ class Interleaved final : public TreeLayout<Sum> {
 
 template <class Sum>
 std::unique_ptr<TreeLayout<Sum>> make_interleaved(const Compiled& forest) {
+  // Two forms, so that a forest without categories does not pay for their test at each step.
   if (forest.categorical) return std::make_unique<Interleaved<Sum, true>>(forest);
   return std::make_unique<Interleaved<Sum, false>>(forest);
 }

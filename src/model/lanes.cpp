@@ -212,6 +212,7 @@ struct Ranks {
     for (std::size_t begin = 0; begin < cut.size(); begin += kMostCuts) {
       columns.emplace_back();
       Cuts& part = cuts.emplace_back();
+      // No value compares as at or above NaN, so places without a cut add nothing to a rank.
       std::fill(std::begin(part.all), std::end(part.all), kNan);
       std::copy(cut.begin() + static_cast<std::ptrdiff_t>(begin),
                 cut.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kMostCuts, cut.size())),
@@ -398,8 +399,12 @@ std::unique_ptr<TreeLayout<Sum>> make_lanes(const Compiled& forest) {
       depth = std::max(depth, forest.trees[t].depth);
     padded += std::size_t{kTrees} << depth;
   }
+  // Trees are filled up to the depth of their block's deepest: where that would take many times
+  // the forest's own memory, another layout serves it.
   if (padded > 8 * forest.steps.size() + (std::size_t{1} << 16)) return nullptr;
   Ranks ranks(forest);
+  // A row's ranks must fit into two registers of 64 bytes. This also drops the forests whose places
+  // `place_bytes` bounded.
   if (ranks.bytes > 128) return nullptr;
   return std::make_unique<Lanes<Sum>>(forest, std::move(ranks));
 }

@@ -146,7 +146,10 @@ class Perfect final : public TreeLayout<Sum> {
 template <class Sum>
 std::unique_ptr<TreeLayout<Sum>> make_perfect(const Compiled& forest) {
   if (forest.categorical || forest.depth < 1 || forest.depth > kDeepestPerfect) return nullptr;
+  // Every tree is filled up to the full depth: with a few deep and thin trees, the copies would
+  // take many times the memory of the forest itself.
   if ((forest.trees.size() << forest.depth) > 4 * forest.steps.size() + 1024) return nullptr;
+  // The depth is a constant of each form, so that the compiler knows how long a walk is.
   switch (forest.depth) {
     case 1: return std::make_unique<Perfect<Sum, 1>>(forest);
     case 2: return std::make_unique<Perfect<Sum, 2>>(forest);

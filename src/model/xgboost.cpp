@@ -125,6 +125,7 @@ Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& 
     if (category < 0) return tree_corrupt(tree, "has a category below 0");
     forest.categories.push_back(static_cast<std::uint32_t>(category));
   }
+  // A node holds the place of its set in 32 bits.
   if (forest.categories.size() > (std::size_t{1} << 30))
     return xgboost_unsupported("has too many categories");
   for (std::size_t s = 0; s < sets; ++s) HEDDLE_TRY(give_set(from, s, offset, tree, to));
@@ -158,6 +159,7 @@ Result<void> read_tree(const XgboostTree& from, std::size_t tree, ParsedForest& 
   if (!has_one_length(from)) {
     return tree_corrupt(tree, "has arrays of different lengths");
   }
+  // A tree without covers still scores; only contributions need them.
   if (from.covers.size() != size) forest.covers = false;
   to.nodes.resize(size);
   for (std::size_t i = 0; i < size; ++i) {
@@ -239,6 +241,7 @@ std::string without_bare_words(std::string_view json) {
   bool in_string = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
+    // An escaped quote does not end the string.
     if (in_string && c == '\\' && i + 1 < json.size()) {
       out.push_back(c);
       out.push_back(json[++i]);

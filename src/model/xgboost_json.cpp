@@ -62,6 +62,7 @@ Result<void> read_tree(od::object object, XgboostTree& tree, bool& vector_leaves
     od::value value;
     READ(value, field.value(), key);
     if (auto* const integers = tree.integers(key)) {
+      // A repeated key replaces the first: added to it, the array would be longer than the tree.
       integers->clear();
       HEDDLE_TRY(read_ints(value, *integers, key));
     } else if (auto* const floats = tree.floats(key)) {
@@ -175,6 +176,7 @@ Result<void> read_booster(od::object booster, XgboostParts& parts, bool nested) 
     READ(key, field.unescaped_key(), "`gradient_booster`");
     od::value value;
     READ(value, field.value(), key);
+    // The booster inside `dart` has a name of its own, which must not replace `dart`.
     if (key == "name" && !nested) {
       std::string_view text;
       READ(text, value.get_string(), "`gradient_booster`");

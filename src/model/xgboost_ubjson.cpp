@@ -91,6 +91,8 @@ class Reader {
     }
     if (peek() == '#') {
       (void)marker();
+      // Bounded by the bytes left, also where an element takes none (`Z`): a short file cannot ask
+      // for a long loop.
       out.count = static_cast<std::int64_t>(length());
     } else if (out.type != '\0') {
       failed_ = true;  // a type needs a count
@@ -105,6 +107,7 @@ class Reader {
       (void)marker();
       return false;
     }
+    // The end of the file came before the container's.
     if (left() == 0) failed_ = true;
     return !failed_;
   }
@@ -113,6 +116,7 @@ class Reader {
   }
 
   void skip(char type, int depth) {
+    // A file may nest without end; the stack may not.
     if (depth > kDeepestObject) failed_ = true;
     if (failed_) return;
     switch (type) {
