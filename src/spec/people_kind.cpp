@@ -14,7 +14,7 @@ namespace heddle::spec {
 namespace {
 
 constexpr const char* kFile = "people.yaml";
-constexpr const char* kPlain = "letters, digits and `.`, `_`, `-`, `@`, `+`";
+constexpr std::string_view kPlain = kPlainName;
 
 class PeopleCheck {
  public:
@@ -41,11 +41,13 @@ class PeopleCheck {
   void check(const ServiceAccount& account) {
     unique(accounts_, account.name, account.position, "service account");
     check_sources(account);
-    if (is_plain_name(account.name) && account.name.front() != '.') return;
-    report(account.position, "people-name",
-           fmt::format("`{}` cannot be the name of a service account", account.name),
-           fmt::format("{}, not with a `.` first: its token is the file `.heddle/tokens/NAME`",
-                       kPlain));
+    if (is_plain_name(account.name) && account.name.front() != '.' && account.name.front() != '-')
+      return;
+    report(
+        account.position, "people-name",
+        fmt::format("`{}` cannot be the name of a service account", account.name),
+        fmt::format("{}, not with a `.` or `-` first: its token is the file `.heddle/tokens/NAME`",
+                    kPlain));
   }
 
   /// A source that no service declares is one that nobody can name.
