@@ -213,6 +213,15 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   auto manifest = doc::parse_json(manifest_bytes);
   if (!manifest.ok() || manifest->string_or("artifactType") != kArtifactType)
     return corrupt(digest, "its manifest is no model manifest");
+  const doc::Value* version = manifest->find("schemaVersion");
+  if (version == nullptr || *version != doc::Value(2)) {
+    return Error{
+        ErrorKind::kConflict, "bundle-version",
+        fmt::format("the manifest of bundle {} has `schemaVersion` {}, this program reads "
+                    "2",
+                    digest.short_str(), version == nullptr ? "none" : doc::to_json(*version)),
+        "use the program that wrote it, or build it again with `heddle run`"};
+  }
   const doc::Value* config = manifest->find("config");
   const doc::Value* layers = manifest->find("layers");
   if (config == nullptr || layers == nullptr || !layers->is_array())

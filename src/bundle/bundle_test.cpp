@@ -183,6 +183,18 @@ TEST(Bundle, AnOlderBundleIsOpened) {
             ErrorKind::kCorrupt);  // neither
 }
 
+TEST(Bundle, AManifestOfAnotherVersionIsRefused) {
+  UnverifiedObjects objects;
+  const Digest packed = pack(objects, layers(), config()).value();
+  for (const char* version : {"3", "\"2\"", "null"}) {
+    auto manifest = doc::parse_json(objects.blobs.at(packed)).value();
+    manifest.set("schemaVersion", doc::parse_json(version).value());
+    const auto opened = open(objects, objects.put(doc::to_json(manifest)).value());
+    ASSERT_FALSE(opened.ok()) << version;
+    EXPECT_EQ(opened.error().id, "bundle-version") << opened.error().str();
+  }
+}
+
 TEST(Bundle, EveryFlippedByteIsRefused) {
   UnverifiedObjects objects;
   const Digest digest = *pack(objects, layers(), config());

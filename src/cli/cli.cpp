@@ -11,6 +11,22 @@
 #include "doc/value.hpp"
 
 namespace heddle::cli {
+namespace {
+
+/// An empty value, of a variable that a script never set for example, would be taken for the
+/// default: of every command it is refused.
+void refuse_empty_values(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;  // a flag
+    option->check([](const std::string& value) {
+      return value.empty() ? std::string("its value is empty: write one, or leave it out")
+                           : std::string();
+    });
+  }
+  for (CLI::App* command : app.get_subcommands(nullptr)) refuse_empty_values(*command);
+}
+
+}  // namespace
 
 int run(int argc, char** argv, const control::Wiring& wiring) {
   CLI::App app(
@@ -51,6 +67,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_dev_commands(app, invocation);
   add_trainer_commands(app, invocation);
   add_worker_commands(app, invocation);
+  refuse_empty_values(app);
   // Before the line is parsed: one that is still being written is no whole command.
   if (asks_for_candidates(argc, argv)) return print_candidates(app, argc, argv);
   try {

@@ -56,6 +56,19 @@ TEST(Help, IsOfACommandThatThereIs) {
   }
 }
 
+TEST(Options, AnEmptyValueIsNoDefault) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"release", "promote", "late", "--bundle", ""},
+                                             {"release", "promote", "late", "--weight", ""},
+                                             {"plan", "--model", ""},
+                                             {"--project", "", "check"},
+                                             {"incident", "list", "--project", ""}}) {
+    const auto [code, text] = said(words);
+    EXPECT_EQ(code, 2) << words.back();
+    EXPECT_NE(text.find("value is empty"), text.npos) << text;
+  }
+}
+
 TEST(Rows, StandInColumnsOfTheTerminal) {
   EXPECT_EQ(format_rows({{"PLACE", "ROWS"}, {"Zürich", "1"}, {"東京", "2"}, {"Genf", "3"}}),
             "PLACE   ROWS\n"

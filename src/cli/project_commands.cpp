@@ -148,6 +148,28 @@ Result<flow::RunOptions> options_of(const Invocation& invocation, const spec::Pr
   return options;
 }
 
+/// One step of the plan, and why it runs.
+int show_step(const Console& console, const flow::Plan& plan, const flow::Origin& origin,
+              const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& step : plan.steps) {
+    names.push_back(step.name);
+    if (step.name != name) continue;
+    if (console.json()) {
+      // As of a whole plan, with the one step.
+      const flow::Plan one{plan.model, {step}};
+      console.document(control::PlanReply::schema().print({one, origin.commit, origin.dirty()}));
+    } else {
+      console.data(
+          fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
+    }
+    return 0;
+  }
+  return console.fail({ErrorKind::kNotFound, "plan-no-step",
+                       fmt::format("the plan has no step `{}`", name),
+                       fmt::format("its steps are {}", fmt::join(names, ", "))});
+}
+
 int show_plan(const Invocation& invocation, const Console& console, const RunArguments& arguments,
               const std::string& why) {
   auto loaded = load(invocation, console);
@@ -160,27 +182,8 @@ int show_plan(const Invocation& invocation, const Console& console, const RunArg
   if (!options.ok()) return console.fail(options.error());
   auto plan = flow::plan(loaded->project, open->host, *options);
   if (!plan.ok()) return console.fail(plan.error());
-  if (!why.empty()) {
-    for (const auto& step : plan->steps) {
-      // The plan of one step is the plan of all it needs, so it is made whole.
-      if (step.name != why) continue;
-      if (console.json()) {
-        // As of a whole plan, with the one step.
-        const flow::Plan one{plan->model, {step}};
-        console.document(
-            control::PlanReply::schema().print({one, origin->commit, origin->dirty()}));
-        return 0;
-      }
-      console.data(
-          fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
-      return 0;
-    }
-    std::vector<std::string> names;
-    for (const auto& step : plan->steps) names.push_back(step.name);
-    return console.fail({ErrorKind::kNotFound, "plan-no-step",
-                         fmt::format("the plan has no step `{}`", why),
-                         fmt::format("its steps are {}", fmt::join(names, ", "))});
-  }
+  // The plan of one step is the plan of all it needs, so it is made whole.
+  if (!why.empty()) return show_step(console, *plan, *origin, why);
   const WorkTreeNote note = compare_with_applied(invocation);
   if (console.json()) {
     auto document = control::PlanReply::schema().print({*plan, origin->commit, origin->dirty()});

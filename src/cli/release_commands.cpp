@@ -326,7 +326,8 @@ void add_promote(CLI::App& release, Invocation& invocation) {
                       "or the running canary's next)");
   command->add_option(
       "--bundle", options->bundle,
-      "digest of the bundle, or its beginning; default: the newest candidate for the slot");
+      "digest of the bundle, or its beginning; default: the newest candidate for the slot (for "
+      "`standby` its standby)");
   add_again(*command, options);
   command->callback([&invocation, options, by = add_asked_by(*command)] {
     invocation.run = [=, &invocation](const Console& console) {

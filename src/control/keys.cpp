@@ -32,6 +32,13 @@ Result<Ed25519Key> open_control_key(const Home& home, const std::string& known_k
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto there, read_file(home.control_public_key()));
   if (there == line) return key;
+  if (there.size() != line.size() || !hex_decode(there.substr(0, line.size() - 1)).ok()) {
+    return Error{ErrorKind::kCorrupt, "control-key-damaged",
+                 fmt::format("`{}` is damaged: it holds no public key", home.control_public_key()),
+                 fmt::format("remove it and start again: it is written anew from `{}`, which is "
+                             "whole and signs as before",
+                             home.control_key())};
+  }
   return Error{
       ErrorKind::kCorrupt, "control-key-other",
       fmt::format("`{}` is not the key of `{}`", home.control_key(), home.control_public_key()),

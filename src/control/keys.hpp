@@ -9,7 +9,8 @@ namespace heddle::control {
 /// The key that signs route tables and what was applied, and its public part, by which other
 /// processes check them. Made the first time. Never made anew: what serves goes on serving by the
 /// public part, and somebody has to say that there is another key. kCorrupt: `control-key-lost`,
-/// `control-key-other`. `known`: the public part, in hex, that the state knows; empty: none.
+/// `control-key-other`; `control-key-damaged`: the public part is none. `known`: the public part,
+/// in hex, that the state knows; empty: none.
 [[nodiscard]] Result<Ed25519Key> open_control_key(const Home& home, const std::string& known);
 
 /// The key that signs the ledger's checkpoints. Made the first time, never anew. kCorrupt

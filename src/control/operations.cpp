@@ -24,6 +24,7 @@
 #include "control/requester.hpp"
 #include "control/row_lineage.hpp"
 #include "control/series_reply.hpp"
+#include "control/servable.hpp"
 #include "control/service_locks.hpp"
 #include "control/service_rows.hpp"
 #include "control/settled_rows.hpp"
@@ -142,12 +143,16 @@ Result<AskedReply> release_promote(Core& core, const PromoteRequest& request, co
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle,
                           bundle_asked_for(core, *service, request.bundle, request.slot));
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*core.objects, bundle));
+  HEDDLE_TRY(check_model(opened, core.project, service->service()));
   // Before it is looked at who asks: a signed request is taken once, and this one may come again.
   std::optional<Comparison> compared;
   if (!call.caller.waits && (slot == "primary" || slot == "canary")) {
     HEDDLE_ASSIGN_OR_RETURN(compared, service->comparison(bundle, false));
     if (!compared) return AskedReply{service->comparing(), {}};
   }
+  // Once, when the comparison is there: who waits for it asks again and again.
+  HEDDLE_TRY(check_loads(opened));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, call, request.by));
   return asked(service->promote(bundle, slot, weight, actor, request.again, compared));
 }

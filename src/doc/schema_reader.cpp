@@ -86,7 +86,14 @@ std::string type_hint(const Key& key, const Value& value) {
   const bool wants_text = key.shape == Shape::kText || key.shape == Shape::kTexts;
   if (value.is_number() && wants_text) return "put it in quotes to make it a string";
   const bool wants_number = key.shape == Shape::kInteger || key.shape == Shape::kNumber;
-  if (value.is_string() && wants_number) return "remove the quotes, or write a plain number";
+  if (value.is_string() && wants_number) {
+    const std::string& text = value.as_string();
+    // YAML's own words for what is no number; they are read as the texts that they look like.
+    const bool is_no_number = text.size() > 3 && text.find('.') != std::string::npos &&
+                              text.find_first_of("0123456789") == std::string::npos;
+    return is_no_number ? "write a finite number: `.nan` and `.inf` are none"
+                        : "remove the quotes, or write a plain number";
+  }
   return about(key);
 }
 

@@ -281,7 +281,17 @@ Result<Labels> labels_of(const spec::Model& model, const table::Table& rows) {
 }
 
 Result<void> check_classes(const Labels& labels, std::int64_t train_end) {
-  if (labels.task.kind == stats::TaskKind::kRegression) return {};
+  if (labels.task.kind == stats::TaskKind::kRegression) {
+    const auto end = labels.codes.begin() + train_end;
+    if (train_end == 0 || std::any_of(labels.codes.begin(), end,
+                                      [&](double value) { return value != labels.codes.front(); }))
+      return {};
+    return Error{ErrorKind::kUnprocessable, "target-constant",
+                 fmt::format("the target is {} in all {} rows to train on, so there is nothing to "
+                             "learn",
+                             labels.codes.front(), train_end),
+                 "widen the rows that are trained on, or choose a target that varies"};
+  }
   const std::size_t classes =
       labels.task.kind == stats::TaskKind::kBinary ? 2 : labels.task.classes.size();
   std::vector<std::int64_t> rows(classes, 0);
@@ -298,7 +308,10 @@ Result<void> check_classes(const Labels& labels, std::int64_t train_end) {
                              "two, one of them to train on",
                              stats::to_string(labels.task.label_of(static_cast<double>(k))),
                              rows[k], labels.codes.size(), trained[k]),
-                 "widen the rows that are trained on, or group the class with another"};
+                 rows[k] == 0 ? "widen the rows that are trained on, or leave the class out of "
+                                "`classes`"
+                              : "widen the rows that are trained on, or group the class with "
+                                "another"};
   }
   return {};
 }

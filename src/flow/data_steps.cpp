@@ -602,14 +602,6 @@ Result<void> check_enough(const Labels& labels, const RowSplit& parts) {
   if (labels.codes.size() < kLeastRecorded)
     return too_little(
         fmt::format("{} were accepted, {} are wanted", labels.codes.size(), kLeastRecorded));
-  const auto end = labels.codes.begin() + parts.train_end;
-  if (labels.task.kind == stats::TaskKind::kRegression) {
-    const auto other = std::find_if(labels.codes.begin(), end,
-                                    [&](double code) { return code != labels.codes.front(); });
-    if (other != end) return {};
-    return too_little(fmt::format("the {} to train on all have the label {}", parts.train_end,
-                                  labels.codes.front()));
-  }
   const auto classes = check_classes(labels, parts.train_end);
   if (classes.ok()) return {};
   return too_little(classes.error().message);
@@ -639,9 +631,10 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
     return Error{ErrorKind::kUnprocessable, "split-empty",
                  fmt::format("{} rows are too few to split in three{}", parts.rows,
                              times->empty() ? "" : " by time"),
-                 work.source().recorded == nullptr
+                 work.source().recorded != nullptr ? "wait for more labels"
+                 : model.train_from != 0 || model.train_to != 0
                      ? "widen `train.from` and `train.to` of the model"
-                     : "wait for more labels"};
+                     : "give the model a source with more rows"};
   }
   if (work.source().recorded != nullptr) {
     HEDDLE_TRY(check_enough(labels, parts));

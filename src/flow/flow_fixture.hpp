@@ -102,6 +102,9 @@ class Scene {
         "20\nquality: {chunk_rows: 50}\n"
         "distributions:\n  - {name: size, column: size, kind: ks, floor: 0.1}\n");
     put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\n");
+    put("policies/p.yaml",
+        "apiVersion: heddle/v1\nkind: Policy\nname: p\nrules:\n"
+        "  - {id: open, effect: allow, who: \"agent:*\", action: incident.open}\n");
     open();
   }
   /// Somebody else's project, which the owner's scene removes.

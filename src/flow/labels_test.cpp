@@ -114,7 +114,18 @@ TEST(Labels, AClassNeedsTwoRowsOneOfThemToTrainOn) {
       << once.error().message;
   EXPECT_EQ(check_classes({task, {0, 0, 1, 1}}, 2).error().id, "target-class-rare");
   EXPECT_EQ(check_classes({{}, {0, 0, 0, 1}}, 3).error().id, "target-class-rare");
+  const auto none = check_classes({{TaskKind::kClasses, {"a", "b", "c"}}, {0, 1, 0, 1}}, 2);
+  EXPECT_NE(none.error().hint.find("leave the class out of `classes`"), std::string::npos)
+      << none.error().hint;
   EXPECT_TRUE(check_classes({{TaskKind::kRegression}, {1, 2, 3}}, 2).ok());
+}
+
+TEST(Labels, ANumberVariesInTheRowsToTrainOn) {
+  const auto constant = check_classes({{TaskKind::kRegression}, {4, 4, 4, 5}}, 3);
+  ASSERT_FALSE(constant.ok());
+  EXPECT_EQ(constant.error().kind, ErrorKind::kUnprocessable);
+  EXPECT_EQ(constant.error().message,
+            "the target is 4 in all 3 rows to train on, so there is nothing to learn");
 }
 
 TEST(Labels, EachStretchOfAStratifiedOrderHasTheSharesOfTheWhole) {

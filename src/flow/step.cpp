@@ -128,7 +128,7 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
   }
   const auto missing = resolve(out, found->second);
   if (!missing.empty()) {
-    return Error{ErrorKind::kNotFound, "definition-missing",
+    return Error{ErrorKind::kInvalid, "definition-missing",
                  fmt::format("model `{}` has no {}", found->first, missing.front().what),
                  missing.front().hint};
   }

@@ -359,19 +359,20 @@ TEST(Journal, KeepsPredictionsOfAnyNumberOfOutputsAndLabelsAsTheyCame) {
 }
 
 /// As `heddle.journal/1` began: magic, and a head record whose checksum has no seed.
-std::string segment_of_before() {
+std::string segment_of(char version) {
   std::string bytes(kSegmentMagic);
   append_head({1, 0, {"a"}, 7}, bytes);
-  bytes[7] = '1';
+  bytes[7] = version;
   return bytes;
 }
 
-TEST(Journal, OneOfVersion1IsRefusedWithWhatToDoAndLeftAsItIs) {
-  for (const bool only_magic : {false, true}) {
+TEST(Journal, OneOfAnotherVersionIsRefusedWithWhatToDoAndLeftAsItIs) {
+  for (const auto& [version, only_magic] :
+       {std::pair{'1', false}, {'1', true}, {'3', false}, {'3', true}, {'a', false}}) {
     const Folder folder;
     const std::string path = segment_path(folder.path(), 1);
     const std::string bytes =
-        only_magic ? segment_of_before().substr(0, kSegmentMagic.size() + 1) : segment_of_before();
+        only_magic ? segment_of(version).substr(0, kSegmentMagic.size() + 1) : segment_of(version);
     spill(path, bytes);
     const auto written = JournalWriter::open({.dir = folder.path(), .fields = {"a"}});
     ASSERT_FALSE(written.ok());

@@ -13,8 +13,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "segments are little-endian");
 
-/// The segments of `heddle.journal/1`.
-constexpr std::string_view kMagicOfBefore = "HEDLJRN1";
+/// What the segments of every version begin with; then one character, the version.
+constexpr std::string_view kMagicOfAny = kSegmentMagic.substr(0, kSegmentMagic.size() - 1);
 
 /// What a label is, before its value.
 enum class LabelKind : std::uint8_t { kFalse, kTrue, kNumber, kText };
@@ -564,20 +564,30 @@ Framed read_frame(std::string_view bytes, bool at_end, std::uint32_t seed) noexc
 
 Error other_version(const std::string& dir) {
   return Error{ErrorKind::kConflict, "journal-version",
-               fmt::format("the journal `{}` is of version 1, this program reads and writes "
+               fmt::format("the journal `{}` is of another version, this program reads and writes "
                            "`heddle.journal/2`; nothing of it was changed",
                            dir),
                fmt::format("let the version that wrote it read it to its end, or keep it for that "
-                           "version: `mv {0} {0}.v1`, then start again",
+                           "version: `mv {0} {0}.other`, then start again",
                            dir)};
 }
+
+namespace {
+
+bool is_version(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+}  // namespace
 
 HeadFound read_head(std::string_view bytes, std::uint64_t segment) {
   HeadFound found;
   const std::string_view magic = bytes.substr(0, kSegmentMagic.size());
   if (!kSegmentMagic.starts_with(magic)) {
-    found.state =
-        magic == kMagicOfBefore ? HeadFound::State::kOtherVersion : HeadFound::State::kDamaged;
+    // Another version's segment is whole for the program that wrote it.
+    const bool is_other = magic.size() == kSegmentMagic.size() && magic.starts_with(kMagicOfAny) &&
+                          is_version(magic.back());
+    found.state = is_other ? HeadFound::State::kOtherVersion : HeadFound::State::kDamaged;
     return found;
   }
   if (bytes.size() <= kSegmentMagic.size()) return found;

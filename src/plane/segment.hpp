@@ -70,7 +70,7 @@ struct HeadFound {
     kWhole,
     kTorn,
     kDamaged,
-    kOtherVersion  ///< `heddle.journal/1`, whose records have another form
+    kOtherVersion  ///< not `heddle.journal/2`: its records may have another form
   } state = State::kTorn;
   SegmentHead head{};
   std::size_t bytes = 0;  ///< up to the first record

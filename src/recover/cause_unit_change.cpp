@@ -67,10 +67,8 @@ class UnitChange final : public ContractCause {
     out.column = affine->string_or("column");
     out.ratio = affine->double_or("slope", 1);
     out.ratio_name = affine->string_or("name");
-    out.reason =
-        fmt::format("`{}` of source {} is {:.6g} times what its dependency says, and {:+.6g}: {}",
-                    out.column, plane::source_text(out.account, out.source), out.ratio,
-                    affine->double_or("offset"), out.ratio_name);
+    out.reason = fmt::format("`{}` of source {} is not what its dependency says: {}", out.column,
+                             plane::source_text(out.account, out.source), out.ratio_name);
     return out;
   }
 };

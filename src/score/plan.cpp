@@ -196,7 +196,13 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   if (!same_fields(compiled, program))
     return corrupt("the feature program was written for other fields than the contract's");
-  HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
+  auto read = model::Scorer::load(model);
+  if (!read.ok()) {
+    Error error = std::move(read).error();
+    error.message = fmt::format("`{}`: {}", bundle::kModel, error.message);
+    return error;
+  }
+  auto scorer = *std::move(read);
   HEDDLE_TRY(check_columns(*scorer, program.feature_names()));
   HEDDLE_TRY(model::check_task(*scorer, task));
   auto parts =

@@ -138,6 +138,13 @@ struct LabelMembers {
   bool time = false;
 };
 
+Error no_single_value(const element& cell) {
+  return {
+      ErrorKind::kUnprocessable, "label-value",
+      fmt::format("the label is an {}, not a single value", cell.is_array() ? "array" : "object"),
+      "a label is a number, a string, or true or false, as the model's task has it"};
+}
+
 /// A member of one label. What is wrong with a label refuses that one (`fault`); a name that is
 /// given twice leaves the request ambiguous, and is an error.
 template <class ToDatum>
@@ -148,11 +155,17 @@ Result<void> read_label_member(std::string_view key, const element& cell, const 
   };
   if (key == "row_id") {
     if (std::exchange(seen.id, true)) return repeated(key);
-    if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
+    if (const auto id = to_id(cell, key, true); id.ok())
+      label.row_id = *id;
+    else
+      note({ErrorKind::kUnprocessable, "label-row-id", id.error().message, id.error().hint});
   } else if (key == "label") {
     if (std::exchange(seen.value, true)) return repeated(key);
     expr::Datum given;
-    if (to_datum(cell, given)) label.label = to_label(given);
+    if (to_datum(cell, given))
+      label.label = to_label(given);
+    else
+      note(no_single_value(cell));
   } else if (key == "event_time") {
     if (std::exchange(seen.time, true)) return repeated(key);
     if (cell.is_null()) return {};

@@ -119,7 +119,8 @@ Result<void> check_label(const LabelIn& label, const stats::Task& task) {
     return refusal(task, *label.label, std::move(code).error());
   if (is_of_a_row(label)) return {};
   return Error{ErrorKind::kUnprocessable, "label-row-id",
-               fmt::format("no row has the id `{}`", label.row_id),
+               label.row_id.empty() ? "the label has no `row_id`"
+                                    : fmt::format("no row has the id `{}`", label.row_id),
                "a row's id is the id of its request, `#` and its place from 0: `q-17#0`; each "
                "answer has both"};
 }

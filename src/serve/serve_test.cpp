@@ -66,6 +66,12 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   std::vector<std::string> faults;
   for (const auto& error : odd.find("errors")->as_array())
     faults.push_back(fmt::format("{} {}", error.int_or("label"), error.string_or("id")));
+  const auto said = [&](std::size_t i) {
+    return std::string(odd.find("errors")->as_array()[i].string_or("error"));
+  };
+  EXPECT_NE(said(1).find("`row_id`"), std::string::npos) << said(1);
+  EXPECT_EQ(said(2), "the label has no `row_id`");
+  EXPECT_EQ(said(7), "the label is an object, not a single value");
   EXPECT_EQ(faults,
             (std::vector<std::string>{"1 label-row-id", "2 label-row-id", "3 label-row-id",
                                       "4 label-value", "5 request-time", "6 request-unknown-member",

@@ -1,5 +1,6 @@
 #include "spec/check_services.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,9 +39,20 @@ class ServicesCheck {
     for (const auto& [name, service] : project_.services) {
       ports(service);
       monitor(service);
+      baseline(service);
     }
     for (const auto& [name, policy] : project_.policies) known(policy);
     for (const auto& [name, service] : project_.services) policies(service);
+    // Of policies that could not be read that is said.
+    const bool is_unread = std::any_of(out_.begin(), out_.end(), [](const doc::Diagnostic& each) {
+      return each.file.starts_with("policies");
+    });
+    if (project_.policies.empty() && !project_.services.empty() && !is_unread) {
+      add("heddle.yaml", {1, 1}, "no-policy",
+          "the project has no policy: every act is denied (`default-deny`), a release too",
+          "add a Policy under `policies/`; `heddle schema Policy` has its keys");
+      out_.back().severity = doc::Severity::kWarning;
+    }
   }
 
  private:
@@ -110,6 +122,38 @@ class ServicesCheck {
         fmt::format("write a Monitor of its own for `{}`: thresholds, rules and notifications are "
                     "of one service",
                     service.identity.name));
+  }
+
+  /// A model's baseline is made for one monitor, that of the last of its services by name
+  /// (flow::Definitions); others find in it what they share with that one.
+  void baseline(const Service& service) {
+    const Service* last = nullptr;
+    for (const auto& [name, other] : project_.services) {
+      if (other.model == service.model && project_.monitors.contains(other.monitor)) last = &other;
+    }
+    const auto mine = project_.monitors.find(service.monitor);
+    if (last == nullptr || last == &service || mine == project_.monitors.end()) return;
+    const Monitor& theirs = project_.monitors.at(last->monitor);
+    const auto differs = [&](std::string_view key) {
+      if (key == "window") return mine->second.window != theirs.window;
+      if (key == "window_rows") return mine->second.window_rows != theirs.window_rows;
+      const doc::Value* one = mine->second.identity.content.find(key);
+      const doc::Value* other = theirs.identity.content.find(key);
+      return (one == nullptr) != (other == nullptr) || (one != nullptr && !(*one == *other));
+    };
+    for (const char* key : {"distributions", "quality", "window", "window_rows"}) {
+      if (!differs(key)) continue;
+      const doc::Value* one = mine->second.identity.content.find(key);
+      add(mine->second.identity.file,
+          one != nullptr ? one->position() : mine->second.identity.content.position(),
+          "baseline-of-another",
+          fmt::format("the baseline of model `{}` is made for monitor `{}` of service `{}`, whose "
+                      "`{}` is another than this one's",
+                      service.model, last->monitor, last->identity.name, key),
+          fmt::format("write the same `{}` in both, or give service `{}` a model of its own", key,
+                      service.identity.name));
+      out_.back().severity = doc::Severity::kWarning;
+    }
   }
 
   void known(const Policy& policy) {

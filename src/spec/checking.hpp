@@ -19,8 +19,10 @@ namespace heddle::spec {
 using Texts = std::map<std::string, std::string>;
 
 /// Whether a name can stand in rules, signatures, paths and the ledger and mean nothing but itself:
-/// letters, digits and `.`, `_`, `-`, `@`, `+`.
+/// `kPlainName`.
 [[nodiscard]] bool is_plain_name(std::string_view name);
+inline constexpr std::string_view kPlainName =
+    "letters, digits and `.`, `_`, `-`, `@`, `+`, at most 64";
 
 /// What the checks of every kind need: the whole project, and how a finding is placed and told. A
 /// kind's own checker derives from it. Not thread-safe.

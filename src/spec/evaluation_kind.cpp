@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "spec/environment.hpp"
@@ -103,6 +104,7 @@ class EvaluationChecker : public Checking {
     const Model* model =
         refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
     check_base_service(evaluation);
+    check_alone(evaluation);
     if (model == nullptr) return;  // what can be named depends on its task
     const stats::Task task = model->declared();
     const expr::Environment gates = gate_environment(evaluation, *model);
@@ -237,6 +239,16 @@ class EvaluationChecker : public Checking {
     }
   }
 
+  /// A run judges by one evaluation: which of two would be chance.
+  void check_alone(const Evaluation& evaluation) {
+    const auto [first, is_fresh] = of_model_.emplace(evaluation.model, &evaluation);
+    if (is_fresh || evaluation.model.empty()) return;
+    report(evaluation.identity.file, at(evaluation.identity, "model"), "evaluations-disagree",
+           fmt::format("model `{}` has the evaluation `{}` already, in `{}`", evaluation.model,
+                       first->second->identity.name, first->second->identity.file),
+           "keep one of the two, with the metrics and gates of both");
+  }
+
   void check_base_service(const Evaluation& evaluation) {
     const auto& name = evaluation.base_service;
     const Service* service =
@@ -248,6 +260,8 @@ class EvaluationChecker : public Checking {
                        service->model, evaluation.model),
            "name a service of this model");
   }
+
+  std::map<std::string, const Evaluation*> of_model_;  ///< the first of each model
 };
 
 }  // namespace

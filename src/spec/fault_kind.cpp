@@ -79,8 +79,10 @@ void check_keys(Fault& into, const doc::Value& value, Reader& reader) {
     if (name.empty()) continue;
     const doc::Position at = value.find(key)->position();
     if (!is_plain_name(name)) {
+      // `bad-name` says it of the fault's own, as of every definition's.
+      if (key == std::string_view("name")) continue;
       reader.report(at, "bad-value", fmt::format("`{}` cannot be the name of a fault", name),
-                    "letters, digits and `.`, `_`, `-`, `@`, `+`");
+                    std::string(kPlainName));
     } else if (name == "all" || name == "none") {
       // `--faults all` and `--faults none` already mean every fault and no fault.
       reader.report(at, "bad-value",

@@ -171,8 +171,9 @@ TEST_F(FaultDefinitions, AreOfAContractThatIsThere) {
                    "faults/x.yaml:3:7: error[bad-value]: `heddle replay --faults all` has another "
                    "meaning"}));
   put("faults/x.yaml", "apiVersion: heddle/v1\nkind: Fault\nname: a,b\ncontract: c\ndrop: true\n");
-  EXPECT_EQ(findings(), (Lines{"faults/x.yaml:3:7: error[bad-value]: `a,b` cannot be the name of a "
-                               "fault"}));
+  EXPECT_EQ(findings(),
+            (Lines{"faults/x.yaml:3:7: error[bad-name]: \"a,b\" cannot be the name of a "
+                   "Fault"}));
 }
 
 /// `label` has a type where the contract's models agree on it; else the replay, which knows the

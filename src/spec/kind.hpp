@@ -54,6 +54,9 @@ class Kind {
 
 /// Says which definition it is. The name stands already.
 void identify(const DefinitionFile& file, std::string_view kind, Identity& identity);
+/// That a definition's name can stand in a path: `bad-name` where it cannot. Not of a contract,
+/// which the standard lets have any name and whose name becomes no path.
+void check_name(const DefinitionFile& file, std::string_view kind, std::string_view name);
 /// That the name of a definition is taken.
 void report_duplicate(const DefinitionFile& file, std::string_view kind, const Identity& earlier);
 
@@ -79,6 +82,7 @@ class NamedKind : public Kind {
   void read(const DefinitionFile& file, Project& project) const override {
     T definition;
     Reader(file.text, file.path, file.diagnostics).read(keys(), file.value, &definition);
+    check_name(file, name(), definition.identity.name);
     add_definition(file, name(), std::move(definition), of(project));
   }
   void check(const Checking& all) const override {

@@ -60,6 +60,8 @@ void set_classes(Model& into, const doc::Value& value, Reader& reader) {
   into.whole_classes = value.as_array().front().is_int();
   std::set<std::string> seen;
   for (const auto& item : value.as_array()) {
+    if (item.is_string() && item.as_string().find_first_not_of(" \t\r\n") == std::string::npos)
+      return wrong(item.position(), "a class is blank", "write its text, or leave it out");
     if (into.whole_classes ? !item.is_int() : !item.is_string() || item.as_string().empty())
       return wrong(item.position(), "the classes must be texts, or whole numbers, all alike",
                    kForm);
@@ -479,7 +481,11 @@ class ModelChecker : public Checking {
     // Known only now: the simple trainer is of the task, which the target may say.
     if (model.standby_trainer.empty())
       model.standby_trainer = trainer::simple_trainer(model.task).name();
-    check_task(model);
+    // What follows from a task that nobody knows would be said of the wrong one.
+    const bool is_task_known =
+        model.is_task_declared || contract == nullptr ||
+        expr::Program::compile(model.target.text, target_environment(contract->fields)).ok();
+    if (is_task_known) check_task(model);
     check_runtime(model);
     check_exec(model);
     check_trainers(model);

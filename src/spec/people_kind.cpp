@@ -14,7 +14,7 @@ namespace heddle::spec {
 namespace {
 
 constexpr const char* kFile = "people.yaml";
-constexpr const char* kPlain = "letters, digits and `.`, `_`, `-`, `@`, `+`";
+constexpr std::string_view kPlain = kPlainName;
 
 class PeopleCheck {
  public:
@@ -44,11 +44,13 @@ class PeopleCheck {
     check_sources(account);
     // The name is also a file's: a `.` at its beginning would hide the file, or lead out of the
     // folder.
-    if (is_plain_name(account.name) && account.name.front() != '.') return;
-    report(account.position, "people-name",
-           fmt::format("`{}` cannot be the name of a service account", account.name),
-           fmt::format("{}, not with a `.` first: its token is the file `.heddle/tokens/NAME`",
-                       kPlain));
+    if (is_plain_name(account.name) && account.name.front() != '.' && account.name.front() != '-')
+      return;
+    report(
+        account.position, "people-name",
+        fmt::format("`{}` cannot be the name of a service account", account.name),
+        fmt::format("{}, not with a `.` or `-` first: its token is the file `.heddle/tokens/NAME`",
+                    kPlain));
   }
 
   /// A source that no service declares is one that nobody can name.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -327,6 +328,13 @@ class PolicyChecker : public Checking {
     std::set<std::string> seen;
     for (const auto& rule : policy.rules) {
       unique(file, seen, rule.id, rule.position, "rule");
+      const auto [first, is_fresh] = rules_.emplace(rule.id, &policy);
+      if (!is_fresh && first->second != &policy && !rule.id.empty()) {
+        report(
+            file, rule.position, "duplicate-name",
+            fmt::format("rule `{}` is in policy `{}` too", rule.id, first->second->identity.name),
+            "rename one of the two: decisions and the ledger name a rule by its id alone");
+      }
       if (rule.when) {
         // The types of attributes belong to whoever proposes; here the text must parse.
         if (const auto names = expr::names_in(rule.when->text); !names.ok()) {
@@ -361,6 +369,10 @@ class PolicyChecker : public Checking {
     for (std::size_t i = 0; i < policy.budgets.size(); ++i)
       unique(file, seen, policy.budgets[i].id, at(policy.identity, "budgets", i), "budget");
   }
+
+ private:
+  std::map<std::string, const Policy*>
+      rules_;  ///< of the whole project, with the first that has it
 };
 
 }  // namespace

@@ -180,7 +180,7 @@ void check_trigger(Trigger& into, const doc::Value& value, Reader& reader) {
     wrong("alert", "`alert: false` starts nothing", "write `alert: true`");
   if (!into.name.empty() && !is_plain_name(into.name))
     wrong("name", fmt::format("`{}` cannot be the name of a trigger", into.name),
-          "letters, digits and `.`, `_`, `-`, `@`, `+`");
+          std::string(kPlainName));
 }
 
 const Schema<Trigger>& trigger_keys() {
@@ -342,6 +342,7 @@ class ProjectKind final : public Kind {
     ProjectFile written;
     Reader(file.text, file.path, file.diagnostics).read(project_keys(), file.value, &written);
     check_sources(written, file, project.root);
+    check_name(file, name(), written.name);
     project.name = std::move(written.name);
     project.sources = std::move(written.sources);
     project.control_port = written.control_port;

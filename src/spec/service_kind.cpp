@@ -317,8 +317,7 @@ class ServiceChecker : public Checking {
                "leave it out, or give the source another name");
       } else if (!is_plain_name(name)) {
         report(service.identity.file, position, "source-name",
-               fmt::format("`{}` cannot be the name of a source", name),
-               "letters, digits and `.`, `_`, `-`, `@`, `+`");
+               fmt::format("`{}` cannot be the name of a source", name), std::string(kPlainName));
       }
     }
   }

@@ -27,6 +27,47 @@ class ServicesTest : public SpecTest {
 
 TEST_F(ServicesTest, TwoServicesOfOneModelAreWell) { EXPECT_EQ(findings(), Lines{}); }
 
+TEST_F(ServicesTest, ARuleIdIsOneOfTheProject) {
+  policy("q", "");
+  policy("r", "");
+  EXPECT_EQ(findings(), Lines{});
+  change("policies/r.yaml", "{id: r,", "{id: q,");
+  EXPECT_EQ(findings(), Lines{"policies/r.yaml:5:5: error[duplicate-name]: rule `q` is in policy "
+                              "`q` too"});
+}
+
+TEST_F(ServicesTest, AMonitorThatTheBaselineIsNotMadeForIsTold) {
+  change("monitors/w.yaml", "floor: 0.1", "floor: 0.2");
+  EXPECT_EQ(findings(),
+            Lines{"monitors/w.yaml:8:3: warning[baseline-of-another]: the baseline of model `m` is "
+                  "made for monitor `v` of service `t`, whose `distributions` is another than this "
+                  "one's"});
+}
+
+TEST_F(ServicesTest, AProjectWithoutAPolicyIsTold) {
+  std::filesystem::remove(root_ + "/policies/p.yaml");
+  EXPECT_EQ(findings(), Lines{"heddle.yaml:1:1: warning[no-policy]: the project has no policy: "
+                              "every act is denied (`default-deny`), a release too"});
+}
+
+TEST_F(ServicesTest, ATargetThatDoesNotCompileHasNoConsequences) {
+  change("models/m.yaml", "target: late > 0", "target: \"[late]\"\ninterval: {coverage: 0.9}");
+  const auto found = findings();
+  EXPECT_TRUE(std::none_of(found.begin(), found.end(), [](const std::string& each) {
+    return each.find("bad-interval") != std::string::npos;
+  }));
+  EXPECT_FALSE(found.empty());
+}
+
+TEST_F(ServicesTest, AModelHasOneEvaluation) {
+  put("evaluations/g.yaml",
+      "apiVersion: heddle/v1\nkind: Evaluation\nname: g\nmodel: m\nmetrics:\n  - name: auc\n"
+      "gates:\n  - {id: good, when: metrics.auc > 0.4}\n");
+  EXPECT_EQ(findings(),
+            Lines{"evaluations/g.yaml:4:8: error[evaluations-disagree]: model `m` has the "
+                  "evaluation `e` already, in `evaluations/e.yaml`"});
+}
+
 TEST_F(ServicesTest, EachListensOnPortsOfItsOwn) {
   change("services/t.yaml", "port: 8100", "port: 8000");
   EXPECT_EQ(findings(), Lines{"services/t.yaml:6:7: error[port-in-use]: port 8000 is the `port` of "

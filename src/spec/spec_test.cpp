@@ -16,6 +16,32 @@
 namespace heddle::spec {
 namespace {
 
+/// Files are named after definitions: no name leaves its folder.
+TEST_F(SpecTest, ANameIsOneThatAFileCanHave) {
+  for (const char* path : {"heddle.yaml", "features/f.yaml", "models/m.yaml", "evaluations/e.yaml",
+                           "policies/p.yaml", "monitors/w.yaml", "services/s.yaml"}) {
+    const std::string before = *read_file(root_ + "/" + path);
+    const auto at = before.find("name: ");
+    const auto has_bad_name = [&](const std::string& name) {
+      std::string text = before;
+      put(path, text.replace(at + 6, text.find('\n', at) - at - 6, '"' + name + '"'));
+      const auto found = findings();
+      return std::any_of(found.begin(), found.end(), [&](const std::string& each) {
+        return each.starts_with(fmt::format("{}:3:7: error[bad-name]", path));
+      });
+    };
+    for (const auto& name :
+         {std::string("../../../x"), std::string("a/b"), std::string("/x"), std::string(".."),
+          std::string(".x"), std::string("-x"), std::string("x\\ny"), std::string("a b"),
+          std::string("\\u00e9"), std::string("a\\\\b"), std::string(65, 'a')})
+      EXPECT_TRUE(has_bad_name(name)) << path << " " << name;
+    for (const auto& name : {std::string("Late-1.b_c"), std::string(64, 'a')})
+      EXPECT_FALSE(has_bad_name(name)) << path << " " << name;
+    put(path, before);
+  }
+  EXPECT_EQ(findings(), Lines{});
+}
+
 TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   const auto loaded = load_project(root_);
   ASSERT_TRUE(loaded.ok());

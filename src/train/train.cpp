@@ -44,6 +44,11 @@ Result<void> check_rows(const TrainInput& input) {
   return {};
 }
 
+/// Of rows that say too little, whatever the definitions are.
+Error one_class(std::string message, std::string hint) {
+  return Error{ErrorKind::kUnprocessable, "train-one-class", std::move(message), std::move(hint)};
+}
+
 /// Of binary and of classes: each has a row to learn from.
 Result<void> check_classes(const TrainInput& input) {
   const RowsView& rows = input.train;
@@ -63,15 +68,13 @@ Result<void> check_classes(const TrainInput& input) {
   if (none == of_class.end()) return {};
   const auto missing = static_cast<double>(none - of_class.begin());
   if (is_binary) {
-    return invalid("train-one-class",
-                   fmt::format("the target is {} in all {} training rows",
-                               missing == 1 ? "false" : "true", rows.count),
-                   "choose a target that varies, or a longer time range");
+    return one_class(fmt::format("the target is {} in all {} training rows",
+                                 missing == 1 ? "false" : "true", rows.count),
+                     "choose a target that varies, or a longer time range");
   }
-  return invalid("train-one-class",
-                 fmt::format("no training row is of class `{}`",
-                             stats::to_string(input.task.label_of(missing))),
-                 "choose a longer time range, or leave the class out");
+  return one_class(fmt::format("no training row is of class `{}`",
+                               stats::to_string(input.task.label_of(missing))),
+                   "choose a longer time range, or leave the class out");
 }
 
 Result<void> check_values(const TrainInput& input) {
@@ -90,9 +93,9 @@ Result<void> check_values(const TrainInput& input) {
   }
   // A constant target trains without an error and says nothing.
   if (low < high) return {};
-  return invalid("train-one-class",
-                 fmt::format("the target is {} in all {} training rows", low, rows.count),
-                 "choose a target that varies, or a longer time range");
+  return one_class(
+      fmt::format("the target is the number {} in all {} training rows", low, rows.count),
+      "choose a target that varies, or a longer time range");
 }
 
 Result<void> check_parameters(const trainer::Trainer& trainer, const TrainInput& input) {

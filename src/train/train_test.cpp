@@ -324,7 +324,10 @@ TEST(Train, RefusesATargetThatIsNoneOfTheTask) {
   }
   const std::vector<double> same(40, 2.5);
   input.train.labels = same.data();
-  EXPECT_EQ(train(input).error().id, "train-one-class");
+  const auto constant = train(input);
+  ASSERT_FALSE(constant.ok());
+  EXPECT_EQ(constant.error().id, "train-one-class");
+  EXPECT_EQ(constant.error().kind, ErrorKind::kUnprocessable);
   input = table.input(kThree, "logistic");
   std::vector<double> two = table.classes;
   std::replace(two.begin(), two.end(), 2.0, 1.0);

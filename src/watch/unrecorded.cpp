@@ -78,8 +78,13 @@ std::string Unrecorded::line() const {
   std::string line;
   for (const auto& [account, gap] : gaps_) {
     if (!gap.goes_on) continue;
-    line += fmt::format("{}{} requests and {} labels of {} since {}", line.empty() ? "" : ", ",
-                        gap.requests, gap.labels, whose(account), format_time(gap.since));
+    if (!line.empty()) line += ", ";
+    // Nobody counted what was in bytes that cannot be read: what is known of them is the reason.
+    line += gap.requests + gap.labels == 0 ? gap.why
+                                           : fmt::format("{} requests and {} labels of {}",
+                                                         gap.requests, gap.labels, whose(account));
+    // Before the first tick there is no event time.
+    if (gap.since > 0) line += fmt::format(" since {}", format_time(gap.since));
   }
   return line;
 }

@@ -33,6 +33,17 @@ struct GapSession {
   Output out;
 };
 
+TEST(Unrecorded, BytesThatCannotBeReadAreToldAsThemselves) {
+  Stream stream{31};
+  Watch watch = *Watch::open(Stream::options());
+  watch.register_route(
+      {1, sha256("primary"), "", std::make_shared<const Baseline>(stream.baseline())});
+  Output out;
+  // Nothing says which event time it is yet.
+  watch.observe(plane::GapRecord{0, "segment 3 cannot be read: its head is damaged", 0, ""}, out);
+  EXPECT_EQ(watch.unrecorded().line(), "segment 3 cannot be read: its head is damaged");
+}
+
 TEST(Unrecorded, IsAnAlertAtOnceAndOverOnceEverythingIsRecordedAgain) {
   GapSession s;
   s.gap("app", 40, 2);

@@ -39,6 +39,69 @@ Result<void> fsync_file(const std::string& path) {
   return file_fault("keep", path, {code, std::generic_category()});
 }
 
+Error corrupt(const std::string& path, std::string_view why) {
+  return Error{ErrorKind::kCorrupt, "layout-corrupt", fmt::format("`{}` {}", path, why),
+               "nothing was changed. Bring the file back from a backup, or write it anew: it "
+               "follows from the manifests among the blobs beside it, which are unharmed"};
+}
+
+Error other_version(const std::string& path, std::string_view key, const doc::Value& found,
+                    std::string_view known) {
+  return Error{
+      ErrorKind::kConflict, "layout-version",
+      fmt::format("`{}` has `{}` {}, this program reads and writes {}; nothing was changed", path,
+                  key, doc::to_json(found), known),
+      "use the program that wrote it, or keep the folder for that one"};
+}
+
+/// Why an entry is none; empty: it is one.
+std::string entry_fault(const doc::Value& entry) {
+  if (!entry.is_object()) return "is no object";
+  const doc::Value* digest = entry.find("digest");
+  if (digest == nullptr || !digest->is_string()) return "has no `digest`";
+  if (const auto parsed = Digest::parse(digest->as_string()); !parsed.ok())
+    return fmt::format("has a `digest` that is none: {}", parsed.error().message);
+  const doc::Value* annotations = entry.find("annotations");
+  if (annotations == nullptr) return {};
+  if (!annotations->is_object()) return "has `annotations` that are no object";
+  const doc::Value* name = annotations->find(kName);
+  return name == nullptr || name->is_string() ? ""
+                                              : fmt::format("has a `{}` that is no text", kName);
+}
+
+/// `index.json`, every entry of it checked.
+Result<doc::Value> index_of(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  auto index = doc::parse_json(text);
+  if (!index.ok()) return corrupt(path, fmt::format("does not read: {}", index.error().message));
+  const doc::Value* manifests = index->find("manifests");
+  if (manifests == nullptr || !manifests->is_array())
+    return corrupt(path, "is no OCI index: it has no list `manifests`");
+  const doc::Value* version = index->find("schemaVersion");
+  if (version == nullptr) return corrupt(path, "is no OCI index: it has no `schemaVersion`");
+  if (*version != doc::Value(2)) return other_version(path, "schemaVersion", *version, "2");
+  for (std::size_t i = 0; i < manifests->size(); ++i) {
+    if (const auto fault = entry_fault(manifests->as_array()[i]); !fault.empty())
+      return corrupt(path, fmt::format("is damaged: entry {} of `manifests` {}", i + 1, fault));
+  }
+  return index;
+}
+
+/// That `oci-layout` says a version that is known.
+Result<void> check_layout_file(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  const auto layout = doc::parse_json(text);
+  const doc::Value* version = layout.ok() ? layout->find("imageLayoutVersion") : nullptr;
+  if (version == nullptr) {
+    Error error = corrupt(path, "is damaged: it has no `imageLayoutVersion`");
+    error.hint = fmt::format("write `{}` into it; the blobs beside it are unharmed", kLayout);
+    return error;
+  }
+  if (*version != doc::Value("1.0.0"))
+    return other_version(path, "imageLayoutVersion", *version, "\"1.0.0\"");
+  return {};
+}
+
 class Layout final : public store::Objects {
  public:
   explicit Layout(std::string directory) : directory_(std::move(directory)) {}
@@ -166,15 +229,7 @@ class Layout final : public store::Objects {
   }
 
   [[nodiscard]] Result<doc::Value> read_index() const {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(directory_ + "/index.json"));
-    auto index = doc::parse_json(text);
-    if (!index.ok() || index->find("manifests") == nullptr ||
-        !index->find("manifests")->is_array()) {
-      return Error{ErrorKind::kCorrupt, "layout-corrupt",
-                   fmt::format("`{}/index.json` is no OCI index", directory_),
-                   "restore the file; the blobs beside it are unharmed"};
-    }
-    return index;
+    return index_of(directory_ + "/index.json");
   }
 
   std::string directory_;
@@ -184,14 +239,18 @@ class Layout final : public store::Objects {
 }  // namespace
 
 Result<std::unique_ptr<store::Objects>> open_layout(const std::string& directory) {
+  const std::string index = directory + "/index.json";
+  const std::string layout = directory + "/oci-layout";
+  // Before anything is written: work on a folder that cannot be read would be lost at its end.
+  if (path_exists(layout)) HEDDLE_TRY(check_layout_file(layout));
+  if (path_exists(index)) HEDDLE_TRY(index_of(index));
   HEDDLE_TRY(make_dirs(directory + "/blobs/sha256"));
-  if (!path_exists(directory + "/index.json")) {
-    doc::Value index =
-        doc::Value::object({{"schemaVersion", 2}, {"manifests", doc::Value::array()}});
-    HEDDLE_TRY(write_file_atomic(directory + "/index.json", doc::to_json(index)));
+  if (!path_exists(index)) {
+    HEDDLE_TRY(
+        write_file_atomic(index, doc::to_json(doc::Value::object(
+                                     {{"schemaVersion", 2}, {"manifests", doc::Value::array()}}))));
   }
-  if (!path_exists(directory + "/oci-layout"))
-    HEDDLE_TRY(write_file_atomic(directory + "/oci-layout", kLayout));
+  if (!path_exists(layout)) HEDDLE_TRY(write_file_atomic(layout, kLayout));
   return std::unique_ptr<store::Objects>(std::make_unique<Layout>(directory));
 }
 

@@ -48,6 +48,39 @@ TEST_F(LayoutTest, IsAnOciImageLayout) {
   EXPECT_EQ(index->int_or("schemaVersion"), 2);
 }
 
+TEST_F(LayoutTest, WhatIsDamagedOrOfAnotherVersionIsRefusedAtOnceAndLeftAsItIs) {
+  const auto refusal = [&](const std::string& file, const std::string& text) {
+    const std::string path = directory_ + "/" + file;
+    const std::string before = *read_file(path);
+    EXPECT_TRUE(write_file_atomic(path, text).ok());
+    const auto opened = open_layout(directory_);
+    EXPECT_EQ(*read_file(path), text);
+    EXPECT_TRUE(write_file_atomic(path, before).ok());
+    if (opened.ok()) return std::string();
+    EXPECT_NE(opened.error().message.find(file), std::string::npos) << opened.error().message;
+    return opened.error().id;
+  };
+  EXPECT_EQ(refusal("oci-layout", R"({"imageLayoutVersion":"2.0.0"})"), "layout-version");
+  for (const char* text : {"", "{}", "{\"imageLayout", "[]"})
+    EXPECT_EQ(refusal("oci-layout", text), "layout-corrupt") << text;
+  EXPECT_EQ(refusal("index.json", R"({"schemaVersion":9,"manifests":[]})"), "layout-version");
+  for (const char* text :
+       {"", "{}", R"({"schemaVersion":2,"mani)", R"({"schemaVersion":2,"manifests":{}})",
+        R"({"manifests":[]})", R"({"schemaVersion":2,"manifests":[null]})",
+        R"({"schemaVersion":2,"manifests":[7]})", R"({"schemaVersion":2,"manifests":[{}]})",
+        R"({"schemaVersion":2,"manifests":[{"digest":"sha256:za"}]})"})
+    EXPECT_EQ(refusal("index.json", text), "layout-corrupt") << text;
+  const std::string digest = objects_->put("x")->str();
+  EXPECT_EQ(refusal("index.json", fmt::format(R"({{"schemaVersion":2,"manifests":[{{"digest":"{}",)"
+                                              R"("annotations":[]}}]}})",
+                                              digest)),
+            "layout-corrupt");
+  EXPECT_EQ(
+      refusal("index.json",
+              fmt::format(R"({{"schemaVersion":2,"manifests":[{{"digest":"{}"}}]}})", digest)),
+      "");
+}
+
 TEST_F(LayoutTest, WritersFromManyThreadsAndInstancesAgree) {
   auto other = open_layout(directory_);
   ASSERT_TRUE(other.ok());
