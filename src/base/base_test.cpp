@@ -182,5 +182,24 @@ TEST(YieldOften, DisturbsNoCallThatBlocks) {
   for (const int fd : ends) ::close(fd);
 }
 
+struct StandingClock final : Clock {
+  Micros now = 0;
+  Micros wall() const override { return now; }
+  std::int64_t mono_ns() const override { return 0; }
+};
+
+TEST(Ids, SortByTimeOfMakingToTheMicrosecond) {
+  StandingClock clock;
+  std::string before;
+  for (const Micros at : {0, 1, 2, 998, 999, 1000, 1001, 1999, 2000}) {
+    clock.now = from_civil({2026, 1, 1}) + at;
+    const std::string id = uuid7(clock);
+    EXPECT_LT(before, id) << at;
+    EXPECT_EQ(id[14], '7') << "the version";
+    EXPECT_NE(std::string_view("89ab").find(id[19]), std::string_view::npos) << "the variant";
+    before = id;
+  }
+}
+
 }  // namespace
 }  // namespace heddle

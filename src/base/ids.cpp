@@ -50,10 +50,14 @@ const unsigned char* next_random() {
 std::string uuid7(const Clock& clock) {
   unsigned char bytes[16];
   std::copy_n(next_random(), sizeof bytes, bytes);
-  const auto millis = static_cast<std::uint64_t>(clock.wall() / 1000);
+  const auto micros = static_cast<std::uint64_t>(clock.wall());
+  const std::uint64_t millis = micros / 1000;
+  // RFC 9562, 6.2, method 3: twelve bits of the millisecond, so that ids of one are in order too.
+  const std::uint64_t fraction = (micros - millis * 1000) * 4096 / 1000;
   for (std::size_t i = 0; i < 6; ++i)
     bytes[i] = static_cast<unsigned char>(millis >> (8 * (5 - i)));
-  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0F) | 0x70);
+  bytes[6] = static_cast<unsigned char>(0x70 | (fraction >> 8));
+  bytes[7] = static_cast<unsigned char>(fraction);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3F) | 0x80);
   // Each request without an id gets one: two digits a step, and no question between them.
   constexpr std::array<std::uint8_t, 16> kPlaces{0,  2,  4,  6,  9,  11, 14, 16,

@@ -210,7 +210,7 @@ TEST(Postmortem, AddsOnlyWhatTheDefinitionsRead) {
       EXPECT_TRUE(value.is_object());
     }
   }
-  EXPECT_EQ(proposed, 6);
+  EXPECT_EQ(proposed, 12);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/display_width.hpp"
 #include "base/file.hpp"
+#include "doc/json_string.hpp"
 
 namespace heddle::doc {
 namespace {
@@ -54,7 +55,7 @@ std::string blank_of(std::string_view text) {
 std::string render_concise(const Diagnostic& diagnostic) {
   return fmt::format("{}:{}:{}: {}[{}]: {}", diagnostic.file, diagnostic.position.line,
                      diagnostic.position.column, name_of(diagnostic.severity), diagnostic.id,
-                     diagnostic.message);
+                     for_terminal(diagnostic.message));
 }
 
 std::string render_full(const Diagnostic& diagnostic, const std::string& root, bool color) {
@@ -64,7 +65,7 @@ std::string render_full(const Diagnostic& diagnostic, const std::string& root, b
   const std::string_view tint = diagnostic.severity == Severity::kError ? "1;31" : "1;33";
   std::string out = fmt::format(
       "{}: {}\n", paint(tint, fmt::format("{}[{}]", name_of(diagnostic.severity), diagnostic.id)),
-      paint("1", diagnostic.message));
+      paint("1", for_terminal(diagnostic.message)));
   if (!diagnostic.file.empty()) {
     out += fmt::format("  --> {}:{}:{}\n", diagnostic.file, diagnostic.position.line,
                        diagnostic.position.column);
@@ -80,13 +81,14 @@ std::string render_full(const Diagnostic& diagnostic, const std::string& root, b
           std::min(static_cast<std::size_t>(diagnostic.position.column - 1), excerpt.size());
       const auto marked = static_cast<std::size_t>(std::max(1, diagnostic.length));
       const std::size_t length =
-          std::max<std::size_t>(1, display_width(excerpt.substr(column, marked)));
-      out += fmt::format("{} | {}\n{} | {}{}{}\n", number, excerpt, std::string(number.size(), ' '),
-                         blank_of(excerpt.substr(0, column)), paint(tint, std::string(length, '^')),
-                         diagnostic.label.empty() ? "" : " " + diagnostic.label);
+          std::max<std::size_t>(1, display_width(for_terminal(excerpt.substr(column, marked))));
+      out += fmt::format(
+          "{} | {}\n{} | {}{}{}\n", number, for_terminal(excerpt), std::string(number.size(), ' '),
+          blank_of(for_terminal(excerpt.substr(0, column))), paint(tint, std::string(length, '^')),
+          diagnostic.label.empty() ? "" : " " + diagnostic.label);
     }
   }
-  if (!diagnostic.hint.empty()) out += "hint: " + diagnostic.hint + "\n";
+  if (!diagnostic.hint.empty()) out += "hint: " + for_terminal(diagnostic.hint) + "\n";
   if (!diagnostic.next.empty()) out += "next: " + diagnostic.next + "\n";
   return out;
 }

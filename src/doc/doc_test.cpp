@@ -180,6 +180,26 @@ TEST(Diagnostic, TheMarkStandsUnderItsColumn) {
             std::string::npos);
 }
 
+TEST(Diagnostic, BytesOfAFileDoNothingToTheTerminal) {
+  const std::string file = testing::TempDir() + "/bytes.yaml";
+  ASSERT_TRUE(write_file_atomic(file, "name: \xe4\xff\x1b[2J, \xc2\x9b sort: ok\n").ok());
+  Diagnostic diagnostic;
+  diagnostic.id = "x";
+  diagnostic.message = "`\x1b[31m\xe4` is no name";
+  diagnostic.hint = "not \x07";
+  diagnostic.file = file;
+  diagnostic.position = {1, 7};
+  diagnostic.length = 2;
+  const std::string full = render_full(diagnostic, "", false);
+  EXPECT_NE(full.find("1 | name: \uFFFD\uFFFD\uFFFD[2J, \uFFFD sort: ok\n"), std::string::npos)
+      << full;
+  EXPECT_NE(full.find("  |       ^^\n"), std::string::npos) << full;
+  for (const std::string& text : {full, render_concise(diagnostic)}) {
+    EXPECT_EQ(text.find_first_of("\x1b\x07\xff"), std::string::npos) << text;
+    EXPECT_NE(text.find("`\uFFFD[31m\uFFFD` is no name"), std::string::npos) << text;
+  }
+}
+
 TEST(Diagnostic, NearestName) {
   EXPECT_EQ(nearest("requird", {"required", "unique"}), "required");
   EXPECT_EQ(nearest("TIMESTAMP", {"boolean", "timestamp"}), "timestamp");

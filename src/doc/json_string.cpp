@@ -1,5 +1,7 @@
 #include "doc/json_string.hpp"
 
+#include <algorithm>
+
 namespace heddle::doc {
 namespace {
 
@@ -21,11 +23,30 @@ std::size_t sequence_length(std::string_view text) {
   return length;
 }
 
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
 }  // namespace
+
+std::string for_terminal(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t length = byte < 0x80 ? 1 : sequence_length(text.substr(i));
+    const bool is_control =
+        (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7F ||
+        // U+0080 to U+009F: what ESC begins in seven bits, in eight.
+        (length == 2 && byte == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0);
+    if (length == 0 || is_control)
+      out += kReplacement;
+    else
+      out += text.substr(i, length);
+    i += std::max<std::size_t>(1, length);
+  }
+  return out;
+}
 
 void append_json_string(std::string_view text, std::string& out) {
   static constexpr std::string_view kHex = "0123456789abcdef";
-  static constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   out += '"';
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];

@@ -507,7 +507,7 @@ def bad_requests(world):
         reply = planes.request("POST", "/v1/services/late/labels", {"labels": [{"row_id": 7}]})
         assert (
             reply.status == 422
-            and reply.json["errors"][0]["id"] == "label-value"
+            and reply.json["errors"][0]["id"] == "label-row-id"
             and reply.json["errors"][0]["hint"]
         ), reply
         wants(planes.operation("no.such", {}), 404)
