@@ -30,8 +30,8 @@ doc::Value incident_facts(const control::IncidentReply& reply) {
   for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page",
                             "next", "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
-  // Under the name that the reply gives it.
-  if (!reply.ratio_name.empty()) facts.set(reply.ratio_name, reply.ratio);
+  // Under the name that the reply gives it. Where a constant was added the name says all.
+  if (!reply.ratio_name.empty() && reply.ratio != 1) facts.set(reply.ratio_name, reply.ratio);
   if (reply.lag_hours != 0) facts.set("lag_hours", reply.lag_hours);
   return facts;
 }
