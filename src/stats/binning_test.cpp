@@ -251,6 +251,15 @@ TEST(UnitRatio, NoNameForNoChangeOrForNoise) {
   EXPECT_FALSE(name_ratio(0).has_value());
 }
 
+TEST(UnitRatio, UnitsOfOneKindAreNamedInBothDirections) {
+  EXPECT_EQ(name_ratio(1609.344)->name, "miles to metres");
+  EXPECT_EQ(name_ratio(1 / 1609.344)->name, "metres to miles");
+  EXPECT_EQ(name_ratio(5280)->name, "miles to feet");
+  EXPECT_EQ(name_ratio(453.6)->name, "pounds to grams");
+  EXPECT_EQ(name_ratio(86400)->name, "days to seconds");
+  EXPECT_EQ(name_ratio(25.4)->name, "inches to millimetres");
+}
+
 TEST(UnitRatio, EachKnownRatioHasItsInverse) {
   for (const UnitRatio& known : known_unit_ratios())
     EXPECT_TRUE(name_ratio(1 / known.ratio, 1e-9).has_value()) << known.name;

@@ -1,4 +1,5 @@
 #include "watch/row_signs.hpp"
+#include "watch/source_windows.hpp"
 
 #include <gtest/gtest.h>
 
@@ -105,6 +106,26 @@ TEST(RowSigns, ItsStateComesBackAsItWas) {
   none.load(again);
   EXPECT_TRUE(again.done());
   EXPECT_EQ(none.take().size(), 0u);
+}
+
+TEST(RowSigns, AUnitThatLeavesTheRangeStillShowsItsRatio) {
+  Baseline baseline;
+  baseline.dependencies.push_back(
+      {"route-fixes-size", {"code"}, "size", {{"a\x1f", 733}, {"b\x1f", 405}}});
+  SourceWindows windows(0.02, 50, contract());
+  std::vector<Finding> out;
+  for (int i = 0; i < 50; ++i) {
+    const bool first = i % 2 == 0;
+    const Row metres{expr::Datum::integer(first ? 1179649 : 651784),
+                     expr::Datum::string(first ? "a" : "b")};
+    windows.add("app", "s", refused({"size-range"}), i, &baseline, metres.field_of(), out);
+  }
+  ASSERT_EQ(out.size(), 1u);
+  const doc::Value* const ratio = out[0].detail.find("ratio");
+  ASSERT_NE(ratio, nullptr);
+  EXPECT_NEAR(ratio->double_or("ratio"), 1609.344, 0.01);
+  EXPECT_EQ(ratio->double_or("agreement"), 1);
+  EXPECT_EQ(ratio->string_or("column"), "size");
 }
 
 }  // namespace

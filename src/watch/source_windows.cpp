@@ -18,6 +18,12 @@ void SourceWindows::Days::add(Micros event_time) noexcept {
   ++(of == day ? rows : before);
 }
 
+bool SourceWindows::is_about(const plane::RowRecord& row, const DependencyReference& dependency) {
+  return std::any_of(row.rules.begin(), row.rules.end(), [&](const std::string& rule) {
+    return rule == dependency.rule || rule == dependency.dependent + "-range";
+  });
+}
+
 void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros event_time) {
   // The first row of a run; times may come out of order within one.
   if (run.rows == 0) {

@@ -44,8 +44,7 @@ class SourceWindows final : public Detector {
       signs.usual(field_of);
     if (row.outcome == plane::RowOutcome::kRefused && baseline != nullptr) {
       for (const DependencyReference& dependency : baseline->dependencies) {
-        if (std::find(row.rules.begin(), row.rules.end(), dependency.rule) == row.rules.end())
-          continue;
+        if (!is_about(row, dependency)) continue;
         std::vector<expr::Datum> parts;
         for (const std::string& name : dependency.determinant) parts.push_back(field_of(name));
         compare(run, dependency, parts, field_of(dependency.dependent));
@@ -78,6 +77,9 @@ class SourceWindows final : public Detector {
     std::int64_t before = 0;
     void add(Micros event_time) noexcept;
   };
+  /// Whether the row was refused for the dependency, or for a value of its dependent that is out of
+  /// the field's range: in another unit it may be both, and then the contract looks no further.
+  static bool is_about(const plane::RowRecord& row, const DependencyReference& dependency);
   static void begin_row(Run& run, const plane::RowRecord& row, Micros event_time);
   static void compare(Run& run, const DependencyReference& dependency,
                       std::span<const expr::Datum> determinant, const expr::Datum& value);

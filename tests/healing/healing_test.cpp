@@ -40,6 +40,9 @@ constexpr Micros kAftermath = 3 * kDay;
 /// the rows.
 constexpr Micros kAgain = 3 * kDay;
 
+const std::set<std::string> kFollows{"outlived repair", "no answers", "costly quarantine",
+                                     "monitor silent"};
+
 Micros day(int month, int number) { return from_civil({2001, month, number}); }
 
 struct Arguments {
@@ -87,8 +90,9 @@ bool parse(int argc, char** argv, Arguments& out) {
 std::vector<const Seen*> beside_clean(const Account& account, const Account& clean) {
   std::vector<const Seen*> out;
   for (const Seen& incident : account.incidents) {
-    // What goes back on an act says nothing of its own.
-    if (incident.cause == "outlived repair") continue;
+    // What goes back on an act, and what says that nobody is answered or watched, follows from
+    // something else.
+    if (kFollows.contains(incident.cause)) continue;
     const bool comes_anyway = std::ranges::any_of(clean.incidents, [&](const Seen& other) {
       return other.cause == incident.cause &&
              std::abs(other.raised_at - incident.raised_at) <= kAgain;
